@@ -1,0 +1,76 @@
+import tseslint from "typescript-eslint";
+import importX from "eslint-plugin-import-x";
+
+const clocks = ["Date.now", "new Date() without an argument", "performance.now"];
+
+export default tseslint.config(
+  { ignores: ["node_modules/**", ".getaredis/**"] },
+  {
+    files: ["apps/**/*.ts", "infra/**/*.ts", "test/**/*.ts"],
+    extends: [tseslint.configs.strictTypeChecked],
+    plugins: { "import-x": importX },
+    languageOptions: { parserOptions: { projectService: true } },
+    settings: { "import-x/resolver": { node: { extensions: [".ts", ".js"] } }, "import-x/parsers": { "@typescript-eslint/parser": [".ts"] } },
+    rules: {
+      "import-x/no-cycle": "error",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/consistent-type-imports": "error",
+    },
+  },
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      // node:test's describe and it return promises that the runner itself awaits.
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        { allowForKnownSafeCalls: [{ from: "package", name: ["describe", "it", "test", "before", "after"], package: "node:test" }] },
+      ],
+    },
+  },
+  {
+    // Decisions are pure: facts, clocks, ids and randomness come in as arguments.
+    files: ["apps/core/domain/**/*.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            { group: ["node:*", "!node:crypto", "!node:net"], message: "core/domain does no I/O." },
+            { group: ["fastify", "@fastify/*", "dockerode", "mysql2", "mysql2/*", "ioredis", "pino", "nanoid"], message: "core/domain does no I/O." },
+            { group: ["**/adapters/**", "**/actions/**", "**/api/**", "**/jobs/**", "**/infra/**"], message: "core/domain imports only core/domain." },
+          ],
+        },
+      ],
+      "no-restricted-globals": ["error", "fetch", "process", "setTimeout", "setInterval", "performance", "console"],
+      "no-restricted-syntax": [
+        "error",
+        { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: `core/domain reads no clock (${clocks.join(", ")}).` },
+        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: `core/domain reads no clock (${clocks.join(", ")}).` },
+        { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: "core/domain draws no random numbers." },
+      ],
+    },
+  },
+  {
+    files: ["apps/core/adapters/**/*.ts"],
+    rules: {
+      "no-restricted-imports": ["error", { patterns: [{ group: ["**/actions/**", "**/api/**", "**/jobs/**", "**/infra/**"], message: "Adapters know only domain types." }] }],
+    },
+  },
+  {
+    files: ["apps/core/actions/**/*.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        { patterns: [{ group: ["**/adapters/**", "**/api/**", "**/jobs/**", "**/infra/**", "fastify", "dockerode", "mysql2", "mysql2/*", "ioredis"], message: "Actions declare the ports they need; a main.ts picks the adapters." }] },
+      ],
+    },
+  },
+  {
+    files: ["apps/**/*.ts"],
+    ignores: ["apps/core/**"],
+    rules: {
+      "no-restricted-imports": ["error", { patterns: [{ group: ["**/infra/**", "**/test/**"], message: "apps/ know neither infra/ nor test/." }] }],
+    },
+  },
+);
