@@ -1,0 +1,74 @@
+import { faultWords } from "./words.js";
+
+/** A cold start takes seconds; whoever waits longer than this is told so. */
+const PATIENCE_MS = 60_000;
+/** The Date header has whole seconds: smaller differences are not the clock's. */
+const CLOCK_TOLERANCE_MS = 2_000;
+
+/**
+ * @typedef {{id: string, host: string, port: number, username: string, password: string, url: string,
+ *   createdAt: string, expiresAt: string, token: string}} Instance  What a hand-out gives, once.
+ * @typedef {{id: string, state: "starting"|"running"|"ending"|"ended", expiresAt: string,
+ *   endedAt: string|null, endCause: string|null}} Status  What can be asked later.
+ * @typedef {{status: number, type: string, title: string, detail: string, retryAfterSeconds: number}} Problem
+ *   A refusal; status 0 when no answer came at all.
+ * @typedef {{value?: any, problem?: Problem}} Answer  One of the two.
+ */
+
+/** The service's HTTP calls. None of them throws: every failure is a problem that can be shown. */
+export function createApi() {
+  let skewMs = 0;
+
+  /** @returns {Promise<Answer>} */
+  async function call(method, path, { token, body, headers = {} } = {}) {
+    try {
+      const response = await fetch(path, {
+        method,
+        cache: "no-store",
+        signal: AbortSignal.timeout(PATIENCE_MS),
+        headers: {
+          accept: "application/json",
+          ...(token && { authorization: `Bearer ${token}` }),
+          ...(body && { "content-type": "application/json" }),
+          ...headers,
+        },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+      readClock(response);
+      if (response.status === 204) return { value: null };
+      const content = await response.json();
+      return response.ok ? { value: content } : { problem: refusal(response, content) };
+    } catch (error) {
+      const status = error instanceof SyntaxError ? 502 : 0;
+      return { problem: { status, type: "about:blank", retryAfterSeconds: 0, ...(status ? faultWords.odd : faultWords.lost) } };
+    }
+  }
+
+  /** Countdowns follow the service's clock, for a visitor's may be wrong by hours. */
+  function readClock(response) {
+    const difference = Date.parse(response.headers.get("date") ?? "") - Date.now();
+    if (!Number.isNaN(difference)) skewMs = Math.abs(difference) > CLOCK_TOLERANCE_MS ? difference : 0;
+  }
+
+  return {
+    /** Asks for an instance; the same key gives the same instance, however often it is sent. */
+    create: (idempotencyKey) => call("POST", "/instances", { headers: { "idempotency-key": idempotencyKey } }),
+    status: ({ id, token }) => call("GET", `/instances/${id}`, { token }),
+    /** Makes the lease end `ttlSeconds` from now. */
+    extend: ({ id, token }, ttlSeconds) => call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds } }),
+    end: ({ id, token }) => call("DELETE", `/instances/${id}`, { token }),
+    stats: () => call("GET", "/stats"),
+    /** The service's time, in milliseconds since 1970. */
+    now: () => Date.now() + skewMs,
+  };
+}
+
+function refusal(response, content) {
+  return {
+    status: response.status,
+    type: content.type ?? "about:blank",
+    title: content.title ?? faultWords.odd.title,
+    detail: content.detail ?? faultWords.odd.detail,
+    retryAfterSeconds: Number(response.headers.get("retry-after")) || 0,
+  };
+}

@@ -1,0 +1,229 @@
+import { createApi } from "./api.js";
+import { wireCopyButtons } from "./copy.js";
+import { createHeld } from "./held.js";
+import { createSlip } from "./slip.js";
+
+const SECOND = 1000;
+/** How often a visible page asks whether what it shows is still so. */
+const REFRESH_MS = 60 * SECOND;
+/** An extension by less than this is not worth a button. */
+const LEAST_GAIN_MS = 60 * SECOND;
+/** Kept clear of the longest lease allowed, for the request itself takes time. */
+const MARGIN_MS = 5 * SECOND;
+
+const page = document.getElementById("home");
+const form = document.getElementById("get");
+const key = form.querySelector("button");
+const keyLabel = form.querySelector("[data-key-label]");
+const problemBox = document.querySelector("[data-problem]");
+const choice = document.querySelector("[data-choice]");
+const slipRoot = document.querySelector("[data-slip]");
+
+/** @type {{ttlSeconds: number, maxTtlSeconds: number, perAddress: number, memoryMb: number, maxClients: number}} */
+const limits = JSON.parse(page.dataset.limits);
+const api = createApi();
+const held = createHeld();
+const slip = createSlip(slipRoot, api);
+let selectedId = null;
+
+document.documentElement.classList.add("js");
+wireCopyButtons(say);
+form.addEventListener("submit", getInstance);
+choice.addEventListener("click", choose);
+slipRoot.addEventListener("click", act);
+slipRoot.addEventListener("keydown", (event) => event.key === "Escape" && keep());
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
+setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
+setInterval(tick, SECOND);
+takeOverAnswer();
+select(held.list().at(-1)?.instance.id);
+refresh();
+
+/** A form posted before this script ran (or without it, once) has its answer in the page: keep that too. */
+function takeOverAnswer() {
+  if (slipRoot.dataset.instance) held.add(JSON.parse(slipRoot.dataset.instance));
+  // The address becomes that of the page again, so that a reload does not post once more.
+  if (location.pathname !== "/") history.replaceState(null, "", "/");
+}
+
+async function getInstance(event) {
+  event.preventDefault();
+  if (key.getAttribute("aria-disabled") === "true") return;
+  problemBox.hidden = true;
+  setKey("Starting your Redis", { pressed: true, busy: true });
+  slip.working();
+  say("Starting your Redis.");
+  const { value, problem } = await api.create(held.pendingKey());
+  // No answer, or one from a proxy in between: the hand-out may have happened, so its key stays.
+  if (value || (problem.status >= 400 && problem.status !== 502 && problem.status !== 504)) held.settle();
+  if (value) {
+    held.add(value);
+    setKey();
+    select(value.id);
+    slip.focus();
+    say(`Your Redis is ready at ${value.host}, port ${value.port}.`);
+    showStats();
+  } else {
+    setKey();
+    select(selectedId);
+    showProblem(problem);
+    if (problem.retryAfterSeconds > 0) holdKey(problem.retryAfterSeconds);
+  }
+}
+
+function setKey(label = held.list().some((entry) => entry.state !== "ended") ? "Get another Redis" : "Get a Redis", { pressed = false, busy = false } = {}) {
+  keyLabel.textContent = label;
+  key.setAttribute("aria-disabled", String(pressed));
+  key.setAttribute("aria-busy", String(busy));
+}
+
+/** Keeps the key down for as long as the service asked to be left alone. */
+function holdKey(seconds) {
+  const until = Date.now() + seconds * SECOND;
+  const show = () => {
+    const left = Math.ceil((until - Date.now()) / SECOND);
+    if (left > 0) return setKey(left > 90 ? `Again in ${Math.ceil(left / 60)} min` : `Again in ${left} s`, { pressed: true });
+    clearInterval(timer);
+    setKey();
+  };
+  const timer = setInterval(show, SECOND);
+  show();
+}
+
+function showProblem(problem) {
+  problemBox.querySelector("[data-problem-title]").textContent = problem.title;
+  problemBox.querySelector("[data-problem-detail]").textContent = problem.detail;
+  const advices = [...problemBox.querySelectorAll("[data-advice]")];
+  const name = problem.status === 0 || problem.status === 502 || problem.status === 504 ? "lost" : String(problem.status);
+  const fitting = advices.find((advice) => advice.dataset.advice === name) ?? advices.at(-1);
+  for (const advice of advices) advice.hidden = advice !== fitting;
+  problemBox.hidden = false;
+}
+
+/** Shows one of the instances held, or the blank slip when there is none by that id. */
+function select(id) {
+  const entry = held.find(id);
+  selectedId = entry ? id : null;
+  showChoice();
+  setKey();
+  if (!entry) return slip.blank();
+  slip.show(entry);
+  offerExtension(entry.instance);
+}
+
+/** The lease can always be made to end the usual time from now, but never past the longest from its creation. */
+function longestFromNowMs(instance) {
+  const now = api.now();
+  return Math.min(limits.ttlSeconds * SECOND, Date.parse(instance.createdAt) + limits.maxTtlSeconds * SECOND - now - MARGIN_MS);
+}
+
+function offerExtension(instance) {
+  const gain = api.now() + longestFromNowMs(instance) - Date.parse(instance.expiresAt);
+  slip.offerExtension(gain < LEAST_GAIN_MS ? null : longestFromNowMs(instance));
+}
+
+function showChoice() {
+  const entries = held.list();
+  choice.hidden = entries.length < 2;
+  choice.replaceChildren(...entries.map(({ instance, state }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `:${instance.port}${state === "ended" ? " ended" : ""}`;
+    button.dataset.id = instance.id;
+    button.setAttribute("aria-pressed", String(instance.id === selectedId));
+    return button;
+  }));
+}
+
+function choose(event) {
+  const { id } = event.target.dataset;
+  if (!id) return;
+  select(id);
+  choice.querySelector("[aria-pressed=true]")?.focus();
+  refresh();
+}
+
+async function act(event) {
+  const name = event.target.closest("[data-act]")?.dataset.act;
+  const entry = held.find(selectedId);
+  if (!name || !entry) return;
+  if (name === "end") askToEnd();
+  if (name === "keep") keep();
+  if (name === "extend") await extend(entry.instance);
+  if (name === "end-now") await end(entry.instance);
+  if (name === "clear") clear(entry.instance);
+}
+
+function askToEnd() {
+  slip.actions("sure");
+  // On the harmless answer, so that pressing Enter twice ends nothing.
+  slip.act("keep").focus();
+}
+
+function keep() {
+  if (slip.act("keep").closest("[hidden]")) return;
+  slip.actions("acts");
+  slip.act("end").focus();
+}
+
+async function extend(instance) {
+  const { value, problem } = await api.extend(instance, Math.floor(longestFromNowMs(instance) / SECOND));
+  if (problem) return slip.note(`${problem.title}. ${problem.detail}`, true);
+  held.update(instance.id, value);
+  if (selectedId === instance.id) select(instance.id);
+  if (slip.act("extend").hidden) slip.focus();
+  say("Extended.");
+}
+
+async function end(instance) {
+  slip.actions(null);
+  slip.setState("ending");
+  slip.focus();
+  const { problem } = await api.end(instance);
+  if (problem && problem.status !== 404) {
+    select(instance.id);
+    return slip.note(`${problem.title}. ${problem.detail}`, true);
+  }
+  held.update(instance.id, { state: "ended", endedAt: new Date(api.now()).toISOString(), endCause: "owner" });
+  select(instance.id);
+  say("Ended.");
+  showStats();
+}
+
+function clear(instance) {
+  held.remove(instance.id);
+  select(held.list().at(-1)?.instance.id);
+  key.focus();
+}
+
+/** Asks the service how the instance shown is doing. Without an answer, what is shown stays. */
+async function refresh() {
+  const entry = held.find(selectedId);
+  if (!entry || entry.state === "ended") return;
+  const { id, expiresAt } = entry.instance;
+  const { value, problem } = await api.status(entry.instance);
+  const status = value ?? (problem.status === 404 || problem.status === 401 ? { state: "ended", endCause: "unknown" } : null);
+  if (!status || held.find(id)?.state === "ended") return;
+  const changed = status.state !== entry.state || (status.expiresAt && status.expiresAt !== expiresAt);
+  held.update(id, status);
+  if (changed && selectedId === id && slipRoot.dataset.state !== "working") select(id);
+}
+
+function tick() {
+  const entry = held.find(selectedId);
+  if (slip.tick() && entry.state === "running") {
+    // Extended from elsewhere, perhaps: the service knows.
+    held.update(selectedId, { state: "ending" });
+    select(selectedId);
+    refresh();
+  }
+}
+
+async function showStats() {
+  const { value } = await api.stats();
+  for (const place of document.querySelectorAll("[data-stat]")) if (value) place.textContent = value[place.dataset.stat];
+}
+
+function say(text) {
+  document.querySelector("[data-say]").textContent = text;
+}

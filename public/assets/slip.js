@@ -1,0 +1,117 @@
+import { causeWords, clockTime, stateWords, timeLeft } from "./words.js";
+
+/** A lease with less than this left is shown as running out. */
+const EBB_MS = 10 * 60_000;
+const NOTE_BLANK = "The password is shown only once. This tab remembers it until you close it.";
+const NOTE_HELD = "The password is shown only once. This tab remembers it, also over a reload, until you close it.";
+const NOTE_ENDED = "Its data is gone, and its password opens nothing any more.";
+
+/**
+ * The slip on which an instance is shown. It is already in the page, blank or filled; this fills it again.
+ * @param {HTMLElement} root
+ * @param {{now: () => number}} clock  The service's time.
+ */
+export function createSlip(root, clock) {
+  const part = (name) => root.querySelector(`[data-${name}]`);
+  let shown = null;
+
+  function setState(state) {
+    root.dataset.state = state;
+    part("state-word").textContent = stateWords[state];
+    part("fields").inert = state !== "running" && state !== "ending";
+    for (const button of part("ways").querySelectorAll("[data-copy]")) button.disabled = part("fields").inert;
+  }
+
+  /** Fills every place that shows a field; what is not known becomes a blank, which screen readers skip. */
+  function fill(values) {
+    for (const place of root.querySelectorAll("[data-field]")) {
+      const value = values[place.dataset.field];
+      place.textContent = value ?? place.dataset.blank;
+      place.toggleAttribute("aria-hidden", false);
+      if (value === undefined) place.setAttribute("aria-hidden", "true");
+    }
+  }
+
+  function note(text, isFault = false) {
+    part("lease-note").textContent = text;
+    part("lease-note").toggleAttribute("data-fault", isFault);
+  }
+
+  function actions(which) {
+    for (const name of ["acts", "sure", "over"]) part(name).hidden = name !== which;
+  }
+
+  function lease(left, until) {
+    part("lease-left").textContent = left;
+    part("lease-until").textContent = until;
+  }
+
+  function setBar(fraction) {
+    part("lease-bar").style.transform = `scaleX(${Math.min(1, Math.max(0, fraction))})`;
+  }
+
+  return {
+    /** The hand-out is under way. */
+    working() {
+      shown = null;
+      setState("working");
+      fill({});
+      actions(null);
+      setBar(0);
+      lease("Starting", "a container that only you have the password to.");
+    },
+
+    blank() {
+      shown = null;
+      setState("blank");
+      fill({});
+      actions(null);
+      setBar(0);
+      lease("Press the button", "and these blanks fill in.");
+      note(NOTE_BLANK);
+    },
+
+    /** Shows what the tab holds of an instance. */
+    show(entry) {
+      shown = entry;
+      const { instance, state } = entry;
+      const host = instance.host.includes(":") ? `[${instance.host}]` : instance.host;
+      fill({ ...instance, address: `${host}:${instance.port}` });
+      setState(state);
+      actions(state === "running" ? "acts" : state === "ended" ? "over" : null);
+      note(state === "ended" ? NOTE_ENDED : NOTE_HELD);
+      this.tick();
+    },
+
+    /** Brings countdown and bar up to the second. Returns whether the lease shown is past its end. */
+    tick() {
+      if (!shown) return false;
+      const { instance, state, endedAt, endCause } = shown;
+      const now = clock.now();
+      if (state === "ended") {
+        setBar(0);
+        lease(endedAt ? `Ended ${clockTime(new Date(endedAt), new Date(now))}.` : "Ended.", causeWords[endCause] ?? causeWords.unknown);
+        return false;
+      }
+      const end = Date.parse(instance.expiresAt);
+      const leftMs = end - now;
+      root.toggleAttribute("data-ebb", leftMs < EBB_MS);
+      setBar(leftMs / (end - Date.parse(instance.createdAt)));
+      if (leftMs > 0) lease(`${timeLeft(leftMs)} left`, `until ${clockTime(new Date(end), new Date(now))}`);
+      else lease("Time is up.", "It is being taken down.");
+      return leftMs <= 0;
+    },
+
+    /** Offers to extend, with the time that the lease would then have from now; null where it cannot grow. */
+    offerExtension(leftMs) {
+      part("acts").querySelector("[data-act=extend]").hidden = leftMs === null;
+      if (leftMs !== null) part("acts").querySelector("[data-act=extend]").textContent = `Extend to ${timeLeft(leftMs).replace(/ 00 (min|s)/g, "")}`;
+    },
+
+    actions,
+    note,
+    setState,
+    act: (name) => root.querySelector(`[data-act="${name}"]`),
+    focus: () => root.querySelector("h2").focus(),
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * Time as people say it: "11 h 59 min", "4 min 09 s", "9 s".
+ * @param {number} leftMs
+ * @returns {string}
+ */
+export function timeLeft(leftMs) {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000));
+  const [h, min, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (h > 0) return `${h} h ${pad(min)} min ${pad(s)} s`;
+  return min > 0 ? `${min} min ${pad(s)} s` : `${s} s`;
+}
+
+/**
+ * A moment in the reader's own time zone, with its day when that is not today.
+ * @param {Date} at
+ * @param {Date} now
+ * @returns {string}
+ */
+export function clockTime(at, now) {
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  if (at.toDateString() === now.toDateString()) return time;
+  return `${at.toLocaleDateString([], { weekday: "long", day: "numeric", month: "short" })}, ${time}`;
+}
+
+/** What the slip says of each state. */
+export const stateWords = { blank: "Not yet started", working: "Starting", starting: "Starting", running: "Running", ending: "Ending", ended: "Ended" };
+
+/** Why a Redis is no more, by the cause that the service names. */
+export const causeWords = {
+  expired: "Its time was up.",
+  owner: "You ended it.",
+  operator: "The operator ended it.",
+  lost: "It stopped by itself.",
+  failed: "It did not start.",
+  abandoned: "It was never picked up.",
+  unknown: "The service no longer knows it.",
+};
+
+/** Refusals that the service itself could not word: no answer, or one that is not its own. */
+export const faultWords = {
+  lost: { title: "No answer came back", detail: "The connection broke, or the service is being restarted." },
+  odd: { title: "That did not work", detail: "The answer made no sense; something between this page and the service may be in the way." },
+};
+
+const pad = (number) => String(number).padStart(2, "0");
