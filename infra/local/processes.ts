@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { asRoot } from "./as-root.ts";
+
+const run = promisify(execFile);
+const POLL_MS = 20;
+
+/**
+ * One process for as long as it lives. A pid alone is not enough to recognise a process written
+ * down earlier: pids come round again, a pid together with its start time does not.
+ */
+export interface ProcessMark {
+  pid: number;
+  /** Start of the process in clock ticks since boot, as the kernel prints it. */
+  startedAtTicks: string;
+}
+
+/** Marks a running process; undefined when there is none (a zombie counts as none). */
+export async function markProcess(pid: number): Promise<ProcessMark | undefined> {
+  const startedAtTicks = await startTicksOf(pid);
+  return startedAtTicks === undefined ? undefined : { pid, startedAtTicks };
+}
+
+/** Whether exactly the marked process still runs. */
+export async function isSameProcess(mark: ProcessMark): Promise<boolean> {
+  return (await startTicksOf(mark.pid)) === mark.startedAtTicks;
+}
+
+/** The arguments a process was started with; empty when it does not run. */
+export async function commandLineOf(pid: number): Promise<string[]> {
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, "utf8")).split("\0").slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
+/** Pids of all processes whose arguments satisfy the test. */
+export async function findProcesses(matches: (commandLine: string[]) => boolean): Promise<number[]> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const lines = await Promise.all(pids.map(async (pid) => ({ pid, commandLine: await commandLineOf(pid) })));
+  return lines.filter(({ commandLine }) => matches(commandLine)).map(({ pid }) => pid);
+}
+
+/** Pids of the direct children of a process; empty when it does not run. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  try {
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    return children.trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Ends a process and waits until it is gone: asks with `signal` first, insists with SIGKILL after
+ * `graceMs`. Not running is success.
+ */
+export async function endProcess(pid: number, graceMs: number, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  const mark = await markProcess(pid);
+  if (mark === undefined) return;
+  await sendSignal(pid, signal);
+  if (await isGoneWithin(mark, graceMs)) return;
+  await sendSignal(pid, "SIGKILL");
+  if (!(await isGoneWithin(mark, 10_000))) throw new Error(`process ${pid} survived SIGKILL`);
+}
+
+/** Sends a signal, through sudo when the process belongs to somebody else. No such process is success. */
+export async function sendSignal(pid: number, signal: NodeJS.Signals): Promise<void> {
+  try {
+    process.kill(pid, signal);
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === "ESRCH") return;
+    if (code !== "EPERM") throw cause;
+    const [command, args] = await asRoot("kill", ["-s", signal.slice("SIG".length), String(pid)]);
+    await run(command, args);
+  }
+}
+
+async function isGoneWithin(mark: ProcessMark, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (await isSameProcess(mark)) {
+    if (performance.now() > deadline) return false;
+    await sleep(POLL_MS);
+  }
+  return true;
+}
+
+async function startTicksOf(pid: number): Promise<string | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+    // The command in parentheses may itself hold spaces and parentheses: fields count from the last one.
+    const [state, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" || state === "X" ? undefined : rest[18];
+  } catch {
+    return undefined;
+  }
+}
