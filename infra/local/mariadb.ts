@@ -1,0 +1,134 @@
+import { execFile } from "node:child_process";
+import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { createConnection } from "mysql2/promise";
+import { freePort } from "./free-port.ts";
+import { keptSecret } from "./kept-secret.ts";
+import { commandLineOf, endProcess } from "./processes.ts";
+import { startServerProcess } from "./server-process.ts";
+import type { ServerProcess } from "./server-process.ts";
+
+const run = promisify(execFile);
+const DATABASE = "getaredis";
+const STOP_GRACE_MS = 30_000;
+
+export interface MariadbServer extends ServerProcess {
+  /** Admin address: `mysql://root:<password>@127.0.0.1:<port>/getaredis`; the database exists. */
+  url: string;
+}
+
+/**
+ * Starts a private MariaDB on a free loopback port with its data in `dir`, laid out on the first
+ * start. It runs as the user who runs us, root included: the data is in that user's folders, which
+ * a service account could not even enter. A server that a killed run left there is stopped first,
+ * and what it had committed is there again. `port` brings it back where it was.
+ */
+export async function startMariadb({ dir, port }: { dir: string; port?: number }): Promise<MariadbServer> {
+  const root = resolve(dir);
+  const data = join(root, "data");
+  const files = join(root, "files");
+  const pidFile = join(root, "mariadbd.pid");
+  await mkdir(files, { recursive: true, mode: 0o700 });
+  const password = await keptSecret(join(root, "password"));
+  await stopLeftover(pidFile, data);
+  if (!(await exists(data))) await layOut(data);
+
+  const initFile = join(root, "init.sql");
+  await writeFile(initFile, initialStatements(password), { mode: 0o600 });
+  const chosen = port ?? (await freePort());
+  const url = `mysql://root:${password}@127.0.0.1:${chosen}/${DATABASE}`;
+  const server = await startServerProcess({
+    name: "mariadbd",
+    command: "mariadbd",
+    args: [
+      "--no-defaults",
+      `--datadir=${data}`,
+      `--pid-file=${pidFile}`,
+      `--init-file=${initFile}`,
+      `--user=${await userName()}`,
+      "--bind-address=127.0.0.1",
+      `--port=${chosen}`,
+      // Relative to the data: an absolute path can be longer than a socket address holds.
+      "--socket=mariadbd.sock",
+      "--skip-name-resolve",
+      // SELECT … INTO OUTFILE and LOAD DATA reach this folder only, whoever we run as.
+      `--secure-file-priv=${files}`,
+      "--local-infile=0",
+      "--character-set-server=utf8mb4",
+      "--default-time-zone=+00:00",
+      "--max-connections=300",
+      "--innodb-buffer-pool-size=64M",
+      "--innodb-log-file-size=32M",
+      "--innodb-use-native-aio=0",
+      "--key-buffer-size=1M",
+      "--aria-pagecache-buffer-size=4M",
+      "--performance-schema=0",
+    ],
+    logFile: join(root, "mariadbd.log"),
+    probe: () => pingMysql(url),
+    startTimeoutMs: 60_000,
+    stopGraceMs: STOP_GRACE_MS,
+  });
+  return { ...server, url };
+}
+
+/** Whether the MySQL at an address answers a query; rejects with the reason when it does not. */
+export async function pingMysql(url: string): Promise<void> {
+  const connection = await createConnection({ uri: url, connectTimeout: 3_000 });
+  try {
+    await connection.query({ sql: "SELECT 1", timeout: 3_000 });
+  } finally {
+    connection.destroy();
+  }
+}
+
+/** Under another name first: a lay-out that was killed half-way is never taken for data. */
+async function layOut(data: string): Promise<void> {
+  const unfinished = `${data}.new`;
+  await rm(unfinished, { recursive: true, force: true });
+  await run("mariadb-install-db", [
+    "--no-defaults",
+    `--datadir=${unfinished}`,
+    `--user=${await userName()}`,
+    "--auth-root-authentication-method=normal",
+    "--skip-test-db",
+    "--skip-name-resolve",
+    "--innodb-log-file-size=32M",
+    "--innodb-use-native-aio=0",
+  ]);
+  await rename(unfinished, data);
+}
+
+/** Run at each start, one statement a line as the server wants it; the password has no quotes in it. */
+function initialStatements(password: string): string {
+  return ["localhost", "127.0.0.1"]
+    .flatMap((host) => [
+      `CREATE USER IF NOT EXISTS 'root'@'${host}';`,
+      `ALTER USER 'root'@'${host}' IDENTIFIED BY '${password}';`,
+      `GRANT ALL PRIVILEGES ON *.* TO 'root'@'${host}' WITH GRANT OPTION;`,
+    ])
+    .concat(`CREATE DATABASE IF NOT EXISTS ${DATABASE};`, "")
+    .join("\n");
+}
+
+async function stopLeftover(pidFile: string, data: string): Promise<void> {
+  let pid: number;
+  try {
+    pid = Number(await readFile(pidFile, "utf8"));
+  } catch {
+    return;
+  }
+  const line = await commandLineOf(pid);
+  if (line[0]?.includes("mariadbd") === true && line.includes(`--datadir=${data}`)) await endProcess(pid, STOP_GRACE_MS);
+}
+
+async function userName(): Promise<string> {
+  // Not os.userInfo(): containers run us under ids that have no name, and the number does as well.
+  const { stdout } = await run("id", ["-u", "-n"]).catch(() => run("id", ["-u"]));
+  return stdout.trim();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(() => true, () => false);
+}

@@ -1,0 +1,112 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Redis } from "ioredis";
+import { freePort } from "./free-port.ts";
+import { keptSecret } from "./kept-secret.ts";
+import { commandLineOf, endProcess } from "./processes.ts";
+import { startServerProcess } from "./server-process.ts";
+import type { ServerProcess } from "./server-process.ts";
+
+const STOP_GRACE_MS = 5_000;
+
+export interface RedisServer extends ServerProcess {
+  /** Admin address: `redis://default:<password>@127.0.0.1:<port>`. */
+  url: string;
+}
+
+/**
+ * Starts a private Redis on a free loopback port with its files in `dir`. Nothing is saved to disk:
+ * heartbeats and rate limits are all it holds, and both fill up again by themselves. A server that
+ * a killed run left there is stopped first. `port` brings it back where it was.
+ */
+export async function startRedis({ dir, port }: { dir: string; port?: number }): Promise<RedisServer> {
+  const root = resolve(dir);
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const password = await keptSecret(join(root, "password"));
+  const config = join(root, "redis.conf");
+  const pidFile = join(root, "redis.pid");
+  await stopLeftover(pidFile, config);
+
+  const chosen = port ?? (await freePort());
+  // In a file, because arguments can be read by everybody on the machine.
+  await writeFile(config, configuration({ root, port: chosen, pidFile, password }), { mode: 0o600 });
+  const url = `redis://default:${password}@127.0.0.1:${chosen}`;
+  const server = await startServerProcess({
+    name: "redis-server",
+    command: "redis-server",
+    args: [config],
+    logFile: join(root, "redis.log"),
+    probe: () => withRedis(url, (redis) => redis.ping()),
+    stopGraceMs: STOP_GRACE_MS,
+  });
+  return { ...server, url };
+}
+
+/**
+ * Creates (or gives a new password to) the Redis user that one host's heartbeat logs in as, and
+ * returns the password. `redisUrl` needs the right to manage users. The user lives in Redis's
+ * memory unless that Redis keeps an ACL file: grant again after Redis lost it.
+ */
+export async function grantHeartbeat(redisUrl: string, name: string): Promise<string> {
+  const password = randomBytes(24).toString("base64url");
+  const [user, ...rules] = heartbeatUser(name, password).split(" ").slice(1) as [string, ...string[]];
+  await withRedis(redisUrl, (redis) => redis.acl("SETUSER", user, ...rules));
+  return password;
+}
+
+/**
+ * The line of an ACL file for a user `host-<name>` who can write the key `host:<name>` with SET,
+ * and do nothing else but PING. Only a hash of the password is in it.
+ */
+export function heartbeatUser(name: string, password: string): string {
+  if (!/^[a-z0-9][a-z0-9.-]{0,62}$/i.test(name)) throw new Error(`"${name}" is no name for a host: letters, digits, dots and dashes only`);
+  const hash = createHash("sha256").update(password).digest("hex");
+  return `user host-${name} reset on #${hash} %W~host:${name} +set +ping`;
+}
+
+/** Whether the Redis at an address answers; rejects with the reason when it does not. */
+export async function pingRedis(redisUrl: string): Promise<void> {
+  await withRedis(redisUrl, (redis) => redis.ping());
+}
+
+async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, connectTimeout: 3_000, commandTimeout: 3_000 });
+  // Without a listener ioredis prints what connect() already throws.
+  redis.on("error", () => undefined);
+  try {
+    await redis.connect();
+    return await use(redis);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function configuration({ root, port, pidFile, password }: { root: string; port: number; pidFile: string; password: string }): string {
+  const settings: [string, string][] = [
+    ["bind", "127.0.0.1"],
+    ["port", String(port)],
+    ["requirepass", password],
+    ["dir", JSON.stringify(root)],
+    ["pidfile", JSON.stringify(pidFile)],
+    // Keeps the arguments as given: they tell whose server this is.
+    ["set-proc-title", "no"],
+    ["save", '""'],
+    ["appendonly", "no"],
+    ["maxmemory", "128mb"],
+    ["maxmemory-policy", "volatile-ttl"],
+    ["always-show-logo", "no"],
+  ];
+  return settings.map((setting) => `${setting.join(" ")}\n`).join("");
+}
+
+async function stopLeftover(pidFile: string, config: string): Promise<void> {
+  let pid: number;
+  try {
+    pid = Number(await readFile(pidFile, "utf8"));
+  } catch {
+    return;
+  }
+  const line = await commandLineOf(pid);
+  if (line[0]?.includes("redis-server") === true && line.includes(config)) await endProcess(pid, STOP_GRACE_MS);
+}
