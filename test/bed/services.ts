@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createConnection } from "mysql2/promise";
+import { startMariadb } from "../../infra/local/mariadb.ts";
+import { endProcess, findProcesses } from "../../infra/local/processes.ts";
+import { startRedis } from "../../infra/local/redis.ts";
+import { hasLiveOwner, ownedName } from "./owners.ts";
+
+const KIND = "getaredis-services";
+
+/** A MariaDB and a Redis for tests, in a folder of their own. */
+export interface Services {
+  mysqlUrl: string;
+  redisUrl: string;
+  /** Stops MariaDB as if its machine went down (SIGKILL); `startMysql` brings it back at the same address. */
+  killMysql: () => Promise<void>;
+  startMysql: () => Promise<void>;
+  /** The same for Redis, which comes back empty, its heartbeat users gone as well. */
+  killRedis: () => Promise<void>;
+  startRedis: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Starts both, in about a second. Whoever calls stops them, also on failure. */
+export async function startServices(): Promise<Services> {
+  await clearAbandoned();
+  const dir = join(tmpdir(), await ownedName(KIND));
+  await mkdir(dir, { mode: 0o700 });
+  const mysqlDir = join(dir, "mysql");
+  const redisDir = join(dir, "redis");
+  const [mysqlStart, redisStart] = await Promise.allSettled([startMariadb({ dir: mysqlDir }), startRedis({ dir: redisDir })]);
+  const removeDir = () => rm(dir, { recursive: true, force: true });
+  if (mysqlStart.status === "rejected" || redisStart.status === "rejected") {
+    for (const start of [mysqlStart, redisStart]) if (start.status === "fulfilled") await start.value.stop();
+    await removeDir();
+    throw new Error("the services did not start", { cause: [mysqlStart, redisStart] });
+  }
+
+  let mysql = mysqlStart.value;
+  let redis = redisStart.value;
+  return {
+    mysqlUrl: mysql.url,
+    redisUrl: redis.url,
+    killMysql: () => endProcess(mysql.pid, 5_000, "SIGKILL"),
+    startMysql: async () => {
+      mysql = await startMariadb({ dir: mysqlDir, port: Number(new URL(mysql.url).port) });
+    },
+    killRedis: () => endProcess(redis.pid, 5_000, "SIGKILL"),
+    startRedis: async () => {
+      redis = await startRedis({ dir: redisDir, port: Number(new URL(redis.url).port) });
+    },
+    stop: async () => {
+      await Promise.all([mysql.stop(), redis.stop()]);
+      await removeDir();
+    },
+  };
+}
+
+/**
+ * Creates an empty database on the server of an admin address and returns its address, so that
+ * test files on one server do not meet. It goes with the server.
+ */
+export async function createDatabase(adminUrl: string): Promise<string> {
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  const connection = await createConnection({ uri: adminUrl });
+  try {
+    await connection.query(`CREATE DATABASE ${name}`);
+  } finally {
+    await connection.end();
+  }
+  const url = new URL(adminUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Servers outlive a test process that was killed: the next one ends them and removes their data. */
+async function clearAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(`${KIND}-`) || (await hasLiveOwner(name))) continue;
+    const dir = join(tmpdir(), name);
+    const isServerThere = ([command = "", ...args]: string[]) =>
+      /(mariadbd|redis-server)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`));
+    for (const pid of await findProcesses(isServerThere)) await endProcess(pid, 5_000, "SIGKILL");
+    await rm(dir, { recursive: true, force: true });
+  }
+}
