@@ -33,12 +33,11 @@ async function copyText(source) {
 const resets = new WeakMap();
 
 function show(button, word) {
-  const label = button.querySelector("[data-copy-label]");
   clearTimeout(resets.get(button));
-  label.textContent = word;
+  button.textContent = word;
   button.dataset.done = "";
   resets.set(button, setTimeout(() => {
-    label.textContent = "Copy";
+    button.textContent = "Copy";
     delete button.dataset.done;
   }, SHOWN_MS));
 }

@@ -221,7 +221,7 @@ function tick() {
 
 async function showStats() {
   const { value } = await api.stats();
-  for (const place of document.querySelectorAll("[data-stat]")) if (value) place.textContent = value[place.dataset.stat];
+  for (const place of document.querySelectorAll("[data-stat]")) if (value) place.textContent = value[place.dataset.stat].toLocaleString("en");
 }
 
 function say(text) {

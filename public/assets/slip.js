@@ -2,8 +2,6 @@ import { causeWords, clockTime, stateWords, timeLeft } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
-const NOTE_BLANK = "The password is shown only once. This tab remembers it until you close it.";
-const NOTE_HELD = "The password is shown only once. This tab remembers it, also over a reload, until you close it.";
 const NOTE_ENDED = "Its data is gone, and its password opens nothing any more.";
 
 /**
@@ -13,6 +11,8 @@ const NOTE_ENDED = "Its data is gone, and its password opens nothing any more.";
  */
 export function createSlip(root, clock) {
   const part = (name) => root.querySelector(`[data-${name}]`);
+  const usualNote = part("lease-note").firstChild.data;
+  const blanks = JSON.parse(root.dataset.blanks);
   let shown = null;
 
   function setState(state) {
@@ -22,14 +22,9 @@ export function createSlip(root, clock) {
     for (const button of part("ways").querySelectorAll("[data-copy]")) button.disabled = part("fields").inert;
   }
 
-  /** Fills every place that shows a field; what is not known becomes a blank, which screen readers skip. */
+  /** Fills every place that shows a field; what is not known shows its blank. */
   function fill(values) {
-    for (const place of root.querySelectorAll("[data-field]")) {
-      const value = values[place.dataset.field];
-      place.textContent = value ?? place.dataset.blank;
-      place.toggleAttribute("aria-hidden", false);
-      if (value === undefined) place.setAttribute("aria-hidden", "true");
-    }
+    for (const place of root.querySelectorAll("[data-field]")) place.textContent = values[place.dataset.field] ?? blanks[place.dataset.field];
   }
 
   function note(text, isFault = false) {
@@ -50,26 +45,19 @@ export function createSlip(root, clock) {
     part("lease-bar").style.transform = `scaleX(${Math.min(1, Math.max(0, fraction))})`;
   }
 
-  return {
-    /** The hand-out is under way. */
-    working() {
-      shown = null;
-      setState("working");
-      fill({});
-      actions(null);
-      setBar(0);
-      lease("Starting", "a container that only you have the password to.");
-    },
+  function showNothing(state, left, until) {
+    shown = null;
+    setState(state);
+    fill({});
+    actions(null);
+    setBar(0);
+    lease(left, until);
+    note(usualNote);
+  }
 
-    blank() {
-      shown = null;
-      setState("blank");
-      fill({});
-      actions(null);
-      setBar(0);
-      lease("Press the button", "and these blanks fill in.");
-      note(NOTE_BLANK);
-    },
+  return {
+    blank: () => showNothing("blank", "Press the button", "and these blanks fill in."),
+    working: () => showNothing("working", "Starting", "a container that only you have the password to."),
 
     /** Shows what the tab holds of an instance. */
     show(entry) {
@@ -79,7 +67,7 @@ export function createSlip(root, clock) {
       fill({ ...instance, address: `${host}:${instance.port}` });
       setState(state);
       actions(state === "running" ? "acts" : state === "ended" ? "over" : null);
-      note(state === "ended" ? NOTE_ENDED : NOTE_HELD);
+      note(state === "ended" ? NOTE_ENDED : usualNote);
       this.tick();
     },
 
@@ -104,8 +92,9 @@ export function createSlip(root, clock) {
 
     /** Offers to extend, with the time that the lease would then have from now; null where it cannot grow. */
     offerExtension(leftMs) {
-      part("acts").querySelector("[data-act=extend]").hidden = leftMs === null;
-      if (leftMs !== null) part("acts").querySelector("[data-act=extend]").textContent = `Extend to ${timeLeft(leftMs).replace(/ 00 (min|s)/g, "")}`;
+      const button = this.act("extend");
+      button.hidden = leftMs === null;
+      if (leftMs !== null) button.textContent = `Extend to ${timeLeft(leftMs).replace(/ 00 (min|s)/g, "")}`;
     },
 
     actions,
