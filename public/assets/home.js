@@ -108,18 +108,13 @@ function select(id) {
   setKey();
   if (!entry) return slip.blank();
   slip.show(entry);
-  offerExtension(entry.instance);
+  const gain = gainMs(entry.instance);
+  slip.offerExtension(gain < LEAST_GAIN_MS ? null : gain);
 }
 
-/** The lease can always be made to end the usual time from now, but never past the longest from its creation. */
-function longestFromNowMs(instance) {
-  const now = api.now();
-  return Math.min(limits.ttlSeconds * SECOND, Date.parse(instance.createdAt) + limits.maxTtlSeconds * SECOND - now - MARGIN_MS);
-}
-
-function offerExtension(instance) {
-  const gain = api.now() + longestFromNowMs(instance) - Date.parse(instance.expiresAt);
-  slip.offerExtension(gain < LEAST_GAIN_MS ? null : longestFromNowMs(instance));
+/** By how much the lease can grow: the usual time, but not past the longest from its creation. */
+function gainMs({ createdAt, expiresAt }) {
+  return Math.min(limits.ttlSeconds * SECOND, Date.parse(createdAt) + limits.maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt));
 }
 
 function showChoice() {
@@ -167,7 +162,8 @@ function keep() {
 }
 
 async function extend(instance) {
-  const { value, problem } = await api.extend(instance, Math.floor(longestFromNowMs(instance) / SECOND));
+  const ttlMs = Date.parse(instance.expiresAt) + gainMs(instance) - api.now();
+  const { value, problem } = await api.extend(instance, Math.floor(ttlMs / SECOND));
   if (problem) return slip.note(`${problem.title}. ${problem.detail}`, true);
   held.update(instance.id, value);
   if (selectedId === instance.id) select(instance.id);

@@ -1,4 +1,4 @@
-import { causeWords, clockTime, stateWords, timeLeft } from "./words.js";
+import { causeWords, clockTime, roughly, stateWords, timeLeft } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
@@ -90,11 +90,11 @@ export function createSlip(root, clock) {
       return leftMs <= 0;
     },
 
-    /** Offers to extend, with the time that the lease would then have from now; null where it cannot grow. */
-    offerExtension(leftMs) {
+    /** Offers to extend the lease by this much; null where it cannot grow. */
+    offerExtension(gainMs) {
       const button = this.act("extend");
-      button.hidden = leftMs === null;
-      if (leftMs !== null) button.textContent = `Extend to ${timeLeft(leftMs).replace(/ 00 (min|s)/g, "")}`;
+      button.hidden = gainMs === null;
+      if (gainMs !== null) button.textContent = `Extend by ${roughly(gainMs)}`;
     },
 
     actions,
