@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { customAlphabet, nanoid } from "nanoid";
+import { pino } from "pino";
+import type { CreatePorts } from "../core/actions/create-instance.ts";
+import { createFleetView } from "../core/actions/fleet-view.ts";
+import { createDockerEngines } from "../core/adapters/docker-engines.ts";
+import { createMysqlStore } from "../core/adapters/mysql-store/index.ts";
+import { createRedisDiscovery, openRedis } from "../core/adapters/redis-discovery.ts";
+import { waitForPong } from "../core/adapters/redis-probe.ts";
+import { handoutRules, leaseBounds, loadConfig } from "../core/config.ts";
+import { createMetrics } from "./metrics.ts";
+import { buildServer } from "./server.ts";
+
+const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const SECOND = 1000;
+
+const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
+const logger = pino({ name: "api", level: config.LOG_LEVEL });
+const clock = () => new Date();
+
+const store = createMysqlStore(config.MYSQL_URL);
+const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+const discovery = createRedisDiscovery(redis);
+const fleet = createFleetView({ listHosts: store.listHosts, readPulses: discovery.readPulses }, config.LIVENESS_MAX_AGE_SECONDS * SECOND, config.HOST_REST_SECONDS * SECOND);
+const metrics = createMetrics({ standings: () => fleet.standings(clock()), countHandouts: () => store.countHandouts(clock()), listRuns: store.listRuns });
+const create: CreatePorts = {
+  store,
+  engines: createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND),
+  fleet,
+  waitForPong,
+  clock,
+  delay,
+  random: {
+    id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
+    password: customAlphabet(ALPHANUMERIC, 32),
+    token: () => nanoid(32),
+    nonce: () => randomBytes(12),
+  },
+  onHostFailure: (host, instance, fault) => {
+    metrics.hostFailures.inc({ host });
+    logger.warn({ host, instance, err: fault }, "hand-out failed on host");
+  },
+  rules: handoutRules(config),
+};
+const app = await buildServer({ config, logger, store, fleet, redis, pingRedis: discovery.ping, metrics, create, lease: { store, clock, lease: leaseBounds(config) } });
+
+const stopping = new AbortController();
+const watching = watchFleet();
+try {
+  await app.listen({ host: config.HOST, port: config.PORT });
+} catch (fault) {
+  const taken = (fault as NodeJS.ErrnoException).code === "EADDRINUSE";
+  logger.fatal({ err: fault }, taken ? `port ${config.PORT} of ${config.HOST} is taken: set PORT to a free one` : "cannot listen");
+  process.exitCode = 1;
+  await release();
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void release());
+
+/** Keeps the view of the fleet fresh; a fault is logged when it begins and when it is over. */
+async function watchFleet(): Promise<void> {
+  let wasFaulty = false;
+  while (!stopping.signal.aborted) {
+    try {
+      await fleet.refresh(clock());
+      if (wasFaulty) logger.info("fleet view is fresh again");
+      wasFaulty = false;
+    } catch (fault) {
+      metrics.viewFaults.inc();
+      if (!wasFaulty) logger.warn({ err: fault }, "fleet view cannot be refreshed");
+      wasFaulty = true;
+    }
+    await delay(config.FLEET_REFRESH_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+  }
+}
+
+/** Stops taking requests, lets those in flight finish or be undone, and lets go of everything. */
+async function release(): Promise<void> {
+  if (stopping.signal.aborted) return;
+  logger.info("stopping");
+  const tooLong = setTimeout(() => {
+    logger.fatal("requests did not finish in time; reconcile clears what they leave");
+    process.exit(1);
+  }, config.SHUTDOWN_SECONDS * SECOND);
+  stopping.abort();
+  await app.close();
+  await watching;
+  redis.disconnect();
+  await store.disconnect();
+  clearTimeout(tooLong);
+  logger.info("stopped");
+}

@@ -1,0 +1,70 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { HostStanding } from "../core/actions/fleet-view.ts";
+
+/** What the gauges ask when they are read. */
+export type MetricSources = {
+  readonly standings: () => readonly HostStanding[];
+  readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
+  readonly listRuns: () => Promise<readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]>;
+};
+
+/** Prometheus metrics of the API process and of what it sees. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** A registry with all metrics; gauges read their sources when they are scraped. */
+export function createMetrics(sources: MetricSources) {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
+
+  const handouts = new Counter({ name: "getaredis_handouts_total", help: "POST /instances by how it came out", labelNames: ["result"], registers });
+  const handoutSeconds = new Histogram({ name: "getaredis_handout_duration_seconds", help: "Time from request to a PONG seen", buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30], registers });
+  const hostFailures = new Counter({ name: "getaredis_host_failures_total", help: "Steps of a hand-out that failed on a host", labelNames: ["host"], registers });
+  const viewFaults = new Counter({ name: "getaredis_fleet_view_faults_total", help: "Readings of hosts and heartbeats that failed", registers });
+
+  new Gauge({
+    name: "getaredis_hosts",
+    help: "Hosts by standing",
+    labelNames: ["standing"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { standing } of sources.standings()) this.inc({ standing });
+    },
+  });
+  new Gauge({
+    name: "getaredis_slots",
+    help: "Slots of all hosts: those in use, and all",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      const standings = sources.standings();
+      this.set({ kind: "in_use" }, sum(standings.map(({ inUse }) => inUse)));
+      this.set({ kind: "occupied" }, sum(standings.map(({ occupied }) => occupied)));
+      this.set({ kind: "all" }, sum(standings.map(({ host }) => host.capacity)));
+    },
+  });
+  new Gauge({
+    name: "getaredis_instances_running",
+    help: "Leases that run now",
+    registers,
+    async collect() {
+      this.set((await sources.countHandouts()).running);
+    },
+  });
+  new Gauge({
+    name: "getaredis_job_last_success_timestamp_seconds",
+    help: "When each job last succeeded, unix time",
+    labelNames: ["job"],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { job, succeededAt } of await sources.listRuns()) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
+    },
+  });
+  return { registry, handouts, handoutSeconds, hostFailures, viewFaults };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

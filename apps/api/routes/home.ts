@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { readFile, readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import fastifyStatic from "@fastify/static";
+import { Eta } from "eta";
+import type { FastifyRequest } from "fastify";
+import type { Handout } from "../../core/actions/create-instance.ts";
+import type { Config } from "../../core/config.ts";
+import type { Problem } from "../problem.ts";
+import type { App, ServerParts } from "../server.ts";
+
+const publicFolder = fileURLToPath(new URL("../../../public", import.meta.url));
+const assetsFolder = `${publicFolder}/assets`;
+
+/** The limits that people are told. */
+export function limitsOf(config: Config) {
+  return {
+    ttlSeconds: config.LEASE_SECONDS,
+    minTtlSeconds: config.LEASE_MIN_SECONDS,
+    maxTtlSeconds: config.LEASE_MAX_SECONDS,
+    perAddress: config.QUOTA_PER_ADDRESS,
+    memoryMb: config.INSTANCE_MEMORY_MB,
+    maxClients: config.INSTANCE_MAX_CLIENTS,
+  };
+}
+
+/** What the page shows besides the button: the outcome of a form post. */
+export type HomeContent = { readonly instance?: Handout; readonly problem?: Pick<Problem, "title" | "detail" | "status"> };
+
+/** The homepage, rendered by {@link HomePage.render} for visits and for form posts without JavaScript. */
+export type HomePage = ReturnType<typeof createHomePage>;
+
+/** Reads the templates when first used; the counts on the page are absent while MySQL does not answer. */
+export function createHomePage({ store, create, config }: Pick<ServerParts, "store" | "create" | "config">) {
+  const eta = new Eta({ views: publicFolder, cache: true });
+  let version: Promise<string> | undefined;
+
+  async function render(request: FastifyRequest, content: HomeContent): Promise<string> {
+    version ??= hashOfAssets();
+    const stats = await store.countHandouts(create.clock()).catch(() => null);
+    return eta.render("index", {
+      version: await version,
+      limits: limitsOf(config),
+      stats,
+      origin: `${request.protocol}://${request.host}`,
+      instance: content.instance ?? null,
+      problem: content.problem ?? null,
+    });
+  }
+
+  return { render };
+}
+
+/** `GET /` and the files it uses. */
+export function homeRoutes(_parts: ServerParts, home: HomePage) {
+  return async (app: App) => {
+    await app.register(fastifyStatic, { root: assetsFolder, prefix: "/assets/", maxAge: "1h", index: false });
+    app.get("/", { schema: { hide: true } }, async (request, reply) => reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(await home.render(request, {})));
+  };
+}
+
+/** Changes with any asset, so that browsers may keep them. */
+async function hashOfAssets(): Promise<string> {
+  const hash = createHash("sha256");
+  for (const name of (await readdir(assetsFolder)).sort()) hash.update(await readFile(`${assetsFolder}/${name}`));
+  return hash.digest("hex").slice(0, 10);
+}

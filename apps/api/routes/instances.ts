@@ -1,0 +1,182 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Type, type Static } from "typebox";
+import { changeLease } from "../../core/actions/change-lease.ts";
+import { createInstance, type Handout } from "../../core/actions/create-instance.ts";
+import { endInstance } from "../../core/actions/end-instance.ts";
+import { matchesHash } from "../../core/domain/credentials.ts";
+import { EngineFault } from "../../core/domain/engine-fault.ts";
+import { shownState, type Instance } from "../../core/domain/instance.ts";
+import { addressKey } from "../../core/domain/quota.ts";
+import { ProblemError, problemOfChange, problemOfCreate, problems } from "../problem.ts";
+import type { App, ServerParts } from "../server.ts";
+import { bearerToken } from "../bearer-token.ts";
+import type { HomePage } from "./home.ts";
+import { InstanceState, ProblemBody } from "./schemas.ts";
+
+const HandoutBody = Type.Object({
+  id: Type.String(),
+  host: Type.String(),
+  port: Type.Integer(),
+  username: Type.Literal("default"),
+  password: Type.String({ description: "Shown in this answer and never again" }),
+  url: Type.String({ description: "For redis-cli -u and client libraries" }),
+  createdAt: Type.String({ format: "date-time" }),
+  expiresAt: Type.String({ format: "date-time" }),
+  token: Type.String({ description: "Bearer token to read, extend and end the instance; shown in this answer and never again" }),
+});
+const Wish = Type.Object({ ttlSeconds: Type.Optional(Type.Integer({ description: "Lifetime in seconds" })) }, { additionalProperties: false });
+const Formats = Type.Object({ format: Type.Optional(Type.Union([Type.Literal("json"), Type.Literal("url"), Type.Literal("env")], { description: "Overrides the Accept header" })) });
+const IdempotencyHeaders = Type.Object({ "idempotency-key": Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "Hard to guess; the same key and body give the same instance while it runs" })) });
+const Id = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
+
+type Format = "json" | "url" | "env" | "html";
+
+/** `/instances`: getting one, and its owner's calls. */
+export function instanceRoutes(parts: ServerParts, home: HomePage) {
+  const { config, store, create, lease, metrics } = parts;
+
+  return (app: App) => {
+    app.post(
+      "/instances",
+      {
+        config: { rateLimit: { max: config.HANDOUT_RATE_LIMIT_PER_MINUTE, timeWindow: "1 minute" } },
+        // No body at all asks for the usual lifetime.
+        preValidation: (request, _reply, done) => {
+          (request as FastifyRequest).body = plainBody(request);
+          done();
+        },
+        schema: {
+          summary: "Get a Redis",
+          description: "The answer comes once the instance has answered PONG to the password. Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.",
+          consumes: ["application/json", "application/x-www-form-urlencoded"],
+          produces: ["application/json", "text/plain", "text/html"],
+          body: Wish,
+          querystring: Formats,
+          headers: IdempotencyHeaders,
+          response: { 201: Type.Union([HandoutBody, Type.String()]), "4xx": ProblemBody, "5xx": ProblemBody },
+        },
+      },
+      async (request, reply) => {
+        const format = formatOf(request);
+        const hungUp = new AbortController();
+        reply.raw.once("close", () => {
+          if (!reply.raw.writableFinished) hungUp.abort();
+        });
+        const stopTimer = metrics.handoutSeconds.startTimer();
+        const result = await createInstance(create, {
+          address: addressKey(request.ip),
+          ttlSeconds: request.body.ttlSeconds,
+          idempotencyKey: request.headers["idempotency-key"],
+          signal: hungUp.signal,
+        });
+        metrics.handouts.inc({ result: result.kind === "no-capacity" ? result.reason : result.kind });
+        if (result.kind !== "created") {
+          request.log.info({ result }, "hand-out refused");
+          throw new ProblemError(problemOfCreate(result, create.clock()));
+        }
+        if (!result.replayed) stopTimer();
+        request.log.info({ instance: result.handout.id, host: result.hostName, replayed: result.replayed }, "instance handed out");
+        reply.code(201).header("location", `/instances/${result.handout.id}`).header("cache-control", "no-store");
+        if (result.replayed) reply.header("idempotent-replayed", "true");
+        return sendHandout(reply, format, result.handout, () => home.render(request, { instance: result.handout }));
+      },
+    );
+
+    app.get("/instances/:id", { schema: { summary: "State of an instance", security: [{ owner: [] }], params: Id, response: { 200: InstanceState, "4xx": ProblemBody } } }, async (request, reply) => {
+      const instance = await ownInstance(request, request.params.id);
+      return reply.header("cache-control", "no-store").send(describeInstance(instance, create.clock()));
+    });
+
+    app.patch(
+      "/instances/:id",
+      { schema: { summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: Id, body: Type.Required(Wish), response: { 200: InstanceState, "4xx": ProblemBody } } },
+      async (request, reply) => {
+        const instance = await ownInstance(request, request.params.id);
+        const result = await changeLease(lease, instance, request.body.ttlSeconds);
+        if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
+        request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "lease changed");
+        return reply.header("cache-control", "no-store").send(describeInstance(result.instance, create.clock()));
+      },
+    );
+
+    app.delete(
+      "/instances/:id",
+      { schema: { summary: "End an instance", description: "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.", security: [{ owner: [] }], params: Id, response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody } } },
+      async (request, reply) => {
+        const instance = await ownInstance(request, request.params.id);
+        const place = await store.findContainer(instance.id);
+        if (!place) throw new ProblemError(problems.noInstance());
+        try {
+          await endInstance(create, place, "owner");
+        } catch (fault) {
+          if (!(fault instanceof EngineFault)) throw fault;
+          request.log.warn({ instance: instance.id, host: fault.hostName, err: fault }, "container not removed yet");
+          return reply.code(202).send(null);
+        }
+        request.log.info({ instance: instance.id }, "instance ended by its owner");
+        return reply.code(204).send(null);
+      },
+    );
+  };
+
+  async function ownInstance(request: FastifyRequest, id: string): Promise<Instance> {
+    const token = bearerToken(request);
+    if (token === undefined) throw new ProblemError(problems.tokenMissing());
+    const instance = await store.findInstance(id);
+    if (!instance) throw new ProblemError(problems.noInstance());
+    if (!matchesHash(token, instance.tokenHash)) throw new ProblemError(problems.tokenWrong());
+    return instance;
+  }
+}
+
+/** What its owner and ops see of an instance; never the password. */
+export function describeInstance(instance: Instance, now: Date): Static<typeof InstanceState> {
+  return {
+    id: instance.id,
+    state: shownState(instance, now),
+    host: instance.publicHost,
+    port: instance.port,
+    username: "default",
+    createdAt: instance.createdAt.toISOString(),
+    expiresAt: instance.expiresAt.toISOString(),
+    endedAt: instance.endedAt?.toISOString() ?? null,
+    endCause: instance.endCause,
+  };
+}
+
+/** The body as fields: none for none; those of a form as the numbers that they spell. */
+function plainBody(request: FastifyRequest): Static<typeof Wish> {
+  if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return (request.body ?? {});
+  // A form of another site would spend its visitor's quota.
+  if (request.headers["sec-fetch-site"] === "cross-site") throw new ProblemError(problems.crossSite());
+  const fields = Object.entries(request.body as Record<string, string>);
+  if (fields.some(([name]) => name.startsWith("{"))) throw new ProblemError(problems.invalid("This body is JSON but was sent as a form. Add the header Content-Type: application/json."));
+  return Object.fromEntries(fields.filter(([, value]) => value !== "").map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]));
+}
+
+function formatOf(request: FastifyRequest<{ Querystring: Static<typeof Formats> }>): Format {
+  if (request.query.format) return request.query.format;
+  switch (request.accepts().type(["application/json", "text/plain", "text/html"])) {
+    case "application/json":
+      return "json";
+    case "text/plain":
+      return "url";
+    case "text/html":
+      return "html";
+    default:
+      throw new ProblemError(problems.notAcceptable());
+  }
+}
+
+async function sendHandout(reply: FastifyReply, format: Format, handout: Handout, renderPage: () => Promise<string>): Promise<FastifyReply> {
+  switch (format) {
+    case "json":
+      return reply.type("application/json; charset=utf-8").send(`${JSON.stringify(handout, null, 2)}\n`);
+    case "url":
+      return reply.type("text/plain; charset=utf-8").send(`${handout.url}\n`);
+    case "env":
+      return reply.type("text/plain; charset=utf-8").send(`REDIS_URL=${handout.url}\n`);
+    case "html":
+      return reply.type("text/html; charset=utf-8").send(await renderPage());
+  }
+}

@@ -1,0 +1,20 @@
+import { Type } from "typebox";
+
+/** What every error looks like (RFC 9457). */
+export const ProblemBody = Type.Object(
+  { type: Type.String({ description: "Stable name of the problem" }), title: Type.String(), status: Type.Integer(), detail: Type.String({ description: "What was wrong and what to do" }) },
+  { title: "Problem" },
+);
+
+/** An instance as its owner sees it. */
+export const InstanceState = Type.Object({
+  id: Type.String(),
+  state: Type.Union([Type.Literal("starting"), Type.Literal("running"), Type.Literal("ending"), Type.Literal("ended")]),
+  host: Type.String(),
+  port: Type.Integer(),
+  username: Type.Literal("default"),
+  createdAt: Type.String({ format: "date-time" }),
+  expiresAt: Type.String({ format: "date-time" }),
+  endedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
+  endCause: Type.Union([Type.String({ description: "expired, owner, operator, failed, abandoned or lost" }), Type.Null()]),
+});

@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import accepts from "@fastify/accepts";
+import formbody from "@fastify/formbody";
+import helmet from "@fastify/helmet";
+import rateLimit from "@fastify/rate-limit";
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from "fastify";
+import type { Redis } from "ioredis";
+import type { ChangeLeasePorts } from "../core/actions/change-lease.ts";
+import type { CreatePorts } from "../core/actions/create-instance.ts";
+import type { FleetView } from "../core/actions/fleet-view.ts";
+import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
+import type { Config } from "../core/config.ts";
+import { addressKey } from "../core/domain/quota.ts";
+import { answerWrongMethods } from "./wrong-methods.ts";
+import type { Metrics } from "./metrics.ts";
+import { ProblemError, problemOfFault, problems, type Problem } from "./problem.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { homeRoutes, createHomePage } from "./routes/home.ts";
+import { instanceRoutes } from "./routes/instances.ts";
+import { opsRoutes } from "./routes/ops.ts";
+import { statsRoutes } from "./routes/stats.ts";
+
+/** Everything the application is built from. */
+export type ServerParts = {
+  readonly config: Config;
+  readonly logger: FastifyBaseLogger;
+  readonly store: MysqlStore;
+  readonly fleet: FleetView;
+  /** Redis of the rate limits; while it does not answer, nobody is limited. */
+  readonly redis: Redis;
+  readonly pingRedis: () => Promise<void>;
+  readonly metrics: Metrics;
+  readonly create: CreatePorts;
+  readonly lease: ChangeLeasePorts;
+};
+
+/** The application with its routes' types. */
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>;
+
+const KIB = 1024;
+const SECOND = 1000;
+const contentSecurityPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'", "data:"],
+    connectSrc: ["'self'"],
+    formAction: ["'self'"],
+    baseUri: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+};
+
+/** Builds the application: plugins, limits, errors, routes. It does not listen. */
+export async function buildServer(parts: ServerParts) {
+  const { config } = parts;
+  const app = Fastify({
+    loggerInstance: parts.logger,
+    trustProxy: config.TRUST_PROXY === "" ? false : config.TRUST_PROXY.split(",").map((entry) => entry.trim()),
+    bodyLimit: 16 * KIB,
+    // A request must be whole within 15 s; a connection without traffic may outlast the slowest hand-out.
+    requestTimeout: 15 * SECOND,
+    connectionTimeout: (config.HANDOUT_TIMEOUT_SECONDS + 30) * SECOND,
+    forceCloseConnections: "idle",
+    // Bodies are taken as they were sent, and an unknown field is an error, not dropped in silence.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    schemaErrorFormatter: (errors, where) => new Error(describeInvalid(errors[0], where)),
+    genReqId: () => crypto.randomUUID(),
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  const home = createHomePage(parts);
+  app.setErrorHandler((fault, request, reply) => {
+    const problem = problemOfFault(fault);
+    if (problem.status >= 500) request.log.error({ err: fault }, "request failed");
+    return sendProblem(problem, request, reply, home.render);
+  });
+  app.setNotFoundHandler({ preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) }, (request, reply) =>
+    sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, home.render),
+  );
+  await app.register(helmet, { contentSecurityPolicy, hsts: false });
+  await app.register(accepts);
+  await app.register(formbody);
+  await app.register(rateLimit, {
+    max: config.RATE_LIMIT_PER_MINUTE,
+    timeWindow: "1 minute",
+    redis: parts.redis,
+    nameSpace: "rate:",
+    skipOnError: true,
+    keyGenerator: (request) => addressKey(request.ip),
+    errorResponseBuilder: (_request, context) => new ProblemError(problems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Get a Redis", version: "1", description: "One call, one private Redis for some hours. Every error is application/problem+json." },
+      components: { securitySchemes: { owner: { type: "http", scheme: "bearer", description: "The token that came with the instance" }, operator: { type: "http", scheme: "bearer", description: "The operator's token" } } },
+    },
+  });
+  await app.register(swaggerUi, { routePrefix: "/docs", staticCSP: true, uiConfig: { validatorUrl: null } });
+
+  const allowed = answerWrongMethods(app);
+  await app.register(homeRoutes(parts, home));
+  await app.register(instanceRoutes(parts, home));
+  await app.register(statsRoutes(parts));
+  await app.register(healthRoutes(parts));
+  await app.register(opsRoutes(parts));
+  allowed.close();
+  return app;
+}
+
+/** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
+async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: ReturnType<typeof createHomePage>["render"]): Promise<FastifyReply> {
+  const { retryAfterSeconds, ...body } = problem;
+  reply.code(problem.status).header("cache-control", "no-store");
+  if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
+  switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
+    case "text/html":
+      return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
+    case "text/plain":
+      return reply.type("text/plain; charset=utf-8").send(`${problem.title}: ${problem.detail}\n`);
+    default:
+      return reply.type("application/problem+json; charset=utf-8").send(`${JSON.stringify(body, null, 2)}\n`);
+  }
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split("?", 1)[0]?.slice(0, 200) ?? "";
+}
+
+/** One sentence on what is wrong with a body, query or parameter. */
+function describeInvalid(fault: { instancePath: string; keyword: string; message?: string; params: Record<string, unknown> } | undefined, where: string): string {
+  const field = `${where}${(fault?.instancePath ?? "").replaceAll("/", ".")}`;
+  if (fault?.keyword === "additionalProperties") return `${field} has an unknown field ${JSON.stringify(fault.params["additionalProperty"])}`;
+  if (fault?.keyword === "enum") return `${field} must be one of ${(fault.params["allowedValues"] as string[]).join(", ")}`;
+  return `${field} ${fault?.message ?? "is not valid"}`;
+}

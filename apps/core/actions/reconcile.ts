@@ -1,0 +1,53 @@
+import pMap from "p-map";
+import { EngineFault } from "../domain/engine-fault.ts";
+import type { EngineHost } from "../domain/host.ts";
+import { findRepairs, type ContainerFacts, type Repair, type RowFacts } from "../domain/reconcile.ts";
+import { endInstance, type EndPorts } from "./end-instance.ts";
+
+/** What reconcile needs. */
+export type ReconcilePorts = EndPorts & {
+  readonly store: {
+    readonly listHosts: () => Promise<{ readonly host: EngineHost }[]>;
+    readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
+  };
+  readonly engines: { readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]> };
+};
+
+/** What a run repaired, and the hosts that it could not see, with the fault. */
+export type ReconcileReport = {
+  readonly repairs: readonly (Repair & { readonly hostName: string })[];
+  readonly unseen: readonly { readonly hostName: string; readonly fault: EngineFault }[];
+};
+
+/**
+ * Makes rows and containers agree on every host, `concurrency` hosts at once. A host that does not
+ * answer is left as it is. May be killed at any line and run by several processes at once.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function reconcile(ports: ReconcilePorts, concurrency: number): Promise<ReconcileReport> {
+  const hosts = await ports.store.listHosts();
+  const results = await pMap(hosts, ({ host }) => reconcileHost(ports, host), { concurrency });
+  return { repairs: results.flatMap(({ repairs }) => repairs), unseen: results.flatMap(({ unseen }) => unseen) };
+}
+
+async function reconcileHost(ports: ReconcilePorts, host: EngineHost): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
+  const done: ReconcileReport["repairs"][number][] = [];
+  try {
+    const before = await ports.store.listOpenOf(host.name);
+    const containers = await ports.engines.listContainers(host);
+    const after = new Set((await ports.store.listOpenOf(host.name)).map((row) => row.id));
+    for (const repair of findRepairs(before, containers, after, ports.clock())) {
+      await perform(ports, host, repair);
+      done.push({ ...repair, hostName: host.name });
+    }
+    return { repairs: done, unseen: [] };
+  } catch (fault) {
+    if (!(fault instanceof EngineFault)) throw fault;
+    return { repairs: done, unseen: [{ hostName: host.name, fault }] };
+  }
+}
+
+async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair): Promise<void> {
+  if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId);
+  return endInstance(ports, { instanceId: repair.instanceId, state: "running", host }, repair.cause);
+}

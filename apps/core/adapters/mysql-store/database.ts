@@ -1,0 +1,100 @@
+import { createPool } from "mysql2/promise";
+import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
+import { Unavailable } from "../../domain/unavailable.ts";
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const QUERY_TIMEOUT_MS = 5_000;
+const TRIES = 6;
+
+/** One statement after another on one connection. */
+export type Session = {
+  /** Rows of a SELECT. */
+  readonly rows: <Row>(sql: string, values?: ExecuteValues) => Promise<Row[]>;
+  /** Number of rows that an INSERT, UPDATE or DELETE touched; an UPDATE counts matched rows. */
+  readonly run: (sql: string, values?: ExecuteValues) => Promise<number>;
+};
+
+/** A pool of connections; `query` and `transaction` throw {@link Unavailable} when the server does not answer. */
+export type Database = ReturnType<typeof openDatabase>;
+
+/** Opens a pool on `mysqlUrl`. Connects when first used; a lost server is tried anew by each call. */
+export function openDatabase(mysqlUrl: string, connections = 10) {
+  const pool = createPool({ uri: mysqlUrl, timezone: "Z", connectTimeout: CONNECT_TIMEOUT_MS, connectionLimit: connections, maxIdle: connections });
+
+  /** Runs `work` on one connection, outside a transaction. */
+  function query<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return withConnection(async (connection) => work(sessionOn(connection)));
+  }
+
+  /** Runs `work` in one transaction; again from its start when the server broke a deadlock with it. */
+  async function transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await withConnection(async (connection) => {
+          await connection.query({ sql: "START TRANSACTION", timeout: QUERY_TIMEOUT_MS });
+          try {
+            const result = await work(sessionOn(connection));
+            await connection.query({ sql: "COMMIT", timeout: QUERY_TIMEOUT_MS });
+            return result;
+          } catch (fault) {
+            if (!isLost(fault)) await connection.query({ sql: "ROLLBACK", timeout: QUERY_TIMEOUT_MS });
+            throw fault;
+          }
+        });
+      } catch (fault) {
+        if (codeOf(fault) !== "ER_LOCK_DEADLOCK" || attempt === TRIES) throw fault;
+      }
+    }
+  }
+
+  async function withConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    let connection: PoolConnection | undefined;
+    try {
+      connection = await pool.getConnection();
+      const fresh = connection as PoolConnection & { isSetUp?: true };
+      if (!fresh.isSetUp) {
+        // Without gap locks, hand-outs to different addresses and slots do not meet.
+        await connection.query({ sql: "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", timeout: QUERY_TIMEOUT_MS });
+        fresh.isSetUp = true;
+      }
+      const result = await work(connection);
+      connection.release();
+      return result;
+    } catch (fault) {
+      // A connection that timed out may still answer the old query: it must not serve another.
+      if (isLost(fault)) connection?.destroy();
+      else connection?.release();
+      throw isLost(fault) ? new Unavailable("mysql", fault) : fault;
+    }
+  }
+
+  return { query, transaction, close: () => pool.end() };
+}
+
+function sessionOn(connection: PoolConnection): Session {
+  return {
+    rows: async <Row>(sql: string, values: ExecuteValues = []) => {
+      const [rows] = await connection.execute<RowDataPacket[]>({ sql, timeout: QUERY_TIMEOUT_MS }, values);
+      return rows as Row[];
+    },
+    run: async (sql, values = []) => {
+      const [result] = await connection.execute<ResultSetHeader>({ sql, timeout: QUERY_TIMEOUT_MS }, values);
+      return result.affectedRows;
+    },
+  };
+}
+
+/** Server errors that say "not now" although the connection lives. */
+const refusals = new Set(["ER_CON_COUNT_ERROR", "ER_SERVER_SHUTDOWN", "ER_LOCK_WAIT_TIMEOUT", "ER_OPTION_PREVENTS_STATEMENT", "ER_CONNECTION_KILLED", "ER_ACCESS_DENIED_ERROR", "ER_NORMAL_SHUTDOWN"]);
+
+/** Whether a fault means that the server is gone or refuses to work, not that a statement is wrong. */
+function isLost(fault: unknown): boolean {
+  if (!(fault instanceof Error)) return false;
+  const { fatal, sqlState } = fault as { fatal?: boolean; sqlState?: string };
+  const code = codeOf(fault);
+  return fatal === true || refusals.has(code) || (sqlState === undefined && code !== "");
+}
+
+function codeOf(fault: unknown): string {
+  return typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
+}

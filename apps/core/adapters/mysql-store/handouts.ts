@@ -1,0 +1,96 @@
+import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../domain/handout.ts";
+import type { Database, Session } from "./database.ts";
+
+/** Rows of a hand-out: taking a slot and a quota place, and turning the draft into a lease. */
+export function handoutStatements(database: Database) {
+  /**
+   * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
+   * transaction. Refusals: the idempotency key is known, the quota is used up, the host is full or
+   * takes no more instances.
+   */
+  function takeSlot(draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined): Promise<TakeResult> {
+    return database.transaction(async (session) => {
+      await lockAddress(session, draft.address, draft.createdAt);
+      const known = claim && (await findClaim(session, draft.address, claim.keyHash));
+      if (known) return { kind: "known", ...known };
+
+      const places = await placesOf(session, draft.address, draft.createdAt);
+      if (places.length >= quota) {
+        return { kind: "quota-exceeded", nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))) };
+      }
+
+      // Shared with other hand-outs, exclusive against a change of the host's state: after a drain has
+      // begun, no hand-out can still take a slot.
+      const [host] = await session.rows<{ id: number; capacity: number }>("SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE", [hostName]);
+      if (!host) return { kind: "host-closed" };
+      // Slots that others are about to take are skipped, not waited for.
+      const [slot] = await session.rows<{ slot: number; port: number }>(
+        `SELECT slot, port FROM slots
+          WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
+          ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
+        [host.id, draft.createdAt, host.capacity],
+      );
+      if (!slot) return { kind: "host-full" };
+
+      await session.run(
+        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at)
+         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?)`,
+        [draft.id, host.id, slot.port, draft.address, draft.tokenHash, draft.createdAt, draft.deadline],
+      );
+      await session.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
+      await session.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [draft.address, lowestFree(places.map((place) => place.place)), draft.id]);
+      if (claim) {
+        await session.run("INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)", [draft.address, claim.keyHash, claim.requestHash, draft.id]);
+      }
+      return { kind: "taken", port: slot.port };
+    });
+  }
+
+  /**
+   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for
+   * retries. False when its deadline is over or somebody has undone it: it is not to be handed out.
+   */
+  function handOut(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
+    return database.transaction(async (session) => {
+      const handed = await session.run("UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?", [now, expiresAt, id, now]);
+      if (handed === 1 && sealedAnswer) await session.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
+      return handed === 1;
+    });
+  }
+
+  /** What an idempotency key of an address has led to, or undefined when it is unknown. */
+  function readClaim(address: string, keyHash: Buffer): Promise<KnownClaim | undefined> {
+    return database.query((session) => findClaim(session, address, keyHash));
+  }
+
+  return { takeSlot, handOut, readClaim };
+}
+
+async function lockAddress(session: Session, address: string, now: Date): Promise<void> {
+  await session.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [address, now, now]);
+}
+
+async function findClaim(session: Session, address: string, keyHash: Buffer): Promise<KnownClaim | undefined> {
+  const [row] = await session.rows<{ request_hash: Buffer; instance_id: string; sealed_answer: Buffer | null }>(
+    "SELECT request_hash, instance_id, sealed_answer FROM idempotency_keys WHERE address = ? AND key_hash = ?",
+    [address, keyHash],
+  );
+  return row && { requestHash: row.request_hash, instanceId: row.instance_id, sealedAnswer: row.sealed_answer };
+}
+
+/** Places held by live leases. Those of leases past their end are freed here, ahead of the reaper. */
+async function placesOf(session: Session, address: string, now: Date): Promise<{ place: number; expires_at: Date }[]> {
+  const places = await session.rows<{ place: number; state: string; expires_at: Date }>(
+    "SELECT place, state, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?",
+    [address],
+  );
+  const over = places.filter((place) => place.state === "running" && place.expires_at <= now);
+  for (const { place } of over) await session.run("DELETE FROM quota_places WHERE address = ? AND place = ?", [address, place]);
+  return places.filter((place) => !over.includes(place));
+}
+
+function lowestFree(taken: readonly number[]): number {
+  let place = 1;
+  while (taken.includes(place)) place++;
+  return place;
+}

@@ -1,0 +1,64 @@
+import type { Database } from "./database.ts";
+
+const BATCH = 1000;
+
+/** What the product remembers of itself: counts, ended instances, runs of jobs. */
+export function historyStatements(database: Database) {
+  /** Instances running at `now`, and hand-outs since the beginning. */
+  function countHandouts(now: Date): Promise<{ readonly running: number; readonly startedEver: number }> {
+    return database.query(async (session) => {
+      const [row] = await session.rows<{ running: number; started: number | string }>(
+        `SELECT (SELECT COUNT(*) FROM instances WHERE state = 'running' AND expires_at > ?) AS running,
+                (SELECT pruned_handouts FROM deployment) + (SELECT COUNT(handed_out_at) FROM instances WHERE handed_out_at IS NOT NULL) AS started`,
+        [now],
+      );
+      return { running: row?.running ?? 0, startedEver: Number(row?.started ?? 0) };
+    });
+  }
+
+  /** Forgets instances that ended before `before`, and addresses not seen since. Returns the number of instances. */
+  async function prune(before: Date): Promise<number> {
+    let forgotten = 0;
+    for (let batch = BATCH; batch === BATCH; forgotten += batch) {
+      batch = await database.transaction(async (session) => {
+        // Two pruners must not count the same row: the second skips what the first holds.
+        const rows = await session.rows<{ id: string; handed: number }>(
+          `SELECT id, handed_out_at IS NOT NULL AS handed FROM instances WHERE state = 'ended' AND ended_at < ? ORDER BY ended_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+          [before],
+        );
+        for (const { id } of rows) await session.run("DELETE FROM instances WHERE id = ?", [id]);
+        const handed = rows.filter((row) => row.handed === 1).length;
+        if (handed > 0) await session.run("UPDATE deployment SET pruned_handouts = pruned_handouts + ?", [handed]);
+        return rows.length;
+      });
+    }
+    await database.query((session) => session.run("DELETE FROM addresses WHERE seen_at < ? AND address NOT IN (SELECT address FROM quota_places)", [before]));
+    return forgotten;
+  }
+
+  /** Notes that a job has begun. */
+  async function beginRun(job: string, now: Date): Promise<void> {
+    await database.query((session) => session.run("INSERT INTO job_runs (job, started_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE started_at = ?", [job, now, now]));
+  }
+
+  /** Notes how a job's run came out; `fault` is undefined when it succeeded. */
+  async function finishRun(job: string, now: Date, fault: string | undefined): Promise<void> {
+    await database.query((session) =>
+      session.run("UPDATE job_runs SET finished_at = ?, fault = ?, succeeded_at = IF(? IS NULL, ?, succeeded_at) WHERE job = ?", [now, fault?.slice(0, 500) ?? null, fault ?? null, now, job]),
+    );
+  }
+
+  /** The last run of each job. */
+  function listRuns(): Promise<{ readonly job: string; readonly startedAt: Date; readonly finishedAt: Date | null; readonly succeededAt: Date | null; readonly fault: string | null }[]> {
+    return database.query((session) =>
+      session.rows("SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault FROM job_runs ORDER BY job"),
+    );
+  }
+
+  /** Whether the server answers. @throws Unavailable when it does not */
+  async function ping(): Promise<void> {
+    await database.query((session) => session.rows("SELECT 1"));
+  }
+
+  return { countHandouts, prune, beginRun, finishRun, listRuns, ping };
+}

@@ -1,0 +1,82 @@
+import type { EngineHost, Host, HostState, NewHost } from "../../domain/host.ts";
+import type { Database } from "./database.ts";
+
+/** Columns that tell where a host's engine is; of tables hosts and deployment. */
+export const engineHostColumns = "hosts.name, hosts.engine_url, deployment.id AS deployment";
+
+/** A row of {@link engineHostColumns}. */
+export type EngineHostRow = { name: string; engine_url: string; deployment: string };
+
+/** The engine's place out of a row. */
+export function engineHost(row: EngineHostRow): EngineHost {
+  return { name: row.name, engineUrl: row.engine_url, deployment: row.deployment };
+}
+
+type HostRow = EngineHostRow & { public_host: string; check_host: string; bind_address: string; capacity: number; base_port: number; state: HostState };
+
+/** Rows of hosts and their slots. */
+export function hostStatements(database: Database) {
+  /**
+   * Adds a host with its slots, or brings a known one (same name) up to date; its state is kept. Slots
+   * in use keep their instance and port; they follow once they are free and the host is registered again.
+   */
+  function registerHost(host: NewHost, now: Date): Promise<void> {
+    return database.transaction(async (session) => {
+      const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
+      await session.run(
+        `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
+        [...place, host.name, now, ...place],
+      );
+      const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
+      if (!row) throw new Error(`host ${host.name} vanished while it was registered`);
+      await session.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [row.id, host.capacity]);
+      await session.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [host.basePort, row.id]);
+      for (let slot = 0; slot < host.capacity; slot++) {
+        await session.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [row.id, slot, host.basePort + slot, now]);
+      }
+    });
+  }
+
+  /** All hosts, with the slots that count as use and those that are not free. */
+  function listHosts(): Promise<{ readonly host: Host; readonly inUse: number; readonly occupied: number }[]> {
+    return database.query(async (session) => {
+      const rows = await session.rows<HostRow & { in_use: number | string | null; occupied: number }>(
+        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
+                SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(instances.id) AS occupied
+           FROM hosts JOIN deployment
+           LEFT JOIN slots ON slots.host_id = hosts.id AND slots.instance_id IS NOT NULL
+           LEFT JOIN instances ON instances.id = slots.instance_id
+          GROUP BY hosts.id`,
+      );
+      return rows.map((row) => ({ host: toHost(row), inUse: Number(row.in_use ?? 0), occupied: row.occupied }));
+    });
+  }
+
+  /**
+   * Opens or closes a host to hand-outs; false when there is no such host. Waits for hand-outs that
+   * hold the host's row: when this returns, no later hand-out takes a slot of a closed host.
+   */
+  function setHostState(name: string, state: HostState): Promise<boolean> {
+    return database.transaction(async (session) => {
+      const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [name]);
+      if (!row) return false;
+      await session.run("UPDATE hosts SET state = ? WHERE id = ?", [state, row.id]);
+      return true;
+    });
+  }
+
+  return { registerHost, listHosts, setHostState };
+}
+
+function toHost(row: HostRow): Host {
+  return {
+    ...engineHost(row),
+    publicHost: row.public_host,
+    checkHost: row.check_host,
+    bindAddress: row.bind_address,
+    capacity: row.capacity,
+    basePort: row.base_port,
+    state: row.state,
+  };
+}

@@ -1,0 +1,118 @@
+/** Labels on every container of ours; how reconcile and the host's own expiry find them. */
+export const labels = {
+  instance: "getaredis.instance",
+  deployment: "getaredis.deployment",
+  /** Unix seconds after which the host itself removes the container, control plane or not. */
+  notAfter: "getaredis.not-after",
+} as const;
+
+/** What every instance gets, whoever asks. */
+export type InstanceLimits = {
+  readonly image: string;
+  readonly memoryMb: number;
+  readonly memoryLimitMb: number;
+  readonly evictionPolicy: string;
+  readonly maxClients: number;
+  readonly cpus: number;
+};
+
+/** A container in the Docker Engine API's own words (body of `POST /containers/create`), with its name. */
+export type ContainerSpec = {
+  readonly name: string;
+  readonly Image: string;
+  readonly User: string;
+  readonly Cmd: readonly string[];
+  readonly Labels: Readonly<Record<string, string>>;
+  readonly ExposedPorts: Readonly<Record<string, object>>;
+  readonly HostConfig: Readonly<Record<string, unknown>>;
+};
+
+const MB = 1024 * 1024;
+const REDIS_PORT = "6379/tcp";
+
+/**
+ * Rights of the person who holds the instance: all data types, Lua, pub/sub and streams, nothing that
+ * administers the server or opens connections. Enforced alike by Redis 7.0 and Valkey 8.
+ */
+const OWNER_RIGHTS =
+  "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -dump -lolwut +info +keys +flushdb +flushall +sort +sort_ro +role +client|list " +
+  "+eval +evalsha +eval_ro +evalsha_ro +script|load +script|exists +script|kill";
+
+/** Name of an instance's container; made from its id, so that creating and removing it can be repeated. */
+export function containerName(instanceId: string): string {
+  return `redis-${instanceId}`;
+}
+
+/** Name of the bridge network of a deployment's instances, and of its Linux interface (15 characters at most). */
+export function networkOf(deployment: string): { readonly name: string; readonly bridge: string } {
+  return { name: `getaredis-${deployment}`, bridge: `gar-${deployment.slice(0, 8)}` };
+}
+
+/**
+ * The container of an instance. The password appears only as its SHA-256 (hex), which Redis's ACL
+ * takes; `notAfter` bounds the container's life beyond any extension of the lease.
+ */
+export function containerSpec(
+  instance: { readonly id: string; readonly deployment: string; readonly bindAddress: string; readonly port: number; readonly passwordHash: Buffer; readonly notAfter: Date },
+  limits: InstanceLimits,
+): ContainerSpec {
+  return {
+    name: containerName(instance.id),
+    Image: limits.image,
+    User: "999:999",
+    Cmd: redisArguments(instance.passwordHash, limits),
+    Labels: {
+      [labels.instance]: instance.id,
+      [labels.deployment]: instance.deployment,
+      [labels.notAfter]: String(Math.ceil(instance.notAfter.getTime() / 1000)),
+    },
+    ExposedPorts: { [REDIS_PORT]: {} },
+    HostConfig: {
+      NetworkMode: networkOf(instance.deployment).name,
+      PortBindings: { [REDIS_PORT]: [{ HostIp: instance.bindAddress, HostPort: String(instance.port) }] },
+      ReadonlyRootfs: true,
+      Tmpfs: { "/data": "rw,noexec,nosuid,nodev,size=1m,mode=0700,uid=999,gid=999" },
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      Memory: limits.memoryLimitMb * MB,
+      MemorySwap: limits.memoryLimitMb * MB,
+      NanoCpus: Math.round(limits.cpus * 1e9),
+      // Redis and its background threads; it never needs to fork, for nothing is persisted.
+      PidsLimit: 16,
+      Ulimits: [{ Name: "nofile", Soft: limits.maxClients + 64, Hard: limits.maxClients + 64 }],
+      RestartPolicy: { Name: "no" },
+      LogConfig: { Type: "local", Config: { "max-size": "64k", "max-file": "1", compress: "false" } },
+      IpcMode: "private",
+      // DNS would be a way out.
+      Dns: ["127.0.0.1"],
+    },
+  };
+}
+
+/**
+ * The server's arguments. Bounds keep one client from filling the container: queries and replies are
+ * capped well below the container's memory, and clients together stay below half of the data's share.
+ */
+function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] {
+  const options: [name: string, ...values: string[]][] = [
+    ["port", "6379"],
+    ["bind", "0.0.0.0"],
+    ["dir", "/data"],
+    ["save", ""],
+    ["appendonly", "no"],
+    ["maxmemory", `${limits.memoryMb}mb`],
+    ["maxmemory-policy", limits.evictionPolicy],
+    ["maxmemory-clients", "50%"],
+    ["maxclients", String(limits.maxClients)],
+    ["client-output-buffer-limit", "normal", "8mb", "4mb", "10", "pubsub", "4mb", "2mb", "10"],
+    ["client-query-buffer-limit", "8mb"],
+    ["proto-max-bulk-len", "8mb"],
+    ["tcp-keepalive", "60"],
+    ["databases", "16"],
+    ["enable-debug-command", "no"],
+    ["enable-module-command", "no"],
+    ["enable-protected-configs", "no"],
+    ["user", "default", "on", `#${passwordHash.toString("hex")}`, ...OWNER_RIGHTS.split(" ")],
+  ];
+  return options.flatMap(([name, ...values]) => [`--${name}`, ...values]);
+}

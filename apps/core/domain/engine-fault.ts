@@ -1,0 +1,18 @@
+/**
+ * Why an engine did not do what it was asked: it cannot be reached, it did not answer in time, the
+ * port is held by something else on the host, it has no such image, or it refused otherwise.
+ */
+export type EngineFaultReason = "unreachable" | "timeout" | "port-taken" | "image-missing" | "refused";
+
+/** A call to a Docker Engine that did not work out. Whether it had an effect is unknown. */
+export class EngineFault extends Error {
+  override readonly name = "EngineFault";
+  readonly reason: EngineFaultReason;
+  readonly hostName: string;
+
+  constructor(reason: EngineFaultReason, hostName: string, cause: unknown) {
+    super(`engine of ${hostName}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.reason = reason;
+    this.hostName = hostName;
+  }
+}

@@ -1,0 +1,71 @@
+import { Type, type Static } from "typebox";
+import { Compile } from "typebox/compile";
+
+/** A Docker Engine and the name of the host it is on. */
+export type EngineHost = {
+  readonly name: string;
+  /** Where the control plane finds the engine: unix:///path or tcp://address:port. */
+  readonly engineUrl: string;
+  /** Id of the deployment that the host serves; it marks our containers on an engine that others use too. */
+  readonly deployment: string;
+};
+
+/** A machine with a Docker Engine that runs instances. */
+export type Host = EngineHost & {
+  /** Name or address handed to users. */
+  readonly publicHost: string;
+  /** Address at which the control plane reaches the published ports. */
+  readonly checkHost: string;
+  /** Address on the host that instances are published on. */
+  readonly bindAddress: string;
+  /** Slots; slot n publishes port `basePort + n`. */
+  readonly capacity: number;
+  readonly basePort: number;
+  readonly state: HostState;
+};
+
+/** A host as it is registered: what the store does not add by itself. */
+export type NewHost = Omit<Host, "deployment" | "state">;
+
+/** `active` takes instances; `cordoned` takes none for now; `draining` takes none and goes once empty. */
+export type HostState = "active" | "cordoned" | "draining";
+
+const Heartbeat = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 63 }),
+    publicIp: Type.String({ maxLength: 253 }),
+    privateIp: Type.String({ maxLength: 253 }),
+    dockerPort: Type.Integer({ minimum: 0, maximum: 65_535 }),
+    // null: the heart beats, but the host's own engine does not answer it.
+    containers: Type.Union([Type.Integer({ minimum: 0, maximum: 100_000 }), Type.Null()]),
+    memAvailableMb: Type.Integer({ minimum: 0 }),
+    sentAt: Type.String({ minLength: 20, maxLength: 35, pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d" }),
+  },
+  { additionalProperties: false },
+);
+const heartbeatSchema = Compile(Heartbeat);
+
+/** What a host says of itself every few seconds. */
+export type Heartbeat = Static<typeof Heartbeat>;
+
+/** A heartbeat that cannot be believed, and why. It is never treated as an empty host. */
+export type RefusedHeartbeat = { readonly kind: "refused"; readonly reason: string };
+
+/** What a host's key says. */
+export type Pulse = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
+
+/** Reads the value of key `host:<name>`. A beat that is no JSON, has another shape or another host's name is refused. */
+export function readHeartbeat(hostName: string, value: string): Pulse {
+  let beat: unknown;
+  try {
+    beat = JSON.parse(value);
+  } catch {
+    return { kind: "refused", reason: "not JSON" };
+  }
+  if (!heartbeatSchema.Check(beat)) {
+    const [fault] = heartbeatSchema.Errors(beat);
+    return { kind: "refused", reason: `${fault?.instancePath || "value"} ${fault?.message ?? "has another shape"}` };
+  }
+  if (beat.name !== hostName) return { kind: "refused", reason: `names another host, ${JSON.stringify(beat.name)}` };
+  return { kind: "beat", beat };
+}
