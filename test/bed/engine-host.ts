@@ -27,6 +27,8 @@ export interface EngineHost {
   docker: Docker;
   /** Where its published ports answer, seen from the test. */
   address: string;
+  /** Where the test is, seen from the host. */
+  testAddress: string;
   /** The Redis image that its engine has. */
   image: string;
   /** Runs a command on the host as root and returns what it printed; rejects when it fails. */
@@ -116,6 +118,7 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
       url,
       docker,
       address: place.hostAddress,
+      testAddress: place.ourAddress,
       image,
       exec,
       pause: () => signalEngine("SIGSTOP"),

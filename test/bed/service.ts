@@ -1,0 +1,162 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { registerHost } from "../../apps/core/actions/register-host.ts";
+import { createMysqlStore, type MysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
+import { migrate } from "../../apps/core/adapters/mysql-store/migrations.ts";
+import { freePort } from "../../infra/local/free-port.ts";
+import { startEngineHost, type EngineHost } from "./engine-host.ts";
+import { createDatabase, startServices, type Services } from "./services.ts";
+
+/** The whole product on real parts: databases, engine hosts with heartbeats, API and jobs as processes. */
+export interface Service {
+  origin: string;
+  opsToken: string;
+  services: Services;
+  hosts: EngineHost[];
+  store: MysqlStore;
+  /** Everything that the API or the jobs have written so far, one JSON object a line. */
+  log: () => string;
+  /** The environment of both processes, to start another replica with. */
+  env: Record<string, string>;
+  /** Ends the API with a signal and waits until it is gone. */
+  endApi: (signal: NodeJS.Signals) => Promise<void>;
+  startApi: () => Promise<void>;
+  /** Another API process on a port of its own. */
+  startReplica: () => Promise<{ origin: string; stop: () => Promise<void> }>;
+  startHeartbeats: () => Promise<void>;
+  stopHeartbeats: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+export interface ServiceOptions {
+  /** Names of the engine hosts; one when not given. */
+  hostNames?: string[];
+  /** Slots of each host. */
+  capacity?: number;
+  basePort?: number;
+  env?: Record<string, string>;
+  /** Whether the jobs process runs; it ticks each second then. */
+  jobs?: boolean;
+}
+
+const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url));
+const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
+
+/** Starts it all and resolves when the API is ready. Whoever calls stops it, also on failure. */
+export async function startService({ hostNames = ["host-a"], capacity = 8, basePort = 20_000, env = {}, jobs = true }: ServiceOptions = {}): Promise<Service> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    const faults: unknown[] = [];
+    for (const step of undo.reverse()) await step().catch((fault: unknown) => faults.push(fault));
+    if (faults.length > 0) throw new AggregateError(faults, "the service did not stop cleanly");
+  };
+  try {
+    const services = await startServices();
+    undo.push(() => services.stop());
+    const mysqlUrl = await createDatabase(services.mysqlUrl);
+    await migrate(mysqlUrl);
+    const store = createMysqlStore(mysqlUrl);
+    undo.push(() => store.disconnect());
+
+    const hosts = await Promise.all(hostNames.map((name) => startEngineHost({ name })));
+    for (const host of hosts) undo.push(() => host.stop());
+    for (const { name, url, address } of hosts) {
+      const place = { name, engineUrl: url, publicHost: address, checkHost: address, bindAddress: "0.0.0.0", capacity, basePort };
+      await registerHost({ store, clock: () => new Date() }, place);
+    }
+    const [first] = hosts;
+    if (!first) throw new Error("a service needs a host");
+
+    let heartbeats: { stop: () => Promise<void> }[] = [];
+    const startHeartbeats = async () => {
+      heartbeats = await Promise.all(hosts.map((host) => host.startHeartbeat({ redisUrl: services.redisUrl, env: { HEARTBEAT_SECONDS: "1", HEARTBEAT_TTL_SECONDS: "3" } })));
+    };
+    const stopHeartbeats = async () => {
+      await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
+      heartbeats = [];
+    };
+    await startHeartbeats();
+    undo.push(stopHeartbeats);
+
+    const port = await freePort();
+    const opsToken = randomBytes(16).toString("hex");
+    const everySecond = "* * * * * *";
+    const processEnv: Record<string, string> = {
+      PATH: process.env["PATH"] ?? "",
+      MYSQL_URL: mysqlUrl,
+      REDIS_URL: services.redisUrl,
+      OPS_TOKEN: opsToken,
+      SERVER_SECRET: randomBytes(16).toString("hex"),
+      INSTANCE_IMAGE: first.image,
+      PORT: String(port),
+      FLEET_REFRESH_MS: "200",
+      RATE_LIMIT_PER_MINUTE: "100000",
+      HANDOUT_RATE_LIMIT_PER_MINUTE: "100000",
+      REAP_CRON: everySecond,
+      RECONCILE_CRON: everySecond,
+      ...env,
+    };
+    const output: string[] = [];
+    let api: ChildProcess | undefined;
+    const startApi = async () => {
+      api = startNode(apiMain, processEnv, output);
+      await untilReady(`http://127.0.0.1:${port}`, api, output);
+    };
+    await startApi();
+    undo.push(() => end(api, "SIGTERM"));
+    if (jobs) {
+      const process = startNode(jobsMain, processEnv, output);
+      undo.push(() => end(process, "SIGTERM"));
+    }
+    return {
+      origin: `http://127.0.0.1:${port}`,
+      opsToken,
+      services,
+      hosts,
+      store,
+      log: () => output.join(""),
+      env: processEnv,
+      endApi: (signal) => end(api, signal),
+      startApi,
+      startReplica: async () => {
+        const replicaPort = await freePort();
+        const replica = startNode(apiMain, { ...processEnv, PORT: String(replicaPort) }, output);
+        undo.push(() => end(replica, "SIGTERM"));
+        await untilReady(`http://127.0.0.1:${replicaPort}`, replica, output);
+        return { origin: `http://127.0.0.1:${replicaPort}`, stop: () => end(replica, "SIGTERM") };
+      },
+      startHeartbeats,
+      stopHeartbeats,
+      stop,
+    };
+  } catch (cause) {
+    await stop().catch(() => undefined);
+    throw cause;
+  }
+}
+
+function startNode(file: string, env: Record<string, string>, output: string[]): ChildProcess {
+  const child = spawn(process.execPath, [file], { env, stdio: ["ignore", "pipe", "pipe"] });
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+  return child;
+}
+
+async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill(signal);
+  await exit;
+}
+
+async function untilReady(origin: string, child: ChildProcess, output: readonly string[]): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the API ended while it started:\n${output.join("")}`);
+    const answer = await fetch(`${origin}/readyz`).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.ok) return;
+    await delay(50);
+  }
+}
