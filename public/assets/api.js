@@ -6,20 +6,12 @@ const PATIENCE_MS = 60_000;
 const CLOCK_TOLERANCE_MS = 2_000;
 
 /**
- * @typedef {{id: string, host: string, port: number, username: string, password: string, url: string,
- *   createdAt: string, expiresAt: string, token: string}} Instance  What a hand-out gives, once.
- * @typedef {{id: string, state: "starting"|"running"|"ending"|"ended", expiresAt: string,
- *   endedAt: string|null, endCause: string|null}} Status  What can be asked later.
- * @typedef {{status: number, type: string, title: string, detail: string, retryAfterSeconds: number}} Problem
- *   A refusal; status 0 when no answer came at all.
- * @typedef {{value?: any, problem?: Problem}} Answer  One of the two.
+ * The service's HTTP calls. Each gives `{value}`, or `{problem}` with status (0: no answer came), title,
+ * detail and retryAfterSeconds. None throws: every failure can be shown.
  */
-
-/** The service's HTTP calls. None of them throws: every failure is a problem that can be shown. */
 export function createApi() {
   let skewMs = 0;
 
-  /** @returns {Promise<Answer>} */
   async function call(method, path, { token, body, headers = {} } = {}) {
     try {
       const response = await fetch(path, {
@@ -35,12 +27,12 @@ export function createApi() {
         ...(body && { body: JSON.stringify(body) }),
       });
       readClock(response);
-      if (response.status === 204) return { value: null };
+      if (response.status === 202 || response.status === 204) return { value: null };
       const content = await response.json();
       return response.ok ? { value: content } : { problem: refusal(response, content) };
     } catch (error) {
       const status = error instanceof SyntaxError ? 502 : 0;
-      return { problem: { status, type: "about:blank", retryAfterSeconds: 0, ...(status ? faultWords.odd : faultWords.lost) } };
+      return { problem: { status, retryAfterSeconds: 0, ...(status ? faultWords.odd : faultWords.lost) } };
     }
   }
 
@@ -66,7 +58,6 @@ export function createApi() {
 function refusal(response, content) {
   return {
     status: response.status,
-    type: content.type ?? "about:blank",
     title: content.title ?? faultWords.odd.title,
     detail: content.detail ?? faultWords.odd.detail,
     retryAfterSeconds: Number(response.headers.get("retry-after")) || 0,

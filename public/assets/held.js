@@ -6,7 +6,7 @@ const PENDING_KEY = "getaredis.pending-key";
  * closing the tab forgets it; where storage is refused, it lives as long as the page.
  */
 export function createHeld() {
-  /** @type {{instance: import("./api.js").Instance, state: string, endedAt?: string, endCause?: string}[]} */
+  /** @type {{instance: object, state: string, endedAt?: string, endCause?: string}[]} As the service words them. */
   let entries = JSON.parse(read(INSTANCES) ?? "[]");
   let pendingKey = read(PENDING_KEY);
   const save = () => write(INSTANCES, JSON.stringify(entries));
@@ -15,9 +15,9 @@ export function createHeld() {
     list: () => entries,
     find: (id) => entries.find((entry) => entry.instance.id === id),
 
-    /** Keeps a new instance; the one that comes twice by the same idempotency key is kept once. */
+    /** Keeps a new instance, in place of those that have ended; the same one twice is kept once. */
     add(instance) {
-      entries = [...entries.filter((entry) => entry.instance.id !== instance.id), { instance, state: "running" }];
+      entries = [...entries.filter(({ instance: { id }, state }) => id !== instance.id && state !== "ended"), { instance, state: "running" }];
       save();
     },
 

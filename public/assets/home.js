@@ -2,6 +2,7 @@ import { createApi } from "./api.js";
 import { wireCopyButtons } from "./copy.js";
 import { createHeld } from "./held.js";
 import { createSlip } from "./slip.js";
+import { timeLeft } from "./words.js";
 
 const SECOND = 1000;
 /** How often a visible page asks whether what it shows is still so. */
@@ -25,6 +26,8 @@ const api = createApi();
 const held = createHeld();
 const slip = createSlip(slipRoot, api);
 let selectedId = null;
+let working = false;
+let restUntilMs = 0;
 
 document.documentElement.classList.add("js");
 wireCopyButtons(say);
@@ -43,60 +46,46 @@ refresh();
 function takeOverAnswer() {
   if (slipRoot.dataset.instance) held.add(JSON.parse(slipRoot.dataset.instance));
   // The address becomes that of the page again, so that a reload does not post once more.
-  if (location.pathname !== "/") history.replaceState(null, "", "/");
+  if (location.pathname === "/instances") history.replaceState(null, "", "/");
 }
 
 async function getInstance(event) {
   event.preventDefault();
-  if (key.getAttribute("aria-disabled") === "true") return;
+  if (working || restUntilMs > Date.now()) return;
+  working = true;
   problemBox.hidden = true;
-  setKey("Starting your Redis", { pressed: true, busy: true });
   slip.working();
+  showKey();
   say("Starting your Redis.");
   const { value, problem } = await api.create(held.pendingKey());
-  // No answer, or one from a proxy in between: the hand-out may have happened, so its key stays.
-  if (value || (problem.status >= 400 && problem.status !== 502 && problem.status !== 504)) held.settle();
-  if (value) {
-    held.add(value);
-    setKey();
-    select(value.id);
-    slip.focus();
-    say(`Your Redis is ready at ${value.host}, port ${value.port}.`);
-    showStats();
-  } else {
-    setKey();
+  working = false;
+  // Without a clear answer the hand-out may have happened, or be happening still: the next press asks for the same.
+  if (value || (problem.status >= 400 && problem.status < 500)) held.settle();
+  if (problem) {
+    restUntilMs = Date.now() + problem.retryAfterSeconds * SECOND;
     select(selectedId);
-    showProblem(problem);
-    if (problem.retryAfterSeconds > 0) holdKey(problem.retryAfterSeconds);
+    return showProblem(problem);
   }
+  held.add(value);
+  select(value.id);
+  slip.focus();
+  say(`Your Redis is ready at ${value.host}, port ${value.port}.`);
+  showStats();
 }
 
-function setKey(label = held.list().some((entry) => entry.state !== "ended") ? "Get another Redis" : "Get a Redis", { pressed = false, busy = false } = {}) {
-  keyLabel.textContent = label;
-  key.setAttribute("aria-disabled", String(pressed));
-  key.setAttribute("aria-busy", String(busy));
-}
-
-/** Keeps the key down for as long as the service asked to be left alone. */
-function holdKey(seconds) {
-  const until = Date.now() + seconds * SECOND;
-  const show = () => {
-    const left = Math.ceil((until - Date.now()) / SECOND);
-    if (left > 0) return setKey(left > 90 ? `Again in ${Math.ceil(left / 60)} min` : `Again in ${left} s`, { pressed: true });
-    clearInterval(timer);
-    setKey();
-  };
-  const timer = setInterval(show, SECOND);
-  show();
+/** The key is down while a Redis starts, and for as long as the service asked to be left alone. */
+function showKey() {
+  const restMs = restUntilMs - Date.now();
+  const resting = restMs > 0 && `Again in ${timeLeft(restMs)}`;
+  const label = (working && "Starting your Redis") || resting || (held.list().some(({ state }) => state !== "ended") ? "Get another Redis" : "Get a Redis");
+  if (keyLabel.textContent !== label) keyLabel.textContent = label;
+  key.setAttribute("aria-disabled", String(working || Boolean(resting)));
+  key.setAttribute("aria-busy", String(working));
 }
 
 function showProblem(problem) {
   problemBox.querySelector("[data-problem-title]").textContent = problem.title;
   problemBox.querySelector("[data-problem-detail]").textContent = problem.detail;
-  const advices = [...problemBox.querySelectorAll("[data-advice]")];
-  const name = problem.status === 0 || problem.status === 502 || problem.status === 504 ? "lost" : String(problem.status);
-  const fitting = advices.find((advice) => advice.dataset.advice === name) ?? advices.at(-1);
-  for (const advice of advices) advice.hidden = advice !== fitting;
   problemBox.hidden = false;
 }
 
@@ -105,7 +94,7 @@ function select(id) {
   const entry = held.find(id);
   selectedId = entry ? id : null;
   showChoice();
-  setKey();
+  showKey();
   if (!entry) return slip.blank();
   slip.show(entry);
   const gain = gainMs(entry.instance);
@@ -132,7 +121,7 @@ function showChoice() {
 
 function choose(event) {
   const { id } = event.target.dataset;
-  if (!id) return;
+  if (!id || working) return;
   select(id);
   choice.querySelector("[aria-pressed=true]")?.focus();
   refresh();
@@ -164,7 +153,7 @@ function keep() {
 async function extend(instance) {
   const ttlMs = Date.parse(instance.expiresAt) + gainMs(instance) - api.now();
   const { value, problem } = await api.extend(instance, Math.floor(ttlMs / SECOND));
-  if (problem) return slip.note(`${problem.title}. ${problem.detail}`, true);
+  if (problem) return showRefusal(instance, problem);
   held.update(instance.id, value);
   if (selectedId === instance.id) select(instance.id);
   if (slip.act("extend").hidden) slip.focus();
@@ -176,14 +165,21 @@ async function end(instance) {
   slip.setState("ending");
   slip.focus();
   const { problem } = await api.end(instance);
-  if (problem && problem.status !== 404) {
-    select(instance.id);
-    return slip.note(`${problem.title}. ${problem.detail}`, true);
-  }
-  held.update(instance.id, { state: "ended", endedAt: new Date(api.now()).toISOString(), endCause: "owner" });
-  select(instance.id);
+  if (problem && problem.status !== 404) return showRefusal(instance, problem);
+  // Its host may be out of reach: then it is still ending, and the service knows.
+  const { value } = await api.status(instance);
+  held.update(instance.id, value ?? { state: "ended", endedAt: new Date(api.now()).toISOString(), endCause: "owner" });
+  if (selectedId === instance.id) select(instance.id);
   say("Ended.");
   showStats();
+}
+
+async function showRefusal(instance, { title, detail }) {
+  await refresh();
+  if (selectedId !== instance.id) return;
+  select(instance.id);
+  slip.note(`${title}. ${detail}`, true);
+  say(`${title}. ${detail}`);
 }
 
 function clear(instance) {
@@ -198,14 +194,15 @@ async function refresh() {
   if (!entry || entry.state === "ended") return;
   const { id, expiresAt } = entry.instance;
   const { value, problem } = await api.status(entry.instance);
-  const status = value ?? (problem.status === 404 || problem.status === 401 ? { state: "ended", endCause: "unknown" } : null);
+  const status = value ?? (problem.status === 404 ? { state: "ended", endCause: "unknown" } : null);
   if (!status || held.find(id)?.state === "ended") return;
   const changed = status.state !== entry.state || (status.expiresAt && status.expiresAt !== expiresAt);
   held.update(id, status);
-  if (changed && selectedId === id && slipRoot.dataset.state !== "working") select(id);
+  if (changed && selectedId === id && !working) select(id);
 }
 
 function tick() {
+  showKey();
   const entry = held.find(selectedId);
   if (slip.tick() && entry.state === "running") {
     // Extended from elsewhere, perhaps: the service knows.
@@ -220,6 +217,9 @@ async function showStats() {
   for (const place of document.querySelectorAll("[data-stat]")) if (value) place.textContent = value[place.dataset.stat].toLocaleString("en");
 }
 
+// Emptied in between, for the same words twice would be read out once.
 function say(text) {
-  document.querySelector("[data-say]").textContent = text;
+  const place = document.querySelector("[data-say]");
+  place.textContent = "";
+  requestAnimationFrame(() => (place.textContent = text));
 }

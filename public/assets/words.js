@@ -48,8 +48,8 @@ export const causeWords = {
 
 /** Refusals that the service itself could not word: no answer, or one that is not its own. */
 export const faultWords = {
-  lost: { title: "No answer came back", detail: "The connection broke, or the service is being restarted." },
-  odd: { title: "That did not work", detail: "The answer made no sense; something between this page and the service may be in the way." },
+  lost: { title: "No answer came back", detail: "The connection broke, or the service is restarting. Press again: a Redis that was already started for you is the one you get, not a second." },
+  odd: { title: "That did not work", detail: "Something between this page and the service answered in its place. Try again in a moment." },
 };
 
 const pad = (number) => String(number).padStart(2, "0");
