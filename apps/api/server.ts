@@ -71,8 +71,15 @@ export async function buildServer(parts: ServerParts) {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     schemaErrorFormatter: (errors, where) => new Error(describeInvalid(errors[0], where)),
     genReqId: () => crypto.randomUUID(),
+    disableRequestLogging: true,
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  // One line a request; what machines ask all the time only when somebody looks closely.
+  app.addHook("onResponse", (request, reply, done) => {
+    const level = request.routeOptions.config.rateLimit === false ? "debug" : "info";
+    request.log[level]({ method: request.method, path: pathOf(request), status: reply.statusCode, address: request.ip, ms: Math.round(reply.elapsedTime) }, "request");
+    done();
+  });
   const home = createHomePage(parts);
   app.setErrorHandler((fault, request, reply) => {
     const problem = problemOfFault(fault);
