@@ -119,7 +119,7 @@ count_containers() {
 
 read_memory() {
 	local name value _
-	mem_available_mb=null
+	mem_available_mb=0
 	while read -r name value _; do
 		if [[ $name == MemAvailable: ]]; then
 			mem_available_mb=$((value / 1024))

@@ -55,7 +55,8 @@ export async function startDockerEngine({ dir }: { dir: string }): Promise<Docke
 
 /**
  * The engine that this machine already offers: DOCKER_HOST when set, else the default socket when
- * it answers; undefined when there is none.
+ * it answers; undefined when there is none. Throws when there is one that this user may not use,
+ * because a second one beside it would fight over the same packet filter.
  */
 export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
   if (env.DOCKER_HOST !== undefined && env.DOCKER_HOST !== "") return env.DOCKER_HOST;
@@ -63,8 +64,9 @@ export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<
   try {
     await pingEngine(url);
     return url;
-  } catch {
-    return undefined;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EACCES") return undefined;
+    throw new Error(`a Docker Engine runs here, and this user may not use it: run as root, or as a member of the group docker`, { cause });
   }
 }
 

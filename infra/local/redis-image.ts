@@ -22,7 +22,7 @@ const REDIS_UID = 999;
 export async function ensureRedisImage(docker: Docker, reference?: string): Promise<string> {
   const wanted = reference ?? (await localRedisImage());
   if (await hasImage(docker, wanted)) return wanted;
-  if (wanted.startsWith(`${LOCAL_REPOSITORY}:`)) await importLocalImage(docker, wanted);
+  if (isLocalImage(wanted)) await importLocalImage(docker, wanted);
   else await pull(docker, wanted);
   return wanted;
 }
@@ -33,6 +33,11 @@ export async function localRedisImage(): Promise<string> {
   const version = /\bv=(\S+)/.exec(stdout)?.[1];
   if (version === undefined) throw new Error(`redis-server --version says no version: ${stdout.trim()}`);
   return `${LOCAL_REPOSITORY}:${version}-local`;
+}
+
+/** Whether we make this image ourselves; "" stands for the default, which we do. */
+export function isLocalImage(reference: string): boolean {
+  return reference === "" || reference.startsWith(`${LOCAL_REPOSITORY}:`);
 }
 
 async function hasImage(docker: Docker, reference: string): Promise<boolean> {

@@ -60,9 +60,7 @@ describe("heartbeat.sh", () => {
   });
 
   it("sets the lifetime in the same command as the value", async () => {
-    const seen = await recordCommands(async (url) => {
-      start({ ...addressOf(url), HOST_NAME: "once", HEARTBEAT_REDIS_PASSWORD: "any" });
-    });
+    const seen = await recordCommands((url) => start({ ...addressOf(url), HOST_NAME: "once", HEARTBEAT_REDIS_PASSWORD: "any" }));
     assert.deepEqual(seen[0], ["AUTH", "host-once", "any"]);
     assert.deepEqual([seen[1]?.[0], seen[1]?.[1], ...(seen[1]?.slice(3) ?? [])], ["SET", "host:once", "EX", "10"]);
     assert.equal((JSON.parse(seen[1]?.[2] ?? "") as { name: string }).name, "once");
@@ -200,7 +198,7 @@ function quietClient(url: string): Redis {
 }
 
 /** Says OK to everything for two commands, and returns what they were. */
-async function recordCommands(connect: (url: string) => Promise<void>): Promise<string[][]> {
+async function recordCommands(connect: (url: string) => unknown): Promise<string[][]> {
   const sockets = new Set<Socket>();
   let text = "";
   const listener = createServer((socket) => {
@@ -213,7 +211,7 @@ async function recordCommands(connect: (url: string) => Promise<void>): Promise<
   }).listen(0, "127.0.0.1");
   try {
     await once(listener, "listening");
-    await connect(`redis://127.0.0.1:${(listener.address() as AddressInfo).port}`);
+    connect(`redis://127.0.0.1:${(listener.address() as AddressInfo).port}`);
     return await until("two commands came", () => {
       const commands = commandsIn(text);
       return commands.length >= 2 ? commands : undefined;

@@ -1,0 +1,80 @@
+import { lookup } from "node:dns/promises";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+
+/** Where a single box listens, publishes instances and is found. */
+export interface BoxAddresses {
+  /** Name or address handed to users. */
+  publicHost: string;
+  /** Address that instances are published on. */
+  bindAddress: string;
+  /** Where we reach published ports ourselves. */
+  checkHost: string;
+  /** An address to call the box by. */
+  publicIp: string;
+}
+
+/**
+ * Works out the addresses from the settings HOST and PUBLIC_HOST and from where the engine is: on an
+ * engine elsewhere, instances are published there and not on HOST. Throws when HOST has no address.
+ */
+export async function boxAddresses(settings: { host: string; publicHost: string; engineUrl: string }): Promise<BoxAddresses> {
+  const elsewhere = engineElsewhere(settings.engineUrl);
+  if (elsewhere !== undefined) {
+    const { address } = await addressOf("DOCKER_HOST", elsewhere);
+    return { publicHost: settings.publicHost || elsewhere, bindAddress: "0.0.0.0", checkHost: elsewhere, publicIp: address };
+  }
+  const { address } = await addressOf("HOST", settings.host);
+  const isWildcard = address === "0.0.0.0" || address === "::";
+  const outward = outwardAddress() ?? "127.0.0.1";
+  return {
+    publicHost: settings.publicHost || (isWildcard ? outward : settings.host),
+    // Instances live on an IPv4 bridge; the engine publishes on IPv6 besides where it can.
+    bindAddress: isWildcard ? "0.0.0.0" : address,
+    checkHost: isWildcard ? "127.0.0.1" : address,
+    publicIp: isWildcard ? outward : address,
+  };
+}
+
+/** The host of an engine that is not on this machine; undefined when it is here. */
+export function engineElsewhere(engineUrl: string): string | undefined {
+  if (engineUrl.startsWith("unix:")) return undefined;
+  const { hostname } = new URL(engineUrl);
+  const own = ["localhost", ...Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))];
+  return own.includes(hostname.replace(/^\[|\]$/g, "")) ? undefined : hostname;
+}
+
+/** Throws, naming the settings, when nothing can listen on an address and port. Returns the port, a free one for 0. */
+export async function checkPort(host: string, port: number): Promise<number> {
+  const server = createServer().listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw new Error(reasonFor((cause as NodeJS.ErrnoException).code, host, port), { cause });
+  }
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : port;
+}
+
+function reasonFor(code: string | undefined, host: string, port: number): string {
+  if (code === "EADDRINUSE") return `port ${port} of ${host} is taken by another program: stop that, or choose another port with PORT=…`;
+  if (code === "EACCES") return `port ${port} is reserved for root: choose one above 1023 with PORT=…, or run as root`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `HOST=${host} is no address of this machine`;
+  return `cannot listen on port ${port} of ${host} (${code ?? "unknown reason"}): see the settings PORT and HOST`;
+}
+
+async function addressOf(setting: string, host: string): Promise<{ address: string }> {
+  try {
+    return await lookup(host, { order: "ipv4first" });
+  } catch (cause) {
+    throw new Error(`${setting} names ${host}, which has no address`, { cause });
+  }
+}
+
+function outwardAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all.find(({ internal, family }) => !internal && family === "IPv4")?.address;
+}
