@@ -1,0 +1,63 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
+
+/** Debian's package chromium puts it here. */
+const EXECUTABLE = "/usr/bin/chromium";
+/** No sandbox, for tests run as root in containers; none of the services that Chromium would call at home. */
+const ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+/** For each step on a page; a cold start takes well under a second. */
+const PATIENCE_MS = 10_000;
+
+/** A page in a browser profile of its own, with all that went wrong in it so far. */
+export interface Visit {
+  page: Page;
+  context: BrowserContext;
+  /** What the page must never have: script errors, and what its content security policy forbade. */
+  faults: string[];
+  close: () => Promise<void>;
+}
+
+/** Starts a headless Chromium. Whoever calls closes it, which ends all its processes. */
+export async function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+}
+
+/** Opens a page as a new visitor: no storage, clipboard allowed. Whoever calls closes the visit. */
+export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("console", (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
+  });
+  try {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(url).origin });
+    await page.goto(url);
+  } catch (cause) {
+    await context.close();
+    throw cause;
+  }
+  return { page, context, faults, close: () => context.close() };
+}
+
+/** What axe-core finds of the impacts "serious" and "critical": one line each, with the first element concerned. */
+export async function seriousViolations(page: Page): Promise<string[]> {
+  axeSource ??= readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  // Evaluated through the debugger, which the page's content security policy does not bind.
+  await page.evaluate(await axeSource);
+  const { violations } = await page.evaluate<{ violations: AxeViolation[] }>("axe.run()");
+  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html ?? ""}`);
+}
+
+interface AxeViolation {
+  id: string;
+  impact: string | null;
+  help: string;
+  nodes: { html: string }[];
+}
+
+let axeSource: Promise<string> | undefined;
