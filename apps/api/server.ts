@@ -6,7 +6,7 @@ import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from "fastify";
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from "fastify";
 import type { Redis } from "ioredis";
 import type { ChangeLeasePorts } from "../core/actions/change-lease.ts";
 import type { CreatePorts } from "../core/actions/create-instance.ts";
@@ -59,6 +59,7 @@ const contentSecurityPolicy = {
 /** Builds the application: plugins, limits, errors, routes. It does not listen. */
 export async function buildServer(parts: ServerParts) {
   const { config } = parts;
+  const home = createHomePage(parts);
   const app = Fastify({
     loggerInstance: parts.logger,
     trustProxy: config.TRUST_PROXY === "" ? false : config.TRUST_PROXY.split(",").map((entry) => entry.trim()),
@@ -71,7 +72,8 @@ export async function buildServer(parts: ServerParts) {
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     schemaErrorFormatter: (errors, where) => new Error(describeInvalid(errors[0], where)),
     genReqId: () => crypto.randomUUID(),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    frameworkErrors: (fault, request, reply) => void sendProblem(problemOfFault(fault), request, reply, home.render),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   // One line a request; what machines ask all the time only when somebody looks closely.
@@ -80,10 +82,19 @@ export async function buildServer(parts: ServerParts) {
     request.log[level]({ method: request.method, path: pathOf(request), status: reply.statusCode, address: request.ip, ms: Math.round(reply.elapsedTime) }, "request");
     done();
   });
-  const home = createHomePage(parts);
+  // A client that keeps its connection would keep the process from stopping.
+  let closing = false;
+  app.addHook("preClose", (done) => {
+    closing = true;
+    done();
+  });
+  app.addHook("onSend", (_request, reply, _payload, done) => {
+    if (closing) reply.header("connection", "close");
+    done();
+  });
   app.setErrorHandler((fault, request, reply) => {
     const problem = problemOfFault(fault);
-    if (problem.status >= 500) request.log.error({ err: fault }, "request failed");
+    if (problem.status >= 500 && !(fault instanceof ProblemError)) request.log.error({ err: fault }, "request failed");
     return sendProblem(problem, request, reply, home.render);
   });
   app.setNotFoundHandler({ preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) }, (request, reply) =>

@@ -47,7 +47,7 @@ export const settings = {
   HANDOUT_TIMEOUT_SECONDS: whole(30, "s", "Time a hand-out may take over all hosts tried; a row older than that and still starting is undone.", 1, 600),
   ENGINE_TIMEOUT_SECONDS: whole(15, "s", "Time a Docker Engine may take for one call.", 1, 600),
   READY_TIMEOUT_SECONDS: whole(5, "s", "Time a started instance may take to its first PONG.", 1, 600),
-  HOST_REST_SECONDS: whole(15, "s", "Time a host that failed a hand-out is passed over.", 1, 3600),
+  HOST_REST_SECONDS: whole(15, "s", "Longest time a host is passed over that fails hand-out after hand-out; it begins with 1 s.", 1, 3600),
   SLOT_REST_SECONDS: whole(300, "s", "Time a slot whose port is held by something else is passed over.", 1, 86_400),
   SHUTDOWN_SECONDS: whole(35, "s", "Time running requests and jobs get when the process is told to stop.", 1, 600),
 

@@ -40,13 +40,15 @@ export interface ServiceOptions {
   env?: Record<string, string>;
   /** Whether the jobs process runs; it ticks each second then. */
   jobs?: boolean;
+  /** Where the API and the jobs find a host's engine, when not at the engine itself. */
+  engineUrl?: (host: EngineHost) => Promise<{ url: string; stop: () => Promise<void> }>;
 }
 
 const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url));
 const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
 
 /** Starts it all and resolves when the API is ready. Whoever calls stops it, also on failure. */
-export async function startService({ hostNames = ["host-a"], capacity = 8, basePort = 20_000, env = {}, jobs = true }: ServiceOptions = {}): Promise<Service> {
+export async function startService({ hostNames = ["host-a"], capacity = 8, basePort = 20_000, env = {}, jobs = true, engineUrl }: ServiceOptions = {}): Promise<Service> {
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     const faults: unknown[] = [];
@@ -63,8 +65,11 @@ export async function startService({ hostNames = ["host-a"], capacity = 8, baseP
 
     const hosts = await Promise.all(hostNames.map((name) => startEngineHost({ name })));
     for (const host of hosts) undo.push(() => host.stop());
-    for (const { name, url, address } of hosts) {
-      const place = { name, engineUrl: url, publicHost: address, checkHost: address, bindAddress: "0.0.0.0", capacity, basePort };
+    for (const host of hosts) {
+      const { name, url, address } = host;
+      const way = await engineUrl?.(host);
+      if (way) undo.push(way.stop);
+      const place = { name, engineUrl: way?.url ?? url, publicHost: address, checkHost: address, bindAddress: "0.0.0.0", capacity, basePort };
       await registerHost({ store, clock: () => new Date() }, place);
     }
     const [first] = hosts;

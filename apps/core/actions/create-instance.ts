@@ -9,13 +9,13 @@ import type { FleetView } from "./fleet-view.ts";
 
 /** What a hand-out needs. */
 export type CreatePorts = EndPorts & {
-  readonly fleet: Pick<FleetView, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest">;
+  readonly fleet: Pick<FleetView, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest" | "countSuccess">;
   readonly store: {
     readonly takeSlot: (draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined) => Promise<TakeResult>;
     readonly handOut: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
     readonly readClaim: (address: string, keyHash: Buffer) => Promise<KnownClaim | undefined>;
   };
-  readonly engines: { readonly startContainer: (host: EngineHost, spec: ContainerSpec) => Promise<void> };
+  readonly engines: { readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void> };
   /** Waits until the instance answers `PONG` to the password; throws when the signal aborts first. */
   readonly waitForPong: (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;
   readonly random: { readonly id: () => string; readonly password: () => string; readonly token: () => string; readonly nonce: () => Buffer };
@@ -106,7 +106,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
 
 type Attempt = CreateRequest & { readonly ttlSeconds: number; readonly claim: IdempotencyClaim | undefined; readonly deadline: Date };
 type AttemptResult =
-  | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "abandoned" }>
+  | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "abandoned" | "no-capacity" }>
   | Extract<TakeResult, { kind: "known" | "host-full" | "host-closed" }>
   | { readonly kind: "host-failed" };
 
@@ -128,10 +128,12 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
   if (taken.kind !== "taken") return taken;
   ports.fleet.countTaken(host.name);
 
+  const tooLate = AbortSignal.timeout(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
+  const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
     const notAfter = new Date(createdAt.getTime() + rules.timeoutMs + rules.lease.most * 1000);
     const spec = containerSpec({ id, deployment: host.deployment, bindAddress: host.bindAddress, port: taken.port, passwordHash: hashSecret(password), notAfter }, rules.limits);
-    await ports.engines.startContainer(host, spec);
+    await ports.engines.startContainer(host, spec, unwanted);
     await ports.waitForPong(host.checkHost, taken.port, password, AbortSignal.timeout(rules.readyTimeoutMs));
 
     // A caller that hung up has no use for it, unless its key lets it come back for the answer.
@@ -153,9 +155,17 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
       token,
     };
     const sealed = attempt.idempotencyKey === undefined ? undefined : sealAnswer(JSON.stringify(handout), { serverSecret: rules.serverSecret, idempotencyKey: attempt.idempotencyKey, instanceId: id }, random.nonce());
-    if (await store.handOut(id, expiresAt, now, sealed)) return { kind: "created", handout, hostName: host.name, replayed: false };
+    if (await store.handOut(id, expiresAt, now, sealed)) {
+      ports.fleet.countSuccess(host.name);
+      return { kind: "created", handout, hostName: host.name, replayed: false };
+    }
     throw new Error("the hand-out took so long that it was undone");
   } catch (fault) {
+    if (unwanted.aborted && fault === unwanted.reason) {
+      // Its turn to start never came: the host is busy, not broken.
+      await undo(ports, host, id, attempt.signal.aborted ? "abandoned" : "failed");
+      return attempt.signal.aborted ? { kind: "abandoned" } : { kind: "no-capacity", reason: "too-slow" };
+    }
     ports.onHostFailure(host.name, id, fault);
     await undo(ports, host, id, "failed", fault);
     return { kind: fault instanceof EngineFault && fault.reason === "port-taken" ? "port-taken" : "host-failed" };

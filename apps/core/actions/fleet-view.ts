@@ -10,19 +10,21 @@ export type FleetPorts = {
 /** A host with its standing, as ops and metrics show it. */
 export type HostStanding = HostFacts & { readonly standing: Standing };
 
+const FIRST_REST_MS = 1_000;
+
 /** The fleet as this process last saw it, kept ready so that no request waits on a scan. */
 export type FleetView = ReturnType<typeof createFleetView>;
 
 /**
  * An empty view; {@link FleetView.refresh} fills it.
  * @param livenessMaxAgeMs age at which heartbeats read earlier count for nothing
- * @param restMs how long a host that failed is passed over
+ * @param longestRestMs how long at most a host that fails again and again is passed over
  */
-export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, restMs: number) {
+export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, longestRestMs: number) {
   let facts = new Map<string, HostFacts>();
   let ranking: string[] = [];
   let pulsesReadAt: Date | undefined;
-  const restingUntil = new Map<string, Date>();
+  const rests = new Map<string, { readonly failures: number; readonly until: Date }>();
 
   /**
    * Reads hosts and heartbeats anew. When Redis does not answer, the last heartbeats are kept and
@@ -52,7 +54,7 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, res
     if (isBlind(now)) return undefined;
     for (const name of ranking) {
       const host = facts.get(name);
-      if (host && standingOf(host, restingUntil.get(name), now) === "open") yield host.host;
+      if (host && standingOf(host, rests.get(name)?.until, now) === "open") yield host.host;
     }
     return undefined;
   }
@@ -74,15 +76,27 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, res
     if (host) facts.set(hostName, { ...host, occupied: host.host.capacity });
   }
 
-  /** Passes over a host for a while: it has just failed. */
+  /**
+   * Passes over a host that has just failed: for a second, and twice as long each time it fails again.
+   * One slip does not stop a fleet of one host; a broken host costs few requests.
+   */
   function rest(hostName: string, now: Date): void {
-    restingUntil.set(hostName, new Date(now.getTime() + restMs));
+    const last = rests.get(hostName);
+    // Requests that failed together count once.
+    if (last && last.until > now) return;
+    const failures = (last?.failures ?? 0) + 1;
+    rests.set(hostName, { failures, until: new Date(now.getTime() + Math.min(longestRestMs, FIRST_REST_MS * 2 ** (failures - 1))) });
+  }
+
+  /** Forgets earlier failures of a host: it has just handed out an instance. */
+  function countSuccess(hostName: string): void {
+    rests.delete(hostName);
   }
 
   /** All hosts with their standings. */
   function standings(now: Date): HostStanding[] {
-    return [...facts.values()].map((host) => ({ ...host, standing: standingOf(host, restingUntil.get(host.host.name), now) }));
+    return [...facts.values()].map((host) => ({ ...host, standing: standingOf(host, rests.get(host.host.name)?.until, now) }));
   }
 
-  return { refresh, openHosts, isBlind, countTaken, countFull, rest, standings };
+  return { refresh, openHosts, isBlind, countTaken, countFull, rest, countSuccess, standings };
 }

@@ -1,4 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
+import pLimit, { type LimitFunction } from "p-limit";
 import type { ContainerFacts } from "../domain/reconcile.ts";
 import { containerName, labels, networkOf, type ContainerSpec } from "../domain/container-spec.ts";
 import { EngineFault, type EngineFaultReason } from "../domain/engine-fault.ts";
@@ -7,7 +9,13 @@ import type { EngineHost } from "../domain/host.ts";
 /** All Docker Engines of the fleet. */
 export type DockerEngines = ReturnType<typeof createDockerEngines>;
 
-const GONE_POLL_MS = 50;
+const POLL_MS = 50;
+
+/**
+ * An engine starts about as many containers a second whatever the parallelism; more at once only makes
+ * each of them late, until their time-outs undo work that was nearly done.
+ */
+const STARTS_AT_ONCE = 4;
 
 /**
  * Engines reached by their hosts' URLs. Every call takes `timeoutMs` at most and throws
@@ -15,20 +23,31 @@ const GONE_POLL_MS = 50;
  */
 export function createDockerEngines(timeoutMs: number) {
   const clients = new Map<string, Docker>();
-  const hostsWithNetwork = new Set<string>();
+  const gates = new Map<string, LimitFunction>();
+  const networks = new Map<string, Promise<void>>();
 
-  /** Creates and starts a container; nothing of it may be taken for granted when this throws. */
-  async function startContainer(host: EngineHost, spec: ContainerSpec): Promise<void> {
+  /**
+   * Creates and starts a container, behind those that the engine is starting already.
+   * @throws `signal.reason` when the signal aborts before its turn has come: nothing was done then.
+   *   EngineFault: nothing may be taken for granted.
+   */
+  async function startContainer(host: EngineHost, spec: ContainerSpec, signal: AbortSignal): Promise<void> {
+    await gateOf(host)(() => {
+      signal.throwIfAborted();
+      return startNow(host, spec);
+    });
+  }
+
+  async function startNow(host: EngineHost, spec: ContainerSpec): Promise<void> {
     await call(host, async (docker, abortSignal) => {
-      if (!hostsWithNetwork.has(host.name)) await ensureNetwork(docker, host.deployment, abortSignal);
-      hostsWithNetwork.add(host.name);
+      await networkOnce(host, docker, abortSignal);
       const { name, ...body } = spec;
       try {
         const container = await docker.createContainer({ ...body, name, abortSignal } as unknown as Docker.ContainerCreateOptions);
         await container.start({ abortSignal });
       } catch (fault) {
         // The network may have been removed behind our back; the next hand-out makes it anew.
-        if (/network .*not found/i.test(messageOf(fault))) hostsWithNetwork.delete(host.name);
+        if (/network .*not found/i.test(messageOf(fault))) networks.delete(host.name);
         throw fault;
       }
     });
@@ -46,8 +65,7 @@ export function createDockerEngines(timeoutMs: number) {
           if (statusOf(fault) === 404) return;
           // Somebody else is removing it at this moment; it is gone only when the engine says so.
           if (statusOf(fault) !== 409) throw fault;
-          await new Promise((resolve) => setTimeout(resolve, GONE_POLL_MS));
-          abortSignal.throwIfAborted();
+          await delay(POLL_MS, undefined, { signal: abortSignal });
         }
       }
     });
@@ -69,11 +87,23 @@ export function createDockerEngines(timeoutMs: number) {
     });
   }
 
+  /** Ensures the network once for all hand-outs that come at the same time. */
+  async function networkOnce(host: EngineHost, docker: Docker, abortSignal: AbortSignal): Promise<void> {
+    const known = networks.get(host.name) ?? ensureNetwork(docker, host.deployment, abortSignal);
+    networks.set(host.name, known);
+    try {
+      await known;
+    } catch (fault) {
+      networks.delete(host.name);
+      throw fault;
+    }
+  }
+
   /** The bridge of all instances: no traffic between them, no masquerade on the way out. */
   async function ensureNetwork(docker: Docker, deployment: string, abortSignal: AbortSignal): Promise<void> {
     const network = networkOf(deployment);
-    const found = await docker.listNetworks({ filters: { name: [network.name] }, abortSignal });
-    if (found.some(({ Name }) => Name === network.name)) return;
+    const isThere = async () => (await docker.listNetworks({ filters: { name: [network.name] }, abortSignal })).some(({ Name }) => Name === network.name);
+    if (await isThere()) return;
     try {
       await docker.createNetwork({
         Name: network.name,
@@ -88,8 +118,9 @@ export function createDockerEngines(timeoutMs: number) {
         abortSignal,
       });
     } catch (fault) {
-      // Another replica was faster.
-      if (!/already exists/i.test(messageOf(fault))) throw fault;
+      // Another replica was faster; its network is listed a moment later.
+      if (!/already exists|same bridge name/i.test(messageOf(fault))) throw fault;
+      while (!(await isThere())) await delay(POLL_MS, undefined, { signal: abortSignal });
     }
   }
 
@@ -100,6 +131,12 @@ export function createDockerEngines(timeoutMs: number) {
     } catch (fault) {
       throw new EngineFault(abortSignal.aborted ? "timeout" : reasonOf(fault), host.name, fault);
     }
+  }
+
+  function gateOf(host: EngineHost): LimitFunction {
+    const gate = gates.get(host.name) ?? pLimit(STARTS_AT_ONCE);
+    gates.set(host.name, gate);
+    return gate;
   }
 
   function clientOf(host: EngineHost): Docker {
