@@ -136,7 +136,8 @@ function relationFaults(config: Config): string[] {
 /** A value as an error may show it: never a secret, nor the password inside a URL. */
 function shown(name: string, value: string | undefined): string {
   if (/SECRET|TOKEN/.test(name)) return "(hidden)";
-  return (value ?? "").replace(/\/\/[^@/]*@/, "//(hidden)@").slice(0, 200);
+  // Up to the last @: a password that was not encoded may hold @ and / itself.
+  return (value ?? "").replace(/^([a-z+.-]*:\/\/)?.*@/is, "$1(hidden)@").slice(0, 200);
 }
 
 type Setting<T> = {

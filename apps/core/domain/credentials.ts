@@ -30,7 +30,7 @@ export function sealAnswer(answer: string, sealing: { readonly serverSecret: str
  * @throws when the secret, the idempotency key or the instance's id is another, or the bytes were changed
  */
 export function openAnswer(sealed: Buffer, sealing: { readonly serverSecret: string; readonly idempotencyKey: string; readonly instanceId: string }): string {
-  const decipher = createDecipheriv("aes-256-gcm", sealingKey(sealing), sealed.subarray(0, NONCE_BYTES));
+  const decipher = createDecipheriv("aes-256-gcm", sealingKey(sealing), sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
   decipher.setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
   return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
 }
