@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { readHeartbeat } from "../../../apps/core/domain/host.ts";
+import { readHeartbeat, type Pulse } from "../../../apps/core/domain/host.ts";
 
 const beat = { name: "host-a", publicIp: "203.0.113.9", privateIp: "10.0.0.9", dockerPort: 2376, containers: 3, memAvailableMb: 512, sentAt: "2026-01-01T00:00:00Z" };
+const reasonOf = (pulse: Pulse) => (pulse.kind === "refused" ? pulse.reason : undefined);
 const read = (value: unknown) => readHeartbeat("host-a", JSON.stringify(value));
 
 describe("readHeartbeat", () => {
@@ -18,9 +19,7 @@ describe("readHeartbeat", () => {
   it("refuses a beat with any field missing, and names it", () => {
     for (const field of Object.keys(beat)) {
       const rest = Object.fromEntries(Object.entries(beat).filter(([name]) => name !== field));
-      const pulse = read(rest);
-      assert.equal(pulse.kind, "refused", `without ${field}`);
-      assert.match(pulse.kind === "refused" ? pulse.reason : "", new RegExp(field));
+      assert.match(reasonOf(read(rest)) ?? "taken", new RegExp(field));
     }
   });
 
@@ -36,9 +35,7 @@ describe("readHeartbeat", () => {
     };
     for (const [field, values] of Object.entries(wrong)) {
       for (const value of values) {
-        const pulse = read({ ...beat, [field]: value });
-        assert.equal(pulse.kind, "refused", `${field} ${JSON.stringify(value)}`);
-        assert.match(pulse.kind === "refused" ? pulse.reason : "", new RegExp(field));
+        assert.match(reasonOf(read({ ...beat, [field]: value })) ?? "taken", new RegExp(field), `${field} ${JSON.stringify(value)}`);
       }
     }
   });
@@ -64,8 +61,7 @@ describe("readHeartbeat", () => {
   it("gives every refusal a reason", () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        const pulse = read(value);
-        assert.ok(pulse.kind === "refused" && pulse.reason.length > 3);
+        assert.ok((reasonOf(read(value)) ?? "").length > 3);
       }),
     );
   });
