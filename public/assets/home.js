@@ -5,8 +5,9 @@ import { createSlip } from "./slip.js";
 import { timeLeft } from "./words.js";
 
 const SECOND = 1000;
-/** How often a visible page asks whether what it shows is still so. */
+/** How often a visible page asks whether what it shows is still so, and how often when an end is near. */
 const REFRESH_MS = 60 * SECOND;
+const REFRESH_ENDING_MS = 3 * SECOND;
 /** An extension by less than this is not worth a button. */
 const LEAST_GAIN_MS = 60 * SECOND;
 /** Kept clear of the longest lease allowed, for the request itself takes time. */
@@ -28,6 +29,7 @@ const slip = createSlip(slipRoot, api);
 let selectedId = null;
 let working = false;
 let restUntilMs = 0;
+let refreshAtMs = 0;
 
 document.documentElement.classList.add("js");
 wireCopyButtons(say);
@@ -36,7 +38,6 @@ choice.addEventListener("click", choose);
 slipRoot.addEventListener("click", act);
 slipRoot.addEventListener("keydown", (event) => event.key === "Escape" && keep());
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
-setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
 setInterval(tick, SECOND);
 takeOverAnswer();
 select(held.list().at(-1)?.instance.id);
@@ -192,6 +193,7 @@ function clear(instance) {
 async function refresh() {
   const entry = held.find(selectedId);
   if (!entry || entry.state === "ended") return;
+  refreshAtMs = Date.now() + (entry.state === "ending" ? REFRESH_ENDING_MS : REFRESH_MS);
   const { id, expiresAt } = entry.instance;
   const { value, problem } = await api.status(entry.instance);
   const status = value ?? (problem.status === 404 ? { state: "ended", endCause: "unknown" } : null);
@@ -205,11 +207,12 @@ function tick() {
   showKey();
   const entry = held.find(selectedId);
   if (slip.tick() && entry.state === "running") {
-    // Extended from elsewhere, perhaps: the service knows.
     held.update(selectedId, { state: "ending" });
     select(selectedId);
-    refresh();
+    // Extended from elsewhere, perhaps: the service knows.
+    refreshAtMs = 0;
   }
+  if (document.visibilityState === "visible" && Date.now() >= refreshAtMs) refresh();
 }
 
 async function showStats() {

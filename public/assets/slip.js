@@ -22,9 +22,12 @@ export function createSlip(root, clock) {
     for (const button of part("ways").querySelectorAll("[data-copy]")) button.disabled = part("fields").inert;
   }
 
-  /** Fills every place that shows a field; what is not known shows its blank. */
+  /** Fills every place that shows a field; what is not known shows its blank. A URL is best broken after its @. */
   function fill(values) {
-    for (const place of root.querySelectorAll("[data-field]")) place.textContent = values[place.dataset.field] ?? blanks[place.dataset.field];
+    for (const place of root.querySelectorAll("[data-field]")) {
+      const [head, tail] = (values[place.dataset.field] ?? blanks[place.dataset.field]).split(/(?<=@)/);
+      place.replaceChildren(head, ...(tail ? [document.createElement("wbr"), tail] : []));
+    }
   }
 
   function note(text, isFault = false) {
@@ -82,11 +85,11 @@ export function createSlip(root, clock) {
         return false;
       }
       const end = Date.parse(instance.expiresAt);
-      const leftMs = end - now;
+      const leftMs = state === "running" ? end - now : 0;
       root.toggleAttribute("data-ebb", leftMs < EBB_MS);
       setBar(leftMs / (end - Date.parse(instance.createdAt)));
       if (leftMs > 0) lease(`${timeLeft(leftMs)} left`, `until ${clockTime(new Date(end), new Date(now))}`);
-      else lease("Time is up.", "It is being taken down.");
+      else lease("Ending.", "It is being taken down.");
       return leftMs <= 0;
     },
 

@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
-import { launchChromium, seriousViolations, visit, type Visit } from "./chromium.ts";
+import { launchChromium, PLAIN_HTTP_NAME, seriousViolations, visit, type Visit } from "./chromium.ts";
 
 interface Handout {
   id: string;
@@ -26,7 +26,7 @@ describe("the homepage", () => {
   let others: Handout[] = [];
 
   before(async () => {
-    service = await startService({ env: { QUOTA_PER_ADDRESS: String(QUOTA) } });
+    service = await startService({ env: { QUOTA_PER_ADDRESS: String(QUOTA), LEASE_MIN_SECONDS: "1" } });
     browser = await launchChromium();
   });
 
@@ -45,8 +45,8 @@ describe("the homepage", () => {
     await service.stop();
   });
 
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
-    const opened = await visit(browser, service.origin, { viewport: DESKTOP, ...options });
+  async function open(options: BrowserContextOptions = {}, origin = service.origin): Promise<Page> {
+    const opened = await visit(browser, origin, { viewport: DESKTOP, permissions: ["clipboard-read", "clipboard-write"], ...options });
     visits.push(opened);
     return opened.page;
   }
@@ -169,6 +169,28 @@ describe("the homepage", () => {
     await page.reload();
     await page.waitForSelector("[data-state=ended]");
     assert.equal(await textOf(page, "[data-state-word]"), "Ended");
+  });
+
+  it("counts down to the end of the lease and shows that its time was up", async () => {
+    const page = await open();
+    await changeLease(service.origin, await getInstance(page), 5);
+    await page.reload();
+    await page.waitForSelector("[data-lease-left]:text-matches('^[1-5] s left$')");
+    await page.waitForSelector("[data-state=ending]");
+    await page.waitForSelector("[data-state=ended]");
+    assert.match(await textOf(page, ".lease-text"), /^Ended .* Its time was up\.$/);
+  });
+
+  it("gets and copies also on a page that came by plain http", async () => {
+    const page = await open({ permissions: [] }, service.origin.replace("127.0.0.1", PLAIN_HTTP_NAME));
+    assert.equal(await page.evaluate<boolean>("isSecureContext"), false);
+    const { url } = await getInstance(page);
+    await page.click("[data-copy=field-url]");
+    await page.waitForSelector("[data-copy=field-url]:text('Copied')");
+    await page.evaluate("document.body.append(document.createElement('textarea'))");
+    await page.focus("textarea");
+    await page.keyboard.press("Control+V");
+    assert.equal(await page.inputValue("textarea"), url);
   });
 
   it("holds several instances and shows the one chosen", async () => {
@@ -297,6 +319,11 @@ async function endInstance(origin: string, handout: Handout | undefined): Promis
   assert.ok(handout);
   const answer = await fetch(`${origin}/instances/${handout.id}`, { method: "DELETE", headers: { authorization: `Bearer ${handout.token}` } });
   assert.equal(answer.status, 204);
+}
+
+async function changeLease(origin: string, { id, token }: Handout, ttlSeconds: number): Promise<void> {
+  const answer = await fetch(`${origin}/instances/${id}`, { method: "PATCH", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body: JSON.stringify({ ttlSeconds }) });
+  assert.equal(answer.status, 200);
 }
 
 function countPosts(page: Page): { keys: (string | undefined)[] } {
