@@ -73,7 +73,8 @@ export async function buildServer(parts: ServerParts) {
     schemaErrorFormatter: (errors, where) => new Error(describeInvalid(errors[0], where)),
     genReqId: () => crypto.randomUUID(),
     logController: new LogController({ disableRequestLogging: true }),
-    frameworkErrors: (fault, request, reply) => void sendProblem(problemOfFault(fault), request, reply, home.render),
+    // Addresses that cannot be decoded come here before any plugin has seen the request.
+    frameworkErrors: (fault, _request, reply) => void sendAsJson(problemOfFault(fault), reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   // One line a request; what machines ask all the time only when somebody looks closely.
@@ -133,17 +134,20 @@ export async function buildServer(parts: ServerParts) {
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
 async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: ReturnType<typeof createHomePage>["render"]): Promise<FastifyReply> {
-  const { retryAfterSeconds, ...body } = problem;
   reply.code(problem.status).header("cache-control", "no-store");
-  if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
+  if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
   switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
     case "text/html":
       return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
     case "text/plain":
       return reply.type("text/plain; charset=utf-8").send(`${problem.title}: ${problem.detail}\n`);
     default:
-      return reply.type("application/problem+json; charset=utf-8").send(`${JSON.stringify(body, null, 2)}\n`);
+      return sendAsJson(problem, reply);
   }
+}
+
+function sendAsJson({ type, title, status, detail }: Problem, reply: FastifyReply): FastifyReply {
+  return reply.code(status).type("application/problem+json; charset=utf-8").send(`${JSON.stringify({ type, title, status, detail }, null, 2)}\n`);
 }
 
 function pathOf(request: FastifyRequest): string {
