@@ -38,8 +38,6 @@ export async function startDockerEngine({ dir }: { dir: string }): Promise<Docke
   const left = await runningDockerd(runDir, dockerdArgs);
   if (left !== undefined && (await answers(probe))) return { url, pid: left, stop: () => stopEngine(left, runDir) };
   await stopEngine(left, runDir);
-  // A killed dockerd leaves its pid file, and refuses to start when that pid is somebody's by now.
-  await rm(join(runDir, "docker.pid"), { force: true });
   const [command, args] = await asRoot("dockerd", dockerdArgs);
   const server = await startServerProcess({
     name: "dockerd",
@@ -120,6 +118,9 @@ async function stopEngine(pid: number | undefined, runDir: string): Promise<void
   const containerd = join(runDir, "exec", "containerd");
   const left = await findProcesses((line) => line.some((argument) => argument.startsWith(`${containerd}/`)));
   await Promise.all(left.map((other) => endProcess(other, 5_000)));
+  // A killed daemon leaves its pid file. The next one would wait for whoever has that pid by now,
+  // a zombie included.
+  await Promise.all([join(runDir, "docker.pid"), join(containerd, "containerd.pid")].map((file) => rm(file, { force: true })));
 }
 
 async function runningDockerd(runDir: string, args: string[]): Promise<number | undefined> {

@@ -11,7 +11,14 @@ cd "$(dirname "$0")/../.."
 stamp=node_modules/.installed-from
 lock=$(cksum <package-lock.json)
 
-if [ "$(cat "$stamp" 2>/dev/null || true)" != "$lock" ]; then
+is_installed() {
+	[ -x node_modules/.bin/node ] || return 1
+	[ "$(cat "$stamp" 2>/dev/null || true)" != "$lock" ] || return 0
+	# Installed by hand: npm writes this file last.
+	[ node_modules/.package-lock.json -nt package-lock.json ]
+}
+
+if ! is_installed; then
 	if ! command -v npm >/dev/null; then
 		echo "npm is missing. On Debian or Ubuntu: apt-get install npm; elsewhere see https://nodejs.org" >&2
 		exit 1
@@ -23,9 +30,9 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$lock" ]; then
 		echo "npm ci failed; what it said is above" >&2
 		exit 1
 	fi
-	printf '%s\n' "$lock" >"$stamp"
 	echo "✓ npm packages"
 fi
+printf '%s\n' "$lock" >"$stamp"
 
 # Replaces this shell, so that signals reach the program.
 exec node_modules/.bin/node "$file" "$@"
