@@ -13,7 +13,7 @@ import type { CreatePorts } from "../core/actions/create-instance.ts";
 import type { FleetView } from "../core/actions/fleet-view.ts";
 import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
 import type { Config } from "../core/config.ts";
-import { addressKey } from "../core/domain/quota.ts";
+import { callerKey } from "./caller-key.ts";
 import { answerWrongMethods } from "./wrong-methods.ts";
 import type { Metrics } from "./metrics.ts";
 import { ProblemError, problemOfFault, problems, type Problem } from "./problem.ts";
@@ -110,7 +110,7 @@ export async function buildServer(parts: ServerParts) {
     redis: parts.redis,
     nameSpace: "rate:",
     skipOnError: true,
-    keyGenerator: (request) => addressKey(request.ip),
+    keyGenerator: callerKey,
     errorResponseBuilder: (_request, context) => new ProblemError(problems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
   });
   await app.register(swagger, {

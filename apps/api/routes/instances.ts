@@ -6,10 +6,10 @@ import { endInstance } from "../../core/actions/end-instance.ts";
 import { matchesHash } from "../../core/domain/credentials.ts";
 import { EngineFault } from "../../core/domain/engine-fault.ts";
 import { shownState, type Instance } from "../../core/domain/instance.ts";
-import { addressKey } from "../../core/domain/quota.ts";
 import { ProblemError, problemOfChange, problemOfCreate, problems } from "../problem.ts";
 import type { App, ServerParts } from "../server.ts";
 import { bearerToken } from "../bearer-token.ts";
+import { callerKey } from "../caller-key.ts";
 import type { HomePage } from "./home.ts";
 import { InstanceState, ProblemBody } from "./schemas.ts";
 
@@ -24,8 +24,10 @@ const HandoutBody = Type.Object({
   expiresAt: Type.String({ format: "date-time" }),
   token: Type.String({ description: "Bearer token to read, extend and end the instance; shown in this answer and never again" }),
 });
-const Wish = Type.Object({ ttlSeconds: Type.Optional(Type.Integer({ description: "Lifetime in seconds" })) }, { additionalProperties: false });
-const Formats = Type.Object({ format: Type.Optional(Type.Union([Type.Literal("json"), Type.Literal("url"), Type.Literal("env")], { description: "Overrides the Accept header" })) });
+const ttlSeconds = Type.Integer({ description: "Lifetime in seconds" });
+const Wish = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additionalProperties: false });
+const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
+const Formats = Type.Object({ format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })) });
 const IdempotencyHeaders = Type.Object({ "idempotency-key": Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "Hard to guess; the same key and body give the same instance while it runs" })) });
 const Id = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
 
@@ -64,7 +66,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
         });
         const stopTimer = metrics.handoutSeconds.startTimer();
         const result = await createInstance(create, {
-          address: addressKey(request.ip),
+          address: callerKey(request),
           ttlSeconds: request.body.ttlSeconds,
           idempotencyKey: request.headers["idempotency-key"],
           signal: hungUp.signal,
@@ -89,7 +91,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
 
     app.patch(
       "/instances/:id",
-      { schema: { summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: Id, body: Type.Required(Wish), response: { 200: InstanceState, "4xx": ProblemBody } } },
+      { schema: { summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: Id, body: Change, response: { 200: InstanceState, "4xx": ProblemBody } } },
       async (request, reply) => {
         const instance = await ownInstance(request, request.params.id);
         const result = await changeLease(lease, instance, request.body.ttlSeconds);
@@ -146,9 +148,9 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
 
 /** The body as fields: none for none; those of a form as the numbers that they spell. */
 function plainBody(request: FastifyRequest): Static<typeof Wish> {
-  if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return (request.body ?? {});
-  // A form of another site would spend its visitor's quota.
+  // Another site would spend its visitor's quota, by a form or by a script that never sees the answer.
   if (request.headers["sec-fetch-site"] === "cross-site") throw new ProblemError(problems.crossSite());
+  if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return (request.body ?? {});
   const fields = Object.entries(request.body as Record<string, string>);
   if (fields.some(([name]) => name.startsWith("{"))) throw new ProblemError(problems.invalid("This body is JSON but was sent as a form. Add the header Content-Type: application/json."));
   return Object.fromEntries(fields.filter(([, value]) => value !== "").map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]));

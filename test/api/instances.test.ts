@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { createClient } from "redis";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
+import { startService, type Service } from "../bed/service.ts";
+import { until } from "../bed/until.ts";
+import { assertProblem } from "./assert-problem.ts";
+
+interface Handout {
+  id: string;
+  host: string;
+  port: number;
+  username: string;
+  password: string;
+  url: string;
+  createdAt: string;
+  expiresAt: string;
+  token: string;
+}
+
+const json = { "content-type": "application/json" };
+const ttlOf = ({ createdAt, expiresAt }: Pick<Handout, "createdAt" | "expiresAt">) => (Date.parse(expiresAt) - Date.parse(createdAt)) / 1000;
+
+async function ping(url: string): Promise<string> {
+  const client = createClient({ url, socket: { reconnectStrategy: false } });
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return await client.ping();
+  } finally {
+    if (client.isOpen) client.destroy();
+  }
+}
+
+describe("instances", () => {
+  let service: Service;
+  before(async () => {
+    service = await startService({ capacity: 40, env: { QUOTA_PER_ADDRESS: "40", LEASE_SECONDS: "3600", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "7200" } });
+  });
+  after(() => service.stop());
+
+  const call = (path: string, init: RequestInit = {}) => fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
+  const post = (headers: Record<string, string> = {}, body?: object, query = "") => call(`/instances${query}`, { method: "POST", headers: body ? { ...json, ...headers } : headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+  const created = async (headers: Record<string, string> = {}, body?: object): Promise<Handout> => {
+    const answer = await post(headers, body);
+    assert.equal(answer.status, 201, await answer.clone().text());
+    return (await answer.json()) as Handout;
+  };
+  const owned = (handout: Pick<Handout, "id" | "token">, method: string, body?: object) =>
+    call(`/instances/${handout.id}`, { method, headers: { authorization: `Bearer ${handout.token}`, ...(body ? json : {}) }, ...(body ? { body: JSON.stringify(body) } : {}) });
+  /** Rows of the instance by table, to see what its end has freed. */
+  const keysHeldBy = async (id: string): Promise<number> => {
+    const connection = await createConnection({ uri: service.env["MYSQL_URL"] ?? "" });
+    try {
+      const [rows] = await connection.query<RowDataPacket[]>("SELECT 1 FROM idempotency_keys WHERE instance_id = ?", [id]);
+      return rows.length;
+    } finally {
+      await connection.end();
+    }
+  };
+
+  // First, while the engine has few containers to find again when it comes back.
+  describe("DELETE /instances/:id", () => {
+    it("tells its owner that the end is on its way when the host does not answer", async () => {
+      const handout = await created();
+      const [host] = service.hosts;
+      await host?.killEngine();
+      try {
+        assert.equal((await owned(handout, "DELETE")).status, 202);
+        assert.equal(((await (await owned(handout, "GET")).json()) as { state: string }).state, "ending");
+      } finally {
+        await host?.startEngine();
+      }
+      await until("the reaper has ended it", async () => (await service.store.findInstance(handout.id))?.state === "ended");
+    });
+  });
+
+  describe("POST /instances", () => {
+    it("hands out an instance that answers to the URL as it is", async () => {
+      const answer = await post();
+      assert.equal(answer.status, 201);
+      assert.equal(answer.headers.get("content-type"), "application/json; charset=utf-8");
+      assert.equal(answer.headers.get("cache-control"), "no-store");
+      const text = await answer.text();
+      assert.ok(text.endsWith("}\n"), "it reads well in a terminal");
+      const handout = JSON.parse(text) as Handout;
+      assert.deepEqual(Object.keys(handout), ["id", "host", "port", "username", "password", "url", "createdAt", "expiresAt", "token"]);
+      assert.equal(answer.headers.get("location"), `/instances/${handout.id}`);
+      assert.match(handout.id, /^[0-9a-z]{16}$/);
+      assert.match(handout.password, /^[0-9A-Za-z]{32}$/);
+      assert.equal(handout.url, `redis://${handout.username}:${handout.password}@${handout.host}:${handout.port}`);
+      assert.equal(await ping(handout.url), "PONG");
+    });
+
+    it("gives each caller a password and a token of their own", async () => {
+      const handouts = await Promise.all([created(), created(), created()]);
+      for (const field of ["id", "port", "password", "token"] as const) assert.equal(new Set(handouts.map((handout) => handout[field])).size, 3, field);
+      const [one, other] = handouts;
+      await assert.rejects(ping(one.url.replace(one.password, other.password)), /WRONGPASS/);
+      await assertProblem(await owned({ id: one.id, token: other.token }, "GET"), 403, "token-wrong");
+    });
+
+    it("lasts the usual time when none is asked for, and the time asked for otherwise", async () => {
+      for (const [body, seconds] of [[undefined, 3600], [{}, 3600], [{ ttlSeconds: 60 }, 60], [{ ttlSeconds: 7200 }, 7200]] as const) {
+        const ttl = ttlOf(await created({}, body));
+        assert.ok(ttl >= seconds && ttl < seconds + 5, `${ttl} s instead of ${seconds} s`);
+      }
+    });
+
+    const formats: [what: string, headers: Record<string, string>, query: string, type: string, shape: RegExp][] = [
+      ["the bare URL to Accept: text/plain", { accept: "text/plain" }, "", "text/plain", /^redis:\/\/default:\w{32}@[\d.]+:\d+\n$/],
+      ["the bare URL to ?format=url", {}, "?format=url", "text/plain", /^redis:\/\/default:\w{32}@[\d.]+:\d+\n$/],
+      ["a line for a .env file to ?format=env", {}, "?format=env", "text/plain", /^REDIS_URL=redis:\/\/default:\w{32}@[\d.]+:\d+\n$/],
+      ["what ?format says, whatever Accept says", { accept: "text/html" }, "?format=json", "application/json", /^\{/],
+      ["JSON to whom anything is right", { accept: "*/*" }, "", "application/json", /^\{/],
+      ["what Accept prefers", { accept: "application/json;q=0.1, text/plain" }, "", "text/plain", /^redis:/],
+      ["the page to a browser", { accept: "text/html,application/xhtml+xml,*/*;q=0.8" }, "", "text/html", /^<!doctype html>/i],
+    ];
+    for (const [what, headers, query, type, shape] of formats) {
+      it(`gives ${what}`, async () => {
+        const answer = await post(headers, undefined, query);
+        const text = await answer.text();
+        assert.equal(answer.status, 201, text);
+        assert.equal(answer.headers.get("content-type"), `${type}; charset=utf-8`);
+        assert.equal(answer.headers.get("cache-control"), "no-store");
+        assert.match(answer.headers.get("location") ?? "", /^\/instances\/\w{16}$/);
+        assert.match(text, shape);
+      });
+    }
+
+    it("takes a form, as browsers without JavaScript send it", async () => {
+      const handout = (await (await call("/instances", { method: "POST", body: new URLSearchParams({ ttlSeconds: "60" }) })).json()) as Handout;
+      assert.ok(Math.abs(ttlOf(handout) - 60) < 5);
+      for (const body of [new URLSearchParams(), new URLSearchParams({ ttlSeconds: "" })]) assert.equal((await call("/instances", { method: "POST", body })).status, 201);
+    });
+
+    it("answers a form of this site with the page that shows the URL", async () => {
+      const answer = await call("/instances", { method: "POST", body: new URLSearchParams(), headers: { accept: "text/html", "sec-fetch-site": "same-origin" } });
+      assert.equal(answer.status, 201);
+      assert.match(await answer.text(), /redis:\/\/default:\w{32}@/);
+    });
+  });
+
+  describe("Idempotency-Key", () => {
+    it("gives the same instance to the same key and body, password and token included", async () => {
+      const headers = { "idempotency-key": "twice" };
+      const first = await post(headers, { ttlSeconds: 120 });
+      const second = await post(headers, { ttlSeconds: 120 });
+      assert.deepEqual([first.status, second.status], [201, 201]);
+      assert.deepEqual([first.headers.get("idempotent-replayed"), second.headers.get("idempotent-replayed")], [null, "true"]);
+      assert.equal(second.headers.get("location"), first.headers.get("location"));
+      assert.deepEqual(await second.json(), await first.json());
+    });
+
+    it("gives one instance to ten requests that come at once", async () => {
+      const handouts = await Promise.all(Array.from({ length: 10 }, () => created({ "idempotency-key": "at-once" })));
+      assert.equal(new Set(handouts.map((handout) => JSON.stringify(handout))).size, 1);
+      assert.equal(await ping(handouts[0]?.url ?? ""), "PONG");
+    });
+
+    it("gives the same instance in another format", async () => {
+      const headers = { "idempotency-key": "formats" };
+      const { url } = await created(headers);
+      assert.equal(await (await post({ ...headers, accept: "text/plain" })).text(), `${url}\n`);
+    });
+
+    it("refuses the same key with another body, and leaves the first instance alone", async () => {
+      const headers = { "idempotency-key": "other-body" };
+      const handout = await created(headers, { ttlSeconds: 120 });
+      await assertProblem(await post(headers, { ttlSeconds: 121 }), 409, "idempotency-key-reused");
+      await assertProblem(await post(headers), 409, "idempotency-key-reused");
+      assert.equal((await owned(handout, "GET")).status, 200);
+    });
+
+    it("gives a new instance once the first has ended", async () => {
+      const headers = { "idempotency-key": "after-the-end" };
+      const first = await created(headers);
+      assert.equal((await owned(first, "DELETE")).status, 204);
+      assert.equal(await keysHeldBy(first.id), 0);
+      const second = await created(headers);
+      assert.notEqual(second.id, first.id);
+      assert.equal(await ping(second.url), "PONG");
+    });
+
+    it("refuses keys that are empty or too long", async () => {
+      for (const key of ["", "x".repeat(256)]) await assertProblem(await post({ "idempotency-key": key }), 400, "invalid-request");
+      assert.equal((await post({ "idempotency-key": "x".repeat(255) })).status, 201);
+    });
+  });
+
+  describe("its owner", () => {
+    it("reads the state, never the password", async () => {
+      const handout = await created();
+      const answer = await owned(handout, "GET");
+      assert.equal(answer.headers.get("cache-control"), "no-store");
+      const text = await answer.text();
+      const { id, host, port, createdAt, expiresAt } = handout;
+      assert.deepEqual(JSON.parse(text), { id, state: "running", host, port, username: "default", createdAt, expiresAt, endedAt: null, endCause: null });
+      assert.ok(!text.includes(handout.password) && !text.includes(handout.token));
+    });
+
+    it("is told apart from everybody else on every call", async () => {
+      const { id } = await created();
+      for (const method of ["GET", "PATCH", "DELETE"]) {
+        const body = method === "PATCH" ? { body: '{"ttlSeconds":60}' } : {};
+        const headers = (authorization?: string) => ({ ...(method === "PATCH" ? json : {}), ...(authorization === undefined ? {} : { authorization }) });
+        for (const authorization of [undefined, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "token", "Bearer a b"]) {
+          await assertProblem(await call(`/instances/${id}`, { method, headers: headers(authorization), ...body }), 401, "token-missing");
+        }
+        for (const token of ["x", "A".repeat(32), service.opsToken]) await assertProblem(await call(`/instances/${id}`, { method, headers: headers(`Bearer ${token}`), ...body }), 403, "token-wrong");
+        await assertProblem(await call("/instances/0000000000000000", { method, headers: headers("Bearer x"), ...body }), 404, "not-found");
+        await assertProblem(await call("/instances/No-such-Form", { method, headers: headers("Bearer x"), ...body }), 400, "invalid-request");
+      }
+      assert.equal((await service.store.findInstance(id))?.state, "running");
+    });
+
+    it("extends and shortens the lease, counted from now", async () => {
+      const handout = await created();
+      for (const ttlSeconds of [7000, 60]) {
+        const before = Date.now();
+        const answer = await owned(handout, "PATCH", { ttlSeconds });
+        assert.equal(answer.status, 200);
+        assert.equal(answer.headers.get("cache-control"), "no-store");
+        const { expiresAt } = (await answer.json()) as Handout;
+        const ends = Date.parse(expiresAt);
+        assert.ok(ends >= before + ttlSeconds * 1000 && ends <= Date.now() + ttlSeconds * 1000);
+        assert.equal(((await (await owned(handout, "GET")).json()) as Handout).expiresAt, expiresAt, "it stays so");
+      }
+    });
+
+    it("cannot go below the shortest nor beyond the longest lifetime, and is told the bounds", async () => {
+      const handout = await created();
+      for (const ttlSeconds of [59, 0, -1, 7201, 1e300]) {
+        const detail = await assertProblem(await owned(handout, "PATCH", { ttlSeconds }), 400, "invalid-request");
+        const [, least, most] = /from (\d+) to (\d+), counted from now/.exec(detail) ?? [];
+        assert.equal(least, "60");
+        assert.ok(Number(most) <= 7200 && Number(most) > 7180, most);
+      }
+      for (const body of [{}, { ttlSeconds: "60" }, { ttlSeconds: 60.5 }, { ttlSeconds: null }, { ttlSeconds: 60, more: 1 }]) await assertProblem(await owned(handout, "PATCH", body), 400, "invalid-request");
+      assert.equal(((await (await owned(handout, "GET")).json()) as Handout).expiresAt, handout.expiresAt, "nothing has changed");
+    });
+
+    it("ends the instance: its container is gone when the answer comes", async () => {
+      const handout = await created();
+      const answer = await owned(handout, "DELETE");
+      assert.deepEqual([answer.status, await answer.text()], [204, ""]);
+      await assert.rejects(ping(handout.url));
+      const containers = await service.hosts[0]?.docker.listContainers({ all: true, filters: { label: [`getaredis.instance=${handout.id}`] } });
+      assert.deepEqual(containers, []);
+      const { state, endCause } = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string };
+      assert.deepEqual([state, endCause], ["ended", "owner"]);
+    });
+
+    it("may end it again, also many times at once, and it stays ended", async () => {
+      const handout = await created();
+      const answers = await Promise.all(Array.from({ length: 5 }, () => owned(handout, "DELETE")));
+      assert.deepEqual(answers.map(({ status }) => status), Array(5).fill(204));
+      assert.equal((await owned(handout, "DELETE")).status, 204);
+    });
+
+    it("cannot change an instance that has ended", async () => {
+      const handout = await created();
+      await owned(handout, "DELETE");
+      await assertProblem(await owned(handout, "PATCH", { ttlSeconds: 60 }), 409, "instance-ended");
+    });
+
+    it("sees the end come when the time is over, and gets its place back", async () => {
+      const handout = await created({ "idempotency-key": "expires" });
+      assert.ok(await service.store.setExpiry(handout.id, new Date(Date.now() + 300), new Date()));
+      const last = await until("the instance has ended", async () => {
+        const instance = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string | null };
+        return instance.state === "ended" ? instance : undefined;
+      });
+      assert.equal(last.endCause, "expired");
+      assert.notEqual((await created({ "idempotency-key": "expires" })).id, handout.id);
+    });
+  });
+});
