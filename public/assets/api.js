@@ -1,4 +1,4 @@
-import { faultWords } from "./words.js";
+import { noAnswer } from "./words.js";
 
 /** A cold start takes seconds; whoever waits longer than this is told so. */
 const PATIENCE_MS = 60_000;
@@ -29,10 +29,10 @@ export function createApi() {
       readClock(response);
       if (response.status === 202 || response.status === 204) return { value: null };
       const content = await response.json();
-      return response.ok ? { value: content } : { problem: refusal(response, content) };
-    } catch (error) {
-      const status = error instanceof SyntaxError ? 502 : 0;
-      return { problem: { status, retryAfterSeconds: 0, ...(status ? faultWords.odd : faultWords.lost) } };
+      if (response.ok) return { value: content };
+      return { problem: { ...noAnswer, ...content, retryAfterSeconds: Number(response.headers.get("retry-after")) } };
+    } catch {
+      return { problem: { status: 0, retryAfterSeconds: 0, ...noAnswer } };
     }
   }
 
@@ -52,14 +52,5 @@ export function createApi() {
     stats: () => call("GET", "/stats"),
     /** The service's time, in milliseconds since 1970. */
     now: () => Date.now() + skewMs,
-  };
-}
-
-function refusal(response, content) {
-  return {
-    status: response.status,
-    title: content.title ?? faultWords.odd.title,
-    detail: content.detail ?? faultWords.odd.detail,
-    retryAfterSeconds: Number(response.headers.get("retry-after")) || 0,
   };
 }

@@ -5,6 +5,8 @@ import { createSlip } from "./slip.js";
 import { timeLeft } from "./words.js";
 
 const SECOND = 1000;
+/** The status that tells that an idempotency key is spoilt. */
+const CONFLICT = 409;
 /** How often a visible page asks whether what it shows is still so, and how often when an end is near. */
 const REFRESH_MS = 60 * SECOND;
 const REFRESH_ENDING_MS = 3 * SECOND;
@@ -13,16 +15,14 @@ const LEAST_GAIN_MS = 60 * SECOND;
 /** Kept clear of the longest lease allowed, for the request itself takes time. */
 const MARGIN_MS = 5 * SECOND;
 
-const page = document.getElementById("home");
 const form = document.getElementById("get");
 const key = form.querySelector("button");
-const keyLabel = form.querySelector("[data-key-label]");
+const keyLabel = key.firstElementChild;
 const problemBox = document.querySelector("[data-problem]");
 const choice = document.querySelector("[data-choice]");
 const slipRoot = document.querySelector("[data-slip]");
 
-/** @type {{ttlSeconds: number, maxTtlSeconds: number, perAddress: number, memoryMb: number, maxClients: number}} */
-const limits = JSON.parse(page.dataset.limits);
+const { ttlSeconds, maxTtlSeconds } = document.getElementById("home").dataset;
 const api = createApi();
 const held = createHeld();
 const slip = createSlip(slipRoot, api);
@@ -60,8 +60,8 @@ async function getInstance(event) {
   say("Starting your Redis.");
   const { value, problem } = await api.create(held.pendingKey());
   working = false;
-  // Without a clear answer the hand-out may have happened, or be happening still: the next press asks for the same.
-  if (value || (problem.status >= 400 && problem.status < 500)) held.settle();
+  // After any other refusal the hand-out of a lost answer may still be there: the next press asks for the same.
+  if (value || problem.status === CONFLICT) held.settle();
   if (problem) {
     restUntilMs = Date.now() + problem.retryAfterSeconds * SECOND;
     select(selectedId);
@@ -84,9 +84,9 @@ function showKey() {
   key.setAttribute("aria-busy", String(working));
 }
 
-function showProblem(problem) {
-  problemBox.querySelector("[data-problem-title]").textContent = problem.title;
-  problemBox.querySelector("[data-problem-detail]").textContent = problem.detail;
+function showProblem({ title, detail }) {
+  problemBox.children[0].textContent = title;
+  problemBox.children[1].textContent = detail;
   problemBox.hidden = false;
 }
 
@@ -104,7 +104,7 @@ function select(id) {
 
 /** By how much the lease can grow: the usual time, but not past the longest from its creation. */
 function gainMs({ createdAt, expiresAt }) {
-  return Math.min(limits.ttlSeconds * SECOND, Date.parse(createdAt) + limits.maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt));
+  return Math.min(ttlSeconds * SECOND, Date.parse(createdAt) + maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt));
 }
 
 function showChoice() {
@@ -128,15 +128,10 @@ function choose(event) {
   refresh();
 }
 
-async function act(event) {
+function act(event) {
   const name = event.target.closest("[data-act]")?.dataset.act;
-  const entry = held.find(selectedId);
-  if (!name || !entry) return;
-  if (name === "end") askToEnd();
-  if (name === "keep") keep();
-  if (name === "extend") await extend(entry.instance);
-  if (name === "end-now") await end(entry.instance);
-  if (name === "clear") clear(entry.instance);
+  const deeds = { extend, end: askToEnd, "end-now": end, keep, clear };
+  if (name) deeds[name](held.find(selectedId).instance);
 }
 
 function askToEnd() {

@@ -17,7 +17,7 @@ export function createSlip(root, clock) {
 
   function setState(state) {
     root.dataset.state = state;
-    part("state-word").textContent = stateWords[state];
+    part("state-word").textContent = stateWords[state] ?? state;
     part("fields").inert = state !== "running" && state !== "ending";
     for (const button of part("ways").querySelectorAll("[data-copy]")) button.disabled = part("fields").inert;
   }

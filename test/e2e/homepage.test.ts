@@ -213,6 +213,16 @@ describe("the homepage", () => {
     assert.match(await textOf(page, ".lease-text"), /^23 h 59 min \d\d s left/);
   });
 
+  it("weighs less than 40 KB, styles and scripts included", async () => {
+    const page = await open();
+    await getInstance(page);
+    const sizes = await page.evaluate<[string, number][]>("performance.getEntries().filter((entry) => entry.decodedBodySize > 0).map((entry) => [new URL(entry.name).pathname, entry.decodedBodySize])");
+    const counted = sizes.filter(([path]) => /^\/$|\.(css|js)$/.test(path));
+    assert.equal(counted.length, 9, counted.join(" "));
+    const total = counted.reduce((sum, [, size]) => sum + size, 0);
+    assert.ok(total < 40 * 1024, `${total} bytes`);
+  });
+
   it("works by keyboard alone", async () => {
     const page = await open();
     await tabTo(page, ".key");
