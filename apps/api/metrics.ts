@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../core/actions/fleet-view.ts";
+import { Unavailable } from "../core/domain/unavailable.ts";
 
 /** What the gauges ask when they are read. */
 export type MetricSources = {
@@ -49,7 +50,9 @@ export function createMetrics(sources: MetricSources) {
     help: "Leases that run now",
     registers,
     async collect() {
-      this.set((await sources.countHandouts()).running);
+      const counts = await whileKnown(sources.countHandouts());
+      if (counts) this.set(counts.running);
+      else this.remove();
     },
   });
   new Gauge({
@@ -58,11 +61,22 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ["job"],
     registers,
     async collect() {
+      const runs = await whileKnown(sources.listRuns());
       this.reset();
-      for (const { job, succeededAt } of await sources.listRuns()) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
+      for (const { job, succeededAt } of runs ?? []) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
     },
   });
   return { registry, handouts, handoutSeconds, hostFailures, viewFaults };
+}
+
+/** What MySQL tells, or undefined while it does not answer: the process's own figures are needed then most of all. */
+async function whileKnown<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (fault) {
+    if (fault instanceof Unavailable) return undefined;
+    throw fault;
+  }
 }
 
 function sum(numbers: readonly number[]): number {

@@ -14,11 +14,12 @@ import type { FleetView } from "../core/actions/fleet-view.ts";
 import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
 import type { Config } from "../core/config.ts";
 import { callerKey } from "./caller-key.ts";
+import { answerClientError } from "./client-errors.ts";
 import { answerWrongMethods } from "./wrong-methods.ts";
 import type { Metrics } from "./metrics.ts";
 import { ProblemError, problemOfFault, problems, type Problem } from "./problem.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { homeRoutes, createHomePage } from "./routes/home.ts";
+import { createHomePage, homeRoutes, type HomePage } from "./routes/home.ts";
 import { instanceRoutes } from "./routes/instances.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { statsRoutes } from "./routes/stats.ts";
@@ -59,7 +60,7 @@ const contentSecurityPolicy = {
 /** Builds the application: plugins, limits, errors, routes. It does not listen. */
 export async function buildServer(parts: ServerParts) {
   const { config } = parts;
-  const home = createHomePage(parts);
+  const home = await createHomePage(parts);
   const app = Fastify({
     loggerInstance: parts.logger,
     trustProxy: config.TRUST_PROXY === "" ? false : config.TRUST_PROXY.split(",").map((entry) => entry.trim()),
@@ -73,6 +74,7 @@ export async function buildServer(parts: ServerParts) {
     schemaErrorFormatter: (errors, where) => new Error(describeInvalid(errors[0], where)),
     genReqId: () => crypto.randomUUID(),
     logController: new LogController({ disableRequestLogging: true }),
+    clientErrorHandler: answerClientError,
     // Addresses that cannot be decoded come here before any plugin has seen the request.
     frameworkErrors: (fault, _request, reply) => void sendAsJson(problemOfFault(fault), reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -104,6 +106,7 @@ export async function buildServer(parts: ServerParts) {
   await app.register(helmet, { contentSecurityPolicy, hsts: false });
   await app.register(accepts);
   await app.register(formbody);
+  app.removeContentTypeParser("text/plain");
   await app.register(rateLimit, {
     max: config.RATE_LIMIT_PER_MINUTE,
     timeWindow: "1 minute",
@@ -133,7 +136,7 @@ export async function buildServer(parts: ServerParts) {
 }
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
-async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: ReturnType<typeof createHomePage>["render"]): Promise<FastifyReply> {
+async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: HomePage["render"]): Promise<FastifyReply> {
   reply.code(problem.status).header("cache-control", "no-store");
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
   switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {

@@ -1,0 +1,346 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { startService, type Service } from "../bed/service.ts";
+import { until } from "../bed/until.ts";
+import { assertProblem } from "./assert-problem.ts";
+
+const json = { "content-type": "application/json" };
+
+describe("HTTP", () => {
+  let service: Service;
+  before(async () => {
+    service = await startService({ env: { QUOTA_PER_ADDRESS: "8", LIVENESS_MAX_AGE_SECONDS: "2", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "86400" } });
+  });
+  after(() => service.stop());
+
+  const call = (path: string, init: RequestInit = {}) => fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
+  const post = (headers: Record<string, string>, body?: string) => call("/instances", { method: "POST", headers, ...(body === undefined ? {} : { body }) });
+  const takeStock = () => service.store.countHandouts(new Date());
+
+  describe("refusals", () => {
+    // None of these may hand out anything.
+    let startedEver: number;
+    before(async () => ({ startedEver } = await takeStock()));
+    after(async () => assert.equal((await takeStock()).startedEver, startedEver));
+
+    it("answer unknown paths by 404", async () => {
+      for (const path of ["/nothing", "/instances/0000000000000000/more", "/assets/nothing.js", "/assets/..%2fhome.eta", "/ops/api/nothing", "/%00", "/.env"]) {
+        await assertProblem(await call(path), 404, "not-found");
+      }
+    });
+
+    it("answer wrong methods by 405 with the methods that are allowed", async () => {
+      for (const [path, method, allow] of [
+        ["/instances", "GET", "POST"],
+        ["/instances", "PUT", "POST"],
+        ["/instances", "OPTIONS", "POST"],
+        ["/instances/0000000000000000", "POST", "DELETE, GET, HEAD, PATCH"],
+        ["/stats", "POST", "GET, HEAD"],
+        ["/healthz", "DELETE", "GET, HEAD"],
+        ["/", "PUT", "GET, HEAD"],
+        ["/ops/api/hosts", "DELETE", "GET, HEAD"],
+      ] as const) {
+        const answer = await call(path, { method });
+        assert.equal(answer.headers.get("allow"), allow);
+        const detail = await assertProblem(answer, 405, "method-not-allowed");
+        assert.match(detail, new RegExp(`^${method} is not for ${path.replace(/0{16}/, ":id")}`));
+      }
+    });
+
+    it("answer paths that cannot be decoded or are too long as problems, and the service lives on", async () => {
+      for (const path of ["/instances/%zz", "/%", "/instances/%E0%A4%A"]) await assertProblem(await call(path), 400, "unreadable-request");
+      await assertProblem(await call(`/instances/${"a".repeat(300)}`), 414, "unreadable-request");
+      assert.equal((await call("/healthz")).status, 200);
+    });
+
+    it("answer bodies that are no JSON by 400", async () => {
+      for (const body of ["{", "", '{"ttlSeconds":60', "ttlSeconds: 60", '{"ttlSeconds":60}}', "\u0000"]) await assertProblem(await post(json, body), 400, "unreadable-request");
+    });
+
+    it("answer bodies that would change prototypes by 400", async () => {
+      for (const body of ['{"__proto__":{"ttlSeconds":60}}', '{"constructor":{"prototype":{}}}']) assert.equal((await post(json, body)).status, 400);
+    });
+
+    it("answer bodies of another shape by 400 and name what is wrong", async () => {
+      for (const [body, detail] of [
+        ["[]", /^body must be object/],
+        ["60", /^body must be object/],
+        ['"60"', /^body must be object/],
+        ['{"ttlSeconds":"60"}', /^body\.ttlSeconds must be integer/],
+        ['{"ttlSeconds":60.5}', /^body\.ttlSeconds must be integer/],
+        ['{"ttlSeconds":null}', /^body\.ttlSeconds must be integer/],
+        ['{"ttl":60}', /^body has an unknown field "ttl"/],
+        ['{"ttlSeconds":59}', /ttlSeconds must be from 60 to 86400/],
+        ['{"ttlSeconds":86401}', /ttlSeconds must be from 60 to 86400/],
+        ['{"ttlSeconds":-1e300}', /ttlSeconds must be from 60 to 86400/],
+      ] as const) {
+        assert.match(await assertProblem(await post(json, body), 400, "invalid-request"), detail);
+      }
+    });
+
+    it("answer forms of another shape by 400, and say so when JSON was sent as a form", async () => {
+      const form = { "content-type": "application/x-www-form-urlencoded" };
+      assert.match(await assertProblem(await post(form, '{"ttlSeconds":60}'), 400, "invalid-request"), /Content-Type: application\/json/);
+      for (const body of ["ttlSeconds=soon", "ttlSeconds=-60", "ttlSeconds=60&ttlSeconds=61", "ttlSeconds=6e1", "ttl=60", "__proto__=1", "ttlSeconds[]=60"]) await assertProblem(await post(form, body), 400, "invalid-request");
+    });
+
+    it("answer bodies of unknown types by 415", async () => {
+      for (const type of ["application/xml", "multipart/form-data; boundary=x", "application/octet-stream", "text/plain", "image/png"]) await assertProblem(await post({ "content-type": type }, "60"), 415, "unreadable-request");
+    });
+
+    it("answer bodies of more than 16 KiB by 413, whatever their length says", async () => {
+      await assertProblem(await post(json, JSON.stringify({ more: "x".repeat(17_000) })), 413, "unreadable-request");
+      const body = new ReadableStream({
+        start: (controller) => {
+          for (let chunk = 0; chunk < 20; chunk++) controller.enqueue(new Uint8Array(1024).fill(32));
+          controller.close();
+        },
+      });
+      const answer = await fetch(`${service.origin}/instances`, { method: "POST", headers: json, body, duplex: "half" });
+      await assertProblem(answer, 413, "unreadable-request");
+    });
+
+    it("answer formats that there are not by 406, or by 400 for an unknown ?format", async () => {
+      for (const accept of ["image/png", "application/xml", "application/problem+xml"]) {
+        const answer = await post({ accept });
+        await assertProblem(answer, 406, "not-acceptable");
+      }
+      assert.match(await assertProblem(await call("/instances?format=html", { method: "POST" }), 400, "invalid-request"), /querystring\.format must be one of json, url, env/);
+    });
+
+    it("answer calls that browsers send for another site by 403", async () => {
+      const site = { "sec-fetch-site": "cross-site" };
+      await assertProblem(await call("/instances", { method: "POST", headers: site, body: new URLSearchParams() }), 403, "cross-site");
+      await assertProblem(await call("/instances", { method: "POST", headers: site }), 403, "cross-site");
+      await assertProblem(await post({ ...site, ...json }, "{}"), 403, "cross-site");
+    });
+
+    it("come as a line of text to whom text is asked for, and as the page to browsers", async () => {
+      const text = await post({ accept: "text/plain", ...json }, '{"ttlSeconds":1}');
+      assert.equal(text.status, 400);
+      assert.equal(text.headers.get("content-type"), "text/plain; charset=utf-8");
+      assert.equal(await text.text(), "The request is not valid: ttlSeconds must be from 60 to 86400.\n");
+      const page = await call("/nothing", { headers: { accept: "text/html" } });
+      assert.equal(page.status, 404);
+      assert.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+      assert.match(await page.text(), /There is nothing here/);
+    });
+
+    it("show what the caller sent as text, not as part of the page", async () => {
+      const page = await (await call("/<script>alert(1)</script>", { headers: { accept: "text/html" } })).text();
+      assert.doesNotMatch(page, /<script>alert/);
+      const named = await (await post({ accept: "text/html", ...json }, '{"<img src=x>":1}')).text();
+      assert.doesNotMatch(named, /<img src=x>/);
+    });
+
+    it("are never kept by caches", async () => {
+      for (const answer of [await call("/nothing"), await post(json, "{"), await call("/instances"), await call("/instances/0000000000000000")]) assert.equal(answer.headers.get("cache-control"), "no-store");
+    });
+
+    it("are problems also for what is no HTTP, and the connection is closed", async () => {
+      for (const nonsense of ["NONSENSE\r\n\r\n", `GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`]) {
+        const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
+        socket.on("error", () => undefined);
+        let said = "";
+        socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
+        socket.end(nonsense);
+        await once(socket, "close");
+        assert.match(said, /^HTTP\/1\.1 4\d\d /);
+        assert.match(said, /content-type: application\/problem\+json/i);
+      }
+      assert.equal((await call("/healthz")).status, 200);
+    });
+  });
+
+  describe("security headers", () => {
+    for (const [what, path, init] of [
+      ["the page", "/", {}],
+      ["an asset", "the page's script", {}],
+      ["an instance", "/instances", { method: "POST" }],
+      ["JSON", "/stats", {}],
+      ["a refusal", "/nothing", {}],
+      ["a refused body", "/instances", { method: "POST", headers: json, body: "{" }],
+    ] as [string, string, RequestInit][]) {
+      it(`are on ${what}`, async () => {
+        const script = /\/assets\/[^"]+\/home\.js/.exec(await (await call("/")).text())?.[0] ?? "";
+        const answer = await call(path === "the page's script" ? script : path, init);
+        if (init.method === undefined) assert.equal(answer.status, path === "/nothing" ? 404 : 200);
+        const { headers } = answer;
+        const csp = headers.get("content-security-policy") ?? "";
+        assert.match(csp, /default-src 'none'/);
+        assert.match(csp, /frame-ancestors 'none'/);
+        assert.doesNotMatch(csp, /unsafe|\*|https?:/);
+        assert.equal(headers.get("x-content-type-options"), "nosniff");
+        assert.ok(headers.has("referrer-policy"));
+        assert.ok(!headers.has("x-powered-by") && !headers.has("server"));
+        assert.equal(headers.get("access-control-allow-origin"), null);
+      });
+    }
+  });
+
+  describe("GET /stats", () => {
+    it("tells what runs, what was handed out ever, and the limits", async () => {
+      const before = (await (await call("/stats")).json()) as { running: number; startedEver: number; limits: Record<string, number> };
+      assert.deepEqual(before.limits, { ttlSeconds: 43_200, minTtlSeconds: 60, maxTtlSeconds: 86_400, perAddress: 8, memoryMb: 25, maxClients: 50 });
+      const { id, token } = (await (await post({})).json()) as { id: string; token: string };
+      const during = (await (await call("/stats")).json()) as typeof before;
+      assert.deepEqual([during.running, during.startedEver], [before.running + 1, before.startedEver + 1]);
+      await call(`/instances/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+      const later = (await (await call("/stats")).json()) as typeof before;
+      assert.deepEqual([later.running, later.startedEver], [before.running, before.startedEver + 1]);
+    });
+
+    it("answers HEAD without a body", async () => {
+      const answer = await call("/stats", { method: "HEAD" });
+      assert.deepEqual([answer.status, await answer.text()], [200, ""]);
+    });
+  });
+
+  describe("for machines", () => {
+    it("/healthz is fine as long as the process is", async () => {
+      assert.deepEqual(await (await call("/healthz")).json(), { ok: true });
+    });
+
+    it("/readyz names each dependency", async () => {
+      const answer = await call("/readyz");
+      assert.equal(answer.headers.get("cache-control"), "no-store");
+      assert.deepEqual(await answer.json(), { ready: true, checks: { mysql: "ok", redis: "ok", hosts: "ok" } });
+    });
+
+    it("/metrics speaks Prometheus and counts what happened", async () => {
+      assert.equal((await post({})).status, 201);
+      await post(json, '{"ttlSeconds":1}');
+      const answer = await call("/metrics");
+      assert.match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
+      const text = await answer.text();
+      for (const line of text.split("\n").filter(Boolean)) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? -?[\d.e+-]+|\w+(\{[^}]*\})? (NaN|[+-]Inf))$/);
+      assert.match(text, /^getaredis_handouts_total\{result="created"\} [1-9]/m);
+      assert.match(text, /^getaredis_handouts_total\{result="lease-out-of-bounds"\} [1-9]/m);
+      assert.match(text, /^getaredis_handout_duration_seconds_count [1-9]/m);
+      assert.match(text, /^getaredis_hosts\{standing="open"\} 1$/m);
+      assert.match(text, /^getaredis_slots\{kind="all"\} 8$/m);
+      assert.match(text, /^getaredis_instances_running [1-9]/m);
+      await until("the jobs have run", async () => /^getaredis_job_last_success_timestamp_seconds\{job="reap"\} \d/m.test(await (await call("/metrics")).text()));
+    });
+
+    it("/docs shows the OpenAPI text, in this site's own files", async () => {
+      const page = await (await call("/docs")).text();
+      assert.match(page, /Swagger UI/);
+      for (const [, url = ""] of page.matchAll(/(?:src|href)="([^"]+)"/g)) {
+        assert.match(url, /^\/docs\//);
+        assert.equal((await call(url)).status, 200, url);
+      }
+    });
+
+    it("/docs/json describes every call with its answers", async () => {
+      const answer = await call("/docs/json");
+      const openapi = (await answer.json()) as OpenApi;
+      assert.match(openapi.openapi, /^3\.1\.\d$/);
+      assert.deepEqual(callsOf(openapi), [
+        "DELETE /instances/{id}",
+        "DELETE /ops/api/instances/{id}",
+        "GET /healthz",
+        "GET /instances/{id}",
+        "GET /metrics",
+        "GET /ops/api/hosts",
+        "GET /ops/api/instances",
+        "GET /ops/api/jobs",
+        "GET /readyz",
+        "GET /stats",
+        "PATCH /instances/{id}",
+        "PATCH /ops/api/hosts/{name}",
+        "PATCH /ops/api/instances/{id}",
+        "POST /instances",
+      ]);
+      assertWellFormed(openapi);
+    });
+  });
+
+  // Last: everything else wants its dependencies up.
+  describe("while a dependency is down", () => {
+    it("/readyz says which, answers 503, and is well again without a restart", async () => {
+      await service.services.killRedis();
+      await until("Redis and then the hosts are not seen", async () => {
+        const answer = await call("/readyz");
+        const { ready, checks } = (await answer.json()) as { ready: boolean; checks: Record<string, string> };
+        return answer.status === 503 && !ready && checks["redis"] === "does not answer" && checks["hosts"] === "unseen" && checks["mysql"] === "ok";
+      });
+      await service.stopHeartbeats().catch(() => undefined);
+      await service.services.startRedis();
+      await service.startHeartbeats();
+      await until("it is ready", async () => (await call("/readyz")).status === 200);
+
+      await service.services.killMysql();
+      const answer = await call("/readyz");
+      assert.equal(answer.status, 503);
+      assert.deepEqual(await answer.json(), { ready: false, checks: { mysql: "does not answer", redis: "ok", hosts: "ok" } });
+    });
+
+    it("what needs MySQL is refused with the time to come back, in words without innards", async () => {
+      for (const [path, init] of [["/stats", {}], ["/instances", { method: "POST" }], ["/instances/0000000000000000", { headers: { authorization: "Bearer x" } }], ["/ops/api/jobs", { headers: { authorization: `Bearer ${service.opsToken}` } }]] as const) {
+        const answer = await call(path, init);
+        assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/);
+        await assertProblem(answer, 503, "unavailable");
+      }
+    });
+
+    it("/healthz, the page and the metrics of the process itself still come", async () => {
+      assert.equal((await call("/healthz")).status, 200);
+      assert.equal((await call("/")).status, 200);
+      const metrics = await call("/metrics");
+      assert.equal(metrics.status, 200);
+      const text = await metrics.text();
+      assert.match(text, /^getaredis_handouts_total\{/m);
+      assert.doesNotMatch(text, /^getaredis_instances_running /m, "what is not known is not told");
+    });
+  });
+});
+
+interface Operation {
+  summary?: string;
+  parameters?: { name: string; in: string; required?: boolean; schema: object }[];
+  requestBody?: { content: Record<string, { schema: object }> };
+  responses?: Record<string, { description?: string; content?: Record<string, { schema?: object }> }>;
+  security?: Record<string, string[]>[];
+}
+
+interface OpenApi {
+  openapi: string;
+  info: { title: string; version: string };
+  paths: Record<string, Record<string, Operation>>;
+  components: { securitySchemes: Record<string, object>; schemas?: Record<string, object> };
+}
+
+function callsOf({ paths }: OpenApi): string[] {
+  return Object.entries(paths).flatMap(([path, item]) => Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`)).sort();
+}
+
+/** The rules of OpenAPI 3.1 that generators and viewers trip over. */
+function assertWellFormed(openapi: OpenApi): void {
+  assert.ok(openapi.info.title && openapi.info.version);
+  for (const [path, item] of Object.entries(openapi.paths)) {
+    for (const [method, operation] of Object.entries(item)) {
+      const where = `${method} ${path}`;
+      assert.ok(operation.summary, `${where} has a summary`);
+      const parameters = operation.parameters ?? [];
+      assert.equal(new Set(parameters.map((parameter) => `${parameter.in} ${parameter.name}`)).size, parameters.length, `${where}: parameters are named once`);
+      const inPath = parameters.filter((parameter) => parameter.in === "path");
+      assert.deepEqual(inPath.map(({ name }) => name), [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), `${where}: the path's parameters are described`);
+      assert.ok(inPath.every(({ required }) => required), `${where}: parameters of the path are required`);
+      const statuses = Object.entries(operation.responses ?? {});
+      assert.ok(statuses.length > 0, `${where} has answers`);
+      for (const [status, { description }] of statuses) {
+        assert.match(status, /^([1-5]\d\d|[1-5]XX|default)$/, where);
+        assert.equal(typeof description, "string", `${where} ${status} has a description`);
+      }
+      for (const requirement of operation.security ?? []) for (const name of Object.keys(requirement)) assert.ok(name in openapi.components.securitySchemes, `${where}: ${name} is a security scheme`);
+      assert.equal(Boolean(operation.security), /^\/(ops|instances\/)/.test(path), `${where}: whether a token is needed`);
+    }
+  }
+  for (const [, reference = ""] of JSON.stringify(openapi).matchAll(/"\$ref":"([^"]+)"/g)) {
+    const target = reference.replace(/^#\//, "").split("/").reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], openapi);
+    assert.ok(target, `${reference} leads somewhere`);
+  }
+}
