@@ -77,10 +77,12 @@ async function start(): Promise<void> {
   const port = await checkPort(config.HOST, config.PORT);
 
   const foundEngine = await findEngine({ DOCKER_HOST: config.DOCKER_HOST });
+  await checkConfigured(config);
   await inOrder("system packages", async (note) => {
     const installed = await ensureSystemPackages(neededCommands(config, foundEngine));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
+  if (config.DOCKER_HOST === "" && foundEngine !== undefined) console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
   const mysqlUrl = await haveMysql(config, stateDir);
   const redisUrl = await haveRedis(config, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
@@ -148,7 +150,7 @@ async function start(): Promise<void> {
 Get a Redis is ready.
   page    ${url}/
   curl    curl -X POST ${url}/instances
-  ops     ${url}/ops with token ${opsToken}
+  ops     curl -H 'Authorization: Bearer ${opsToken}' ${url}/ops/api/hosts
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
 }
@@ -184,27 +186,33 @@ function neededCommands(config: Config, foundEngine: string | undefined): System
   ];
 }
 
-async function haveMysql(config: Config, stateDir: string): Promise<string> {
-  if (config.MYSQL_URL !== "") {
-    await inOrder("MySQL of MYSQL_URL", () => reachable("MYSQL_URL", "a private MariaDB", pingMysql(config.MYSQL_URL)));
-    return config.MYSQL_URL;
+/** Asks the servers that the settings name, before anything of our own is started. */
+async function checkConfigured({ MYSQL_URL, REDIS_URL, DOCKER_HOST }: Config): Promise<void> {
+  const asked: [setting: string, url: string, ask: (url: string) => Promise<void>, instead: string][] = [
+    ["MYSQL_URL", MYSQL_URL, pingMysql, "a private MariaDB"],
+    ["REDIS_URL", REDIS_URL, pingRedis, "a private Redis"],
+    ["DOCKER_HOST", DOCKER_HOST, pingEngine, "the default socket's engine or a private one"],
+  ];
+  for (const [setting, url, ask, instead] of asked) {
+    if (url === "") continue;
+    await inOrder(`server of ${setting}`, () => ask(url).catch((cause: unknown) => {
+      throw new Error(`${setting} leads to a server that does not answer (${messageOf(cause)}): start it, mend the setting, or leave it out for ${instead}`, { cause });
+    }));
   }
+}
+
+async function haveMysql(config: Config, stateDir: string): Promise<string> {
+  if (config.MYSQL_URL !== "") return config.MYSQL_URL;
   return inOrder("private MariaDB", async () => ours(await startMariadb({ dir: join(stateDir, "mariadb") })).url);
 }
 
 async function haveRedis(config: Config, stateDir: string): Promise<string> {
-  if (config.REDIS_URL !== "") {
-    await inOrder("Redis of REDIS_URL", () => reachable("REDIS_URL", "a private Redis", pingRedis(config.REDIS_URL)));
-    return config.REDIS_URL;
-  }
+  if (config.REDIS_URL !== "") return config.REDIS_URL;
   return inOrder("private Redis", async () => ours(await startRedis({ dir: join(stateDir, "redis") })).url);
 }
 
 async function haveEngine(found: string | undefined, stateDir: string): Promise<string> {
-  if (found !== undefined) {
-    await inOrder(`Docker Engine at ${found}`, () => reachable("DOCKER_HOST", "the default socket's engine or a private one", pingEngine(found)));
-    return found;
-  }
+  if (found !== undefined) return found;
   return inOrder("private Docker Engine", async () => ours(await startDockerEngine({ dir: join(stateDir, "docker") })).url);
 }
 
@@ -213,14 +221,6 @@ function ours<Server extends ServerProcess>(server: Server): Server {
   started.servers.add(server);
   undo.add(server.stop);
   return server;
-}
-
-async function reachable(setting: string, instead: string, answer: Promise<void>): Promise<void> {
-  try {
-    await answer;
-  } catch (cause) {
-    throw new Error(`${setting} leads to a server that does not answer (${messageOf(cause)}): start it, mend the setting, or leave it out for ${instead}`, { cause });
-  }
 }
 
 async function register(mysqlUrl: string, config: Config, box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string }): Promise<void> {

@@ -28,18 +28,18 @@ export function limitsOf(config: Config) {
 export type HomeContent = { readonly instance?: Handout; readonly problem?: Pick<Problem, "title" | "detail" | "status"> };
 
 /** The homepage, rendered by {@link HomePage.render} for visits and for form posts without JavaScript. */
-export type HomePage = ReturnType<typeof createHomePage>;
+export type HomePage = Awaited<ReturnType<typeof createHomePage>>;
 
 /** Reads the templates when first used; the counts on the page are absent while MySQL does not answer. */
-export function createHomePage({ store, create, config }: Pick<ServerParts, "store" | "create" | "config">) {
+export async function createHomePage({ store, create, config }: Pick<ServerParts, "store" | "create" | "config">) {
   const eta = new Eta({ views: publicFolder, cache: true });
-  let version: Promise<string> | undefined;
+  // In the path of every asset, imported modules too: browsers may keep them for ever and never mix two versions.
+  const assets = `/assets/${await hashOfAssets()}/`;
 
   async function render(request: FastifyRequest, content: HomeContent): Promise<string> {
-    version ??= hashOfAssets();
     const stats = await store.countHandouts(create.clock()).catch(() => null);
     return eta.render("index", {
-      version: await version,
+      assets,
       limits: limitsOf(config),
       stats,
       origin: `${request.protocol}://${request.host}`,
@@ -48,18 +48,18 @@ export function createHomePage({ store, create, config }: Pick<ServerParts, "sto
     });
   }
 
-  return { render };
+  return { render, assets };
 }
 
 /** `GET /` and the files it uses. */
 export function homeRoutes(_parts: ServerParts, home: HomePage) {
   return async (app: App) => {
-    await app.register(fastifyStatic, { root: assetsFolder, prefix: "/assets/", maxAge: "1h", index: false });
+    await app.register(fastifyStatic, { root: assetsFolder, prefix: home.assets, maxAge: "1y", immutable: true, index: false });
     app.get("/", { schema: { hide: true } }, async (request, reply) => reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(await home.render(request, {})));
   };
 }
 
-/** Changes with any asset, so that browsers may keep them. */
+/** Changes with any asset. */
 async function hashOfAssets(): Promise<string> {
   const hash = createHash("sha256");
   for (const name of (await readdir(assetsFolder)).sort()) hash.update(await readFile(`${assetsFolder}/${name}`));
