@@ -1,13 +1,16 @@
 import pMap from "p-map";
 import { EngineFault } from "../domain/engine-fault.ts";
 import type { ContainerPlace } from "../domain/instance.ts";
-import { endInstance, type EndPorts } from "./end-instance.ts";
+import { removeAndClose, type EndPorts } from "./end-instance.ts";
 
 /** What the reaper needs. */
 export type ReapPorts = EndPorts & { readonly store: { readonly listDue: (now: Date) => Promise<ContainerPlace[]> } };
 
 /** What a run of the reaper did: instances ended, and hosts whose rows wait, with the fault. */
-export type ReapReport = { readonly ended: number; readonly waiting: readonly { readonly hostName: string; readonly instances: number; readonly fault: EngineFault }[] };
+export type ReapReport = { readonly ended: number; readonly waiting: readonly WaitingHost[] };
+
+/** A host that did not remove its containers, and how many instances wait for it. */
+export type WaitingHost = { readonly hostName: string; readonly instances: number; readonly fault: EngineFault };
 
 const REMOVALS_PER_HOST = 4;
 
@@ -19,21 +22,25 @@ const REMOVALS_PER_HOST = 4;
  */
 export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapReport> {
   const due = await ports.store.listDue(ports.clock());
-  const byHost = Map.groupBy(due, (place) => place.host.name);
-  const results = await pMap(byHost, ([hostName, places]) => reapHost(ports, hostName, places), { concurrency });
-  return { ended: results.reduce((sum, { ended }) => sum + ended, 0), waiting: results.flatMap(({ waiting }) => waiting ?? []) };
+  // Leases end on time, whatever their hosts do: their quota places are free from here on.
+  const ending: ContainerPlace[] = [];
+  for (const place of due) {
+    if (place.state === "ending" || (await ports.store.beginEnd(place.instanceId, "expired", ports.clock()))) ending.push(place);
+  }
+  const results = await pMap(Map.groupBy(ending, (place) => place.host.name), ([hostName, places]) => clearHost(ports, hostName, places), { concurrency });
+  return { ended: results.reduce((sum, { ended }) => sum + ended, 0), waiting: results.flatMap(({ waiting }) => waiting) };
 }
 
-async function reapHost(ports: ReapPorts, hostName: string, places: readonly ContainerPlace[]): Promise<{ ended: number; waiting?: ReapReport["waiting"][number] }> {
+/** Removes containers until the first fault: a host that hangs must not hold up the run once for each of them. */
+async function clearHost(ports: ReapPorts, hostName: string, places: readonly ContainerPlace[]): Promise<{ ended: number; waiting: WaitingHost[] }> {
   let ended = 0;
   let fault: EngineFault | undefined;
   await pMap(
     places,
     async (place) => {
+      if (fault) return;
       try {
-        // The lease ends on time even where the host does not answer any more.
-        if (fault && place.state === "ending") return;
-        await endInstance(ports, place, "expired");
+        await removeAndClose(ports, place);
         ended++;
       } catch (error) {
         if (!(error instanceof EngineFault)) throw error;
@@ -42,5 +49,5 @@ async function reapHost(ports: ReapPorts, hostName: string, places: readonly Con
     },
     { concurrency: REMOVALS_PER_HOST },
   );
-  return fault ? { ended, waiting: { hostName, instances: places.length - ended, fault } } : { ended };
+  return { ended, waiting: fault ? [{ hostName, instances: places.length - ended, fault }] : [] };
 }
