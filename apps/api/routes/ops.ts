@@ -30,11 +30,12 @@ export function opsRoutes({ config, store, fleet, create, lease }: ServerParts) 
   const opsTokenHash = hashSecret(config.OPS_TOKEN);
 
   return (app: App) => {
-    app.addHook("onRequest", (request, _reply, done) => {
+    // After onRequest, where guesses are counted against the rate limit, and before any body is read.
+    app.addHook("preParsing", (request, _reply, payload, done) => {
       const token = bearerToken(request);
       if (token === undefined) throw new ProblemError(problems.opsTokenMissing());
       if (!matchesHash(token, opsTokenHash)) throw new ProblemError(problems.tokenWrong());
-      done();
+      done(null, payload);
     });
     const security = [{ operator: [] }];
     const refusals = { "4xx": ProblemBody };
