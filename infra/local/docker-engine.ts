@@ -1,13 +1,16 @@
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmod, lstat, mkdir, readFile, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import Docker from "dockerode";
 import { asRoot } from "./as-root.ts";
 import { commandLineOf, endProcess, findProcesses } from "./processes.ts";
 import { startServerProcess } from "./server-process.ts";
 import type { ServerProcess } from "./server-process.ts";
 
+const run = promisify(execFile);
 const LONGEST_SOCKET_PATH = 107;
 /** Longer than dockerd's own 15 s for stubborn containers. */
 const STOP_GRACE_MS = 30_000;
@@ -120,7 +123,8 @@ async function stopEngine(pid: number | undefined, runDir: string): Promise<void
   await Promise.all(left.map((other) => endProcess(other, 5_000)));
   // A killed daemon leaves its pid file. The next one would wait for whoever has that pid by now,
   // a zombie included.
-  await Promise.all([join(runDir, "docker.pid"), join(containerd, "containerd.pid")].map((file) => rm(file, { force: true })));
+  const [command, args] = await asRoot("rm", ["-f", join(runDir, "docker.pid"), join(containerd, "containerd.pid")]);
+  await run(command, args);
 }
 
 async function runningDockerd(runDir: string, args: string[]): Promise<number | undefined> {

@@ -72,11 +72,14 @@ export async function pingRedis(redisUrl: string): Promise<void> {
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, connectTimeout: 3_000, commandTimeout: 3_000 });
-  // Without a listener ioredis prints what connect() already throws.
-  redis.on("error", () => undefined);
+  // connect() says only that the connection was closed; why, the event before it tells.
+  const reasons: Error[] = [];
+  redis.on("error", (error) => void reasons.push(error));
   try {
     await redis.connect();
     return await use(redis);
+  } catch (error) {
+    throw reasons[0] ?? error;
   } finally {
     redis.disconnect();
   }
