@@ -1,6 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -136,8 +137,9 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
         const { hostname, port } = new URL(redisUrl);
         // In our own network namespace: there is the Redis of the test, on loopback.
         const [command, args] = inside("bash", [join(HOST_SCRIPTS, "heartbeat.sh")], []);
+        const log = await open(join(place.dir, "heartbeat.log"), "a");
         const child = spawn(command, args, {
-          stdio: ["ignore", "ignore", "inherit"],
+          stdio: ["ignore", log.fd, log.fd],
           env: {
             PATH: process.env.PATH,
             HOST_NAME: name,
@@ -152,6 +154,7 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
           },
         });
         const ended = once(child, "exit");
+        await log.close();
         return {
           stop: async () => {
             const [script] = child.pid === undefined ? [] : await childrenOf(child.pid);

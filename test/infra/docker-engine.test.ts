@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const SCENARIO = fileURLToPath(new URL("docker-engine-scenario.ts", import.meta.url));
+/** Ends everything in the namespaces with the process that is killed here, whatever happened. */
+const APART = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+interface Seen {
+  adoptedSamePid: boolean;
+  whileRunning: number;
+  runsAfterAdoption: boolean;
+  containersAfterKill: { name: string; state: string }[];
+  afterStop: number[];
+  farUrl: string;
+  farVersion: string;
+  foundByVariable: string;
+}
+
+describe("the private Docker Engine", () => {
+  let dir: string;
+  let seen: Seen;
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), "getaredis-engine-"));
+    const folders = [join(dir, "engine"), join(dir, "a-folder-with-a-long-name/".repeat(5))];
+    const { stdout } = await run("unshare", [...APART, process.execPath, SCENARIO, ...folders], { timeout: 120_000, killSignal: "SIGKILL" });
+    seen = JSON.parse(stdout) as Seen;
+  });
+  after(async () => {
+    await rm(dir, { recursive: true, maxRetries: 5 });
+  });
+
+  it("is taken over with its containers when whoever started it was killed", () => {
+    assert.equal(seen.adoptedSamePid, true);
+    assert.equal(seen.runsAfterAdoption, true);
+  });
+
+  it("comes back after it was killed itself, and knows its containers", () => {
+    assert.deepEqual(seen.containersAfterKill, [{ name: "/redis", state: "exited" }]);
+  });
+
+  it("leaves no process behind when it is stopped, containers and their shims included", () => {
+    assert.ok(seen.whileRunning >= 4, `dockerd, containerd, shim and Redis ran: ${seen.whileRunning}`);
+    assert.deepEqual(seen.afterStop, []);
+  });
+
+  it("puts its sockets elsewhere when its folder's path is too long for one", () => {
+    assert.ok(seen.farUrl.length < "unix://".length + 108);
+    assert.ok(!seen.farUrl.includes("a-folder-with-a-long-name"));
+    assert.match(seen.farVersion, /^\d+\./);
+  });
+
+  it("is not looked for when DOCKER_HOST names another", () => {
+    assert.equal(seen.foundByVariable, "unix:///somewhere.sock");
+  });
+});

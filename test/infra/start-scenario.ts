@@ -1,0 +1,99 @@
+/**
+ * What start.test.ts has happen in namespaces of its own: `npm start` on a machine without a Docker
+ * Engine, and the ways it can end. Prints what it saw as one line of JSON. Argument: a folder.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Redis } from "ioredis";
+import { freePort } from "../../infra/local/free-port.ts";
+import { endProcess, findProcesses } from "../../infra/local/processes.ts";
+import { until } from "../bed/until.ts";
+
+const MAIN = fileURLToPath(new URL("../../infra/local/main.ts", import.meta.url));
+const READY = "Ctrl-C stops everything.";
+const dir = process.argv[2] ?? "";
+const port = await freePort();
+
+function start(settings: Record<string, string> = {}) {
+  const env = { PATH: process.env.PATH, STATE_DIR: dir, PORT: String(port), ...settings };
+  const child = spawn(process.execPath, [MAIN], { env, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  const exit = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
+  return { child, exit, output: () => output };
+}
+
+async function startAndWait() {
+  const program = start();
+  const ended = program.exit.then((how) => `ended: ${how}`);
+  const ready = until("it says that it is ready", () => program.output().includes(READY), 60_000);
+  const how = await Promise.race([ready, ended]);
+  if (how !== true) throw new Error(`${String(how)}\n${program.output()}`);
+  return program;
+}
+
+async function ping(url: string): Promise<string> {
+  const redis = new Redis(url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
+  redis.on("error", () => undefined);
+  try {
+    return await redis.ping();
+  } catch (error) {
+    return String(error);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const faulty = start({ PORT: "many", LEASE_SECONDS: "long" });
+const faultyExit = await faulty.exit;
+const unreachable = start({ MYSQL_URL: "mysql://root:hidden-word@127.0.0.1:1/none" });
+const unreachableExit = await unreachable.exit;
+const squatter = createServer().listen(port, "127.0.0.1");
+await once(squatter, "listening");
+const blocked = start();
+const blockedExit = await blocked.exit;
+squatter.close();
+const startedBeforePort = (await findProcesses(([command = ""]) => /mariadbd|dockerd/.test(command))).length;
+
+const first = await startAndWait();
+const answer = await fetch(`http://127.0.0.1:${port}/instances`, { method: "POST", headers: { accept: "text/plain" } });
+const url = (await answer.text()).trim();
+const pong = await ping(url);
+const second = start();
+const secondExit = await second.exit;
+
+// A program that dies is started again.
+const apiPid = (JSON.parse(await readFile(join(dir, "pids", "api"), "utf8")) as { pid: number }).pid;
+await endProcess(apiPid, 5_000, "SIGKILL");
+await until("the API is back", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, 20_000);
+
+// Its parent is killed: what it started is found by the next start, and instances live on.
+first.child.kill("SIGKILL");
+await first.exit;
+const again = await startAndWait();
+const pongAfterKill = await ping(url);
+
+again.child.kill("SIGINT");
+const exit = await again.exit;
+const left = await findProcesses(([command = "", ...args]) => /mariadbd|redis-server|dockerd|containerd/.test(command) || args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh/.test(argument)));
+
+process.stdout.write(
+  `${JSON.stringify({
+    faulty: { exit: faultyExit, output: faulty.output() },
+    unreachable: { exit: unreachableExit, output: unreachable.output() },
+    blocked: { exit: blockedExit, output: blocked.output(), started: startedBeforePort },
+    status: answer.status,
+    url,
+    pong,
+    second: { exit: secondExit, output: second.output() },
+    firstOutput: first.output(),
+    pongAfterKill,
+    againOutput: again.output(),
+    exit,
+    left,
+  })}\n`,
+);

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const SCENARIO = fileURLToPath(new URL("start-scenario.ts", import.meta.url));
+/** No network but loopback, no engine's socket, and everything ends with the process killed here. */
+const APART = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+const PREPARED = 'ip link set lo up && mount -t tmpfs tmpfs /run && exec "$@"';
+
+interface Ended {
+  exit: number | string;
+  output: string;
+}
+interface Seen {
+  faulty: Ended;
+  unreachable: Ended;
+  blocked: Ended & { started: number };
+  status: number;
+  url: string;
+  pong: string;
+  second: Ended;
+  firstOutput: string;
+  pongAfterKill: string;
+  againOutput: string;
+  exit: number | string;
+  left: number[];
+}
+
+describe("npm start", () => {
+  let dir: string;
+  let seen: Seen;
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), "getaredis-start-"));
+    const { stdout } = await run("unshare", [...APART, "sh", "-c", PREPARED, "sh", process.execPath, SCENARIO, dir], {
+      timeout: 180_000,
+      killSignal: "SIGKILL",
+    });
+    seen = JSON.parse(stdout) as Seen;
+  });
+  after(async () => {
+    await rm(dir, { recursive: true, maxRetries: 5 });
+  });
+
+  it("hands out a Redis that answers, from a machine where nothing ran", () => {
+    assert.equal(seen.status, 201);
+    assert.match(seen.url, /^redis:\/\/default:[^@]+@127\.0\.0\.1:\d+$/);
+    assert.equal(seen.pong, "PONG");
+  });
+
+  it("tells its steps, the page, a curl line, the ops token and where the logs are", () => {
+    assert.match(seen.firstOutput, /✓ private MariaDB \(\d/);
+    assert.match(seen.firstOutput, /page +http:\/\/127\.0\.0\.1:\d+\/\n/);
+    assert.match(seen.firstOutput, /curl -X POST http:\/\/127\.0\.0\.1:\d+\/instances\n/);
+    assert.match(seen.firstOutput, /ops .*Bearer [\w-]{32}' http:\S+\/ops\/api\/hosts\n/);
+    assert.ok(seen.firstOutput.includes(join(dir, "logs")));
+  });
+
+  it("reports all faulty settings at once and starts nothing", () => {
+    assert.equal(seen.faulty.exit, 1);
+    assert.match(seen.faulty.output, /PORT/);
+    assert.match(seen.faulty.output, /LEASE_SECONDS/);
+    assert.doesNotMatch(seen.faulty.output, /✓/);
+  });
+
+  it("names the setting of a server that does not answer, and not its password", () => {
+    assert.equal(seen.unreachable.exit, 1);
+    assert.match(seen.unreachable.output, /MYSQL_URL leads to a server that does not answer \(.*ECONNREFUSED/);
+    assert.doesNotMatch(seen.unreachable.output, /hidden-word|✓ private/);
+  });
+
+  it("names a port that is taken, and the setting, before it starts anything", () => {
+    assert.equal(seen.blocked.exit, 1);
+    assert.match(seen.blocked.output, /port \d+ of 127\.0\.0\.1 is taken.*PORT=/);
+    assert.equal(seen.blocked.started, 0);
+  });
+
+  it("refuses to run twice on the same state", () => {
+    assert.equal(seen.second.exit, 1);
+    assert.match(seen.second.output, /runs here already \(process \d+\)/);
+  });
+
+  it("starts a program again that died, and says so", () => {
+    assert.match(seen.firstOutput, /! api ended \(SIGKILL\) and starts again in 1 s/);
+  });
+
+  it("takes over what a killed run left, instances included", () => {
+    assert.match(seen.againOutput, /✓ ended what an earlier run left: .*api/);
+    assert.equal(seen.pongAfterKill, "PONG");
+  });
+
+  it("stops everything it started on Ctrl-C", () => {
+    assert.equal(seen.exit, 0);
+    assert.deepEqual(seen.left, []);
+  });
+
+  it("keeps its secrets to itself", async () => {
+    for (const name of ["ops-token", "server-secret"]) assert.equal((await stat(join(dir, name))).mode & 0o077, 0);
+  });
+});
