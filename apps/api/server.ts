@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import accepts from "@fastify/accepts";
 import formbody from "@fastify/formbody";
@@ -19,7 +20,7 @@ import { answerWrongMethods } from "./wrong-methods.ts";
 import type { Metrics } from "./metrics.ts";
 import { ProblemError, problemOfFault, problems, type Problem } from "./problem.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { createHomePage, homeRoutes, type HomePage } from "./routes/home.ts";
+import { createHomePage, homeRoutes, iconFile, type HomePage } from "./routes/home.ts";
 import { instanceRoutes } from "./routes/instances.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { statsRoutes } from "./routes/stats.ts";
@@ -56,6 +57,10 @@ const contentSecurityPolicy = {
     frameAncestors: ["'none'"],
   },
 };
+
+/** That of the pages, with the one inline style that Swagger UI sets on itself. */
+const docsSecurityPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-hashes' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /** Builds the application: plugins, limits, errors, routes. It does not listen. */
 export async function buildServer(parts: ServerParts) {
@@ -120,10 +125,17 @@ export async function buildServer(parts: ServerParts) {
     openapi: {
       openapi: "3.1.0",
       info: { title: "Get a Redis", version: "1", description: "One call, one private Redis for some hours. Every error is application/problem+json." },
+      tags: [{ name: "instances" }, { name: "service", description: "For everybody and for machines" }, { name: "operator" }],
       components: { securitySchemes: { owner: { type: "http", scheme: "bearer", description: "The token that came with the instance" }, operator: { type: "http", scheme: "bearer", description: "The operator's token" } } },
     },
   });
-  await app.register(swaggerUi, { routePrefix: "/docs", staticCSP: true, uiConfig: { validatorUrl: null } });
+  await app.register(swaggerUi, {
+    routePrefix: "/docs",
+    staticCSP: docsSecurityPolicy,
+    uiConfig: { validatorUrl: null },
+    theme: { title: "Get a Redis: API reference" },
+    logo: { type: "image/svg+xml", content: await readFile(iconFile), href: "/", target: "_self" },
+  });
 
   const allowed = answerWrongMethods(app);
   await app.register(homeRoutes(parts, home));

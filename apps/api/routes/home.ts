@@ -12,6 +12,9 @@ import type { App, ServerParts } from "../server.ts";
 const publicFolder = fileURLToPath(new URL("../../../public", import.meta.url));
 const assetsFolder = `${publicFolder}/assets`;
 
+/** The mark of the product. */
+export const iconFile = `${assetsFolder}/icon.svg`;
+
 /** The limits that people are told. */
 export function limitsOf(config: Config) {
   return {

@@ -48,6 +48,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
           done();
         },
         schema: {
+          tags: ["instances"],
           summary: "Get a Redis",
           description: "The answer comes once the instance has answered PONG to the password. Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.",
           consumes: ["application/json", "application/x-www-form-urlencoded"],
@@ -84,14 +85,14 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
       },
     );
 
-    app.get("/instances/:id", { schema: { summary: "State of an instance", security: [{ owner: [] }], params: Id, response: { 200: InstanceState, "4xx": ProblemBody } } }, async (request, reply) => {
+    app.get("/instances/:id", { schema: { tags: ["instances"], summary: "State of an instance", security: [{ owner: [] }], params: Id, response: { 200: InstanceState, "4xx": ProblemBody } } }, async (request, reply) => {
       const instance = await ownInstance(request, request.params.id);
       return reply.header("cache-control", "no-store").send(describeInstance(instance, create.clock()));
     });
 
     app.patch(
       "/instances/:id",
-      { schema: { summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: Id, body: Change, response: { 200: InstanceState, "4xx": ProblemBody } } },
+      { schema: { tags: ["instances"], summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: Id, body: Change, response: { 200: InstanceState, "4xx": ProblemBody } } },
       async (request, reply) => {
         const instance = await ownInstance(request, request.params.id);
         const result = await changeLease(lease, instance, request.body.ttlSeconds);
@@ -103,7 +104,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
 
     app.delete(
       "/instances/:id",
-      { schema: { summary: "End an instance", description: "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.", security: [{ owner: [] }], params: Id, response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody } } },
+      { schema: { tags: ["instances"], summary: "End an instance", description: "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.", security: [{ owner: [] }], params: Id, response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody } } },
       async (request, reply) => {
         const instance = await ownInstance(request, request.params.id);
         const place = await store.findContainer(instance.id);

@@ -40,7 +40,7 @@ export function opsRoutes({ config, store, fleet, create, lease }: ServerParts) 
     const security = [{ operator: [] }];
     const refusals = { "4xx": ProblemBody };
 
-    app.get("/ops/api/hosts", { schema: { summary: "Hosts with slots, heartbeats and standings", security, response: { 200: Type.Array(OpsHost), ...refusals } } }, () =>
+    app.get("/ops/api/hosts", { schema: { tags: ["operator"], summary: "Hosts with slots, heartbeats and standings", security, response: { 200: Type.Array(OpsHost), ...refusals } } }, () =>
       fleet.standings(create.clock()).map(({ host, pulse, inUse, occupied, standing }) => ({
         name: host.name,
         state: host.state,
@@ -57,6 +57,7 @@ export function opsRoutes({ config, store, fleet, create, lease }: ServerParts) 
       "/ops/api/hosts/:name",
       {
         schema: {
+          tags: ["operator"],
           summary: "Open a host to hand-outs, or close it",
           security,
           params: Type.Object({ name: Type.String({ maxLength: 63 }) }),
@@ -71,14 +72,14 @@ export function opsRoutes({ config, store, fleet, create, lease }: ServerParts) 
       },
     );
 
-    app.get("/ops/api/instances", { schema: { summary: `Instances not ended, newest first, ${MOST_INSTANCES} at most`, security, response: { 200: Type.Array(OpsInstance), ...refusals } } }, async () => {
+    app.get("/ops/api/instances", { schema: { tags: ["operator"], summary: `Instances not ended, newest first, ${MOST_INSTANCES} at most`, security, response: { 200: Type.Array(OpsInstance), ...refusals } } }, async () => {
       const now = create.clock();
       return (await store.listOpen(MOST_INSTANCES)).map((instance) => ({ ...describeInstance(instance, now), hostName: instance.hostName, address: instance.address }));
     });
 
     app.patch(
       "/ops/api/instances/:id",
-      { schema: { summary: "Let a lease end ttlSeconds from now", security, params: Id, body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }), response: { 200: InstanceState, ...refusals } } },
+      { schema: { tags: ["operator"], summary: "Let a lease end ttlSeconds from now", security, params: Id, body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }), response: { 200: InstanceState, ...refusals } } },
       async (request) => {
         const instance = await store.findInstance(request.params.id);
         if (!instance) throw new ProblemError(problems.noInstance());
@@ -89,7 +90,7 @@ export function opsRoutes({ config, store, fleet, create, lease }: ServerParts) 
       },
     );
 
-    app.delete("/ops/api/instances/:id", { schema: { summary: "End an instance", security, params: Id, response: { 202: Type.Null(), 204: Type.Null(), ...refusals } } }, async (request, reply) => {
+    app.delete("/ops/api/instances/:id", { schema: { tags: ["operator"], summary: "End an instance", security, params: Id, response: { 202: Type.Null(), 204: Type.Null(), ...refusals } } }, async (request, reply) => {
       const place = await store.findContainer(request.params.id);
       if (!place) throw new ProblemError(problems.noInstance());
       request.log.info({ instance: place.instanceId }, "operator ends an instance");
@@ -102,7 +103,7 @@ export function opsRoutes({ config, store, fleet, create, lease }: ServerParts) 
       return reply.code(204).send(null);
     });
 
-    app.get("/ops/api/jobs", { schema: { summary: "The last run of each job", security, response: { 200: Type.Array(OpsJob), ...refusals } } }, async () =>
+    app.get("/ops/api/jobs", { schema: { tags: ["operator"], summary: "The last run of each job", security, response: { 200: Type.Array(OpsJob), ...refusals } } }, async () =>
       (await store.listRuns()).map((run) => ({
         job: run.job,
         startedAt: run.startedAt.toISOString(),
