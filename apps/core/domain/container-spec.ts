@@ -22,6 +22,9 @@ export type ContainerSpec = {
   readonly Image: string;
   readonly User: string;
   readonly Cmd: readonly string[];
+  readonly Env: readonly string[];
+  readonly Healthcheck: { readonly Test: readonly string[] };
+  readonly StopSignal: string;
   readonly Labels: Readonly<Record<string, string>>;
   readonly ExposedPorts: Readonly<Record<string, object>>;
   readonly HostConfig: Readonly<Record<string, unknown>>;
@@ -36,7 +39,14 @@ const REDIS_PORT = "6379/tcp";
  */
 const OWNER_RIGHTS =
   "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -dump -lolwut +info +keys +flushdb +flushall +sort +sort_ro +role +client|list " +
-  "+eval +evalsha +eval_ro +evalsha_ro +script|load +script|exists +script|kill";
+  "+eval +evalsha +eval_ro +evalsha_ro +script|load +script|exists +script|flush +script|kill";
+
+/**
+ * Freed memory goes back at once. jemalloc would keep it for ten seconds, and that much reply buffers
+ * beside full data was seen to end an instance. The second name is that of Redis builds with a
+ * jemalloc of their own.
+ */
+const ALLOCATOR = "dirty_decay_ms:0";
 
 /** Name of an instance's container; made from its id, so that creating and removing it can be repeated. */
 export function containerName(instanceId: string): string {
@@ -61,6 +71,11 @@ export function containerSpec(
     Image: limits.image,
     User: "999:999",
     Cmd: redisArguments(instance.passwordHash, limits),
+    Env: [`MALLOC_CONF=${ALLOCATOR}`, `JE_MALLOC_CONF=${ALLOCATOR}`],
+    // Whether it lives is asked from outside; an image's own check would be one more process each time.
+    Healthcheck: { Test: ["NONE"] },
+    // There is nothing to save, and in an endless script Redis would not hear a gentler one.
+    StopSignal: "SIGKILL",
     Labels: {
       [labels.instance]: instance.id,
       [labels.deployment]: instance.deployment,
@@ -76,13 +91,16 @@ export function containerSpec(
       SecurityOpt: ["no-new-privileges"],
       Memory: limits.memoryLimitMb * MB,
       MemorySwap: limits.memoryLimitMb * MB,
+      // When the host itself runs out, the fullest instance goes, not the engine or the heartbeat.
+      OomScoreAdj: 500,
       NanoCpus: Math.round(limits.cpus * 1e9),
       // Redis and its background threads; it never needs to fork, for nothing is persisted.
       PidsLimit: 16,
       Ulimits: [{ Name: "nofile", Soft: limits.maxClients + 64, Hard: limits.maxClients + 64 }],
       RestartPolicy: { Name: "no" },
       LogConfig: { Type: "local", Config: { "max-size": "64k", "max-file": "1", compress: "false" } },
-      IpcMode: "private",
+      // Private, and without /dev/shm, which could be written to.
+      IpcMode: "none",
       // DNS would be a way out.
       Dns: ["127.0.0.1"],
     },
@@ -90,10 +108,16 @@ export function containerSpec(
 }
 
 /**
- * The server's arguments. Bounds keep one client from filling the container: queries and replies are
- * capped well below the container's memory, and clients together stay below half of the data's share.
+ * The server's arguments. `maxmemory` bounds the data. Of what the container has beyond it, clients
+ * get two fifths together: past that the one that holds most is cut off. The rest is for fragmentation
+ * and for Lua, which has no bound but the container's.
  */
 function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] {
+  const clientsMb = Math.floor((limits.memoryLimitMb - limits.memoryMb) * 0.4);
+  // Who writes the largest value and reads it back holds it twice, in memory that the allocator
+  // rounds up by as much as a quarter.
+  const valueMb = Math.floor(clientsMb / 3);
+  const bufferMb = Math.ceil(valueMb * 1.25) + 1;
   const options: [name: string, ...values: string[]][] = [
     ["port", "6379"],
     ["bind", "0.0.0.0"],
@@ -102,13 +126,18 @@ function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] 
     ["appendonly", "no"],
     ["maxmemory", `${limits.memoryMb}mb`],
     ["maxmemory-policy", limits.evictionPolicy],
-    ["maxmemory-clients", "50%"],
+    ["maxmemory-clients", `${clientsMb}mb`],
     ["maxclients", String(limits.maxClients)],
-    ["client-output-buffer-limit", "normal", "8mb", "4mb", "10", "pubsub", "4mb", "2mb", "10"],
-    ["client-query-buffer-limit", "8mb"],
-    ["proto-max-bulk-len", "8mb"],
+    ["proto-max-bulk-len", `${valueMb}mb`],
+    ["client-query-buffer-limit", `${bufferMb}mb`],
+    // A slow line may take its time for a reply; who does not read what is published to it may not.
+    ["client-output-buffer-limit", "normal", `${bufferMb}mb`, "0", "0", "pubsub", `${bufferMb}mb`, `${Math.ceil(valueMb / 2)}mb`, "60"],
+    // Tables that grow by what clients ask, and that maxmemory does not see.
+    ["tracking-table-max-keys", "10000"],
+    ["acllog-max-len", "0"],
+    // A histogram for each command used: a megabyte, to answer INFO latencystats.
+    ["latency-tracking", "no"],
     ["tcp-keepalive", "60"],
-    ["databases", "16"],
     ["enable-debug-command", "no"],
     ["enable-module-command", "no"],
     ["enable-protected-configs", "no"],
