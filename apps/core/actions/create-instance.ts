@@ -13,7 +13,7 @@ export type CreatePorts = EndPorts & {
   readonly store: {
     readonly takeSlot: (draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined) => Promise<TakeResult>;
     readonly handOut: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
-    readonly readClaim: (address: string, keyHash: Buffer) => Promise<KnownClaim | undefined>;
+    readonly readClaim: (address: string, keyHash: Buffer, now: Date) => Promise<KnownClaim | undefined>;
   };
   readonly engines: { readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void> };
   /** Waits until the instance answers `PONG` to the password; throws when the signal aborts first. */
@@ -78,7 +78,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
   if (typeof ttlSeconds !== "number") return ttlSeconds;
   const deadline = new Date(clock().getTime() + rules.timeoutMs);
   const claim = claimOf(request);
-  const known = claim && (await ports.store.readClaim(request.address, claim.keyHash));
+  const known = claim && (await ports.store.readClaim(request.address, claim.keyHash, clock()));
   const replay = known && (await replayAnswer(ports, request, known, deadline));
   if (replay && replay !== "undone") return replay;
 
@@ -213,7 +213,7 @@ async function replayAnswer(ports: CreatePorts, request: CreateRequest, known: K
   const { rules, clock } = ports;
   const claim = claimOf(request);
   if (request.idempotencyKey === undefined || !claim) throw new Error("a claim without a key was found");
-  for (let current: KnownClaim | undefined = known; current; current = await ports.store.readClaim(request.address, claim.keyHash)) {
+  for (let current: KnownClaim | undefined = known; current; current = await ports.store.readClaim(request.address, claim.keyHash, clock())) {
     if (!current.requestHash.equals(claim.requestHash)) return { kind: "idempotency-key-reused" };
     if (current.sealedAnswer) {
       const answer = openAnswer(current.sealedAnswer, { serverSecret: rules.serverSecret, idempotencyKey: request.idempotencyKey, instanceId: current.instanceId });

@@ -20,6 +20,7 @@ export type Database = ReturnType<typeof openDatabase>;
 /** Opens a pool on `mysqlUrl`. Connects when first used; a lost server is tried anew by each call. */
 export function openDatabase(mysqlUrl: string, connections = 10) {
   const pool = createPool({ uri: mysqlUrl, timezone: "Z", connectTimeout: CONNECT_TIMEOUT_MS, connectionLimit: connections, maxIdle: connections });
+  const prepared = new WeakSet<object>();
 
   /** Runs `work` on one connection, outside a transaction. */
   function query<T>(work: (session: Session) => Promise<T>): Promise<T> {
@@ -51,11 +52,12 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     let connection: PoolConnection | undefined;
     try {
       connection = await pool.getConnection();
-      const fresh = connection as PoolConnection & { isSetUp?: true };
-      if (!fresh.isSetUp) {
+      // The pool wraps a connection anew each time; what it wraps stays the same.
+      const { connection: wrapped } = connection as unknown as { connection: object };
+      if (!prepared.has(wrapped)) {
         // Without gap locks, hand-outs to different addresses and slots do not meet.
         await connection.query({ sql: "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", timeout: QUERY_TIMEOUT_MS });
-        fresh.isSetUp = true;
+        prepared.add(wrapped);
       }
       const result = await work(connection);
       connection.release();

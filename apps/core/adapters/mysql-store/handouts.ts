@@ -1,5 +1,6 @@
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../domain/handout.ts";
 import type { Database, Session } from "./database.ts";
+import { beginEndIn } from "./leases.ts";
 
 /** Rows of a hand-out: taking a slot and a quota place, and turning the draft into a lease. */
 export function handoutStatements(database: Database) {
@@ -11,10 +12,11 @@ export function handoutStatements(database: Database) {
   function takeSlot(draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined): Promise<TakeResult> {
     return database.transaction(async (session) => {
       await lockAddress(session, draft.address, draft.createdAt);
-      const known = claim && (await findClaim(session, draft.address, claim.keyHash));
+      await endLeasesOver(session, draft.address, draft.createdAt);
+      const known = claim && (await findClaim(session, draft.address, claim.keyHash, draft.createdAt));
       if (known) return { kind: "known", ...known };
 
-      const places = await placesOf(session, draft.address, draft.createdAt);
+      const places = await placesOf(session, draft.address);
       if (places.length >= quota) {
         return { kind: "quota-exceeded", nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))) };
       }
@@ -58,9 +60,9 @@ export function handoutStatements(database: Database) {
     });
   }
 
-  /** What an idempotency key of an address has led to, or undefined when it is unknown. */
-  function readClaim(address: string, keyHash: Buffer): Promise<KnownClaim | undefined> {
-    return database.query((session) => findClaim(session, address, keyHash));
+  /** What an idempotency key of an address has led to, or undefined when it is unknown or its lease is over at `now`. */
+  function readClaim(address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
+    return database.query((session) => findClaim(session, address, keyHash, now));
   }
 
   return { takeSlot, handOut, readClaim };
@@ -70,23 +72,30 @@ async function lockAddress(session: Session, address: string, now: Date): Promis
   await session.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [address, now, now]);
 }
 
-async function findClaim(session: Session, address: string, keyHash: Buffer): Promise<KnownClaim | undefined> {
+/**
+ * Leases of the address past their end are ended here, ahead of the reaper, so that they hold neither
+ * place nor key. Ended, not just passed over: an extension on its way must not bring them back.
+ */
+async function endLeasesOver(session: Session, address: string, now: Date): Promise<void> {
+  const over = await session.rows<{ id: string }>(
+    "SELECT instances.id FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ? AND state = 'running' AND expires_at <= ?",
+    [address, now],
+  );
+  for (const { id } of over) await beginEndIn(session, id, "expired", now);
+}
+
+async function findClaim(session: Session, address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
   const [row] = await session.rows<{ request_hash: Buffer; instance_id: string; sealed_answer: Buffer | null }>(
-    "SELECT request_hash, instance_id, sealed_answer FROM idempotency_keys WHERE address = ? AND key_hash = ?",
-    [address, keyHash],
+    `SELECT request_hash, instance_id, sealed_answer FROM idempotency_keys JOIN instances ON instances.id = instance_id
+      WHERE idempotency_keys.address = ? AND key_hash = ? AND NOT (state = 'running' AND expires_at <= ?)`,
+    [address, keyHash, now],
   );
   return row && { requestHash: row.request_hash, instanceId: row.instance_id, sealedAnswer: row.sealed_answer };
 }
 
-/** Places held by live leases. Those of leases past their end are freed here, ahead of the reaper. */
-async function placesOf(session: Session, address: string, now: Date): Promise<{ place: number; expires_at: Date }[]> {
-  const places = await session.rows<{ place: number; state: string; expires_at: Date }>(
-    "SELECT place, state, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?",
-    [address],
-  );
-  const over = places.filter((place) => place.state === "running" && place.expires_at <= now);
-  for (const { place } of over) await session.run("DELETE FROM quota_places WHERE address = ? AND place = ?", [address, place]);
-  return places.filter((place) => !over.includes(place));
+/** Places held by leases of the address. */
+function placesOf(session: Session, address: string): Promise<{ place: number; expires_at: Date }[]> {
+  return session.rows("SELECT place, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?", [address]);
 }
 
 function lowestFree(taken: readonly number[]): number {

@@ -41,15 +41,16 @@ export function hostStatements(database: Database) {
   /** All hosts, with the slots that count as use and those that are not free. */
   function listHosts(): Promise<{ readonly host: Host; readonly inUse: number; readonly occupied: number }[]> {
     return database.query(async (session) => {
-      const rows = await session.rows<HostRow & { in_use: number | string | null; occupied: number }>(
-        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
-                SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(instances.id) AS occupied
+      const rows = await session.rows<HostRow & { in_use: number | string | null; occupied: number | null }>(
+        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state, in_use, occupied
            FROM hosts JOIN deployment
-           LEFT JOIN slots ON slots.host_id = hosts.id AND slots.instance_id IS NOT NULL
-           LEFT JOIN instances ON instances.id = slots.instance_id
-          GROUP BY hosts.id`,
+           LEFT JOIN (
+                SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied
+                  FROM slots JOIN instances ON instances.id = slots.instance_id
+                 GROUP BY slots.host_id
+           ) AS taken ON taken.host_id = hosts.id`,
       );
-      return rows.map((row) => ({ host: toHost(row), inUse: Number(row.in_use ?? 0), occupied: row.occupied }));
+      return rows.map((row) => ({ host: toHost(row), inUse: Number(row.in_use ?? 0), occupied: row.occupied ?? 0 }));
     });
   }
 

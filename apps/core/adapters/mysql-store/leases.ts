@@ -1,6 +1,6 @@
 import type { ContainerPlace, EndCause, Instance, InstanceState } from "../../domain/instance.ts";
 import type { RowFacts } from "../../domain/reconcile.ts";
-import type { Database } from "./database.ts";
+import type { Database, Session } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
 const columns = `instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address, instances.token_hash,
@@ -62,17 +62,7 @@ export function leaseStatements(database: Database) {
    * @returns whether this call began the end
    */
   function beginEnd(id: string, cause: EndCause, now: Date): Promise<boolean> {
-    return database.transaction(async (session) => {
-      const begun = await session.run(
-        `UPDATE instances SET state = 'ending', end_cause = ?
-          WHERE id = ? AND state IN (${statesBefore[cause]}) AND (? <> 'expired' OR expires_at <= ?)`,
-        [cause, id, cause, now],
-      );
-      if (begun === 0) return false;
-      await session.run("DELETE FROM quota_places WHERE instance_id = ?", [id]);
-      await session.run("DELETE FROM idempotency_keys WHERE instance_id = ?", [id]);
-      return true;
-    });
+    return database.transaction((session) => beginEndIn(session, id, cause, now));
   }
 
   /** Closes an ending instance whose container is gone and frees its slot from `slotFreeFrom` on. Again: no change. */
@@ -119,6 +109,19 @@ export function leaseStatements(database: Database) {
   }
 
   return { findInstance, listOpen, setExpiry, beginEnd, closeInstance, findContainer, listDue, listOpenOf };
+}
+
+/** {@link leaseStatements}' `beginEnd` as a part of a transaction. */
+export async function beginEndIn(session: Session, id: string, cause: EndCause, now: Date): Promise<boolean> {
+  const begun = await session.run(
+    `UPDATE instances SET state = 'ending', end_cause = ?
+      WHERE id = ? AND state IN (${statesBefore[cause]}) AND (? <> 'expired' OR expires_at <= ?)`,
+    [cause, id, cause, now],
+  );
+  if (begun === 0) return false;
+  await session.run("DELETE FROM quota_places WHERE instance_id = ?", [id]);
+  await session.run("DELETE FROM idempotency_keys WHERE instance_id = ?", [id]);
+  return true;
 }
 
 function toInstance(row: InstanceRow): Instance {
