@@ -12,7 +12,7 @@ import { ensureRedisImage } from "../../infra/local/redis-image.ts";
 import { grantHeartbeat } from "../../infra/local/redis.ts";
 import { startServerProcess } from "../../infra/local/server-process.ts";
 import type { ServerProcess } from "../../infra/local/server-process.ts";
-import { claimPlace } from "./places.ts";
+import { claimPlace, removeLink } from "./places.ts";
 import type { Place } from "./places.ts";
 
 const run = promisify(execFile);
@@ -94,6 +94,8 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
   };
   const powerOff = async () => {
     await machine.power?.off();
+    // Its network would live on for minutes, with connections of the dead that nobody answers.
+    await removeLink(place);
     delete machine.power;
     delete machine.engine;
     delete machine.dockerd;
@@ -195,7 +197,7 @@ async function switchOn(place: Place): Promise<Power> {
   };
 }
 
-/** One cable from here to the host; it goes with the host's network namespace. */
+/** One cable from here to the host. */
 async function connect(place: Place, firstPid: number): Promise<void> {
   await run("ip", ["link", "add", place.label, "type", "veth", "peer", "name", "eth0", "netns", String(firstPid)]);
   await run("ip", ["address", "add", `${place.ourAddress}/30`, "dev", place.label]);

@@ -57,9 +57,17 @@ function placeOf(number: number): Place {
   };
 }
 
-/** Its processes ended with its owner, and its link with them: what is left are names and the folder. */
+/** Pulls the cable of a place; none there is success. */
+export async function removeLink({ label }: Pick<Place, "label">): Promise<void> {
+  await run("ip", ["link", "delete", label]).catch((error: unknown) => {
+    if (!String(error).includes("Cannot find device")) throw error;
+  });
+}
+
+/** Its processes ended with its owner: what is left are names and the folder. */
 async function clear(dir: string, number: number): Promise<void> {
   const { label, network } = placeOf(number);
+  await removeLink({ label });
   await run("ip", ["route", "del", "unreachable", network]).catch(() => undefined);
   await removeControlGroups(label);
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });

@@ -29,7 +29,12 @@ describe("the private Docker Engine", () => {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "getaredis-engine-"));
     const folders = [join(dir, "engine"), join(dir, "a-folder-with-a-long-name/".repeat(5))];
-    const { stdout } = await run("unshare", [...APART, process.execPath, SCENARIO, ...folders], { timeout: 120_000, killSignal: "SIGKILL" });
+    const { stdout } = await run("unshare", [...APART, process.execPath, SCENARIO, ...folders], {
+      timeout: 120_000,
+      killSignal: "SIGKILL",
+      // What does not fit in a long folder goes here instead.
+      env: { ...process.env, TMPDIR: dir },
+    });
     seen = JSON.parse(stdout) as Seen;
   });
   after(async () => {
