@@ -40,15 +40,19 @@ export function createDockerEngines(timeoutMs: number) {
 
   async function startNow(host: EngineHost, spec: ContainerSpec): Promise<void> {
     await call(host, async (docker, abortSignal) => {
-      await networkOnce(host, docker, abortSignal);
       const { name, ...body } = spec;
-      try {
-        const container = await docker.createContainer({ ...body, name, abortSignal } as unknown as Docker.ContainerCreateOptions);
-        await container.start({ abortSignal });
-      } catch (fault) {
-        // The network may have been removed behind our back; the next hand-out makes it anew.
-        if (/network .*not found/i.test(messageOf(fault))) networks.delete(host.name);
-        throw fault;
+      let container: Docker.Container | undefined;
+      for (let isRetry = false; ; isRetry = true) {
+        await networkOnce(host, docker, abortSignal);
+        try {
+          container ??= await docker.createContainer({ ...body, name, abortSignal } as unknown as Docker.ContainerCreateOptions);
+          await container.start({ abortSignal });
+          return;
+        } catch (fault) {
+          // Removed behind our back, as `docker system prune` does with networks that nobody uses.
+          if (isRetry || !/network .*not found/i.test(messageOf(fault))) throw fault;
+          networks.delete(host.name);
+        }
       }
     });
   }
