@@ -15,6 +15,8 @@ import { asRoot } from "./as-root.ts";
 import { dockerClient, findEngine, pingEngine, startDockerEngine } from "./docker-engine.ts";
 import { endLeftovers, keepRunning } from "./kept-running.ts";
 import type { KeptRunning, Places } from "./kept-running.ts";
+import { keepServer } from "./kept-server.ts";
+import type { KeptServer } from "./kept-server.ts";
 import { keptSecret } from "./kept-secret.ts";
 import { pingMysql, startMariadb } from "./mariadb.ts";
 import { becomeOnlyRun } from "./only-run.ts";
@@ -22,7 +24,6 @@ import { sendSignal } from "./processes.ts";
 import { step } from "./progress.ts";
 import { grantHeartbeat, pingRedis, startRedis } from "./redis.ts";
 import { ensureRedisImage, isLocalImage } from "./redis-image.ts";
-import type { ServerProcess } from "./server-process.ts";
 import { ensureSystemPackages, withSystemFolders } from "./system-packages.ts";
 import type { SystemCommand } from "./system-packages.ts";
 import { createUndoList } from "./undo-list.ts";
@@ -41,7 +42,7 @@ const undo = createUndoList();
 const ending = new AbortController();
 const isEnding = () => ending.signal.aborted;
 /** What a second Ctrl-C kills. */
-const started = { servers: new Set<ServerProcess>(), programs: new Set<KeptRunning>() };
+const started = { servers: new Set<KeptServer>(), programs: new Set<KeptRunning>() };
 
 process.env.PATH = withSystemFolders(process.env.PATH);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
@@ -60,6 +61,7 @@ try {
   if (failure === undefined) console.error(`\nstopping went wrong: ${messageOf(error)}`);
   failure ??= error;
 }
+if (failure === undefined) console.log("stopped");
 process.exit(failure === undefined ? 0 : 1);
 
 /** Brings up everything of single-box mode, each thing with its way back on the undo list. */
@@ -171,7 +173,7 @@ function onSignal(): void {
   }
   console.log("\nforced: everything is killed, the next start clears up");
   const killed = [...started.programs].map((program) => program.kill());
-  const servers = [...started.servers].map(({ pid }) => sendSignal(pid, "SIGKILL"));
+  const servers = [...started.servers].map(({ pid }) => sendSignal(pid(), "SIGKILL"));
   void Promise.allSettled([...killed, ...servers]).then(() => process.exit(1));
 }
 
@@ -203,24 +205,29 @@ async function checkConfigured({ MYSQL_URL, REDIS_URL, DOCKER_HOST }: Config): P
 
 async function haveMysql(config: Config, stateDir: string): Promise<string> {
   if (config.MYSQL_URL !== "") return config.MYSQL_URL;
-  return inOrder("private MariaDB", async () => ours(await startMariadb({ dir: join(stateDir, "mariadb") })).url);
+  return inOrder("private MariaDB", () => ours("MariaDB", (url) => startMariadb({ dir: join(stateDir, "mariadb"), ...portOf(url) })));
 }
 
 async function haveRedis(config: Config, stateDir: string): Promise<string> {
   if (config.REDIS_URL !== "") return config.REDIS_URL;
-  return inOrder("private Redis", async () => ours(await startRedis({ dir: join(stateDir, "redis") })).url);
+  return inOrder("private Redis", () => ours("Redis", (url) => startRedis({ dir: join(stateDir, "redis"), ...portOf(url) })));
 }
 
 async function haveEngine(found: string | undefined, stateDir: string): Promise<string> {
   if (found !== undefined) return found;
-  return inOrder("private Docker Engine", async () => ours(await startDockerEngine({ dir: join(stateDir, "docker") })).url);
+  return inOrder("private Docker Engine", () => ours("the Docker Engine", () => startDockerEngine({ dir: join(stateDir, "docker") })));
 }
 
-/** Notes a server that we started, to stop it in the end. */
-function ours<Server extends ServerProcess>(server: Server): Server {
+/** Starts a server of ours, keeps it running and notes it, to stop it in the end; returns its address. */
+async function ours(name: string, start: Parameters<typeof keepServer>[1]): Promise<string> {
+  const server = await keepServer(name, start, (text) => console.log(`! ${text}`));
   started.servers.add(server);
   undo.add(server.stop);
-  return server;
+  return server.url;
+}
+
+function portOf(url: string | undefined): { port?: number } {
+  return url === undefined ? {} : { port: Number(new URL(url).port) };
 }
 
 async function register(mysqlUrl: string, config: Config, box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string }): Promise<void> {

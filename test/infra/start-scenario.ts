@@ -71,6 +71,21 @@ const apiPid = (JSON.parse(await readFile(join(dir, "pids", "api"), "utf8")) as 
 await endProcess(apiPid, 5_000, "SIGKILL");
 await until("the API is back", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, 20_000);
 
+// So are private servers, at the addresses that the programs know.
+for (const server of ["mariadbd", "redis-server"]) {
+  const [pid] = await findProcesses(([command = "", ...args]) => command.endsWith(server) && args.some((argument) => argument.includes(dir)));
+  if (pid === undefined) throw new Error(`${server} does not run`);
+  await endProcess(pid, 5_000, "SIGKILL");
+}
+const statusAfterServers = await until(
+  "it hands out again",
+  async () => {
+    const { status } = await fetch(`http://127.0.0.1:${port}/instances`, { method: "POST" });
+    return status === 201 ? status : undefined;
+  },
+  60_000,
+);
+
 // Its parent is killed: what it started is found by the next start, and instances live on.
 first.child.kill("SIGKILL");
 await first.exit;
@@ -90,6 +105,7 @@ process.stdout.write(
     url,
     pong,
     second: { exit: secondExit, output: second.output() },
+    statusAfterServers,
     firstOutput: first.output(),
     pongAfterKill,
     againOutput: again.output(),

@@ -25,6 +25,7 @@ interface Seen {
   url: string;
   pong: string;
   second: Ended;
+  statusAfterServers: number;
   firstOutput: string;
   pongAfterKill: string;
   againOutput: string;
@@ -87,6 +88,12 @@ describe("npm start", () => {
 
   it("starts a program again that died, and says so", () => {
     assert.match(seen.firstOutput, /! api ended \(SIGKILL\) and starts again in 1 s/);
+  });
+
+  it("brings back private servers that died, and hands out again", () => {
+    assert.match(seen.firstOutput, /! MariaDB ended and is started again/);
+    assert.match(seen.firstOutput, /! Redis ended and is started again/);
+    assert.equal(seen.statusAfterServers, 201);
   });
 
   it("takes over what a killed run left, instances included", () => {
