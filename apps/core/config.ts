@@ -17,7 +17,7 @@ export const settings = {
   PUBLIC_HOST: hostName("", "", "Name or address handed to users for their instances. Default: HOST, or this machine's first outward address when HOST is a wildcard."),
   TRUST_PROXY: proxies("", "", "Proxies whose X-Forwarded-For is believed: comma-separated addresses, CIDRs, or loopback, linklocal, uniquelocal. Default: none."),
   MYSQL_URL: url("", "", "MySQL 8 or MariaDB 10.6+ with the database's name, mysql://user:password@host:port/name. Default: a private MariaDB.", ["mysql:"]),
-  REDIS_URL: url("", "", "Redis for liveness and rate limits, redis://:password@host:port. Default: a private Redis.", ["redis:", "rediss:"]),
+  REDIS_URL: url("", "", "Redis for liveness and rate limits, redis://user:password@host:port; its database 0 is used. Default: a private Redis.", ["redis:"]),
   DOCKER_HOST: url("", "", "Docker Engine of the single box, unix:///path or tcp://host:port. Default: the default socket's engine where it answers, else a private one.", ["unix:", "tcp:", "http:", "https:"]),
   STATE_DIR: text(".getaredis", "", "Folder of `npm start` for its private servers, logs and secrets."),
   OPS_TOKEN: secret("", "", "Bearer token of the operator, 16 characters or more. Default: made at the first `npm start`."),
@@ -130,6 +130,7 @@ function relationFaults(config: Config): string[] {
   if (config.HEARTBEAT_SECONDS >= config.HEARTBEAT_TTL_SECONDS) faults.push(`HEARTBEAT_SECONDS (${config.HEARTBEAT_SECONDS}) must be less than HEARTBEAT_TTL_SECONDS (${config.HEARTBEAT_TTL_SECONDS}), or live hosts look dead between two beats`);
   if (config.HOST_BASE_PORT + config.HOST_CAPACITY > 65_536) faults.push(`HOST_BASE_PORT (${config.HOST_BASE_PORT}) + HOST_CAPACITY (${config.HOST_CAPACITY}) passes port 65535`);
   if (config.READY_TIMEOUT_SECONDS > config.HANDOUT_TIMEOUT_SECONDS) faults.push(`READY_TIMEOUT_SECONDS (${config.READY_TIMEOUT_SECONDS}) is more than HANDOUT_TIMEOUT_SECONDS (${config.HANDOUT_TIMEOUT_SECONDS})`);
+  if (config.REDIS_URL !== "" && !["", "/", "/0"].includes(new URL(config.REDIS_URL).pathname)) faults.push("REDIS_URL names a database other than 0, but heartbeats are written to database 0");
   return faults;
 }
 

@@ -85,6 +85,7 @@ describe("loadConfig", () => {
     [/INSTANCE_MEMORY_LIMIT_MB/, { INSTANCE_MEMORY_MB: "49", INSTANCE_MEMORY_LIMIT_MB: "64" }],
     [/HEARTBEAT_SECONDS/, { HEARTBEAT_SECONDS: "10", HEARTBEAT_TTL_SECONDS: "10" }],
     [/port 65535/, { HOST_BASE_PORT: "65500", HOST_CAPACITY: "37" }],
+    [/database other than 0/, { REDIS_URL: "redis://127.0.0.1:6379/2" }],
     [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
   ];
   for (const [fault, env] of relations) {
