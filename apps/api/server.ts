@@ -16,14 +16,17 @@ import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
 import type { Config } from "../core/config.ts";
 import { callerKey } from "./caller-key.ts";
 import { answerClientError } from "./client-errors.ts";
-import { answerWrongMethods } from "./wrong-methods.ts";
+import { describeInvalid } from "./describe-invalid.ts";
 import type { Metrics } from "./metrics.ts";
-import { ProblemError, problemOfFault, problems, type Problem } from "./problem.ts";
+import { ProblemError, problemOfFault, problems } from "./problem.ts";
 import { healthRoutes } from "./routes/health.ts";
-import { createHomePage, homeRoutes, iconFile, type HomePage } from "./routes/home.ts";
+import { createHomePage, homeRoutes, iconFile } from "./routes/home.ts";
 import { instanceRoutes } from "./routes/instances.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { statsRoutes } from "./routes/stats.ts";
+import { contentSecurityPolicy, docsSecurityPolicy } from "./security-policies.ts";
+import { sendAsJson, sendProblem } from "./send-problem.ts";
+import { answerWrongMethods } from "./wrong-methods.ts";
 
 /** Everything the application is built from. */
 export type ServerParts = {
@@ -44,23 +47,6 @@ export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerRespo
 
 const KIB = 1024;
 const SECOND = 1000;
-const contentSecurityPolicy = {
-  useDefaults: false,
-  directives: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    imgSrc: ["'self'", "data:"],
-    connectSrc: ["'self'"],
-    formAction: ["'self'"],
-    baseUri: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-};
-
-/** That of the pages, with the one inline style that Swagger UI sets on itself. */
-const docsSecurityPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-hashes' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /** Builds the application: plugins, limits, errors, routes. It does not listen. */
 export async function buildServer(parts: ServerParts) {
@@ -147,32 +133,6 @@ export async function buildServer(parts: ServerParts) {
   return app;
 }
 
-/** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
-async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: HomePage["render"]): Promise<FastifyReply> {
-  reply.code(problem.status).header("cache-control", "no-store");
-  if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
-  switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
-    case "text/html":
-      return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
-    case "text/plain":
-      return reply.type("text/plain; charset=utf-8").send(`${problem.title}: ${problem.detail}\n`);
-    default:
-      return sendAsJson(problem, reply);
-  }
-}
-
-function sendAsJson({ type, title, status, detail }: Problem, reply: FastifyReply): FastifyReply {
-  return reply.code(status).type("application/problem+json; charset=utf-8").send(`${JSON.stringify({ type, title, status, detail }, null, 2)}\n`);
-}
-
 function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, 200) ?? "";
-}
-
-/** One sentence on what is wrong with a body, query or parameter. */
-function describeInvalid(fault: { instancePath: string; keyword: string; message?: string; params: Record<string, unknown> } | undefined, where: string): string {
-  const field = `${where}${(fault?.instancePath ?? "").replaceAll("/", ".")}`;
-  if (fault?.keyword === "additionalProperties") return `${field} has an unknown field ${JSON.stringify(fault.params["additionalProperty"])}`;
-  if (fault?.keyword === "enum") return `${field} must be one of ${(fault.params["allowedValues"] as string[]).join(", ")}`;
-  return `${field} ${fault?.message ?? "is not valid"}`;
 }

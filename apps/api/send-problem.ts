@@ -1,0 +1,22 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Problem } from "./problem.ts";
+import type { HomePage } from "./routes/home.ts";
+
+/** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
+export async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: HomePage["render"]): Promise<FastifyReply> {
+  reply.code(problem.status).header("cache-control", "no-store");
+  if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
+  switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
+    case "text/html":
+      return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
+    case "text/plain":
+      return reply.type("text/plain; charset=utf-8").send(`${problem.title}: ${problem.detail}\n`);
+    default:
+      return sendAsJson(problem, reply);
+  }
+}
+
+/** Sends a problem as problem+json, whatever the caller reads. */
+export function sendAsJson({ type, title, status, detail }: Problem, reply: FastifyReply): FastifyReply {
+  return reply.code(status).type("application/problem+json; charset=utf-8").send(`${JSON.stringify({ type, title, status, detail }, null, 2)}\n`);
+}
