@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { EngineFault } from "../domain/engine-fault.ts";
+import { EngineFault, isSilence } from "../domain/engine-fault.ts";
 import type { ContainerPlace } from "../domain/instance.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 
@@ -31,14 +31,15 @@ export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapR
   return { ended: results.reduce((sum, { ended }) => sum + ended, 0), waiting: results.flatMap(({ waiting }) => waiting) };
 }
 
-/** Removes containers until the first fault: a host that hangs must not hold up the run once for each of them. */
+/** Removes containers until the host falls silent: one that hangs must not hold up the run once for each of them. */
 async function clearHost(ports: ReapPorts, hostName: string, places: readonly ContainerPlace[]): Promise<{ ended: number; waiting: WaitingHost[] }> {
   let ended = 0;
   let fault: EngineFault | undefined;
   await pMap(
     places,
     async (place) => {
-      if (fault) return;
+      // One that it refuses to remove must not keep the others waiting, today and each time.
+      if (fault && isSilence(fault)) return;
       try {
         await removeAndClose(ports, place);
         ended++;

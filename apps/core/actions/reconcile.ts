@@ -1,5 +1,5 @@
 import pMap from "p-map";
-import { EngineFault } from "../domain/engine-fault.ts";
+import { EngineFault, isSilence } from "../domain/engine-fault.ts";
 import type { EngineHost } from "../domain/host.ts";
 import { findRepairs, type ContainerFacts, type Repair, type RowFacts } from "../domain/reconcile.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
@@ -13,7 +13,7 @@ export type ReconcilePorts = EndPorts & {
   readonly engines: { readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]> };
 };
 
-/** What a run repaired, and the hosts that it could not see, with the fault. */
+/** What a run repaired, and the hosts that did not answer or refused a repair, with the last fault. */
 export type ReconcileReport = {
   readonly repairs: readonly (Repair & { readonly hostName: string })[];
   readonly unseen: readonly { readonly hostName: string; readonly fault: EngineFault }[];
@@ -32,15 +32,22 @@ export async function reconcile(ports: ReconcilePorts, concurrency: number): Pro
 
 async function reconcileHost(ports: ReconcilePorts, host: EngineHost): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
   const done: ReconcileReport["repairs"][number][] = [];
+  let refusal: EngineFault | undefined;
   try {
     const before = await ports.store.listOpenOf(host.name);
     const containers = await ports.engines.listContainers(host);
     const after = new Set((await ports.store.listOpenOf(host.name)).map((row) => row.id));
     for (const repair of findRepairs(before, containers, after, ports.clock())) {
-      await perform(ports, host, repair);
-      done.push({ ...repair, hostName: host.name });
+      try {
+        await perform(ports, host, repair);
+        done.push({ ...repair, hostName: host.name });
+      } catch (fault) {
+        // A repair that the engine refuses must not keep the others waiting; silence ends them all.
+        if (!(fault instanceof EngineFault) || isSilence(fault)) throw fault;
+        refusal = fault;
+      }
     }
-    return { repairs: done, unseen: [] };
+    return { repairs: done, unseen: refusal ? [{ hostName: host.name, fault: refusal }] : [] };
   } catch (fault) {
     if (!(fault instanceof EngineFault)) throw fault;
     return { repairs: done, unseen: [{ hostName: host.name, fault }] };

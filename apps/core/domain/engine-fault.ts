@@ -16,3 +16,8 @@ export class EngineFault extends Error {
     this.hostName = hostName;
   }
 }
+
+/** Whether the engine as a whole did not answer, so that asking it for something else would fail as well. */
+export function isSilence(fault: EngineFault): boolean {
+  return fault.reason === "unreachable" || fault.reason === "timeout";
+}

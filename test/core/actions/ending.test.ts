@@ -26,6 +26,8 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
     rows: new Map(rows.map((row) => [row.id, row])),
     containers: new Map(Object.entries(containers).map(([host, ids]) => [host, new Map(ids.map((id) => [id, true]))])),
     down: new Set<string>(),
+    /** Instances whose containers the engine refuses to remove. */
+    stubborn: new Set<string>(),
     mysqlDown: false,
     removals: [] as string[],
     now: at(100),
@@ -64,7 +66,9 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
       removeContainer: async (host: EngineHost, id: string) => {
         world.removals.push(`${id} of ${host.name}`);
         await Promise.resolve();
-        containersOf(host).delete(id);
+        const containers = containersOf(host);
+        if (world.stubborn.has(id)) throw new EngineFault("refused", host.name, new Error("device or resource busy"));
+        containers.delete(id);
       },
       listContainers: async (host: EngineHost) => {
         await Promise.resolve();
@@ -126,6 +130,16 @@ describe("reap", () => {
     assert.ok(world.removals.length <= 8, String(world.removals.length));
   });
 
+  it("is not held up by containers that an engine refuses to remove", async () => {
+    const many = Array.from({ length: 20 }, (_, index) => row(`i${index}`, "ending", { cause: "owner" }));
+    const { ports, states, world } = fakeWorld(many, { a: many.map(({ id }) => id) });
+    for (const { id } of many.slice(0, 6)) world.stubborn.add(id);
+    const { ended, waiting } = await reap(ports, 4);
+    assert.equal(ended, 14);
+    assert.deepEqual(waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]), [["a", 6, "refused"]]);
+    assert.equal(states()["i19"], "ended, owner");
+  });
+
   it("by two at once ends everything once", async () => {
     const many = Array.from({ length: 20 }, (_, index) => row(`i${index}`, "running", overdue));
     const { ports, states } = fakeWorld(many, { a: many.map(({ id }) => id) });
@@ -164,6 +178,16 @@ describe("reconcile", () => {
     assert.deepEqual(unseen.map(({ hostName, fault }) => [hostName, fault.reason]), [["b", "unreachable"]]);
     assert.equal(states()["far"], "running");
     assert.equal(states()["lost"], "ended, lost", "the others are repaired all the same");
+  });
+
+  it("goes on with the other repairs of a host that refuses one, and tells", async () => {
+    const { ports, states, world } = broken();
+    for (const id of ["lost", "nobodys"]) world.stubborn.add(id);
+    world.containers.get("a")?.set("nobodys-too", true);
+    const { repairs, unseen } = await reconcile(ports, 4);
+    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), ["a end stuck", "a remove-container nobodys-too", "b remove-container nobodys-either"]);
+    assert.deepEqual(unseen.map(({ hostName, fault }) => [hostName, fault.reason]), [["a", "refused"]]);
+    assert.equal(states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 
   it("by two at once comes to the same", async () => {
