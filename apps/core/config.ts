@@ -31,7 +31,7 @@ export const settings = {
   RATE_LIMIT_PER_MINUTE: whole(300, "requests", "Requests a minute an address may make.", 1, 1_000_000),
   HANDOUT_RATE_LIMIT_PER_MINUTE: whole(30, "requests", "`POST /instances` a minute an address may make.", 1, 1_000_000),
 
-  INSTANCE_IMAGE: text("", "", "Container image with redis-server as its entry point (Redis 7.2 or older, or Valkey). Default: made from this machine's redis-server package."),
+  INSTANCE_IMAGE: text("", "", "Container image with redis-server as its entry point (Redis 7.0 to 7.2, or Valkey). Default: made from this machine's redis-server package."),
   INSTANCE_MEMORY_MB: whole(25, "MB", "Data an instance may hold (maxmemory).", 1, 64 * KIB),
   INSTANCE_MEMORY_LIMIT_MB: whole(64, "MB", "Memory of an instance's container, buffers and fragmentation included; no swap.", 6, 128 * KIB),
   INSTANCE_EVICTION_POLICY: oneOf("noeviction", "", "What a full instance does: noeviction refuses writes with an error, the others drop keys.", ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"]),

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readFile, realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
@@ -14,9 +15,8 @@ const REDIS_UID = 999;
 
 /**
  * Sees to it that an engine has the Redis image, and returns the reference to start containers
- * from. Images named `getaredis/redis:…` (the default: `getaredis/redis:<version>-local`) are made
- * from this machine's redis-server package, no registry asked; any other reference is pulled when
- * it is missing. An image that is there is left as it is. Throws when redis-server is not installed
+ * from. Images named `getaredis/redis:…` are made from this machine's redis-server package, no
+ * registry asked; any other reference is pulled when it is missing. An image that is there is left as it is. Throws when redis-server is not installed
  * or the pull fails.
  */
 export async function ensureRedisImage(docker: Docker, reference?: string): Promise<string> {
@@ -27,12 +27,17 @@ export async function ensureRedisImage(docker: Docker, reference?: string): Prom
   return wanted;
 }
 
-/** The reference of the image made from the installed redis-server, e.g. `getaredis/redis:7.0.15-local`. */
+/**
+ * The reference of the image made from the installed redis-server, e.g. `getaredis/redis:7.0.15-5f3a90c1`:
+ * its version, and a hash of the server and its libraries, so that a security update gives a new image.
+ */
 export async function localRedisImage(): Promise<string> {
   const { stdout } = await run("redis-server", ["--version"]);
   const version = /\bv=(\S+)/.exec(stdout)?.[1];
   if (version === undefined) throw new Error(`redis-server --version says no version: ${stdout.trim()}`);
-  return `${LOCAL_REPOSITORY}:${version}-local`;
+  const hash = createHash("sha256");
+  for (const { from } of await redisFiles()) hash.update(await readFile(from));
+  return `${LOCAL_REPOSITORY}:${version}-${hash.digest("hex").slice(0, 8)}`;
 }
 
 /** Whether we make this image ourselves; "" stands for the default, which we do. */
@@ -73,10 +78,7 @@ async function importLocalImage(docker: Docker, reference: string): Promise<void
 
 /** The server, the libraries it loads, a user to run as and a place for data: nothing to run a shell with. */
 async function redisFilesystem(): Promise<Pack> {
-  const { stdout: path } = await run("sh", ["-c", "command -v redis-server"]);
-  const server = await realpath(path.trim());
-  const files = [{ from: server, to: SERVER_IN_IMAGE }, ...(await librariesOf(server)).map((path) => ({ from: path, to: path }))];
-
+  const files = await redisFiles();
   const tar = pack();
   // The same files give the same image: no time, no owner of this machine goes in.
   const mtime = new Date(0);
@@ -92,6 +94,13 @@ async function redisFilesystem(): Promise<Pack> {
   }
   tar.finalize();
   return tar;
+}
+
+/** The server and the libraries it loads, and where they go in the image. */
+async function redisFiles(): Promise<{ from: string; to: string }[]> {
+  const { stdout: path } = await run("sh", ["-c", "command -v redis-server"]);
+  const server = await realpath(path.trim());
+  return [{ from: server, to: SERVER_IN_IMAGE }, ...(await librariesOf(server)).map((library) => ({ from: library, to: library }))];
 }
 
 async function librariesOf(binary: string): Promise<string[]> {

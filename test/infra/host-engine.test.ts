@@ -46,7 +46,7 @@ describe("a host with an engine", () => {
     const { Config } = await host.docker.getImage(host.image).inspect();
     assert.equal(Config.User, "999:999");
     assert.deepEqual(Config.Entrypoint, ["/usr/bin/redis-server"]);
-    assert.match(host.image, /^getaredis\/redis:\d+\.\d+\.\d+-local$/);
+    assert.match(host.image, /^getaredis\/redis:\d+\.\d+\.\d+-[0-9a-f]{8}$/);
   });
 
   it("keeps the image it has", async () => {
