@@ -4,6 +4,7 @@ import { EngineFault } from "../domain/engine-fault.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../domain/handout.ts";
 import type { EngineHost, Host } from "../domain/host.ts";
 import { leaseSeconds, redisUrl, type LeaseBounds, type LeaseRefusal } from "../domain/instance.ts";
+import { Unavailable } from "../domain/unavailable.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 import type { FleetView } from "./fleet-view.ts";
 
@@ -156,6 +157,10 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
     };
     const sealed = attempt.idempotencyKey === undefined ? undefined : sealAnswer(JSON.stringify(handout), { serverSecret: rules.serverSecret, idempotencyKey: attempt.idempotencyKey, instanceId: id }, random.nonce());
     if (await store.handOut(id, expiresAt, now, sealed)) {
+      if (attempt.signal.aborted && !attempt.claim) {
+        await undo(ports, host, id, "abandoned");
+        return { kind: "abandoned" };
+      }
       ports.fleet.countSuccess(host.name);
       return { kind: "created", handout, hostName: host.name, replayed: false };
     }
@@ -165,6 +170,13 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
       // Its turn to start never came: the host is busy, not broken.
       await undo(ports, host, id, attempt.signal.aborted ? "abandoned" : "failed");
       return attempt.signal.aborted ? { kind: "abandoned" } : { kind: "no-capacity", reason: "too-slow" };
+    }
+    if (fault instanceof Unavailable) {
+      // The hand-out may be written and only the answer lost. A key's retry gets it then; without a key
+      // nobody can ask for it again.
+      if (attempt.claim) await undoUnwritten(ports, host, id);
+      else await undo(ports, host, id, "abandoned");
+      throw fault;
     }
     ports.onHostFailure(host.name, id, fault);
     await undo(ports, host, id, "failed", fault);
@@ -189,6 +201,19 @@ async function undo(ports: CreatePorts, host: Host, instanceId: string, cause: "
     ports.onHostFailure(host.name, instanceId, removal);
   }
   if (begun.status === "rejected") throw begun.reason;
+}
+
+/**
+ * Undoes a hand-out unless it is written. The end waits for a writing still under way, so what it says
+ * holds; when it says nothing, the row tells reconcile, by its deadline, or a retry.
+ */
+async function undoUnwritten(ports: CreatePorts, host: Host, instanceId: string): Promise<void> {
+  if (!(await ports.store.beginEnd(instanceId, "failed", ports.clock()))) return;
+  try {
+    await removeAndClose(ports, { instanceId, host });
+  } catch (removal) {
+    ports.onHostFailure(host.name, instanceId, removal);
+  }
 }
 
 function nextHost(ports: CreatePorts): Host | undefined {

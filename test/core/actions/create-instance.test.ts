@@ -234,6 +234,28 @@ describe("createInstance", () => {
       assert.ok(calls.includes("remove id1 from a"));
       assert.ok(!calls.some((call) => call.startsWith("close")));
     });
+
+    for (const [how, beginEnd] of [["written", () => false], ["perhaps written", () => { throw down; }]] as const) {
+      it(`during the hand-out, keeps what is ${how} for a key's retry, and blames no host`, async () => {
+        const { ports, calls, world } = fakePorts({ handOut: () => Promise.reject(down), beginEnd });
+        await assert.rejects(createInstance(ports, { ...wish, idempotencyKey: "key" }), down);
+        assert.equal(calls.at(-1), "end id1 as failed");
+        assert.deepEqual([world.faults, [...world.resting]], [[], []]);
+      });
+    }
+
+    it("during the hand-out, undoes what was not written", async () => {
+      const { ports, calls } = fakePorts({ handOut: () => Promise.reject(down) });
+      await assert.rejects(createInstance(ports, { ...wish, idempotencyKey: "key" }), down);
+      assert.deepEqual(calls.slice(-3), ["end id1 as failed", "remove id1 from a", "close id1"]);
+    });
+
+    it("during the hand-out, takes back what nobody can ask for again, written or not, and blames no host", async () => {
+      const { ports, calls, world } = fakePorts({ handOut: () => Promise.reject(down) });
+      await assert.rejects(createInstance(ports, wish), down);
+      assert.deepEqual(calls.slice(-3), ["end id1 as abandoned", "remove id1 from a", "close id1"]);
+      assert.deepEqual([world.faults, [...world.resting]], [[], []]);
+    });
   });
 
   describe("when the caller hangs up", () => {
@@ -246,6 +268,17 @@ describe("createInstance", () => {
     it("takes back what nobody waits for", async () => {
       const { ports, calls, signal } = hangingUp();
       assert.deepEqual(await createInstance(ports, { ...wish, signal }), { kind: "abandoned" });
+      assert.deepEqual(calls.slice(-3), ["end id1 as abandoned", "remove id1 from a", "close id1"]);
+    });
+
+    it("takes back what was handed out a moment after", async () => {
+      const caller = new AbortController();
+      const handOut = () => {
+        caller.abort();
+        return true;
+      };
+      const { ports, calls } = fakePorts({ handOut });
+      assert.deepEqual(await createInstance(ports, { ...wish, signal: caller.signal }), { kind: "abandoned" });
       assert.deepEqual(calls.slice(-3), ["end id1 as abandoned", "remove id1 from a", "close id1"]);
     });
 
