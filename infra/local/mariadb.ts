@@ -28,11 +28,13 @@ export async function startMariadb({ dir, port }: { dir: string; port?: number }
   const root = resolve(dir);
   const data = join(root, "data");
   const files = join(root, "files");
+  // A MariaDB that starts clears its folder for temporary tables: in /tmp it would take those of others.
+  const temporary = join(root, "tmp");
   const pidFile = join(root, "mariadbd.pid");
-  await mkdir(files, { recursive: true, mode: 0o700 });
+  for (const folder of [files, temporary]) await mkdir(folder, { recursive: true, mode: 0o700 });
   const password = await keptSecret(join(root, "password"));
   await stopLeftover(pidFile, data);
-  if (!(await exists(data))) await layOut(data);
+  if (!(await exists(data))) await layOut(data, temporary);
 
   const initFile = join(root, "init.sql");
   await writeFile(initFile, initialStatements(password), { mode: 0o600 });
@@ -45,6 +47,7 @@ export async function startMariadb({ dir, port }: { dir: string; port?: number }
       "--no-defaults",
       `--datadir=${data}`,
       `--pid-file=${pidFile}`,
+      `--tmpdir=${temporary}`,
       `--init-file=${initFile}`,
       `--user=${await userName()}`,
       "--bind-address=127.0.0.1",
@@ -84,12 +87,13 @@ export async function pingMysql(url: string): Promise<void> {
 }
 
 /** Under another name first: a lay-out that was killed half-way is never taken for data. */
-async function layOut(data: string): Promise<void> {
+async function layOut(data: string, temporary: string): Promise<void> {
   const unfinished = `${data}.new`;
   await rm(unfinished, { recursive: true, force: true });
   await run("mariadb-install-db", [
     "--no-defaults",
     `--datadir=${unfinished}`,
+    `--tmpdir=${temporary}`,
     `--user=${await userName()}`,
     "--auth-root-authentication-method=normal",
     "--skip-test-db",
