@@ -68,7 +68,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
 
 const capacityDetails: Readonly<Record<Extract<CreateResult, { kind: "no-capacity" }>["reason"], string>> = {
   "fleet-unseen": "The service cannot see its hosts at this moment. Nothing was handed out; try again in a few seconds.",
-  "no-open-host": "Every slot of every host is in use. Nothing was handed out; try again in a while.",
+  "no-open-host": "No host can take another instance at this moment. Nothing was handed out; try again in a while.",
   "hosts-failed": "The hosts with room did not get an instance going. Nothing was handed out; try again in a few seconds.",
   "too-slow": "Getting an instance going took too long, so it was taken back. Try again in a few seconds.",
 };

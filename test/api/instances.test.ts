@@ -72,6 +72,7 @@ describe("instances", () => {
         await host?.startEngine();
       }
       await until("the reaper has ended it", async () => (await service.store.findInstance(handout.id))?.state === "ended");
+      await until("the host takes instances again", async () => (await post()).status === 201);
     });
   });
 
