@@ -16,7 +16,8 @@ const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 const SECOND = 1000;
 
 const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
-const logger = pino({ name: "api", level: config.LOG_LEVEL });
+// Errors of Redis clients carry the command that failed, and with a login the password in it.
+const logger = pino({ name: "api", level: config.LOG_LEVEL, redact: ["err.command.args"] });
 const clock = () => new Date();
 
 const store = createMysqlStore(config.MYSQL_URL);
