@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import { reap } from "../../apps/core/actions/reap.ts";
 import { reconcile } from "../../apps/core/actions/reconcile.ts";
 import { createDockerEngines } from "../../apps/core/adapters/docker-engines.ts";
+import { findProcesses } from "../../infra/local/processes.ts";
 import { startEngineProxy, type EngineProxy } from "../bed/engine-proxy.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
@@ -180,6 +181,21 @@ describe("parts that fail", () => {
     assert.equal((await fetch(service.origin)).status, 200, "the page still comes");
     assert.ok(await answers(held.url));
     await service.services.startMysql();
+    await recovered(service);
+    await settled();
+  });
+
+  it("answers in time while MySQL hangs, also calls that it was never asked before, and recovers", async () => {
+    const port = new URL(service.services.mysqlUrl).port;
+    const [mysql] = await findProcesses(([command = "", ...args]) => command.endsWith("mariadbd") && args.includes(`--port=${port}`));
+    assert.ok(mysql);
+    process.kill(mysql, "SIGSTOP");
+    try {
+      const calls = Array.from({ length: 30 }, (_, index) => fetch(`${service.origin}/${index % 2 ? "stats" : "ops/api/jobs"}`, { headers: { authorization: `Bearer ${service.opsToken}` }, signal: AbortSignal.timeout(12_000) }));
+      for (const answer of await Promise.all(calls)) await assertUnavailable(answer);
+    } finally {
+      process.kill(mysql, "SIGCONT");
+    }
     await recovered(service);
     await settled();
   });
@@ -389,6 +405,21 @@ describe("starting and stopping", () => {
       }
       assert.equal((await takeInventory(service)).running, 3);
       await assert.rejects(post(service));
+    } finally {
+      await service.stop();
+    }
+  });
+
+  it("writes no password into its log when Redis refuses the one it has", async () => {
+    const service = await startService({ jobs: false });
+    try {
+      const wrong = new URL(service.services.redisUrl);
+      wrong.password = "not-to-be-seen-anywhere";
+      await service.endApi("SIGTERM");
+      service.env["REDIS_URL"] = wrong.href;
+      service.startApi().catch(() => undefined);
+      await until("the refusal is told", () => Promise.resolve(service.log().includes("WRONGPASS")));
+      assert.doesNotMatch(service.log(), /not-to-be-seen-anywhere/);
     } finally {
       await service.stop();
     }

@@ -3,7 +3,7 @@ import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } fr
 import { Unavailable } from "../../domain/unavailable.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
-const QUERY_TIMEOUT_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 5_000;
 const TRIES = 6;
 
 /** One statement after another on one connection. */
@@ -32,13 +32,13 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     for (let attempt = 1; ; attempt++) {
       try {
         return await withConnection(async (connection) => {
-          await connection.query({ sql: "START TRANSACTION", timeout: QUERY_TIMEOUT_MS });
+          await inTime(connection.query("START TRANSACTION"));
           try {
             const result = await work(sessionOn(connection));
-            await connection.query({ sql: "COMMIT", timeout: QUERY_TIMEOUT_MS });
+            await inTime(connection.query("COMMIT"));
             return result;
           } catch (fault) {
-            if (!isLost(fault)) await connection.query({ sql: "ROLLBACK", timeout: QUERY_TIMEOUT_MS });
+            if (!isLost(fault)) await inTime(connection.query("ROLLBACK"));
             throw fault;
           }
         });
@@ -51,12 +51,12 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   async function withConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
     let connection: PoolConnection | undefined;
     try {
-      connection = await pool.getConnection();
+      connection = await acquire();
       // The pool wraps a connection anew each time; what it wraps stays the same.
       const { connection: wrapped } = connection as unknown as { connection: object };
       if (!prepared.has(wrapped)) {
         // Without gap locks, hand-outs to different addresses and slots do not meet.
-        await connection.query({ sql: "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", timeout: QUERY_TIMEOUT_MS });
+        await inTime(connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
         prepared.add(wrapped);
       }
       const result = await work(connection);
@@ -70,20 +70,47 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     }
   }
 
+  async function acquire(): Promise<PoolConnection> {
+    const pending = pool.getConnection();
+    try {
+      return await inTime(pending);
+    } catch (fault) {
+      // Its turn may still come, with nobody waiting.
+      void pending.then((connection) => connection.release(), () => undefined);
+      throw fault;
+    }
+  }
+
   return { query, transaction, close: () => pool.end() };
 }
 
 function sessionOn(connection: PoolConnection): Session {
   return {
     rows: async <Row>(sql: string, values: ExecuteValues = []) => {
-      const [rows] = await connection.execute<RowDataPacket[]>({ sql, timeout: QUERY_TIMEOUT_MS }, values);
+      const [rows] = await inTime(connection.execute<RowDataPacket[]>(sql, values));
       return rows as Row[];
     },
     run: async (sql, values = []) => {
-      const [result] = await connection.execute<ResultSetHeader>({ sql, timeout: QUERY_TIMEOUT_MS }, values);
+      const [result] = await inTime(connection.execute<ResultSetHeader>(sql, values));
       return result.affectedRows;
     },
   };
+}
+
+/**
+ * An answer that comes within the time allowed. The driver's own time-out is not enough: it leaves out
+ * the preparing of a statement, and the wait for a connection.
+ */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`), { code: "ETIMEDOUT" })), ANSWER_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([answer, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Server errors that say "not now" although the connection lives. */
