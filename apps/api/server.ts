@@ -94,7 +94,7 @@ export async function buildServer(parts: ServerParts) {
   app.setNotFoundHandler({ preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) }, (request, reply) =>
     sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, home.render),
   );
-  await app.register(helmet, { contentSecurityPolicy, hsts: false });
+  await app.register(helmet, { contentSecurityPolicy, referrerPolicy: { policy: "same-origin" }, hsts: false });
   await app.register(accepts);
   await app.register(formbody);
   app.removeContentTypeParser("text/plain");

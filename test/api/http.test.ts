@@ -117,6 +117,14 @@ describe("HTTP", () => {
       await assertProblem(await post({ ...site, ...json }, "{}"), 403, "cross-site");
     });
 
+    it("answer calls for another site by 403 also where browsers tell no more than their page's origin, as over plain http", async () => {
+      for (const origin of ["http://elsewhere.example", "https://127.0.0.1", "null"]) {
+        await assertProblem(await call("/instances", { method: "POST", headers: { origin }, body: new URLSearchParams() }), 403, "cross-site");
+      }
+      // Refused for its lifetime, not for where it comes from.
+      await assertProblem(await post({ origin: service.origin, ...json }, '{"ttlSeconds":1}'), 400, "invalid-request");
+    });
+
     it("come as a line of text to whom text is asked for, and as the page to browsers", async () => {
       const text = await post({ accept: "text/plain", ...json }, '{"ttlSeconds":1}');
       assert.equal(text.status, 400);
@@ -173,7 +181,8 @@ describe("HTTP", () => {
         assert.match(csp, /frame-ancestors 'none'/);
         assert.doesNotMatch(csp, /unsafe|\*|https?:/);
         assert.equal(headers.get("x-content-type-options"), "nosniff");
-        assert.ok(headers.has("referrer-policy"));
+        // Without any, browsers would hide the origin of our own page's form, too.
+        assert.equal(headers.get("referrer-policy"), "same-origin");
         assert.ok(!headers.has("x-powered-by") && !headers.has("server"));
         assert.equal(headers.get("access-control-allow-origin"), null);
       });

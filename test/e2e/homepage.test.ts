@@ -248,19 +248,34 @@ describe("the homepage", () => {
     await page.waitForSelector("[data-state=ended]");
   });
 
-  it("works without JavaScript, by the form", async () => {
-    const page = await open({ javaScriptEnabled: false });
-    await page.click(".key");
-    const url = await textOf(page, "#field-url");
-    assert.equal(await ping(url), "PONG");
-    assert.equal(await textOf(page, "#code-env"), `REDIS_URL=${url}`);
-    assert.equal(await page.isVisible("[data-copy=field-url]"), false, "no button that cannot work");
-    others.push(JSON.parse((await page.getAttribute("[data-slip]", "data-instance")) ?? "") as Handout);
+  for (const [how, name] of [["https or loopback", "127.0.0.1"], ["plain http", PLAIN_HTTP_NAME]] as const) {
+    it(`works without JavaScript, by the form, over ${how}`, async () => {
+      const page = await open({ javaScriptEnabled: false }, service.origin.replace("127.0.0.1", name));
+      await page.click(".key");
+      const url = await textOf(page, "#field-url");
+      assert.equal(await ping(url), "PONG");
+      assert.equal(await textOf(page, "#code-env"), `REDIS_URL=${url}`);
+      assert.equal(await page.isVisible("[data-copy=field-url]"), false, "no button that cannot work");
+      others.push(JSON.parse((await page.getAttribute("[data-slip]", "data-instance")) ?? "") as Handout);
 
-    await takeWithoutPage();
-    await page.click(".key");
-    assert.match(await textOf(page, "[data-problem]"), /Your address has all its instances/);
-  });
+      await takeWithoutPage();
+      await page.click(".key");
+      assert.match(await textOf(page, "[data-problem]"), /Your address has all its instances/);
+    });
+
+    it(`is not there for the forms of other sites, over ${how}`, async () => {
+      for (const policy of ["unsafe-url", "no-referrer"]) {
+        const target = service.origin.replace("127.0.0.1", name);
+        const page = await open({}, target);
+        await page.route("http://elsewhere.example/", (route) =>
+          route.fulfill({ contentType: "text/html", headers: { "referrer-policy": policy }, body: `<form method="post" action="${target}/instances"><button>Win</button></form>` }),
+        );
+        await page.goto("http://elsewhere.example/");
+        await page.click("button");
+        assert.match(await textOf(page, "[data-problem]"), /Another site sent this request/);
+      }
+    });
+  }
 
   it("keeps the answer to a form that was posted before the script was there", async () => {
     const page = await open();

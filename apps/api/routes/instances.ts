@@ -10,6 +10,7 @@ import { ProblemError, problemOfChange, problemOfCreate, problems } from "../pro
 import type { App, ServerParts } from "../server.ts";
 import { bearerToken } from "../bearer-token.ts";
 import { callerKey } from "../caller-key.ts";
+import { isCrossSite } from "../cross-site.ts";
 import type { HomePage } from "./home.ts";
 import { InstanceState, ProblemBody } from "./schemas.ts";
 
@@ -150,7 +151,7 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
 /** The body as fields: none for none; those of a form as the numbers that they spell. */
 function plainBody(request: FastifyRequest): Static<typeof Wish> {
   // Another site would spend its visitor's quota, by a form or by a script that never sees the answer.
-  if (request.headers["sec-fetch-site"] === "cross-site") throw new ProblemError(problems.crossSite());
+  if (isCrossSite(request)) throw new ProblemError(problems.crossSite());
   if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return (request.body ?? {});
   const fields = Object.entries(request.body as Record<string, string>);
   if (fields.some(([name]) => name.startsWith("{"))) throw new ProblemError(problems.invalid("This body is JSON but was sent as a form. Add the header Content-Type: application/json."));
