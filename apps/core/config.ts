@@ -18,7 +18,7 @@ export const settings = {
   TRUST_PROXY: proxies("", "", "Proxies whose X-Forwarded-For is believed: comma-separated addresses, CIDRs, or loopback, linklocal, uniquelocal. Default: none."),
   MYSQL_URL: url("", "", "MySQL 8 or MariaDB 10.6+ with the database's name, mysql://user:password@host:port/name. Default: a private MariaDB.", ["mysql:"]),
   REDIS_URL: url("", "", "Redis for liveness and rate limits, redis://user:password@host:port; its database 0 is used. Default: a private Redis.", ["redis:"]),
-  DOCKER_HOST: url("", "", "Docker Engine of the single box, unix:///path or tcp://host:port. Default: the default socket's engine where it answers, else a private one.", ["unix:", "tcp:", "http:", "https:"]),
+  DOCKER_HOST: url("", "", "Docker Engine of the single box, unix:///path or tcp://host:port. Default: the default socket's engine where it answers, else a private one.", ["unix:", "tcp:"]),
   STATE_DIR: text(".getaredis", "", "Folder of `npm start` for its private servers, logs and secrets."),
   OPS_TOKEN: secret("", "", "Bearer token of the operator, 16 characters or more. Default: made at the first `npm start`."),
   SERVER_SECRET: secret("", "", "Secret that seals answers kept for idempotent retries, 16 characters or more. Default: made at the first `npm start`."),

@@ -56,6 +56,11 @@ describe("loadConfig", () => {
     assert.throws(() => loadConfig(env), (error: Error) => faultsOf(env).every((fault) => error.message.includes(fault)));
   });
 
+  it("takes for DOCKER_HOST what the docker command takes, too, and nothing that would go unencrypted against its word", () => {
+    for (const DOCKER_HOST of ["unix:///run/docker.sock", "tcp://10.0.0.1:2375"]) assert.deepEqual(faultsOf({ DOCKER_HOST }), []);
+    for (const DOCKER_HOST of ["http://10.0.0.1:2375", "https://10.0.0.1:2376"]) assert.match(faultsOf({ DOCKER_HOST })[0] ?? "", /must be a URL that starts with unix:\/\/ or tcp:\/\//);
+  });
+
   it("refuses numbers in any other spelling than digits", () => {
     for (const PORT of ["-1", "1e3", "0x50", " 80", "80 ", "8.0", "65536", "Infinity", "NaN"]) assert.equal(faultsOf({ PORT }).length, 1, PORT);
     for (const INSTANCE_CPUS of ["-0.5", ".5", "1e-1", "0.5 cores", "0", "65"]) assert.equal(faultsOf({ INSTANCE_CPUS }).length, 1, INSTANCE_CPUS);
