@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import Docker from "dockerode";
+import { labels } from "../../apps/core/domain/container-spec.ts";
 import { asRoot } from "./as-root.ts";
 import { commandLineOf, endProcess, findProcesses } from "./processes.ts";
 import { startServerProcess } from "./server-process.ts";
@@ -38,9 +39,9 @@ export async function startDockerEngine({ dir }: { dir: string }): Promise<Docke
   if (process.getuid?.() !== 0) dockerdArgs.push("--group", String(process.getgid?.() ?? 0));
 
   const probe = () => pingEngine(url);
-  const left = await runningDockerd(runDir, dockerdArgs);
-  if (left !== undefined && (await answers(probe))) return { url, pid: left, stop: () => stopEngine(left, runDir) };
-  await stopEngine(left, runDir);
+  const left = await runningDockerd(root, runDir, dockerdArgs);
+  if (left !== undefined && (await answers(probe))) return { url, pid: left, stop: () => stopEngine(left, root, runDir) };
+  await stopEngine(left, root, runDir);
   const [command, args] = await asRoot("dockerd", dockerdArgs);
   const server = await startServerProcess({
     name: "dockerd",
@@ -51,7 +52,7 @@ export async function startDockerEngine({ dir }: { dir: string }): Promise<Docke
     stopGraceMs: STOP_GRACE_MS,
   });
   const dockerd = await readPid(runDir);
-  return { url, pid: dockerd ?? server.pid, stop: () => stopEngine(dockerd ?? server.pid, runDir) };
+  return { url, pid: dockerd ?? server.pid, stop: () => stopEngine(dockerd ?? server.pid, root, runDir) };
 }
 
 /**
@@ -76,6 +77,19 @@ export function dockerClient(url: string, timeoutMs = 30_000): Docker {
   if (url.startsWith("unix://")) return new Docker({ socketPath: url.slice("unix://".length), timeout: timeoutMs });
   const { hostname, port } = new URL(url);
   return new Docker({ host: hostname, port: Number(port === "" ? 2375 : port), timeout: timeoutMs });
+}
+
+/**
+ * Removes all instances and their networks from an engine that is about to stop for good: bridges and
+ * packet filter rules would outlive it.
+ */
+export async function clearEngine(url: string): Promise<void> {
+  const docker = dockerClient(url);
+  const ours = { filters: { label: [labels.deployment] } };
+  const containers = await docker.listContainers({ all: true, ...ours });
+  await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+  const networks = await docker.listNetworks(ours);
+  await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
 }
 
 /** Resolves when the engine answers within 3 s; rejects otherwise. */
@@ -114,7 +128,7 @@ async function answers(probe: () => Promise<void>): Promise<boolean> {
   }
 }
 
-async function stopEngine(pid: number | undefined, runDir: string): Promise<void> {
+async function stopEngine(pid: number | undefined, root: string, runDir: string): Promise<void> {
   if (pid !== undefined) await endProcess(pid, STOP_GRACE_MS);
   // dockerd takes containerd and the shims along, unless it was killed: then they are found by
   // the containerd socket that their arguments name.
@@ -125,9 +139,23 @@ async function stopEngine(pid: number | undefined, runDir: string): Promise<void
   // a zombie included.
   const [command, args] = await asRoot("rm", ["-f", join(runDir, "docker.pid"), join(containerd, "containerd.pid")]);
   await run(command, args);
+  await unmountBelow(root);
 }
 
-async function runningDockerd(runDir: string, args: string[]): Promise<number | undefined> {
+/** A killed dockerd leaves mounts of its data behind, and the folder could not be removed. */
+async function unmountBelow(root: string): Promise<void> {
+  const mountPoints = (await readFile("/proc/self/mountinfo", "utf8"))
+    .split("\n")
+    .map((line) => (line.split(" ")[4] ?? "").replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .filter((mountPoint) => mountPoint.startsWith(`${root}/`));
+  // What is mounted later lies on top, or further inside.
+  for (const mountPoint of mountPoints.reverse()) {
+    const [command, args] = await asRoot("umount", [mountPoint]);
+    await run(command, args);
+  }
+}
+
+async function runningDockerd(root: string, runDir: string, args: string[]): Promise<number | undefined> {
   const pid = await readPid(runDir);
   if (pid === undefined) return undefined;
   const line = await commandLineOf(pid);
@@ -136,7 +164,7 @@ async function runningDockerd(runDir: string, args: string[]): Promise<number | 
   const hasSameOptions = args.length === line.length - 1 && args.every((argument, index) => line[index + 1] === argument);
   if (hasSameOptions) return pid;
   // Ours, but started with other options, by another version of us.
-  await stopEngine(pid, runDir);
+  await stopEngine(pid, root, runDir);
   return undefined;
 }
 

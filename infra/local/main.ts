@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,15 +11,16 @@ import { loadConfig } from "../../apps/core/config.ts";
 import type { Config } from "../../apps/core/config.ts";
 import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "./as-root.ts";
-import { dockerClient, findEngine, pingEngine, startDockerEngine } from "./docker-engine.ts";
+import { clearEngine, dockerClient, findEngine, pingEngine, startDockerEngine } from "./docker-engine.ts";
 import { endLeftovers, keepRunning } from "./kept-running.ts";
 import type { KeptRunning, Places } from "./kept-running.ts";
 import { keepServer } from "./kept-server.ts";
 import type { KeptServer } from "./kept-server.ts";
 import { keptSecret } from "./kept-secret.ts";
 import { pingMysql, startMariadb } from "./mariadb.ts";
-import { becomeOnlyRun } from "./only-run.ts";
+import { becomeOnlyEngineOwner, becomeOnlyRun } from "./only-run.ts";
 import { sendSignal } from "./processes.ts";
+import { takeEnvFile } from "./env-file.ts";
 import { step } from "./progress.ts";
 import { grantHeartbeat, pingRedis, startRedis } from "./redis.ts";
 import { ensureRedisImage, isLocalImage } from "./redis-image.ts";
@@ -66,9 +66,7 @@ process.exit(failure === undefined ? 0 : 1);
 
 /** Brings up everything of single-box mode, each thing with its way back on the undo list. */
 async function start(): Promise<void> {
-  const envFile = join(PROJECT, ".env");
-  // What the environment says already wins over the file.
-  if (existsSync(envFile)) process.loadEnvFile(envFile);
+  for (const warning of await takeEnvFile(join(PROJECT, ".env"))) console.log(`! ${warning}`);
   const config = loadConfig(process.env);
   const stateDir = resolve(PROJECT, config.STATE_DIR);
   const places: Places = { logsDir: join(stateDir, "logs"), pidsDir: join(stateDir, "pids") };
@@ -106,7 +104,7 @@ async function start(): Promise<void> {
   const addresses = await boxAddresses({ host: config.HOST, publicHost: config.PUBLIC_HOST, engineUrl });
   await inOrder("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
-    note(done.length === 0 ? "up to date" : `${done.length} migrations`);
+    note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
     await register(mysqlUrl, config, { engineUrl, ...addresses });
   });
 
@@ -155,6 +153,7 @@ Get a Redis is ready.
   ops     curl -H 'Authorization: Bearer ${opsToken}' ${url}/ops/api/hosts
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
+  if (addresses.bindAddress === "0.0.0.0") console.log("! page, instances and operator's calls are open to the network, and not encrypted");
 }
 
 /** A step of the start; none is begun after the user has ended it. */
@@ -171,7 +170,7 @@ function onSignal(): void {
     console.log("\nstopping; again to force");
     return;
   }
-  console.log("\nforced: everything is killed, the next start clears up");
+  console.log("\nforced: all is killed; what is left, the next start clears up");
   const killed = [...started.programs].map((program) => program.kill());
   const servers = [...started.servers].map(({ pid }) => sendSignal(pid(), "SIGKILL"));
   void Promise.allSettled([...killed, ...servers]).then(() => process.exit(1));
@@ -215,7 +214,12 @@ async function haveRedis(config: Config, stateDir: string): Promise<string> {
 
 async function haveEngine(found: string | undefined, stateDir: string): Promise<string> {
   if (found !== undefined) return found;
-  return inOrder("private Docker Engine", () => ours("the Docker Engine", () => startDockerEngine({ dir: join(stateDir, "docker") })));
+  return inOrder("private Docker Engine", async () => {
+    await becomeOnlyEngineOwner();
+    const url = await ours("the Docker Engine", () => startDockerEngine({ dir: join(stateDir, "docker") }));
+    undo.add(() => clearEngine(url));
+    return url;
+  });
 }
 
 /** Starts a server of ours, keeps it running and notes it, to stop it in the end; returns its address. */

@@ -2,17 +2,19 @@
  * What start.test.ts has happen in namespaces of its own: `npm start` on a machine without a Docker
  * Engine, and the ways it can end. Prints what it saw as one line of JSON. Argument: a folder.
  */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { freePort } from "../../infra/local/free-port.ts";
 import { endProcess, findProcesses } from "../../infra/local/processes.ts";
 import { until } from "../bed/until.ts";
 
+const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../infra/local/main.ts", import.meta.url));
 const READY = "Ctrl-C stops everything.";
 const dir = process.argv[2] ?? "";
@@ -65,6 +67,8 @@ const url = (await answer.text()).trim();
 const pong = await ping(url);
 const second = start();
 const secondExit = await second.exit;
+const beside = start({ STATE_DIR: join(dir, "beside"), PORT: String(await freePort()) });
+const besideExit = await beside.exit;
 
 // A program that dies is started again.
 const apiPid = (JSON.parse(await readFile(join(dir, "pids", "api"), "utf8")) as { pid: number }).pid;
@@ -96,6 +100,10 @@ again.child.kill("SIGINT");
 const exit = await again.exit;
 const left = await findProcesses(([command = "", ...args]) => /mariadbd|redis-server|dockerd|containerd/.test(command) || args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh/.test(argument)));
 
+const { stdout: links } = await run("ip", ["-brief", "link"]);
+const { stdout: tables } = await run("nft", ["list", "tables"]);
+const mounts = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line.includes(dir));
+
 process.stdout.write(
   `${JSON.stringify({
     faulty: { exit: faultyExit, output: faulty.output() },
@@ -109,7 +117,9 @@ process.stdout.write(
     firstOutput: first.output(),
     pongAfterKill,
     againOutput: again.output(),
+    beside: { exit: besideExit, output: beside.output() },
     exit,
     left,
+    leftInKernel: [...links.split("\n").filter((line) => line.startsWith("gar-")), ...tables.split("\n").filter((line) => line.includes("getaredis")), ...mounts],
   })}\n`,
 );

@@ -31,6 +31,8 @@ interface Seen {
   againOutput: string;
   exit: number | string;
   left: number[];
+  leftInKernel: string[];
+  beside: Ended;
 }
 
 describe("npm start", () => {
@@ -104,6 +106,15 @@ describe("npm start", () => {
   it("stops everything it started on Ctrl-C", () => {
     assert.equal(seen.exit, 0);
     assert.deepEqual(seen.left, []);
+  });
+
+  it("leaves no bridge, no firewall table and no mount behind", () => {
+    assert.deepEqual(seen.leftInKernel, []);
+  });
+
+  it("refuses to run a second private engine, which would cut off the first one's instances", () => {
+    assert.equal(seen.beside.exit, 1);
+    assert.match(seen.beside.output, /another Get a Redis on this machine runs a private Docker Engine.*DOCKER_HOST/);
   });
 
   it("keeps its secrets to itself", async () => {
