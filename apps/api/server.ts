@@ -47,6 +47,7 @@ export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerRespo
 
 const KIB = 1024;
 const SECOND = 1000;
+const LONGEST_INDENTED = 64 * KIB;
 
 /** Builds the application: plugins, limits, errors, routes. It does not listen. */
 export async function buildServer(parts: ServerParts) {
@@ -57,12 +58,14 @@ export async function buildServer(parts: ServerParts) {
     trustProxy: config.TRUST_PROXY === "" ? false : config.TRUST_PROXY.split(",").map((entry) => entry.trim()),
     bodyLimit: 16 * KIB,
     // A request must be whole within 15 s; a connection without traffic may outlast the slowest hand-out.
+    // Node takes the longer of these two for the whole request and the shorter for its headers.
     requestTimeout: 15 * SECOND,
+    http: { headersTimeout: 10 * SECOND, connectionsCheckingInterval: 2 * SECOND },
     connectionTimeout: (config.HANDOUT_TIMEOUT_SECONDS + 30) * SECOND,
     forceCloseConnections: "idle",
     // Bodies are taken as they were sent, and an unknown field is an error, not dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    schemaErrorFormatter: (errors, where) => new Error(describeInvalid(errors[0], where)),
+    schemaErrorFormatter: (errors, where) => describeInvalid(errors[0], where),
     genReqId: () => crypto.randomUUID(),
     logController: new LogController({ disableRequestLogging: true }),
     clientErrorHandler: answerClientError,
@@ -98,6 +101,8 @@ export async function buildServer(parts: ServerParts) {
   await app.register(accepts);
   await app.register(formbody);
   app.removeContentTypeParser("text/plain");
+  takeEmptyJson(app);
+  app.addHook("onSend", (_request, reply, payload, done) => done(null, readableJson(reply, payload)));
   await app.register(rateLimit, {
     max: config.RATE_LIMIT_PER_MINUTE,
     timeWindow: "1 minute",
@@ -135,4 +140,20 @@ export async function buildServer(parts: ServerParts) {
 
 function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, 200) ?? "";
+}
+
+/** Some clients announce JSON and send none, with DELETE above all; that is no body, not a broken one. */
+function takeEmptyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "ignore");
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => (body === "" ? done(null, undefined) : parse(request, body as string, done)));
+}
+
+/** JSON as people read it in a terminal, closed by a line's end; long answers are left as they are. */
+function readableJson(reply: FastifyReply, payload: unknown): unknown {
+  const isJson = String(reply.getHeader("content-type")).startsWith("application/json");
+  if (!isJson || typeof payload !== "string" || payload.endsWith("\n") || payload.length > LONGEST_INDENTED) return payload;
+  const text = `${JSON.stringify(JSON.parse(payload), null, 2)}\n`;
+  reply.header("content-length", Buffer.byteLength(text));
+  return text;
 }

@@ -68,9 +68,9 @@ describe("HTTP", () => {
         ["[]", /^body must be object/],
         ["60", /^body must be object/],
         ['"60"', /^body must be object/],
-        ['{"ttlSeconds":"60"}', /^body\.ttlSeconds must be integer/],
-        ['{"ttlSeconds":60.5}', /^body\.ttlSeconds must be integer/],
-        ['{"ttlSeconds":null}', /^body\.ttlSeconds must be integer/],
+        ['{"ttlSeconds":"60"}', /^ttlSeconds must be a whole number/],
+        ['{"ttlSeconds":60.5}', /^ttlSeconds must be a whole number/],
+        ['{"ttlSeconds":null}', /^ttlSeconds must be a whole number/],
         ['{"ttl":60}', /^body has an unknown field "ttl"/],
         ['{"ttlSeconds":59}', /ttlSeconds must be from 60 to 86400/],
         ['{"ttlSeconds":86401}', /ttlSeconds must be from 60 to 86400/],
@@ -102,12 +102,28 @@ describe("HTTP", () => {
       await assertProblem(answer, 413, "unreadable-request");
     });
 
+    it("answer a body that comes drop by drop by 408, and keep its connection for no longer", async () => {
+      const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.write("POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{");
+      const drops = setInterval(() => socket.write(" "), 500);
+      let said = "";
+      socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      try {
+        await until("the connection is closed", () => Promise.resolve(socket.closed), 25_000);
+        assert.match(said, /^HTTP\/1\.1 408 [^]*urn:getaredis:unreadable-request/);
+      } finally {
+        clearInterval(drops);
+        socket.destroy();
+      }
+    });
+
     it("answer formats that there are not by 406, or by 400 for an unknown ?format", async () => {
       for (const accept of ["image/png", "application/xml", "application/problem+xml"]) {
         const answer = await post({ accept });
         await assertProblem(answer, 406, "not-acceptable");
       }
-      assert.match(await assertProblem(await call("/instances?format=html", { method: "POST" }), 400, "invalid-request"), /querystring\.format must be one of json, url, env/);
+      assert.match(await assertProblem(await call("/instances?format=html", { method: "POST" }), 400, "invalid-request"), /^format must be one of json, url, env/);
     });
 
     it("answer calls that browsers send for another site by 403", async () => {
