@@ -31,6 +31,7 @@ export const problems = {
   tokenWrong: (): Problem => ({ type: "urn:getaredis:token-wrong", title: "The token does not fit", status: 403, detail: "This token does not give access here. Check that it was copied whole." }),
   crossSite: (): Problem => ({ type: "urn:getaredis:cross-site", title: "Another site sent this request", status: 403, detail: "Open the page of this service and press the button there." }),
   noRoute: (method: string, path: string): Problem => ({ type: "urn:getaredis:not-found", title: "There is nothing here", status: 404, detail: `${method} ${path} is not something this service answers; see /docs.` }),
+  nothingOfThatName: (): Problem => ({ type: "urn:getaredis:not-found", title: "There is nothing here", status: 404, detail: "Nothing has an id or name of this shape." }),
   noInstance: (): Problem => ({ type: "urn:getaredis:not-found", title: "No such instance", status: 404, detail: "No instance has this id. It may have ended so long ago that it is forgotten." }),
   noHost: (): Problem => ({ type: "urn:getaredis:not-found", title: "No such host", status: 404, detail: "No host has this name; GET /ops/api/hosts lists them." }),
   wrongMethod: (method: string, path: string, allowed: readonly string[]): Problem => ({ type: "urn:getaredis:method-not-allowed", title: "The method does not fit", status: 405, detail: `${method} is not for ${path}; it takes ${allowed.join(", ")}.` }),
@@ -85,11 +86,18 @@ export function problemOfChange(result: Exclude<ChangeLeaseResult, { kind: "chan
 export function problemOfFault(fault: unknown): Problem {
   if (fault instanceof ProblemError) return fault.problem;
   if (fault instanceof Unavailable) return problems.unavailable();
-  const { statusCode, validation } = fault as Partial<FastifyError>;
+  const { code = "", statusCode, validation } = fault as Partial<FastifyError>;
   if (validation) return problems.invalid(sentence((fault as Error).message));
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problems.unreadable(statusCode, sentence((fault as Error).message));
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problems.unreadable(statusCode, unreadable[code] ?? sentence((fault as Error).message));
   return problems.internal();
 }
+
+/** What Fastify finds wrong before a handler sees the request, in our words. */
+const unreadable: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send a body as application/json, or as a form (application/x-www-form-urlencoded).",
+  FST_ERR_CTP_INVALID_JSON_BODY: "The body is not valid JSON.",
+  FST_ERR_CTP_BODY_TOO_LARGE: "The body has more than 16 KiB.",
+};
 
 function sentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`;

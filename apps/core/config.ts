@@ -81,14 +81,14 @@ export function loadConfig(env: NodeJS.ProcessEnv, required: readonly SettingNam
     reporter: ({ errors }) => {
       for (const [name, error] of Object.entries(errors)) {
         if (error instanceof EnvMissingError) faults.push(`${name} is missing`);
-        else if (error instanceof Error) faults.push(`${name} is "${shown(name, given[name])}": ${error.message}`);
+        else if (error instanceof Error) faults.push(/SECRET|TOKEN/.test(name) ? `${name} ${error.message}` : `${name} is "${shown(given[name])}": ${error.message}`);
       }
     },
   }) as unknown as Config;
   for (const name of required) {
     if (config[name] === "") faults.push(`${name} is missing: ${settings[name].meaning}`);
   }
-  if (faults.length === 0) faults.push(...relationFaults(config));
+  faults.push(...relationFaults({ ...config }));
   if (faults.length > 0) {
     const message = `The settings have ${faults.length === 1 ? "a fault" : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`;
     throw Object.assign(new Error(message), { faults });
@@ -121,7 +121,7 @@ export function handoutRules(config: Config): HandoutRules {
   };
 }
 
-/** Faults that no setting has alone. */
+/** Faults that no setting has alone. Settings with a fault of their own are undefined here, and compare as false. */
 function relationFaults(config: Config): string[] {
   const faults: string[] = [];
   if (config.LEASE_MIN_SECONDS > config.LEASE_SECONDS) faults.push(`LEASE_MIN_SECONDS (${config.LEASE_MIN_SECONDS}) is more than LEASE_SECONDS (${config.LEASE_SECONDS})`);
@@ -130,13 +130,12 @@ function relationFaults(config: Config): string[] {
   if (config.HEARTBEAT_SECONDS >= config.HEARTBEAT_TTL_SECONDS) faults.push(`HEARTBEAT_SECONDS (${config.HEARTBEAT_SECONDS}) must be less than HEARTBEAT_TTL_SECONDS (${config.HEARTBEAT_TTL_SECONDS}), or live hosts look dead between two beats`);
   if (config.HOST_BASE_PORT + config.HOST_CAPACITY > 65_536) faults.push(`HOST_BASE_PORT (${config.HOST_BASE_PORT}) + HOST_CAPACITY (${config.HOST_CAPACITY}) passes port 65535`);
   if (config.READY_TIMEOUT_SECONDS > config.HANDOUT_TIMEOUT_SECONDS) faults.push(`READY_TIMEOUT_SECONDS (${config.READY_TIMEOUT_SECONDS}) is more than HANDOUT_TIMEOUT_SECONDS (${config.HANDOUT_TIMEOUT_SECONDS})`);
-  if (config.REDIS_URL !== "" && !["", "/", "/0"].includes(new URL(config.REDIS_URL).pathname)) faults.push("REDIS_URL names a database other than 0, but heartbeats are written to database 0");
+  if (config.REDIS_URL && !["", "/", "/0"].includes(new URL(config.REDIS_URL).pathname)) faults.push("REDIS_URL names a database other than 0, but heartbeats are written to database 0");
   return faults;
 }
 
-/** A value as an error may show it: never a secret, nor the password inside a URL. */
-function shown(name: string, value: string | undefined): string {
-  if (/SECRET|TOKEN/.test(name)) return "(hidden)";
+/** A value as an error may show it, without the password inside a URL. */
+function shown(value: string | undefined): string {
   // Up to the last @: a password that was not encoded may hold @ and / itself.
   return (value ?? "").replace(/^([a-z+.-]*:\/\/)?.*@/is, "$1(hidden)@").slice(0, 200);
 }

@@ -56,7 +56,20 @@ describe("HTTP", () => {
     });
 
     it("answer bodies that are no JSON by 400", async () => {
-      for (const body of ["{", "", '{"ttlSeconds":60', "ttlSeconds: 60", '{"ttlSeconds":60}}', "\u0000"]) await assertProblem(await post(json, body), 400, "unreadable-request");
+      for (const body of ["{", " ", '{"ttlSeconds":60', "ttlSeconds: 60", '{"ttlSeconds":60}}', "\u0000"]) await assertProblem(await post(json, body), 400, "unreadable-request");
+    });
+
+    it("do not meet JSON that is announced and not sent: some clients always announce it", async () => {
+      const answer = await post(json);
+      assert.equal(answer.status, 201);
+      const { id, token } = (await answer.json()) as { id: string; token: string };
+      assert.equal((await call(`/instances/${id}`, { method: "DELETE", headers: { ...json, authorization: `Bearer ${token}` } })).status, 204);
+    });
+
+    it("come as a comment to whom a line of settings is asked for", async () => {
+      const answer = await call("/instances?format=env", { method: "POST", headers: json, body: '{"ttlSeconds":1}' });
+      assert.equal(answer.status, 400);
+      assert.match(await answer.text(), /^# .*ttlSeconds must be from.*\n$/);
     });
 
     it("answer bodies that would change prototypes by 400", async () => {
@@ -65,13 +78,13 @@ describe("HTTP", () => {
 
     it("answer bodies of another shape by 400 and name what is wrong", async () => {
       for (const [body, detail] of [
-        ["[]", /^body must be object/],
-        ["60", /^body must be object/],
-        ['"60"', /^body must be object/],
+        ["[]", /^The body must be a JSON object/],
+        ["60", /^The body must be a JSON object/],
+        ['"60"', /^The body must be a JSON object/],
         ['{"ttlSeconds":"60"}', /^ttlSeconds must be a whole number/],
         ['{"ttlSeconds":60.5}', /^ttlSeconds must be a whole number/],
         ['{"ttlSeconds":null}', /^ttlSeconds must be a whole number/],
-        ['{"ttl":60}', /^body has an unknown field "ttl"/],
+        ['{"ttl":60}', /^The body has an unknown field "ttl"/],
         ['{"ttlSeconds":59}', /ttlSeconds must be from 60 to 86400/],
         ['{"ttlSeconds":86401}', /ttlSeconds must be from 60 to 86400/],
         ['{"ttlSeconds":-1e300}', /ttlSeconds must be from 60 to 86400/],

@@ -210,7 +210,7 @@ describe("instances", () => {
         }
         for (const token of ["x", "A".repeat(32), service.opsToken]) await assertProblem(await call(`/instances/${id}`, { method, headers: headers(`Bearer ${token}`), ...body }), 403, "token-wrong");
         await assertProblem(await call("/instances/0000000000000000", { method, headers: headers("Bearer x"), ...body }), 404, "not-found");
-        await assertProblem(await call("/instances/No-such-Form", { method, headers: headers("Bearer x"), ...body }), 400, "invalid-request");
+        await assertProblem(await call("/instances/No-such-Form", { method, headers: headers("Bearer x"), ...body }), 404, "not-found");
       }
       assert.equal((await service.store.findInstance(id))?.state, "running");
     });

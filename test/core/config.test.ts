@@ -49,7 +49,7 @@ describe("loadConfig", () => {
       INSTANCE_EVICTION_POLICY: "none",
     };
     const faults = faultsOf(env, ["REDIS_URL", "INSTANCE_IMAGE"]);
-    for (const name of [...Object.keys(env), "REDIS_URL", "INSTANCE_IMAGE"]) assert.equal(faults.filter((fault) => fault.startsWith(`${name} is `)).length, 1, `${name}: ${faults.join("\n")}`);
+    for (const name of [...Object.keys(env), "REDIS_URL", "INSTANCE_IMAGE"]) assert.equal(faults.filter((fault) => fault.startsWith(`${name} `)).length, 1, `${name}: ${faults.join("\n")}`);
     assert.equal(faults.length, 12);
     assert.match(faults.find((fault) => fault.startsWith("PORT")) ?? "", /"80a".*0 to 65535/);
     assert.match(faults.find((fault) => fault.startsWith("LOG_LEVEL")) ?? "", /trace, debug, info/);
