@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS instances (
   handed_out_at DATETIME(3) NULL,
   -- End of the lease; while starting, the time by which the hand-out is given up.
   expires_at DATETIME(3) NOT NULL,
+  -- No extension passes it; the host itself ends the container then.
+  latest_end DATETIME(3) NOT NULL,
   ended_at DATETIME(3) NULL,
   end_cause ENUM('expired', 'owner', 'operator', 'failed', 'abandoned', 'lost') NULL,
   KEY instances_due (state, expires_at),
@@ -58,6 +60,7 @@ CREATE TABLE IF NOT EXISTS slots (
   PRIMARY KEY (host_id, slot),
   UNIQUE KEY slots_instance (instance_id),
   KEY slots_free (host_id, instance_id, free_since, slot),
+  KEY slots_port (host_id, port),
   CONSTRAINT slots_host FOREIGN KEY (host_id) REFERENCES hosts (id),
   CONSTRAINT slots_instance FOREIGN KEY (instance_id) REFERENCES instances (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;

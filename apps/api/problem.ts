@@ -39,7 +39,7 @@ export const problems = {
   ended: (): Problem => ({ type: "urn:getaredis:instance-ended", title: "The instance has ended", status: 409, detail: "Its lease is over and cannot be changed any more. Get another one." }),
   rateLimited: (retryAfterSeconds: number, limit: number): Problem => ({ type: "urn:getaredis:rate-limited", title: "Too many requests", status: 429, detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`, retryAfterSeconds }),
   internal: (): Problem => ({ type: "urn:getaredis:internal", title: "Something broke on our side", status: 500, detail: "It has been written down. Nothing was handed out; try again." }),
-  unavailable: (): Problem => ({ type: "urn:getaredis:unavailable", title: "Not available right now", status: 503, detail: "A part of this service does not answer. Nothing was handed out; try again in a few seconds.", retryAfterSeconds: 5 }),
+  unavailable: (): Problem => ({ type: "urn:getaredis:unavailable", title: "Not available right now", status: 503, detail: "A part of this service does not answer. Try again in a few seconds.", retryAfterSeconds: 5 }),
 } as const;
 
 /** The problem of a hand-out that came to nothing. `now` dates the advice when to try again. */

@@ -35,7 +35,8 @@ async function noted(job: Job): Promise<void> {
     await job.run();
     await store.finishRun(job.name, clock(), undefined);
   } catch (fault) {
-    await store.finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault));
+    // That the fault cannot be kept must not hide it.
+    await store.finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault)).catch(() => undefined);
     throw fault;
   }
 }

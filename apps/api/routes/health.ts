@@ -3,7 +3,7 @@ import type { App, ServerParts } from "../server.ts";
 
 const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
 
-/** Liveness, readiness by dependency, and metrics, for machines; none of them is rate-limited. */
+/** Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: whoever floods us must not make us look dead. */
 export function healthRoutes({ store, fleet, metrics, pingRedis, create }: ServerParts) {
   return (app: App) => {
     const config = { rateLimit: false as const };
@@ -21,7 +21,7 @@ export function healthRoutes({ store, fleet, metrics, pingRedis, create }: Serve
       return reply.code(ready ? 200 : 503).header("cache-control", "no-store").send({ ready, checks });
     });
 
-    app.get("/metrics", { config, schema: { tags: ["service"], summary: "Metrics in Prometheus' text format", response: { 200: Type.String() } } }, async (_request, reply) => {
+    app.get("/metrics", { schema: { tags: ["service"], summary: "Metrics in Prometheus' text format", response: { 200: Type.String() } } }, async (_request, reply) => {
       return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
     });
   };

@@ -14,7 +14,7 @@ export type ChangeLeaseResult = { readonly kind: "changed"; readonly instance: I
 export async function changeLease(ports: ChangeLeasePorts, instance: Instance, ttlSeconds: number): Promise<ChangeLeaseResult> {
   const now = ports.clock();
   if (shownState(instance, now) !== "running") return { kind: "not-running" };
-  const expiresAt = changedExpiry(instance.createdAt, ttlSeconds, ports.lease, now);
+  const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.lease.least, now);
   if (!(expiresAt instanceof Date)) return expiresAt;
   if (!(await ports.store.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };
   return { kind: "changed", instance: { ...instance, expiresAt } };

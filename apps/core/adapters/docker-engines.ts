@@ -83,14 +83,6 @@ export function createDockerEngines(timeoutMs: number) {
     });
   }
 
-  /** Checks that the engine answers and has `image`. */
-  async function check(host: EngineHost, image: string): Promise<void> {
-    await call(host, async (docker, abortSignal) => {
-      const images = await docker.listImages({ filters: { reference: [image] }, abortSignal });
-      if (images.length === 0) throw Object.assign(new Error(`no such image: ${image}`), { statusCode: 404 });
-    });
-  }
-
   /** Ensures the network once for all hand-outs that come at the same time. */
   async function networkOnce(host: EngineHost, docker: Docker, abortSignal: AbortSignal): Promise<void> {
     const known = networks.get(host.name) ?? ensureNetwork(docker, host.deployment, abortSignal);
@@ -151,7 +143,7 @@ export function createDockerEngines(timeoutMs: number) {
     return client;
   }
 
-  return { startContainer, removeContainer, listContainers, check };
+  return { startContainer, removeContainer, listContainers };
 }
 
 function connectionTo(engineUrl: string): Docker.DockerOptions {

@@ -27,6 +27,8 @@ export type Instance = {
   readonly createdAt: Date;
   /** End of the lease; of a starting instance, the time by which its hand-out is given up. */
   readonly expiresAt: Date;
+  /** Time that no extension can pass. */
+  readonly latestEnd: Date;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
 };
@@ -49,12 +51,11 @@ export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): nu
   return seconds;
 }
 
-/** New end of a running lease that shall last `ttlSeconds` from `now`; `most` is counted from its creation. */
-export function changedExpiry(createdAt: Date, ttlSeconds: number, bounds: LeaseBounds, now: Date): Date | LeaseRefusal {
-  const latest = createdAt.getTime() + bounds.most * SECOND;
+/** New end of a running lease that shall last `ttlSeconds` from `now`, `leastSeconds` at least, and not past `latestEnd`. */
+export function changedExpiry(latestEnd: Date, ttlSeconds: number, leastSeconds: number, now: Date): Date | LeaseRefusal {
   const expiry = now.getTime() + ttlSeconds * SECOND;
-  if (ttlSeconds < bounds.least || expiry > latest) {
-    return { kind: "lease-out-of-bounds", leastSeconds: bounds.least, mostSeconds: Math.max(0, Math.floor((latest - now.getTime()) / SECOND)) };
+  if (ttlSeconds < leastSeconds || expiry > latestEnd.getTime()) {
+    return { kind: "lease-out-of-bounds", leastSeconds, mostSeconds: Math.max(0, Math.floor((latestEnd.getTime() - now.getTime()) / SECOND)) };
   }
   return new Date(expiry);
 }

@@ -8,7 +8,7 @@ const at = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 
 describe("changeLease", () => {
   const lease = { usual: 3600, least: 60, most: 7200 };
-  const instance = { id: "i", state: "running", createdAt: start, expiresAt: at(3600) } as Instance;
+  const instance = { id: "i", state: "running", latestEnd: at(7200), expiresAt: at(3600) } as Instance;
 
   it("moves the end, and shows the new one", async () => {
     const set: unknown[] = [];

@@ -304,10 +304,10 @@ describe("createInstance", () => {
   describe("with an idempotency key", () => {
     const keyed = { ...wish, idempotencyKey: "key" };
     const requestHash = hashSecret(JSON.stringify({ ttlSeconds: null }));
-    const handout = { id: "id0", password: "from before" } as Handout;
+    const handout = { id: "id0", password: "from before", expiresAt: at(60).toISOString() } as Handout;
     const sealedAnswer = sealAnswer(JSON.stringify(handout), { serverSecret: rules.serverSecret, idempotencyKey: "key", instanceId: "id0" }, Buffer.alloc(12));
-    const atWork: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer: null };
-    const done: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer };
+    const atWork: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer: null, expiresAt: at(60) };
+    const done: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer, expiresAt: at(60) };
 
     it("seals the answer, so that the store alone cannot give the password away", async () => {
       const { ports, world } = fakePorts();
@@ -319,6 +319,12 @@ describe("createInstance", () => {
       const { ports, world } = fakePorts();
       await createInstance(ports, wish);
       assert.equal(world.sealed, undefined);
+    });
+
+    it("tells in the first answer given again when the lease ends now, after a change of it", async () => {
+      const { ports } = fakePorts({ claims: [{ ...done, expiresAt: at(7200) }] });
+      const result = await createInstance(ports, keyed);
+      assert.equal(result.kind === "created" && result.handout.expiresAt, at(7200).toISOString());
     });
 
     it("gives the first answer again", async () => {

@@ -174,19 +174,11 @@ describe("docker engines", () => {
     });
   });
 
-  describe("checking", () => {
-    it("is content with an engine that has the image, and says when it has not", async () => {
-      await engines.check(place, host.image);
-      await assert.rejects(engines.check(place, "getaredis/nothing:1"), fails("image-missing"));
-    });
-  });
-
   describe("an engine in trouble", () => {
     const each = (): [what: string, call: () => Promise<unknown>][] => [
       ["start", () => start()],
       ["remove", () => engines.removeContainer(place, newId())],
       ["list", () => engines.listContainers(place)],
-      ["check", () => engines.check(place, host.image)],
     ];
 
     it("that hangs is given up on in time, by every call", async () => {
@@ -200,7 +192,7 @@ describe("docker engines", () => {
       } finally {
         await host.resume();
       }
-      await until("it works again", () => engines.check(place, host.image).then(() => true));
+      await until("it works again", () => engines.listContainers(place).then(() => true));
     });
 
     it("that is gone is unreachable at once, and used again when it is back", async () => {

@@ -64,7 +64,7 @@ describe("the MySQL store", () => {
   const rows = async (sql: string, values: unknown[] = []) => (await admin.query<RowDataPacket[]>(sql, values))[0];
   const take = (over: { id?: string; address?: string; now?: Date; hostName?: string; quota?: number; claim?: IdempotencyClaim; from?: MysqlStore } = {}): Promise<TakeResult & { id: string }> => {
     const { id = newId(), address = "198.51.100.1", now = start, hostName = "a", quota = QUOTA, claim, from = store } = over;
-    const draft = { id, address, tokenHash: hash("token"), createdAt: now, deadline: new Date(now.getTime() + 30_000) };
+    const draft = { id, address, tokenHash: hash("token"), createdAt: now, deadline: new Date(now.getTime() + 30_000), latestEnd: new Date(now.getTime() + 86_400_000) };
     return from.takeSlot(draft, hostName, quota, claim).then((result) => ({ ...result, id }));
   };
   const lease = async (over: Parameters<typeof take>[0] & { ttlSeconds?: number } = {}): Promise<string> => {
@@ -244,10 +244,10 @@ describe("the MySQL store", () => {
       await store.registerHost(host("a"), start);
       const claim = claimFor("key");
       const { id } = await take({ claim });
-      assert.deepEqual(await store.readClaim("198.51.100.1", claim.keyHash, start), { requestHash: claim.requestHash, instanceId: id, sealedAnswer: null });
+      assert.deepEqual(await store.readClaim("198.51.100.1", claim.keyHash, start), { requestHash: claim.requestHash, instanceId: id, sealedAnswer: null, expiresAt: at(30) });
       assert.ok(await store.handOut(id, at(60), at(1), Buffer.from("sealed")));
       const known = await take({ claim: claimFor("key", "other body") });
-      assert.deepEqual({ ...known, id: undefined }, { kind: "known", requestHash: claim.requestHash, instanceId: id, sealedAnswer: Buffer.from("sealed"), id: undefined });
+      assert.deepEqual({ ...known, id: undefined }, { kind: "known", requestHash: claim.requestHash, instanceId: id, sealedAnswer: Buffer.from("sealed"), expiresAt: at(60), id: undefined });
       assert.deepEqual(await usage(), [["a", 1, 1]]);
     });
 
@@ -319,7 +319,7 @@ describe("the MySQL store", () => {
 
     it("begins only from the states that its cause allows", async () => {
       await store.registerHost(host("a", { capacity: 50 }), start);
-      const allowed: Record<EndCause, string[]> = { expired: ["running"], lost: ["running"], owner: ["starting", "running"], operator: ["starting", "running"], failed: ["starting"], abandoned: ["starting"] };
+      const allowed: Record<EndCause, string[]> = { expired: ["running"], lost: ["running"], owner: ["starting", "running"], operator: ["starting", "running"], failed: ["starting"], abandoned: ["starting", "running"] };
       for (const [cause, states] of Object.entries(allowed) as [EndCause, string[]][]) {
         const starting = (await take({ quota: 50 })).id;
         const running = await lease({ quota: 50, ttlSeconds: 60 });
@@ -432,7 +432,7 @@ describe("the MySQL store", () => {
       assert.deepEqual(results, ["taken", "taken", "taken", "host-full"]);
     });
 
-    it("move to other ports: free slots at once, those in use once they are free and the host is registered again", async () => {
+    it("move to other ports: free slots at once, those in use once they are free", async () => {
       await store.registerHost(host("a", { capacity: 2 }), start);
       const id = await lease();
       const moved = host("a", { capacity: 2, basePort: 30_000 });
@@ -442,9 +442,26 @@ describe("the MySQL store", () => {
       assert.equal(other.kind === "taken" && other.port, 30_001);
       await store.beginEnd(id, "owner", at(3));
       await store.closeInstance(id, at(3));
-      await store.registerHost(moved, at(4));
       const next = await take({ now: at(5) });
       assert.equal(next.kind === "taken" && next.port, 30_000);
+    });
+
+    it("give no port to two instances while they move by a few ports", async () => {
+      await store.registerHost(host("a", { capacity: 3 }), start);
+      const first = await lease();
+      assert.equal((await store.findInstance(first))?.port, 20_000);
+      // Slot 1 has the old port of slot 0 now, whose instance is still there.
+      await store.registerHost(host("a", { capacity: 3, basePort: 19_999 }), at(1));
+      const ports = [];
+      for (let count = 1; count < 3; count++) {
+        const taken = await take({ now: at(2), address: `198.51.100.${count + 1}` });
+        ports.push(taken.kind === "taken" ? taken.port : taken.kind);
+      }
+      assert.deepEqual(ports, [20_001, "host-full"]);
+      await store.beginEnd(first, "owner", at(3));
+      await store.closeInstance(first, at(3));
+      const next = await take({ now: at(4), address: "198.51.100.9" });
+      assert.ok(next.kind === "taken" && [19_999, 20_000].includes(next.port));
     });
 
     it("registered by many at once are there once, with each slot once", async () => {
@@ -478,8 +495,8 @@ describe("the MySQL store", () => {
 
     it("is forgotten in pieces, and counted once when two forget at once", async () => {
       await store.registerHost(host("a"), start);
-      const values = Array.from({ length: 2300 }, (_, index) => [String(index).padStart(16, "0"), "ended", 1, 20_000, "198.51.100.1", hash("token"), start, index % 2 ? start : null, start, at(1)]);
-      await admin.query("INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, ended_at) VALUES ?", [values]);
+      const values = Array.from({ length: 2300 }, (_, index) => [String(index).padStart(16, "0"), "ended", 1, 20_000, "198.51.100.1", hash("token"), start, index % 2 ? start : null, start, start, at(1)]);
+      await admin.query("INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at) VALUES ?", [values]);
       const forgotten = await Promise.all([store.prune(at(2)), anotherStore().prune(at(2))]);
       assert.equal(forgotten[0] + forgotten[1], 2300);
       assert.deepEqual(await store.countHandouts(at(3)), { running: 0, startedEver: 1150 });

@@ -29,31 +29,32 @@ describe("leaseSeconds", () => {
 
 describe("changedExpiry", () => {
   it("counts the new lifetime from now, whether that is earlier or later than before", () => {
-    assert.deepEqual(changedExpiry(createdAt, 60, bounds, after(10)), after(70));
-    assert.deepEqual(changedExpiry(createdAt, 7000, bounds, after(100)), after(7100));
+    assert.deepEqual(changedExpiry(after(7200), 60, bounds.least, after(10)), after(70));
+    assert.deepEqual(changedExpiry(after(7200), 7000, bounds.least, after(100)), after(7100));
   });
 
-  it("reaches the longest lifetime counted from creation, and no further", () => {
-    assert.deepEqual(changedExpiry(createdAt, 7100, bounds, after(100)), after(7200));
-    assert.deepEqual(changedExpiry(createdAt, 7101, bounds, after(100)), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 7100 });
+  it("reaches the latest end, and no further", () => {
+    assert.deepEqual(changedExpiry(after(7200), 7100, bounds.least, after(100)), after(7200));
+    assert.deepEqual(changedExpiry(after(7200), 7101, bounds.least, after(100)), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 7100 });
   });
 
-  it("never names a negative bound when the longest lifetime is over", () => {
-    assert.deepEqual(changedExpiry(createdAt, 60, bounds, after(8000)), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 0 });
+  it("never names a negative bound when the latest end is over", () => {
+    assert.deepEqual(changedExpiry(after(7200), 60, bounds.least, after(8000)), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 0 });
   });
 
   it("grants exactly what the bounds it names allow", () => {
     fc.assert(
       fc.property(anyBounds, fc.integer({ min: -10, max: 300_000 }), fc.nat(300_000_000), (any, ttlSeconds, ageMs) => {
         const now = new Date(createdAt.getTime() + ageMs);
-        const expiry = changedExpiry(createdAt, ttlSeconds, any, now);
+        const latestEnd = new Date(createdAt.getTime() + any.most * 1000);
+        const expiry = changedExpiry(latestEnd, ttlSeconds, any.least, now);
         if (expiry instanceof Date) {
           assert.ok(ttlSeconds >= any.least);
-          assert.ok(expiry.getTime() <= createdAt.getTime() + any.most * 1000);
+          assert.ok(expiry <= latestEnd);
           assert.equal(expiry.getTime() - now.getTime(), ttlSeconds * 1000);
         } else {
           assert.ok(ttlSeconds < expiry.leastSeconds || ttlSeconds > expiry.mostSeconds);
-          if (expiry.mostSeconds >= expiry.leastSeconds) assert.ok(changedExpiry(createdAt, expiry.mostSeconds, any, now) instanceof Date, "the bound that was named is granted");
+          if (expiry.mostSeconds >= expiry.leastSeconds) assert.ok(changedExpiry(latestEnd, expiry.mostSeconds, any.least, now) instanceof Date, "the bound that was named is granted");
         }
       }),
     );

@@ -25,19 +25,21 @@ export function handoutStatements(database: Database) {
       // begun, no hand-out can still take a slot.
       const [host] = await session.rows<{ id: number; capacity: number }>("SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE", [hostName]);
       if (!host) return { kind: "host-closed" };
-      // Slots that others are about to take are skipped, not waited for.
+      // Slots that others are about to take are skipped, not waited for. After a change of the host's
+      // ports an instance may still sit on one that now belongs to another slot.
       const [slot] = await session.rows<{ slot: number; port: number }>(
         `SELECT slot, port FROM slots
           WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
+            AND NOT EXISTS (SELECT 1 FROM slots AS taken WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
           ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
         [host.id, draft.createdAt, host.capacity],
       );
       if (!slot) return { kind: "host-full" };
 
       await session.run(
-        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at)
-         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?)`,
-        [draft.id, host.id, slot.port, draft.address, draft.tokenHash, draft.createdAt, draft.deadline],
+        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end)
+         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?)`,
+        [draft.id, host.id, slot.port, draft.address, draft.tokenHash, draft.createdAt, draft.deadline, draft.latestEnd],
       );
       await session.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
       await session.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [draft.address, lowestFree(places.map((place) => place.place)), draft.id]);
@@ -85,12 +87,12 @@ async function endLeasesOver(session: Session, address: string, now: Date): Prom
 }
 
 async function findClaim(session: Session, address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
-  const [row] = await session.rows<{ request_hash: Buffer; instance_id: string; sealed_answer: Buffer | null }>(
-    `SELECT request_hash, instance_id, sealed_answer FROM idempotency_keys JOIN instances ON instances.id = instance_id
+  const [row] = await session.rows<{ request_hash: Buffer; instance_id: string; sealed_answer: Buffer | null; expires_at: Date }>(
+    `SELECT request_hash, instance_id, sealed_answer, expires_at FROM idempotency_keys JOIN instances ON instances.id = instance_id
       WHERE idempotency_keys.address = ? AND key_hash = ? AND NOT (state = 'running' AND expires_at <= ?)`,
     [address, keyHash, now],
   );
-  return row && { requestHash: row.request_hash, instanceId: row.instance_id, sealedAnswer: row.sealed_answer };
+  return row && { requestHash: row.request_hash, instanceId: row.instance_id, sealedAnswer: row.sealed_answer, expiresAt: row.expires_at };
 }
 
 /** Places held by leases of the address. */

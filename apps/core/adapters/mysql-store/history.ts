@@ -2,10 +2,23 @@ import type { Database } from "./database.ts";
 
 const BATCH = 1000;
 
+/** Instances running, and hand-outs since the beginning. */
+export type HandoutCounts = { readonly running: number; readonly startedEver: number };
+
 /** What the product remembers of itself: counts, ended instances, runs of jobs. */
 export function historyStatements(database: Database) {
-  /** Instances running at `now`, and hand-outs since the beginning. */
-  function countHandouts(now: Date): Promise<{ readonly running: number; readonly startedEver: number }> {
+  let counting: Promise<HandoutCounts> | undefined;
+
+  /**
+   * Instances running at `now`, and hand-outs since the beginning. It reads an index over all history,
+   * and anybody may ask: callers that come while it is at work share its result.
+   */
+  function countHandouts(now: Date): Promise<HandoutCounts> {
+    counting ??= countNow(now).finally(() => (counting = undefined));
+    return counting;
+  }
+
+  function countNow(now: Date): Promise<HandoutCounts> {
     return database.query(async (session) => {
       const [row] = await session.rows<{ running: number; started: number | string }>(
         `SELECT (SELECT COUNT(*) FROM instances WHERE state = 'running' AND expires_at > ?) AS running,

@@ -18,7 +18,8 @@ type HostRow = EngineHostRow & { public_host: string; check_host: string; bind_a
 export function hostStatements(database: Database) {
   /**
    * Adds a host with its slots, or brings a known one (same name) up to date; its state is kept. Slots
-   * in use keep their instance and port; they follow once they are free and the host is registered again.
+   * in use keep their instance and port until they are free; those beyond a smaller capacity are not
+   * taken again, and go when the host is registered anew.
    */
   function registerHost(host: NewHost, now: Date): Promise<void> {
     return database.transaction(async (session) => {

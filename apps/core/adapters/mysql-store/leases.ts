@@ -4,11 +4,11 @@ import type { Database, Session } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
 const columns = `instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address, instances.token_hash,
-  instances.created_at, instances.expires_at, instances.ended_at, instances.end_cause`;
+  instances.created_at, instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
   failed: "'starting'",
-  abandoned: "'starting'",
+  abandoned: "'starting', 'running'",
   expired: "'running'",
   lost: "'running'",
   owner: "'starting', 'running'",
@@ -25,6 +25,7 @@ type InstanceRow = {
   token_hash: Buffer;
   created_at: Date;
   expires_at: Date;
+  latest_end: Date;
   ended_at: Date | null;
   end_cause: EndCause | null;
 };
@@ -57,8 +58,8 @@ export function leaseStatements(database: Database) {
   /**
    * Begins the end of an instance: from here on it is no lease, its quota place and idempotency key
    * are free, its slot is not yet. Only one caller begins it. "expired" begins only when the lease is
-   * over at `now`, so that an extension made meanwhile counts; "failed" and "abandoned" begin only
-   * before the hand-out, "lost" only after it.
+   * over at `now`, so that an extension made meanwhile counts; "failed" begins only before the
+   * hand-out, "lost" only after it.
    * @returns whether this call began the end
    */
   function beginEnd(id: string, cause: EndCause, now: Date): Promise<boolean> {
@@ -69,7 +70,11 @@ export function leaseStatements(database: Database) {
   function closeInstance(id: string, now: Date, slotFreeFrom: Date = now): Promise<void> {
     return database.transaction(async (session) => {
       const closed = await session.run("UPDATE instances SET state = 'ended', ended_at = ? WHERE id = ? AND state = 'ending'", [now, id]);
-      if (closed === 1) await session.run("UPDATE slots SET instance_id = NULL, free_since = ? WHERE instance_id = ?", [slotFreeFrom, id]);
+      if (closed === 1) await session.run(`UPDATE slots JOIN hosts ON hosts.id = slots.host_id
+            SET slots.instance_id = NULL, slots.free_since = ?, slots.port = hosts.base_port + slots.slot
+          WHERE slots.instance_id = ?`,
+          [slotFreeFrom, id],
+        );
     });
   }
 
@@ -135,6 +140,7 @@ function toInstance(row: InstanceRow): Instance {
     tokenHash: row.token_hash,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
+    latestEnd: row.latest_end,
     endedAt: row.ended_at,
     endCause: row.end_cause,
   };
