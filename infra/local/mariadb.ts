@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createConnection } from "mysql2/promise";
 import { freePort } from "./free-port.ts";
 import { keptSecret } from "./kept-secret.ts";
-import { commandLineOf, endProcess } from "./processes.ts";
+import { endLeftBehind } from "./processes.ts";
 import { startServerProcess } from "./server-process.ts";
 import type { ServerProcess } from "./server-process.ts";
 
@@ -33,7 +33,7 @@ export async function startMariadb({ dir, port }: { dir: string; port?: number }
   const pidFile = join(root, "mariadbd.pid");
   for (const folder of [files, temporary]) await mkdir(folder, { recursive: true, mode: 0o700 });
   const password = await keptSecret(join(root, "password"));
-  await stopLeftover(pidFile, data);
+  await endLeftBehind(pidFile, ([command, ...args]) => command?.includes("mariadbd") === true && args.includes(`--datadir=${data}`), STOP_GRACE_MS);
   if (!(await exists(data))) await layOut(data, temporary);
 
   const initFile = join(root, "init.sql");
@@ -114,17 +114,6 @@ function initialStatements(password: string): string {
     ])
     .concat(`CREATE DATABASE IF NOT EXISTS ${DATABASE};`, "")
     .join("\n");
-}
-
-async function stopLeftover(pidFile: string, data: string): Promise<void> {
-  let pid: number;
-  try {
-    pid = Number(await readFile(pidFile, "utf8"));
-  } catch {
-    return;
-  }
-  const line = await commandLineOf(pid);
-  if (line[0]?.includes("mariadbd") === true && line.includes(`--datadir=${data}`)) await endProcess(pid, STOP_GRACE_MS);
 }
 
 async function userName(): Promise<string> {

@@ -67,6 +67,24 @@ export async function endProcess(pid: number, graceMs: number, signal: NodeJS.Si
   if (!(await isGoneWithin(mark, 10_000))) throw new Error(`process ${pid} survived SIGKILL`);
 }
 
+/**
+ * Ends the process that a pid file names, if its arguments satisfy the test: by now, the pid may be
+ * another program's. No file and no such process are success.
+ */
+export async function endLeftBehind(pidFile: string, isOurs: (commandLine: string[]) => boolean, graceMs: number): Promise<void> {
+  const pid = await pidIn(pidFile);
+  if (pid !== undefined && isOurs(await commandLineOf(pid))) await endProcess(pid, graceMs);
+}
+
+/** The pid that a pid file holds, whoever has it by now; undefined without such a file. */
+export async function pidIn(pidFile: string): Promise<number | undefined> {
+  try {
+    return Number(await readFile(pidFile, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Sends a signal, through sudo when the process belongs to somebody else. No such process is success. */
 export async function sendSignal(pid: number, signal: NodeJS.Signals): Promise<void> {
   try {

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { freePort } from "./free-port.ts";
 import { keptSecret } from "./kept-secret.ts";
-import { commandLineOf, endProcess } from "./processes.ts";
+import { endLeftBehind } from "./processes.ts";
 import { startServerProcess } from "./server-process.ts";
 import type { ServerProcess } from "./server-process.ts";
 
@@ -26,7 +26,7 @@ export async function startRedis({ dir, port }: { dir: string; port?: number }):
   const password = await keptSecret(join(root, "password"));
   const config = join(root, "redis.conf");
   const pidFile = join(root, "redis.pid");
-  await stopLeftover(pidFile, config);
+  await endLeftBehind(pidFile, ([command, ...args]) => command?.includes("redis-server") === true && args.includes(config), STOP_GRACE_MS);
 
   const chosen = port ?? (await freePort());
   // In a file, because arguments can be read by everybody on the machine.
@@ -101,15 +101,4 @@ function configuration({ root, port, pidFile, password }: { root: string; port: 
     ["always-show-logo", "no"],
   ];
   return settings.map((setting) => `${setting.join(" ")}\n`).join("");
-}
-
-async function stopLeftover(pidFile: string, config: string): Promise<void> {
-  let pid: number;
-  try {
-    pid = Number(await readFile(pidFile, "utf8"));
-  } catch {
-    return;
-  }
-  const line = await commandLineOf(pid);
-  if (line[0]?.includes("redis-server") === true && line.includes(config)) await endProcess(pid, STOP_GRACE_MS);
 }
