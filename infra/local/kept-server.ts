@@ -8,10 +8,10 @@ const LONGEST_PAUSE_MS = 30_000;
 /** A server of ours that is brought back whenever it ends by itself. */
 export interface KeptServer {
   url: string;
-  /** Of the process that runs now, or ran last. */
-  pid: () => number;
   /** Ends it for good and waits. */
   stop: () => Promise<void>;
+  /** SIGKILL for good, without waiting. */
+  kill: () => Promise<void>;
 }
 
 /**
@@ -49,11 +49,14 @@ export async function keepServer(name: string, start: (url?: string) => Promise<
 
   return {
     url,
-    pid: () => server.pid,
     stop: async () => {
       stopping.abort();
       await watching;
       await server.stop();
+    },
+    kill: async () => {
+      stopping.abort();
+      await server.kill();
     },
   };
 }

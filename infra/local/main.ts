@@ -19,7 +19,6 @@ import type { KeptServer } from "./kept-server.ts";
 import { keptSecret } from "./kept-secret.ts";
 import { pingMysql, startMariadb } from "./mariadb.ts";
 import { becomeOnlyEngineOwner, becomeOnlyRun } from "./only-run.ts";
-import { sendSignal } from "./processes.ts";
 import { takeEnvFile } from "./env-file.ts";
 import { step } from "./progress.ts";
 import { grantHeartbeat, pingRedis, startRedis } from "./redis.ts";
@@ -171,9 +170,8 @@ function onSignal(): void {
     return;
   }
   console.log("\nforced: all is killed; what is left, the next start clears up");
-  const killed = [...started.programs].map((program) => program.kill());
-  const servers = [...started.servers].map(({ pid }) => sendSignal(pid(), "SIGKILL"));
-  void Promise.allSettled([...killed, ...servers]).then(() => process.exit(1));
+  const killed = [...started.programs, ...started.servers].map(({ kill }) => kill());
+  void Promise.allSettled(killed).then(() => process.exit(1));
 }
 
 function neededCommands(config: Config, foundEngine: string | undefined): SystemCommand[] {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { endProcess } from "./processes.ts";
+import { endProcess, sendSignal } from "./processes.ts";
 
 const POLL_MS = 25;
 
@@ -10,6 +10,8 @@ export interface ServerProcess {
   pid: number;
   /** Ends the server and waits until it is gone; a second call waits too. */
   stop: () => Promise<void>;
+  /** SIGKILL to all of it, without waiting. */
+  kill: () => Promise<void>;
 }
 
 export interface ServerCommand {
@@ -49,7 +51,7 @@ export async function startServerProcess(server: ServerCommand): Promise<ServerP
   try {
     await untilReady(server, () => outcome.ended);
     if (pid === undefined) throw new Error(`${server.name} has no process`);
-    return { pid, stop: () => endProcess(pid, graceMs) };
+    return { pid, stop: () => endProcess(pid, graceMs), kill: () => sendSignal(pid, "SIGKILL") };
   } catch (cause) {
     if (pid !== undefined) await endProcess(pid, graceMs);
     const tail = (await readFile(server.logFile, "utf8")).trimEnd().split("\n").slice(-15).join("\n");

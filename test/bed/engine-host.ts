@@ -69,8 +69,8 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
   const exec = async (command: string, ...args: string[]) => (await run(...inside(command, args))).stdout;
 
   const startEngine = async () => {
-    // A killed dockerd leaves its pid file, and another process may have the pid by now.
-    await exec("rm", "-f", "/run/docker.pid");
+    // A killed dockerd leaves pid files, its containerd's as well, and other processes may have the pids by now.
+    await exec("rm", "-f", "/run/docker.pid", "/run/exec/containerd/containerd.pid");
     const options = dockerdArguments({ dataDir: join(place.dir, "data"), runDir: "/run", socket });
     const [command, args] = inside("dockerd", [...options, `--cgroup-parent=/${place.label}`]);
     machine.engine = await startServerProcess({

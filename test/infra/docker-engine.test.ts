@@ -12,12 +12,18 @@ const SCENARIO = fileURLToPath(new URL("docker-engine-scenario.ts", import.meta.
 /** Ends everything in the namespaces with the process that is killed here, whatever happened. */
 const APART = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
+interface Left {
+  processes: number[];
+  mounts: string[];
+}
 interface Seen {
   adoptedSamePid: boolean;
   whileRunning: number;
-  runsAfterAdoption: boolean;
-  containersAfterKill: { name: string; state: string }[];
-  afterStop: number[];
+  livesAfterAdoption: boolean;
+  killed: { answersWithoutEngine: boolean; answersAfterKill: boolean; livesAfterKill: boolean; answersAfterRestart: boolean };
+  cut: { stateAfterCut: string; answersAfterCut: boolean };
+  afterStop: Left;
+  afterStopWithoutEngine: Left;
   farUrl: string;
   farVersion: string;
   foundByVariable: string;
@@ -43,16 +49,24 @@ describe("the private Docker Engine", () => {
 
   it("is taken over with its containers when whoever started it was killed", () => {
     assert.equal(seen.adoptedSamePid, true);
-    assert.equal(seen.runsAfterAdoption, true);
+    assert.equal(seen.livesAfterAdoption, true);
   });
 
-  it("comes back after it was killed itself, and knows its containers", () => {
-    assert.deepEqual(seen.containersAfterKill, [{ name: "/redis", state: "exited" }]);
+  it("keeps instances running and answering while the engine is killed and brought back", () => {
+    assert.deepEqual(seen.killed, { answersWithoutEngine: true, answersAfterKill: true, livesAfterKill: true, answersAfterRestart: true });
   });
 
-  it("leaves no process behind when it is stopped, containers and their shims included", () => {
+  it("knows and starts its containers again when they died with it", () => {
+    assert.deepEqual(seen.cut, { stateAfterCut: "exited", answersAfterCut: true });
+  });
+
+  it("leaves no process and no mount behind when it is stopped, containers and their shims included", () => {
     assert.ok(seen.whileRunning >= 4, `dockerd, containerd, shim and Redis ran: ${seen.whileRunning}`);
-    assert.deepEqual(seen.afterStop, []);
+    assert.deepEqual(seen.afterStop, { processes: [], mounts: [] });
+  });
+
+  it("ends its instances when it is stopped, also when dockerd itself was dead by then", () => {
+    assert.deepEqual(seen.afterStopWithoutEngine, { processes: [], mounts: [] });
   });
 
   it("puts its sockets elsewhere when its folder's path is too long for one", () => {

@@ -5,6 +5,7 @@ import type Docker from "dockerode";
 import { Redis } from "ioredis";
 import { extract } from "tar-stream";
 import { ensureRedisImage } from "../../infra/local/redis-image.ts";
+import { pingRedis } from "../../infra/local/redis.ts";
 import { startEngineHost } from "../bed/engine-host.ts";
 import type { EngineHost } from "../bed/engine-host.ts";
 import { startServices } from "../bed/services.ts";
@@ -94,6 +95,32 @@ describe("a host with an engine", () => {
       redis.disconnect();
       await removeAll();
     }
+  });
+
+  it("keeps instances running and answering while the engine is killed and brought back", async () => {
+    await host.docker.createNetwork({ Name: "instances", Driver: "bridge", Options: { "com.docker.network.bridge.name": "gar-survivor" } });
+    const container = await host.docker.createContainer({
+      Image: host.image,
+      Cmd: ["--protected-mode", "no", "--save", ""],
+      HostConfig: { NetworkMode: "instances", PortBindings: { "6379/tcp": [{ HostPort: "20001" }] } },
+    });
+    await container.start();
+    const ping = () => pingRedis(`redis://${host.address}:20001`);
+    await until("it answers", () => ping().then(() => true));
+    const { Pid: pid } = (await container.inspect()).State;
+
+    await host.killEngine();
+    await ping();
+    await host.startEngine();
+    await ping();
+    assert.equal((await container.inspect()).State.Pid, pid);
+
+    await host.killEngine();
+    await host.powerOff();
+    await assert.rejects(ping());
+    await host.powerOn();
+    assert.equal((await container.inspect()).State.Status, "exited");
+    await removeAll();
   });
 
   it("loses everything that ran when its plug is pulled, and keeps its disk", async () => {
