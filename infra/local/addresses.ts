@@ -40,9 +40,19 @@ export async function boxAddresses(settings: { host: string; publicHost: string;
 /** The host of an engine that is not on this machine; undefined when it is here. */
 export function engineElsewhere(engineUrl: string): string | undefined {
   if (engineUrl.startsWith("unix:")) return undefined;
-  const { hostname } = new URL(engineUrl);
+  const host = hostIn(engineUrl);
   const own = ["localhost", ...Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))];
-  return own.includes(hostname.replace(/^\[|\]$/g, "")) ? undefined : hostname;
+  return own.includes(host) ? undefined : host;
+}
+
+/** Name or address of the host in a URL; IPv6 addresses come without the brackets they have there. */
+export function hostIn(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, "");
+}
+
+/** A name or address as a URL takes it: IPv6 addresses in brackets. */
+export function inUrl(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Throws, naming the settings, when nothing can listen on an address and port. Returns the port, a free one for 0. */

@@ -4,9 +4,9 @@ import { chmod, lstat, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import Docker from "dockerode";
 import { labels } from "../../apps/core/domain/container-spec.ts";
 import { asRoot } from "./as-root.ts";
+import { dockerClient, pingEngine } from "./docker-client.ts";
 import { childrenOf, commandLineOf, endProcess, findProcesses, pidIn, sendSignal } from "./processes.ts";
 import { startServerProcess } from "./server-process.ts";
 import type { ServerProcess } from "./server-process.ts";
@@ -16,7 +16,6 @@ const LONGEST_SOCKET_PATH = 107;
 const STOP_GRACE_MS = 30_000;
 /** For a containerd or a shim, who have nothing to finish. */
 const RUNTIME_GRACE_MS = 5_000;
-const DEFAULT_SOCKET = "/var/run/docker.sock";
 
 export interface DockerEngine extends ServerProcess {
   /** `unix:///…`, as DOCKER_HOST takes it. */
@@ -58,30 +57,6 @@ export async function startDockerEngine({ dir }: { dir: string }): Promise<Docke
 }
 
 /**
- * The engine that this machine already offers: DOCKER_HOST when set, else the default socket when
- * it answers; undefined when there is none. Throws when there is one that this user may not use,
- * because a second one beside it would fight over the same packet filter.
- */
-export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
-  if (env.DOCKER_HOST !== undefined && env.DOCKER_HOST !== "") return env.DOCKER_HOST;
-  const url = `unix://${DEFAULT_SOCKET}`;
-  try {
-    await pingEngine(url);
-    return url;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EACCES") return undefined;
-    throw new Error(`a Docker Engine runs here, and this user may not use it: run as root, or as a member of the group docker`, { cause });
-  }
-}
-
-/** A Docker client for a `unix://` or `tcp://` address. */
-export function dockerClient(url: string, timeoutMs = 30_000): Docker {
-  if (url.startsWith("unix://")) return new Docker({ socketPath: url.slice("unix://".length), timeout: timeoutMs });
-  const { hostname, port } = new URL(url);
-  return new Docker({ host: hostname, port: Number(port === "" ? 2375 : port), timeout: timeoutMs });
-}
-
-/**
  * Removes all instances and their networks from an engine that is about to stop for good: bridges and
  * packet filter rules would outlive it.
  */
@@ -92,11 +67,6 @@ export async function clearEngine(url: string): Promise<void> {
   await Promise.all(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
   const networks = await docker.listNetworks(ours);
   await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
-}
-
-/** Resolves when the engine answers within 3 s; rejects otherwise. */
-export async function pingEngine(url: string): Promise<void> {
-  await dockerClient(url, 3_000).ping();
 }
 
 /**
@@ -182,7 +152,7 @@ async function stopContainers(url: string): Promise<void> {
   await Promise.allSettled(containers.map(({ Id }) => docker.getContainer(Id).stop()));
 }
 
-/** Without a container, its shim would report an end to nobody, and the other way round it would run on. */
+/** Not dockerd alone: what it runs would live on. */
 async function killEngine(engine: Engine, pid: number): Promise<void> {
   const { containers, shims } = await runtimeOf(engine);
   await Promise.all([pid, ...containers, ...shims].map((each) => sendSignal(each, "SIGKILL")));

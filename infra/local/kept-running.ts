@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "./message-of.ts";
 import { endProcess, isSameProcess, markProcess, sendSignal } from "./processes.ts";
 import type { ProcessMark } from "./processes.ts";
 
@@ -72,7 +73,7 @@ export async function keepRunning(program: Program, places: Places, say: (text: 
     let pauseMs = 1_000;
     for (;;) {
       const startedAt = performance.now();
-      const how = await runOnce().catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+      const how = await runOnce().catch((error: unknown) => (messageOf(error)));
       if (isStopping()) return;
       failures++;
       if (performance.now() - startedAt > STEADY_MS) pauseMs = 1_000;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "./message-of.ts";
 import { isSameProcess, markProcess } from "./processes.ts";
 import type { ServerProcess } from "./server-process.ts";
 
@@ -40,7 +41,7 @@ export async function keepServer(name: string, start: (url?: string) => Promise<
         server = await start(url);
         return;
       } catch (error) {
-        say(`${name} does not start: ${error instanceof Error ? error.message : String(error)}`);
+        say(`${name} does not start: ${messageOf(error)}`);
         await pause(pauseMs);
       }
     }

@@ -6,7 +6,8 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { dockerClient, findEngine, startDockerEngine } from "../../infra/local/docker-engine.ts";
+import { dockerClient, findEngine } from "../../infra/local/docker-client.ts";
+import { startDockerEngine } from "../../infra/local/docker-engine.ts";
 import { endProcess, findProcesses } from "../../infra/local/processes.ts";
 import { ensureRedisImage } from "../../infra/local/redis-image.ts";
 import { pingRedis } from "../../infra/local/redis.ts";
