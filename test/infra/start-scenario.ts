@@ -50,6 +50,14 @@ async function ping(url: string): Promise<string> {
   }
 }
 
+async function pidOf(program: string): Promise<number> {
+  return (JSON.parse(await readFile(join(dir, "pids", program), "utf8")) as { pid: number }).pid;
+}
+
+function ours(): Promise<number[]> {
+  return findProcesses(([command = "", ...args]) => /mariadbd|redis-server|dockerd|containerd/.test(command) || args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh/.test(argument)));
+}
+
 const faulty = start({ PORT: "many", LEASE_SECONDS: "long" });
 const faultyExit = await faulty.exit;
 const unreachable = start({ MYSQL_URL: "mysql://root:hidden-word@127.0.0.1:1/none" });
@@ -70,13 +78,14 @@ const secondExit = await second.exit;
 const beside = start({ STATE_DIR: join(dir, "beside"), PORT: String(await freePort()) });
 const besideExit = await beside.exit;
 
+const jobsSecrets = (await readFile(`/proc/${await pidOf("jobs")}/environ`, "utf8")).split("\0").filter((line) => /^(OPS_TOKEN|SERVER_SECRET)=/.test(line));
+
 // A program that dies is started again.
-const apiPid = (JSON.parse(await readFile(join(dir, "pids", "api"), "utf8")) as { pid: number }).pid;
-await endProcess(apiPid, 5_000, "SIGKILL");
+await endProcess(await pidOf("api"), 5_000, "SIGKILL");
 await until("the API is back", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok, 20_000);
 
 // So are private servers, at the addresses that the programs know.
-for (const server of ["mariadbd", "redis-server"]) {
+for (const server of ["mariadbd", "redis-server", "dockerd"]) {
   const [pid] = await findProcesses(([command = "", ...args]) => command.endsWith(server) && args.some((argument) => argument.includes(dir)));
   if (pid === undefined) throw new Error(`${server} does not run`);
   await endProcess(pid, 5_000, "SIGKILL");
@@ -90,15 +99,27 @@ const statusAfterServers = await until(
   60_000,
 );
 
+const pongAfterServers = await ping(url);
+
 // Its parent is killed: what it started is found by the next start, and instances live on.
 first.child.kill("SIGKILL");
 await first.exit;
 const again = await startAndWait();
 const pongAfterKill = await ping(url);
 
+// A program that does not end lets the user force it.
+process.kill(await pidOf("jobs"), "SIGSTOP");
 again.child.kill("SIGINT");
-const exit = await again.exit;
-const left = await findProcesses(([command = "", ...args]) => /mariadbd|redis-server|dockerd|containerd/.test(command) || args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh/.test(argument)));
+await until("it is stopping", () => again.output().includes("again to force"));
+again.child.kill("SIGINT");
+const forcedExit = await again.exit;
+await until("all is dead", async () => (await ours()).length === 0);
+
+const afterForce = await startAndWait();
+const { status: statusAfterForce } = await fetch(`http://127.0.0.1:${port}/instances`, { method: "POST" });
+afterForce.child.kill("SIGINT");
+const exit = await afterForce.exit;
+const left = await ours();
 
 const { stdout: links } = await run("ip", ["-brief", "link"]);
 const { stdout: tables } = await run("nft", ["list", "tables"]);
@@ -113,11 +134,15 @@ process.stdout.write(
     url,
     pong,
     second: { exit: secondExit, output: second.output() },
+    jobsSecrets,
     statusAfterServers,
+    pongAfterServers,
     firstOutput: first.output(),
     pongAfterKill,
     againOutput: again.output(),
     beside: { exit: besideExit, output: beside.output() },
+    forced: { exit: forcedExit, output: again.output() },
+    statusAfterForce,
     exit,
     left,
     leftInKernel: [...links.split("\n").filter((line) => line.startsWith("gar-")), ...tables.split("\n").filter((line) => line.includes("getaredis")), ...mounts],

@@ -25,10 +25,14 @@ interface Seen {
   url: string;
   pong: string;
   second: Ended;
+  jobsSecrets: string[];
   statusAfterServers: number;
+  pongAfterServers: string;
   firstOutput: string;
   pongAfterKill: string;
   againOutput: string;
+  forced: Ended;
+  statusAfterForce: number;
   exit: number | string;
   left: number[];
   leftInKernel: string[];
@@ -41,7 +45,7 @@ describe("npm start", () => {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "getaredis-start-"));
     const { stdout } = await run("unshare", [...APART, "sh", "-c", PREPARED, "sh", process.execPath, SCENARIO, dir], {
-      timeout: 180_000,
+      timeout: 240_000,
       killSignal: "SIGKILL",
     });
     seen = JSON.parse(stdout) as Seen;
@@ -98,9 +102,20 @@ describe("npm start", () => {
     assert.equal(seen.statusAfterServers, 201);
   });
 
+  it("brings back its engine when that died, and instances live on", () => {
+    assert.match(seen.firstOutput, /! the Docker Engine ended and is started again/);
+    assert.equal(seen.pongAfterServers, "PONG");
+  });
+
   it("takes over what a killed run left, instances included", () => {
     assert.match(seen.againOutput, /✓ ended what an earlier run left: .*api/);
     assert.equal(seen.pongAfterKill, "PONG");
+  });
+
+  it("kills everything when told to stop twice, and starts again after that", () => {
+    assert.equal(seen.forced.exit, 1);
+    assert.match(seen.forced.output, /forced: all is killed/);
+    assert.equal(seen.statusAfterForce, 201);
   });
 
   it("stops everything it started on Ctrl-C", () => {
@@ -117,7 +132,8 @@ describe("npm start", () => {
     assert.match(seen.beside.output, /another Get a Redis on this machine runs a private Docker Engine.*DOCKER_HOST/);
   });
 
-  it("keeps its secrets to itself", async () => {
+  it("keeps its secrets to itself, and from programs that do not need them", async () => {
+    assert.deepEqual(seen.jobsSecrets, []);
     for (const name of ["ops-token", "server-secret"]) assert.equal((await stat(join(dir, name))).mode & 0o077, 0);
   });
 });
