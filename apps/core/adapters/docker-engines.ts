@@ -149,7 +149,7 @@ export function createDockerEngines(timeoutMs: number) {
 function connectionTo(engineUrl: string): Docker.DockerOptions {
   const url = new URL(engineUrl);
   if (url.protocol === "unix:") return { socketPath: decodeURIComponent(url.pathname) };
-  return { protocol: "http", host: url.hostname, port: url.port || 2375 };
+  return { protocol: "http", host: url.hostname.replace(/^\[|\]$/g, ""), port: url.port || 2375 };
 }
 
 function reasonOf(fault: unknown): EngineFaultReason {
