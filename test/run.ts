@@ -16,7 +16,7 @@ process.env["PATH"] = withSystemFolders(process.env["PATH"]);
 
 if (process.getuid?.() !== 0) throw new Error("the tests run Docker Engines in network namespaces of their own, which takes root: sudo npm test");
 await step("system packages", async (note) => {
-  const installed = await ensureSystemPackages(["bash", "docker", "dockerd", "iptables", "ip", "nft", "mariadbd", "mariadb-install-db", "redis-server", "redis-cli", "chromium"]);
+  const installed = await ensureSystemPackages(["bash", "docker", "dockerd", "iptables", "ip", "nft", "mariadbd", "mariadb-install-db", "my_print_defaults", "redis-server", "redis-cli", "chromium"]);
   if (installed.length > 0) note(`installed ${installed.join(", ")}`);
 });
 await step("types", () => succeed(bin("tsc"), ["--project", project]));

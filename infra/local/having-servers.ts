@@ -17,7 +17,7 @@ export function neededCommands(config: Config, foundEngine: string | undefined):
   return [
     "bash",
     "docker",
-    ...(config.MYSQL_URL === "" ? (["mariadbd", "mariadb-install-db"] as const) : []),
+    ...(config.MYSQL_URL === "" ? (["mariadbd", "mariadb-install-db", "my_print_defaults"] as const) : []),
     ...(config.REDIS_URL === "" || isLocalImage(config.INSTANCE_IMAGE) ? (["redis-server"] as const) : []),
     ...(foundEngine === undefined ? (["dockerd", "iptables"] as const) : []),
     ...(engineElsewhere(foundEngine ?? "unix:") === undefined ? (["nft"] as const) : []),

@@ -90,7 +90,7 @@ export async function pingMysql(url: string): Promise<void> {
 async function layOut(data: string, temporary: string): Promise<void> {
   const unfinished = `${data}.new`;
   await rm(unfinished, { recursive: true, force: true });
-  await run("mariadb-install-db", [
+  const laidOut = run("mariadb-install-db", [
     "--no-defaults",
     `--datadir=${unfinished}`,
     `--tmpdir=${temporary}`,
@@ -101,6 +101,11 @@ async function layOut(data: string, temporary: string): Promise<void> {
     "--innodb-log-file-size=32M",
     "--innodb-use-native-aio=0",
   ]);
+  await laidOut.catch((cause: unknown) => {
+    // It complains on standard output.
+    const { stdout = "", stderr = "" } = cause as { stdout?: string; stderr?: string };
+    throw new Error(`MariaDB could not lay out its data: ${(stderr + stdout).trim().split("\n").slice(0, 8).join("\n")}`, { cause });
+  });
   await rename(unfinished, data);
 }
 

@@ -19,6 +19,8 @@ const PROVIDERS = {
   // The server alone: mariadb-server would set up a system service and a database of its own.
   mariadbd: { packages: ["mariadb-server-core"], units: [] },
   "mariadb-install-db": { packages: ["mariadb-server-core"], units: [] },
+  // What mariadb-install-db calls, though its own package does not ask for it.
+  my_print_defaults: { packages: ["mariadb-client-core"], units: [] },
   "redis-server": { packages: ["redis-server"], units: ["redis-server.service"] },
   "redis-cli": { packages: ["redis-tools"], units: [] },
   dockerd: { packages: ["docker.io"], units: ["docker.service", "docker.socket", "containerd.service"] },
