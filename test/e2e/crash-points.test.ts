@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { after, before, describe, it } from "node:test";
+import { createInstance, type CreatePorts, type CreateRequest } from "../../apps/core/actions/create-instance.ts";
+import { createFleetView } from "../../apps/core/actions/fleet-view.ts";
+import { reap } from "../../apps/core/actions/reap.ts";
+import { reconcile } from "../../apps/core/actions/reconcile.ts";
+import { createDockerEngines } from "../../apps/core/adapters/docker-engines.ts";
+import { createRedisDiscovery, openRedis } from "../../apps/core/adapters/redis-discovery.ts";
+import { waitForPong } from "../../apps/core/adapters/redis-probe.ts";
+import { handoutRules, loadConfig } from "../../apps/core/config.ts";
+import { containerSpec } from "../../apps/core/domain/container-spec.ts";
+import { hashSecret } from "../../apps/core/domain/credentials.ts";
+import { startService, type Service } from "../bed/service.ts";
+import { takeInventory } from "../bed/tidiness.ts";
+import { until } from "../bed/until.ts";
+
+type Ports = CreatePorts & Parameters<typeof reap>[0] & Parameters<typeof reconcile>[0];
+type Action = (ports: Ports) => Promise<unknown>;
+
+/** Whether the process dies before a call reaches the other side, or after it was done there and before the answer came. */
+const moments = ["before", "after"] as const;
+/** More calls than any action here makes. */
+const MOST_CALLS = 40;
+
+describe("a process killed at any call to MySQL or an engine", () => {
+  let service: Service;
+  let ports: Ports;
+  let refreshFleet: () => Promise<void>;
+  /** How far the clock of the actions is ahead; it never goes back. */
+  let aheadMs = 0;
+  const undo: (() => void)[] = [];
+
+  before(async () => {
+    service = await startService({ jobs: false, capacity: 30 });
+    const redis = openRedis(service.services.redisUrl, () => undefined);
+    undo.push(() => redis.disconnect());
+    const clock = () => new Date(Date.now() + aheadMs);
+    const { listHosts } = service.store;
+    const fleet = createFleetView({ listHosts, readPulses: createRedisDiscovery(redis).readPulses }, Number.MAX_SAFE_INTEGER, 1);
+    refreshFleet = () => fleet.refresh(clock());
+    await until("the fleet is seen", () => refreshFleet().then(() => true));
+    const config = loadConfig({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" });
+    const hex = (bytes: number) => randomBytes(bytes).toString("hex");
+    ports = {
+      store: service.store,
+      engines: createDockerEngines(15_000),
+      fleet,
+      waitForPong,
+      clock,
+      delay,
+      random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
+      onHostFailure: () => undefined,
+      rules: handoutRules(config),
+    };
+  });
+  after(async () => {
+    for (const step of undo) step();
+    await service.stop();
+  });
+
+  /** A caller of its own each time, so that no quota is in the way. */
+  const request = (): CreateRequest => ({ address: `198.51.100.${randomBytes(1)[0] ?? 0}`, ttlSeconds: 60, idempotencyKey: randomBytes(16).toString("hex"), signal: new AbortController().signal });
+
+  /** What the next run of the jobs makes of it. */
+  const nextRun = async () => {
+    await reconcile(ports, 4);
+    await reap(ports, 4);
+    return takeInventory(service);
+  };
+
+  /** Kills the action at each of its calls in turn; `check` looks at what the next run makes of it. */
+  async function killEverywhere(prepare: () => Promise<void>, action: Action, check: (inventory: Awaited<ReturnType<typeof takeInventory>>) => void): Promise<void> {
+    let points = 0;
+    for (const moment of moments) {
+      for (let call = 1; ; call++) {
+        assert.ok(call < MOST_CALLS, "the action comes to an end");
+        await refreshFleet();
+        await prepare();
+        const { mortal, died } = dyingAt(ports, call, moment);
+        const survived = await Promise.race([action(mortal).then(() => true), died.then(() => false)]);
+        // The deadline of a cut-off hand-out is over, a lease that it gave is not.
+        aheadMs += 31_000;
+        check(await nextRun());
+        aheadMs += 90_000;
+        const rest = await nextRun();
+        assert.deepEqual([rest.running, rest.slotsTaken], [0, 0], `${moment} call ${call}: nothing outlives its lease`);
+        if (survived) break;
+        points++;
+      }
+    }
+    assert.ok(points >= 10, `${points} crash points were tried`);
+  }
+
+  it("in a hand-out leaves a lease that runs, or nothing", async () => {
+    await killEverywhere(
+      () => Promise.resolve(),
+      async (mortal) => {
+        const result = await createInstance(mortal, request());
+        assert.equal(result.kind, "created");
+      },
+      () => undefined,
+    );
+  });
+
+  it("in undoing a hand-out leaves nothing", async () => {
+    const silent: Action = async (mortal) => {
+      const result = await createInstance({ ...mortal, waitForPong: () => Promise.reject(new Error("no PONG")), fleet: { ...mortal.fleet, openHosts: once(mortal.fleet.openHosts) } }, request());
+      assert.equal(result.kind, "no-capacity");
+    };
+    await killEverywhere(() => Promise.resolve(), silent, (inventory) => assert.equal(inventory.running, 0));
+  });
+
+  it("in a run of the reaper ends everything in the next run", async () => {
+    await killEverywhere(
+      async () => {
+        for (const { kind } of await Promise.all([createInstance(ports, request()), createInstance(ports, request())])) assert.equal(kind, "created");
+        aheadMs += 70_000;
+      },
+      (mortal) => reap(mortal, 4),
+      (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
+    );
+  });
+
+  it("in a run of reconcile repairs everything in the next run", async () => {
+    const [host] = service.hosts;
+    assert.ok(host);
+    await killEverywhere(
+      async () => {
+        // One lease has lost its container, one container has no row.
+        const lost = await createInstance(ports, request());
+        assert.ok(lost.kind === "created");
+        await host.docker.getContainer(`redis-${lost.handout.id}`).remove({ force: true });
+        const [place] = await service.store.listHosts();
+        assert.ok(place);
+        const orphan = { id: randomBytes(8).toString("hex"), deployment: place.host.deployment, bindAddress: "0.0.0.0", port: 30_000, passwordHash: hashSecret("x"), notAfter: new Date(Date.now() + 3_600_000) };
+        await ports.engines.startContainer(place.host, containerSpec(orphan, ports.rules.limits), new AbortController().signal);
+      },
+      (mortal) => reconcile(mortal, 4),
+      (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
+    );
+  });
+});
+
+/** The same ports for a process that dies at its `call`-th call: nothing of it happens from then on. */
+function dyingAt(ports: Ports, call: number, moment: (typeof moments)[number]): { mortal: Ports; died: Promise<true> } {
+  let calls = 0;
+  const death = Promise.withResolvers<true>();
+  const never = new Promise<never>(() => undefined);
+  const mortal = <Work extends (...given: never[]) => Promise<unknown>>(work: Work): Work =>
+    (async (...given: Parameters<Work>) => {
+      calls++;
+      if (calls > call) return never;
+      if (calls < call) return work(...given);
+      if (moment === "after") await work(...given);
+      death.resolve(true);
+      return never;
+    }) as unknown as Work;
+  const each = <Port extends object>(port: Port): Port => Object.fromEntries(Object.entries(port).map(([name, work]) => [name, mortal(work as () => Promise<unknown>)])) as Port;
+  return { mortal: { ...ports, store: each(ports.store), engines: each(ports.engines), waitForPong: mortal(ports.waitForPong) }, died: death.promise };
+}
+
+/** One host, and then none: a failure is not tried again elsewhere. */
+function once(openHosts: Ports["fleet"]["openHosts"]): Ports["fleet"]["openHosts"] {
+  let asked = false;
+  return function* (now) {
+    if (asked) return undefined;
+    asked = true;
+    yield* openHosts(now);
+    return undefined;
+  };
+}
