@@ -13,6 +13,7 @@ import { startPrograms } from "./box-programs.ts";
 import { dockerClient, findEngine } from "./docker-client.ts";
 import { takeEnvFile } from "./env-file.ts";
 import { checkConfigured, haveEngine, haveMysql, haveRedis, neededCommands } from "./having-servers.ts";
+import { keepImage } from "./kept-image.ts";
 import { endLeftovers } from "./kept-running.ts";
 import type { Places } from "./kept-running.ts";
 import { keptSecret } from "./kept-secret.ts";
@@ -88,6 +89,7 @@ async function start(): Promise<void> {
     note(reference);
     return reference;
   });
+  startup.undoLater(keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop);
   const addresses = await boxAddresses({ host: config.HOST, publicHost: config.PUBLIC_HOST, engineUrl });
   await startup.inOrder("database schema", async (note) => {
     const done = await migrate(mysqlUrl);

@@ -45,7 +45,8 @@ export function isLocalImage(reference: string): boolean {
   return reference === "" || reference.startsWith(`${LOCAL_REPOSITORY}:`);
 }
 
-async function hasImage(docker: Docker, reference: string): Promise<boolean> {
+/** Whether an engine has an image. Throws when the engine does not say. */
+export async function hasImage(docker: Docker, reference: string): Promise<boolean> {
   try {
     await docker.getImage(reference).inspect();
     return true;

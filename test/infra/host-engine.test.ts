@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type Docker from "dockerode";
 import { Redis } from "ioredis";
 import { extract } from "tar-stream";
+import { keepImage } from "../../infra/local/kept-image.ts";
 import { ensureRedisImage } from "../../infra/local/redis-image.ts";
 import { pingRedis } from "../../infra/local/redis.ts";
 import { startEngineHost } from "../bed/engine-host.ts";
@@ -54,6 +55,18 @@ describe("a host with an engine", () => {
     const before = (await host.docker.getImage(host.image).inspect()).Id;
     await ensureRedisImage(host.docker, host.image);
     assert.equal((await host.docker.getImage(host.image).inspect()).Id, before);
+  });
+
+  it("gets an image again that somebody removed", async () => {
+    const said: string[] = [];
+    const keeper = keepImage(host.docker, host.image, (text) => said.push(text), 50);
+    try {
+      await host.docker.getImage(host.image).remove({ force: true });
+      await until("the image is there again", () => host.docker.getImage(host.image).inspect().then(() => true));
+      await until("it says so", () => said.some((text) => text.includes(`${host.image} was gone and is there again`)));
+    } finally {
+      await keeper.stop();
+    }
   });
 
   it("says which image it could not get", async () => {
