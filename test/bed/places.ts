@@ -60,7 +60,8 @@ function placeOf(number: number): Place {
 /** Pulls the cable of a place; none there is success. */
 export async function removeLink({ label }: Pick<Place, "label">): Promise<void> {
   await run("ip", ["link", "delete", label]).catch((error: unknown) => {
-    if (!String(error).includes("Cannot find device")) throw error;
+    // Gone before we looked, or with its other end while we pulled.
+    if (!/Cannot find device|No such device/.test(String(error))) throw error;
   });
 }
 

@@ -41,8 +41,11 @@ describe("the homepage", () => {
   });
 
   after(async () => {
-    await browser.close();
-    await service.stop();
+    try {
+      await browser.close();
+    } finally {
+      await service.stop();
+    }
   });
 
   async function open(options: BrowserContextOptions = {}, origin = service.origin): Promise<Page> {

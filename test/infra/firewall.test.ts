@@ -41,8 +41,11 @@ describe("firewall.sh on a host with instances", () => {
     await startContainer("closed-b", "closed", 20_004);
   });
   after(async () => {
-    await elsewhere.stop();
-    await host.stop();
+    try {
+      await elsewhere.stop();
+    } finally {
+      await host.stop();
+    }
     await rm(dir, { recursive: true });
   });
 

@@ -23,8 +23,11 @@ describe("a host with an engine", () => {
     host = await startEngineHost({ name: "engine" });
   });
   after(async () => {
-    await host.stop();
-    await services.stop();
+    try {
+      await host.stop();
+    } finally {
+      await services.stop();
+    }
   });
 
   const startContainer = async (name: string, labels: Record<string, string>): Promise<Docker.Container> => {
