@@ -38,7 +38,7 @@ export const problems = {
   notAcceptable: (): Problem => ({ type: "urn:getaredis:not-acceptable", title: "No such format", status: 406, detail: "This service answers as application/json, text/plain or text/html; adapt the Accept header." }),
   ended: (): Problem => ({ type: "urn:getaredis:instance-ended", title: "The instance has ended", status: 409, detail: "Its lease is over and cannot be changed any more. Get another one." }),
   rateLimited: (retryAfterSeconds: number, limit: number): Problem => ({ type: "urn:getaredis:rate-limited", title: "Too many requests", status: 429, detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`, retryAfterSeconds }),
-  internal: (): Problem => ({ type: "urn:getaredis:internal", title: "Something broke on our side", status: 500, detail: "It has been written down. Nothing was handed out; try again." }),
+  internal: (): Problem => ({ type: "urn:getaredis:internal", title: "Something broke on our side", status: 500, detail: "It has been written down. Try again." }),
   unavailable: (): Problem => ({ type: "urn:getaredis:unavailable", title: "Not available right now", status: 503, detail: "A part of this service does not answer. Try again in a few seconds.", retryAfterSeconds: 5 }),
 } as const;
 

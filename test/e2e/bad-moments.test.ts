@@ -5,6 +5,7 @@ import { request as httpRequest } from "node:http";
 import { fileURLToPath } from "node:url";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Redis } from "ioredis";
+import type { Handout } from "../../apps/core/actions/create-instance.ts";
 import { reap } from "../../apps/core/actions/reap.ts";
 import { reconcile } from "../../apps/core/actions/reconcile.ts";
 import { createDockerEngines } from "../../apps/core/adapters/docker-engines.ts";
@@ -17,12 +18,6 @@ import { until } from "../bed/until.ts";
 const CAPACITY = 20;
 const clock = () => new Date();
 const engines = createDockerEngines(10_000);
-
-interface Handout {
-  id: string;
-  url: string;
-  token: string;
-}
 
 const post = (service: Service, headers: Record<string, string> = {}) => fetch(`${service.origin}/instances`, { method: "POST", headers, signal: AbortSignal.timeout(60_000) });
 

@@ -6,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import type { ContainerInspectInfo } from "dockerode";
 import { Redis } from "ioredis";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
+import type { Handout } from "../../apps/core/actions/create-instance.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 
@@ -14,15 +15,6 @@ const MAX_CLIENTS = 50;
 /** Largest value that an instance of the default size takes. */
 const VALUE_MB = 5;
 const TOOLS = "getaredis/intruder:local";
-
-interface Instance {
-  id: string;
-  host: string;
-  port: number;
-  password: string;
-  url: string;
-  token: string;
-}
 
 describe("the container that people get", { timeout: 120_000 }, () => {
   let service: Service;
@@ -39,29 +31,29 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     assert.ok(first);
     return first;
   };
-  const create = async (headers: Record<string, string> = {}): Promise<Instance> => {
+  const create = async (headers: Record<string, string> = {}): Promise<Handout> => {
     const answer = await fetch(`${service.origin}/instances`, { method: "POST", headers });
     assert.equal(answer.status, 201, await answer.clone().text());
-    return (await answer.json()) as Instance;
+    return (await answer.json()) as Handout;
   };
-  const end = (instance: Instance) => fetch(`${service.origin}/instances/${instance.id}`, { method: "DELETE", headers: { authorization: `Bearer ${instance.token}` } });
-  const containerOf = (instance: Instance) => host().docker.getContainer(`redis-${instance.id}`);
-  const redisOf = (instance: Instance) => {
+  const end = (instance: Handout) => fetch(`${service.origin}/instances/${instance.id}`, { method: "DELETE", headers: { authorization: `Bearer ${instance.token}` } });
+  const containerOf = (instance: Handout) => host().docker.getContainer(`redis-${instance.id}`);
+  const redisOf = (instance: Handout) => {
     const redis = new Redis(instance.url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
     // What breaks the connection also rejects the command.
     redis.on("error", () => undefined);
     open.push(redis);
     return redis;
   };
-  const wireOf = async (instance: Instance, options?: { anonymous: boolean }) => {
+  const wireOf = async (instance: Handout, options?: { anonymous: boolean }) => {
     const wire = await openWire(instance, options);
     open.push(wire.socket);
     return wire;
   };
-  const wiresOf = (instance: Instance, count: number) => Promise.all(Array.from({ length: count }, () => wireOf(instance)));
+  const wiresOf = (instance: Handout, count: number) => Promise.all(Array.from({ length: count }, () => wireOf(instance)));
 
   /** Runs a test with an instance of its own and takes everything away after it. */
-  const withInstance = (test: (instance: Instance) => Promise<void>) => async () => {
+  const withInstance = (test: (instance: Handout) => Promise<void>) => async () => {
     const instance = await create();
     try {
       await test(instance);
@@ -75,7 +67,7 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     }
   };
   /** The same server process as at the start takes a command, on a new connection. */
-  const assertUnharmed = async (instance: Instance, commandOnIt: (redis: Redis) => Promise<unknown> = (redis) => redis.ping()) => {
+  const assertUnharmed = async (instance: Handout, commandOnIt: (redis: Redis) => Promise<unknown> = (redis) => redis.ping()) => {
     const redis = redisOf(instance);
     await until("the instance answers", () => commandOnIt(redis));
     const { State, RestartCount } = await containerOf(instance).inspect();
@@ -400,24 +392,24 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     await end(instance);
   });
 
-  const logOf = async (instance: Instance) => (await containerOf(instance).logs({ stdout: true, stderr: true })).toString("latin1");
-  const processOf = async (instance: Instance) => `/proc/${(await containerOf(instance).inspect()).State.Pid}`;
+  const logOf = async (instance: Handout) => (await containerOf(instance).logs({ stdout: true, stderr: true })).toString("latin1");
+  const processOf = async (instance: Handout) => `/proc/${(await containerOf(instance).inspect()).State.Pid}`;
   const isUnified = async () => (await host().exec("bash", "-c", "test -e /sys/fs/cgroup/cgroup.controllers && echo yes || true")) !== "";
 
   /** What a file of the container's control group holds, in either version of control groups. */
-  const limitOf = async (instance: Instance, v1: string, v2: string): Promise<string> => {
+  const limitOf = async (instance: Handout, v1: string, v2: string): Promise<string> => {
     const groups = (await host().exec("cat", `${await processOf(instance)}/cgroup`)).trim().split("\n").map((line) => line.split(":"));
     const [controller = "", file = ""] = v1.split("/");
     const path = (await isUnified()) ? `${groups[0]?.[2] ?? ""}/${v2}` : `/${controller}${groups.find(([, names]) => names?.split(",").includes(controller))?.[2] ?? ""}/${file}`;
     return (await host().exec("cat", `/sys/fs/cgroup${path}`)).trim();
   };
-  const memoryPeak = async (instance: Instance) => Number(await limitOf(instance, "memory/memory.max_usage_in_bytes", "memory.peak"));
+  const memoryPeak = async (instance: Handout) => Number(await limitOf(instance, "memory/memory.max_usage_in_bytes", "memory.peak"));
 
   /**
    * A shell as somebody would have it who broke out of Redis: a container configured as the instance's
    * own, word for word, but of an image that has tools.
    */
-  const intrude = async (instance: Instance): Promise<{ run: (script: string) => Promise<string>; leave: () => Promise<void> }> => {
+  const intrude = async (instance: Handout): Promise<{ run: (script: string) => Promise<string>; leave: () => Promise<void> }> => {
     const { Config, HostConfig } = (await containerOf(instance).inspect()) as ContainerInspectInfo & { Config: { User: string } };
     const { docker } = host();
     const container = await docker.createContainer({
@@ -506,7 +498,7 @@ interface Wire {
 }
 
 /** A connection without a client library's help, logged in unless anonymous. */
-async function openWire(instance: Instance, { anonymous = false } = {}): Promise<Wire> {
+async function openWire(instance: Handout, { anonymous = false } = {}): Promise<Wire> {
   const socket = connect(instance.port, instance.host);
   // What the server does to a connection shows in what it says before, or in its close.
   socket.on("error", () => undefined);

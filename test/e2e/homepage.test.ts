@@ -2,18 +2,10 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Handout } from "../../apps/core/actions/create-instance.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 import { launchChromium, PLAIN_HTTP_NAME, seriousViolations, visit, type Visit } from "./chromium.ts";
-
-interface Handout {
-  id: string;
-  host: string;
-  port: number;
-  password: string;
-  url: string;
-  token: string;
-}
 
 const DESKTOP = { width: 1440, height: 900 };
 const QUOTA = 2;
