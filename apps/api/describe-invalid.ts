@@ -1,4 +1,5 @@
-import { ProblemError, problems } from "./problem.ts";
+import { ProblemError } from "../http/problem.ts";
+import { problems } from "./problem.ts";
 
 /** The first fault that a schema found, as the validator reports it. */
 type SchemaFault = { readonly instancePath: string; readonly keyword: string; readonly message?: string; readonly params: Record<string, unknown> };

@@ -4,16 +4,24 @@ import { customAlphabet, nanoid } from "nanoid";
 import { pino } from "pino";
 import type { CreatePorts } from "../core/actions/create-instance.ts";
 import { createFleetView } from "../core/actions/fleet-view.ts";
+import { COMMAND_TIMEOUT_MS } from "../core/actions/run-command.ts";
+import { clientTlsIn } from "../core/adapters/pki-files.ts";
 import { createDockerEngines } from "../core/adapters/docker-engines.ts";
 import { createMysqlStore } from "../core/adapters/mysql-store/index.ts";
 import { createRedisDiscovery, openRedis } from "../core/adapters/redis-discovery.ts";
+import { createRedisConsoles } from "../core/adapters/redis-consoles/index.ts";
+import { nudge } from "../core/adapters/redis-nudges.ts";
 import { waitForPong } from "../core/adapters/redis-probe.ts";
 import { handoutRules, leaseBounds, loadConfig } from "../core/config.ts";
+import { createFigureKeeper } from "./figure-keeper.ts";
 import { createMetrics } from "./metrics.ts";
 import { buildServer } from "./server.ts";
 
 const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECOND = 1000;
+const FIGURES_MS = 5 * SECOND;
+/** Each console takes one of its instance's connections, so few; kept long enough for a pause to think. */
+const consoleLimits = { most: 500, mostPerInstance: 5, mostWaiting: 4, idleMs: 180 * SECOND, connectTimeoutMs: 3 * SECOND, commandTimeoutMs: COMMAND_TIMEOUT_MS, mostReplyBytes: 64 * 1024 };
 
 const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
@@ -24,10 +32,11 @@ const store = createMysqlStore(config.MYSQL_URL);
 const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
 const discovery = createRedisDiscovery(redis);
 const fleet = createFleetView({ listHosts: store.listHosts, readPulses: discovery.readPulses }, config.LIVENESS_MAX_AGE_SECONDS * SECOND, config.HOST_REST_SECONDS * SECOND);
-const metrics = createMetrics({ standings: () => fleet.standings(clock()), countHandouts: () => store.countHandouts(clock()), listRuns: store.listRuns });
+const metrics = createMetrics({ standings: () => fleet.standings(clock()), countHandouts: () => store.countHandouts(clock()), listDroplets: store.listDroplets, listRuns: store.listRuns });
+const consoles = createRedisConsoles(consoleLimits);
 const create: CreatePorts = {
   store,
-  engines: createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND),
+  engines: createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND, config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now())),
   fleet,
   waitForPong,
   clock,
@@ -42,12 +51,18 @@ const create: CreatePorts = {
     metrics.hostFailures.inc({ host });
     logger.warn({ host, instance, err: fault }, "hand-out failed on host");
   },
+  onStandbyTaken: (host) => {
+    logger.debug({ host }, "standby taken");
+    void nudge(redis, "scale");
+  },
   rules: handoutRules(config),
 };
-const app = await buildServer({ config, logger, store, fleet, redis, pingRedis: discovery.ping, metrics, create, lease: { store, clock, lease: leaseBounds(config) } });
+const app = await buildServer({ config, logger, store, fleet, redis, pingRedis: discovery.ping, metrics, create, lease: { store, clock, lease: leaseBounds(config) }, console: { store, consoles, clock } });
 
 const stopping = new AbortController();
 const watching = watchFleet();
+const keeper = createFigureKeeper({ metrics, keepMinute: store.keepMinute, source: nanoid(16), clock });
+const keeping = keepFigures();
 try {
   await app.listen({ host: config.HOST, port: config.PORT });
 } catch (fault) {
@@ -75,6 +90,14 @@ async function watchFleet(): Promise<void> {
   }
 }
 
+/** Keeps figures every few seconds; what cannot be kept now is kept later. */
+async function keepFigures(): Promise<void> {
+  while (!stopping.signal.aborted) {
+    await keeper.keep().catch((fault: unknown) => logger.debug({ err: fault }, "figures not kept"));
+    await delay(FIGURES_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+  }
+}
+
 /** Stops taking requests, lets those in flight finish or be undone, and lets go of everything. */
 async function release(): Promise<void> {
   if (stopping.signal.aborted) return;
@@ -86,6 +109,9 @@ async function release(): Promise<void> {
   stopping.abort();
   await app.close();
   await watching;
+  await keeping;
+  await keeper.keep().catch((fault: unknown) => logger.warn({ err: fault }, "the last figures are lost"));
+  consoles.closeAll();
   redis.disconnect();
   await store.disconnect();
   clearTimeout(tooLong);

@@ -1,11 +1,13 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../core/actions/fleet-view.ts";
+import { handoutBuckets } from "../core/domain/figures.ts";
 import { Unavailable } from "../core/domain/unavailable.ts";
 
 /** What the gauges ask when they are read. */
 export type MetricSources = {
   readonly standings: () => readonly HostStanding[];
   readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
+  readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
   readonly listRuns: () => Promise<readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]>;
 };
 
@@ -19,7 +21,7 @@ export function createMetrics(sources: MetricSources) {
   collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
 
   const handouts = new Counter({ name: "getaredis_handouts_total", help: "POST /instances by how it came out", labelNames: ["result"], registers });
-  const handoutSeconds = new Histogram({ name: "getaredis_handout_duration_seconds", help: "Time from request to a PONG seen", buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30], registers });
+  const handoutSeconds = new Histogram({ name: "getaredis_handout_duration_seconds", help: "Time from request to a PONG seen", buckets: [...handoutBuckets], registers });
   const hostFailures = new Counter({ name: "getaredis_host_failures_total", help: "Steps of a hand-out that failed on a host", labelNames: ["host"], registers });
   const viewFaults = new Counter({ name: "getaredis_fleet_view_faults_total", help: "Readings of hosts and heartbeats that failed", registers });
 
@@ -53,6 +55,17 @@ export function createMetrics(sources: MetricSources) {
       const counts = await whileKnown(sources.countHandouts());
       if (counts) this.set(counts.running);
       else this.remove();
+    },
+  });
+  new Gauge({
+    name: "getaredis_droplets",
+    help: "Droplets of the fleet by state",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      const droplets = await whileKnown(sources.listDroplets());
+      this.reset();
+      for (const { state } of droplets ?? []) this.inc({ state });
     },
   });
   new Gauge({

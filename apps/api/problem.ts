@@ -1,45 +1,31 @@
-import type { FastifyError } from "fastify";
-import { Unavailable } from "../core/domain/unavailable.ts";
 import type { ChangeLeaseResult } from "../core/actions/change-lease.ts";
+import type { ConsoleRefusal } from "../core/actions/run-command.ts";
 import type { CreateResult } from "../core/actions/create-instance.ts";
-
-/** A refusal or fault as a caller sees it (RFC 9457), with the seconds after which to try again. */
-export type Problem = {
-  readonly type: `urn:getaredis:${string}`;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly retryAfterSeconds?: number;
-};
-
-/** Carries a problem through Fastify's error handling, for hooks that can only throw. */
-export class ProblemError extends Error {
-  readonly problem: Problem;
-
-  constructor(problem: Problem) {
-    super(problem.detail);
-    this.problem = problem;
-  }
-}
+import { generalProblems, type Problem } from "../http/problem.ts";
 
 /** Every refusal that a caller can get, by name: the one place that knows statuses. */
 export const problems = {
-  invalid: (detail: string): Problem => ({ type: "urn:getaredis:invalid-request", title: "The request is not valid", status: 400, detail }),
-  unreadable: (status: number, detail: string): Problem => ({ type: "urn:getaredis:unreadable-request", title: "The request could not be read", status, detail }),
+  ...generalProblems,
   tokenMissing: (): Problem => ({ type: "urn:getaredis:token-missing", title: "A token is needed", status: 401, detail: "Send the token that came with the instance as the header Authorization: Bearer <token>." }),
-  opsTokenMissing: (): Problem => ({ type: "urn:getaredis:token-missing", title: "A token is needed", status: 401, detail: "Send the operator's token as the header Authorization: Bearer <token>." }),
+  opsTokenMissing: (): Problem => ({ type: "urn:getaredis:token-missing", title: "A token is needed", status: 401, detail: "Log in at /ops, or send the operator's token as the header Authorization: Bearer <token>." }),
   tokenWrong: (): Problem => ({ type: "urn:getaredis:token-wrong", title: "The token does not fit", status: 403, detail: "This token does not give access here. Check that it was copied whole." }),
+  passwordWrong: (): Problem => ({ type: "urn:getaredis:password-wrong", title: "The password does not fit", status: 403, detail: "The instance does not let in by this password. It came with the instance, beside the token." }),
   crossSite: (): Problem => ({ type: "urn:getaredis:cross-site", title: "Another site sent this request", status: 403, detail: "Open the page of this service and press the button there." }),
   noRoute: (method: string, path: string): Problem => ({ type: "urn:getaredis:not-found", title: "There is nothing here", status: 404, detail: `${method} ${path} is not something this service answers; see /docs.` }),
   nothingOfThatName: (): Problem => ({ type: "urn:getaredis:not-found", title: "There is nothing here", status: 404, detail: "Nothing has an id or name of this shape." }),
   noInstance: (): Problem => ({ type: "urn:getaredis:not-found", title: "No such instance", status: 404, detail: "No instance has this id. It may have ended so long ago that it is forgotten." }),
   noHost: (): Problem => ({ type: "urn:getaredis:not-found", title: "No such host", status: 404, detail: "No host has this name; GET /ops/api/hosts lists them." }),
-  wrongMethod: (method: string, path: string, allowed: readonly string[]): Problem => ({ type: "urn:getaredis:method-not-allowed", title: "The method does not fit", status: 405, detail: `${method} is not for ${path}; it takes ${allowed.join(", ")}.` }),
   notAcceptable: (): Problem => ({ type: "urn:getaredis:not-acceptable", title: "No such format", status: 406, detail: "This service answers as application/json, text/plain or text/html; adapt the Accept header." }),
+  consoleBusy: (): Problem => ({ type: "urn:getaredis:console-busy", title: "Too much at once", status: 503, detail: "Earlier commands are still running. Try again when they have their replies.", retryAfterSeconds: 2 }),
+  instanceSilent: (): Problem => ({ type: "urn:getaredis:instance-silent", title: "The instance does not answer", status: 503, detail: "No connection to it could be made. Try again in a moment.", retryAfterSeconds: 2 }),
+  notOurs: (): Problem => ({ type: "urn:getaredis:not-ours", title: "Not ours to destroy", status: 409, detail: "This host is no droplet of the fleet. Drain it, and take it down yourself." }),
+  stillOrdered: (): Problem => ({ type: "urn:getaredis:still-ordered", title: "Not there yet", status: 409, detail: "The cloud has not yet said which droplet this is. Try again in a moment." }),
+  leased: (leases: number): Problem => ({ type: "urn:getaredis:host-leased", title: "People hold instances there", status: 409, detail: `This host has ${leases} ${leases === 1 ? "lease" : "leases"}. Drain it and wait, or confirm with its name that they shall be lost.` }),
+  notAnAddress: (): Problem => ({ type: "urn:getaredis:invalid-request", title: "The request is not valid", status: 400, detail: "address must be an IPv4 or IPv6 address." }),
+  notBlocked: (): Problem => ({ type: "urn:getaredis:not-found", title: "Not blocked", status: 404, detail: "This address is not blocked; GET /ops/api/blocks lists those that are." }),
+  noJob: (): Problem => ({ type: "urn:getaredis:not-found", title: "No such job", status: 404, detail: "No job of this name has ever run; GET /ops/api/jobs lists them." }),
+  nobodyListens: (): Problem => ({ type: "urn:getaredis:no-jobs-process", title: "Nobody runs jobs", status: 503, detail: "No process that runs jobs has heard it. See whether one is up.", retryAfterSeconds: 5 }),
   ended: (): Problem => ({ type: "urn:getaredis:instance-ended", title: "The instance has ended", status: 409, detail: "Its lease is over and cannot be changed any more. Get another one." }),
-  rateLimited: (retryAfterSeconds: number, limit: number): Problem => ({ type: "urn:getaredis:rate-limited", title: "Too many requests", status: 429, detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`, retryAfterSeconds }),
-  internal: (): Problem => ({ type: "urn:getaredis:internal", title: "Something broke on our side", status: 500, detail: "It has been written down. Try again." }),
-  unavailable: (): Problem => ({ type: "urn:getaredis:unavailable", title: "Not available right now", status: 503, detail: "A part of this service does not answer. Try again in a few seconds.", retryAfterSeconds: 5 }),
 } as const;
 
 /** The problem of a hand-out that came to nothing. `now` dates the advice when to try again. */
@@ -56,6 +42,10 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         detail: `An address may hold ${result.quota} at once. End one of them, or wait ${duration(seconds)}: that is when the first one ends by itself.`,
       };
     }
+    case "blocked":
+      return { type: "urn:getaredis:address-blocked", title: "Your address gets no instances", status: 403, detail: "The operator of this service has shut out your address. What it already holds runs on to its end." };
+    case "paused":
+      return { type: "urn:getaredis:paused", title: "No instances for a while", status: 503, detail: "The operator of this service has paused it. What is already handed out runs on; try again in some minutes.", retryAfterSeconds: 60 };
     case "no-capacity":
       return { type: "urn:getaredis:no-capacity", title: "No room right now", status: 503, detail: capacityDetails[result.reason], retryAfterSeconds: result.reason === "no-open-host" ? 10 : 5 };
     case "idempotency-key-reused":
@@ -82,26 +72,26 @@ export function problemOfChange(result: Exclude<ChangeLeaseResult, { kind: "chan
     : problems.invalid(`ttlSeconds must be from ${result.leastSeconds} to ${result.mostSeconds}, counted from now.`);
 }
 
-/** The problem of anything thrown while a request was handled. Statuses of 500 and above reveal nothing. */
-export function problemOfFault(fault: unknown): Problem {
-  if (fault instanceof ProblemError) return fault.problem;
-  if (fault instanceof Unavailable) return problems.unavailable();
-  const { code = "", statusCode, validation } = fault as Partial<FastifyError>;
-  if (validation) return problems.invalid(sentence((fault as Error).message));
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problems.unreadable(statusCode, unreadable[code] ?? sentence((fault as Error).message));
-  return problems.internal();
+/** The problem of a command, or of figures, that an instance was not asked for. */
+export function problemOfConsole(result: ConsoleRefusal): Problem {
+  switch (result.kind) {
+    case "not-running":
+      return problems.ended();
+    case "wrong-password":
+      return problems.passwordWrong();
+    case "busy":
+      return problems.consoleBusy();
+    case "unreachable":
+      return problems.instanceSilent();
+  }
 }
 
 /** What Fastify finds wrong before a handler sees the request, in our words. */
-const unreadable: Readonly<Record<string, string>> = {
+export const unreadable: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send a body as application/json, or as a form (application/x-www-form-urlencoded).",
   FST_ERR_CTP_INVALID_JSON_BODY: "The body is not valid JSON.",
   FST_ERR_CTP_BODY_TOO_LARGE: "The body has more than 16 KiB.",
 };
-
-function sentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
-}
 
 /** Seconds in words, rounded up to the unit that fits: "40 s", "12 min", "3 h". */
 function duration(seconds: number): string {

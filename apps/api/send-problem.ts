@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Problem } from "./problem.ts";
+import type { Problem } from "../http/problem.ts";
+import { sendAsJson } from "../http/send-as-json.ts";
 import type { HomePage } from "./routes/home.ts";
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
@@ -17,9 +18,4 @@ export async function sendProblem(problem: Problem, request: FastifyRequest, rep
     default:
       return sendAsJson(problem, reply);
   }
-}
-
-/** Sends a problem as problem+json, whatever the caller reads. */
-export function sendAsJson({ type, title, status, detail }: Problem, reply: FastifyReply): FastifyReply {
-  return reply.code(status).type("application/problem+json; charset=utf-8").send(`${JSON.stringify({ type, title, status, detail }, null, 2)}\n`);
 }

@@ -12,20 +12,25 @@ import type { Redis } from "ioredis";
 import type { ChangeLeasePorts } from "../core/actions/change-lease.ts";
 import type { CreatePorts } from "../core/actions/create-instance.ts";
 import type { FleetView } from "../core/actions/fleet-view.ts";
+import type { ConsolePorts } from "../core/actions/run-command.ts";
 import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
 import type { Config } from "../core/config.ts";
+import { answerClientError } from "../http/client-errors.ts";
+import { ProblemError, problemOfFault } from "../http/problem.ts";
+import { sendAsJson } from "../http/send-as-json.ts";
+import { dropSilentClients } from "../http/silent-clients.ts";
 import { callerKey } from "./caller-key.ts";
-import { answerClientError } from "./client-errors.ts";
 import { describeInvalid } from "./describe-invalid.ts";
 import type { Metrics } from "./metrics.ts";
-import { ProblemError, problemOfFault, problems } from "./problem.ts";
+import { problems, unreadable } from "./problem.ts";
+import { consoleRoutes } from "./routes/console.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { createHomePage, homeRoutes, iconFile } from "./routes/home.ts";
 import { instanceRoutes } from "./routes/instances.ts";
 import { opsRoutes } from "./routes/ops.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { contentSecurityPolicy, docsSecurityPolicy } from "./security-policies.ts";
-import { sendAsJson, sendProblem } from "./send-problem.ts";
+import { sendProblem } from "./send-problem.ts";
 import { answerWrongMethods } from "./wrong-methods.ts";
 
 /** Everything the application is built from. */
@@ -40,6 +45,7 @@ export type ServerParts = {
   readonly metrics: Metrics;
   readonly create: CreatePorts;
   readonly lease: ChangeLeasePorts;
+  readonly console: ConsolePorts;
 };
 
 /** The application with its routes' types. */
@@ -70,7 +76,7 @@ export async function buildServer(parts: ServerParts) {
     logController: new LogController({ disableRequestLogging: true }),
     clientErrorHandler: answerClientError,
     // Addresses that cannot be decoded come here before any plugin has seen the request.
-    frameworkErrors: (fault, _request, reply) => void sendAsJson(problemOfFault(fault), reply),
+    frameworkErrors: (fault, _request, reply) => void sendAsJson(problemOfFault(fault, unreadable), reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   // One line a request; what machines ask all the time only when somebody looks closely.
@@ -79,6 +85,7 @@ export async function buildServer(parts: ServerParts) {
     request.log[level]({ method: request.method, path: pathOf(request), status: reply.statusCode, address: request.ip, ms: Math.round(reply.elapsedTime) }, "request");
     done();
   });
+  dropSilentClients(app);
   // A client that keeps its connection would keep the process from stopping.
   let closing = false;
   app.addHook("preClose", (done) => {
@@ -90,7 +97,7 @@ export async function buildServer(parts: ServerParts) {
     done();
   });
   app.setErrorHandler((fault, request, reply) => {
-    const problem = problemOfFault(fault);
+    const problem = problemOfFault(fault, unreadable);
     if (problem.status >= 500 && !(fault instanceof ProblemError)) request.log.error({ err: fault }, "request failed");
     return sendProblem(problem, request, reply, home.render);
   });
@@ -131,9 +138,10 @@ export async function buildServer(parts: ServerParts) {
   const allowed = answerWrongMethods(app);
   await app.register(homeRoutes(parts, home));
   await app.register(instanceRoutes(parts, home));
+  await app.register(consoleRoutes(parts));
   await app.register(statsRoutes(parts));
   await app.register(healthRoutes(parts));
-  await app.register(opsRoutes(parts));
+  await app.register(opsRoutes(parts, home));
   allowed.close();
   return app;
 }

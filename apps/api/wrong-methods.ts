@@ -1,5 +1,6 @@
 import type { FastifyInstance, HTTPMethods } from "fastify";
-import { ProblemError, problems } from "./problem.ts";
+import { ProblemError } from "../http/problem.ts";
+import { problems } from "./problem.ts";
 
 const methods: readonly HTTPMethods[] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT", "OPTIONS"];
 

@@ -3,7 +3,9 @@ import { EnvError, EnvMissingError, cleanEnv, makeValidator } from "envalid";
 import ipaddr from "ipaddr.js";
 import { validate } from "node-cron";
 import type { HandoutRules } from "./actions/create-instance.ts";
+import type { FleetPlan } from "./actions/scale-fleet.ts";
 import type { LeaseBounds } from "./domain/instance.ts";
+import type { ScalingRules } from "./domain/scaling.ts";
 
 const KIB = 1024;
 
@@ -21,7 +23,7 @@ export const settings = {
   DOCKER_HOST: url("", "", "Docker Engine of the single box, unix:///path or tcp://host:port. Default: the default socket's engine where it answers, else a private one.", ["unix:", "tcp:"]),
   STATE_DIR: text(".getaredis", "", "Folder of `npm start` for its private servers, logs and secrets."),
   OPS_TOKEN: secret("", "", "Bearer token of the operator, 16 characters or more. Default: made at the first `npm start`."),
-  SERVER_SECRET: secret("", "", "Secret that seals answers kept for idempotent retries, 16 characters or more. Default: made at the first `npm start`."),
+  SERVER_SECRET: secret("", "", "Secret that seals answers kept for idempotent retries, and that hosts' heartbeat passwords are derived from; 16 characters or more. Default: made at the first `npm start`."),
   LOG_LEVEL: oneOf("info", "", "Least severe log line written.", ["trace", "debug", "info", "warn", "error", "fatal"]),
 
   LEASE_SECONDS: whole(12 * 3600, "s", "Lifetime of an instance when the request names none.", 1, 30 * 86_400),
@@ -36,10 +38,11 @@ export const settings = {
   INSTANCE_MEMORY_LIMIT_MB: whole(64, "MB", "Memory of an instance's container, buffers and fragmentation included; no swap.", 6, 128 * KIB),
   INSTANCE_EVICTION_POLICY: oneOf("noeviction", "", "What a full instance does: noeviction refuses writes with an error, the others drop keys.", ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"]),
   INSTANCE_MAX_CLIENTS: whole(50, "connections", "Connections an instance accepts at once.", 1, 10_000),
+  INSTANCE_CONNECTIONS_PER_ADDRESS: whole(40, "connections", "Connections an address may hold to one instance; fewer than INSTANCE_MAX_CLIENTS, so that no stranger without the password holds them all.", 1, 10_000),
   INSTANCE_CPUS: decimal(0.5, "cores", "Processor share of an instance.", 0.01, 64),
 
-  HOST_CAPACITY: whole(40, "slots", "Instances the single box's engine may run.", 1, 10_000),
-  HOST_BASE_PORT: whole(20_000, "", "First port of the single box's instances; slot n publishes HOST_BASE_PORT + n.", 1, 65_535),
+  HOST_CAPACITY: whole(40, "slots", "Instances a host may run: the single box, or each droplet.", 1, 10_000),
+  HOST_BASE_PORT: whole(20_000, "", "First port of a host's instances; slot n publishes HOST_BASE_PORT + n.", 1, 65_535),
   HEARTBEAT_SECONDS: whole(4, "s", "Time between two heartbeats of a host.", 1, 3600),
   HEARTBEAT_TTL_SECONDS: whole(10, "s", "Life of a heartbeat key: a host silent for longer takes no more instances.", 1, 3600),
   FLEET_REFRESH_MS: whole(1000, "ms", "Time between two readings of hosts and heartbeats by the API.", 50, 60_000),
@@ -50,6 +53,32 @@ export const settings = {
   HOST_REST_SECONDS: whole(15, "s", "Longest time a host is passed over that fails hand-out after hand-out; it begins with 1 s.", 1, 3600),
   SLOT_REST_SECONDS: whole(300, "s", "Time a slot whose port is held by something else is passed over.", 1, 86_400),
   SHUTDOWN_SECONDS: whole(35, "s", "Time running requests and jobs get when the process is told to stop.", 1, 600),
+
+  DIGITALOCEAN_TOKEN: secret("", "", "API token of DigitalOcean with the right to read and write droplets, tags and firewalls. Set: the service runs its own fleet of droplets."),
+  DIGITALOCEAN_URL: url("https://api.digitalocean.com/v2", "", "Where the API of DigitalOcean is.", ["https:", "http:"]),
+  DROPLET_REGION: text("fra1", "", "Region of the droplets."),
+  DROPLET_SIZES: list("s-1vcpu-2gb", "", "Sizes of droplets, comma-separated; the next one is tried when one is out of stock."),
+  DROPLET_IMAGE: text("debian-12-x64", "", "System image of the droplets: Debian 12 or Ubuntu 22.04 and later."),
+  DROPLET_VPC: text("", "", "Id of the private network that control plane and droplets share. Default: the region's default network."),
+  DROPLET_SSH_KEYS: text("", "", "Ids or fingerprints of SSH keys that may log in to droplets, comma-separated. Default: none."),
+  DROPLET_CAP: whole(5, "droplets", "Most droplets there may be at any time: what the fleet may cost.", 1, 10_000),
+  STANDBY_HOSTS: whole(1, "hosts", "Empty hosts kept ready.", 0, 100),
+  SURPLUS_SECONDS: whole(300, "s", "Time a host must have been empty before it goes as surplus.", 0, 86_400),
+  BOOT_TIMEOUT_SECONDS: whole(600, "s", "Time from order to a host that takes instances; a droplet that takes longer is destroyed.", 1, 86_400),
+  ORDER_SETTLE_SECONDS: whole(180, "s", "Time an order whose answer was lost is looked for by name before it counts as never made.", 1, 86_400),
+  ORDER_BACKOFF_SECONDS: whole(30, "s", "Pause after an order that failed; twice as long after each further one, an hour at most.", 1, 3600),
+  ORPHAN_AGE_SECONDS: whole(600, "s", "Age at which a droplet with our tag that nobody tracks is destroyed.", 1, 86_400),
+  SILENT_REPLACE_SECONDS: whole(60, "s", "Silence after which a standby is replaced.", 0, 86_400),
+  SILENT_GRACE_SECONDS: whole(1800, "s", "Silence after which a host without leases is destroyed.", 1, 30 * 86_400),
+  PRIVATE_NETWORK: network("10.0.0.0/8", "", "Private network of control plane and droplets; the droplets' engines are open to it alone."),
+  PKI_DIR: text("", "", "Folder of the control plane's certificates: ca.pem, client.pem and client-key.pem, and for the enrolment ca-key.pem. `npm run pki` makes it."),
+  ENROLMENT_HOST: text("127.0.0.1", "", "Address that the enrolment of new hosts listens on: the control plane's private one."),
+  ENROLMENT_PORT: whole(8443, "", "Port that the enrolment listens on; 0 picks a free one.", 0, 65_535),
+  ENROLMENT_URL: url("", "", "Where droplets find the enrolment. Default: https at ENROLMENT_HOST and ENROLMENT_PORT.", ["https:"]),
+  HEARTBEAT_REDIS: hostAndPort("", "", "Redis as droplets reach it, host:port. Default: host and port of REDIS_URL."),
+  INSTANCE_IMAGE_ARCHIVE: text("", "", "File with the image, as `docker save` writes it, sent to each new host. Default: hosts pull INSTANCE_IMAGE."),
+  SCALE_CRON: cron("*/30 * * * * *", "", "When the fleet is compared with what it should be."),
+  ADMIT_CRON: cron("*/5 * * * * *", "", "When booted droplets are made hosts."),
 
   REAP_CRON: cron("* * * * *", "", "When instances past their lifetime are ended (cron, seconds allowed as a sixth field in front)."),
   RECONCILE_CRON: cron("* * * * *", "", "When rows and containers are compared and repaired."),
@@ -119,6 +148,39 @@ export function handoutRules(config: Config): HandoutRules {
     slotRestMs: config.SLOT_REST_SECONDS * 1000,
     serverSecret: config.SERVER_SECRET,
   };
+}
+
+/** Rules of the fleet's size, out of the settings. */
+export function scalingRules(config: Config): ScalingRules {
+  const [first = "", ...others] = listed(config.DROPLET_SIZES);
+  return {
+    standbys: config.STANDBY_HOSTS,
+    cap: config.DROPLET_CAP,
+    sizes: [first, ...others],
+    surplusMs: config.SURPLUS_SECONDS * 1000,
+    bootTimeoutMs: config.BOOT_TIMEOUT_SECONDS * 1000,
+    settleMs: config.ORDER_SETTLE_SECONDS * 1000,
+    backoffMs: config.ORDER_BACKOFF_SECONDS * 1000,
+    orphanAgeMs: config.ORPHAN_AGE_SECONDS * 1000,
+    silentReplaceMs: config.SILENT_REPLACE_SECONDS * 1000,
+    silentGraceMs: config.SILENT_GRACE_SECONDS * 1000,
+  };
+}
+
+/** What the droplets of a deployment are ordered with, out of the settings. */
+export function fleetPlan(config: Config, deployment: string): FleetPlan {
+  return {
+    namePrefix: `gar-${deployment}`,
+    tag: `getaredis-${deployment}`,
+    region: config.DROPLET_REGION,
+    image: config.DROPLET_IMAGE,
+    vpc: config.DROPLET_VPC,
+    sshKeys: listed(config.DROPLET_SSH_KEYS),
+  };
+}
+
+function listed(entries: string): string[] {
+  return entries.split(",").map((entry) => entry.trim()).filter(Boolean);
 }
 
 /** Faults that no setting has alone. Settings with a fault of their own are undefined here, and compare as false. */
@@ -209,6 +271,27 @@ function proxies(fallback: string, unit: string, meaning: string): Setting<strin
     for (const entry of input.split(",").map((part) => part.trim())) {
       if (!named.includes(entry) && isIP(entry) === 0 && !ipaddr.isValidCIDR(entry)) throw new EnvError(`"${entry}" is neither an address, nor a CIDR, nor one of ${named.join(", ")}`);
     }
+    return input;
+  });
+}
+
+function list(fallback: string, unit: string, meaning: string): Setting<string> {
+  return setting(fallback, unit, meaning, (input) => {
+    if (listed(input).length === 0) throw new EnvError("must name one or more, separated by commas");
+    return input;
+  });
+}
+
+function network(fallback: string, unit: string, meaning: string): Setting<string> {
+  return setting(fallback, unit, meaning, (input) => {
+    if (!ipaddr.isValidCIDR(input)) throw new EnvError("must be a network such as 10.114.0.0/20");
+    return input;
+  });
+}
+
+function hostAndPort(fallback: string, unit: string, meaning: string): Setting<string> {
+  return setting(fallback, unit, meaning, (input) => {
+    if (!/^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):[1-9]\d{0,4}$/.test(input)) throw new EnvError("must be host:port");
     return input;
   });
 }

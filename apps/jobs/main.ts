@@ -1,44 +1,62 @@
+import { once } from "node:events";
 import { schedule as scheduleCron } from "node-cron";
 import { pino } from "pino";
 import { createDockerEngines } from "../core/adapters/docker-engines.ts";
+import { SCALING } from "../core/adapters/mysql-store/droplets.ts";
 import { createMysqlStore } from "../core/adapters/mysql-store/index.ts";
-import { loadConfig } from "../core/config.ts";
-import { schedule, type Job } from "./schedule.ts";
+import { createLeadership } from "../core/adapters/mysql-store/leadership.ts";
+import { clientTlsIn, type ClientTls } from "../core/adapters/pki-files.ts";
+import { createRedisDiscovery, openRedis } from "../core/adapters/redis-discovery.ts";
+import { hearNudges } from "../core/adapters/redis-nudges.ts";
+import { loadConfig, type SettingName } from "../core/config.ts";
+import { fleetPorts } from "./fleet.ts";
+import { createRunner } from "./runner.ts";
+import { schedule } from "./schedule.ts";
 
 const SECOND = 1000;
+const NUDGE_PAUSE_MS = 5 * SECOND;
+const FLEET_SETTINGS: readonly SettingName[] = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE"];
 
-const config = loadConfig(process.env, ["MYSQL_URL"]);
-const logger = pino({ name: "jobs", level: config.LOG_LEVEL });
+const hasFleet = (process.env["DIGITALOCEAN_TOKEN"] ?? "") !== "";
+const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", ...(hasFleet ? FLEET_SETTINGS : [])]);
+// Errors of Redis clients carry the command that failed, and with a login the password in it.
+const logger = pino({ name: "jobs", level: config.LOG_LEVEL, redact: ["err.command.args"] });
 const clock = () => new Date();
 const store = createMysqlStore(config.MYSQL_URL);
-const running = new Map<string, Promise<void>>();
+const clientTls = config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now());
+const engines = createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND, clientTls);
+const runner = createRunner(store, clock, logger, NUDGE_PAUSE_MS);
+const undo: (() => Promise<unknown>)[] = [() => store.disconnect()];
 
-const jobs = schedule(config, { store, engines: createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND), clock }, logger);
-const tasks = jobs.map((job) => scheduleCron(job.cron, () => runOnce(job), { name: job.name }));
+const redis = connectRedis();
+const listener = connectRedis();
+// The first look at the fleet should not fail for a connection on its way.
+await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
+const fleet = hasFleet && clientTls ? await startFleet(clientTls) : undefined;
+const jobs = schedule(config, { store, engines, clock, readPulses: createRedisDiscovery(redis).readPulses }, fleet, logger);
+hearNudges(listener, (name) => {
+  const job = jobs.find((each) => each.name === name);
+  if (job) void runner.nudge(job);
+});
+const tasks = jobs.map((job) => scheduleCron(job.cron, () => runner.tick(job), { name: job.name }));
 logger.info({ jobs: jobs.map(({ name, cron }) => ({ name, cron })) }, "jobs scheduled");
 // What went wrong while nobody looked is repaired now, not at the next tick.
-for (const job of jobs) void runOnce(job);
+for (const job of jobs) void runner.tick(job);
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void release());
 
-/** Runs a job unless its last run still goes on, and keeps how it came out. Never throws. */
-async function runOnce(job: Job): Promise<void> {
-  if (running.has(job.name)) return;
-  const run = noted(job).catch((fault: unknown) => logger.error({ job: job.name, err: fault }, "job failed"));
-  running.set(job.name, run);
-  await run;
-  running.delete(job.name);
+async function startFleet(tls: () => ClientTls) {
+  const leadership = createLeadership(config.MYSQL_URL, SCALING);
+  undo.push(() => leadership.resign());
+  return fleetPorts(config, { store, redis, engines, clock, term: leadership.term, caPem: () => tls().ca });
 }
 
-async function noted(job: Job): Promise<void> {
-  await store.beginRun(job.name, clock());
-  try {
-    await job.run();
-    await store.finishRun(job.name, clock(), undefined);
-  } catch (fault) {
-    // That the fault cannot be kept must not hide it.
-    await store.finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault)).catch(() => undefined);
-    throw fault;
-  }
+function connectRedis() {
+  const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+  undo.push(() => {
+    redis.disconnect();
+    return Promise.resolve();
+  });
+  return redis;
 }
 
 /** Starts no more runs, lets those at work finish, and lets go of everything. */
@@ -49,8 +67,8 @@ async function release(): Promise<void> {
     process.exit(1);
   }, config.SHUTDOWN_SECONDS * SECOND);
   for (const task of tasks) await task.destroy();
-  await Promise.all(running.values());
-  await store.disconnect();
+  await runner.stop();
+  for (const step of undo.reverse()) await step();
   clearTimeout(tooLong);
   logger.info("stopped");
 }

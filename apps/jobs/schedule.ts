@@ -1,38 +1,109 @@
 import type { Logger } from "pino";
+import { admitHosts, type AdmitPorts } from "../core/actions/admit-hosts.ts";
+import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/actions/keep-heartbeat-users.ts";
+import { prepareCloud, type PreparePorts } from "../core/actions/prepare-cloud.ts";
 import { reap, type ReapPorts } from "../core/actions/reap.ts";
 import { reconcile, type ReconcilePorts } from "../core/actions/reconcile.ts";
+import { sampleFigures, type SamplePorts } from "../core/actions/sample-figures.ts";
+import { scaleFleet, type ScalePorts } from "../core/actions/scale-fleet.ts";
+import { tendHosts, type TendPorts } from "../core/actions/tend-hosts.ts";
 import type { Config } from "../core/config.ts";
+import { CloudFault } from "../core/domain/cloud.ts";
+import type { FleetEvent } from "../core/domain/event.ts";
 
 /** What the jobs work with. */
-export type JobPorts = ReapPorts & ReconcilePorts & { readonly store: { readonly prune: (before: Date) => Promise<number> } };
+export type JobPorts = ReapPorts & ReconcilePorts & SamplePorts & { readonly store: { readonly prune: (before: Date) => Promise<number>; readonly addEvent: (event: FleetEvent, now: Date) => Promise<void> } };
+
+/** What the jobs of a fleet work with besides. */
+export type FleetJobPorts = {
+  readonly scale: ScalePorts;
+  readonly admit: AdmitPorts;
+  readonly tend: TendPorts;
+  readonly heartbeats: KeepHeartbeatUsersPorts;
+  readonly prepare: PreparePorts;
+  /** Term of this process's leadership; undefined while another one leads. */
+  readonly term: () => Promise<number | undefined>;
+};
 
 /** A job: its name, when it runs (cron), and what it does; `run` throws when it could not do it. */
 export type Job = { readonly name: string; readonly cron: string; readonly run: () => Promise<void> };
 
 const DAY = 86_400_000;
+const EACH_MINUTE = "* * * * *";
 
-/** The table of all jobs. */
-export function schedule(config: Config, ports: JobPorts, logger: Logger): readonly Job[] {
-  return [
+/** The table of all jobs. Without a fleet, there is nothing to scale. */
+export function schedule(config: Config, ports: JobPorts, fleet: FleetJobPorts | undefined, logger: Logger): readonly Job[] {
+  const jobs: Job[] = [
     { name: "reap", cron: config.REAP_CRON, run: () => runReaper(ports, config.JOB_CONCURRENCY, logger) },
     { name: "reconcile", cron: config.RECONCILE_CRON, run: () => runReconcile(ports, config.JOB_CONCURRENCY, logger) },
     { name: "prune", cron: config.PRUNE_CRON, run: () => runPrune(ports, config.HISTORY_DAYS, logger) },
+    { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports) },
+  ];
+  if (!fleet) return jobs;
+  const preparation = once(() => runPreparation(ports, fleet, logger));
+  return [
+    ...jobs,
+    { name: "tend", cron: config.RECONCILE_CRON, run: () => tendHosts(fleet.tend, config.JOB_CONCURRENCY) },
+    { name: "heartbeats", cron: config.ADMIT_CRON, run: () => keepHeartbeatUsers(fleet.heartbeats) },
+    { name: "admit", cron: config.ADMIT_CRON, run: () => runAdmission(fleet, config.JOB_CONCURRENCY, logger) },
+    { name: "scale", cron: config.SCALE_CRON, run: () => runScaling(fleet, preparation, logger) },
   ];
 }
 
 async function runReaper(ports: JobPorts, concurrency: number, logger: Logger): Promise<void> {
   const { ended, waiting } = await reap(ports, concurrency);
   if (ended > 0) logger.info({ ended }, "instances ended");
-  for (const { hostName, instances, fault } of waiting) logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
+  for (const { hostName, instances, fault } of waiting) {
+    logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
+    await ports.store.addEvent({ actor: "reap", kind: "hold", host: hostName, reason: `ended instances wait for their host: ${fault.reason}` }, ports.clock());
+  }
 }
 
 async function runReconcile(ports: JobPorts, concurrency: number, logger: Logger): Promise<void> {
   const { repairs, unseen } = await reconcile(ports, concurrency);
-  for (const { hostName, instanceId, ...repair } of repairs) logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
+  for (const { hostName, instanceId, ...repair } of repairs) {
+    logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
+    await ports.store.addEvent({ actor: "reconcile", kind: repair.kind, host: hostName, instance: instanceId, reason: repair.reason }, ports.clock());
+  }
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");
 }
 
 async function runPrune(ports: JobPorts, days: number, logger: Logger): Promise<void> {
   const forgotten = await ports.store.prune(new Date(ports.clock().getTime() - days * DAY));
   if (forgotten > 0) logger.info({ forgotten }, "history pruned");
+}
+
+async function runAdmission({ admit }: FleetJobPorts, concurrency: number, logger: Logger): Promise<void> {
+  for (const host of await admitHosts(admit, concurrency)) logger.info({ host }, "host joined");
+}
+
+async function runScaling({ scale, term }: FleetJobPorts, preparation: () => Promise<void>, logger: Logger): Promise<void> {
+  const current = await term();
+  if (current === undefined) return;
+  try {
+    await preparation();
+  } catch (fault) {
+    if (!(fault instanceof CloudFault)) throw fault;
+    await scale.store.addEvent({ actor: "scale", kind: "hold", alarm: true, reason: `tag and firewall cannot be made (${fault.message})` }, scale.clock());
+    return;
+  }
+  for (const action of await scaleFleet(scale, current)) logger.info(action, "scaling");
+}
+
+/** What the settings ask for and the cloud does not have is told, not enforced: it may change by the hour. */
+async function runPreparation(ports: JobPorts, { prepare }: FleetJobPorts, logger: Logger): Promise<void> {
+  for (const reason of await prepareCloud(prepare)) {
+    logger.warn({ reason }, "settings and cloud disagree");
+    await ports.store.addEvent({ actor: "scale", kind: "settings", alarm: true, reason }, ports.clock());
+  }
+}
+
+/** Does the work until it has succeeded once. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let isDone = false;
+  return async () => {
+    if (isDone) return;
+    await work();
+    isDone = true;
+  };
 }

@@ -7,15 +7,28 @@
 # chains and anybody else's are not touched, and since an accept in one table never overrules a
 # drop in another, theirs cannot open what is closed here.
 #
+# Towards an instance, one address has so many connections at a time: an instance takes 50 altogether,
+# and a stranger without its password is not to hold them all. What is more is reset. The machine's own
+# connections are not counted, nor those that were open when the rules were loaded.
+#
+# Setting, by environment:
+#   CONNECTIONS_PER_ADDRESS  connections of one address to one instance (40)
+#
 # `up` replaces an earlier table in one transaction: there is no moment without rules. It can be
 # run again at any time; so can `down`.
 set -eu
 
 rules() {
-	cat <<-'NFT'
+	cat <<-NFT
 		table inet getaredis {}
 		delete table inet getaredis
 		table inet getaredis {
+		  # Pairs of client and instance, with their connections; the kernel drops those without any.
+		  set callers {
+		    type ipv4_addr . ipv4_addr
+		    size 65535
+		    flags dynamic
+		  }
 		  chain answers_only {
 		    # "reply" and not just "established": a connection that an instance opened before these
 		    # rules were loaded is cut, too. An ICMP error about a client's packet counts as reply.
@@ -25,6 +38,9 @@ rules() {
 		  chain forward {
 		    type filter hook forward priority filter - 10; policy accept;
 		    iifname "gar-*" jump answers_only
+		    # Docker has translated the published port by now: each instance is an address of its own. When
+		    # the set is full, new pairs get through uncounted.
+		    oifname "gar-*" ct state new add @callers { ip saddr . ip daddr ct count over $CONNECTIONS_PER_ADDRESS } counter reject with tcp reset
 		  }
 		  chain input {
 		    type filter hook input priority filter - 10; policy accept;
@@ -46,6 +62,14 @@ filter_bridged_packets() {
 		echo 1 >"/proc/sys/net/bridge/bridge-nf-call-$family"
 	done
 }
+
+: "${CONNECTIONS_PER_ADDRESS:=40}"
+case $CONNECTIONS_PER_ADDRESS in
+'' | 0* | *[!0-9]* | ??????*)
+	echo "firewall.sh: CONNECTIONS_PER_ADDRESS must be a number from 1 to 99999" >&2
+	exit 64
+	;;
+esac
 
 case "${1:-}" in
 up)

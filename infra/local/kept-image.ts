@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
-import { ensureRedisImage, hasImage } from "./redis-image.ts";
+import { hasImage } from "../../apps/core/adapters/engine-images.ts";
+import { ensureRedisImage } from "./redis-image.ts";
 
 const LOOK_MS = 30_000;
+const ANSWER_MS = 10_000;
 
 /**
  * Looks every `lookMs` whether an engine still has the Redis image, which somebody may have pruned, and
@@ -13,7 +15,7 @@ export function keepImage(docker: Docker, reference: string, say: (text: string)
   const isStopping = () => stopping.signal.aborted;
   const look = async () => {
     try {
-      if (await hasImage(docker, reference)) return;
+      if (await hasImage(docker, reference, AbortSignal.timeout(ANSWER_MS))) return;
       await ensureRedisImage(docker, reference);
       say(`the image ${reference} was gone and is there again`);
     } catch (error) {

@@ -77,8 +77,8 @@ async function start(): Promise<void> {
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
     await startup.inOrder("firewall: instances answer, and never call", async () => {
-      await firewall("up");
-      if (!keepsFirewall) startup.undoLater(() => firewall("down"));
+      await firewall("up", config.INSTANCE_CONNECTIONS_PER_ADDRESS);
+      if (!keepsFirewall) startup.undoLater(() => firewall("down", config.INSTANCE_CONNECTIONS_PER_ADDRESS));
     });
   } else {
     console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
@@ -109,7 +109,7 @@ async function start(): Promise<void> {
 Get a Redis is ready.
   page    ${url}/
   curl    curl -X POST ${url}/instances
-  ops     curl -H 'Authorization: Bearer ${opsToken}' ${url}/ops/api/hosts
+  ops     ${url}/ops with the token ${opsToken}
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
   if (addresses.bindAddress === "0.0.0.0") console.log("! page, instances and operator's calls are open to the network, and not encrypted");
@@ -145,8 +145,9 @@ async function register(mysqlUrl: string, config: Config, box: { engineUrl: stri
   }
 }
 
-async function firewall(direction: "up" | "down"): Promise<void> {
-  const [command, args] = await asRoot("sh", [projectPath("infra/host/firewall.sh"), direction]);
+async function firewall(direction: "up" | "down", connectionsPerAddress: number): Promise<void> {
+  // By env: sudo lets no environment through.
+  const [command, args] = await asRoot("env", [`CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`, "sh", projectPath("infra/host/firewall.sh"), direction]);
   await run(command, args);
 }
 

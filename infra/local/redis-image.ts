@@ -1,30 +1,46 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFile, realpath } from "node:fs/promises";
+import { readFile, realpath, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { pack } from "tar-stream";
-import type { Pack } from "tar-stream";
+import { hasImage, loadImage, pullImage } from "../../apps/core/adapters/engine-images.ts";
 
 const run = promisify(execFile);
 const LOCAL_REPOSITORY = "getaredis/redis";
 const SERVER_IN_IMAGE = "/usr/bin/redis-server";
 const REDIS_UID = 999;
+/** A pull over a slow line. */
+const TIMEOUT_MS = 600_000;
+/** The same files give the same image: no time, no owner of this machine goes in. */
+const NO_TIME = new Date(0);
 
 /**
  * Sees to it that an engine has the Redis image, and returns the reference to start containers
  * from. Images named `getaredis/redis:…` are made from this machine's redis-server package, no
- * registry asked; any other reference is pulled when it is missing. An image that is there is left as it is. Throws when redis-server is not installed
- * or the pull fails.
+ * registry asked; any other reference is pulled when it is missing. An image that is there is left
+ * as it is. Throws when redis-server is not installed or the pull fails.
  */
 export async function ensureRedisImage(docker: Docker, reference?: string): Promise<string> {
   const wanted = reference ?? (await localRedisImage());
-  if (await hasImage(docker, wanted)) return wanted;
-  if (isLocalImage(wanted)) await importLocalImage(docker, wanted);
-  else await pull(docker, wanted);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  if (await hasImage(docker, wanted, signal)) return wanted;
+  if (isLocalImage(wanted)) await loadImage(docker, await imageArchive(wanted), signal);
+  else await pullImage(docker, wanted, signal);
   return wanted;
+}
+
+/**
+ * Writes the image made from the installed redis-server to a file, whole or not at all, as `docker save`
+ * would: the setting INSTANCE_IMAGE_ARCHIVE takes it. Returns the image's reference.
+ */
+export async function writeImageArchive(file: string): Promise<string> {
+  const reference = await localRedisImage();
+  await writeFile(`${file}.new`, await imageArchive(reference));
+  await rename(`${file}.new`, file);
+  return reference;
 }
 
 /**
@@ -45,44 +61,43 @@ export function isLocalImage(reference: string): boolean {
   return reference === "" || reference.startsWith(`${LOCAL_REPOSITORY}:`);
 }
 
-/** Whether an engine has an image. Throws when the engine does not say. */
-export async function hasImage(docker: Docker, reference: string): Promise<boolean> {
-  try {
-    await docker.getImage(reference).inspect();
-    return true;
-  } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return false;
-    throw error;
-  }
+/** The archive that makes an image of this name: a layer, what to run of it, and a list of both. The same files give the same bytes. */
+async function imageArchive(reference: string): Promise<Buffer> {
+  const layer = await redisFilesystem();
+  const config = Buffer.from(JSON.stringify(imageConfig(reference, layer)));
+  const [layerFile, configFile] = [`${sha256(layer)}/layer.tar`, `${sha256(config)}.json`];
+  const manifest = JSON.stringify([{ Config: configFile, RepoTags: [reference], Layers: [layerFile] }]);
+  const tar = pack();
+  tar.entry({ name: dirname(layerFile), type: "directory", mode: 0o755, mtime: NO_TIME });
+  for (const [name, content] of [[layerFile, layer], [configFile, config], ["manifest.json", manifest]] as const) tar.entry({ name, mode: 0o644, mtime: NO_TIME }, content);
+  tar.finalize();
+  return buffer(tar);
 }
 
-async function pull(docker: Docker, reference: string): Promise<void> {
-  try {
-    await finished(docker, await docker.pull(reference, {}));
-  } catch (cause) {
-    throw new Error(`cannot pull the image ${reference}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-async function importLocalImage(docker: Docker, reference: string): Promise<void> {
-  const tag = reference.slice(reference.lastIndexOf(":") + 1);
-  const changes = [
-    `ENTRYPOINT ["${SERVER_IN_IMAGE}"]`,
-    `USER ${REDIS_UID}:${REDIS_UID}`,
-    "WORKDIR /data",
-    "EXPOSE 6379",
-    `LABEL getaredis.image=${tag}`,
-  ];
-  const tar = Readable.from(await redisFilesystem());
-  await finished(docker, await docker.importImage(tar, { repo: LOCAL_REPOSITORY, tag, changes }));
+/** What the image runs, as the OCI image specification writes it. */
+function imageConfig(reference: string, layer: Buffer) {
+  const created = NO_TIME.toISOString();
+  return {
+    created,
+    architecture: process.arch === "x64" ? "amd64" : process.arch,
+    os: "linux",
+    config: {
+      User: `${REDIS_UID}:${REDIS_UID}`,
+      ExposedPorts: { "6379/tcp": {} },
+      Entrypoint: [SERVER_IN_IMAGE],
+      WorkingDir: "/data",
+      Labels: { "getaredis.image": reference.slice(reference.lastIndexOf(":") + 1) },
+    },
+    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
+    history: [{ created, created_by: "getaredis: redis-server and its libraries" }],
+  };
 }
 
 /** The server, the libraries it loads, a user to run as and a place for data: nothing to run a shell with. */
-async function redisFilesystem(): Promise<Pack> {
+async function redisFilesystem(): Promise<Buffer> {
   const files = await redisFiles();
   const tar = pack();
-  // The same files give the same image: no time, no owner of this machine goes in.
-  const mtime = new Date(0);
+  const mtime = NO_TIME;
   const folders = new Set(["/data", "/etc", "/tmp", ...files.flatMap(({ to }) => ancestorsOf(to))]);
   for (const folder of [...folders].sort()) {
     const [mode, owner] = folder === "/data" ? [0o750, REDIS_UID] : [folder === "/tmp" ? 0o1777 : 0o755, 0];
@@ -94,7 +109,11 @@ async function redisFilesystem(): Promise<Pack> {
     tar.entry({ name: to.slice(1), mode: 0o755, mtime }, await readFile(from));
   }
   tar.finalize();
-  return tar;
+  return buffer(tar);
+}
+
+function sha256(content: Buffer): string {
+  return createHash("sha256").update(content).digest("hex");
 }
 
 /** The server and the libraries it loads, and where they go in the image. */
@@ -113,14 +132,4 @@ async function librariesOf(binary: string): Promise<string[]> {
 function ancestorsOf(path: string): string[] {
   const parent = dirname(path);
   return parent === "/" ? [] : [parent, ...ancestorsOf(parent)];
-}
-
-async function finished(docker: Docker, progress: NodeJS.ReadableStream): Promise<void> {
-  // Errors on the way come as lines of the answer, after its 200.
-  await new Promise<void>((resolve, reject) => {
-    docker.modem.followProgress(progress, (error) => {
-      if (error === null) resolve();
-      else reject(error);
-    });
-  });
 }

@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
+import { heartbeatUser } from "../../apps/core/domain/heartbeat-user.ts";
 import { freePort } from "./free-port.ts";
 import { keptSecret } from "./kept-secret.ts";
 import { endLeftBehind } from "./processes.ts";
@@ -18,9 +19,10 @@ export interface RedisServer extends ServerProcess {
 /**
  * Starts a private Redis on a free loopback port with its files in `dir`. Nothing is saved to disk:
  * heartbeats and rate limits are all it holds, and both fill up again by themselves. A server that
- * a killed run left there is stopped first. `port` brings it back where it was.
+ * a killed run left there is stopped first. `port` brings it back where it was; it listens on
+ * `addresses` besides loopback.
  */
-export async function startRedis({ dir, port }: { dir: string; port?: number }): Promise<RedisServer> {
+export async function startRedis({ dir, port, addresses = [] }: { dir: string; port?: number; addresses?: string[] }): Promise<RedisServer> {
   const root = resolve(dir);
   await mkdir(root, { recursive: true, mode: 0o700 });
   const password = await keptSecret(join(root, "password"));
@@ -30,7 +32,7 @@ export async function startRedis({ dir, port }: { dir: string; port?: number }):
 
   const chosen = port ?? (await freePort());
   // In a file, because arguments can be read by everybody on the machine.
-  await writeFile(config, configuration({ root, port: chosen, pidFile, password }), { mode: 0o600 });
+  await writeFile(config, configuration({ root, port: chosen, addresses: ["127.0.0.1", ...addresses], pidFile, password }), { mode: 0o600 });
   const url = `redis://default:${password}@127.0.0.1:${chosen}`;
   const server = await startServerProcess({
     name: "redis-server",
@@ -50,19 +52,9 @@ export async function startRedis({ dir, port }: { dir: string; port?: number }):
  */
 export async function grantHeartbeat(redisUrl: string, name: string): Promise<string> {
   const password = randomBytes(24).toString("base64url");
-  const [user, ...rules] = heartbeatUser(name, password).split(" ").slice(1) as [string, ...string[]];
+  const { user, rules } = heartbeatUser(name, password);
   await withRedis(redisUrl, (redis) => redis.acl("SETUSER", user, ...rules));
   return password;
-}
-
-/**
- * The line of an ACL file for a user `host-<name>` who can write the key `host:<name>` with SET,
- * and do nothing else but PING. Only a hash of the password is in it.
- */
-export function heartbeatUser(name: string, password: string): string {
-  if (!/^[a-z0-9][a-z0-9.-]{0,62}$/i.test(name)) throw new Error(`"${name}" is no name for a host: letters, digits, dots and dashes only`);
-  const hash = createHash("sha256").update(password).digest("hex");
-  return `user host-${name} reset on #${hash} %W~host:${name} +set +ping`;
 }
 
 /** Whether the Redis at an address answers; rejects with the reason when it does not. */
@@ -85,9 +77,9 @@ async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Pro
   }
 }
 
-function configuration({ root, port, pidFile, password }: { root: string; port: number; pidFile: string; password: string }): string {
+function configuration({ root, port, addresses, pidFile, password }: { root: string; port: number; addresses: string[]; pidFile: string; password: string }): string {
   const settings: [string, string][] = [
-    ["bind", "127.0.0.1"],
+    ["bind", addresses.join(" ")],
     ["port", String(port)],
     ["requirepass", password],
     ["dir", JSON.stringify(root)],
@@ -97,6 +89,10 @@ function configuration({ root, port, pidFile, password }: { root: string; port: 
     ["save", '""'],
     ["appendonly", "no"],
     ["maxmemory", "128mb"],
+    // A host may write its own key: not so much that others' keys go for it.
+    ["proto-max-bulk-len", "1mb"],
+    ["client-query-buffer-limit", "1mb"],
+    ["maxmemory-clients", "10%"],
     ["maxmemory-policy", "volatile-ttl"],
     ["always-show-logo", "no"],
   ];

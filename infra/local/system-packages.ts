@@ -29,6 +29,11 @@ const PROVIDERS = {
   nft: { packages: ["nftables"], units: [] },
   iptables: { packages: ["iptables"], units: [] },
   ip: { packages: ["iproute2"], units: [] },
+  // First process of lab machines; no service of this machine's comes of installing it.
+  systemctl: { packages: ["systemd"], units: [] },
+  "dbus-daemon": { packages: ["dbus"], units: [] },
+  curl: { packages: ["curl"], units: [] },
+  openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },
   chromium: { packages: ["chromium"], units: [] },
 } satisfies Record<string, Provider>;

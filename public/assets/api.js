@@ -49,6 +49,9 @@ export function createApi() {
     /** Makes the lease end `ttlSeconds` from now. */
     extend: ({ id, token }, ttlSeconds) => call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds } }),
     end: ({ id, token }) => call("DELETE", `/instances/${id}`, { token }),
+    /** Runs a typed line; what the console knows of its connection goes with it. */
+    run: ({ id, token, password }, command) => call("POST", `/instances/${id}/console`, { token, body: { password, ...command } }),
+    figures: ({ id, token, password }) => call("POST", `/instances/${id}/figures`, { token, body: { password } }),
     stats: () => call("GET", "/stats"),
     /** The service's time, in milliseconds since 1970. */
     now: () => Date.now() + skewMs,

@@ -1,15 +1,38 @@
+import { randomKey } from "./random-key.js";
+
 const INSTANCES = "getaredis.held";
+/** An end that long ago is no news to somebody who comes back. */
+const NEWS_MS = 60 * 60_000;
 const PENDING_KEY = "getaredis.pending-key";
 
 /**
- * What this tab holds. It lives in the tab's session storage, so that a reload loses no password and
- * closing the tab forgets it; where storage is refused, it lives as long as the page.
+ * The instances that this browser holds, shared by its tabs: a closed tab loses no password. Where
+ * storage is refused, they live as long as the page.
+ * @param {() => void} onChange  Told when another tab has changed them.
  */
-export function createHeld() {
+export function createHeld(onChange) {
   /** @type {{instance: object, state: string, endedAt?: string, endCause?: string}[]} As the service words them. */
-  let entries = JSON.parse(read(INSTANCES) ?? "[]");
-  let pendingKey = read(PENDING_KEY);
-  const save = () => write(INSTANCES, JSON.stringify(entries));
+  let entries = [];
+  let isShared = true;
+  let pendingKey = read(sessionStorageOf, PENDING_KEY);
+
+  change((kept) => kept.filter(({ state, endedAt }) => state !== "ended" || Date.now() - Date.parse(endedAt) < NEWS_MS));
+  addEventListener("storage", ({ key }) => {
+    if (key !== INSTANCES && key !== null) return;
+    load();
+    onChange();
+  });
+
+  /** Other tabs may have written since: what they wrote stays. */
+  function load() {
+    if (isShared) entries = parsed(read(localStorageOf, INSTANCES));
+  }
+
+  function change(deed) {
+    load();
+    entries = deed(entries);
+    isShared = write(localStorageOf, INSTANCES, JSON.stringify(entries));
+  }
 
   return {
     list: () => entries,
@@ -17,57 +40,66 @@ export function createHeld() {
 
     /** Keeps a new instance, in place of those that have ended; the same one twice is kept once. */
     add(instance) {
-      entries = [...entries.filter(({ instance: { id }, state }) => id !== instance.id && state !== "ended"), { instance, state: "running" }];
-      save();
+      change((kept) => [...kept.filter(({ instance: { id }, state }) => id !== instance.id && state !== "ended"), { instance, state: "running" }]);
     },
 
     /** Takes over what the service says of an instance; of one that has ended the secrets are forgotten. */
     update(id, { state, expiresAt, endedAt, endCause }) {
-      const entry = this.find(id);
-      if (!entry) return;
-      Object.assign(entry, { state, endedAt, endCause });
-      if (expiresAt) entry.instance.expiresAt = expiresAt;
-      if (state === "ended") for (const secret of ["password", "url", "token"]) delete entry.instance[secret];
-      save();
+      change((kept) => {
+        const entry = kept.find(({ instance }) => instance.id === id);
+        if (!entry) return kept;
+        Object.assign(entry, { state, endedAt, endCause });
+        if (expiresAt) entry.instance.expiresAt = expiresAt;
+        if (state === "ended") for (const secret of ["password", "url", "token"]) delete entry.instance[secret];
+        return kept;
+      });
     },
 
     remove(id) {
-      entries = entries.filter((entry) => entry.instance.id !== id);
-      save();
+      change((kept) => kept.filter((entry) => entry.instance.id !== id));
     },
 
-    /** Idempotency key of the hand-out under way: the same until an answer has settled it, reloads included. */
+    /** Idempotency key of this tab's hand-out under way: the same until an answer has settled it, reloads included. */
     pendingKey() {
       pendingKey ??= randomKey();
-      write(PENDING_KEY, pendingKey);
+      write(sessionStorageOf, PENDING_KEY, pendingKey);
       return pendingKey;
     },
 
     settle() {
       pendingKey = null;
-      write(PENDING_KEY, null);
+      write(sessionStorageOf, PENDING_KEY, null);
     },
   };
 }
 
-// Not crypto.randomUUID, which browsers withhold from pages that came by plain http.
-function randomKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+const localStorageOf = () => localStorage;
+const sessionStorageOf = () => sessionStorage;
+
+/** What another version of this page or a visitor's own hand has written there is not worth a broken page. */
+function parsed(text) {
+  try {
+    return JSON.parse(text ?? "[]");
+  } catch {
+    return [];
+  }
 }
 
-function read(name) {
+function read(storageOf, name) {
   try {
-    return sessionStorage.getItem(name);
+    return storageOf().getItem(name);
   } catch {
     return null;
   }
 }
 
-function write(name, text) {
+/** Returns whether it is kept: storage may be off or full, and then the page itself still remembers. */
+function write(storageOf, name, text) {
   try {
-    if (text === null) sessionStorage.removeItem(name);
-    else sessionStorage.setItem(name, text);
+    if (text === null) storageOf().removeItem(name);
+    else storageOf().setItem(name, text);
+    return true;
   } catch {
-    // Storage is off or full: the page itself still remembers.
+    return false;
   }
 }

@@ -2,7 +2,7 @@ import { createApi } from "./api.js";
 import { wireCopyButtons } from "./copy.js";
 import { createHeld } from "./held.js";
 import { createSlip } from "./slip.js";
-import { timeLeft } from "./words.js";
+import { timeLeft, timeShort } from "./words.js";
 
 const SECOND = 1000;
 /** The status that tells that an idempotency key is spoilt. */
@@ -19,22 +19,24 @@ const form = document.getElementById("get");
 const key = form.querySelector("button");
 const keyLabel = key.firstElementChild;
 const problemBox = document.querySelector("[data-problem]");
-const choice = document.querySelector("[data-choice]");
+const others = document.querySelector("[data-held]");
 const slipRoot = document.querySelector("[data-slip]");
 
 const { ttlSeconds, maxTtlSeconds } = document.getElementById("home").dataset;
 const api = createApi();
-const held = createHeld();
+const held = createHeld(showWhatChanged);
 const slip = createSlip(slipRoot, api);
 let selectedId = null;
 let working = false;
 let restUntilMs = 0;
 let refreshAtMs = 0;
+/** A promise of the workbench below the slip, from when it is first needed. */
+let bench = null;
 
 document.documentElement.classList.add("js");
 wireCopyButtons(say);
 form.addEventListener("submit", getInstance);
-choice.addEventListener("click", choose);
+others.addEventListener("click", choose);
 slipRoot.addEventListener("click", act);
 slipRoot.addEventListener("keydown", (event) => event.key === "Escape" && keep());
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
@@ -94,12 +96,30 @@ function showProblem({ title, detail }) {
 function select(id) {
   const entry = held.find(id);
   selectedId = entry ? id : null;
-  showChoice();
+  showHeld();
   showKey();
+  workOn(entry?.state === "running" ? entry.instance : null);
   if (!entry) return slip.blank();
   slip.show(entry);
   const gain = gainMs(entry.instance);
   slip.offerExtension(gain < LEAST_GAIN_MS ? null : gain);
+}
+
+/** Another tab got, extended or ended one. */
+function showWhatChanged() {
+  if (!working) select(held.find(selectedId) ? selectedId : held.list().at(-1)?.instance.id);
+}
+
+/** Console and figures of a running instance; calls take effect in their order, also while it loads. */
+async function workOn(instance) {
+  if (!instance && !bench) return;
+  bench ??= import("./bench.js").then(({ createBench }) => createBench(document.querySelector("[data-bench]"), api, refresh));
+  try {
+    (await bench).use(instance);
+  } catch {
+    // The service was away just then: the next instance shown asks for it again.
+    bench = null;
+  }
 }
 
 /** By how much the lease can grow: the usual time, but not past the longest from its creation. */
@@ -107,31 +127,49 @@ function gainMs({ createdAt, expiresAt }) {
   return Math.min(ttlSeconds * SECOND, Date.parse(createdAt) + maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt));
 }
 
-function showChoice() {
+/** The list of all instances held, where there are several. */
+function showHeld() {
   const entries = held.list();
-  choice.hidden = entries.length < 2;
-  choice.replaceChildren(...entries.map(({ instance, state }) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = `:${instance.port}${state === "ended" ? " ended" : ""}`;
+  others.hidden = entries.length < 2;
+  const focused = others.contains(document.activeElement) && document.activeElement.dataset.id;
+  others.querySelector("ul").replaceChildren(...entries.map(({ instance }) => {
+    const row = others.querySelector("template").content.cloneNode(true).firstElementChild;
+    const button = row.querySelector("button");
     button.dataset.id = instance.id;
     button.setAttribute("aria-pressed", String(instance.id === selectedId));
-    return button;
+    row.querySelector("[data-host]").textContent = instance.host;
+    row.querySelector("[data-port]").textContent = `:${instance.port}`;
+    return row;
   }));
+  showStates();
+  if (focused) others.querySelector(`[data-id="${focused}"]`)?.focus();
+}
+
+function showStates() {
+  for (const button of others.querySelectorAll("[data-id]")) {
+    const entry = held.find(button.dataset.id);
+    // Another tab may have let go of it.
+    if (!entry) continue;
+    const { instance, state } = entry;
+    button.dataset.state = state;
+    const word = state === "running" ? timeShort(Date.parse(instance.expiresAt) - api.now()) : state;
+    const place = button.querySelector("[data-word]");
+    if (place.textContent !== word) place.textContent = word;
+  }
 }
 
 function choose(event) {
-  const { id } = event.target.dataset;
+  const id = event.target.closest("[data-id]")?.dataset.id;
   if (!id || working) return;
   select(id);
-  choice.querySelector("[aria-pressed=true]")?.focus();
-  refresh();
+  others.querySelector("[aria-pressed=true]").focus();
 }
 
 function act(event) {
   const name = event.target.closest("[data-act]")?.dataset.act;
   const deeds = { extend, end: askToEnd, "end-now": end, keep, clear };
-  if (name) deeds[name](held.find(selectedId).instance);
+  const entry = held.find(selectedId);
+  if (name && entry) deeds[name](entry.instance);
 }
 
 function askToEnd() {
@@ -157,6 +195,8 @@ async function extend(instance) {
 }
 
 async function end(instance) {
+  // It may have been about having too many.
+  problemBox.hidden = true;
   slip.actions(null);
   slip.setState("ending");
   slip.focus();
@@ -184,29 +224,37 @@ function clear(instance) {
   key.focus();
 }
 
-/** Asks the service how the instance shown is doing. Without an answer, what is shown stays. */
+/** Asks the service how the instances are doing. Without an answer, what is shown stays. */
 async function refresh() {
-  const entry = held.find(selectedId);
-  if (!entry || entry.state === "ended") return;
-  refreshAtMs = Date.now() + (entry.state === "ending" ? REFRESH_ENDING_MS : REFRESH_MS);
-  const { id, expiresAt } = entry.instance;
-  const { value, problem } = await api.status(entry.instance);
+  const open = held.list().filter(({ state }) => state !== "ended");
+  refreshAtMs = Date.now() + (open.some(({ state }) => state === "ending") ? REFRESH_ENDING_MS : REFRESH_MS);
+  await Promise.all(open.map(refreshOne));
+}
+
+async function refreshOne({ instance, state }) {
+  const { id, expiresAt } = instance;
+  const { value, problem } = await api.status(instance);
   const status = value ?? (problem.status === 404 ? { state: "ended", endCause: "unknown" } : null);
-  if (!status || held.find(id)?.state === "ended") return;
-  const changed = status.state !== entry.state || (status.expiresAt && status.expiresAt !== expiresAt);
+  const entry = held.find(id);
+  if (!status || !entry || entry.state === "ended") return;
+  const changed = status.state !== state || (status.expiresAt && status.expiresAt !== expiresAt);
+  if (!changed) return;
   held.update(id, status);
-  if (changed && selectedId === id && !working) select(id);
+  if (selectedId === id && !working) select(id);
+  else showHeld();
 }
 
 function tick() {
   showKey();
-  const entry = held.find(selectedId);
-  if (slip.tick() && entry.state === "running") {
-    held.update(selectedId, { state: "ending" });
+  slip.tick();
+  const over = held.list().filter(({ instance, state }) => state === "running" && Date.parse(instance.expiresAt) <= api.now());
+  for (const { instance } of over) held.update(instance.id, { state: "ending" });
+  if (over.length > 0) {
     select(selectedId);
     // Extended from elsewhere, perhaps: the service knows.
     refreshAtMs = 0;
   }
+  showStates();
   if (document.visibilityState === "visible" && Date.now() >= refreshAtMs) refresh();
 }
 

@@ -74,15 +74,15 @@ export function createSlip(root, clock) {
       this.tick();
     },
 
-    /** Brings countdown and bar up to the second. Returns whether the lease shown is past its end. */
+    /** Brings countdown and bar up to the second. */
     tick() {
-      if (!shown) return false;
+      if (!shown) return;
       const { instance, state, endedAt, endCause } = shown;
       const now = clock.now();
       if (state === "ended") {
         setBar(0);
         lease(endedAt ? `Ended ${clockTime(new Date(endedAt), new Date(now))}.` : "Ended.", causeWords[endCause] ?? causeWords.unknown);
-        return false;
+        return;
       }
       const end = Date.parse(instance.expiresAt);
       const leftMs = state === "running" ? end - now : 0;
@@ -90,7 +90,6 @@ export function createSlip(root, clock) {
       setBar(leftMs / (end - Date.parse(instance.createdAt)));
       if (leftMs > 0) lease(`${timeLeft(leftMs)} left`, `until ${clockTime(new Date(end), new Date(now))}`);
       else lease("Ending.", "It is being taken down.");
-      return leftMs <= 0;
     },
 
     /** Offers to extend the lease by this much; null where it cannot grow. */

@@ -1,3 +1,5 @@
+const KB = 1024;
+
 /** Time left as people say it: "11 h 59 min 03 s", "4 min 09 s", "9 s". */
 export function timeLeft(leftMs) {
   const seconds = Math.max(0, Math.ceil(leftMs / 1000));
@@ -6,17 +8,30 @@ export function timeLeft(leftMs) {
   return min > 0 ? `${min} min ${pad(s)} s` : `${s} s`;
 }
 
+/** The same where there is little room: "11 h", "4 min", "9 s". */
+export function timeShort(leftMs) {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000));
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h`;
+  return seconds >= 60 ? `${Math.floor(seconds / 60)} min` : `${seconds} s`;
+}
+
 /** A length of time to the minute: "12 h", "1 h 30 min". */
 export function roughly(lengthMs) {
   const minutes = Math.round(lengthMs / 60_000);
   return [[Math.floor(minutes / 60), "h"], [minutes % 60, "min"]].filter(([count]) => count > 0).map((part) => part.join(" ")).join(" ");
 }
 
-/** A moment (a Date) in the reader's own time zone, with its day when that is not today. */
+/** A moment (a Date) in the reader's own time zone, with its day when that is not today; leases last a day or so. */
 export function clockTime(at, now) {
   const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (at.toDateString() === now.toDateString()) return time;
-  return `${at.toLocaleDateString([], { weekday: "long", day: "numeric", month: "short" })}, ${time}`;
+  return at.toDateString() === now.toDateString() ? time : `${at.toLocaleDateString([], { weekday: "short" })} ${time}`;
+}
+
+/** Bytes as people say them: "512 B", "1.2 MB". */
+export function bytesInWords(bytes) {
+  if (bytes < KB) return `${bytes} B`;
+  const [size, unit] = bytes < KB * KB ? [bytes / KB, "KB"] : [bytes / KB / KB, "MB"];
+  return `${size < 10 ? Number(size.toFixed(1)) : Math.round(size)} ${unit}`;
 }
 
 /** States of a slip that are not the service's own words. */

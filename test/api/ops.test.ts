@@ -58,8 +58,20 @@ describe("/ops/api", () => {
     const { id, token } = await handOut();
     const calls = [
       ["/hosts", "GET"],
+      ["/droplets", "GET"],
+      ["/events", "GET"],
       ["/instances", "GET"],
+      [`/instances/${id}`, "GET"],
       ["/jobs", "GET"],
+      ["/jobs/reap/run", "POST"],
+      ["/figures", "GET"],
+      ["/stream", "GET"],
+      ["/switches", "GET"],
+      ["/switches/handouts", "PATCH"],
+      ["/blocks", "GET"],
+      ["/blocks", "POST"],
+      ["/blocks?address=192.0.2.1", "DELETE"],
+      ["/hosts/host-a", "DELETE"],
       [`/instances/${id}`, "DELETE"],
       [`/instances/${id}`, "PATCH"],
       ["/instances/not-an-id", "DELETE"],
@@ -137,10 +149,137 @@ describe("/ops/api", () => {
   it("shows how the last run of each job came out", async () => {
     const jobs = await until("all have run", async () => {
       const runs = await read<{ job: string; startedAt: string; finishedAt: string | null; succeededAt: string | null; fault: string | null }[]>("/jobs");
-      return runs.length === 3 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
+      return runs.length === 4 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
     });
-    assert.deepEqual(jobs.map(({ job, fault }) => [job, fault]), [["prune", null], ["reap", null], ["reconcile", null]]);
+    assert.deepEqual(jobs.map(({ job, fault }) => [job, fault]), [["figures", null], ["prune", null], ["reap", null], ["reconcile", null]]);
     for (const { startedAt, succeededAt } of jobs) assert.ok(Date.parse(startedAt) > Date.now() - 60_000 && succeededAt !== null);
+  });
+
+  it("searches instances by what is known of them, page by page, ended ones too", async () => {
+    const [first, second, third] = [await handOut(), await handOut(), await handOut()];
+    const ids = async (query: string) => (await read<OpsInstance[]>(`/instances?${query}`)).map(({ id }) => id);
+    assert.deepEqual(await ids(`text=${second.id.slice(0, 8)}`), [second.id]);
+    assert.deepEqual(await ids("text=127.0.0&direction=ascending"), [first.id, second.id, third.id]);
+    assert.deepEqual(await ids(`host=${(await hostOf(third.id)) ?? ""}&state=running`), [third.id]);
+    assert.deepEqual(await ids("most=2"), [third.id, second.id]);
+    assert.deepEqual(await ids(`most=2&after=${second.id}`), [first.id]);
+    assert.equal((await call("/instances?most=1")).headers.get("total-count"), "3");
+    await call(`/instances/${first.id}`, "DELETE");
+    assert.deepEqual(await ids(`state=ended&text=${first.id}`), [first.id]);
+    assert.equal((await read<OpsInstance>(`/instances/${first.id}`)).endCause, "operator");
+    for (const query of ["state=gone", "order=password", "most=0", "most=1001", "after=x", "colour=red"]) await assertProblem(await call(`/instances?${query}`), 400, "invalid-request");
+    await assertProblem(await call("/instances/0000000000000000"), 404, "not-found");
+  });
+
+  it("drains a host: what it has stays, it takes nothing more, until it is opened again", async () => {
+    const { id } = await handOut();
+    assert.equal((await call("/hosts/host-a", "PATCH", { state: "draining" })).status, 204);
+    assert.equal(await hostOf((await handOut()).id), "host-b");
+    assert.equal(await hostOf(id), "host-a");
+    assert.equal((await call("/hosts/host-a", "PATCH", { state: "active" })).status, 204);
+    await until("it is open", async () => (await read<OpsHost[]>("/hosts"))[0]?.standing === "open");
+  });
+
+  it("destroys droplets only: not a machine that it has not ordered, and none that there is not", async () => {
+    await assertProblem(await call("/hosts/host-a?confirm=host-a", "DELETE"), 409, "not-ours");
+    await assertProblem(await call("/hosts/host-z", "DELETE"), 404, "not-found");
+    assert.equal((await read<OpsHost[]>("/hosts"))[0]?.state, "active", "a refusal closes nothing");
+  });
+
+  it("pauses hand-outs and lets them go on; what is out runs on", async () => {
+    const { id, host } = await handOut();
+    assert.equal((await call("/switches/handouts", "PATCH", { paused: true })).status, 204);
+    const refused = await fetch(`${service.origin}/instances`, { method: "POST" });
+    assert.equal(refused.headers.get("retry-after"), "60");
+    await assertProblem(refused, 503, "paused");
+    assert.ok(host !== "" && (await hostOf(id)) !== undefined);
+    assert.equal((await read<{ name: string; paused: boolean }[]>("/switches")).find(({ name }) => name === "handouts")?.paused, true);
+    assert.equal((await call("/switches/handouts", "PATCH", { paused: false })).status, 204);
+    await handOut();
+    await assertProblem(await call("/switches/lights", "PATCH", { paused: true }), 404, "not-found");
+    await assertProblem(await call("/switches/handouts", "PATCH", { paused: "yes" }), 400, "invalid-request");
+  });
+
+  it("blocks an address, by the key that quotas count it by, until it is unblocked", async () => {
+    assert.equal((await call("/blocks", "POST", { address: " 127.0.0.1 ", reason: "mining" })).status, 201);
+    assert.equal((await call("/blocks", "POST", { address: "2001:db8:1:2:3::4" })).status, 201);
+    await assertProblem(await fetch(`${service.origin}/instances`, { method: "POST" }), 403, "address-blocked");
+    const blocks = await read<{ address: string; reason: string }[]>("/blocks");
+    assert.deepEqual(blocks.map(({ address, reason }) => [address, reason]).sort(), [["127.0.0.1", "mining"], ["2001:db8:1:2::/64", ""]]);
+    for (const address of ["127.0.0.1", "2001:db8:1:2::/64"]) assert.equal((await call(`/blocks?address=${encodeURIComponent(address)}`, "DELETE")).status, 204);
+    await handOut();
+    await assertProblem(await call("/blocks?address=127.0.0.1", "DELETE"), 404, "not-found");
+    for (const address of ["localhost", "1.2.3", "10.0.0.0/8", "", "<b>"]) await assertProblem(await call("/blocks", "POST", { address }), 400, "invalid-request");
+  });
+
+  it("runs a job now, and refuses one that there is not", async () => {
+    const startOf = async () => (await read<{ job: string; startedAt: string }[]>("/jobs")).find(({ job }) => job === "prune")?.startedAt;
+    await until("it has run once", async () => (await startOf()) !== undefined);
+    const before = await startOf();
+    assert.equal((await call("/jobs/prune/run", "POST")).status, 202);
+    await until("it has run again", async () => (await startOf()) !== before);
+    await assertProblem(await call("/jobs/make-coffee/run", "POST"), 404, "not-found");
+  });
+
+  it("keeps each act of the operator as an event, with what it was done to", async () => {
+    const { id } = await handOut();
+    await call("/hosts/host-b", "PATCH", { state: "cordoned" });
+    await call("/hosts/host-b", "PATCH", { state: "active" });
+    await call(`/instances/${id}`, "PATCH", { ttlSeconds: 600 });
+    await call(`/instances/${id}`, "DELETE");
+    await call("/switches/scaling", "PATCH", { paused: true });
+    await call("/switches/scaling", "PATCH", { paused: false });
+    await call("/blocks", "POST", { address: "192.0.2.77", reason: "spam" });
+    await call("/blocks?address=192.0.2.77", "DELETE");
+    const events = (await read<{ actor: string; kind: string; host: string | null; instance: string | null; reason: string }[]>("/events")).slice(0, 8);
+    assert.ok(events.every(({ actor }) => actor === "operator"));
+    assert.deepEqual(events.map(({ kind, host, instance }) => [kind, host, instance]), [
+      ["unblock", null, null],
+      ["block", null, null],
+      ["resume", null, null],
+      ["pause", null, null],
+      ["end", "host-a", id],
+      ["extend", "host-a", id],
+      ["uncordon", "host-b", null],
+      ["cordon", "host-b", null],
+    ]);
+    assert.equal(events[1]?.reason, "192.0.2.77: spam");
+  });
+
+  it("keeps figures of what was handed out and refused, over a restart of the process", async () => {
+    const figures = () => read<{ handouts: Record<string, (number | null)[]>; took: { p50: (number | null)[] }; times: number[]; stepSeconds: number }>("/figures?span=hour");
+    const sum = (values: readonly (number | null)[] | undefined) => (values ?? []).reduce<number>((total, value) => total + (value ?? 0), 0);
+    const before = await figures();
+    await handOut();
+    await fetch(`${service.origin}/instances`, { method: "POST", headers: { "content-type": "application/json" }, body: '{"ttlSeconds":1}' });
+    await service.endApi("SIGTERM");
+    await service.startApi();
+    const after = await figures();
+    assert.ok(sum(after.handouts["created"]) > sum(before.handouts["created"]));
+    assert.ok(sum(after.handouts["lease-out-of-bounds"]) >= 1);
+    assert.ok((after.took.p50.findLast((value) => value !== null) ?? 0) > 0.005);
+    assert.deepEqual([after.times.length, after.stepSeconds], [60, 60]);
+    for (const [span, steps] of [["day", 96], ["week", 84]] as const) assert.equal((await read<{ times: number[] }>(`/figures?span=${span}`)).times.length, steps);
+    await assertProblem(await call("/figures?span=year"), 400, "invalid-request");
+  });
+
+  it("shows droplets, and events by host, instance and kind, older and newer ones", async () => {
+    const name = await service.store.readDeployment();
+    const now = new Date();
+    assert.deepEqual(await read("/droplets"), []);
+    for (const [kind, host] of [["order", "gar-1"], ["order", "gar-2"], ["join", "gar-1"]] as const) await service.store.addEvent({ actor: "scale", kind, host, reason: `of ${name}` }, now);
+    const all = await read<{ id: number; at: string; times: number; kind: string; host: string | null; instance: string | null; alarm: boolean; reason: string }[]>("/events");
+    assert.deepEqual(all.slice(0, 3).map(({ kind, host, instance, alarm, times, at, reason }) => [kind, host, instance, alarm, times, at, reason]), [
+      ["join", "gar-1", null, false, 1, now.toISOString(), `of ${name}`],
+      ["order", "gar-2", null, false, 1, now.toISOString(), `of ${name}`],
+      ["order", "gar-1", null, false, 1, now.toISOString(), `of ${name}`],
+    ]);
+    const kinds = async (query: string) => (await read<{ kind: string; host: string }[]>(`/events?${query}`)).map(({ kind, host }) => `${kind} ${host}`);
+    assert.deepEqual(await kinds("host=gar-1"), ["join gar-1", "order gar-1"]);
+    assert.deepEqual(await kinds("host=gar-1&kind=order"), ["order gar-1"]);
+    assert.deepEqual(await kinds(`host=gar-1&before=${all[0]?.id ?? 0}`), ["order gar-1"]);
+    assert.deepEqual(await kinds(`host=gar-1&after=${all[2]?.id ?? 0}`), ["join gar-1"]);
+    for (const query of ["before=x", "colour=red", "after=-1"]) await assertProblem(await call(`/events?${query}`), 400, "invalid-request");
   });
 
   it("writes no password, no token and no secret into the log", async () => {

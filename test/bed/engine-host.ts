@@ -13,8 +13,8 @@ import { ensureRedisImage } from "../../infra/local/redis-image.ts";
 import { grantHeartbeat } from "../../infra/local/redis.ts";
 import { startServerProcess } from "../../infra/local/server-process.ts";
 import type { ServerProcess } from "../../infra/local/server-process.ts";
-import { claimPlace, removeLink } from "./places.ts";
-import type { Place } from "./places.ts";
+import { claimPlace, removeLinks } from "../../infra/lab/machines/places.ts";
+import type { Place } from "../../infra/lab/machines/places.ts";
 
 const run = promisify(execFile);
 const POWER_ON = fileURLToPath(new URL("power-on.sh", import.meta.url));
@@ -53,10 +53,10 @@ export interface EngineHost {
 
 /**
  * Starts an engine host and resolves when its engine answers and has the image; about a second.
- * Needs root. A host never outlives the process that started it, and what a killed run left on
- * disk is removed by the next one.
+ * `dockerdArgs` come besides those of every engine. Needs root. A host never outlives the process that
+ * started it, and what a killed run left on disk is removed by the next one.
  */
-export async function startEngineHost({ name }: { name: string }): Promise<EngineHost> {
+export async function startEngineHost({ name, dockerdArgs = [] }: { name: string; dockerdArgs?: string[] }): Promise<EngineHost> {
   const place = await claimPlace();
   const socket = join(place.dir, "docker.sock");
   const url = `unix://${socket}`;
@@ -73,7 +73,7 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
     // A killed dockerd leaves pid files, its containerd's as well, and other processes may have the pids by now.
     await exec("rm", "-f", "/run/docker.pid", "/run/exec/containerd/containerd.pid");
     const options = dockerdArguments({ dataDir: join(place.dir, "data"), runDir: "/run", socket });
-    const [command, args] = inside("dockerd", [...options, `--cgroup-parent=/${place.label}`]);
+    const [command, args] = inside("dockerd", [...options, `--cgroup-parent=/${place.label}`, ...dockerdArgs]);
     machine.engine = await startServerProcess({
       name: `dockerd of ${name}`,
       command,
@@ -90,13 +90,14 @@ export async function startEngineHost({ name }: { name: string }): Promise<Engin
     machine.power = await switchOn(place);
     await connect(place, machine.power.firstPid);
     await exec("hostname", name);
-    await exec("sh", join(HOST_SCRIPTS, "firewall.sh"), "up");
+    // All clients of a test come from one address: what bounds them has a test of its own.
+    await exec("env", "CONNECTIONS_PER_ADDRESS=1000", "sh", join(HOST_SCRIPTS, "firewall.sh"), "up");
     await startEngine();
   };
   const powerOff = async () => {
     await machine.power?.off();
     // Its network would live on for minutes, with connections of the dead that nobody answers.
-    await removeLink(place);
+    await removeLinks(place);
     delete machine.power;
     delete machine.engine;
     delete machine.dockerd;

@@ -6,7 +6,7 @@ import { createConnection } from "mysql2/promise";
 import { startMariadb } from "../../infra/local/mariadb.ts";
 import { endProcess, findProcesses } from "../../infra/local/processes.ts";
 import { startRedis } from "../../infra/local/redis.ts";
-import { hasLiveOwner, ownedName } from "./owners.ts";
+import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
 
 const KIND = "getaredis-services";
 

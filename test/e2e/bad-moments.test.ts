@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Redis } from "ioredis";
@@ -401,6 +402,24 @@ describe("starting and stopping", () => {
       assert.equal((await takeInventory(service)).running, 3);
       await assert.rejects(post(service));
     } finally {
+      await service.stop();
+    }
+  });
+
+  it("does not wait for clients that have opened a connection and said nothing, or half a request", async () => {
+    const service = await startService({ jobs: false, env: { SHUTDOWN_SECONDS: "8" } });
+    const clients = ["", "GET / HTTP/1.1\r\n", "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"].map((said) => {
+      const client = connect(Number(new URL(service.origin).port), "127.0.0.1", () => client.write(said));
+      return client;
+    });
+    try {
+      await Promise.all(clients.map((client) => once(client, "connect")));
+      await fetch(`${service.origin}/healthz`);
+      await service.endApi("SIGTERM");
+      assert.ok(service.log().includes('"msg":"stopped"'), "it came to its end");
+      assert.ok(!service.log().includes("did not finish in time"));
+    } finally {
+      for (const client of clients) client.destroy();
       await service.stop();
     }
   });

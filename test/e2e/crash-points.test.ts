@@ -12,6 +12,7 @@ import { waitForPong } from "../../apps/core/adapters/redis-probe.ts";
 import { handoutRules, loadConfig } from "../../apps/core/config.ts";
 import { containerSpec } from "../../apps/core/domain/container-spec.ts";
 import { hashSecret } from "../../apps/core/domain/credentials.ts";
+import { deathAt, moments } from "../bed/death.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
 import { until } from "../bed/until.ts";
@@ -19,8 +20,6 @@ import { until } from "../bed/until.ts";
 type Ports = CreatePorts & Parameters<typeof reap>[0] & Parameters<typeof reconcile>[0];
 type Action = (ports: Ports) => Promise<unknown>;
 
-/** Whether the process dies before a call reaches the other side, or after it was done there and before the answer came. */
-const moments = ["before", "after"] as const;
 /** More calls than any action here makes. */
 const MOST_CALLS = 40;
 
@@ -52,6 +51,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
       delay,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,
+      onStandbyTaken: () => undefined,
       rules: handoutRules(config),
     };
   });
@@ -143,22 +143,10 @@ describe("a process killed at any call to MySQL or an engine", () => {
   });
 });
 
-/** The same ports for a process that dies at its `call`-th call: nothing of it happens from then on. */
+/** The same ports for a process that dies at its `call`-th call. */
 function dyingAt(ports: Ports, call: number, moment: (typeof moments)[number]): { mortal: Ports; died: Promise<true> } {
-  let calls = 0;
-  const death = Promise.withResolvers<true>();
-  const never = new Promise<never>(() => undefined);
-  const mortal = <Work extends (...given: never[]) => Promise<unknown>>(work: Work): Work =>
-    (async (...given: Parameters<Work>) => {
-      calls++;
-      if (calls > call) return never;
-      if (calls < call) return work(...given);
-      if (moment === "after") await work(...given);
-      death.resolve(true);
-      return never;
-    }) as unknown as Work;
-  const each = <Port extends object>(port: Port): Port => Object.fromEntries(Object.entries(port).map(([name, work]) => [name, mortal(work as () => Promise<unknown>)])) as Port;
-  return { mortal: { ...ports, store: each(ports.store), engines: each(ports.engines), waitForPong: mortal(ports.waitForPong) }, died: death.promise };
+  const { mortal, each, died } = deathAt(call, moment);
+  return { mortal: { ...ports, store: each(ports.store), engines: each(ports.engines), waitForPong: mortal(ports.waitForPong) }, died };
 }
 
 /** One host, and then none: a failure is not tried again elsewhere. */

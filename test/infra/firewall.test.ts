@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { startServerProcess } from "../../infra/local/server-process.ts";
 import type { ServerProcess } from "../../infra/local/server-process.ts";
@@ -13,6 +17,7 @@ import { until } from "../bed/until.ts";
 
 const FIREWALL = fileURLToPath(new URL("../../infra/host/firewall.sh", import.meta.url));
 const BRIDGE = "com.docker.network.bridge";
+const run = promisify(execFile);
 
 describe("firewall.sh on a host with instances", () => {
   let host: EngineHost;
@@ -121,6 +126,72 @@ describe("firewall.sh on a host with instances", () => {
     for (const [what, address, port] of await targets("closed", "closed-b", 20_004)) {
       assert.match(await outcomeOfCalling(20_003, address, port), /IOERR/, what);
     }
+  });
+
+  describe("bounds the connections of one address to an instance", () => {
+    const open: Socket[] = [];
+    before(() => host.exec("env", "CONNECTIONS_PER_ADDRESS=5", "sh", FIREWALL, "up"));
+    const hangUp = async () => {
+      for (const socket of open.splice(0)) socket.destroy();
+      await until("nobody is counted any more", async () => !(await host.exec("nft", "list", "set", "inet", "getaredis", "callers")).includes("elements"));
+    };
+    afterEach(hangUp);
+
+    /** An answered connection, or the code of its refusal. */
+    const call = async (port: number, localAddress = host.testAddress): Promise<string> => {
+      const socket = connect({ host: host.address, port, localAddress });
+      open.push(socket);
+      socket.setTimeout(5_000, () => socket.destroy(Object.assign(new Error("silence"), { code: "SILENCE" })));
+      try {
+        await once(socket, "connect");
+        socket.write("PING\r\n");
+        const [answer] = (await once(socket, "data")) as [Buffer];
+        return answer.toString().trim();
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code ?? String(error);
+      }
+    };
+    const callOften = async (times: number, ...to: Parameters<typeof call>) => {
+      const answers: string[] = [];
+      for (let time = 0; time < times; time++) answers.push(await call(...to));
+      return answers;
+    };
+    const fiveAndNoMore = [...Array<string>(5).fill("+PONG"), "ECONNREFUSED", "ECONNREFUSED"];
+
+    it("and still lets others in, and the same one to another instance", async () => {
+      assert.deepEqual(await callOften(7, 20_003), fiveAndNoMore);
+      assert.deepEqual(await callOften(7, 20_004), fiveAndNoMore);
+      // Of a range for tests, and of this host alone: several may run at once.
+      const other = host.testAddress.replace(/^10\.213\./, "198.18.");
+      await host.exec("ip", "route", "replace", other, "via", host.testAddress);
+      await run("ip", ["address", "add", `${other}/32`, "dev", "lo"]);
+      try {
+        assert.deepEqual(await callOften(7, 20_003, other), fiveAndNoMore);
+        await hangUp();
+      } finally {
+        await run("ip", ["address", "del", `${other}/32`, "dev", "lo"]);
+      }
+    });
+
+    it("and takes a new one for each that is closed", async () => {
+      await callOften(5, 20_003);
+      open.splice(0, 2).forEach((socket) => socket.destroy());
+      await until("there is room again", async () => (await call(20_003)) === "+PONG");
+      for (let time = 0; time < 20; time++) await ping(host.address, 20_004);
+    });
+
+    it("and counts none of the machine's own", async () => {
+      for (const address of ["127.0.0.1", host.address]) {
+        const answers = await host.exec("bash", "-c", `for each in {1..20}; do exec {wire}<>/dev/tcp/${address}/20003 && printf 'PING\r\n' >&$wire && read -r -t 5 -u $wire answer && echo "$answer"; done`);
+        assert.equal(answers.match(/PONG/g)?.length, 20, address);
+      }
+    });
+
+    it("and takes no nonsense for a bound", async () => {
+      for (const bound of ["0", "-1", "many", "1; drop", "1000000"]) {
+        await assert.rejects(host.exec("env", `CONNECTIONS_PER_ADDRESS=${bound}`, "sh", FIREWALL, "up"), /must be a number from 1 to 99999/, bound);
+      }
+    });
   });
 
   it("can be brought up and down any number of times", async () => {

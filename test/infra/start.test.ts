@@ -64,7 +64,7 @@ describe("npm start", () => {
     assert.match(seen.firstOutput, /✓ private MariaDB \(\d/);
     assert.match(seen.firstOutput, /page +http:\/\/127\.0\.0\.1:\d+\/\n/);
     assert.match(seen.firstOutput, /curl -X POST http:\/\/127\.0\.0\.1:\d+\/instances\n/);
-    assert.match(seen.firstOutput, /ops .*Bearer [\w-]{32}' http:\S+\/ops\/api\/hosts\n/);
+    assert.match(seen.firstOutput, /ops +http:\S+\/ops with the token [\w-]{32}\n/);
     assert.ok(seen.firstOutput.includes(join(dir, "logs")));
   });
 

@@ -6,7 +6,7 @@ import { Eta } from "eta";
 import type { FastifyRequest } from "fastify";
 import type { Handout } from "../../core/actions/create-instance.ts";
 import type { Config } from "../../core/config.ts";
-import type { Problem } from "../problem.ts";
+import type { Problem } from "../../http/problem.ts";
 import type { App, ServerParts } from "../server.ts";
 
 const publicFolder = fileURLToPath(new URL("../../../public", import.meta.url));
@@ -65,6 +65,7 @@ export function homeRoutes(_parts: ServerParts, home: HomePage) {
 /** Changes with any asset. */
 async function hashOfAssets(): Promise<string> {
   const hash = createHash("sha256");
-  for (const name of (await readdir(assetsFolder)).sort()) hash.update(await readFile(`${assetsFolder}/${name}`));
+  const files = (await readdir(assetsFolder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`);
+  for (const file of files.sort()) hash.update(await readFile(file));
   return hash.digest("hex").slice(0, 10);
 }

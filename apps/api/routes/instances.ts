@@ -3,16 +3,17 @@ import { Type, type Static } from "typebox";
 import { changeLease } from "../../core/actions/change-lease.ts";
 import { createInstance, type Handout } from "../../core/actions/create-instance.ts";
 import { endInstance } from "../../core/actions/end-instance.ts";
-import { matchesHash } from "../../core/domain/credentials.ts";
 import { EngineFault } from "../../core/domain/engine-fault.ts";
 import { shownState, type Instance } from "../../core/domain/instance.ts";
-import { ProblemError, problemOfChange, problemOfCreate, problems } from "../problem.ts";
-import type { App, ServerParts } from "../server.ts";
-import { bearerToken } from "../bearer-token.ts";
+import { Unavailable } from "../../core/domain/unavailable.ts";
+import { ProblemError } from "../../http/problem.ts";
 import { callerKey } from "../caller-key.ts";
 import { isCrossSite } from "../cross-site.ts";
+import { ownInstance } from "../own-instance.ts";
+import { problemOfChange, problemOfCreate, problems } from "../problem.ts";
+import type { App, ServerParts } from "../server.ts";
 import type { HomePage } from "./home.ts";
-import { InstanceState, ProblemBody } from "./schemas.ts";
+import { InstanceId, InstanceState, ProblemBody } from "./schemas.ts";
 
 const HandoutBody = Type.Object({
   id: Type.String(),
@@ -30,7 +31,6 @@ const Wish = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additional
 const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
 const Formats = Type.Object({ format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })) });
 const IdempotencyHeaders = Type.Object({ "idempotency-key": Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "Hard to guess; the same key and body give the same instance while it runs" })) });
-const Id = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
 
 type Format = "json" | "url" | "env" | "html";
 
@@ -72,6 +72,9 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
           ttlSeconds: request.body.ttlSeconds,
           idempotencyKey: request.headers["idempotency-key"],
           signal: hungUp.signal,
+        }).catch((fault: unknown) => {
+          metrics.handouts.inc({ result: fault instanceof Unavailable ? "unavailable" : "fault" });
+          throw fault;
         });
         metrics.handouts.inc({ result: result.kind === "no-capacity" ? result.reason : result.kind });
         if (result.kind !== "created") {
@@ -86,16 +89,16 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
       },
     );
 
-    app.get("/instances/:id", { schema: { tags: ["instances"], summary: "State of an instance", security: [{ owner: [] }], params: Id, response: { 200: InstanceState, "4xx": ProblemBody } } }, async (request, reply) => {
-      const instance = await ownInstance(request, request.params.id);
+    app.get("/instances/:id", { schema: { tags: ["instances"], summary: "State of an instance", security: [{ owner: [] }], params: InstanceId, response: { 200: InstanceState, "4xx": ProblemBody } } }, async (request, reply) => {
+      const instance = await ownInstance(store, request, request.params.id);
       return reply.header("cache-control", "no-store").send(describeInstance(instance, create.clock()));
     });
 
     app.patch(
       "/instances/:id",
-      { schema: { tags: ["instances"], summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: Id, body: Change, response: { 200: InstanceState, "4xx": ProblemBody } } },
+      { schema: { tags: ["instances"], summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: InstanceId, body: Change, response: { 200: InstanceState, "4xx": ProblemBody } } },
       async (request, reply) => {
-        const instance = await ownInstance(request, request.params.id);
+        const instance = await ownInstance(store, request, request.params.id);
         const result = await changeLease(lease, instance, request.body.ttlSeconds);
         if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
         request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "lease changed");
@@ -105,9 +108,9 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
 
     app.delete(
       "/instances/:id",
-      { schema: { tags: ["instances"], summary: "End an instance", description: "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.", security: [{ owner: [] }], params: Id, response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody } } },
+      { schema: { tags: ["instances"], summary: "End an instance", description: "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.", security: [{ owner: [] }], params: InstanceId, response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody } } },
       async (request, reply) => {
-        const instance = await ownInstance(request, request.params.id);
+        const instance = await ownInstance(store, request, request.params.id);
         const place = await store.findContainer(instance.id);
         if (!place) throw new ProblemError(problems.noInstance());
         try {
@@ -122,15 +125,6 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
       },
     );
   };
-
-  async function ownInstance(request: FastifyRequest, id: string): Promise<Instance> {
-    const token = bearerToken(request);
-    if (token === undefined) throw new ProblemError(problems.tokenMissing());
-    const instance = await store.findInstance(id);
-    if (!instance) throw new ProblemError(problems.noInstance());
-    if (!matchesHash(token, instance.tokenHash)) throw new ProblemError(problems.tokenWrong());
-    return instance;
-  }
 }
 
 /** What its owner and ops see of an instance; never the password. */

@@ -6,6 +6,9 @@ export const ProblemBody = Type.Object(
   { title: "Problem" },
 );
 
+/** Parameters of paths below /instances/:id. */
+export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
+
 /** An instance as its owner sees it. */
 export const InstanceState = Type.Object({
   id: Type.String(),

@@ -22,6 +22,8 @@ export type CreatePorts = EndPorts & {
   readonly delay: (ms: number) => Promise<void>;
   /** Told of each host that failed, with the fault. */
   readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
+  /** Told when an empty host gets its first instance: the fleet wants another one. */
+  readonly onStandbyTaken: (hostName: string) => void;
   readonly rules: HandoutRules;
 };
 
@@ -58,6 +60,8 @@ export type CreateResult =
   | { readonly kind: "created"; readonly handout: Handout; readonly hostName: string | undefined; readonly replayed: boolean }
   | LeaseRefusal
   | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
+  /** By the operator: this address, or everybody for now. */
+  | { readonly kind: "blocked" | "paused" }
   | { readonly kind: "no-capacity"; readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" }
   | { readonly kind: "idempotency-key-reused" }
   | { readonly kind: "idempotency-key-in-progress" }

@@ -64,10 +64,14 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, lon
     return pulsesReadAt === undefined || now.getTime() - pulsesReadAt.getTime() > livenessMaxAgeMs;
   }
 
-  /** Counts an instance just placed on a host, ahead of the next refresh. Keeps the order: the busiest grows busier. */
-  function countTaken(hostName: string): void {
+  /**
+   * Counts an instance just placed on a host, ahead of the next refresh. Keeps the order: the busiest
+   * grows busier. Returns whether the host was empty before, a standby.
+   */
+  function countTaken(hostName: string): boolean {
     const host = facts.get(hostName);
     if (host) facts.set(hostName, { ...host, inUse: host.inUse + 1, occupied: host.occupied + 1 });
+    return host?.inUse === 0;
   }
 
   /** Counts a host as full until the next refresh. */

@@ -13,7 +13,7 @@ export type Attempt = CreateRequest & { readonly ttlSeconds: number; readonly cl
 
 /** How trying one host came out. */
 export type AttemptResult =
-  | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "abandoned" | "no-capacity" }>
+  | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "blocked" | "paused" | "abandoned" | "no-capacity" }>
   | Extract<TakeResult, { kind: "known" | "host-full" | "host-closed" }>
   | { readonly kind: "host-failed" };
 
@@ -51,7 +51,7 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
   const taken = await store.takeSlot(draft, host.name, rules.quotaPerAddress, attempt.claim);
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
   if (taken.kind !== "taken") return taken;
-  ports.fleet.countTaken(host.name);
+  if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);
 
   // A caller that hung up has no use for it, unless its key lets it come back for the answer.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;

@@ -13,6 +13,12 @@ export type ReconcilePorts = EndPorts & {
   readonly engines: { readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]> };
 };
 
+/**
+ * Repairs of one host in one run, each with an event. An engine may list what it likes; what it makes
+ * up must not fill the history and keep the other hosts waiting.
+ */
+const REPAIRS_A_RUN = 100;
+
 /** What a run repaired, and the hosts that did not answer or refused a repair, with the last fault. */
 export type ReconcileReport = {
   readonly repairs: readonly (Repair & { readonly hostName: string })[];
@@ -21,7 +27,8 @@ export type ReconcileReport = {
 
 /**
  * Makes rows and containers agree on every host, `concurrency` hosts at once. A host that does not
- * answer is left as it is. May be killed at any line and run by several processes at once.
+ * answer is left as it is; one that needs many repairs gets the rest of them, rows first, in the next
+ * runs. May be killed at any line and run by several processes at once.
  * @throws Unavailable when MySQL does not answer
  */
 export async function reconcile(ports: ReconcilePorts, concurrency: number): Promise<ReconcileReport> {
@@ -37,7 +44,7 @@ async function reconcileHost(ports: ReconcilePorts, host: EngineHost): Promise<{
     const before = await ports.store.listOpenOf(host.name);
     const containers = await ports.engines.listContainers(host);
     const after = new Set((await ports.store.listOpenOf(host.name)).map((row) => row.id));
-    for (const repair of findRepairs(before, containers, after, ports.clock())) {
+    for (const repair of findRepairs(before, containers, after, ports.clock()).slice(0, REPAIRS_A_RUN)) {
       try {
         await perform(ports, host, repair);
         done.push({ ...repair, hostName: host.name });

@@ -35,6 +35,14 @@ export function openAnswer(sealed: Buffer, sealing: { readonly serverSecret: str
   return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
 }
 
+/**
+ * Password of the Redis user that a host's heartbeat logs in as. Derived, not kept: the control plane
+ * can grant it again whenever Redis has lost its users.
+ */
+export function heartbeatPassword(serverSecret: string, hostName: string): string {
+  return Buffer.from(hkdfSync("sha256", serverSecret, hostName, "heartbeat", 24)).toString("base64url");
+}
+
 function sealingKey({ serverSecret, idempotencyKey, instanceId }: { readonly serverSecret: string; readonly idempotencyKey: string; readonly instanceId: string }): Buffer {
   return Buffer.from(hkdfSync("sha256", serverSecret, instanceId, `idempotent answer ${idempotencyKey}`, 32));
 }

@@ -1,8 +1,9 @@
 /**
- * Why an engine did not do what it was asked: it cannot be reached, it did not answer in time, the
- * port is held by something else on the host, it has no such image, or it refused otherwise.
+ * Why an engine did not do what it was asked: it cannot be reached, it or we do not take the other's
+ * certificate, it did not answer in time, the port is held by something else on the host, it has no
+ * such image, or it refused otherwise.
  */
-export type EngineFaultReason = "unreachable" | "timeout" | "port-taken" | "image-missing" | "refused";
+export type EngineFaultReason = "unreachable" | "certificate" | "timeout" | "port-taken" | "image-missing" | "refused";
 
 /** A call to a Docker Engine that did not work out. Whether it had an effect is unknown. */
 export class EngineFault extends Error {
@@ -19,5 +20,5 @@ export class EngineFault extends Error {
 
 /** Whether the engine as a whole did not answer, so that asking it for something else would fail as well. */
 export function isSilence(fault: EngineFault): boolean {
-  return fault.reason === "unreachable" || fault.reason === "timeout";
+  return fault.reason === "unreachable" || fault.reason === "certificate" || fault.reason === "timeout";
 }

@@ -20,6 +20,8 @@ export type KnownClaim = { readonly requestHash: Buffer; readonly instanceId: st
 export type TakeResult =
   | { readonly kind: "taken"; readonly port: number }
   | ({ readonly kind: "known" } & KnownClaim)
+  /** By the operator: this address, or everybody for now. */
+  | { readonly kind: "blocked" | "paused" }
   | { readonly kind: "quota-exceeded"; readonly nextFreeAt: Date }
   | { readonly kind: "host-full" }
   | { readonly kind: "host-closed" };

@@ -24,6 +24,11 @@ export function standingOf(facts: HostFacts, restingUntil: Date | undefined, now
   return facts.occupied < facts.host.capacity ? "open" : "full";
 }
 
+/** Whether a host is kept ready: alive, open to hand-outs, and without any lease. */
+export function isStandby({ host, pulse, inUse }: HostFacts): boolean {
+  return host.state === "active" && inUse === 0 && pulse?.kind === "beat" && pulse.beat.containers !== null;
+}
+
 /**
  * Bin-packing order: the busiest host first, so that the others empty and can go; ties by name, so
  * that every replica fills the same host. Best fit by instances in use, as Get A Redis did (its

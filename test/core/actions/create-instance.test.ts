@@ -21,6 +21,7 @@ const fault = (reason: EngineFaultReason) => new EngineFault(reason, "any", new 
  */
 function fakePorts(over: {
   hosts?: string[];
+  empty?: string[];
   blind?: boolean;
   take?: (hostName: string) => TakeResult | Promise<TakeResult>;
   startContainer?: (hostName: string) => void | Promise<void>;
@@ -47,7 +48,7 @@ function fakePorts(over: {
         return undefined;
       },
       isBlind: () => over.blind ?? false,
-      countTaken: () => undefined,
+      countTaken: (name) => over.empty?.includes(name) ?? false,
       countFull: (name) => world.full.add(name),
       rest: (name) => world.resting.add(name),
       countSuccess: () => undefined,
@@ -81,6 +82,7 @@ function fakePorts(over: {
     },
     random: { id: () => `id${++ids}`, password: () => `password${ids}`, token: () => `token${ids}`, nonce: () => Buffer.alloc(12, ids) },
     onHostFailure: (hostName, id, error) => world.faults.push([hostName, id, error]),
+    onStandbyTaken: (hostName) => calls.push(`standby ${hostName} is taken`),
     rules,
   };
   return { world, calls, ports };
@@ -115,6 +117,12 @@ describe("createInstance", () => {
         token: "token1",
       },
     });
+  });
+
+  it("tells that the fleet's empty host is taken as soon as its slot is, before anything can fail", async () => {
+    const { ports, calls } = fakePorts({ hosts: ["b"], empty: ["b"] });
+    await createInstance(ports, wish);
+    assert.deepEqual(calls.slice(0, 2), ["take id1 of b", "standby b is taken"]);
   });
 
   it("counts the lifetime from the hand-out, not from the request", async () => {

@@ -190,6 +190,18 @@ describe("reconcile", () => {
     assert.equal(states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 
+  it("removes no more than a hundred containers of a host in one run, rows before them, and the rest in the next runs", async () => {
+    const { ports, states, world } = fakeWorld([row("lost", "running"), row("elsewhere", "running", { host: "b" })], { a: Array.from({ length: 250 }, (_, index) => `made-up-${index}`), b: [] });
+    const counts: number[][] = [];
+    for (let run = 0; run < 4; run++) {
+      const { repairs } = await reconcile(ports, 4);
+      counts.push(["a", "b"].map((name) => repairs.filter(({ hostName }) => hostName === name).length));
+    }
+    assert.deepEqual(counts, [[100, 1], [100, 0], [51, 0], [0, 0]]);
+    assert.deepEqual(states(), { lost: "ended, lost", elsewhere: "ended, lost" });
+    assert.equal(world.containers.get("a")?.size, 0);
+  });
+
   it("by two at once comes to the same", async () => {
     const { ports, states } = broken();
     await Promise.all([reconcile(ports, 4), reconcile(ports, 4)]);

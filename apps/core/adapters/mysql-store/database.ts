@@ -1,6 +1,7 @@
 import { createPool } from "mysql2/promise";
 import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { Unavailable } from "../../domain/unavailable.ts";
+import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -97,22 +98,6 @@ function sessionOn(connection: PoolConnection): Session {
   };
 }
 
-/**
- * An answer that comes within the time allowed. The driver's own time-out is not enough: it leaves out
- * the preparing of a statement, and the wait for a connection.
- */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`), { code: "ETIMEDOUT" })), ANSWER_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([answer, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Server errors that say "not now" although the connection lives. */
 const refusals = new Set(["ER_CON_COUNT_ERROR", "ER_SERVER_SHUTDOWN", "ER_LOCK_WAIT_TIMEOUT", "ER_OPTION_PREVENTS_STATEMENT", "ER_CONNECTION_KILLED", "ER_ACCESS_DENIED_ERROR", "ER_NORMAL_SHUTDOWN"]);
 
@@ -124,6 +109,11 @@ function isLost(fault: unknown): boolean {
   return fatal === true || refusals.has(code) || (sqlState === undefined && code !== "");
 }
 
-function codeOf(fault: unknown): string {
+/** MySQL's name of an error, such as ER_DUP_ENTRY; "" when it is none of MySQL's. */
+export function codeOf(fault: unknown): string {
   return typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return within(ANSWER_TIMEOUT_MS, answer);
 }

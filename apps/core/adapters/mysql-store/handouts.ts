@@ -6,8 +6,8 @@ import { beginEndIn } from "./leases.ts";
 export function handoutStatements(database: Database) {
   /**
    * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
-   * transaction. Refusals: the idempotency key is known, the quota is used up, the host is full or
-   * takes no more instances.
+   * transaction. Refusals: the idempotency key is known, the operator has blocked the address or paused
+   * all hand-outs, the quota is used up, the host is full or takes no more instances.
    */
   function takeSlot(draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined): Promise<TakeResult> {
     return database.transaction(async (session) => {
@@ -16,6 +16,8 @@ export function handoutStatements(database: Database) {
       const known = claim && (await findClaim(session, draft.address, claim.keyHash, draft.createdAt));
       if (known) return { kind: "known", ...known };
 
+      const refusal = await refusalByOperator(session, draft.address);
+      if (refusal) return { kind: refusal };
       const places = await placesOf(session, draft.address);
       if (places.length >= quota) {
         return { kind: "quota-exceeded", nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))) };
@@ -93,6 +95,15 @@ async function findClaim(session: Session, address: string, keyHash: Buffer, now
     [address, keyHash, now],
   );
   return row && { requestHash: row.request_hash, instanceId: row.instance_id, sealedAnswer: row.sealed_answer, expiresAt: row.expires_at };
+}
+
+async function refusalByOperator(session: Session, address: string): Promise<"blocked" | "paused" | undefined> {
+  const [row] = await session.rows<{ blocked: number; paused: number }>(
+    "SELECT EXISTS (SELECT 1 FROM blocks WHERE address = ?) AS blocked, EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused",
+    [address],
+  );
+  if (row?.blocked === 1) return "blocked";
+  return row?.paused === 1 ? "paused" : undefined;
 }
 
 /** Places held by leases of the address. */

@@ -29,7 +29,7 @@ export function historyStatements(database: Database) {
     });
   }
 
-  /** Forgets instances that ended before `before`, and addresses not seen since. Returns the number of instances. */
+  /** Forgets instances that ended before `before`, and hosts, droplets, events, figures and addresses of that time. Returns the number of instances. */
   async function prune(before: Date): Promise<number> {
     let forgotten = 0;
     for (let batch = BATCH; batch === BATCH; forgotten += batch) {
@@ -45,6 +45,14 @@ export function historyStatements(database: Database) {
         return rows.length;
       });
     }
+    await database.query(async (session) => {
+      // A host stays as long as an instance names it.
+      await session.run("DELETE FROM hosts WHERE state = 'gone' AND name IN (SELECT name FROM droplets WHERE gone_at < ?) AND id NOT IN (SELECT host_id FROM instances)", [before]);
+      await session.run("DELETE FROM droplets WHERE state = 'gone' AND gone_at < ? AND name NOT IN (SELECT name FROM hosts)", [before]);
+      await session.run("DELETE FROM doomed_hosts WHERE asked_at < ? AND name NOT IN (SELECT name FROM droplets WHERE name IS NOT NULL)", [before]);
+      await session.run("DELETE FROM events WHERE last_at < ?", [before]);
+      await session.run("DELETE FROM minutes WHERE minute < ?", [before]);
+    });
     await database.query((session) => session.run("DELETE FROM addresses WHERE seen_at < ? AND address NOT IN (SELECT address FROM quota_places)", [before]));
     return forgotten;
   }

@@ -1,5 +1,5 @@
 import type { EngineHost, Host, HostState, NewHost } from "../../domain/host.ts";
-import type { Database } from "./database.ts";
+import type { Database, Session } from "./database.ts";
 
 /** Columns that tell where a host's engine is; of tables hosts and deployment. */
 export const engineHostColumns = "hosts.name, hosts.engine_url, deployment.id AS deployment";
@@ -22,21 +22,7 @@ export function hostStatements(database: Database) {
    * taken again, and go when the host is registered anew.
    */
   function registerHost(host: NewHost, now: Date): Promise<void> {
-    return database.transaction(async (session) => {
-      const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
-      await session.run(
-        `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
-        [...place, host.name, now, ...place],
-      );
-      const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
-      if (!row) throw new Error(`host ${host.name} vanished while it was registered`);
-      await session.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [row.id, host.capacity]);
-      await session.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [host.basePort, row.id]);
-      for (let slot = 0; slot < host.capacity; slot++) {
-        await session.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [row.id, slot, host.basePort + slot, now]);
-      }
-    });
+    return database.transaction((session) => registerHostIn(session, host, now));
   }
 
   /** All hosts, with the slots that count as use and those that are not free. */
@@ -49,26 +35,56 @@ export function hostStatements(database: Database) {
                 SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied
                   FROM slots JOIN instances ON instances.id = slots.instance_id
                  GROUP BY slots.host_id
-           ) AS taken ON taken.host_id = hosts.id`,
+           ) AS taken ON taken.host_id = hosts.id
+          WHERE hosts.state <> 'gone'`,
       );
       return rows.map((row) => ({ host: toHost(row), inUse: Number(row.in_use ?? 0), occupied: row.occupied ?? 0 }));
     });
   }
 
   /**
-   * Opens or closes a host to hand-outs; false when there is no such host. Waits for hand-outs that
-   * hold the host's row: when this returns, no later hand-out takes a slot of a closed host.
+   * Opens or closes a host to hand-outs; false when there is no such host, or when it is being
+   * destroyed, or shall be. Waits for hand-outs that hold the host's row: when this returns, no later
+   * hand-out takes a slot of a closed host.
    */
   function setHostState(name: string, state: HostState): Promise<boolean> {
     return database.transaction(async (session) => {
-      const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [name]);
+      const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? AND state <> 'gone' FOR UPDATE", [name]);
       if (!row) return false;
+      const [going] = await session.rows("SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))", [name]);
+      if (going) return false;
       await session.run("UPDATE hosts SET state = ? WHERE id = ?", [state, row.id]);
       return true;
     });
   }
 
-  return { registerHost, listHosts, setHostState };
+  /** Id of this deployment: it marks what is ours on engines and in the cloud. */
+  function readDeployment(): Promise<string> {
+    return database.query(async (session) => {
+      const [row] = await session.rows<{ id: string }>("SELECT id FROM deployment");
+      if (!row) throw new Error("the database is not migrated");
+      return row.id;
+    });
+  }
+
+  return { registerHost, listHosts, setHostState, readDeployment };
+}
+
+/** {@link hostStatements}' `registerHost` as a part of a transaction. */
+export async function registerHostIn(session: Session, host: NewHost, now: Date): Promise<void> {
+  const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
+  await session.run(
+    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
+    [...place, host.name, now, ...place],
+  );
+  const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
+  if (!row) throw new Error(`host ${host.name} vanished while it was registered`);
+  await session.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [row.id, host.capacity]);
+  await session.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [host.basePort, row.id]);
+  for (let slot = 0; slot < host.capacity; slot++) {
+    await session.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [row.id, slot, host.basePort + slot, now]);
+  }
 }
 
 function toHost(row: HostRow): Host {

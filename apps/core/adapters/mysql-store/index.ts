@@ -1,8 +1,16 @@
+import { addressStatements } from "./addresses.ts";
 import { openDatabase } from "./database.ts";
+import { doomedStatements } from "./doomed.ts";
+import { dropletStatements } from "./droplets.ts";
+import { eventStatements } from "./events.ts";
+import { figureStatements } from "./figures.ts";
 import { handoutStatements } from "./handouts.ts";
 import { historyStatements } from "./history.ts";
 import { hostStatements } from "./hosts.ts";
 import { leaseStatements } from "./leases.ts";
+import { searchStatements } from "./search.ts";
+import { sessionStatements } from "./sessions.ts";
+import { switchStatements } from "./switches.ts";
 
 /** Everything kept in MySQL. */
 export type MysqlStore = ReturnType<typeof createMysqlStore>;
@@ -14,7 +22,15 @@ export function createMysqlStore(mysqlUrl: string) {
     ...handoutStatements(database),
     ...leaseStatements(database),
     ...hostStatements(database),
+    ...addressStatements(database),
     ...historyStatements(database),
+    ...dropletStatements(database),
+    ...eventStatements(database),
+    ...doomedStatements(database),
+    ...switchStatements(database),
+    ...searchStatements(database),
+    ...sessionStatements(database),
+    ...figureStatements(database),
     disconnect: database.close,
   };
 }

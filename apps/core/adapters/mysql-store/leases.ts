@@ -3,7 +3,8 @@ import type { RowFacts } from "../../domain/reconcile.ts";
 import type { Database, Session } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
-const columns = `instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address, instances.token_hash,
+/** Columns of an {@link InstanceRow}, of tables instances and hosts. */
+export const instanceColumns = `instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address, instances.token_hash,
   instances.created_at, instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
@@ -15,7 +16,8 @@ const statesBefore: Readonly<Record<EndCause, string>> = {
   operator: "'starting', 'running'",
 };
 
-type InstanceRow = {
+/** A row of {@link instanceColumns}. */
+export type InstanceRow = {
   id: string;
   state: InstanceState;
   host_name: string;
@@ -35,7 +37,7 @@ export function leaseStatements(database: Database) {
   /** The instance with this id, or undefined; ended ones are found until history is pruned. */
   function findInstance(id: string): Promise<Instance | undefined> {
     return database.query(async (session) => {
-      const [row] = await session.rows<InstanceRow>(`SELECT ${columns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`, [id]);
+      const [row] = await session.rows<InstanceRow>(`SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`, [id]);
       return row && toInstance(row);
     });
   }
@@ -44,7 +46,7 @@ export function leaseStatements(database: Database) {
   function listOpen(most: number): Promise<Instance[]> {
     return database.query(async (session) => {
       const rows = await session.rows<InstanceRow>(
-        `SELECT ${columns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.state IN ('starting', 'running', 'ending') ORDER BY instances.created_at DESC LIMIT ${Math.trunc(most)}`,
+        `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.state IN ('starting', 'running', 'ending') ORDER BY instances.created_at DESC LIMIT ${Math.trunc(most)}`,
       );
       return rows.map(toInstance);
     });
@@ -129,7 +131,8 @@ export async function beginEndIn(session: Session, id: string, cause: EndCause, 
   return true;
 }
 
-function toInstance(row: InstanceRow): Instance {
+/** The instance out of a row. */
+export function toInstance(row: InstanceRow): Instance {
   return {
     id: row.id,
     state: row.state,

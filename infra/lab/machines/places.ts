@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { glob, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { hasLiveOwner, ownedName } from "./owners.ts";
 
@@ -9,12 +10,19 @@ const run = promisify(execFile);
 const ROOT = "/tmp/getaredis-bed";
 /** 10.213.0.0/16 in pieces of four addresses. */
 const PLACES = 2 ** 14;
+const CONTROL_GROUPS = "/sys/fs/cgroup";
+/** For processes that were killed and are on their way out. */
+const LEAVING_MS = 5_000;
+const POLL_MS = 20;
 
-/** A number that one engine host owns, and all that is named after it. */
+/** A number that one machine of namespaces owns, and all that is named after it. */
 export interface Place {
+  number: number;
   dir: string;
-  /** Name of its link and of its control group. */
+  /** Name of its control group and of its link to us. */
   label: string;
+  /** Name of its other link, for those that have one. */
+  privateLabel: string;
   network: string;
   ourAddress: string;
   hostAddress: string;
@@ -48,8 +56,10 @@ function placeOf(number: number): Place {
   const base = `10.213.${number >> 6}.`;
   const first = (number & 63) << 2;
   return {
+    number,
     dir,
     label: `garbed${number}`,
+    privateLabel: `garbed${number}p`,
     network: `${base}${first}/30`,
     ourAddress: `${base}${first + 1}`,
     hostAddress: `${base}${first + 2}`,
@@ -57,20 +67,22 @@ function placeOf(number: number): Place {
   };
 }
 
-/** Pulls the cable of a place; none there is success. */
-export async function removeLink({ label }: Pick<Place, "label">): Promise<void> {
-  await run("ip", ["link", "delete", label]).catch((error: unknown) => {
-    // Gone before we looked, or with its other end while we pulled.
-    if (!/Cannot find device|No such device/.test(String(error))) throw error;
-  });
+/** Pulls the cables of a place; none there is success. */
+export async function removeLinks({ label, privateLabel }: Pick<Place, "label" | "privateLabel">): Promise<void> {
+  for (const link of [label, privateLabel]) {
+    await run("ip", ["link", "delete", link]).catch((error: unknown) => {
+      // Gone before we looked, or with its other end while we pulled.
+      if (!/Cannot find device|No such device/.test(String(error))) throw error;
+    });
+  }
 }
 
 /** Its processes ended with its owner: what is left are names and the folder. */
 async function clear(dir: string, number: number): Promise<void> {
-  const { label, network } = placeOf(number);
-  await removeLink({ label });
-  await run("ip", ["route", "del", "unreachable", network]).catch(() => undefined);
-  await removeControlGroups(label);
+  const place = placeOf(number);
+  await removeLinks(place);
+  await run("ip", ["route", "del", "unreachable", place.network]).catch(() => undefined);
+  await removeControlGroups(place.label);
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 }
 
@@ -88,15 +100,27 @@ async function clearAbandoned(): Promise<void> {
   }
 }
 
+/** Version 1 has one tree a controller, version 2 a single one. */
 async function removeControlGroups(label: string): Promise<void> {
-  // Version 1 has one tree a controller, version 2 a single one; children go before parents.
-  const found: string[] = [];
-  for await (const path of glob([`/sys/fs/cgroup/*/${label}{,/*}`, `/sys/fs/cgroup/${label}{,/*}`])) found.push(path);
-  for (const path of found.sort().reverse()) {
-    await rmdir(path).catch((error: unknown) => {
-      // The files of a control group are no folders and go with it; a last process may still be leaving.
-      if (!["ENOTDIR", "ENOENT", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    });
+  const isOneTree = await access(join(CONTROL_GROUPS, "cgroup.controllers")).then(() => true, () => false);
+  const trees = isOneTree ? [CONTROL_GROUPS] : (await readdir(CONTROL_GROUPS)).map((tree) => join(CONTROL_GROUPS, tree));
+  for (const tree of trees) await removeControlGroup(join(tree, label));
+}
+
+/** The files of a control group go with it; groups in it have to go first. */
+async function removeControlGroup(path: string): Promise<void> {
+  const deadline = performance.now() + LEAVING_MS;
+  for (;;) {
+    try {
+      for (const inside of await readdir(path, { withFileTypes: true })) if (inside.isDirectory()) await removeControlGroup(join(path, inside.name));
+      await rmdir(path);
+      return;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "ENOTDIR") return;
+      if (code !== "EBUSY" || performance.now() > deadline) throw error;
+      await sleep(POLL_MS);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { problems } from "./problem.ts";
+import { generalProblems } from "./problem.ts";
 
 /**
  * Answers on the bare connection what never became a request: no HTTP, headers too large, or a
@@ -13,7 +13,7 @@ export function answerClientError(fault: Error & { readonly code?: string }, soc
     return;
   }
   const [status, detail] = meanings[fault.code ?? ""] ?? [400, "This is not HTTP."];
-  const { type, title } = problems.unreadable(status, detail);
+  const { type, title } = generalProblems.unreadable(status, detail);
   const body = `${JSON.stringify({ type, title, status, detail }, null, 2)}\n`;
   const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`, "content-type: application/problem+json; charset=utf-8", `content-length: ${Buffer.byteLength(body)}`, "connection: close"];
   // Whoever sends on and on, or nothing, must not hold the connection open.

@@ -1,0 +1,61 @@
+import { minuteOf, type MinuteFigures } from "../domain/figures.ts";
+import type { Host, Pulse } from "../domain/host.ts";
+import type { EndCause } from "../domain/instance.ts";
+import { standingOf } from "../domain/placement.ts";
+import { Unavailable } from "../domain/unavailable.ts";
+
+/** What sampling needs. */
+export type SamplePorts = {
+  readonly store: {
+    readonly listHosts: () => Promise<readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]>;
+    readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
+    readonly countHandouts: (now: Date) => Promise<{ readonly running: number }>;
+    readonly countEnds: (from: Date, to: Date) => Promise<readonly { readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]>;
+    readonly keepMinute: (minute: Date, source: string, figures: MinuteFigures) => Promise<void>;
+  };
+  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+  readonly clock: () => Date;
+};
+
+const MINUTE_MS = 60_000;
+/** Minutes whose ends are counted anew: as many may be missed while no job runs. */
+const MINUTES_BACK = 10;
+
+/**
+ * Keeps what there is in this minute, and what ended in those before. Any number of processes may do so
+ * at once: they write the same rows. Without Redis the hosts' standings are left out, not guessed.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function sampleFigures({ store, readPulses, clock }: SamplePorts): Promise<void> {
+  const now = clock();
+  const minute = minuteOf(now);
+  const hosts = await store.listHosts();
+  const figures: Record<string, number> = {
+    leases: (await store.countHandouts(now)).running,
+    "slots.in_use": sum(hosts.map(({ inUse }) => inUse)),
+    "slots.all": sum(hosts.map(({ host }) => host.capacity)),
+  };
+  const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
+  for (const { state } of await store.listDroplets()) count(`droplets.${state}`);
+  const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
+  if (pulses) for (const facts of hosts) count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
+  await store.keepMinute(minute, "gauges", figures);
+
+  const ends = await store.countEnds(new Date(minute.getTime() - MINUTES_BACK * MINUTE_MS), minute);
+  for (const [time, counts] of Map.groupBy(ends, (each) => each.minute.getTime())) {
+    await store.keepMinute(new Date(time), "ends", Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])));
+  }
+}
+
+async function whileKnown<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (fault) {
+    if (fault instanceof Unavailable && fault.system === "redis") return undefined;
+    throw fault;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

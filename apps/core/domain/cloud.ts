@@ -1,0 +1,53 @@
+/** A droplet as the cloud tells of it. */
+export type CloudDroplet = {
+  readonly id: number;
+  readonly name: string;
+  /** `new` until the machine is switched on; `active` does not mean booted. */
+  readonly status: "new" | "active" | "off" | "archive";
+  /** IPv4 addresses; null while the cloud has given none yet. */
+  readonly publicIp: string | null;
+  readonly privateIp: string | null;
+  readonly createdAt: Date;
+  readonly region: string;
+  readonly size: string;
+  /** US dollars an hour. */
+  readonly hourlyPrice: number;
+};
+
+/** What a droplet is ordered with. */
+export type DropletOrder = {
+  readonly name: string;
+  /** Marks it as ours. */
+  readonly tag: string;
+  readonly region: string;
+  readonly size: string;
+  /** Slug or id of the system image. */
+  readonly image: string;
+  /** Private network; empty: the region's default one. */
+  readonly vpc: string;
+  /** Ids or fingerprints of keys that may log in as root. */
+  readonly sshKeys: readonly string[];
+  /** Script that the first boot runs as root, 64 KiB at most. */
+  readonly userData: string;
+};
+
+/**
+ * Why the cloud did not do what it was asked: not reached or no answer in time, an error of its own,
+ * too many calls, the account's droplet limit, no machine of this size to be had in the region,
+ * another event under way on the droplet, a token that it does not take, or a refusal of another kind.
+ */
+export type CloudFaultReason = "unreachable" | "timeout" | "server-error" | "rate-limited" | "droplet-limit" | "out-of-stock" | "busy" | "unauthorized" | "refused";
+
+/** A call to the cloud that did not work out. */
+export class CloudFault extends Error {
+  override readonly name = "CloudFault";
+  readonly reason: CloudFaultReason;
+  /** Whether the call may have had its effect all the same: no answer is not a no. */
+  readonly effect: "none" | "unknown";
+
+  constructor(reason: CloudFaultReason, effect: "none" | "unknown", cause: unknown) {
+    super(`cloud: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.reason = reason;
+    this.effect = effect;
+  }
+}

@@ -1,0 +1,75 @@
+import type { RedisReply } from "./redis-reply.ts";
+import { wordsOf } from "./reply-text.ts";
+
+/** What a console's connection remembers between two commands, beyond its login. */
+export type ConsoleState = {
+  /** Number of the database that SELECT chose. */
+  readonly database: number;
+  /** Keys are watched, or commands are being queued: lost with the connection. */
+  readonly transaction: "none" | "watched" | "begun";
+  /** What a SELECT waiting in the queue will choose. */
+  readonly queuedDatabase?: number;
+};
+
+/** What a console does with a command: send it on, answer it itself, or close the connection as asked. */
+export type ConsoleVerdict = { readonly kind: "run" } | { readonly kind: "refuse"; readonly why: string } | { readonly kind: "close"; readonly answer: string };
+
+const needsStream = (name: string) => ({ kind: "refuse" as const, why: `${name.toUpperCase()} turns a connection into a stream, which the console does not follow. Use redis-cli or a client.` });
+
+/**
+ * Which commands a console, where each command has one reply, cannot pass on. Rights are not its
+ * business: those are the login's.
+ */
+export function judgeCommand(words: readonly Buffer[]): ConsoleVerdict {
+  const name = wordsOf(words, 1);
+  switch (name) {
+    case "subscribe":
+    case "psubscribe":
+    case "ssubscribe":
+    case "unsubscribe":
+    case "punsubscribe":
+    case "sunsubscribe":
+    case "monitor":
+    case "sync":
+    case "psync":
+      return needsStream(name);
+    case "hello":
+      return { kind: "refuse", why: "The console speaks RESP2, and HELLO cannot change that." };
+    case "client":
+      return wordsOf(words, 2) === "client reply" ? { kind: "refuse", why: "The console needs the replies that CLIENT REPLY would turn off." } : { kind: "run" };
+    case "quit":
+    case "exit":
+      return { kind: "close", answer: "OK" };
+    // It would log the connection out, so the next command gets a new one, logged in.
+    case "reset":
+      return { kind: "close", answer: "RESET" };
+    default:
+      return { kind: "run" };
+  }
+}
+
+/** What the connection remembers after this command got this reply. */
+export function stateAfter(state: ConsoleState, words: readonly Buffer[], reply: RedisReply): ConsoleState {
+  const isOk = reply.kind === "status" && reply.text === "OK";
+  switch (wordsOf(words, 1)) {
+    case "select": {
+      const database = Number(words[1]);
+      if (isOk) return { ...state, database };
+      return reply.kind === "status" && reply.text === "QUEUED" ? { ...state, queuedDatabase: database } : state;
+    }
+    case "multi":
+      return isOk ? { ...state, transaction: "begun" } : state;
+    case "watch":
+      return isOk && state.transaction === "none" ? { ...state, transaction: "watched" } : state;
+    case "unwatch":
+      return isOk && state.transaction === "watched" ? { ...state, transaction: "none" } : state;
+    case "discard":
+      return isOk ? { database: state.database, transaction: "none" } : state;
+    case "exec":
+      // An EXEC with words too many, or while a script is running, leaves the queue as it is.
+      if (reply.kind === "error") return reply.text.startsWith("EXECABORT") ? { database: state.database, transaction: "none" } : state;
+      return { database: reply.kind === "array" ? (state.queuedDatabase ?? state.database) : state.database, transaction: "none" };
+    default:
+      return state;
+  }
+}

@@ -1,0 +1,69 @@
+import type { RedisReply } from "./redis-reply.ts";
+
+/** A reply as text, and whether all of it is there. */
+export type ReplyText = { readonly text: string; readonly isCut: boolean };
+
+/** Commands whose reply is a text made for people: redis-cli prints it as it is. */
+const PLAIN_TEXT = /^(info|client (list|info)|memory (doctor|malloc-stats))$/;
+const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\x07": "\\a", "\b": "\\b" };
+
+/**
+ * A reply as redis-cli prints it in a terminal, cut after about `mostCharacters`.
+ * @param words the command it answers: INFO and its like are not quoted
+ */
+export function replyText(reply: RedisReply, words: readonly Buffer[], mostCharacters: number): ReplyText {
+  const isPlain = PLAIN_TEXT.test(wordsOf(words, 1)) || PLAIN_TEXT.test(wordsOf(words, 2));
+  if (isPlain && reply.kind === "string") {
+    const text = reply.bytes.toString("utf8").replaceAll("\r\n", "\n").trimEnd();
+    return { text: text.slice(0, mostCharacters), isCut: text.length > mostCharacters || reply.bytes.length < reply.length };
+  }
+  const page = { text: "", isCut: false };
+  write(reply, "");
+  return { text: page.text.slice(0, mostCharacters), isCut: page.isCut || page.text.length > mostCharacters };
+
+  /** @param indent of the lines after the first */
+  function write(value: RedisReply, indent: string): void {
+    switch (value.kind) {
+      case "status":
+        page.text += value.text;
+        return;
+      case "error":
+        page.text += `(error) ${value.text}`;
+        return;
+      case "integer":
+        page.text += `(integer) ${value.text}`;
+        return;
+      case "nil":
+        page.text += "(nil)";
+        return;
+      case "string":
+        page.text += quoted(value.bytes);
+        page.isCut ||= value.bytes.length < value.length;
+        return;
+      case "array":
+        writeArray(value, indent);
+    }
+  }
+
+  function writeArray({ items, length }: Extract<RedisReply, { kind: "array" }>, indent: string): void {
+    page.isCut ||= items.length < length;
+    if (length === 0) page.text += "(empty array)";
+    const width = String(length).length;
+    for (const [index, item] of items.entries()) {
+      if (page.text.length > mostCharacters) return;
+      page.text += `${index === 0 ? "" : `\n${indent}`}${String(index + 1).padStart(width)}) `;
+      write(item, indent + " ".repeat(width + 2));
+    }
+  }
+}
+
+/** The first words of a command in lower case, a blank between them. */
+export function wordsOf(words: readonly Buffer[], count: number): string {
+  return words.slice(0, count).join(" ").toLowerCase();
+}
+
+function quoted(bytes: Buffer): string {
+  // One character a byte: what is not printable ASCII is spelt out.
+  const text = bytes.toString("latin1").replace(/[^ !#-[\]-~]/g, (character) => ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return `"${text}"`;
+}

@@ -1,0 +1,89 @@
+/** What a new droplet needs to become a host. Nothing in it is secret but the token, which is good once. */
+export type HostSetup = {
+  readonly hostName: string;
+  /** Where the control plane enrols hosts, https://… */
+  readonly enrolmentUrl: string;
+  readonly enrolmentToken: string;
+  /** Certificates of the CA that the host believes, in PEM. */
+  readonly caPem: string;
+  /** Redis of the heartbeats, as the host reaches it. */
+  readonly redisHost: string;
+  readonly redisPort: number;
+  readonly heartbeatSeconds: number;
+  readonly heartbeatTtlSeconds: number;
+  /** Connections that an address may hold to one instance. */
+  readonly connectionsPerAddress: number;
+};
+
+/** The host's own scripts and units: names and texts. */
+export type HostFiles = { readonly scripts: ReadonlyMap<string, string>; readonly units: ReadonlyMap<string, string> };
+
+const CONF = "/etc/getaredis";
+const END_OF_FILE = "END-OF-FILE-OF-GETAREDIS";
+/** What needs no quoting anywhere: not in shell, not in systemd's environment files, not in a URL. */
+const PLAIN = /^[A-Za-z0-9._:/[\]-]+$/;
+/** What the enrolment takes for a host's name. */
+const HOST_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const HTTPS_URL = /^https:\/\/[A-Za-z0-9[][A-Za-z0-9._:/[\]-]*$/;
+const FILE_NAME = /^[a-z][a-z0-9-]*\.(sh|service)$/;
+/** DigitalOcean takes no more. */
+const MOST_BYTES = 64 * 1024;
+
+/**
+ * The script of a droplet's first boot (cloud-init's user-data): leaves the host's files behind and has
+ * systemd run the set-up, which goes on over a reboot in its middle.
+ * @throws when a value is not what it has to be, or the whole is more than 64 KiB
+ */
+export function renderUserData(files: HostFiles, setup: HostSetup): string {
+  const settings = {
+    HOST_NAME: fit("hostName", setup.hostName, HOST_NAME),
+    ENROLMENT_URL: fit("enrolmentUrl", setup.enrolmentUrl, HTTPS_URL).replace(/\/+$/, ""),
+    HEARTBEAT_REDIS_HOST: fit("redisHost", setup.redisHost, PLAIN),
+    HEARTBEAT_REDIS_PORT: whole("redisPort", setup.redisPort),
+    HEARTBEAT_SECONDS: whole("heartbeatSeconds", setup.heartbeatSeconds),
+    HEARTBEAT_TTL_SECONDS: whole("heartbeatTtlSeconds", setup.heartbeatTtlSeconds),
+    CONNECTIONS_PER_ADDRESS: whole("connectionsPerAddress", setup.connectionsPerAddress),
+  };
+  const script = [
+    "#!/bin/bash",
+    "# Makes this machine a host of Get a Redis. Its log: journalctl -u getaredis-set-up",
+    "set -eu",
+    "umask 077",
+    `mkdir -p ${CONF} /usr/local/lib/getaredis`,
+    ...file(`${CONF}/host.env`, Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join("")),
+    ...file(`${CONF}/ca.pem`, pem(setup.caPem)),
+    ...file(`${CONF}/token`, `${fit("enrolmentToken", setup.enrolmentToken, PLAIN)}\n`),
+    ...[...files.scripts].flatMap(([name, text]) => file(`/usr/local/lib/getaredis/${fit("script", name, FILE_NAME)}`, text)),
+    ...[...files.units].flatMap(([name, text]) => file(`/etc/systemd/system/${fit("unit", name, FILE_NAME)}`, text)),
+    "chmod 644 /etc/systemd/system/getaredis-*.service",
+    "systemctl daemon-reload",
+    // Not waited for: the set-up lasts, and what comes after the first boot's scripts need not wait.
+    "systemctl enable --now --no-block getaredis-set-up.service",
+    "",
+  ].join("\n");
+  const bytes = new TextEncoder().encode(script).length;
+  if (bytes > MOST_BYTES) throw new Error(`user-data is ${bytes} bytes, and may have ${MOST_BYTES}`);
+  return script;
+}
+
+function file(path: string, text: string): string[] {
+  const ended = text.endsWith("\n") ? text : `${text}\n`;
+  if (ended.includes(END_OF_FILE)) throw new Error(`${path} contains the mark that ends files`);
+  return [`cat >${path} <<'${END_OF_FILE}'`, `${ended}${END_OF_FILE}`];
+}
+
+function fit(name: string, value: string, pattern: RegExp): string {
+  // Not the value: it may be the token.
+  if (!pattern.test(value)) throw new Error(`${name} does not fit ${pattern.source}`);
+  return value;
+}
+
+function whole(name: string, value: number): string {
+  if (!Number.isSafeInteger(value) || value <= 0) throw new Error(`${name} is no whole number above 0`);
+  return String(value);
+}
+
+function pem(text: string): string {
+  if (!/^(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n*)+$/.test(text)) throw new Error("caPem is no list of certificates in PEM");
+  return text;
+}

@@ -1,0 +1,81 @@
+import rateLimit from "@fastify/rate-limit";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import Fastify, { LogController, type FastifyBaseLogger } from "fastify";
+import { Type } from "typebox";
+import { enrolHost, type EnrolPorts } from "../core/actions/enrol-host.ts";
+import type { ServerTls } from "../core/adapters/pki-files.ts";
+import { hashSecret } from "../core/domain/credentials.ts";
+import { bearerToken } from "../http/bearer-token.ts";
+import { answerClientError } from "../http/client-errors.ts";
+import { generalProblems, problemOfFault, ProblemError } from "../http/problem.ts";
+import { sendAsJson } from "../http/send-as-json.ts";
+import { packAnswer } from "./pack-answer.ts";
+import { problems, unreadable } from "./problems.ts";
+
+/** Everything the enrolment is built from. */
+export type EnrolmentParts = {
+  readonly logger: FastifyBaseLogger;
+  readonly tls: ServerTls;
+  readonly enrol: EnrolPorts;
+};
+
+const KIB = 1024;
+const SECOND = 1000;
+/** A booting host asks a few times in the minutes that it takes; whoever asks more often guesses tokens. */
+const REQUESTS_A_MINUTE = 30;
+const MOST_CONNECTIONS = 512;
+
+const HostName = Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,62}$" });
+
+/** Builds the server that booting hosts get their certificates from, over TLS. It does not listen. */
+export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
+  const app = Fastify({
+    loggerInstance: logger,
+    bodyLimit: 8 * KIB,
+    // A request must be whole within 15 s. Node takes the longer of these two for the whole request.
+    requestTimeout: 15 * SECOND,
+    https: { ...tls, minVersion: "TLSv1.2", handshakeTimeout: 10 * SECOND, headersTimeout: 10 * SECOND, connectionsCheckingInterval: 2 * SECOND },
+    // Whoever connects and says nothing holds up our end no longer than this.
+    connectionTimeout: 10 * SECOND,
+    forceCloseConnections: "idle",
+    // Nothing but the name in the address has a schema.
+    schemaErrorFormatter: () => new ProblemError(problems.nothingHere()),
+    genReqId: () => crypto.randomUUID(),
+    logController: new LogController({ disableRequestLogging: true }),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (fault, _request, reply) => void sendAsJson(problemOfFault(fault, unreadable), reply),
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = MOST_CONNECTIONS;
+
+  app.setErrorHandler((fault, request, reply) => {
+    const problem = problemOfFault(fault, unreadable);
+    if (problem.status >= 500) request.log.error({ err: fault }, "enrolment failed");
+    if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
+    return sendAsJson(problem, reply.header("cache-control", "no-store"));
+  });
+  app.setNotFoundHandler((_request, reply) => sendAsJson(problems.nothingHere(), reply));
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/pkcs10", { parseAs: "string" }, (_request, body, done) => done(null, body));
+  await app.register(rateLimit, {
+    max: REQUESTS_A_MINUTE,
+    timeWindow: "1 minute",
+    errorResponseBuilder: (_request, context) => new ProblemError(generalProblems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
+  });
+
+  app.get("/healthz", { config: { rateLimit: false }, logLevel: "warn" }, () => ({ ok: true }));
+
+  app.post("/hosts/:name/enrolment", { schema: { params: Type.Object({ name: HostName }) } }, async (request, reply) => {
+    const token = bearerToken(request);
+    if (token === undefined) throw new ProblemError(problems.tokenMissing());
+    const { name: host } = request.params;
+    const result = await enrolHost(enrol, { hostName: host, tokenHash: hashSecret(token), requestPem: typeof request.body === "string" ? request.body : "" });
+    if (result.kind !== "enrolled") {
+      const problem = result.kind === "refused" ? problems.tokenWrong() : generalProblems.invalid(result.reason);
+      request.log.warn({ host, address: request.ip, reason: problem.detail }, "enrolment refused");
+      throw new ProblemError(problem);
+    }
+    request.log.info({ host, address: request.ip, ms: Math.round(reply.elapsedTime) }, "host enrolled");
+    return reply.type("application/x-tar").header("cache-control", "no-store").send(await packAnswer(result));
+  });
+  return app;
+}

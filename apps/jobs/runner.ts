@@ -1,0 +1,74 @@
+import type { Logger } from "pino";
+import type { Job } from "./schedule.ts";
+
+/** What a runner keeps of each run. */
+export type RunnerStore = {
+  readonly beginRun: (job: string, now: Date) => Promise<void>;
+  readonly finishRun: (job: string, now: Date, fault: string | undefined) => Promise<void>;
+};
+
+/** Runs jobs, each at most once at a time in this process. */
+export type Runner = ReturnType<typeof createRunner>;
+
+/**
+ * A runner that keeps how each run came out.
+ * @param leastPauseMs between two runs that a job is nudged to: who nudges is outside our power
+ */
+export function createRunner(store: RunnerStore, clock: () => Date, logger: Logger, leastPauseMs: number) {
+  const running = new Map<string, Promise<void>>();
+  const wanted = new Set<string>();
+  const nudgedAt = new Map<string, number>();
+  const putOff = new Map<string, NodeJS.Timeout>();
+  let isStopping = false;
+
+  /** Runs a job unless its last run still goes on. Never throws. */
+  async function tick(job: Job): Promise<void> {
+    if (running.has(job.name) || isStopping) return;
+    const run = noted(job).catch((fault: unknown) => logger.error({ job: job.name, err: fault }, "job failed"));
+    running.set(job.name, run);
+    await run;
+    running.delete(job.name);
+    if (wanted.delete(job.name)) await tick(job);
+  }
+
+  /**
+   * Runs a job now, or once the pause since its last nudge is over; when it is running, once more
+   * afterwards: it may have looked before what it is called for.
+   */
+  async function nudge(job: Job): Promise<void> {
+    const waitMs = (nudgedAt.get(job.name) ?? -Infinity) + leastPauseMs - clock().getTime();
+    if (waitMs > 0) {
+      if (!putOff.has(job.name)) putOff.set(job.name, setTimeout(() => void nudgeLate(job), waitMs).unref());
+      return;
+    }
+    nudgedAt.set(job.name, clock().getTime());
+    if (running.has(job.name)) wanted.add(job.name);
+    else await tick(job);
+  }
+
+  async function nudgeLate(job: Job): Promise<void> {
+    putOff.delete(job.name);
+    await nudge(job);
+  }
+
+  async function noted(job: Job): Promise<void> {
+    await store.beginRun(job.name, clock());
+    try {
+      await job.run();
+      await store.finishRun(job.name, clock(), undefined);
+    } catch (fault) {
+      // That the fault cannot be kept must not hide it.
+      await store.finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault)).catch(() => undefined);
+      throw fault;
+    }
+  }
+
+  /** Starts no more runs, and resolves when those at work are over. */
+  async function stop(): Promise<void> {
+    isStopping = true;
+    for (const timer of putOff.values()) clearTimeout(timer);
+    await Promise.all(running.values());
+  }
+
+  return { tick, nudge, stop };
+}

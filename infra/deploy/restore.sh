@@ -1,0 +1,22 @@
+#!/bin/bash
+# Puts the database back as a backup has it, as root: restore.sh /var/backups/getaredis/<time>. Scaling is
+# paused then, for the cloud has droplets that an older database does not know, and they would be destroyed
+# as nobody's. README.md beside this file tells what is lost, and when to let scaling go on.
+set -eu
+
+dump=${1:-}/database.sql
+[ -s "$dump" ] || {
+	echo "usage: restore.sh <folder of a backup with database.sql>" >&2
+	exit 64
+}
+systemctl stop getaredis-api.service getaredis-jobs.service getaredis-enrolment.service getaredis-migrate.service
+mariadb <<-'SQL'
+	DROP DATABASE IF EXISTS getaredis;
+	CREATE DATABASE getaredis CHARACTER SET utf8mb4;
+SQL
+mariadb getaredis <"$dump"
+# Of a schema from before there were switches, migrating makes the table.
+systemctl start getaredis-migrate.service
+mariadb getaredis --execute "REPLACE INTO switches (name, paused, changed_at) VALUES ('scaling', 1, UTC_TIMESTAMP(3))"
+systemctl start getaredis-enrolment.service getaredis-jobs.service getaredis-api.service
+echo "✓ the database is as $dump has it; scaling is paused"

@@ -1,0 +1,44 @@
+import pMap from "p-map";
+import { createDockerEngines } from "../../apps/core/adapters/docker-engines.ts";
+import { createMysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
+import { clientTlsIn } from "../../apps/core/adapters/pki-files.ts";
+import { loadConfig, type Config } from "../../apps/core/config.ts";
+import { messageOf } from "../local/message-of.ts";
+
+const SECOND = 1000;
+const TRANSFER_MS = 120 * SECOND;
+
+/**
+ * Sees to it that every host has the image of the settings: hosts get theirs when they join, and with another
+ * one in the settings those that joined before would fail every hand-out.
+ */
+try {
+  await sendImage(loadConfig(process.env, ["MYSQL_URL", "PKI_DIR", "INSTANCE_IMAGE"]));
+} catch (fault) {
+  console.error(messageOf(fault));
+  process.exitCode = 1;
+}
+
+async function sendImage({ MYSQL_URL, PKI_DIR, INSTANCE_IMAGE, INSTANCE_IMAGE_ARCHIVE, ENGINE_TIMEOUT_SECONDS, JOB_CONCURRENCY }: Config): Promise<void> {
+  const store = createMysqlStore(MYSQL_URL);
+  const engines = createDockerEngines(ENGINE_TIMEOUT_SECONDS * SECOND, clientTlsIn(PKI_DIR, () => performance.now()));
+  try {
+    const hosts = await store.listHosts();
+    const have = await pMap(
+      hosts,
+      async ({ host }) => {
+        try {
+          await engines.ensureImage(host, INSTANCE_IMAGE, INSTANCE_IMAGE_ARCHIVE || undefined, TRANSFER_MS);
+          return true;
+        } catch (fault) {
+          console.log(`! ${host.name} has not got the image, drain it: ${messageOf(fault)}`);
+          return false;
+        }
+      },
+      { concurrency: JOB_CONCURRENCY },
+    );
+    console.log(`✓ ${have.filter(Boolean).length} of ${hosts.length} hosts have ${INSTANCE_IMAGE}`);
+  } finally {
+    await store.disconnect();
+  }
+}

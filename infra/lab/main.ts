@@ -1,0 +1,109 @@
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { endLeftovers } from "../local/kept-running.ts";
+import { messageOf } from "../local/message-of.ts";
+import { becomeOnlyRun } from "../local/only-run.ts";
+import { projectPath } from "../local/project-path.ts";
+import { createStartup, Interrupted } from "../local/startup.ts";
+import { ensureSystemPackages, withSystemFolders } from "../local/system-packages.ts";
+import { startLab, type Lab } from "./lab.ts";
+import { liveOneLife, type LifeReport } from "./life.ts";
+import { readLabOrder, type LabWishes } from "./options.ts";
+
+const SECOND = 1000;
+
+const order = readLabOrder(process.argv.slice(2));
+if (order.kind !== "run") {
+  console[order.kind === "help" ? "log" : "error"](order.text);
+  process.exit(order.kind === "help" ? 0 : 64);
+}
+
+const ending = new AbortController();
+const startup = createStartup(ending.signal);
+process.env.PATH = withSystemFolders(process.env.PATH);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+
+let failure: unknown;
+try {
+  await run(order.wishes);
+} catch (error) {
+  if (!(error instanceof Interrupted) && !ending.signal.aborted) failure = error;
+}
+if (failure !== undefined) console.error(`\n${messageOf(failure)}`);
+try {
+  await startup.undoAll();
+} catch (error) {
+  console.error(`\nstopping went wrong: ${messageOf(error)}`);
+  failure ??= error;
+}
+console.log("stopped: droplets, servers and networks are gone");
+process.exit(failure === undefined ? 0 : 1);
+
+/** Starts the lab, lives a life in it, and stays until the end is asked for. */
+async function run(wishes: LabWishes): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error("the lab needs root: its droplets are namespaces of the kernel");
+  const dir = resolve(projectPath("."), process.env["STATE_DIR"] ?? ".getaredis", "lab");
+  await mkdir(dir, { recursive: true, mode: 0o711 });
+  await becomeOnlyRun(dir);
+  const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);
+  if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
+  await startup.inOrder("system packages", async (note) => {
+    const installed = await ensureSystemPackages(["bash", "docker", "dockerd", "iptables", "nft", "ip", "systemctl", "dbus-daemon", "openssl", "curl", "redis-server", "mariadbd", "mariadb-install-db", "my_print_defaults"]);
+    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
+  });
+  const lab = await startup.inOrder("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", () => startLab({ dir, port: wishes.port, env: settingsOf(wishes), say: (text) => console.log(`! ${text}`) }));
+  startup.undoLater(lab.stop);
+  for (const fault of wishes.faults) lab.cloud.faults.add(fault);
+  startup.goOn();
+  introduce(lab, wishes);
+
+  const startedAt = performance.now();
+  const tell = (text: string) => console.log(`${((performance.now() - startedAt) / SECOND).toFixed(1).padStart(6)} s  ${text}`);
+  sum(await liveOneLife(lab, wishes, tell, ending.signal));
+  if (wishes.once) return;
+  console.log("The lab goes on: use the page, or make something go wrong. Ctrl-C stops everything.");
+  await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
+}
+
+function settingsOf({ slots, cap, standbys, tick, lease }: LabWishes): NodeJS.ProcessEnv {
+  return {
+    HOST_CAPACITY: String(slots),
+    DROPLET_CAP: String(cap),
+    STANDBY_HOSTS: String(standbys),
+    SCALE_CRON: `*/${tick} * * * * *`,
+    LEASE_MAX_SECONDS: String(Math.max(lease, 86_400)),
+  };
+}
+
+function introduce(lab: Lab, { arrivals, every, lease, slots, cap, standbys }: LabWishes): void {
+  const cloudToken = lab.env["DIGITALOCEAN_TOKEN"] ?? "";
+  console.log(`
+The lab is ready: ${standbys} standby wanted, ${slots} slots a host, ${cap} droplets at most.
+  page    ${lab.origin}/
+  ops     ${lab.origin}/ops with the token ${lab.opsToken}
+  cloud   curl -H 'Authorization: Bearer ${cloudToken}' ${lab.cloud.url}/droplets
+  faults  curl -H 'Authorization: Bearer ${cloudToken}' -H 'Content-Type: application/json' -d '{"kind":"droplet-limit","times":3}' ${new URL("/lab/faults", lab.cloud.url).href}
+  logs    ${lab.logsDir}/
+${arrivals} instances arrive, one each ${every} s, for ${lease} s. What the fleet decides, and why:
+`);
+}
+
+function sum({ handedOut, refused, joinSeconds, dropletsMade, most, apiCalls, dropletMb }: LifeReport): void {
+  const sorted = [...joinSeconds].sort((a, b) => a - b);
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  console.log(`
+One life: ${handedOut} instances handed out, ${refused} refused; ${dropletsMade} droplets made, ${most} at once at most.
+  from order to a host that takes instances: ${middle === undefined ? "none joined" : `${middle.toFixed(1)} s as a rule, ${(sorted.at(-1) ?? 0).toFixed(1)} s at most`}
+  calls to the cloud's API: ${apiCalls}; memory of an idle droplet: ${dropletMb.toFixed(0)} MB
+`);
+}
+
+function onSignal(): void {
+  if (!ending.signal.aborted) {
+    ending.abort();
+    console.log("\nstopping; again to force");
+    return;
+  }
+  console.log("\nforced: droplets end with this process; what else is left, the next start clears up");
+  process.exit(1);
+}

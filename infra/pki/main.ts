@@ -1,0 +1,53 @@
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { loadConfig } from "../../apps/core/config.ts";
+import { hostIn } from "../local/addresses.ts";
+import { takeEnvFile } from "../local/env-file.ts";
+import { messageOf } from "../local/message-of.ts";
+import { projectPath } from "../local/project-path.ts";
+import { ensurePki, type PkiChange } from "./ensure-pki.ts";
+
+const USAGE = `npm run pki -- [folder] [--enrolment-name <name or address>]… [--rotate-client | --rotate-ca | --retire-old-ca]
+
+Makes the certificates of the control plane, or renews those that end within 30 days. Without a folder:
+PKI_DIR, or .getaredis/pki. The enrolment's name is that of ENROLMENT_URL or ENROLMENT_HOST, and all
+that are given. infra/pki/README.md tells what the files are and when to rotate.`;
+
+const signs = { done: "✓", kept: "= kept", warning: "!" };
+
+try {
+  await main();
+} catch (fault) {
+  console.error(messageOf(fault));
+  process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      "enrolment-name": { type: "string", multiple: true, default: [] },
+      "rotate-client": { type: "boolean" },
+      "rotate-ca": { type: "boolean" },
+      "retire-old-ca": { type: "boolean" },
+      help: { type: "boolean" },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
+  const changes = (["rotate-client", "rotate-ca", "retire-old-ca"] as const).filter((name) => values[name]);
+  if (positionals.length > 1 || changes.length > 1) throw new Error(USAGE);
+  await takeEnvFile(projectPath(".env"));
+  const config = loadConfig(process.env);
+  const dir = positionals[0] ?? (config.PKI_DIR || join(resolve(projectPath("."), config.STATE_DIR), "pki"));
+  const ownName = config.ENROLMENT_URL === "" ? config.ENROLMENT_HOST : hostIn(config.ENROLMENT_URL);
+  await report(dir, [ownName, ...values["enrolment-name"]], changes[0]);
+}
+
+async function report(dir: string, enrolmentNames: readonly string[], change: PkiChange | undefined): Promise<void> {
+  const notes = await ensurePki(dir, { enrolmentNames, now: new Date(), change });
+  for (const { kind, text } of notes) console.log(`${signs[kind]} ${text}`);
+  console.log(`\nCertificates are in ${resolve(dir)}: set PKI_DIR to it. Its keys open every host: guard them, and keep a backup.`);
+}

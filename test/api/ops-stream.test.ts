@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { FleetPicture, HostPicture } from "../../apps/core/actions/fleet-picture.ts";
+import { startService, type Service } from "../bed/service.ts";
+import { until } from "../bed/until.ts";
+
+interface News {
+  kind: string;
+  data: unknown;
+}
+
+describe("the operator's stream", () => {
+  let service: Service;
+  before(async () => {
+    service = await startService({ hostNames: ["host-a", "host-b"], capacity: 3 });
+  });
+  after(() => service.stop());
+
+  /** Follows the stream until it is closed or ends. */
+  const follow = async (headers: Record<string, string> = { authorization: `Bearer ${service.opsToken}` }) => {
+    const closing = new AbortController();
+    const answer = await fetch(`${service.origin}/ops/api/stream`, { headers, signal: closing.signal });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get("content-type"), "text/event-stream; charset=utf-8");
+    assert.equal(answer.headers.get("cache-control"), "no-store");
+    const news: News[] = [];
+    let hasEnded = false;
+    const reading = (async () => {
+      let text = "";
+      const decoder = new TextDecoder();
+      for await (const chunk of answer.body ?? []) {
+        text += decoder.decode(chunk as Uint8Array, { stream: true });
+        const blocks = text.split("\n\n");
+        text = blocks.pop() ?? "";
+        for (const block of blocks) {
+          const [, kind, data] = /^event: (\w+)\ndata: (.*)$/s.exec(block) ?? [];
+          if (kind !== undefined) news.push({ kind, data: JSON.parse(data ?? "null") });
+        }
+      }
+      hasEnded = true;
+    })().catch(() => undefined);
+    return {
+      news,
+      hasEnded: () => hasEnded,
+      close: async () => {
+        closing.abort();
+        await reading;
+      },
+    };
+  };
+  const hostsSeen = (news: News[]) => {
+    const hosts = new Map<string, HostPicture>();
+    for (const { kind, data } of news) if (kind === "picture" || kind === "change") for (const host of (data as FleetPicture).hosts) hosts.set(host.name, host);
+    return hosts;
+  };
+  const operate = (path: string, method: string, body?: object) =>
+    fetch(`${service.origin}/ops/api${path}`, { method, headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}) });
+
+  it("begins with the whole fleet and goes on with what changes, slot by slot", async () => {
+    const { news, close } = await follow();
+    try {
+      const [first] = await until("the first news", () => (news.length > 0 ? news : undefined));
+      assert.equal(first?.kind, "picture");
+      assert.deepEqual((first.data as FleetPicture).hosts.map(({ name, slots, standing, isStandby }) => [name, slots, standing, isStandby]), [["host-a", "...", "open", true], ["host-b", "...", "open", true]]);
+      const [, second] = await until("events", () => (news.length > 1 ? news : undefined));
+      assert.deepEqual(second, { kind: "events", data: [] }, "that nothing has happened is told as well");
+      const handout = (await (await fetch(`${service.origin}/instances`, { method: "POST" })).json()) as { id: string };
+      await until("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
+      assert.ok(news.slice(1).every(({ kind }) => kind !== "picture"), "the whole comes once");
+      await operate(`/instances/${handout.id}`, "DELETE");
+      await until("it is free", () => hostsSeen(news).get("host-a")?.slots === "...");
+    } finally {
+      await close();
+    }
+  });
+
+  it("tells new events to all who watch, and those before to who comes later", async () => {
+    const [one, two] = [await follow(), await follow()];
+    const told = ({ news }: { news: News[] }) => news.flatMap(({ kind, data }) => (kind === "events" ? (data as { kind: string; host: string; times: number }[]) : []));
+    try {
+      await operate("/hosts/host-b", "PATCH", { state: "cordoned" });
+      for (const each of [one, two]) {
+        await until("the event is told", () => told(each).some(({ kind, host }) => kind === "cordon" && host === "host-b"));
+        await until("the host is shown", () => hostsSeen(each.news).get("host-b")?.standing === "cordoned");
+      }
+      await operate("/hosts/host-b", "PATCH", { state: "active" });
+      const late = await follow();
+      await until("it is told as well", () => told(late).some(({ kind }) => kind === "uncordon"));
+      await late.close();
+      await until("the view has seen it", () => hostsSeen(one.news).get("host-b")?.standing === "open");
+    } finally {
+      await Promise.all([one.close(), two.close()]);
+    }
+  });
+
+  it("ends soon after its session", async () => {
+    const logIn = await fetch(`${service.origin}/ops/api/session`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: service.opsToken }) });
+    const cookie = logIn.headers.get("set-cookie")?.split(";")[0] ?? "";
+    const { news, hasEnded, close } = await follow({ cookie });
+    try {
+      await until("it goes", () => news.length > 0);
+      await fetch(`${service.origin}/ops/api/session`, { method: "DELETE", headers: { cookie } });
+      await until("it has ended", hasEnded);
+    } finally {
+      await close();
+    }
+  });
+
+  it("shows silent hosts as such, and not as standbys", async () => {
+    const { news, close } = await follow();
+    try {
+      await until("all is seen", () => hostsSeen(news).size === 2);
+      await service.stopHeartbeats();
+      await until("both are silent", () => [...hostsSeen(news).values()].every(({ standing, isStandby }) => standing === "silent" && !isStandby));
+      await service.startHeartbeats();
+      await until("both are open", () => [...hostsSeen(news).values()].every(({ standing }) => standing === "open"));
+    } finally {
+      await close();
+    }
+  });
+
+  it("says so while MySQL does not answer, and goes on when it does", async () => {
+    const { news, hasEnded, close } = await follow();
+    try {
+      await until("it goes", () => news.length > 0);
+      await service.services.killMysql();
+      await until("silence is told", () => news.some(({ kind }) => kind === "silence"));
+      await service.services.startMysql();
+      const silent = news.length;
+      await until("it goes on", () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"), 20_000);
+      assert.equal(hasEnded(), false);
+    } finally {
+      await close();
+    }
+  });
+
+  it("ends when the process is told to stop, and does not hold it up", async () => {
+    const { news, hasEnded, close } = await follow();
+    try {
+      await until("it goes", () => news.length > 0);
+      await service.endApi("SIGTERM");
+      await until("it has ended", hasEnded);
+    } finally {
+      await close();
+      await service.startApi();
+    }
+  });
+});

@@ -1,0 +1,124 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { promisify } from "node:util";
+import { startDigitalOcean, type LabCloud } from "../../infra/lab/digitalocean/index.ts";
+import { openMachineRoom, type MachineRoom } from "../../infra/lab/machines/room.ts";
+import { projectPath } from "../../infra/local/project-path.ts";
+import { createUndoList } from "../../infra/local/undo-list.ts";
+import { until } from "./until.ts";
+
+const run = promisify(execFile);
+/** What the development machines do not have: its servers would be services there. */
+const PACKAGES = ["mariadb-server", "nginx"];
+const OURS = ["apps", "infra", "migrations", "public", "package.json", "package-lock.json", "README.md"];
+const BOOT_MS = 30_000;
+
+/** A stock lab machine with our checkout in /opt/getaredis, beside a stand-in for the cloud that both reach. */
+export interface ControlMachine {
+  room: MachineRoom;
+  cloud: LabCloud;
+  /** Token of the cloud's API. */
+  token: string;
+  id: number;
+  publicIp: string;
+  privateIp: string;
+  /** Runs a script in the machine as root and returns what it printed; rejects when it fails. */
+  sh: (script: string) => Promise<string>;
+  /** Pulls the plug, and boots again from the same disk. */
+  reboot: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Needs root. Machines and network go with this process, however it ends. Whoever calls stops it, also on failure. */
+export async function startControlMachine(): Promise<ControlMachine> {
+  const packages = await fetchPackages();
+  const undo = createUndoList();
+  try {
+    const room = await openMachineRoom((fault) => console.error(fault));
+    undo.add(room.stop);
+    const token = "a-token-of-the-lab";
+    const cloud = await startDigitalOcean({ token, host: room.controlAddress, machines: room });
+    undo.add(cloud.stop);
+    const { id, publicIp, privateIp } = await order(cloud, token);
+    const sh = (script: string) => room.exec(id, "bash", "--norc", "-euc", script);
+    const booted = () => until("the machine has booted", async () => (await sh("systemctl is-active multi-user.target")).trim() === "active", BOOT_MS);
+    await booted();
+    // Ours says that packages start no services; a stock machine has none.
+    // Nor does its disk have to outlast this machine's.
+    await sh("rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis");
+    await deliver(room, sh, ["--create", "--directory", packages, ...(await readdir(packages)).filter((name) => name.endsWith(".deb"))], "/var/cache/apt/archives");
+    await deliver(room, sh, ["--create", "--directory", projectPath("."), ...(await developmentOnly()).map((path) => `--exclude=${path}`), ...OURS, "node_modules"], "/opt/getaredis");
+    return {
+      room,
+      cloud,
+      token,
+      id,
+      publicIp,
+      privateIp,
+      sh,
+      reboot: async () => {
+        await room.powerOff(id);
+        await room.powerOn(id);
+        await booted();
+      },
+      stop: undo.undoAll,
+    };
+  } catch (cause) {
+    await undo.undoAll().catch(() => undefined);
+    throw cause;
+  }
+}
+
+/** As an operator orders it: a droplet like any other, without our tag. */
+async function order(cloud: LabCloud, token: string): Promise<{ id: number; publicIp: string; privateIp: string }> {
+  const answer = await fetch(`${cloud.url}/droplets`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ name: "control", region: "fra1", size: "s-1vcpu-2gb", image: "debian-12-x64" }),
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+  return until("the droplet has addresses", () => {
+    const { id, publicIp, privateIp } = cloud.droplets().find(({ name }) => name === "control") ?? {};
+    return id && publicIp && privateIp ? { id, publicIp, privateIp } : undefined;
+  });
+}
+
+/** Kept from one run to the next; the machine itself has no way out. */
+async function fetchPackages(): Promise<string> {
+  const dir = projectPath(".getaredis/test-packages");
+  await mkdir(join(dir, "partial"), { recursive: true });
+  const download = () => run("apt-get", ["install", "--download-only", "--yes", "--no-install-recommends", "-o", `Dir::Cache::archives=${dir}`, ...PACKAGES], { maxBuffer: 16 * 1024 * 1024 });
+  await download().catch(async () => {
+    await run("apt-get", ["update"]);
+    await download();
+  });
+  return dir;
+}
+
+/** Packages that no program of the control plane loads: most of their bytes. */
+async function developmentOnly(): Promise<string[]> {
+  const { packages } = JSON.parse(await readFile(projectPath("node_modules/.package-lock.json"), "utf8")) as { packages: Record<string, { dev?: boolean }> };
+  return Object.entries(packages).flatMap(([path, { dev }]) => (dev === true ? [path] : []));
+}
+
+/** Sends files into a folder of the machine, over the private network. */
+async function deliver(room: MachineRoom, sh: ControlMachine["sh"], tarArgs: readonly string[], dir: string): Promise<void> {
+  const server = createServer((_request, reply) => {
+    const tar = spawn("tar", tarArgs, { stdio: ["ignore", "pipe", "inherit"] });
+    void pipeline(tar.stdout, reply).catch(() => tar.kill());
+  });
+  server.listen(0, room.controlAddress);
+  await once(server, "listening");
+  try {
+    const { port } = server.address() as AddressInfo;
+    await sh(`set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | tar --extract --no-same-owner --directory ${dir}`);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}

@@ -1,0 +1,30 @@
+/** Where a process dies: just before a call has its effect, or just after. */
+export const moments = ["before", "after"] as const;
+
+/** A death at one call, counted over everything it was told to strike. */
+export interface Death {
+  /** The same work for a process that dies at its n-th call: nothing of it happens from then on. */
+  mortal: <Work extends (...given: never[]) => Promise<unknown>>(work: Work) => Work;
+  /** All functions of a port made mortal. */
+  each: <Port extends object>(port: Port) => Port;
+  /** Resolves when death has come. */
+  died: Promise<true>;
+}
+
+/** Death at the `call`-th call (from 1), before or after its effect. */
+export function deathAt(call: number, moment: (typeof moments)[number]): Death {
+  let calls = 0;
+  const death = Promise.withResolvers<true>();
+  const never = new Promise<never>(() => undefined);
+  const mortal: Death["mortal"] = (work) =>
+    (async (...given: Parameters<typeof work>) => {
+      calls++;
+      if (calls > call) return never;
+      if (calls < call) return work(...given);
+      if (moment === "after") await work(...given);
+      death.resolve(true);
+      return never;
+    }) as unknown as typeof work;
+  const each: Death["each"] = (port) => Object.fromEntries(Object.entries(port).map(([name, work]) => [name, mortal(work as () => Promise<unknown>)])) as typeof port;
+  return { mortal, each, died: death.promise };
+}

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Redis } from "ioredis";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import type { Handout } from "../../apps/core/actions/create-instance.ts";
+import { until } from "../bed/until.ts";
+import { seriousViolations } from "./chromium.ts";
+import { endInstance, getInstance, sidewaysOf, visitPages } from "./page-visits.ts";
+
+/** What would run, load or show something if any of it were taken for markup. */
+const MARKUP = `<img src=x onerror="globalThis.owned=1"><script>globalThis.owned=1</script><b>&amp;</b>`;
+
+describe("the page's console and figures", () => {
+  const visits = visitPages({ QUOTA_PER_ADDRESS: "8" });
+
+  /** A page with an instance just handed out. */
+  async function open(options: BrowserContextOptions = {}): Promise<{ page: Page; handout: Handout }> {
+    const page = await visits.open(options);
+    const handout = await getInstance(page);
+    await page.waitForSelector("#command:enabled");
+    return { page, handout };
+  }
+
+  async function withRedis(handout: Handout, deed: (redis: Redis) => Promise<unknown>): Promise<void> {
+    const redis = new Redis(handout.url, { lazyConnect: true });
+    try {
+      await redis.connect();
+      await deed(redis);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  it("answers typed commands as redis-cli does, and brings back earlier ones by the arrow keys", async () => {
+    const { page } = await open();
+    await page.focus("#command");
+    for (const [line, reply] of [
+      ["SET greeting 'hello there'", "OK"],
+      ["GET greeting", '"hello there"'],
+      ["RPUSH queue a b", "(integer) 2"],
+      ["LRANGE queue 0 -1", '1) "a"\n2) "b"'],
+      ["GET nothing", "(nil)"],
+      ["CONFIG GET *", "(error) NOPERM this user has no permissions to run the 'config|get' command"],
+      ['GET "open', "Invalid argument(s)"],
+    ] as const) {
+      await page.keyboard.type(line);
+      await page.keyboard.press("Enter");
+      assert.equal(await lastReply(page), reply);
+      assert.equal(await page.locator(".typed").last().innerText(), `redis> ${line}`);
+    }
+    const shown: string[] = [];
+    await page.keyboard.type("unfinished");
+    for (const key of ["ArrowUp", "ArrowUp", "ArrowUp", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown"]) {
+      await page.keyboard.press(key);
+      shown.push(await page.inputValue("#command"));
+    }
+    assert.deepEqual(shown, ['GET "open', "CONFIG GET *", "GET nothing", "CONFIG GET *", 'GET "open', "unfinished", "unfinished"]);
+  });
+
+  it("shows database and transaction in the prompt, and keeps both from command to command", async () => {
+    const { page } = await open();
+    const prompts: string[] = [];
+    for (const line of ["SELECT 3", "MULTI", "INCR n", "EXEC"]) {
+      await type(page, line);
+      prompts.push(await page.innerText("[data-prompt-word]"));
+    }
+    assert.deepEqual(prompts, ["redis[3]>", "redis[3](TX)>", "redis[3](TX)>", "redis[3]>"]);
+    assert.equal(await lastReply(page), "1) (integer) 1");
+  });
+
+  it("runs a command to try by a click, empties by clear, and tells what it cannot do", async () => {
+    const { page } = await open();
+    await page.click("[data-try='SET greeting hello']");
+    assert.equal(await lastReply(page), "OK");
+    await page.click("[data-try='GET greeting']");
+    assert.equal(await lastReply(page), '"hello"');
+    await type(page, "SUBSCRIBE news");
+    assert.match(await lastReply(page), /^SUBSCRIBE turns a connection into a stream/);
+    await type(page, "clear");
+    assert.equal(await page.innerText("[data-transcript]"), "");
+    await type(page, "help");
+    assert.match(await lastReply(page), /All commands: https:\/\/redis\.io\/commands$/);
+    await page.press("#command", "Control+l");
+    assert.equal(await page.innerText("[data-transcript]"), "");
+  });
+
+  it("shows the beginning of a long reply and says how long it is", async () => {
+    const { page } = await open();
+    await type(page, "SETRANGE long 2000000 x");
+    await type(page, "GET long");
+    assert.equal(await lastReply(page), "Cut here: the whole reply has 1.9 MB.");
+  });
+
+  it("keeps each instance's console apart while one changes between them", async () => {
+    const { page, handout } = await open();
+    await type(page, "SET mine 1");
+    await page.click(".key:has-text('Get another Redis')");
+    await page.waitForSelector("[data-held]:visible");
+    await page.waitForSelector(".reply[data-tone=hint]");
+    await type(page, "EXISTS mine");
+    assert.equal(await lastReply(page), "(integer) 0");
+    await page.click(`[data-held] [data-id="${handout.id}"]`);
+    assert.equal(await page.locator(".typed").last().innerText(), "redis> SET mine 1");
+    await type(page, "EXISTS mine");
+    assert.equal(await lastReply(page), "(integer) 1");
+  });
+
+  it("shows all that strangers wrote as text: keys, values, errors, clients, replies of scripts", async () => {
+    const { page, handout } = await open();
+    const name = MARKUP.replaceAll(" ", "\u00a0");
+    await withRedis(handout, async (redis) => {
+      await redis.set(MARKUP, MARKUP);
+      await redis.hset("hash", MARKUP, MARKUP);
+      await redis.client("SETNAME", name.replaceAll(/[^!-~]/g, "_"));
+      for (const line of ["KEYS *", `GET '${MARKUP}'`, "HGETALL hash", "CLIENT LIST", MARKUP, `'${MARKUP}'`, `EVAL "return redis.error_reply(ARGV[1])" 0 '${MARKUP}'`, `EVAL "return redis.status_reply(ARGV[1])" 0 '${MARKUP}'`, `EVAL "return {ARGV[1], {ARGV[1]}}" 0 '${MARKUP}'`, `SUBSCRIBE '${MARKUP}'`]) {
+        await type(page, line);
+      }
+    });
+    const text = await page.innerText("[data-transcript]");
+    assert.ok(text.split("onerror=").length > 10, "all of it is there to be read");
+    await assertUnharmed(page);
+  });
+
+  it("takes nothing in answers for markup, whatever stands in their fields", async () => {
+    const { page } = await open();
+    const answer = (body: object, status = 200) => ({ status, contentType: status === 200 ? "application/json" : "application/problem+json", body: JSON.stringify(body) });
+    await page.route("**/console", (route) => route.fulfill(answer({ text: MARKUP, tone: MARKUP, cutFromBytes: MARKUP, database: MARKUP, transaction: MARKUP })));
+    await type(page, "PING");
+    await page.unroute("**/console");
+    await page.route("**/console", (route) => route.fulfill(answer({ title: MARKUP, detail: MARKUP }, 429)));
+    await type(page, MARKUP);
+    assert.ok((await lastReply(page)).includes(MARKUP));
+    await page.route("**/figures", (route) => route.fulfill(answer({ memoryBytes: MARKUP, maxMemoryBytes: MARKUP, keys: MARKUP, clients: MARKUP, maxClients: MARKUP, opsPerSecond: MARKUP })));
+    await page.waitForResponse("**/figures");
+    await page.route("**/instances", async (route) => route.fulfill(answer({ ...((await (await route.fetch()).json()) as object), host: MARKUP }, 201)));
+    await page.click(".key");
+    await page.waitForSelector("[data-held]:visible");
+    assert.ok((await page.innerText("#field-address")).includes(MARKUP));
+    assert.ok((await page.locator("[data-held] li").last().innerText()).includes(MARKUP));
+    await assertUnharmed(page);
+  });
+
+  it("draws the instance's own figures while they change", async () => {
+    const { page, handout } = await open();
+    const value = (tile: string) => page.innerText(`[data-tile=${tile}] p`);
+    await until("the first figures", async () => (await value("keys")) === "0");
+    assert.match(await value("memory"), /^\d[\d.]* [KM]B of 25 MB$/);
+    assert.match(await value("clients"), /^\d of 50$/);
+    await withRedis(handout, async (redis) => {
+      await Promise.all(Array.from({ length: 1234 }, (_, index) => redis.set(`key:${index}`, "x".repeat(1000))));
+      await until("keys", async () => (await value("keys")) === "1,234");
+      await until("commands a second", async () => {
+        await Promise.all(Array.from({ length: 20 }, () => redis.ping()));
+        return (await value("ops")) !== "0";
+      });
+    });
+    await until("a course of several points", async () => ((await page.getAttribute("[data-tile=keys] .line", "d")) ?? "").includes("L"));
+    assert.match((await page.getAttribute("[data-tile=keys] svg", "aria-label")) ?? "", /^Keys: from 0 to 1,234 in the last minutes$/);
+  });
+
+  it("asks for figures only while somebody looks: not hidden, not paused, not ended", async () => {
+    const { page } = await open();
+    let asked = 0;
+    page.on("request", (request) => {
+      if (request.url().endsWith("/figures")) asked++;
+    });
+    const askedAgain = (when: string) => {
+      const before = asked;
+      return until(when, () => asked > before);
+    };
+    const askedInAMinute = async () => {
+      const before = asked;
+      await page.clock.runFor(60_000);
+      return asked - before;
+    };
+    const setHidden = (hidden: boolean) => page.evaluate(`Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"));`);
+    await page.clock.install();
+    await askedAgain("while it is visible");
+    await setHidden(true);
+    assert.equal(await askedInAMinute(), 0);
+    await setHidden(false);
+    await askedAgain("once it is visible again");
+    await page.click("[data-figures-pause]");
+    assert.equal(await askedInAMinute(), 0);
+    await page.click("[data-figures-pause]:text('Go on')");
+    await askedAgain("once it goes on");
+    await page.click("[data-act=end]");
+    await page.click("[data-act=end-now]");
+    await page.waitForSelector("[data-slip][data-state=ended]");
+    assert.equal(await askedInAMinute(), 0);
+    assert.equal(await page.isDisabled("#command"), true);
+    assert.equal(await page.innerText("[data-tile=keys] p"), "–");
+  });
+
+  it("says so when the instance does not tell its figures, and finds that it has ended", async () => {
+    const { page, handout } = await open();
+    await page.route("**/figures", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "retry-after": "1" }, body: "{}" }));
+    await page.waitForSelector("[data-figures-note]:has-text('does not tell just now')");
+    await endInstance(visits.origin(), handout);
+    await type(page, "PING");
+    await page.waitForSelector("[data-slip][data-state=ended]");
+  });
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    it(`has no serious accessibility fault with all kinds of lines and figures, in ${colorScheme} colours`, async () => {
+      const { page } = await open({ colorScheme, reducedMotion: "reduce" });
+      for (const line of ["SET a b", "NOSUCH", "MONITOR", "KEYS *"]) await type(page, line);
+      await page.waitForSelector("[data-tile=keys] [data-value]:text('1')");
+      assert.deepEqual(await seriousViolations(page), []);
+    });
+  }
+
+  for (const width of [360, 768, 3840]) {
+    it(`never scrolls sideways at ${width} pixels, however long a line is`, async () => {
+      const { page } = await open({ viewport: { width, height: 800 } });
+      await type(page, `ECHO ${"x".repeat(3000)}`);
+      await type(page, "INFO clients");
+      await page.waitForSelector("[data-tile=keys] [data-value]:text('0')");
+      assert.equal(await sidewaysOf(page), 0);
+      assert.equal(await page.evaluate<number>("document.querySelector('[data-transcript]').scrollWidth - document.querySelector('[data-transcript]').clientWidth"), 0);
+    });
+  }
+
+  it("moves nothing for those who asked for less motion", async () => {
+    const { page } = await open({ reducedMotion: "reduce" });
+    await page.route("**/console", () => undefined);
+    await page.route("**/instances", () => undefined);
+    await page.fill("#command", "PING");
+    await page.press("#command", "Enter");
+    await page.waitForSelector("[data-prompt][aria-busy=true]");
+    await page.click(".key");
+    await page.waitForSelector("[data-slip][data-state=working]");
+    assert.equal(await page.evaluate<number>("document.getAnimations().length"), 0);
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+  });
+});
+
+/** Types a line and waits until it is done with. */
+async function type(page: Page, line: string): Promise<void> {
+  await page.fill("#command", line);
+  await page.press("#command", "Enter");
+  await page.waitForSelector("[data-prompt][aria-busy=false]");
+}
+
+/** The reply to the last line typed, once it is there. */
+async function lastReply(page: Page): Promise<string> {
+  await page.waitForSelector("[data-prompt][aria-busy=false]");
+  return page.locator("[data-transcript] > :last-child:not(.typed)").innerText();
+}
+
+async function assertUnharmed(page: Page): Promise<void> {
+  assert.equal(await page.evaluate("globalThis.owned"), undefined);
+  assert.equal(await page.locator("main :is(b, script, iframe), main img").count(), 0);
+}

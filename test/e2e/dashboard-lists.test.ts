@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Redis } from "ioredis";
+import { seriousViolations } from "./chromium.ts";
+import { DESKTOP, PHONE, useDashboard } from "./dashboard-bed.ts";
+
+describe("the dashboard's lists", () => {
+  const dashboard = useDashboard();
+
+  it("finds events by host, instance and kind, follows them live, and goes back in time", async () => {
+    const now = new Date();
+    for (let index = 0; index < 130; index++) await dashboard.service.store.addEvent({ actor: "scale", kind: index % 2 ? "order" : "join", host: `gar-${index}`, reason: `of number ${index}` }, now);
+    await dashboard.service.store.addEvent({ actor: "scale", kind: "hold", host: "gar-7", instance: "0123456789abcdef", reason: "waits", alarm: true }, now);
+    const page = await dashboard.logIn();
+    await page.waitForSelector(".event[data-alarm]:has-text('waits')");
+    await page.click("[data-more-events]");
+    await page.waitForSelector(".event-reason:text-is('of number 3')");
+    await page.fill("[data-event-filters] [name=host]", "gar-7");
+    await page.waitForSelector(".event-reason:text-is('of number 3')", { state: "detached" });
+    assert.deepEqual(await page.locator("[data-events] .event-reason").allTextContents(), ["waits", "of number 7"]);
+    await dashboard.service.store.addEvent({ actor: "scale", kind: "drain", host: "gar-7", reason: "told live" }, now);
+    await dashboard.service.store.addEvent({ actor: "scale", kind: "drain", host: "gar-8", reason: "of another" }, now);
+    await page.waitForSelector(".event-reason:text-is('told live')");
+    assert.equal(await page.locator(".event-reason:text-is('of another')").count(), 0);
+    await page.fill("[data-event-filters] [name=kind]", "hold");
+    await page.waitForSelector(".event-reason:text-is('told live')", { state: "detached" });
+    await page.fill("[data-event-filters] [name=host]", "nobody");
+    await page.waitForSelector("[data-events-empty]:has-text('No event fits.')");
+    await dashboard.database.query("DELETE FROM events");
+  });
+
+  it("searches, sorts and pages instances", async () => {
+    const [host] = (await dashboard.database.query("SELECT id FROM hosts WHERE name = 'host-b'"))[0] as { id: number }[];
+    await dashboard.database.query(
+      `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at, end_cause)
+       WITH RECURSIVE n AS (SELECT 100 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 219)
+       SELECT CONCAT('old0000000000', i), 'ended', ?, 20000, CONCAT('203.0.113.', i), UNHEX(SHA2(i, 256)), UTC_TIMESTAMP() - INTERVAL i MINUTE, UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), 'expired' FROM n`,
+      [host?.id],
+    );
+    const page = await dashboard.logIn();
+    const first = () => page.getAttribute("[data-instances] tr:first-child", "data-id");
+    await page.waitForSelector("[data-instances-empty]:has-text('Nobody holds')");
+    await page.fill("[data-search] [name=text]", "203.0.113.");
+    await page.waitForSelector("[data-instances-empty]:has-text('Nothing fits.')");
+    await page.selectOption("[data-search] [name=state]", "ended");
+    await page.waitForSelector("[data-instances-count]:text-is('1–50 of 120')");
+    assert.equal(await first(), "old0000000000100");
+    await page.click("[data-page=next]");
+    await page.waitForSelector("[data-instances-count]:text-is('51–100 of 120')");
+    assert.equal(await first(), "old0000000000150");
+    await page.click("[data-page=next]");
+    await page.waitForSelector("[data-instances-count]:text-is('101–120 of 120')");
+    assert.equal(await page.locator("[data-page=next]").isDisabled(), true);
+    await page.click("[data-page=before]");
+    await page.waitForSelector("[data-instances-count]:text-is('51–100 of 120')");
+    await page.click("[data-order=address] button");
+    await page.waitForSelector("[data-instances-count]:text-is('1–50 of 120')");
+    assert.equal(await first(), "old0000000000219");
+    await page.click("[data-order=address] button");
+    await page.waitForSelector("tr:first-child[data-id=old0000000000100]");
+    await page.fill("[data-search] [name=text]", "old0000000000123");
+    await page.waitForSelector("[data-instances-count]:text-is('1–1 of 1')");
+    await dashboard.database.query("DELETE FROM instances WHERE id LIKE 'old%'");
+  });
+
+  it("takes strangers' words for words, wherever they stand", async () => {
+    const markup = (where: string) => `<img src=x onerror="window.hurt='${where}'"><script>window.hurt='${where}'</script>`;
+    const redis = new Redis(dashboard.service.services.redisUrl);
+    await dashboard.service.store.addEvent({ actor: "scale", kind: "<b>kind</b>", host: "<b>host</b>", instance: "<b>inst</b>", reason: markup("reason"), alarm: true }, new Date());
+    await dashboard.service.store.addBlock("203.0.113.5", markup("block"), new Date());
+    await dashboard.service.store.beginRun("<i>job</i>", new Date());
+    await dashboard.service.store.finishRun("<i>job</i>", new Date(), markup("fault"));
+    await dashboard.database.query("INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))", [markup("address")]);
+    await redis.set("host:<u>evil</u>", JSON.stringify({ name: markup("heartbeat") }), "EX", 60);
+    await dashboard.database.query("INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end) SELECT '<s>0123456789</s', 'starting', id, 20000, '<em>holder</em>', UNHEX(SHA2('x', 256)), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL 1 HOUR, UTC_TIMESTAMP(3) + INTERVAL 1 HOUR FROM hosts WHERE name = '<u>evil</u>'");
+    try {
+      const page = await dashboard.logIn();
+      await page.waitForSelector(".tile-name:text-is('<u>evil</u>')");
+      await page.waitForSelector(".event-reason:has-text('onerror')");
+      await page.waitForSelector("[data-blocks] span:has-text('onerror')");
+      await page.waitForSelector(".job:has-text('<i>job</i>')");
+      await page.waitForSelector("td:text-is('<em>holder</em>')");
+      await page.waitForSelector(".verdict li:has-text('<u>evil</u>')");
+      await page.click(".tile:has-text('<u>evil</u>')");
+      await page.waitForSelector("dialog h2:text-is('<u>evil</u>')");
+      await page.waitForSelector("dialog dd:has-text('onerror')");
+      assert.equal(await page.evaluate("window.hurt"), undefined);
+      assert.equal(await page.locator("main img, dialog img, main b, dialog b, main u, dialog u, main em, main script").count(), 0);
+      await page.goto(`${dashboard.service.origin}/ops#host/${encodeURIComponent(markup("hash"))}`);
+      await page.reload();
+      await page.waitForSelector("dialog[open] h2");
+      assert.equal(await page.evaluate("window.hurt"), undefined);
+    } finally {
+      await redis.del("host:<u>evil</u>");
+      redis.disconnect();
+      await dashboard.database.query("DELETE FROM instances WHERE address = '<em>holder</em>'");
+      await dashboard.database.query("DELETE FROM hosts WHERE name = '<u>evil</u>'");
+      await dashboard.database.query("DELETE FROM job_runs WHERE job = '<i>job</i>'");
+      await dashboard.database.query("DELETE FROM events");
+    }
+  });
+
+  for (const [name, viewport] of [["a desk", DESKTOP], ["a phone", PHONE]] as const) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      it(`has no serious barrier on ${name}, ${colorScheme}, and nothing beside the screen`, async () => {
+        const { id } = await dashboard.handOut();
+        const page = await dashboard.open({ viewport, colorScheme });
+        assert.deepEqual(await seriousViolations(page), [], "before log-in");
+        await page.fill("#token", dashboard.service.opsToken);
+        await page.click("button:has-text('Log in')");
+        await page.waitForSelector(`tr[data-id="${id}"]`);
+        await page.waitForSelector(".plot-curve", { state: "attached" });
+        assert.deepEqual(await seriousViolations(page), [], "inside");
+        assert.equal(await page.evaluate("document.documentElement.scrollWidth"), viewport.width);
+        await page.click("[data-host=host-a]");
+        await page.waitForSelector("dialog .short li button");
+        assert.deepEqual(await seriousViolations(page), [], "with a host open");
+        await page.click("dialog button:text-is('Drain')");
+        assert.deepEqual(await seriousViolations(page), [], "asked");
+      });
+    }
+  }
+});

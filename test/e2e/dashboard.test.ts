@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { describe, it } from "node:test";
+import { Redis } from "ioredis";
+import type { Page } from "playwright-core";
+import { until } from "../bed/until.ts";
+import { standing, useDashboard } from "./dashboard-bed.ts";
+
+describe("the dashboard", () => {
+  const dashboard = useDashboard();
+  const said = (page: Page, words: string) => page.waitForSelector(`[data-said] p:has-text("${words}")`);
+  const sure = (page: Page) => page.click("dialog[data-ask] button[value=yes]");
+  const stateOf = async (name: string) => ((await (await dashboard.operate("/hosts", "GET")).json()) as { name: string; state: string }[]).find((host) => host.name === name)?.state;
+
+  it("shows nothing without the operator's token, and all with it; logging out forgets it again", async () => {
+    await dashboard.handOut();
+    const page = await dashboard.open();
+    await page.fill("#token", "a wrong token that is long");
+    await page.click("button:has-text('Log in')");
+    assert.match((await page.textContent("[data-log-in-problem]:visible")) ?? "", /does not fit/);
+    assert.equal(await page.locator("[data-inside]:visible").count(), 0);
+    assert.ok(!(await page.content()).includes("host-a"));
+    await page.fill("#token", dashboard.service.opsToken);
+    await page.click("button:has-text('Log in')");
+    await standing(page, "host-a", "open");
+    assert.deepEqual((await page.context().cookies(`${dashboard.service.origin}/ops`)).map(({ httpOnly, sameSite, path }) => [httpOnly, sameSite, path]), [[true, "Strict", "/ops"]]);
+    assert.equal(await page.evaluate("document.cookie"), "");
+    await page.reload();
+    await standing(page, "host-a", "open");
+
+    await page.click("[data-log-out]");
+    await page.waitForSelector("#token:visible");
+    assert.equal(await page.locator("[data-inside]:visible").count(), 0);
+    for (const secret of ["host-a", "127.0.0.1"]) assert.ok(!(await page.content()).includes(secret), `${secret} is forgotten`);
+    await page.reload();
+    await page.waitForSelector("#token:visible");
+  });
+
+  it("shows each slot as it is taken and freed, without moving anything else", async () => {
+    const page = await dashboard.logIn();
+    await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
+    const { id } = await dashboard.handOut();
+    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]');
+    await page.waitForSelector(`tr[data-id="${id}"] [data-state=running]`);
+    assert.equal(await page.locator('[data-host="host-a"] .cells > i').count(), 4);
+    await page.waitForSelector('[data-host="host-b"] [data-standby]:visible');
+    await dashboard.operate(`/instances/${id}`, "DELETE");
+    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]', { state: "detached" });
+    await page.waitForSelector(`tr[data-id="${id}"]`, { state: "detached" });
+    assert.equal(await page.evaluate("document.querySelector('[data-host=host-b]').kept"), true, "the tile is the same element still");
+  });
+
+  it("cordons a host in one browser, as another one sees at once; hand-outs go elsewhere until it is opened", async () => {
+    const [one, two] = await Promise.all([dashboard.logIn(), dashboard.logIn()]);
+    await one.click("[data-host=host-a]");
+    await one.click("dialog button:text-is('Cordon')");
+    await said(one, "host-a is cordoned");
+    for (const page of [one, two]) await standing(page, "host-a", "cordoned");
+    await two.waitForSelector(".event-kind:text-is('cordon')");
+    const { id } = await dashboard.handOut();
+    await two.waitForSelector(`tr[data-id="${id}"] td:text-is("host-b")`);
+    await one.click("dialog button:text-is('Uncordon')");
+    await standing(two, "host-a", "open");
+  });
+
+  it("drains a host only after asking", async () => {
+    const page = await dashboard.logIn();
+    await page.click("[data-host=host-a]");
+    await page.click("dialog button:text-is('Drain')");
+    await page.click("dialog[data-ask] button:text-is('Cancel')");
+    assert.equal(await stateOf("host-a"), "active");
+    await page.click("dialog button:text-is('Drain')");
+    await sure(page);
+    await standing(page, "host-a", "draining");
+    assert.equal(await stateOf("host-a"), "draining");
+  });
+
+  it("destroys a droplet with leases only when its name is typed, and notes the wish for the scaling's leader", async () => {
+    await dashboard.database.query("INSERT INTO droplets (name, state, droplet_id, region, size, hourly_price, ordered_at, joined_at, token_hash) VALUES ('host-b', 'joined', 77, 'fra1', 's-1vcpu-2gb', 0.01786, UTC_TIMESTAMP() - INTERVAL 2 HOUR, UTC_TIMESTAMP() - INTERVAL 1 HOUR, ?)", [randomBytes(32)]);
+    try {
+      await dashboard.operate("/hosts/host-a", "PATCH", { state: "cordoned" });
+      await dashboard.handOut();
+      const page = await dashboard.logIn();
+      await page.waitForSelector('[data-host="host-b"] [data-cell="l"]');
+      assert.match((await page.textContent('[data-host="host-b"] [data-facts]')) ?? "", /fra1 · \$0\.03\d$/);
+      await page.click("[data-host=host-b]");
+      await page.click("dialog button:text-is('Destroy')");
+      const yes = page.locator("dialog[data-ask] button[value=yes]");
+      assert.equal(await yes.isDisabled(), true);
+      await page.fill("#ask-field", "host-a");
+      assert.equal(await yes.isDisabled(), true);
+      await page.fill("#ask-field", "host-b");
+      await yes.click();
+      await said(page, "to be destroyed");
+      await standing(page, "host-b", "to be destroyed");
+      assert.deepEqual([...(await dashboard.service.store.listDoomed())], [["host-b", "lost"]]);
+    } finally {
+      await dashboard.database.query("DELETE FROM doomed_hosts");
+      await dashboard.database.query("DELETE FROM droplets");
+    }
+  });
+
+  it("extends an instance and ends it for good, and shows its life", async () => {
+    const handout = await dashboard.handOut();
+    const page = await dashboard.logIn();
+    await page.click(`tr[data-id="${handout.id}"]`);
+    await page.click("dialog button:text-is('Change its end')");
+    await page.fill("#ask-field", "20");
+    await sure(page);
+    await said(page, "ends in 20 h");
+    await page.waitForSelector(".panel-state:has-text('ends in 19 h 59 min')");
+    await page.click("dialog button:text-is('End')");
+    await sure(page);
+    await said(page, `${handout.id} has ended`);
+    await page.waitForSelector(".panel-state:has-text('ended')");
+    const told = await page.locator(".timeline .event-kind").allTextContents();
+    assert.deepEqual(told.filter((kind) => kind !== "life"), ["extend", "end"]);
+    assert.match((await page.textContent(".timeline")) ?? "", /asked for.*handed out after .*gone: operator/s);
+    await page.click("dialog [data-find]");
+    await page.waitForSelector(`tr[data-id="${handout.id}"] td:has-text("operator")`);
+    const redis = new Redis(handout.url, { lazyConnect: true, retryStrategy: () => null });
+    redis.on("error", () => undefined);
+    await assert.rejects(redis.connect(), "its container is gone");
+    await page.click(`tr[data-id="${handout.id}"]`);
+    await page.reload();
+    await page.waitForSelector(`dialog[open] h2:text-is("${handout.id}")`);
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("dialog[data-panel]:not([open])", { state: "attached" });
+    assert.equal(new URL(page.url()).hash, "");
+    await page.waitForSelector(`tr[data-id="${handout.id}"]`, { state: "detached" });
+  });
+
+  it("blocks an address and lets it in again", async () => {
+    const page = await dashboard.logIn();
+    await page.fill("[data-block] [name=address]", "127.0.0.1");
+    await page.fill("[data-block] [name=reason]", "a test of ours");
+    await page.click("[data-block] button");
+    await sure(page);
+    await page.waitForSelector("[data-blocks] li:has-text('a test of ours')");
+    assert.equal((await fetch(`${dashboard.service.origin}/instances`, { method: "POST" })).status, 403);
+    await page.click("[data-unblock='127.0.0.1']");
+    await page.waitForSelector("[data-blocks] li", { state: "detached" });
+    await dashboard.handOut();
+    await page.fill("[data-block] [name=address]", "no address");
+    await page.click("[data-block] button");
+    await sure(page);
+    await said(page, "not valid");
+  });
+
+  it("pauses hand-outs after asking, says so in its verdict, and lets them go on", async () => {
+    const page = await dashboard.logIn();
+    await page.waitForSelector(".verdict[data-level=well]");
+    await page.click("[data-switch=handouts]");
+    await sure(page);
+    await page.waitForSelector(".verdict[data-level=watch]:has-text('Hand-outs are paused.')");
+    assert.equal((await fetch(`${dashboard.service.origin}/instances`, { method: "POST" })).status, 503);
+    await page.click("[data-switch=handouts]");
+    await page.waitForSelector(".verdict[data-level=well]");
+    await dashboard.handOut();
+  });
+
+  it("runs a job now, and shows that it has", async () => {
+    const page = await dashboard.logIn();
+    await page.waitForSelector(".job:has-text('prune')");
+    const before = (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime();
+    await page.click("[data-run=prune]");
+    await said(page, "prune");
+    await until("it has run", async () => (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime() !== before);
+    await page.waitForSelector(".event-kind:text-is('run')");
+  });
+
+  it("is loud about hosts that fall silent, and calm again when they are back", async () => {
+    const page = await dashboard.logIn();
+    await dashboard.service.stopHeartbeats();
+    await page.waitForSelector('[data-host="host-a"][data-level=trouble]');
+    await page.waitForSelector(".verdict[data-level=trouble]:has-text('2 of 2 hosts are unwell.')");
+    assert.match(await page.title(), /^\(!\)/);
+    await dashboard.service.startHeartbeats();
+    await page.waitForSelector(".verdict[data-level=well]");
+  });
+
+  it("says that it is stale when its stream breaks, and heals without a reload", async () => {
+    const page = await dashboard.logIn();
+    await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
+    await dashboard.service.endApi("SIGKILL");
+    await page.waitForSelector("[data-stale]:visible");
+    assert.match((await page.textContent("[data-stale]")) ?? "", /^The connection is lost: this is how it was at/);
+    await dashboard.service.startApi();
+    await page.waitForSelector("[data-news=live]");
+    await page.waitForSelector("[data-stale]", { state: "hidden" });
+    const { id } = await dashboard.handOut();
+    await page.waitForSelector(`tr[data-id="${id}"]`);
+    assert.equal(await page.evaluate("document.querySelector('[data-host=host-b]').kept"), true);
+  });
+
+  it("asks for a new log-in when the session is over", async () => {
+    const page = await dashboard.logIn();
+    await dashboard.database.query("DELETE FROM ops_sessions");
+    await page.click("[data-span=day]");
+    await page.waitForSelector("#token:visible");
+    assert.match((await page.textContent("[data-log-in-why]")) ?? "", /session is over/);
+  });
+});

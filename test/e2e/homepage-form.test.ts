@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Handout } from "../../apps/core/actions/create-instance.ts";
+import { PLAIN_HTTP_NAME } from "./chromium.ts";
+import { getInstance, heldBy, ping, textOf, visitPages } from "./page-visits.ts";
+
+describe("the homepage's form", () => {
+  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({ QUOTA_PER_ADDRESS: "2" });
+
+  for (const [how, name] of [["https or loopback", "127.0.0.1"], ["plain http", PLAIN_HTTP_NAME]] as const) {
+    it(`works without JavaScript, by the form, over ${how}`, async () => {
+      const page = await open({ javaScriptEnabled: false }, origin(name));
+      await page.click(".key");
+      const url = await textOf(page, "#field-url");
+      assert.equal(await ping(url), "PONG");
+      assert.equal(await textOf(page, "#code-env"), `REDIS_URL=${url}`);
+      assert.equal(await page.isVisible("[data-copy=field-url]"), false, "no button that cannot work");
+      endAfterwards(JSON.parse((await page.getAttribute("[data-slip]", "data-instance")) ?? "") as Handout);
+
+      await takeWithoutPage();
+      await page.click(".key");
+      assert.match(await textOf(page, "[data-problem]"), /Your address has all its instances/);
+    });
+
+    it(`is not there for the forms of other sites, over ${how}`, async () => {
+      for (const policy of ["unsafe-url", "no-referrer"]) {
+        const target = origin(name);
+        const page = await open({}, target);
+        await page.route("http://elsewhere.example/", (route) =>
+          route.fulfill({ contentType: "text/html", headers: { "referrer-policy": policy }, body: `<form method="post" action="${target}/instances"><button>Win</button></form>` }),
+        );
+        await page.goto("http://elsewhere.example/");
+        await page.click("button");
+        assert.match(await textOf(page, "[data-problem]"), /Another site sent this request/);
+      }
+    });
+  }
+
+  it("keeps the answer to a form that was posted before the script was there", async () => {
+    const page = await open();
+    await page.evaluate("document.querySelector('form').submit()");
+    await page.waitForURL(`${origin()}/`);
+    await page.waitForSelector("[data-slip][data-state=running]");
+    const url = await textOf(page, "#field-url");
+    await page.reload();
+    assert.equal(await textOf(page, "#field-url"), url);
+    assert.equal((await heldBy(page)).length, 1);
+  });
+
+  it("shows a page, not a document of errors, where there is nothing", async () => {
+    const page = await open();
+    await page.goto(`${origin()}/nowhere`);
+    assert.match(await textOf(page, "[data-problem]"), /There is nothing here/);
+    await getInstance(page);
+  });
+});

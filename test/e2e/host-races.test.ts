@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { createConnection, type Connection } from "mysql2/promise";
+import pMap from "p-map";
+import { createInstance, type CreatePorts } from "../../apps/core/actions/create-instance.ts";
+import { endInstance } from "../../apps/core/actions/end-instance.ts";
+import { createDockerEngines } from "../../apps/core/adapters/docker-engines.ts";
+import { SCALING } from "../../apps/core/adapters/mysql-store/droplets.ts";
+import { createMysqlStore, type MysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
+import { createLeadership } from "../../apps/core/adapters/mysql-store/leadership.ts";
+import { migrate } from "../../apps/core/adapters/mysql-store/migrations.ts";
+import { waitForPong } from "../../apps/core/adapters/redis-probe.ts";
+import { handoutRules, loadConfig } from "../../apps/core/config.ts";
+import type { Host } from "../../apps/core/domain/host.ts";
+import { startEngineHost, type EngineHost } from "../bed/engine-host.ts";
+import { createDatabase, startServices, type Services } from "../bed/services.ts";
+
+const RACES = 500;
+/** As many as the engine serves without one waiting for the other's time-out. */
+const AT_ONCE = 6;
+
+/**
+ * Hand-outs on a real engine against the end of their host, begun at any moment of them. Each race has a
+ * host of its own; all of them are on one engine.
+ */
+describe("a hand-out that races the destruction of its host", () => {
+  let services: Services;
+  let engine: EngineHost;
+  let store: MysqlStore;
+  let admin: Connection;
+  let ports: Omit<CreatePorts, "fleet">;
+  let term: number;
+  const undo: (() => Promise<unknown>)[] = [];
+  before(async () => {
+    services = await startServices();
+    undo.push(services.stop);
+    const url = await createDatabase(services.mysqlUrl);
+    await migrate(url);
+    store = createMysqlStore(url);
+    undo.push(store.disconnect);
+    admin = await createConnection({ uri: url, timezone: "Z" });
+    undo.push(() => admin.end());
+    const leadership = createLeadership(url, SCALING);
+    term = (await leadership.term()) ?? assert.fail("nobody else leads");
+    undo.push(leadership.resign);
+    engine = await startEngineHost({ name: "races" });
+    undo.push(engine.stop);
+    const hex = (bytes: number) => randomBytes(bytes).toString("hex");
+    ports = {
+      store,
+      engines: createDockerEngines(15_000),
+      waitForPong,
+      clock: () => new Date(),
+      delay,
+      random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
+      onHostFailure: () => undefined,
+      onStandbyTaken: () => undefined,
+      rules: handoutRules(loadConfig({ INSTANCE_IMAGE: engine.image, SERVER_SECRET: "sixteen characters" })),
+    };
+  });
+  after(async () => {
+    for (const step of undo.reverse()) await step();
+  });
+
+  /** The fleet as a replica sees it that has not heard of the end: the host is open. */
+  const believing = (host: Host): CreatePorts["fleet"] => {
+    let tried = false;
+    return {
+      openHosts: function* () {
+        if (!tried) yield host;
+        return undefined;
+      },
+      isBlind: () => false,
+      countTaken: () => true,
+      countFull: () => (tried = true),
+      rest: () => (tried = true),
+      countSuccess: () => undefined,
+    };
+  };
+
+  it(`leaves no lease on a destroyed host, in ${RACES} races`, async () => {
+    let created = 0;
+    let destroyed = 0;
+    const race = async (number: number): Promise<void> => {
+      const name = `race-${number}`;
+      const now = new Date();
+      await admin.query("INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)", [name, number + 1, now, now, randomBytes(32)]);
+      await store.registerHost({ name, engineUrl: engine.url, publicHost: engine.address, checkHost: engine.address, bindAddress: "0.0.0.0", capacity: 1, basePort: 20_000 + number }, now);
+      const host: Host = { name, engineUrl: engine.url, deployment: await store.readDeployment(), publicHost: engine.address, checkHost: engine.address, bindAddress: "0.0.0.0", capacity: 1, basePort: 20_000 + number, state: "active" };
+      const handingOut = createInstance({ ...ports, fleet: believing(host) }, { address: `2001:db8:0:${number.toString(16)}::/64`, ttlSeconds: 3600, idempotencyKey: undefined, signal: new AbortController().signal });
+      // The slot is taken in the first milliseconds: some ends come before that, some after.
+      await delay((number * 7) % 8);
+      const isDestroyed = (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "surplus", "none", new Date()));
+      if (isDestroyed) await store.closeDroplet(name, "gone", new Date());
+      const result = await handingOut;
+      assert.notEqual(result.kind === "created", isDestroyed, `race ${number}: ${result.kind}, destroyed: ${isDestroyed}`);
+      if (isDestroyed) destroyed++;
+      if (result.kind !== "created") return;
+      created++;
+      await waitForPong(engine.address, result.handout.port, result.handout.password, AbortSignal.timeout(5_000));
+      await endInstance(ports, { instanceId: result.handout.id, state: "running", host }, "owner");
+    };
+    await pMap(Array.from({ length: RACES }, (_, number) => number), race, { concurrency: AT_ONCE });
+    assert.ok(created > 50 && destroyed > 50, `${created} hand-outs and ${destroyed} destructions came first: both sides win`);
+    assert.deepEqual(await engine.docker.listContainers({ all: true }), [], "nothing is left on the engine");
+  });
+});

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before } from "node:test";
+import { Redis } from "ioredis";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Handout } from "../../apps/core/actions/create-instance.ts";
+import { startService, type Service } from "../bed/service.ts";
+import { until } from "../bed/until.ts";
+import { launchChromium, visit, type Visit } from "./chromium.ts";
+
+const DESKTOP = { width: 1440, height: 900 };
+
+/**
+ * The service and a browser for the tests of one describe block. After each test its pages are closed,
+ * what they hold is ended, and none of them may have had a fault.
+ */
+export function visitPages(env: Record<string, string>) {
+  let service: Service;
+  let browser: Browser;
+  let visits: Visit[] = [];
+  /** Instances taken without a page. */
+  let others: Handout[] = [];
+
+  before(async () => {
+    service = await startService({ env });
+    browser = await launchChromium();
+  });
+
+  afterEach(async () => {
+    const closing = visits;
+    visits = [];
+    const held = [...others, ...(await Promise.all(closing.map(({ page }) => heldBy(page)))).flat()];
+    others = [];
+    await Promise.all(held.map((handout) => endInstance(service.origin, handout)));
+    await Promise.all(closing.map(({ close }) => close()));
+    assert.deepEqual(closing.flatMap(({ faults }) => faults), [], "no script error and nothing against the content security policy");
+  });
+
+  after(async () => {
+    try {
+      await browser.close();
+    } finally {
+      await service.stop();
+    }
+  });
+
+  async function open(options: BrowserContextOptions = {}, origin = service.origin): Promise<Page> {
+    const opened = await visit(browser, origin, { viewport: DESKTOP, permissions: ["clipboard-read", "clipboard-write"], ...options });
+    visits.push(opened);
+    return opened.page;
+  }
+
+  async function takeWithoutPage(): Promise<Handout> {
+    const answer = await fetch(`${service.origin}/instances`, { method: "POST", headers: { accept: "application/json" } });
+    assert.equal(answer.status, 201);
+    const handout = (await answer.json()) as Handout;
+    endAfterwards(handout);
+    return handout;
+  }
+
+  /** For instances that no page remembers. */
+  function endAfterwards(handout: Handout): void {
+    others.push(handout);
+  }
+
+  return {
+    /** Where the service is, also by another name of this machine. */
+    origin: (name = "127.0.0.1") => service.origin.replace("127.0.0.1", name),
+    open,
+    takeWithoutPage,
+    endAfterwards,
+  };
+}
+
+/** Presses the button and waits for what it gives. */
+export async function getInstance(page: Page): Promise<Handout> {
+  const before = (await heldBy(page)).length;
+  await page.click(".key[aria-disabled=false]");
+  await page.waitForSelector("[data-slip][data-state=running]");
+  return until("the hand-out", async () => (await heldBy(page)).at(before));
+}
+
+/** The instances that the page's browser remembers and that have not ended. */
+export async function heldBy(page: Page): Promise<Handout[]> {
+  const text = await page.evaluate<string>("localStorage.getItem('getaredis.held') ?? '[]'");
+  return (JSON.parse(text) as { instance: Handout; state: string }[]).filter(({ state }) => state !== "ended").map(({ instance }) => instance);
+}
+
+/** Ends an instance without the page. */
+export async function endInstance(origin: string, handout: Handout): Promise<void> {
+  const answer = await fetch(`${origin}/instances/${handout.id}`, { method: "DELETE", headers: { authorization: `Bearer ${handout.token}` } });
+  assert.equal(answer.status, 204);
+}
+
+/** What is to be read there. */
+export async function textOf(page: Page, selector: string): Promise<string> {
+  return (await page.locator(selector).innerText()).trim();
+}
+
+/** How far the page can be scrolled sideways, in pixels. */
+export function sidewaysOf(page: Page): Promise<number> {
+  return page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+}
+
+/** Logs in by the URL and pings. */
+export async function ping(url: string): Promise<string> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+  redis.on("error", () => undefined);
+  try {
+    await redis.connect();
+    return await redis.ping();
+  } finally {
+    redis.disconnect();
+  }
+}

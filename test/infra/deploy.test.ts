@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFile, readdir } from "node:fs/promises";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { parseEnv } from "node:util";
+import { Redis } from "ioredis";
+import { loadConfig, settings, type SettingName } from "../../apps/core/config.ts";
+import { projectPath } from "../../infra/local/project-path.ts";
+import { startControlMachine, type ControlMachine } from "../bed/control-machine.ts";
+import { until } from "../bed/until.ts";
+
+const NAME = "redis.example.org";
+const CONF = "/etc/getaredis/control-plane.env";
+const PROGRAMS = ["api", "jobs", "enrolment"] as const;
+const PATIENCE_MS = 60_000;
+/** Silence is what a closed port answers. */
+const SILENCE_MS = 1_000;
+
+const deployFile = (name: string) => readFile(projectPath(`infra/deploy/${name}`), "utf8");
+
+describe("the files of a deployment", () => {
+  const facts: Record<string, string> = { "<region>": "fra1", "<private address>": "10.114.0.2", "<private network>": "10.114.0.0/20" };
+  const example = async () => (await deployFile("control-plane.env.example")).replace(/<[a-z ]+>/g, (fact) => facts[fact] ?? "made-at-the-set-up-0");
+
+  it("have an example of the settings that names only what there is, each once", async () => {
+    const names = [...(await example()).matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map(([, name]) => name ?? "");
+    assert.deepEqual(names.filter((name) => !(name in settings)), []);
+    assert.equal(new Set(names).size, names.length);
+  });
+
+  it("have all in that example that the programs need, but the cloud's token", async () => {
+    const env = parseEnv(await example());
+    const needed: SettingName[] = ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET"];
+    const config = loadConfig(env, needed);
+    assert.equal(config.DIGITALOCEAN_TOKEN, "");
+    assert.equal(config.ENROLMENT_HOST, "10.114.0.2");
+    assert.equal(config.TRUST_PROXY, "loopback");
+  });
+
+  it("agree on ports, and wait longer than the programs do", async () => {
+    const config = loadConfig(parseEnv(await example()));
+    const [site, firewall, redis] = [await deployFile("nginx-site.conf"), await deployFile("firewall.nft"), await deployFile("redis.conf")];
+    assert.ok(site.includes(`server ${config.HOST}:${config.PORT};`));
+    const redisPort = new URL(config.REDIS_URL).port;
+    assert.equal(config.HEARTBEAT_REDIS, `10.114.0.2:${redisPort}`);
+    assert.match(redis, new RegExp(`^port ${redisPort}$`, "m"));
+    assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${config.ENROLMENT_PORT} } accept`));
+    assert.ok(Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) > config.HANDOUT_TIMEOUT_SECONDS + config.ENGINE_TIMEOUT_SECONDS);
+    for (const program of PROGRAMS) assert.ok(Number(/^TimeoutStopSec=(\d+)$/m.exec(await deployFile(`units/getaredis-${program}.service`))?.[1]) > config.SHUTDOWN_SECONDS);
+  });
+});
+
+interface Handout {
+  id: string;
+  host: string;
+  port: number;
+  password: string;
+  token: string;
+}
+
+/** What an operator does, on a stock machine with real systemd, apt, MariaDB, Redis and nginx; the cloud's API is a stand-in. */
+describe("a control plane set up by install.sh", () => {
+  let machine: ControlMachine;
+  let ca = "";
+  let lease: Handout;
+  before(async () => {
+    machine = await startControlMachine();
+  });
+  after(() => machine.stop());
+
+  /** As an operator does after every change. */
+  const install = () => machine.sh("/opt/getaredis/infra/deploy/install.sh 2>&1");
+  const ask = async (method: string, path: string, headers: Record<string, string> = {}, host = NAME) => {
+    const sent = request({ method, path, headers: { host, connection: "close", ...headers }, host: machine.publicIp, servername: host, ca, agent: false, timeout: 45_000 });
+    sent.end();
+    return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: string }>((resolve, reject) => {
+      sent.on("error", reject);
+      sent.on("timeout", () => sent.destroy(new Error("no answer")));
+      sent.on("response", (answer) => void text(answer).then((body) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }), reject));
+    });
+  };
+  const handOut = async (headers?: Record<string, string>): Promise<Handout> => {
+    const { status, body } = await ask("POST", "/instances", headers);
+    assert.equal(status, 201, body);
+    return JSON.parse(body) as Handout;
+  };
+  const giveBack = async ({ id, token }: Handout) => assert.equal((await ask("DELETE", `/instances/${id}`, { authorization: `Bearer ${token}` })).status, 204);
+  const handsOut = (what: string) => until(what, async () => (lease = await handOut()), PATIENCE_MS);
+  const pidOf = async (program: string) => (await machine.sh(`systemctl show --property=MainPID --value getaredis-${program}.service`)).trim();
+
+  it("needs nothing but a name, starts nothing without the cloud's token, and says so", async () => {
+    const said = await machine.sh(`cd /opt/getaredis && infra/deploy/install.sh ${NAME} 2>&1`);
+    assert.match(said, /set DIGITALOCEAN_TOKEN in \/etc\/getaredis\/control-plane\.env/);
+    assert.equal((await machine.sh("systemctl is-active getaredis-jobs.service || true")).trim(), "inactive");
+    const modes = (await machine.sh(`stat --format='%a %U' ${CONF} /etc/getaredis/pki /etc/getaredis/pki/current/ca-key.pem /etc/getaredis/tls/privkey.pem`)).trim();
+    assert.deepEqual(modes.split("\n"), ["600 root", "700 root", "600 root", "600 root"]);
+  });
+
+  it("has units that systemd finds no fault with", async () => {
+    const units = (await readdir(projectPath("infra/deploy/units"))).filter((name) => name.startsWith("getaredis-"));
+    assert.equal(await machine.sh(`cd /etc/systemd/system && systemd-analyze verify ${units.join(" ")} 2>&1`), "");
+  });
+
+  it("starts with the token, keeps its secrets, and hands out through nginx on a droplet that it has ordered", async () => {
+    const secrets = () => machine.sh(`grep -E '^(MYSQL_URL|REDIS_URL|OPS_TOKEN|SERVER_SECRET)=' ${CONF}`);
+    const before = await secrets();
+    await machine.sh(`sed -i 's|^DIGITALOCEAN_TOKEN=.*|DIGITALOCEAN_TOKEN=${machine.token}|; s|^HOST_CAPACITY=.*|HOST_CAPACITY=2|; s|^DROPLET_CAP=.*|DROPLET_CAP=1|; s|^QUOTA_PER_ADDRESS=.*|QUOTA_PER_ADDRESS=1|' ${CONF}`);
+    await machine.sh(`printf '%s\\n' 'DIGITALOCEAN_URL=${machine.cloud.url}' 'SCALE_CRON=* * * * * *' 'ADMIT_CRON=* * * * * *' 'RECONCILE_CRON=* * * * * *' 'HEARTBEAT_SECONDS=1' 'HEARTBEAT_TTL_SECONDS=3' 'HANDOUT_RATE_LIMIT_PER_MINUTE=100000' 'RATE_LIMIT_PER_MINUTE=100000' >>${CONF}`);
+    assert.match(await install(), /Get a Redis runs: https:\/\/redis\.example\.org\//);
+    assert.equal(await secrets(), before);
+    ca = await machine.sh("cat /etc/getaredis/tls/fullchain.pem");
+    await handsOut("an instance on the first droplet");
+    assert.equal(machine.cloud.droplets().filter(({ tags }) => tags.some((tag) => tag.startsWith("getaredis-"))).length, 1);
+    assert.equal(await ping(lease), "PONG");
+  });
+
+  it("believes no client about where it comes from", async () => {
+    const { status, body } = await ask("POST", "/instances", { "x-forwarded-for": "192.0.2.7", "x-real-ip": "192.0.2.7", forwarded: "for=192.0.2.7" });
+    assert.equal(status, 403);
+    assert.match(body, /quota-exceeded/);
+  });
+
+  it("takes the page's own requests for its own, and another site's for another's", async () => {
+    const own = await ask("POST", "/instances", { origin: `https://${NAME}`, "sec-fetch-site": "same-origin" });
+    assert.match(own.body, /quota-exceeded/);
+    const others = await ask("POST", "/instances", { origin: "https://evil.example", "sec-fetch-site": "cross-site", "x-forwarded-host": "evil.example" });
+    assert.match(others.body, /cross-site/);
+  });
+
+  it("answers by TLS for its own name alone, sends HTTP there, and tells its figures to nobody outside", async () => {
+    const { headers } = await ask("GET", "/");
+    assert.equal(headers["strict-transport-security"], "max-age=31536000");
+    await assert.rejects(ask("GET", "/", {}, "other.example.org"), /unrecognized name/);
+    const plain = await fetch(`http://${machine.publicIp}/instances`, { method: "POST", redirect: "manual" });
+    assert.equal(plain.status, 308);
+    assert.equal(plain.headers.get("location"), `https://${NAME}/instances`);
+    await machine.sh("mkdir -p /var/lib/getaredis/acme/.well-known/acme-challenge && echo proof >/var/lib/getaredis/acme/.well-known/acme-challenge/asked");
+    assert.equal(await (await fetch(`http://${machine.publicIp}/.well-known/acme-challenge/asked`)).text(), "proof\n");
+    assert.equal((await ask("GET", "/metrics")).status, 403);
+    assert.match(await machine.sh("curl --silent --fail http://127.0.0.1:8080/metrics"), /getaredis/);
+  });
+
+  it("runs each program as a user of its own, the cloud's token with the jobs and the CA's key with the enrolment", async () => {
+    const users = new Set<string>();
+    for (const program of PROGRAMS) {
+      const pid = await pidOf(program);
+      users.add(await machine.sh(`awk '/^Uid:/ { print $2 }' /proc/${pid}/status`));
+      const names = Object.keys(parseEnv((await machine.sh(`tr '\\0' '\\n' </proc/${pid}/environ`))));
+      assert.equal(names.includes("DIGITALOCEAN_TOKEN"), program === "jobs", program);
+      assert.equal(names.includes("OPS_TOKEN"), program === "api", program);
+      const keys = (await machine.sh(`nsenter --target ${pid} --mount ls /run/credentials/getaredis-${program}.service`)).trim().split("\n").filter((name) => name.endsWith("-key.pem"));
+      assert.deepEqual(keys, program === "enrolment" ? ["ca-key.pem", "enrolment-key.pem"] : ["client-key.pem"]);
+    }
+    users.add("0\n");
+    assert.equal(users.size, PROGRAMS.length + 1);
+  });
+
+  it("opens nothing to the world but SSH, HTTP and HTTPS, and enrolment and Redis to the private network", async () => {
+    // Would answer everybody, were it not for the firewall.
+    await machine.sh("systemd-run --quiet --unit=open-to-all redis-server --port 7000 --bind 0.0.0.0 --protected-mode no");
+    await until("it answers at home", () => machine.sh("redis-cli -p 7000 ping"));
+    assert.equal(await answers(machine.publicIp, 7000), false);
+    assert.equal(await answers(machine.privateIp, 7000), false);
+    for (const port of [80, 443]) assert.equal(await answers(machine.publicIp, port), true);
+    for (const port of [6380, 8443]) assert.equal(await answers(machine.privateIp, port), true);
+    await machine.sh("nft delete table inet getaredis_control");
+    assert.equal(await answers(machine.publicIp, 7000), true);
+    await machine.sh("systemctl restart getaredis-firewall.service && systemctl stop open-to-all.service");
+  });
+
+  it("passes the dashboard's events on as they come", async () => {
+    const token = (await machine.sh(`sed -n 's/^OPS_TOKEN=//p' ${CONF}`)).trim();
+    const sent = request({ path: "/ops/api/stream", headers: { host: NAME, authorization: `Bearer ${token}` }, host: machine.publicIp, servername: NAME, ca, agent: false });
+    sent.end();
+    try {
+      const [answer] = (await once(sent, "response")) as [IncomingMessage];
+      assert.equal(answer.headers["content-type"], "text/event-stream; charset=utf-8");
+      const [first] = (await once(answer, "data")) as [Buffer];
+      assert.match(first.toString(), /^retry: /);
+    } finally {
+      sent.destroy();
+    }
+  });
+
+  it("tells what to do while the API is away", async () => {
+    await machine.sh("systemctl stop getaredis-api.service");
+    const { status, headers, body } = await ask("POST", "/instances");
+    assert.equal(status, 503);
+    assert.equal(headers["content-type"], "application/problem+json");
+    assert.ok(Number(headers["retry-after"]) > 0);
+    assert.equal((JSON.parse(body) as { type: string }).type, "urn:getaredis:unavailable");
+    assert.match(await machine.sh("journalctl --unit=getaredis-api.service --output=cat"), /"msg":"stopped"/);
+    await machine.sh("systemctl start getaredis-api.service");
+    await until("the API answers", async () => (await ask("GET", "/healthz")).status === 200, PATIENCE_MS);
+  });
+
+  it("gives its programs another key at once, and keeps its hosts", async () => {
+    const before = await pidOf("api");
+    assert.match(await machine.sh("/opt/getaredis/infra/deploy/pki.sh --rotate-client"), /✓/);
+    assert.notEqual(await pidOf("api"), before);
+    await until("the instance is given back", async () => {
+      await giveBack(lease);
+      return true;
+    }, PATIENCE_MS);
+    await handsOut("an instance on the same droplet, by the new key");
+    const again = await machine.sh("/opt/getaredis/infra/deploy/pki.sh");
+    assert.doesNotMatch(again, /✓/);
+  });
+
+  it("gives its hosts another image before it asks for it, and keeps its instances", async () => {
+    const reference = () => machine.sh("sed -n 's/^INSTANCE_IMAGE=//p' /etc/getaredis/image.env");
+    const before = await reference();
+    // As after an update of the package: other bytes, the same program.
+    await machine.sh("cp /usr/bin/redis-server /usr/bin/redis-server.new && printf x >>/usr/bin/redis-server.new && mv /usr/bin/redis-server.new $(readlink -f /usr/bin/redis-server)");
+    assert.match(await install(), /✓ 1 of 1 hosts have getaredis\/redis:/);
+    assert.notEqual(await reference(), before);
+    assert.equal(await ping(lease), "PONG");
+    await giveBack(lease);
+    lease = await handOut();
+  });
+
+  it("loses nothing with Redis, whose users it makes again", async () => {
+    await machine.sh("systemctl restart redis-server@getaredis.service");
+    await giveBack(lease);
+    await handsOut("an instance after Redis was away");
+  });
+
+  it("is put back from a backup: droplets that it does not know stay, leases from after it end", async () => {
+    await machine.sh("systemctl start getaredis-backup.service");
+    const kept = lease;
+    await giveBack(kept);
+    await handsOut("an instance that the backup does not know");
+    assert.match(await machine.sh("/opt/getaredis/infra/deploy/restore.sh /var/backups/getaredis/*"), /scaling is paused/);
+    const orphan = machine.cloud.add({ name: "later", tags: machine.cloud.droplets().find(({ tags }) => tags.length > 0)?.tags ?? [], createdAt: 0 });
+    const state = async ({ id, token }: Handout) => JSON.parse((await ask("GET", `/instances/${id}`, { authorization: `Bearer ${token}` })).body) as { state?: string; status?: number };
+    // Ended before the restore: the old row has no container any more.
+    await until("the older lease is found ended", async () => (await state(kept)).state === "ended", PATIENCE_MS);
+    assert.equal((await state(lease)).status, 404);
+    await until("the container that no row knows is gone", async () => !(await answers(lease.host, lease.port)), PATIENCE_MS);
+    assert.ok(machine.cloud.droplets().some(({ id }) => id === orphan.id));
+    await machine.sh("mariadb getaredis --execute \"DELETE FROM switches\"");
+    await until("scaling goes on, and the droplet that nobody tracks is destroyed", () => !machine.cloud.droplets().some(({ id }) => id === orphan.id), PATIENCE_MS);
+    await handsOut("an instance after the restore");
+  });
+
+  it("comes back by itself when the power was cut, its leases with it", async () => {
+    await machine.reboot();
+    await until("the lease is known", async () => (await ask("GET", `/instances/${lease.id}`, { authorization: `Bearer ${lease.token}` })).status === 200, PATIENCE_MS);
+    assert.equal(await ping(lease), "PONG");
+    await giveBack(lease);
+    await handsOut("an instance after the power was cut");
+    assert.equal((await machine.sh("systemctl --failed --plain --no-legend")).trim(), "");
+    assert.match(await machine.sh("nft list table inet getaredis_control"), /policy drop/);
+    assert.equal(machine.cloud.everMade().length, 2, "the control plane's own droplet, and one host");
+  });
+});
+
+async function ping({ host, port, password }: Handout): Promise<string> {
+  const redis = new Redis({ host, port, password, lazyConnect: true, retryStrategy: () => null });
+  redis.on("error", () => undefined);
+  try {
+    await redis.connect();
+    return await redis.ping();
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** Whether a connection to a port is accepted. */
+function answers(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: SILENCE_MS });
+    const end = (isOpen: boolean) => {
+      socket.destroy();
+      resolve(isOpen);
+    };
+    socket.on("connect", () => end(true));
+    socket.on("timeout", () => end(false));
+    socket.on("error", () => end(false));
+  });
+}

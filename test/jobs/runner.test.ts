@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { pino } from "pino";
+import { createRunner } from "../../apps/jobs/runner.ts";
+
+/** A job that runs until the test lets it end, and a runner that keeps its runs. */
+function fixture(leastPauseMs = 0) {
+  const runs: { end: (fault?: Error) => void }[] = [];
+  const kept: string[] = [];
+  const store = {
+    beginRun: (job: string) => Promise.resolve(void kept.push(`${job} begins`)),
+    finishRun: (job: string, _now: Date, fault: string | undefined) => Promise.resolve(void kept.push(`${job} ends${fault === undefined ? "" : `: ${fault}`}`)),
+  };
+  const job = {
+    name: "scale",
+    cron: "* * * * *",
+    run: () =>
+      new Promise<void>((resolve, reject) => {
+        runs.push({ end: (fault) => (fault ? reject(fault) : resolve()) });
+      }),
+  };
+  const runner = createRunner(store, () => new Date(), pino({ level: "silent" }), leastPauseMs);
+  const begun = async (number: number) => {
+    while (runs.length < number) await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { runner, job, runs, kept, begun };
+}
+
+describe("a runner of jobs", () => {
+  it("keeps when a run began and how it came out", async () => {
+    const { runner, job, runs, kept, begun } = fixture();
+    const first = runner.tick(job);
+    await begun(1);
+    runs[0]?.end();
+    await first;
+    const second = runner.tick(job);
+    await begun(2);
+    runs[1]?.end(new Error("no answer"));
+    await second;
+    assert.deepEqual(kept, ["scale begins", "scale ends", "scale begins", "scale ends: no answer"]);
+  });
+
+  it("passes over a tick while the job runs", async () => {
+    const { runner, job, runs, begun } = fixture();
+    const first = runner.tick(job);
+    await begun(1);
+    await runner.tick(job);
+    runs[0]?.end();
+    await first;
+    assert.equal(runs.length, 1);
+  });
+
+  it("runs a job once more that is nudged while it runs, however often: it may have looked too early", async () => {
+    const { runner, job, runs, begun } = fixture();
+    const first = runner.tick(job);
+    await begun(1);
+    for (let nudges = 0; nudges < 3; nudges++) await runner.nudge(job);
+    runs[0]?.end();
+    await begun(2);
+    runs[1]?.end();
+    await first;
+    assert.equal(runs.length, 2);
+  });
+
+  it("puts off a nudge that comes too soon after the last, and makes one of many", async () => {
+    const { runner, job, runs, begun } = fixture(50);
+    const first = runner.nudge(job);
+    await begun(1);
+    runs[0]?.end();
+    await first;
+    for (let nudges = 0; nudges < 10; nudges++) await runner.nudge(job);
+    assert.equal(runs.length, 1);
+    await begun(2);
+    runs[1]?.end();
+    await runner.stop();
+    assert.equal(runs.length, 2);
+  });
+
+  it("runs a nudged job at once when it does not run, and none after it was told to stop", async () => {
+    const { runner, job, runs, begun } = fixture();
+    const nudged = runner.nudge(job);
+    await begun(1);
+    const stopped = runner.stop();
+    await runner.nudge(job);
+    runs[0]?.end();
+    await Promise.all([nudged, stopped]);
+    assert.equal(runs.length, 1);
+  });
+});
