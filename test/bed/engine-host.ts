@@ -13,7 +13,7 @@ import { ensureRedisImage } from "../../infra/local/redis-image.ts";
 import { grantHeartbeat } from "../../infra/local/redis.ts";
 import { startServerProcess } from "../../infra/local/server-process.ts";
 import type { ServerProcess } from "../../infra/local/server-process.ts";
-import { claimPlace, removeLinks } from "../../infra/lab/machines/places.ts";
+import { claimPlace, removeLink } from "../../infra/lab/machines/places.ts";
 import type { Place } from "../../infra/lab/machines/places.ts";
 
 const run = promisify(execFile);
@@ -97,7 +97,7 @@ export async function startEngineHost({ name, dockerdArgs = [] }: { name: string
   const powerOff = async () => {
     await machine.power?.off();
     // Its network would live on for minutes, with connections of the dead that nobody answers.
-    await removeLinks(place);
+    await removeLink(place.label);
     delete machine.power;
     delete machine.engine;
     delete machine.dockerd;

@@ -12,7 +12,9 @@ interface Beat {
 
 export interface Handout {
   id: string;
+  host: string;
   port: number;
+  token: string;
   url: string;
 }
 
@@ -32,7 +34,10 @@ export interface HostLab extends TestLab {
   beats: (name?: string) => Promise<Beat>;
   /** Resolves when the first host's last beat is over. */
   isSilent: () => Promise<unknown>;
-  /** An instance, as soon as there is one to be had. Those of a test are all on the first host: it is the busiest. */
+  /**
+   * An instance on the first host, as soon as that gives one: it is the busiest, but as long as its engine does
+   * not answer others are on the standby, and those are given back.
+   */
   handOut: () => Promise<Handout>;
   /** Id of the container of an instance on the first host; empty when it does not run. */
   containerOf: (instance: Handout) => Promise<string>;
@@ -50,6 +55,7 @@ export async function startHostLab(): Promise<HostLab> {
   try {
     const host = await until("there is a host", async () => (await lab.hostNames())[0], PATIENCE_MS);
     const id = await lab.machineOf(host);
+    const publicIp = lab.cloud.droplets().find((droplet) => droplet.id === id)?.publicIp;
     const shell: HostLab["shell"] = async (script, machine = id) => (await lab.room.exec(machine, "bash", "-c", script)).trim();
     const beatOf: HostLab["beatOf"] = async (name) => {
       const text = await redis.get(`host:${name}`);
@@ -66,9 +72,13 @@ export async function startHostLab(): Promise<HostLab> {
       beats: (name = host) => until(`${name} beats`, () => beatOf(name), PATIENCE_MS),
       isSilent: () => until(`${host} is silent`, async () => !(await beatOf(host)), PATIENCE_MS),
       handOut: () =>
-        until("an instance is handed out", async () => {
+        until(`an instance on ${host} is handed out`, async () => {
           const answer = await fetch(`${lab.origin}/instances`, { method: "POST" });
-          return answer.status === 201 ? ((await answer.json()) as Handout) : undefined;
+          if (answer.status !== 201) return undefined;
+          const instance = (await answer.json()) as Handout;
+          if (instance.host === publicIp) return instance;
+          await fetch(`${lab.origin}/instances/${instance.id}`, { method: "DELETE", headers: { authorization: `Bearer ${instance.token}` } });
+          return undefined;
         }, PATIENCE_MS),
       containerOf: (instance) => shell(`docker ps --quiet --no-trunc --filter label=getaredis.instance=${instance.id}`),
       stop,

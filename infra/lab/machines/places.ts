@@ -19,10 +19,8 @@ const POLL_MS = 20;
 export interface Place {
   number: number;
   dir: string;
-  /** Name of its control group and of its link to us. */
+  /** Name of its control group, of its link to us, and of its network namespace if it has one by name. */
   label: string;
-  /** Name of its other link, for those that have one. */
-  privateLabel: string;
   network: string;
   ourAddress: string;
   hostAddress: string;
@@ -59,7 +57,6 @@ function placeOf(number: number): Place {
     number,
     dir,
     label: `garbed${number}`,
-    privateLabel: `garbed${number}p`,
     network: `${base}${first}/30`,
     ourAddress: `${base}${first + 1}`,
     hostAddress: `${base}${first + 2}`,
@@ -67,20 +64,22 @@ function placeOf(number: number): Place {
   };
 }
 
-/** Pulls the cables of a place; none there is success. */
-export async function removeLinks({ label, privateLabel }: Pick<Place, "label" | "privateLabel">): Promise<void> {
-  for (const link of [label, privateLabel]) {
-    await run("ip", ["link", "delete", link]).catch((error: unknown) => {
-      // Gone before we looked, or with its other end while we pulled.
-      if (!/Cannot find device|No such device/.test(String(error))) throw error;
-    });
-  }
+/** Removes a link of ours, or of a network namespace, and with it its other end; none there is success. */
+export async function removeLink(name: string, namespace?: string): Promise<void> {
+  await run("ip", [...(namespace === undefined ? [] : ["-netns", namespace]), "link", "delete", name]).catch((error: unknown) => {
+    // Gone before we looked, or with its other end while we pulled.
+    if (!/Cannot find device|No such device/.test(String(error))) throw error;
+  });
 }
 
 /** Its processes ended with its owner: what is left are names and the folder. */
 async function clear(dir: string, number: number): Promise<void> {
   const place = placeOf(number);
-  await removeLinks(place);
+  // First: a link goes with its namespace some time later, and the name has to be free at once.
+  await removeLink(place.label);
+  await run("ip", ["netns", "delete", place.label]).catch((error: unknown) => {
+    if (!/No such file or directory/.test(String(error))) throw error;
+  });
   await run("ip", ["route", "del", "unreachable", place.network]).catch(() => undefined);
   await removeControlGroups(place.label);
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });

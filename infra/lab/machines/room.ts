@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { MachineOrder, Machines } from "../digitalocean/machines.ts";
 import { startMetadata, type MetadataService } from "./metadata.ts";
-import { claimPlace, removeLinks, type Place } from "./places.ts";
+import { claimPlace, removeLink, type Place } from "./places.ts";
 import { switchOn, type Power } from "./power.ts";
 
 const run = promisify(execFile);
@@ -63,12 +63,18 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
   const controlAddress = `${prefix}.1`;
   const network = `${prefix}.0/24`;
   const machines = new Map<number, Machine>();
-  const bridge = place.label;
+  // The switch of the private network is in a namespace of its own: this machine's packet filter would be
+  // asked about every frame between two machines, and with Docker installed it drops them.
+  const atSwitch = (...command: string[]) => run("ip", ["-netns", place.label, ...command]);
   let bootDelayMs = 0;
   try {
-    await run("ip", ["link", "add", bridge, "type", "bridge"]);
-    await run("ip", ["address", "add", `${controlAddress}/24`, "dev", bridge]);
-    await run("ip", ["link", "set", bridge, "up"]);
+    await run("ip", ["netns", "add", place.label]);
+    await atSwitch("link", "add", "switch", "type", "bridge");
+    await run("ip", ["link", "add", place.label, "type", "veth", "peer", "name", "control", "netns", place.label]);
+    await atSwitch("link", "set", "switch", "up");
+    await atSwitch("link", "set", "control", "master", "switch", "up");
+    await run("ip", ["address", "add", `${controlAddress}/24`, "dev", place.label]);
+    await run("ip", ["link", "set", place.label, "up"]);
   } catch (cause) {
     await place.release();
     throw new Error("the private network could not be laid (are you root?)", { cause });
@@ -112,8 +118,8 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     await run("ip", ["link", "add", place.label, "type", "veth", "peer", "name", "eth0", "netns", String(firstPid)]);
     await run("ip", ["address", "add", `${place.ourAddress}/30`, "dev", place.label]);
     await run("ip", ["link", "set", place.label, "up"]);
-    await run("ip", ["link", "add", place.privateLabel, "type", "veth", "peer", "name", "eth1", "netns", String(firstPid)]);
-    await run("ip", ["link", "set", place.privateLabel, "master", bridge, "up"]);
+    await atSwitch("link", "add", portOf(machine), "type", "veth", "peer", "name", "eth1", "address", hardwareAddress(privateIp), "netns", String(firstPid));
+    await atSwitch("link", "set", portOf(machine), "master", "switch", "up");
     await within("ip", "address", "add", `${publicIp}/30`, "dev", "eth0");
     await within("ip", "address", "add", `${privateIp}/24`, "dev", "eth1");
     for (const card of ["lo", "eth0", "eth1"]) await within("ip", "link", "set", card, "up");
@@ -125,12 +131,13 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
   }
 
   async function switchOff(machine: Machine): Promise<void> {
-    const { power, metadata, place } = machine;
+    const { power, metadata } = machine;
     machine.power = undefined;
     machine.metadata = undefined;
     await power?.off();
     // Its network would live on for minutes, with connections of the dead that nobody answers.
-    await removeLinks(place);
+    await removeLink(machine.place.label);
+    await removeLink(portOf(machine), place.label);
     await metadata?.stop();
   }
 
@@ -148,8 +155,9 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
   }
 
   async function cutCable(id: number, cable: "public" | "private", isCut: boolean): Promise<void> {
-    const { label, privateLabel } = find(id).place;
-    await run("ip", ["link", "set", cable === "public" ? label : privateLabel, isCut ? "down" : "up"]);
+    const machine = find(id);
+    const state = isCut ? "down" : "up";
+    await (cable === "public" ? run("ip", ["link", "set", machine.place.label, state]) : atSwitch("link", "set", portOf(machine), state));
   }
 
   async function exec(id: number, command: string, ...args: string[]): Promise<string> {
@@ -196,6 +204,16 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
       for (const end of ends) if (end.status === "rejected") throw end.reason;
     },
   };
+}
+
+/** The same for the same address: those that have met a machine there need not find out that its card has changed. */
+function hardwareAddress(privateIp: string): string {
+  return ["02", "00", ...privateIp.split(".").map((part) => Number(part).toString(16).padStart(2, "0"))].join(":");
+}
+
+/** Name of the port that its private cable has at the switch. */
+function portOf({ place }: Machine): string {
+  return `port${place.number}`;
 }
 
 function isOn({ power }: Machine): boolean {

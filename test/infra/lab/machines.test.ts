@@ -128,6 +128,22 @@ describe("the room of lab machines", () => {
     }
   });
 
+  it("lets them meet also where a packet filter forwards nothing, as Docker leaves it", async () => {
+    const { stdout } = await run("unshare", ["--net", "bash", "-euc", `ip link set lo up; iptables --policy FORWARD DROP; exec "$@"`, "beside-docker", process.execPath, "--input-type=module", "--eval", `
+      import { openMachineRoom } from ${JSON.stringify(ROOM)};
+      import { until } from ${JSON.stringify(UNTIL)};
+      const room = await openMachineRoom((fault) => { throw fault; });
+      try {
+        const [, other] = await Promise.all([1, 2].map((id) => room.build({ id, name: "machine-" + id, userData: "", region: "fra1", size: "small" })));
+        for (const id of [1, 2]) await until("it has booted", () => room.exec(id, "systemctl", "is-system-running"), 30_000);
+        console.log("there:", await room.exec(1, "bash", "-c", ${JSON.stringify(isThere("$0"))}, other.privateIp));
+      } finally {
+        await room.stop();
+      }
+    `]);
+    assert.equal(stdout.trim(), "there: yes");
+  });
+
   it("cuts a cable and leaves the other, and mends it", async () => {
     const { id, publicIp, privateIp } = await build();
     const answers = async (address: string) => (await run("bash", ["-c", isThere(address)])).stdout.trim() === "yes";
@@ -209,20 +225,21 @@ describe("the room of lab machines", () => {
 
 /** A command that says whether a machine is at an address: one that is refuses a connection to a closed port. */
 function isThere(address: string): string {
-  return `timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/9' 2>&1 | grep -q refused && echo yes || echo no`;
+  return `timeout 1 bash -c "exec 3<>/dev/tcp/${address}/9" 2>&1 | grep -q refused && echo yes || echo no`;
 }
 
 /** What there is on this machine of lab machines, those of other processes that run beside us left out. */
 async function traces(): Promise<Record<string, string[]>> {
   const earlier = await placesOfOthers();
-  const links = (await run("ip", ["-brief", "link"])).stdout.match(/^garbed\d+p?/gm) ?? [];
+  const links = (await run("ip", ["-brief", "link"])).stdout.match(/^garbed\d+/gm) ?? [];
+  const networks = (await run("ip", ["netns", "list"])).stdout.match(/^garbed\d+/gm) ?? [];
   const trees = await readdir("/sys/fs/cgroup");
   const groups = (await Promise.all(trees.map((tree) => readdir(`/sys/fs/cgroup/${tree}`).catch(() => [])))).flat();
   const mounts = (await readFile("/proc/self/mounts", "utf8")).match(/getaredis-bed\S*/g) ?? [];
   const folders = await readdir(PLACES);
   const others = new Set([...earlier, ...(await placesOfOthers())]);
   const isOurs = (name: string) => !others.has(/\d+/.exec(name)?.[0] ?? "");
-  return { links: links.filter(isOurs), groups: [...new Set(groups)].filter((name) => /^garbed\d+$/.test(name) && isOurs(name)), folders: folders.filter((name) => /^\d+$/.test(name) && isOurs(name)), mounts };
+  return { links: links.filter(isOurs), networks: networks.filter(isOurs), groups: [...new Set(groups)].filter((name) => /^garbed\d+$/.test(name) && isOurs(name)), folders: folders.filter((name) => /^\d+$/.test(name) && isOurs(name)), mounts };
 }
 
 async function placesOfOthers(): Promise<string[]> {
