@@ -17,6 +17,7 @@ import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
 import type { Config } from "../core/config.ts";
 import { answerClientError } from "../http/client-errors.ts";
 import { ProblemError, problemOfFault } from "../http/problem.ts";
+import { readOutRefusedBodies } from "../http/refused-bodies.ts";
 import { sendAsJson } from "../http/send-as-json.ts";
 import { dropSilentClients } from "../http/silent-clients.ts";
 import { callerKey } from "./caller-key.ts";
@@ -86,6 +87,7 @@ export async function buildServer(parts: ServerParts) {
     done();
   });
   dropSilentClients(app);
+  readOutRefusedBodies(app);
   // A client that keeps its connection would keep the process from stopping.
   let closing = false;
   app.addHook("preClose", (done) => {

@@ -8,6 +8,7 @@ import { hashSecret } from "../core/domain/credentials.ts";
 import { bearerToken } from "../http/bearer-token.ts";
 import { answerClientError } from "../http/client-errors.ts";
 import { generalProblems, problemOfFault, ProblemError } from "../http/problem.ts";
+import { readOutRefusedBodies } from "../http/refused-bodies.ts";
 import { sendAsJson } from "../http/send-as-json.ts";
 import { packAnswer } from "./pack-answer.ts";
 import { problems, unreadable } from "./problems.ts";
@@ -46,6 +47,7 @@ export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
     frameworkErrors: (fault, _request, reply) => void sendAsJson(problemOfFault(fault, unreadable), reply),
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = MOST_CONNECTIONS;
+  readOutRefusedBodies(app);
 
   app.setErrorHandler((fault, request, reply) => {
     const problem = problemOfFault(fault, unreadable);

@@ -115,6 +115,39 @@ describe("HTTP", () => {
       await assertProblem(answer, 413, "unreadable-request");
     });
 
+    it("tell it also those who send all before they listen", async () => {
+      const whole = 400_000;
+      const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
+      const faults: unknown[] = [];
+      socket.on("error", (fault) => faults.push(fault));
+      await once(socket, "connect");
+      const write = (bytes: string | Buffer) => new Promise((resolve) => void socket.write(bytes, resolve));
+      await write(`POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${whole}\r\n\r\n`);
+      // In pieces, so that a server that would close has closed before the last of them.
+      for (let sent = 0; sent < whole; sent += 1_000) await write(Buffer.alloc(1_000, " "));
+      let said = "";
+      socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      await once(socket, "close");
+      assert.deepEqual(faults, []);
+      assert.match(said, /^HTTP\/1\.1 413 [^]*urn:getaredis:unreadable-request/);
+    });
+
+    it("bound what they read of a body that they refuse", async () => {
+      const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
+      socket.on("error", () => undefined);
+      socket.write("POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n");
+      const chunk = Buffer.alloc(64 * 1024, " ");
+      let sent = 0;
+      const send = () => {
+        while (socket.writable && socket.write(chunk)) sent += chunk.length;
+      };
+      socket.on("drain", send);
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      send();
+      await closed;
+      assert.ok(sent < 100 * 1024 * 1024, `${sent} bytes`);
+    });
+
     it("answer a body that comes drop by drop by 408, and keep its connection for no longer", async () => {
       const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
       socket.on("error", () => undefined);

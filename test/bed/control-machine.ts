@@ -15,6 +15,7 @@ import { until } from "./until.ts";
 const run = promisify(execFile);
 /** What the development machines do not have: its servers would be services there. */
 const PACKAGES = ["mariadb-server", "nginx"];
+const PACKAGES_DIR = projectPath(".getaredis/test-packages");
 const OURS = ["apps", "infra", "migrations", "public", "package.json", "package-lock.json", "README.md"];
 const BOOT_MS = 30_000;
 
@@ -34,9 +35,8 @@ export interface ControlMachine {
   stop: () => Promise<void>;
 }
 
-/** Needs root. Machines and network go with this process, however it ends. Whoever calls stops it, also on failure. */
+/** Needs root, and the packages fetched. Machines and network go with this process, however it ends. Whoever calls stops it, also on failure. */
 export async function startControlMachine(): Promise<ControlMachine> {
-  const packages = await fetchPackages();
   const undo = createUndoList();
   try {
     const room = await openMachineRoom((fault) => console.error(fault));
@@ -51,7 +51,7 @@ export async function startControlMachine(): Promise<ControlMachine> {
     // Ours says that packages start no services; a stock machine has none.
     // Nor does its disk have to outlast this machine's.
     await sh("rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis");
-    await deliver(room, sh, ["--create", "--directory", packages, ...(await readdir(packages)).filter((name) => name.endsWith(".deb"))], "/var/cache/apt/archives");
+    await deliver(room, sh, ["--create", "--directory", PACKAGES_DIR, ...(await readdir(PACKAGES_DIR)).filter((name) => name.endsWith(".deb"))], "/var/cache/apt/archives");
     await deliver(room, sh, ["--create", "--directory", projectPath("."), ...(await developmentOnly()).map((path) => `--exclude=${path}`), ...OURS, "node_modules"], "/opt/getaredis");
     return {
       room,
@@ -88,16 +88,14 @@ async function order(cloud: LabCloud, token: string): Promise<{ id: number; publ
   });
 }
 
-/** Kept from one run to the next; the machine itself has no way out. */
-async function fetchPackages(): Promise<string> {
-  const dir = projectPath(".getaredis/test-packages");
-  await mkdir(join(dir, "partial"), { recursive: true });
-  const download = () => run("apt-get", ["install", "--download-only", "--yes", "--no-install-recommends", "-o", `Dir::Cache::archives=${dir}`, ...PACKAGES], { maxBuffer: 16 * 1024 * 1024 });
+/** Fetches what a machine installs there, which has no way out itself. Kept from one run to the next. */
+export async function fetchControlPackages(): Promise<void> {
+  await mkdir(join(PACKAGES_DIR, "partial"), { recursive: true });
+  const download = () => run("apt-get", ["install", "--download-only", "--yes", "--no-install-recommends", "-o", `Dir::Cache::archives=${PACKAGES_DIR}`, ...PACKAGES], { maxBuffer: 16 * 1024 * 1024 });
   await download().catch(async () => {
     await run("apt-get", ["update"]);
     await download();
   });
-  return dir;
 }
 
 /** Packages that no program of the control plane loads: most of their bytes. */

@@ -151,9 +151,10 @@ function startNode(file: string, env: Record<string, string>, output: string[]):
 
 async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
+  // Not "exit": its last words may still be on their way to us.
+  const closed = once(child, "close");
   child.kill(signal);
-  await exit;
+  await closed;
 }
 
 async function untilReady(origin: string, child: ChildProcess, output: readonly string[]): Promise<void> {

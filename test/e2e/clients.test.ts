@@ -219,11 +219,11 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
 
     const typed = async (args: string[], input: string): Promise<string> => {
       const child = spawn("redis-cli", ["-u", url, ...args], { stdio: ["pipe", "pipe", "ignore"] });
-      const exit = once(child, "exit");
+      const closed = once(child, "close");
       let output = "";
       child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
       child.stdin.end(input);
-      assert.deepEqual(await exit, [0, null]);
+      assert.deepEqual(await closed, [0, null]);
       return output;
     };
   });

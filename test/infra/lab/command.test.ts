@@ -31,7 +31,7 @@ describe("npm run lab", () => {
     running.push(child);
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    return { child, ended: once(child, "exit"), output: () => output };
+    return { child, ended: once(child, "close"), output: () => output };
   };
   /** Processes of this lab beside it: servers and programs that name its folder, or were started in it. */
   const ours = () => findProcesses((line) => line.some((argument) => argument.includes(stateDir)));
