@@ -54,7 +54,7 @@ export const settings = {
   SLOT_REST_SECONDS: whole(300, "s", "Time a slot whose port is held by something else is passed over.", 1, 86_400),
   SHUTDOWN_SECONDS: whole(35, "s", "Time running requests and jobs get when the process is told to stop.", 1, 600),
 
-  DIGITALOCEAN_TOKEN: secret("", "", "API token of DigitalOcean with the right to read and write droplets, tags and firewalls. Set: the service runs its own fleet of droplets."),
+  DIGITALOCEAN_TOKEN: secret("", "", "API token of DigitalOcean that may read the account, and read and write droplets, tags and firewalls. Set: the service runs its own fleet of droplets."),
   DIGITALOCEAN_URL: url("https://api.digitalocean.com/v2", "", "Where the API of DigitalOcean is.", ["https:", "http:"]),
   DROPLET_REGION: text("fra1", "", "Region of the droplets."),
   DROPLET_SIZES: list("s-1vcpu-2gb", "", "Sizes of droplets, comma-separated; the next one is tried when one is out of stock."),
@@ -62,7 +62,7 @@ export const settings = {
   DROPLET_VPC: text("", "", "Id of the private network that control plane and droplets share. Default: the region's default network."),
   DROPLET_SSH_KEYS: text("", "", "Ids or fingerprints of SSH keys that may log in to droplets, comma-separated. Default: none."),
   DROPLET_CAP: whole(5, "droplets", "Most droplets there may be at any time: what the fleet may cost.", 1, 10_000),
-  STANDBY_HOSTS: whole(1, "hosts", "Empty hosts kept ready.", 0, 100),
+  STANDBY_HOSTS: whole(1, "hosts", "Empty hosts kept ready; with 0 none is ever ordered.", 0, 100),
   SURPLUS_SECONDS: whole(300, "s", "Time a host must have been empty before it goes as surplus.", 0, 86_400),
   BOOT_TIMEOUT_SECONDS: whole(600, "s", "Time from order to a host that takes instances; a droplet that takes longer is destroyed.", 1, 86_400),
   ORDER_SETTLE_SECONDS: whole(180, "s", "Time an order whose answer was lost is looked for by name before it counts as never made.", 1, 86_400),

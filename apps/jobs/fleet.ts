@@ -1,6 +1,5 @@
 import type { Redis } from "ioredis";
 import { nanoid } from "nanoid";
-import { inboundRules } from "../core/actions/prepare-cloud.ts";
 import { createDigitalOceanCloud } from "../core/adapters/digitalocean-cloud/index.ts";
 import type { DockerEngines } from "../core/adapters/docker-engines.ts";
 import { readHostFiles } from "../core/adapters/host-files.ts";
@@ -68,7 +67,7 @@ export async function fleetPorts(config: Config, parts: { readonly store: MysqlS
     },
     tend: { store, engines: { ping: engines.ping, ensureImage }, clock },
     heartbeats: { store, keep: (hostNames) => users.keep(plan.namePrefix, hostNames, (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName)) },
-    prepare: { cloud, plan, sizes: rules.sizes, cap: rules.cap, inbound: inboundRules(hosts, config.PRIVATE_NETWORK) },
+    prepare: { cloud, store, plan, sizes: rules.sizes, cap: rules.cap, hosts, privateNetwork: config.PRIVATE_NETWORK },
     term: parts.term,
   };
 }

@@ -52,6 +52,7 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
   }
 
   async function noted(job: Job): Promise<void> {
+    if (job.isOurs && !(await job.isOurs())) return;
     await store.beginRun(job.name, clock());
     try {
       await job.run();

@@ -25,8 +25,11 @@ export type FleetJobPorts = {
   readonly term: () => Promise<number | undefined>;
 };
 
-/** A job: its name, when it runs (cron), and what it does; `run` throws when it could not do it. */
-export type Job = { readonly name: string; readonly cron: string; readonly run: () => Promise<void> };
+/**
+ * A job: its name, when it runs (cron), and what it does; `run` throws when it could not do it. One with
+ * `isOurs` is run and noted by one process alone, the one where that holds.
+ */
+export type Job = { readonly name: string; readonly cron: string; readonly isOurs?: () => Promise<boolean>; readonly run: () => Promise<void> };
 
 const DAY = 86_400_000;
 const EACH_MINUTE = "* * * * *";
@@ -46,7 +49,7 @@ export function schedule(config: Config, ports: JobPorts, fleet: FleetJobPorts |
     { name: "tend", cron: config.RECONCILE_CRON, run: () => tendHosts(fleet.tend, config.JOB_CONCURRENCY) },
     { name: "heartbeats", cron: config.ADMIT_CRON, run: () => keepHeartbeatUsers(fleet.heartbeats) },
     { name: "admit", cron: config.ADMIT_CRON, run: () => runAdmission(fleet, config.JOB_CONCURRENCY, logger) },
-    { name: "scale", cron: config.SCALE_CRON, run: () => runScaling(fleet, preparation, logger) },
+    { name: "scale", cron: config.SCALE_CRON, isOurs: async () => (await fleet.term()) !== undefined, run: () => runScaling(fleet, preparation, logger) },
   ];
 }
 

@@ -107,6 +107,7 @@ take_checkout() {
 	# Whatever it runs, it installs the npm packages first, when they are missing or have changed.
 	sh "$HERE/infra/local/run.sh" infra/pki/main.ts --help >/dev/null
 	# Every program runs as a user of its own, and each reads the checkout.
+	chmod go=rx "$HERE"
 	chmod -R go=rX "$HERE/apps" "$HERE/infra" "$HERE/migrations" "$HERE/public" "$HERE/node_modules" "$HERE/package.json"
 	say "checkout $HERE with its npm packages"
 }
@@ -174,8 +175,10 @@ set_up_nginx() {
 	if [ -e "/etc/letsencrypt/live/$name/privkey.pem" ]; then
 		ln -sfn -t "$CONF/tls" "/etc/letsencrypt/live/$name/fullchain.pem" "/etc/letsencrypt/live/$name/privkey.pem"
 	elif [ ! -e "$CONF/tls/privkey.pem" ]; then
+		# From a backup they are links to certificates of the machine before.
+		rm -f "$CONF/tls/privkey.pem" "$CONF/tls/fullchain.pem"
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 825 -subj "/CN=$name" -addext "subjectAltName=DNS:$name" \
-			-keyout "$CONF/tls/privkey.pem" -out "$CONF/tls/fullchain.pem" 2>/dev/null
+			-keyout "$CONF/tls/privkey.pem" -out "$CONF/tls/fullchain.pem" 2>/dev/null || fail "openssl could not make a certificate in $CONF/tls"
 		say "a self-made certificate for $name; browsers warn of it"
 	fi
 	render nginx-site.conf /etc/nginx/sites-available/getaredis.conf 644 root

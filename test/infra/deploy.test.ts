@@ -172,15 +172,20 @@ describe("a control plane set up by install.sh", () => {
     await machine.sh("systemctl restart getaredis-firewall.service && systemctl stop open-to-all.service");
   });
 
-  it("passes the dashboard's events on as they come", async () => {
+  it("passes the dashboard's events on as they come, the first of them that this is a fleet", async () => {
     const token = (await machine.sh(`sed -n 's/^OPS_TOKEN=//p' ${CONF}`)).trim();
     const sent = request({ path: "/ops/api/stream", headers: { host: NAME, authorization: `Bearer ${token}` }, host: machine.publicIp, servername: NAME, ca, agent: false });
     sent.end();
     try {
       const [answer] = (await once(sent, "response")) as [IncomingMessage];
       assert.equal(answer.headers["content-type"], "text/event-stream; charset=utf-8");
-      const [first] = (await once(answer, "data")) as [Buffer];
-      assert.match(first.toString(), /^retry: /);
+      let told = "";
+      for await (const chunk of answer) {
+        told += String(chunk);
+        if (told.includes('"rules":')) break;
+      }
+      assert.match(told, /^retry: /);
+      assert.match(told, /"rules":\{"isFleet":true/);
     } finally {
       sent.destroy();
     }
@@ -196,6 +201,13 @@ describe("a control plane set up by install.sh", () => {
     assert.match(await machine.sh("journalctl --unit=getaredis-api.service --output=cat"), /"msg":"stopped"/);
     await machine.sh("systemctl start getaredis-api.service");
     await until("the API answers", async () => (await ask("GET", "/healthz")).status === 200, PATIENCE_MS);
+  });
+
+  it("is set up again where a newer nginx, a careful umask or a lost certificate has been before", async () => {
+    await machine.sh("sed -i 's/^http {/http {\\n\\tserver_tokens build;/' /etc/nginx/nginx.conf; chmod 700 /opt/getaredis; ln -sfn -t /etc/getaredis/tls /etc/letsencrypt/live/gone/fullchain.pem /etc/letsencrypt/live/gone/privkey.pem");
+    assert.match(await install(), /✓ a self-made certificate for redis\.example\.org[^]*Get a Redis runs/);
+    ca = await machine.sh("cat /etc/getaredis/tls/fullchain.pem");
+    assert.equal((await ask("GET", "/healthz")).status, 200);
   });
 
   it("gives its programs another key at once, and keeps its hosts", async () => {
@@ -247,7 +259,8 @@ describe("a control plane set up by install.sh", () => {
     await handsOut("an instance after the restore");
   });
 
-  it("comes back by itself when the power was cut, its leases with it", async () => {
+  it("comes back by itself when the power was cut, its leases with it, and its firewall whatever else loads rules", async () => {
+    await machine.sh("grep -q 'flush ruleset' /etc/nftables.conf && systemctl enable --quiet nftables.service");
     await machine.reboot();
     await until("the lease is known", async () => (await ask("GET", `/instances/${lease.id}`, { authorization: `Bearer ${lease.token}` })).status === 200, PATIENCE_MS);
     assert.equal(await ping(lease), "PONG");

@@ -40,6 +40,12 @@ describe("a runner of jobs", () => {
     assert.deepEqual(kept, ["scale begins", "scale ends", "scale begins", "scale ends: no answer"]);
   });
 
+  it("neither runs nor keeps a run of a job that is another process's now", async () => {
+    const { runner, job, runs, kept } = fixture();
+    await runner.tick({ ...job, isOurs: () => Promise.resolve(false) });
+    assert.deepEqual([runs, kept], [[], []]);
+  });
+
   it("passes over a tick while the job runs", async () => {
     const { runner, job, runs, begun } = fixture();
     const first = runner.tick(job);

@@ -83,7 +83,8 @@ export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date
   return {
     at: now.toISOString(),
     isBlind: fleet.isBlind(now),
-    rules,
+    // The API need not know the cloud's token: where scaling runs, there is a fleet.
+    rules: { ...rules, isFleet: rules.isFleet || runs.some(({ job }) => job === "scale") },
     hosts: [...hosts, ...others],
     ...counts,
     switches: switches.map(({ name, paused, changedAt }) => ({ name, paused, changedAt: changedAt?.toISOString() ?? null })),

@@ -1,3 +1,4 @@
+import { CloudFault } from "../domain/cloud.ts";
 import type { FleetPlan } from "./scale-fleet.ts";
 
 /** A range of ports that a firewall lets through, and from where. */
@@ -11,34 +12,56 @@ export type PreparePorts = {
     readonly readAccount: () => Promise<{ readonly status: string; readonly statusMessage: string; readonly dropletLimit: number }>;
     readonly checkOffer: (wish: { readonly region: string; readonly sizes: readonly string[]; readonly image: string; readonly vpc: string }) => Promise<readonly string[]>;
   };
+  readonly store: { readonly listHosts: () => Promise<readonly { readonly host: HostPorts }[]> };
   readonly plan: FleetPlan;
   readonly sizes: readonly string[];
   readonly cap: number;
-  readonly inbound: readonly InboundRule[];
+  /** Of the hosts to come; the port of the engines is one for all. */
+  readonly hosts: HostPorts & { readonly enginePort: number };
+  /** The network that the control plane reaches engines from, as a CIDR. */
+  readonly privateNetwork: string;
 };
 
-const ANYWHERE = ["0.0.0.0/0", "::/0"];
+/** The first port of a host's instances, and how many they are. */
+export type HostPorts = { readonly basePort: number; readonly capacity: number };
 
-/** What a host lets in: instances from anywhere, its engine from the private network. */
-export function inboundRules(hosts: { readonly basePort: number; readonly capacity: number; readonly enginePort: number }, privateNetwork: string): InboundRule[] {
-  return [
-    { protocol: "tcp", ports: `${hosts.basePort}-${hosts.basePort + hosts.capacity - 1}`, sources: ANYWHERE },
-    { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] },
-  ];
-}
+const ANYWHERE = ["0.0.0.0/0", "::/0"];
 
 /**
  * Makes the tag and the firewall that droplets are ordered under, and compares the settings with what the
  * cloud offers. Again: no change.
- * @returns what the settings ask for and the cloud does not have, in sentences
- * @throws CloudFault when the cloud does not answer
+ * @returns what the settings ask for and the cloud does not have or does not tell, in sentences
+ * @throws CloudFault when tag or firewall cannot be made
  */
-export async function prepareCloud({ cloud, plan, sizes, cap, inbound }: PreparePorts): Promise<string[]> {
+export async function prepareCloud({ cloud, store, plan, sizes, cap, hosts, privateNetwork }: PreparePorts): Promise<string[]> {
   await cloud.ensureTag(plan.tag);
-  await cloud.ensureFirewall({ name: plan.tag, tag: plan.tag, inbound });
+  const present = (await store.listHosts()).map(({ host }) => host);
+  const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
+  await cloud.ensureFirewall({ name: plan.tag, tag: plan.tag, inbound: [...instancePorts([hosts, ...present]), engines] });
+  const checks = [checkAccount(cloud, cap), cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc })];
+  return (await Promise.all(checks.map(faultsOf))).flat();
+}
+
+/** One firewall is all hosts': it opens what any of them uses, also those from before the settings changed. */
+function instancePorts(hosts: readonly HostPorts[]): InboundRule[] {
+  const ranges = Map.groupBy(hosts, ({ basePort }) => basePort);
+  return [...ranges].map(([basePort, some]) => ({ protocol: "tcp", ports: `${basePort}-${basePort + Math.max(...some.map(({ capacity }) => capacity)) - 1}`, sources: ANYWHERE }));
+}
+
+async function checkAccount(cloud: PreparePorts["cloud"], cap: number): Promise<string[]> {
   const { status, statusMessage, dropletLimit } = await cloud.readAccount();
   const faults: string[] = [];
   if (status !== "active") faults.push(`the account's status is "${status}"${statusMessage === "" ? "" : `: ${statusMessage}`}`);
   if (dropletLimit < cap) faults.push(`the account may have ${dropletLimit} droplets, fewer than DROPLET_CAP allows (${cap})`);
-  return [...faults, ...(await cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc }))];
+  return faults;
+}
+
+/** What a check finds, or that it could not be made: orders do not wait for it, and are refused with a reason of their own. */
+async function faultsOf(check: Promise<readonly string[]>): Promise<readonly string[]> {
+  try {
+    return await check;
+  } catch (fault) {
+    if (!(fault instanceof CloudFault)) throw fault;
+    return [`the settings could not be compared with what the cloud offers (${fault.message})`];
+  }
 }

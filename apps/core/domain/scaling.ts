@@ -63,7 +63,7 @@ export function decideScaling(snapshot: FleetSnapshot | BlindSnapshot, rules: Sc
 /** Why nothing that is seen may be believed; undefined when it may. What was begun or asked for goes on all the same. */
 export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: ScalingRules, now: Date): string | undefined {
   if ("blind" in snapshot) return snapshot.blind;
-  return tooManyGone(snapshot.droplets) ?? tooManySilent(snapshot.droplets, rules, now);
+  return tooManyGone(snapshot) ?? tooManySilent(snapshot.droplets, rules, now);
 }
 
 /** Whether a host is as it should be: its heart beats, and its engine answers itself and us. */
@@ -84,14 +84,15 @@ export function changedTimers(droplets: readonly DropletFacts[], now: Date): Hos
 
 /**
  * A droplet that the cloud does not know, and whose heart beats, is another account's: the token is not
- * the one it was made with. So are many that are gone at once.
+ * the one it was made with. So are many that are gone at once, unless the account shows others of ours.
  */
-function tooManyGone(droplets: readonly DropletFacts[]): string | undefined {
+function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined {
   const joined = droplets.filter(({ row }) => row.state === "joined");
   const gone = joined.filter(({ cloud }) => cloud === "gone");
   const beating = gone.filter(({ host }) => host?.pulse?.kind === "beat").length;
   if (beating > 0) return `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: is the token another account's?`;
-  if (gone.length < 2 || gone.length * 2 <= joined.length) return undefined;
+  const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
+  if (isOurAccount || gone.length < 2 || gone.length * 2 <= joined.length) return undefined;
   return `the cloud knows nothing of ${gone.length} of ${joined.length} hosts: is the token another account's?`;
 }
 
@@ -106,7 +107,7 @@ function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, n
   const expected = droplets.filter((droplet) => droplet.row.state === "joined" && droplet.host?.host.state === "active" && isOn(droplet) && isNew(droplet));
   const silent = expected.filter(({ row, host }) => host?.pulse?.kind !== "beat" || row.unreachedSince !== null);
   if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
-  return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them`;
+  return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them`;
 }
 
 /** Its engine must confirm that it is empty, unless it cannot, or what runs there shall be lost. */

@@ -60,5 +60,10 @@ export type Firewalls = ReturnType<typeof createFirewalls>;
 
 function json({ id, createdAt, body }: Firewall): object {
   const { name, inbound_rules = [], outbound_rules = [], droplet_ids = [], tags = [] } = body;
-  return { id, name, status: "succeeded", inbound_rules, outbound_rules, created_at: timeText(createdAt), droplet_ids: droplet_ids ?? [], tags: tags ?? [], pending_changes: [] };
+  return { id, name, status: "succeeded", inbound_rules: (inbound_rules ?? []).map(withPorts), outbound_rules: (outbound_rules ?? []).map(withPorts), created_at: timeText(createdAt), droplet_ids: droplet_ids ?? [], tags: tags ?? [], pending_changes: [] };
+}
+
+/** All ports are told as "0", however they were asked for. */
+function withPorts<Rule extends { ports: string }>(rule: Rule): Rule {
+  return rule.ports === "1-65535" ? { ...rule, ports: "0" } : rule;
 }

@@ -433,7 +433,7 @@ describe("the DigitalOcean adapter", () => {
       assert.deepEqual(outcomes(), ["GET /firewalls 200", "POST /firewalls 202", "GET /firewalls 200", "GET /firewalls 200", "PUT /firewalls/:id 200", "GET /firewalls 200"]);
       const [kept] = await firewalls();
       assert.deepEqual([kept?.name, kept?.tags, kept?.inbound_rules], ["ours", [TAG], [{ protocol: "tcp", ports: "20000-20039", sources: { addresses: ["0.0.0.0/0", "::/0"] } }]]);
-      assert.deepEqual(kept?.outbound_rules.map(({ protocol }) => protocol), ["icmp", "tcp", "udp"]);
+      assert.deepEqual(kept?.outbound_rules.map(({ protocol, ports }) => `${protocol} ${ports}`), ["icmp 0", "tcp 0", "udp 0"]);
     });
 
     it("is made once by two processes at the same time", async () => {
@@ -472,7 +472,7 @@ describe("the DigitalOcean adapter", () => {
       }
     });
 
-    type Firewall = { readonly id: string; readonly name: string; readonly tags: string[]; readonly inbound_rules: { readonly sources: object }[]; readonly outbound_rules: { readonly protocol: string }[] };
+    type Firewall = { readonly id: string; readonly name: string; readonly tags: string[]; readonly inbound_rules: { readonly sources: object }[]; readonly outbound_rules: { readonly protocol: string; readonly ports: string }[] };
     const firewalls = async () => ((await ask("GET", "/firewalls")) as { firewalls: Firewall[] }).firewalls;
     const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
       const answer = await fetch(`${lab.url}${path}`, { method, headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });

@@ -205,7 +205,7 @@ describe("a silent host", () => {
   it("among many means that we are blind: nothing is done in either direction, and a person is called", () => {
     const silent = (id: number) => droplet(id, { pulse: undefined, unwellSince: ago(1000) });
     const actions = decide(fleet([silent(1), silent(2), droplet(3, { inUse: 1 })], { untracked: [cloudDroplet(99)] }));
-    assert.deepEqual(actions, [{ kind: "hold", name: undefined, alarm: true, reason: "2 of 3 hosts are silent at once, and the cloud says they are on: it is we who do not hear them" }]);
+    assert.deepEqual(actions, [{ kind: "hold", name: undefined, alarm: true, reason: "2 of 3 hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them" }]);
   });
 
   it("that is out of our reach while its heart beats is no standby, and goes after the same grace", () => {
@@ -234,6 +234,18 @@ describe("a silent host", () => {
     assert.deepEqual(told(decide(fleet(gone))), ["hold"]);
     const asked = decide(fleet(gone, { operator: { isPaused: false, doomed: new Map([["d-1", "lost"]]) } }));
     assert.deepEqual(told(asked), ["close d-1", "hold"]);
+  });
+
+  it("is believed gone, like most of the others, when the account shows another droplet of ours", () => {
+    const gone = [1, 2].map((id) => droplet(id, { pulse: undefined, cloud: "gone" }));
+    assert.deepEqual(told(decide(fleet([...gone, droplet(3)]))), ["close d-1", "close d-2"]);
+    assert.deepEqual(told(decide(fleet(gone, { untracked: [cloudDroplet(9)] }))), ["close d-1", "close d-2", "sweep d-9", "order"]);
+  });
+
+  it("is waited for together with all others, until somebody has cordoned them: then the fleet begins anew", () => {
+    const lost = (hostState: HostState) => [1, 2, 3].map((id) => droplet(id, { pulse: undefined, unwellSince: ago(100), inUse: 1, hostState }));
+    assert.deepEqual(told(decide(fleet(lost("active")))), ["hold"]);
+    assert.deepEqual(told(decide(fleet(lost("cordoned")))), ["order"]);
   });
 
   it("does not count as one of many when its droplet is off, or when somebody has closed it", () => {

@@ -57,7 +57,12 @@ function isAsPlanned(found: FirewallAnswer, { tag, inbound }: FirewallPlan): boo
 /** Sources that are not addresses are kept in the text, so that a rule opened by hand to something else differs. */
 function ruleText(protocol: string, ports: string, targets: { readonly addresses?: readonly string[] }): string {
   const others = Object.entries(targets).filter(([kind, list]) => kind !== "addresses" && Array.isArray(list) && list.length > 0);
-  return JSON.stringify([protocol, ports, [...(targets.addresses ?? [])].sort(), others]);
+  return JSON.stringify([protocol, isAllPorts(protocol, ports) ? "0" : ports, [...(targets.addresses ?? [])].sort(), others]);
+}
+
+/** Documented is "0" where all ports are open, whatever it was ordered as. */
+function isAllPorts(protocol: string, ports: string): boolean {
+  return ports === "0" || (protocol !== "icmp" && ports === "1-65535");
 }
 
 function sameTexts(some: readonly string[], others: readonly string[]): boolean {
