@@ -23,6 +23,8 @@ export interface HostLab extends TestLab {
   /** The first host, and its machine. */
   host: string;
   id: number;
+  publicIp: string;
+  privateIp: string;
   /** What a script prints on a machine; the first host's when not given. */
   shell: (script: string, machine?: number) => Promise<string>;
   /** What a unit of ours has said, as text. */
@@ -55,7 +57,8 @@ export async function startHostLab(): Promise<HostLab> {
   try {
     const host = await until("there is a host", async () => (await lab.hostNames())[0], PATIENCE_MS);
     const id = await lab.machineOf(host);
-    const publicIp = lab.cloud.droplets().find((droplet) => droplet.id === id)?.publicIp;
+    const { publicIp, privateIp } = lab.cloud.droplets().find((droplet) => droplet.id === id) ?? {};
+    if (!publicIp || !privateIp) throw new Error(`${host} has no addresses`);
     const shell: HostLab["shell"] = async (script, machine = id) => (await lab.room.exec(machine, "bash", "-c", script)).trim();
     const beatOf: HostLab["beatOf"] = async (name) => {
       const text = await redis.get(`host:${name}`);
@@ -65,6 +68,8 @@ export async function startHostLab(): Promise<HostLab> {
       ...lab,
       host,
       id,
+      publicIp,
+      privateIp,
       shell,
       journal: (unit, machine) => shell(`journalctl --quiet --no-pager --output=cat --unit=getaredis-${unit}.service`, machine),
       shown: (unit, property, machine) => shell(`systemctl show --value --property=${property} getaredis-${unit}.service`, machine),

@@ -16,13 +16,9 @@ describe("a droplet that its user-data makes a host", () => {
     lab = await startHostLab();
   });
   after(() => lab.stop());
-  const addresses = async () => {
-    const [, publicIp = "", privateIp = ""] = /PUBLIC_IP=(.*)\nPRIVATE_IP=(.*)/.exec(await lab.shell("cat /etc/getaredis/addresses.env")) ?? [];
-    return { publicIp, privateIp };
-  };
 
   it("listens for engine calls on its private address alone, and answers nobody without a certificate", async () => {
-    const { publicIp, privateIp } = await addresses();
+    const { publicIp, privateIp } = lab;
     assert.equal(await lab.shell("ss --no-header --listening --tcp --numeric | awk '{ print $4 }'"), `${privateIp}:2376`);
     assert.equal(await outcomeOf(publicIp, 2376), "ECONNREFUSED");
     assert.equal(await outcomeOf(privateIp, 2376), "connected");
