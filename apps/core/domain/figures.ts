@@ -12,11 +12,13 @@ export type KeptMinute = { readonly minute: Date; readonly figures: MinuteFigure
 export type FigureSeries = {
   /** Beginnings of the steps, in milliseconds since 1970. */
   readonly times: readonly number[];
-  /** By name without its first part. Counts are sums of the step, gauges its highest value. */
+  /** Sums of the step, by name without its first part. */
   readonly handouts: Series;
   readonly ends: Series;
+  /** As the step's last sample had them: whoever changed within it counts once. */
   readonly hosts: Series;
   readonly droplets: Series;
+  /** The step's highest. */
   readonly leases: Values;
   readonly slots: Values;
   /** Seconds that half, 95 and 99 of 100 hand-outs took at most; null in a step without any. */
@@ -28,8 +30,12 @@ export type Values = readonly (number | null)[];
 /** Values by name. */
 export type Series = Readonly<Record<string, Values>>;
 
+/** Figures by name. */
+type Counts = ReadonlyMap<string, number>;
+
 const MINUTE_MS = 60_000;
-const gauges = /^(leases$|slots\.|hosts\.|droplets\.)/;
+const highest = /^(leases$|slots\.)/;
+const sampled = /^(hosts|droplets)\./;
 
 /** Beginning of the minute that a moment is in. */
 export function minuteOf(moment: Date): Date {
@@ -39,28 +45,26 @@ export function minuteOf(moment: Date): Date {
 /** Puts what processes have kept together to steps of `stepMs` from `from` on, as many as there are until `to`. */
 export function figureSeries(minutes: readonly KeptMinute[], from: Date, to: Date, stepMs: number): FigureSeries {
   const count = Math.max(0, Math.ceil((to.getTime() - from.getTime()) / stepMs));
-  const steps = Array.from({ length: count }, () => new Map<string, number>());
-  for (const { minute, figures } of mergeByMinute(minutes)) {
-    const step = steps[Math.floor((minute - from.getTime()) / stepMs)];
-    if (!step) continue;
-    for (const [name, value] of figures) step.set(name, gauges.test(name) ? Math.max(step.get(name) ?? 0, value) : (step.get(name) ?? 0) + value);
-  }
-  const of = (prefix: string): Series => seriesOf(steps, prefix);
+  const samples: Counts[][] = Array.from({ length: count }, () => []);
+  for (const { minute, figures } of mergeByMinute(minutes)) samples[Math.floor((minute - from.getTime()) / stepMs)]?.push(figures);
+  const steps = samples.map(putTogether);
+  const sums = (prefix: string): Series => seriesOf(steps, prefix);
+  const lasts = (prefix: string): Series => seriesOf(samples.map((step) => lastWith(step, prefix)), prefix);
   const gauge = (name: string): Values => steps.map((step) => step.get(name) ?? null);
   const quantiles = (share: number): Values => steps.map((step) => quantile(bucketsOf(step), share));
   return {
     times: steps.map((_step, index) => from.getTime() + index * stepMs),
-    handouts: of("handout."),
-    ends: of("end."),
-    hosts: of("hosts."),
-    droplets: of("droplets."),
+    handouts: sums("handout."),
+    ends: sums("end."),
+    hosts: lasts("hosts."),
+    droplets: lasts("droplets."),
     leases: gauge("leases"),
     slots: gauge("slots.all"),
     took: { p50: quantiles(0.5), p95: quantiles(0.95), p99: quantiles(0.99) },
   };
 }
 
-/** Within a minute, what several processes have kept adds up. */
+/** Within a minute, what several processes have kept adds up. In the order of time. */
 function mergeByMinute(minutes: readonly KeptMinute[]): { minute: number; figures: Map<string, number> }[] {
   const merged = new Map<number, Map<string, number>>();
   for (const { minute, figures } of minutes) {
@@ -68,10 +72,25 @@ function mergeByMinute(minutes: readonly KeptMinute[]): { minute: number; figure
     for (const [name, value] of Object.entries(figures)) sums.set(name, (sums.get(name) ?? 0) + value);
     merged.set(minute.getTime(), sums);
   }
-  return [...merged].map(([minute, figures]) => ({ minute, figures }));
+  return [...merged].sort(([a], [b]) => a - b).map(([minute, figures]) => ({ minute, figures }));
 }
 
-function seriesOf(steps: readonly ReadonlyMap<string, number>[], prefix: string): Series {
+/** A step's minutes as one: counts added up, gauges at their highest; without those of which only a whole sample says something. */
+function putTogether(step: readonly Counts[]): Counts {
+  const whole = new Map<string, number>();
+  for (const [name, value] of step.flatMap((figures) => [...figures])) {
+    if (!sampled.test(name)) whole.set(name, highest.test(name) ? Math.max(whole.get(name) ?? 0, value) : (whole.get(name) ?? 0) + value);
+  }
+  return whole;
+}
+
+/** Those named so of the last minute that has any. */
+function lastWith(step: readonly Counts[], prefix: string): Counts {
+  const last = step.findLast((figures) => [...figures.keys()].some((name) => name.startsWith(prefix)));
+  return new Map([...(last ?? [])].filter(([name]) => name.startsWith(prefix)));
+}
+
+function seriesOf(steps: readonly Counts[], prefix: string): Series {
   const names = new Set(steps.flatMap((step) => [...step.keys()].filter((name) => name.startsWith(prefix))));
   return Object.fromEntries([...names].sort().map((name) => [name.slice(prefix.length), steps.map((step) => (step.size === 0 ? null : (step.get(name) ?? 0)))]));
 }
@@ -79,7 +98,7 @@ function seriesOf(steps: readonly ReadonlyMap<string, number>[], prefix: string)
 /** Upper bounds with their counts, in order. */
 type Bucket = { readonly bound: number; readonly count: number };
 
-function bucketsOf(step: ReadonlyMap<string, number>): Bucket[] {
+function bucketsOf(step: Counts): Bucket[] {
   return [...step]
     .filter(([name]) => name.startsWith("took."))
     .map(([name, count]) => ({ bound: Number(name.slice("took.".length).replace("+Inf", "Infinity")), count }))

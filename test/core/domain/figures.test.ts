@@ -29,6 +29,28 @@ describe("figures over time", () => {
     assert.deepEqual([handouts["created"], leases, hosts["open"]], [[1, null], [0, null], [2, null]]);
   });
 
+  it("count a host or droplet once a step: as the last sample had them, whole", () => {
+    const { hosts, droplets } = figureSeries(
+      [
+        // In no order, as the store gives them.
+        { minute: at(2), figures: { leases: 3, "hosts.draining": 1, "droplets.destroying": 1 } },
+        { minute: at(0), figures: { leases: 1, "hosts.open": 1, "droplets.joined": 1 } },
+        { minute: at(1), figures: { leases: 4, "hosts.full": 1, "droplets.joined": 1 } },
+        { minute: at(3), figures: { leases: 5, "hosts.full": 2 } },
+      ],
+      at(0),
+      at(6),
+      3 * MINUTE,
+    );
+    assert.deepEqual(hosts, { draining: [1, 0], full: [0, 2] });
+    assert.deepEqual(droplets, { destroying: [1, null] });
+  });
+
+  it("show the standings of the last minute that knows them, and a gap where none does: Redis may have been away", () => {
+    const { hosts, leases } = figureSeries([{ minute: at(0), figures: { leases: 1, "hosts.open": 2 } }, { minute: at(1), figures: { leases: 1 } }, { minute: at(2), figures: { leases: 1 } }], at(0), at(4), 2 * MINUTE);
+    assert.deepEqual([hosts, leases], [{ open: [2, null] }, [1, 1]]);
+  });
+
   it("leave out what is before and after", () => {
     const { leases } = figureSeries([{ minute: at(-1), figures: { leases: 7 } }, { minute: at(1), figures: { leases: 8 } }], at(0), at(1), MINUTE);
     assert.deepEqual(leases, [null]);
