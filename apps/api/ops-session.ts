@@ -18,6 +18,8 @@ export type SessionPorts = {
 
 const COOKIE = "getaredis_ops";
 const SESSION_SECONDS = 12 * 3600;
+/** Sessions that a process knows at most; of others it asks the store. */
+const MOST_KNOWN = 1000;
 
 /** Who is the operator: who bears the operator's token, or holds the cookie of a session begun with it. */
 export type OpsSessions = ReturnType<typeof createOpsSessions>;
@@ -25,6 +27,8 @@ export type OpsSessions = ReturnType<typeof createOpsSessions>;
 /** Sessions kept in the store, so that they hold for all replicas and over restarts. */
 export function createOpsSessions({ store, clock, opsToken, newSecret }: SessionPorts) {
   const opsTokenHash = hashSecret(opsToken);
+  // Hashes of those seen open, in the order of their last use.
+  const known = new Set<string>();
 
   /**
    * Begins a session with the operator's token: sets its cookie.
@@ -39,17 +43,38 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
     setCookie(request, reply, secret, SESSION_SECONDS);
   }
 
-  /** Ends the request's session, on all replicas. */
+  /** Ends the request's session, on all replicas. The browser forgets it also when the store does not answer. */
   async function end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    setCookie(request, reply, "", 0);
     const secret = sessionSecret(request);
     if (secret !== undefined) await store.endSession(hashSecret(secret));
-    setCookie(request, reply, "", 0);
   }
 
   /** Whether the request comes with a session that goes on. */
   async function isOpen(request: FastifyRequest): Promise<boolean> {
     const secret = sessionSecret(request);
-    return secret !== undefined && (await store.isSession(hashSecret(secret), opsTokenHash, clock()));
+    if (secret === undefined) return false;
+    const hash = hashSecret(secret);
+    const isSession = await store.isSession(hash, opsTokenHash, clock());
+    remember(hash.toString("hex"), isSession);
+    return isSession;
+  }
+
+  function remember(name: string, isSession: boolean): void {
+    known.delete(name);
+    if (isSession) known.add(name);
+    for (const oldest of [...known].slice(0, -MOST_KNOWN)) known.delete(oldest);
+  }
+
+  /**
+   * Whether the request comes with the operator's token, or with a session that was open when it was last
+   * asked about. Asks nobody, and admits nobody: it tells whose limit a call counts against.
+   */
+  function isKnown(request: FastifyRequest): boolean {
+    const token = bearerToken(request);
+    if (token !== undefined) return matchesHash(token, opsTokenHash);
+    const secret = sessionSecret(request);
+    return secret !== undefined && known.has(hashSecret(secret).toString("hex"));
   }
 
   /**
@@ -67,7 +92,7 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
     if (request.method !== "GET" && request.method !== "HEAD" && !isOwnPage(request)) throw new ProblemError(problems.crossSite());
   }
 
-  return { begin, end, isOpen, admit };
+  return { begin, end, isOpen, isKnown, admit };
 }
 
 /** Browsers name their page's site over https and to loopback; over plain http the Origin tells. Another port of ours is another page. */

@@ -134,6 +134,40 @@ describe("addresses", () => {
       }
     });
 
+    describe("of the operator", () => {
+      const address = "198.51.100.110";
+      const ask = async (headers: Record<string, string>, times = 60) => {
+        const found = [];
+        for (let count = 0; count < times; count++) found.push((await fetch(`${behindProxy.origin}/ops/api/hosts`, { headers: { "x-forwarded-for": address, ...headers } })).status);
+        return found;
+      };
+      const logIn = async () => {
+        const answer = await fetch(`${behindProxy.origin}/ops/api/session`, { method: "POST", headers: { "content-type": "application/json", "x-forwarded-for": address }, body: JSON.stringify({ token: service.opsToken }) });
+        assert.equal(answer.status, 204);
+        return answer.headers.get("set-cookie")?.split(";")[0] ?? assert.fail("a cookie");
+      };
+
+      it("are ten times those of strangers, and their own: guesses from the same address use up nothing of them", async () => {
+        const cookie = await logIn();
+        assert.deepEqual(await ask({ cookie }, 1), [200]);
+        assert.deepEqual(await ask({ authorization: "Bearer guessed" }), [...Array<number>(39).fill(403), ...Array<number>(21).fill(429)]);
+        for (const headers of [{ cookie }, { authorization: `Bearer ${service.opsToken}` }]) assert.deepEqual(await ask(headers), Array(60).fill(200));
+        const answer = await fetch(`${behindProxy.origin}/ops/api/hosts`, { headers: { "x-forwarded-for": address, cookie } });
+        assert.deepEqual([answer.headers.get("x-ratelimit-limit"), answer.headers.get("x-ratelimit-remaining")], ["400", "279"]);
+      });
+
+      it("are those of a stranger for cookies made up, and once the session is over", async () => {
+        assert.deepEqual((await ask({ cookie: `getaredis_ops=${"a".repeat(32)}` }, 41)).slice(-2), [401, 429]);
+        const redis = new Redis(service.services.redisUrl);
+        await redis.del(...(await redis.keys("rate:*")));
+        redis.disconnect();
+        const cookie = await logIn();
+        assert.deepEqual(await ask({ cookie }), Array(60).fill(200));
+        await fetch(`${behindProxy.origin}/ops/api/session`, { method: "DELETE", headers: { cookie, "x-forwarded-for": address } });
+        assert.deepEqual([...new Set(await ask({ cookie }))], [401, 429]);
+      });
+    });
+
     it("never refuse machines that ask for health and metrics", async () => {
       const paths = Array.from({ length: 50 }, (_, index) => ["/healthz", "/readyz", "/metrics"][index % 3] ?? "");
       assert.deepEqual(await statuses(paths.map((path) => fetch(`${service.origin}${path}`))), Array(50).fill(200));

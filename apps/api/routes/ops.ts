@@ -1,5 +1,6 @@
 import type { OperatePorts } from "../../core/actions/operate.ts";
 import { nudge } from "../../core/adapters/redis-nudges.ts";
+import { callerKey } from "../caller-key.ts";
 import { createOpsSessions } from "../ops-session.ts";
 import type { App, ServerParts } from "../server.ts";
 import type { HomePage } from "./home.ts";
@@ -10,6 +11,9 @@ import { opsInstanceRoutes } from "./ops-instances.ts";
 import { opsEventRoutes } from "./ops-events.ts";
 import { opsPageRoutes } from "./ops-page.ts";
 import { opsStreamRoutes } from "./ops-stream.ts";
+
+/** A busy dashboard, several of them, and scripts: so many times the calls of a stranger. */
+const OPERATOR_SHARE = 10;
 
 /** What every part of the operator's API works with. */
 export type OpsParts = ServerParts & { readonly operate: OperatePorts };
@@ -23,6 +27,11 @@ export function opsRoutes(parts: ServerParts, home: HomePage) {
   return async (app: App) => {
     await app.register(opsPageRoutes(sessions, home));
     await app.register(async (guarded: App) => {
+      // Before the limit that is everybody's, which a call counted here passes: strangers behind the same address use up nothing of this one.
+      const limit = guarded.rateLimit({ max: OPERATOR_SHARE * config.RATE_LIMIT_PER_MINUTE, keyGenerator: (request) => `operator ${callerKey(request)}` });
+      guarded.addHook("onRequest", async (request, reply) => {
+        if (sessions.isKnown(request)) await limit.call(guarded, request, reply);
+      });
       // After onRequest, where guesses are counted against the rate limit, and before any body is read.
       guarded.addHook("preParsing", async (request) => sessions.admit(request));
       guarded.addHook("onSend", async (_request, reply) => void reply.header("cache-control", "no-store"));
