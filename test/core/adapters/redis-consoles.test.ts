@@ -190,6 +190,34 @@ describe("consoles", () => {
     assert.equal(await print(console, "PING", { session: "c" }), "PONG");
   });
 
+  for (const [how, endIt] of [["its session ends", (console: RedisConsoles) => console.close("one", "s")], ["all sessions end", (console: RedisConsoles) => console.closeAll()]] as const) {
+    it(`opens nothing for commands that wait when ${how}`, async () => {
+      const console = open();
+      const before = await clientsNow();
+      await print(console, "PING");
+      const underWay = print(console, "BLPOP nothing 0");
+      const waiting = print(console, "SET k v");
+      await until("the first is under way", async () => /cmd=blpop/.test(await cli("CLIENT LIST")));
+      endIt(console);
+      assert.deepEqual(await Promise.all([underWay, waiting]), ["closed", "busy"]);
+      assert.equal(console.count(), 0);
+      await until("its connection is closed", async () => (await clientsNow()) === before);
+      assert.equal(await print(console, "EXISTS k"), "(integer) 0", "a new session has a connection of its own");
+    });
+  }
+
+  it("closes what was being opened when its session ended, once it has been used", async () => {
+    const console = open();
+    const before = await clientsNow();
+    const underWay = print(console, "PING");
+    // Its connection is begun, and not yet there.
+    await new Promise((resolve) => process.nextTick(resolve));
+    console.close("one", "s");
+    assert.equal(await underWay, "PONG");
+    assert.equal(console.count(), 0);
+    await until("its connection is closed", async () => (await clientsNow()) === before);
+  });
+
   it("closes a connection that nobody uses", async () => {
     const console = open({ idleMs: 50 });
     const before = await clientsNow();

@@ -51,6 +51,7 @@ type Session = {
   tail: Promise<unknown>;
   waiting: number;
   idle: NodeJS.Timeout | undefined;
+  isEnded: boolean;
 };
 
 /** Connections of consoles to instances, as user `default` with the password given: with its rights, no more. */
@@ -87,7 +88,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       if (!oldest) return undefined;
       end(...oldest);
     }
-    const session: Session = { instanceId, passwordHash: hashSecret(password), connection: undefined, state: { database: state.database, transaction: "none" }, tail: Promise.resolve(), waiting: 0, idle: undefined };
+    const session: Session = { instanceId, passwordHash: hashSecret(password), connection: undefined, state: { database: state.database, transaction: "none" }, tail: Promise.resolve(), waiting: 0, idle: undefined, isEnded: false };
     sessions.set(key, session);
     return session;
   }
@@ -96,6 +97,8 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     if (!session.connection?.isOpen()) {
       // Outside of its transaction the command would do something else.
       if (request.state.transaction !== "none") return { kind: "transaction-lost" };
+      // Its connection would be one beyond all limits. Asked again, it gets one of a new session.
+      if (session.isEnded) return { kind: "busy" };
       const refusal = await login(session, request);
       if (refusal) return refusal;
     }
@@ -138,9 +141,9 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     }
   }
 
-  /** Keeps an open connection for the next command, for a while. */
+  /** Keeps an open connection for the next command, for a while; not that of a session ended while it was made. */
   function rest(key: string, session: Session): void {
-    if (!session.connection?.isOpen()) {
+    if (session.isEnded || !session.connection?.isOpen()) {
       end(key, session);
       return;
     }
@@ -149,6 +152,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
   }
 
   function end(key: string, session: Session): void {
+    session.isEnded = true;
     clearTimeout(session.idle);
     session.connection?.close();
     if (sessions.get(key) === session) sessions.delete(key);
