@@ -11,24 +11,32 @@ export type SamplePorts = {
     readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
     readonly countHandouts: (now: Date) => Promise<{ readonly running: number }>;
     readonly countEnds: (from: Date, to: Date) => Promise<readonly { readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]>;
+    /** Last minute that a source has kept figures of; undefined when it has none. */
+    readonly lastMinute: (source: string) => Promise<Date | undefined>;
     readonly keepMinute: (minute: Date, source: string, figures: MinuteFigures) => Promise<void>;
   };
   readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
   readonly clock: () => Date;
 };
 
+const GAUGES = "gauges";
 const MINUTE_MS = 60_000;
-/** Minutes whose ends are counted anew: as many may be missed while no job runs. */
+/** Minutes whose ends are counted anew each time: what ended may be written down a little later. */
 const MINUTES_BACK = 10;
+/** Owners end theirs also while no job runs: those minutes are made up for, as far back as a week, the longest time that is shown. */
+const MOST_MINUTES_BACK = 7 * 24 * 60;
 
 /**
- * Keeps what there is in this minute, and what ended in those before. Any number of processes may do so
- * at once: they write the same rows. Without Redis the hosts' standings are left out, not guessed.
+ * Keeps what ended in the minutes since the last sample, and what there is in this one. Any number of
+ * processes may do so at once: they write the same rows. Without Redis the hosts' standings are left out,
+ * not guessed.
  * @throws Unavailable when MySQL does not answer
  */
 export async function sampleFigures({ store, readPulses, clock }: SamplePorts): Promise<void> {
   const now = clock();
   const minute = minuteOf(now);
+  // Before this minute's sample: one that fails here looks back as far again.
+  await keepEnds(store, minute);
   const hosts = await store.listHosts();
   const figures: Record<string, number> = {
     leases: (await store.countHandouts(now)).running,
@@ -39,9 +47,15 @@ export async function sampleFigures({ store, readPulses, clock }: SamplePorts): 
   for (const { state } of await store.listDroplets()) count(`droplets.${state}`);
   const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
   if (pulses) for (const facts of hosts) count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
-  await store.keepMinute(minute, "gauges", figures);
+  await store.keepMinute(minute, GAUGES, figures);
+}
 
-  const ends = await store.countEnds(new Date(minute.getTime() - MINUTES_BACK * MINUTE_MS), minute);
+/** Counts what has ended by cause, in each whole minute since the last sample and in some before. */
+async function keepEnds(store: SamplePorts["store"], minute: Date): Promise<void> {
+  const back = (minutes: number) => minute.getTime() - minutes * MINUTE_MS;
+  const last = (await store.lastMinute(GAUGES))?.getTime() ?? 0;
+  const from = new Date(Math.max(Math.min(last, back(MINUTES_BACK)), back(MOST_MINUTES_BACK)));
+  const ends = await store.countEnds(from, minute);
   for (const [time, counts] of Map.groupBy(ends, (each) => each.minute.getTime())) {
     await store.keepMinute(new Date(time), "ends", Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])));
   }

@@ -14,8 +14,9 @@ const host = (name: string, inUse: number, state: HostState = "active") => ({
 });
 
 describe("sampling figures", () => {
-  const sample = async (over: { redisIsAway?: boolean } = {}) => {
+  const sample = async (over: { redisIsAway?: boolean; lastSample?: Date } = {}) => {
     const kept = new Map<string, MinuteFigures>();
+    const order: string[] = [];
     let asked: Date[] = [];
     const ports: SamplePorts = {
       store: {
@@ -30,7 +31,9 @@ describe("sampling figures", () => {
             { minute: new Date("2026-01-01T00:09:00Z"), cause: "lost", ends: 3 },
           ]);
         },
+        lastMinute: (source) => Promise.resolve(source === "gauges" ? over.lastSample : undefined),
         keepMinute: (minute, source, figures) => {
+          order.push(source);
           kept.set(`${minute.toISOString().slice(11, 16)} ${source}`, figures);
           return Promise.resolve();
         },
@@ -39,14 +42,25 @@ describe("sampling figures", () => {
       clock: () => now,
     };
     await sampleFigures(ports);
-    return { kept, asked };
+    return { kept, asked: asked.map((moment) => moment.toISOString().slice(0, 19)), order };
   };
 
   it("keeps what there is in this minute, and what ended in whole minutes before", async () => {
-    const { kept, asked } = await sample();
+    const { kept, asked } = await sample({ lastSample: new Date("2026-01-01T00:09:00Z") });
     assert.deepEqual(kept.get("00:10 gauges"), { leases: 5, "slots.in_use": 5, "slots.all": 16, "droplets.joined": 2, "droplets.booting": 1, "hosts.full": 1, "hosts.open": 1, "hosts.silent": 1, "hosts.cordoned": 1 });
     assert.deepEqual([kept.get("00:08 ends"), kept.get("00:09 ends")], [{ "end.expired": 2, "end.owner": 1 }, { "end.lost": 3 }]);
-    assert.deepEqual(asked.map((moment) => moment.toISOString().slice(11, 19)), ["00:00:00", "00:10:00"]);
+    assert.deepEqual(asked, ["2026-01-01T00:00:00", "2026-01-01T00:10:00"]);
+  });
+
+  it("makes up for the ends of all minutes since the last sample, as far back as a week: owners end theirs while no job runs", async () => {
+    assert.deepEqual((await sample({ lastSample: new Date("2025-12-31T20:15:00Z") })).asked, ["2025-12-31T20:15:00", "2026-01-01T00:10:00"]);
+    for (const lastSample of [new Date("2025-06-01T00:00:00Z"), undefined]) {
+      assert.deepEqual((await sample({ ...(lastSample && { lastSample }) })).asked, ["2025-12-25T00:10:00", "2026-01-01T00:10:00"]);
+    }
+  });
+
+  it("keeps the ends first: until they are kept, no sample says that they are", async () => {
+    assert.deepEqual((await sample()).order, ["ends", "ends", "gauges"]);
   });
 
   it("leaves standings out while Redis is away: who is alive is unknown, nobody is dead", async () => {

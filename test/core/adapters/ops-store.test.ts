@@ -169,6 +169,12 @@ describe("what the store keeps for the operator", () => {
       assert.ok(kept.every(({ minute }) => minute.getTime() === start.getTime()));
     });
 
+    it("are known by the last one that a source has kept", async () => {
+      assert.equal(await store.lastMinute("one"), undefined);
+      for (const [seconds, source] of [[60, "one"], [0, "one"], [120, "two"]] as const) await store.keepMinute(at(seconds), source, {});
+      assert.deepEqual([await store.lastMinute("one"), await store.lastMinute("two")], [at(60), at(120)]);
+    });
+
     it("have their ends counted by cause, and are pruned with history", async () => {
       await addHost("a");
       const [one, two, three] = [await lease("a"), await lease("a"), await lease("a")];
@@ -212,6 +218,17 @@ describe("what the store keeps for the operator", () => {
       assert.deepEqual([await store.countInstances({ ...any, state: "ended" }), await store.countInstances(any)], [1, 3]);
       assert.deepEqual((await store.findKnownInstance(b))?.handedOutAt, at(10));
       assert.equal(await store.findKnownInstance("c".repeat(16)), undefined);
+    });
+
+    it("finds by a whole address what this holder has, and nobody else: neither those it is the beginning of, nor the neighbour of an IPv6 /64", async () => {
+      await addHost("alpha", "192.0.2.5");
+      const [one, ten] = [await lease("alpha", { address: "198.51.100.1" }), await lease("alpha", { address: "198.51.100.10" })];
+      const [six, neighbour] = [await lease("alpha", { address: "2001:db8:1:2::/64" }), await lease("alpha", { address: "2001:db8:1:20::/64" })];
+      for (const text of ["198.51.100.1", "::ffff:198.51.100.1"]) assert.deepEqual(await found({ text }), [one], text);
+      for (const text of ["2001:db8:1:2::/64", "2001:db8:1:2::1", "2001:DB8:1:2:ffff:0:0:1", "2001:0db8:0001:0002::/64", "2001:db8:1:2::9/64"]) assert.deepEqual(await found({ text }), [six], text);
+      assert.deepEqual((await found({ text: "198.51.100." })).sort(), [one, ten].sort());
+      assert.deepEqual((await found({ text: "2001:db8:1:2" })).sort(), [six, neighbour].sort());
+      assert.deepEqual(await found({ text: "198.51.100.1/64" }), []);
     });
 
     it("comes in each order, both ways, page after page, without a gap or a repeat", async () => {

@@ -10,6 +10,15 @@ export function figureStatements(database: Database) {
     await database.query((session) => session.run("INSERT INTO minutes (minute, source, figures) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE figures = ?", [minute, source, text, text]));
   }
 
+  /** Last minute that a source has kept figures of; undefined when it has none. */
+  function lastMinute(source: string): Promise<Date | undefined> {
+    return database.query(async (session) => {
+      // By the key's order: the newest rows are looked at, not all.
+      const [row] = await session.rows<{ minute: Date }>("SELECT minute FROM minutes WHERE source = ? ORDER BY minute DESC LIMIT 1", [source]);
+      return row?.minute;
+    });
+  }
+
   /** What was kept of the minutes since `from`, of all sources, in no order. */
   function readMinutes(from: Date): Promise<KeptMinute[]> {
     return database.query(async (session) => {
@@ -41,5 +50,5 @@ export function figureStatements(database: Database) {
     });
   }
 
-  return { keepMinute, readMinutes, countEnds, listDropletLives };
+  return { keepMinute, lastMinute, readMinutes, countEnds, listDropletLives };
 }

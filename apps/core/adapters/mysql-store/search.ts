@@ -1,5 +1,7 @@
+import { isIP, isIPv6 } from "node:net";
 import type { Instance, InstanceState } from "../../domain/instance.ts";
 import type { InstanceOrder, InstanceSearch } from "../../domain/instance-search.ts";
+import { addressKey } from "../../domain/quota.ts";
 import type { Database, Session } from "./database.ts";
 import { instanceColumns, toInstance, type InstanceRow } from "./leases.ts";
 
@@ -96,10 +98,18 @@ async function matching(session: Session, text: string): Promise<Condition> {
   // What cannot be an id or an address is not looked for as one: one key is read faster than several.
   const either = [
     ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),
-    ...(/^[0-9a-f.:/]+$/.test(text) ? [{ sql: "address LIKE ?", values: [`${text}%`] }] : []),
+    ...ofHolder(text),
     ...(hosts.length > 0 ? [among("host_id", hosts.map(({ id }) => id))] : []),
   ];
   return either.length === 0 ? { sql: "FALSE", values: [] } : { sql: `(${either.map(({ sql }) => sql).join(" OR ")})`, values: valuesOf(either) };
+}
+
+/** Holders are kept by the key that quotas count by: a whole address is that of one holder, a part the beginning of several. */
+function ofHolder(text: string): Condition[] {
+  const network = text.replace(/\/64$/, "");
+  const whole = isIPv6(network) ? network : text;
+  if (isIP(whole) !== 0) return [{ sql: "address = ?", values: [addressKey(whole)] }];
+  return /^[0-9a-f.:/]+$/.test(text) ? [{ sql: "address LIKE ?", values: [`${text}%`] }] : [];
 }
 
 /** What comes after the last instance of the page before; when that is forgotten meanwhile, the first page comes again. */
