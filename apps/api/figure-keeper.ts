@@ -41,7 +41,10 @@ export function createFigureKeeper({ metrics, keepMinute, source, clock }: Keepe
 
   async function countsNow(): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
-    for (const { labels, value } of (await metrics.handouts.get()).values) counts.set(`handout.${labels.result ?? ""}`, value);
+    for (const { labels, value } of (await metrics.handouts.get()).values) {
+      // Neither a hand-out nor a refusal.
+      if (labels.result !== "replayed") counts.set(`handout.${labels.result ?? ""}`, value);
+    }
     let below = 0;
     for (const { labels, value, metricName } of (await metrics.handoutSeconds.get()).values) {
       if (metricName !== "getaredis_handout_duration_seconds_bucket") continue;

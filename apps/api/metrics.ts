@@ -20,7 +20,7 @@ export function createMetrics(sources: MetricSources) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
 
-  const handouts = new Counter({ name: "getaredis_handouts_total", help: "POST /instances by how it came out", labelNames: ["result"], registers });
+  const handouts = new Counter({ name: "getaredis_handouts_total", help: "POST /instances by how it came out; replayed: a retry that got the known answer", labelNames: ["result"], registers });
   const handoutSeconds = new Histogram({ name: "getaredis_handout_duration_seconds", help: "Time from request to a PONG seen", buckets: [...handoutBuckets], registers });
   const hostFailures = new Counter({ name: "getaredis_host_failures_total", help: "Steps of a hand-out that failed on a host", labelNames: ["host"], registers });
   const viewFaults = new Counter({ name: "getaredis_fleet_view_faults_total", help: "Readings of hosts and heartbeats that failed", registers });

@@ -50,6 +50,13 @@ describe("what a process counts", () => {
     assert.deepEqual(kept.get("1 p"), { "handout.created": 1, "took.0.01": 1 });
   });
 
+  it("leaves out retries that got the known answer: they are no hand-outs, and no refusals", async () => {
+    count("created", 0.007);
+    count("replayed");
+    await keeper.keep();
+    assert.deepEqual(kept.get("0 p"), { "handout.created": 1, "took.0.01": 1 });
+  });
+
   it("leaves no row where nothing happened", async () => {
     await keeper.keep();
     now += MINUTE;

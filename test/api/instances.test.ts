@@ -153,6 +153,17 @@ describe("instances", () => {
       assert.deepEqual(await second.json(), await first.json());
     });
 
+    it("counts a hand-out once, and its retries apart", async () => {
+      const counts = async () => {
+        const text = await (await call("/metrics")).text();
+        const of = (result: string) => Number(new RegExp(`^getaredis_handouts_total\\{result="${result}"\\} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+        return { created: of("created"), replayed: of("replayed") };
+      };
+      const before = await counts();
+      for (let tries = 0; tries < 3; tries++) await created({ "idempotency-key": "counted-once" });
+      assert.deepEqual(await counts(), { created: before.created + 1, replayed: before.replayed + 2 });
+    });
+
     it("gives one instance to ten requests that come at once", async () => {
       const handouts = await Promise.all(Array.from({ length: 10 }, () => created({ "idempotency-key": "at-once" })));
       assert.equal(new Set(handouts.map((handout) => JSON.stringify(handout))).size, 1);

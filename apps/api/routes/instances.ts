@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type, type Static } from "typebox";
 import { changeLease } from "../../core/actions/change-lease.ts";
-import { createInstance, type Handout } from "../../core/actions/create-instance.ts";
+import { createInstance, type CreateResult, type Handout } from "../../core/actions/create-instance.ts";
 import { endInstance } from "../../core/actions/end-instance.ts";
 import { EngineFault } from "../../core/domain/engine-fault.ts";
 import { shownState, type Instance } from "../../core/domain/instance.ts";
@@ -76,7 +76,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
           metrics.handouts.inc({ result: fault instanceof Unavailable ? "unavailable" : "fault" });
           throw fault;
         });
-        metrics.handouts.inc({ result: result.kind === "no-capacity" ? result.reason : result.kind });
+        metrics.handouts.inc({ result: labelOf(result) });
         if (result.kind !== "created") {
           request.log.info({ result }, "hand-out refused");
           throw new ProblemError(problemOfCreate(result, create.clock()));
@@ -125,6 +125,12 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
       },
     );
   };
+}
+
+/** How metrics name it: a retry that gets the known answer hands out nothing. */
+function labelOf(result: CreateResult): string {
+  if (result.kind === "created") return result.replayed ? "replayed" : "created";
+  return result.kind === "no-capacity" ? result.reason : result.kind;
 }
 
 /** What its owner and ops see of an instance; never the password. */
