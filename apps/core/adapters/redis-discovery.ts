@@ -5,6 +5,10 @@ import { Unavailable } from "../domain/unavailable.ts";
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const MAX_RECONNECT_MS = 2_000;
+/** As long as a heartbeat may be set to last: one that lasts longer would vouch for a host that is no more. */
+const LONGEST_LIFE_MS = 3_600_000;
+/** What PTTL says of a key that does not exist. */
+const NO_KEY = -2;
 
 /**
  * A client that fails at once while Redis is away and reconnects for ever.
@@ -30,18 +34,30 @@ export function createRedisDiscovery(redis: Redis) {
    */
   async function readPulses(hostNames: readonly string[]): Promise<Map<string, Pulse>> {
     if (hostNames.length === 0) return new Map();
+    const keys = hostNames.map((name) => `host:${name}`);
     let values: (string | null)[];
+    let lives: number[];
     try {
-      values = await redis.mget(hostNames.map((name) => `host:${name}`));
+      [values, ...lives] = await answersOf<[(string | null)[], ...number[]]>([["mget", ...keys], ...keys.map((key) => ["pttl", key])]);
     } catch (fault) {
       throw new Unavailable("redis", fault);
     }
     const pulses = new Map<string, Pulse>();
     for (const [index, name] of hostNames.entries()) {
       const value = values[index];
-      if (typeof value === "string") pulses.set(name, readHeartbeat(name, value));
+      const lifeMs = lives[index] ?? NO_KEY;
+      if (typeof value !== "string" || lifeMs === NO_KEY) continue;
+      const isMortal = lifeMs >= 0 && lifeMs <= LONGEST_LIFE_MS;
+      pulses.set(name, isMortal ? readHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" });
     }
     return pulses;
+  }
+
+  /** All answers of commands sent together. @throws what went wrong first */
+  async function answersOf<T extends unknown[]>(commands: string[][]): Promise<T> {
+    const answers = (await redis.pipeline(commands).exec()) ?? [];
+    for (const [fault] of answers) if (fault) throw fault;
+    return answers.map(([, answer]) => answer) as T;
   }
 
   /** @throws Unavailable when Redis does not answer */

@@ -55,6 +55,16 @@ describe("redis discovery", () => {
     assert.deepEqual([...pulses].map(([name, { kind }]) => [name, kind]), [["host-a", "refused"], ["host-b", "refused"], ["host-c", "beat"]]);
   });
 
+  it("refuses a beat that would never end, or not for a long time: no host sends such", async () => {
+    await setBeat("host-a");
+    await admin.persist("host:host-a");
+    await setBeat("host-b");
+    await admin.expire("host:host-b", 3_700);
+    await setBeat("host-c");
+    const pulses = await discovery.readPulses(["host-a", "host-b", "host-c"]);
+    assert.deepEqual([...pulses].map(([name, { kind }]) => [name, kind]), [["host-a", "refused"], ["host-b", "refused"], ["host-c", "beat"]]);
+  });
+
   it("takes a key of another type for silence", async () => {
     await admin.hset("host:host-a", "name", "host-a");
     await setBeat("host-b");
