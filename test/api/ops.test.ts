@@ -201,7 +201,8 @@ describe("/ops/api", () => {
   });
 
   it("blocks an address, by the key that quotas count it by, until it is unblocked", async () => {
-    assert.equal((await call("/blocks", "POST", { address: " 127.0.0.1 ", reason: "mining" })).status, 201);
+    const answer = await call("/blocks", "POST", { address: " 127.0.0.1 ", reason: "mining" });
+    assert.deepEqual([answer.status, answer.headers.get("content-type"), await answer.json()], [201, "application/json; charset=utf-8", { address: "127.0.0.1" }]);
     assert.equal((await call("/blocks", "POST", { address: "2001:db8:1:2:3::4" })).status, 201);
     await assertProblem(await fetch(`${service.origin}/instances`, { method: "POST" }), 403, "address-blocked");
     const blocks = await read<{ address: string; reason: string }[]>("/blocks");

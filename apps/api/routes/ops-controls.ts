@@ -62,12 +62,12 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
 
     app.post(
       "/ops/api/blocks",
-      { schema: { ...forOperator, summary: "Give an address, or an IPv6 /64, no more instances", description: "What it holds runs on.", body: Type.Object({ address: Type.String({ maxLength: 50 }), reason: Type.Optional(Type.String({ maxLength: 255 })) }, { additionalProperties: false }), response: { 201: OpsBlock.properties.address, ...refusals } } },
+      { schema: { ...forOperator, summary: "Give an address, or an IPv6 /64, no more instances", description: "What it holds runs on.", body: Type.Object({ address: Type.String({ maxLength: 50 }), reason: Type.Optional(Type.String({ maxLength: 255 })) }, { additionalProperties: false }), response: { 201: Type.Pick(OpsBlock, ["address"]), ...refusals } } },
       async (request, reply) => {
         const address = keyOf(request.body.address);
         await blockAddress(operate, address, request.body.reason ?? "");
         request.log.info({ address }, "operator blocked an address");
-        return reply.code(201).send(address);
+        return reply.code(201).send({ address });
       },
     );
 
