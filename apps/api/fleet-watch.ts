@@ -9,6 +9,8 @@ export type WatchNews =
   | { readonly kind: "change"; readonly data: Partial<FleetPicture> & { readonly at: string; readonly hosts: readonly HostPicture[]; readonly gone: readonly string[] } }
   /** At first the newest there are, also when there are none; then those that are new, or were said again. The oldest first. */
   | { readonly kind: "events"; readonly data: readonly KeptEvent[] }
+  /** All alarms that go on: at first, and whenever they are others or one was said again. The newest first. */
+  | { readonly kind: "alarms"; readonly data: readonly KeptEvent[] }
   /** Nothing can be told now: MySQL does not answer. */
   | { readonly kind: "silence"; readonly data: null };
 
@@ -16,6 +18,7 @@ export type WatchNews =
 export type WatchPorts = {
   readonly draw: () => Promise<FleetPicture>;
   readonly listEvents: () => Promise<readonly KeptEvent[]>;
+  readonly listAlarms: () => Promise<readonly KeptEvent[]>;
   readonly onFault: (fault: unknown) => void;
 };
 
@@ -23,11 +26,12 @@ export type WatchPorts = {
 export type FleetWatch = ReturnType<typeof createFleetWatch>;
 
 /** A watch that looks each `everyMs` while anybody watches, and not at all otherwise. */
-export function createFleetWatch({ draw, listEvents, onFault }: WatchPorts, everyMs: number) {
+export function createFleetWatch({ draw, listEvents, listAlarms, onFault }: WatchPorts, everyMs: number) {
   const watchers = new Map<(news: WatchNews) => void, { isNew: boolean }>();
   let timer: NodeJS.Timeout | undefined;
   let picture: FleetPicture | undefined;
   let events: readonly KeptEvent[] = [];
+  let alarms: readonly KeptEvent[] = [];
 
   /** Tells `watcher` all there is at the next look, and what changes from then on. Returns how to leave. */
   function follow(watcher: (news: WatchNews) => void): () => void {
@@ -51,15 +55,18 @@ export function createFleetWatch({ draw, listEvents, onFault }: WatchPorts, ever
   async function lookNow(): Promise<void> {
     if (watchers.size === 0) return;
     try {
-      const [nextPicture, nextEvents] = await Promise.all([draw(), listEvents()]);
+      const [nextPicture, nextEvents, nextAlarms] = await Promise.all([draw(), listEvents(), listAlarms()]);
       const change = picture && changeOf(picture, nextPicture);
       const fresh = freshOf(events, nextEvents);
+      const hasAlarmed = !isDeepStrictEqual(alarms, nextAlarms);
       picture = nextPicture;
       events = nextEvents;
+      alarms = nextAlarms;
       for (const [watcher, standing] of watchers) {
         watcher(standing.isNew || !change ? { kind: "picture", data: nextPicture } : { kind: "change", data: change });
         const told = standing.isNew ? nextEvents.toReversed() : fresh;
         if (standing.isNew || told.length > 0) watcher({ kind: "events", data: told });
+        if (standing.isNew || hasAlarmed) watcher({ kind: "alarms", data: nextAlarms });
         standing.isNew = false;
       }
     } catch (fault) {

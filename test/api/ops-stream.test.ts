@@ -93,6 +93,32 @@ describe("the operator's stream", () => {
     }
   });
 
+  it("tells alarms that go on, also those whose rows are older than all events that it tells", async () => {
+    const { store } = service;
+    const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true };
+    await store.addEvent(alarm, new Date(Date.now() - 3_600_000));
+    for (let index = 0; index < 110; index++) await store.addEvent({ actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room" }, new Date());
+    const { news, close } = await follow();
+    const alarms = () => news.flatMap(({ kind, data }) => (kind === "alarms" ? [(data as { host: string; times: number }[]).map(({ host, times }) => [host, times])] : []));
+    try {
+      await until("the first alarms", () => alarms().length > 0);
+      assert.deepEqual(alarms(), [[]], "one of an hour ago does not go on");
+      await store.addEvent(alarm, new Date());
+      await until("it is told", () => alarms().length > 1);
+      assert.deepEqual(alarms()[1], [["gar-1", 2]]);
+      await store.addEvent(alarm, new Date());
+      await until("and told again when it is said again", () => alarms().length > 2);
+      assert.deepEqual(alarms()[2], [["gar-1", 3]]);
+    } finally {
+      await close();
+    }
+  });
+
+  it("answers no HEAD: that would never end", async () => {
+    const answer = await fetch(`${service.origin}/ops/api/stream`, { method: "HEAD", headers: { authorization: `Bearer ${service.opsToken}` }, signal: AbortSignal.timeout(5_000) });
+    assert.deepEqual([answer.status, answer.headers.get("allow")], [405, "GET"]);
+  });
+
   it("ends soon after its session", async () => {
     const logIn = await fetch(`${service.origin}/ops/api/session`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: service.opsToken }) });
     const cookie = logIn.headers.get("set-cookie")?.split(";")[0] ?? "";

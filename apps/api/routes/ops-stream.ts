@@ -15,6 +15,9 @@ const RETRY_MS = 1_000;
 /** Bytes that may wait for a viewer; one that is slower comes anew, and gets the whole at once. */
 const MOST_WAITING = 4 * 1024 * 1024;
 const EVENTS_TOLD = 100;
+const ALARMS_TOLD = 20;
+/** An alarm said within this time counts as one that goes on. */
+const ALARM_MS = 5 * 60_000;
 
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
 export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsParts, sessions: OpsSessions) {
@@ -23,6 +26,7 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
     {
       draw: () => drawFleet({ fleet, store, rules }, create.clock()),
       listEvents: () => store.listEvents({}, EVENTS_TOLD),
+      listAlarms: () => store.listAlarms(new Date(create.clock().getTime() - ALARM_MS), ALARMS_TOLD),
       onFault: (fault) => logger.debug({ err: fault }, "fleet not drawn"),
     },
     LOOK_MS,
@@ -36,7 +40,8 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
       done();
     });
 
-    app.get("/ops/api/stream", { schema: { ...forOperator, summary: "The fleet and its events as they change", description: "Server-sent events: picture (all of it), change (what is new in it), events, silence (MySQL does not answer).", produces: ["text/event-stream"], response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusals } } }, async (request, reply) => {
+    // A HEAD of it would never end.
+    app.get("/ops/api/stream", { exposeHeadRoute: false, schema: { ...forOperator, summary: "The fleet and its events as they change", description: "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), silence (MySQL does not answer).", produces: ["text/event-stream"], response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusals } } }, async (request, reply) => {
       const stream = new PassThrough();
       stream.write(`retry: ${RETRY_MS}\n\n`);
       streams.add(stream);
@@ -57,7 +62,7 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
 }
 
 function worded(news: WatchNews): string {
-  const data = news.kind === "events" ? news.data.map(describeEvent) : news.data;
+  const data = news.kind === "events" || news.kind === "alarms" ? news.data.map(describeEvent) : news.data;
   return `event: ${news.kind}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -2,6 +2,7 @@ import type { FleetEvent, KeptEvent } from "../../domain/event.ts";
 import type { Database } from "./database.ts";
 
 const LONGEST_REASON = 500;
+const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason";
 
 type EventRow = { id: number; at: Date; last_at: Date; times: number; actor: string; kind: string; host: string | null; instance: string | null; alarm: number; reason: string };
 
@@ -50,12 +51,20 @@ export function eventStatements(database: Database) {
     const given = conditions.filter((condition): condition is [string, string | number] => condition[1] !== undefined);
     const where = given.length === 0 ? "" : `WHERE ${given.map(([sql]) => sql).join(" AND ")}`;
     return database.query(async (session) => {
-      const rows = await session.rows<EventRow>(`SELECT id, at, last_at, times, actor, kind, host, instance, alarm, reason FROM events ${where} ORDER BY id DESC LIMIT ${Math.trunc(most)}`, given.map(([, value]) => value));
+      const rows = await session.rows<EventRow>(`SELECT ${eventColumns} FROM events ${where} ORDER BY id DESC LIMIT ${Math.trunc(most)}`, given.map(([, value]) => value));
       return rows.map(toEvent);
     });
   }
 
-  return { addEvent, listEvents };
+  /** Alarms said since a moment, newest first, `most` of them at most: also those that have long been there. */
+  function listAlarms(since: Date, most: number): Promise<KeptEvent[]> {
+    return database.query(async (session) => {
+      const rows = await session.rows<EventRow>(`SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY id DESC LIMIT ${Math.trunc(most)}`, [since]);
+      return rows.map(toEvent);
+    });
+  }
+
+  return { addEvent, listEvents, listAlarms };
 }
 
 function toEvent(row: EventRow): KeptEvent {
