@@ -17,6 +17,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const PICTURES = projectPath("test/e2e/pictures");
 const SIZES = { "": { width: 1440, height: 900 }, "-phone": { width: 390, height: 844 } } as const;
+const sizes = Object.keys(SIZES) as (keyof typeof SIZES)[];
 const COLOURS = ["light", "dark"] as const;
 /** How much of each page is worth a picture, in pixels from its top. */
 const HEIGHTS = { "homepage": 1190, "homepage-phone": 1688, "ops": 1780, "ops-phone": 2400 } as const;
@@ -39,8 +40,14 @@ try {
   const browser = await launchChromium();
   try {
     console.log(`… ${minutes} minutes of a fleet's life`);
-    await live(lab, minutes * MINUTE);
-    for (const colour of COLOURS) for (const size of Object.keys(SIZES) as (keyof typeof SIZES)[]) await photograph(browser, lab, colour, size);
+    const over = new AbortController();
+    const living = live(lab, minutes * MINUTE, over.signal);
+    await sleep(minutes * MINUTE);
+    const looks = COLOURS.flatMap((colorScheme) => sizes.map((size) => ({ colorScheme, size })));
+    for (const look of looks) await photographDashboard(browser, lab, look);
+    await Promise.all(looks.map((look) => photographHomepage(browser, lab, look)));
+    over.abort();
+    await living;
   } finally {
     await browser.close();
   }
@@ -48,18 +55,15 @@ try {
   await lab.stop();
 }
 
-/** People come, more of them each minute, and stay for some minutes; one in five leaves early. */
-async function live(lab: TestLab, forMs: number): Promise<void> {
-  const endAt = performance.now() + forMs;
-  const visits = new Set<Promise<unknown>>();
-  await until("a host has come", () => handOut(lab, 600), MINUTE);
-  while (performance.now() < endAt) {
-    const coming = stay(lab, 120 + Math.random() * 600).catch((fault: unknown) => console.log(`somebody got none: ${String(fault)}`));
-    visits.add(coming);
-    void coming.then(() => visits.delete(coming));
-    await sleep((2 + (3 * (endAt - performance.now())) / forMs) * 2 * Math.random() * SECOND);
+/** People come, more of them as the minutes go by, and stay for some minutes; one in five leaves early. */
+async function live(lab: TestLab, growingMs: number, end: AbortSignal): Promise<void> {
+  await until("a host takes instances", async () => (await fetch(`${lab.origin}/readyz`)).ok, MINUTE);
+  const startedAt = performance.now();
+  while (!end.aborted) {
+    void stay(lab, 120 + Math.random() * 600).catch((fault: unknown) => end.aborted || console.log(`somebody got none: ${String(fault)}`));
+    const rest = Math.max(0, 1 - (performance.now() - startedAt) / growingMs);
+    await sleep((4 + 6 * rest) * Math.random() * SECOND);
   }
-  // Those who are still there stay for the pictures.
 }
 
 async function stay(lab: TestLab, seconds: number): Promise<void> {
@@ -70,28 +74,32 @@ async function stay(lab: TestLab, seconds: number): Promise<void> {
 }
 
 async function handOut(lab: TestLab, ttlSeconds: number): Promise<{ id: string; token: string } | undefined> {
-  const person = `198.51.100.${1 + Math.floor(Math.random() * PEOPLE)}`;
-  const answer = await fetch(`${lab.origin}/instances`, { method: "POST", headers: { "content-type": "application/json", "x-forwarded-for": person }, body: JSON.stringify({ ttlSeconds }) });
+  const answer = await fetch(`${lab.origin}/instances`, { method: "POST", headers: { "content-type": "application/json", "x-forwarded-for": person() }, body: JSON.stringify({ ttlSeconds }) });
   return answer.status === 201 ? ((await answer.json()) as { id: string; token: string }) : undefined;
 }
 
-async function photograph(browser: Browser, lab: TestLab, colorScheme: (typeof COLOURS)[number], size: keyof typeof SIZES): Promise<void> {
-  const look = { viewport: SIZES[size], colorScheme, deviceScaleFactor: 1 };
-  const save = async (page: Page, name: keyof typeof HEIGHTS) => {
-    const path = `${PICTURES}/${name}-${colorScheme}.png`;
-    await page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: SIZES[size].width, height: HEIGHTS[name] } });
-    console.log(`✓ ${path}`);
-  };
-  const dashboard = await visit(browser, `${lab.origin}/ops`, look);
-  await dashboard.page.fill("#token", lab.opsToken);
-  await dashboard.page.click("button:has-text('Log in')");
-  await dashboard.page.waitForSelector("[data-news=live]");
-  await dashboard.page.waitForSelector("[data-plots] svg");
-  await dashboard.page.waitForSelector("[data-events][aria-busy=false]");
-  await save(dashboard.page, `ops${size}`);
-  await dashboard.close();
+function person(): string {
+  return `198.51.100.${1 + Math.floor(Math.random() * PEOPLE)}`;
+}
 
-  const { page, close } = await visit(browser, lab.origin, look);
+interface Look {
+  colorScheme: (typeof COLOURS)[number];
+  size: keyof typeof SIZES;
+}
+
+async function photographDashboard(browser: Browser, lab: TestLab, look: Look): Promise<void> {
+  const { page, close } = await openAs(browser, `${lab.origin}/ops`, look);
+  await page.fill("#token", lab.opsToken);
+  await page.click("button:has-text('Log in')");
+  await page.waitForSelector("[data-news=live]");
+  await page.waitForSelector("[data-plots] svg");
+  await page.waitForSelector("[data-events] li");
+  await save(page, "ops", look);
+  await close();
+}
+
+async function photographHomepage(browser: Browser, lab: TestLab, look: Look): Promise<void> {
+  const { page, close } = await openAs(browser, lab.origin, look);
   await page.click(".key[aria-disabled=false]");
   await page.waitForSelector("#command:enabled");
   await page.click(".ways label:has-text('Node')");
@@ -102,11 +110,18 @@ async function photograph(browser: Browser, lab: TestLab, colorScheme: (typeof C
   }
   await work(page);
   await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
-  await save(page, `homepage${size}`);
-  await page.click("[data-act=end]");
-  await page.click("[data-act=end-now]");
-  await page.waitForSelector("[data-slip][data-state=ended]");
+  await save(page, "homepage", look);
   await close();
+}
+
+function openAs(browser: Browser, url: string, { colorScheme, size }: Look): ReturnType<typeof visit> {
+  return visit(browser, url, { viewport: SIZES[size], colorScheme, extraHTTPHeaders: { "x-forwarded-for": person() } });
+}
+
+async function save(page: Page, name: "ops" | "homepage", { colorScheme, size }: Look): Promise<void> {
+  const path = `${PICTURES}/${name}${size}-${colorScheme}.png`;
+  await page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: SIZES[size].width, height: HEIGHTS[`${name}${size}`] } });
+  console.log(`✓ ${path}`);
 }
 
 /** An application at work for as long as the figures' plots need to show something. */
