@@ -1,4 +1,4 @@
-import { noAnswer } from "./words.js";
+import { noAnswer, unanswered } from "./words.js";
 
 /** A cold start takes seconds; whoever waits longer than this is told so. */
 const PATIENCE_MS = 60_000;
@@ -12,7 +12,8 @@ const CLOCK_TOLERANCE_MS = 2_000;
 export function createApi() {
   let skewMs = 0;
 
-  async function call(method, path, { token, body, headers = {} } = {}) {
+  async function call(method, path, { token, body, headers = {}, ifUnanswered = "" } = {}) {
+    const silence = { ...noAnswer, detail: `${noAnswer.detail} ${ifUnanswered}`.trim() };
     try {
       const response = await fetch(path, {
         method,
@@ -30,9 +31,9 @@ export function createApi() {
       if (response.status === 202 || response.status === 204) return { value: null };
       const content = await response.json();
       if (response.ok) return { value: content };
-      return { problem: { ...noAnswer, ...content, retryAfterSeconds: Number(response.headers.get("retry-after")) } };
+      return { problem: { ...silence, ...content, retryAfterSeconds: Number(response.headers.get("retry-after")) } };
     } catch {
-      return { problem: { status: 0, retryAfterSeconds: 0, ...noAnswer } };
+      return { problem: { status: 0, retryAfterSeconds: 0, ...silence } };
     }
   }
 
@@ -44,13 +45,13 @@ export function createApi() {
 
   return {
     /** Asks for an instance; the same key gives the same instance, however often it is sent. */
-    create: (idempotencyKey) => call("POST", "/instances", { headers: { "idempotency-key": idempotencyKey } }),
+    create: (idempotencyKey) => call("POST", "/instances", { headers: { "idempotency-key": idempotencyKey }, ifUnanswered: unanswered.create }),
     status: ({ id, token }) => call("GET", `/instances/${id}`, { token }),
     /** Makes the lease end `ttlSeconds` from now. */
-    extend: ({ id, token }, ttlSeconds) => call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds } }),
-    end: ({ id, token }) => call("DELETE", `/instances/${id}`, { token }),
+    extend: ({ id, token }, ttlSeconds) => call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds }, ifUnanswered: unanswered.extend }),
+    end: ({ id, token }) => call("DELETE", `/instances/${id}`, { token, ifUnanswered: unanswered.end }),
     /** Runs a typed line; what the console knows of its connection goes with it. */
-    run: ({ id, token, password }, command) => call("POST", `/instances/${id}/console`, { token, body: { password, ...command } }),
+    run: ({ id, token, password }, command) => call("POST", `/instances/${id}/console`, { token, body: { password, ...command }, ifUnanswered: unanswered.run }),
     figures: ({ id, token, password }) => call("POST", `/instances/${id}/figures`, { token, body: { password } }),
     stats: () => call("GET", "/stats"),
     /** The service's time, in milliseconds since 1970. */

@@ -36,6 +36,8 @@ export function createHeld(onChange) {
 
   return {
     list: () => entries,
+    /** Whether a reload finds them again. */
+    isKept: () => isShared,
     find: (id) => entries.find((entry) => entry.instance.id === id),
 
     /** Keeps a new instance, in place of those that have ended; the same one twice is kept once. */
@@ -79,11 +81,22 @@ const sessionStorageOf = () => sessionStorage;
 /** What another version of this page or a visitor's own hand has written there is not worth a broken page. */
 function parsed(text) {
   try {
-    return JSON.parse(text ?? "[]");
+    const kept = JSON.parse(text ?? "[]");
+    return Array.isArray(kept) ? kept.filter(isEntry) : [];
   } catch {
     return [];
   }
 }
+
+/** Whether it has what the page shows; of an instance that has ended the secrets are forgotten. */
+function isEntry(entry) {
+  const { instance, state } = entry ?? {};
+  const { id, host, createdAt, expiresAt, url, password, token } = instance ?? {};
+  const areTexts = [state, id, host].every(isText) && [url, password, token].every((secret) => isText(secret) || (secret === undefined && state === "ended"));
+  return areTexts && [createdAt, expiresAt].every((moment) => !Number.isNaN(Date.parse(moment)));
+}
+
+const isText = (value) => typeof value === "string";
 
 function read(storageOf, name) {
   try {

@@ -2,16 +2,19 @@ import { causeWords, clockTime, roughly, stateWords, timeLeft } from "./words.js
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
+const NOTE_UNKEPT = "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
 const NOTE_ENDED = "Its data is gone, and its password opens nothing any more.";
 
 /**
  * The slip on which an instance is shown. It is already in the page, blank or filled; this fills it again.
  * @param {HTMLElement} root
  * @param {{now: () => number}} clock  The service's time.
+ * @param {() => boolean} isKept  Whether this browser remembers what is shown.
  */
-export function createSlip(root, clock) {
+export function createSlip(root, clock, isKept) {
   const part = (name) => root.querySelector(`[data-${name}]`);
-  const usualNote = part("lease-note").firstChild.data;
+  const keptNote = part("lease-note").firstChild.data;
+  const usualNote = () => (isKept() ? keptNote : NOTE_UNKEPT);
   const blanks = JSON.parse(root.dataset.blanks);
   let shown = null;
 
@@ -55,7 +58,7 @@ export function createSlip(root, clock) {
     actions(null);
     setBar(0);
     lease(left, until);
-    note(usualNote);
+    note(usualNote());
   }
 
   return {
@@ -70,7 +73,7 @@ export function createSlip(root, clock) {
       fill({ ...instance, address: `${host}:${instance.port}` });
       setState(state);
       actions(state === "running" ? "acts" : state === "ended" ? "over" : null);
-      note(state === "ended" ? NOTE_ENDED : usualNote);
+      note(state === "ended" ? NOTE_ENDED : usualNote());
       this.tick();
     },
 

@@ -49,9 +49,14 @@ export const causeWords = {
 };
 
 /** When the service was not heard, or what came was not from it. */
-export const noAnswer = {
-  title: "No answer came back",
-  detail: "The connection broke, or the service is restarting. Press again: a Redis that was already started for you is the one you get, not a second.",
+export const noAnswer = { title: "No answer came back", detail: "The connection broke, or the service is restarting." };
+
+/** What that means for what was asked: it may have been done all the same. */
+export const unanswered = {
+  create: "Press again: a Redis that was already started for you is the one you get, not a second.",
+  extend: "If the time left has not grown, extend it again.",
+  end: "If it is still shown as running, end it again.",
+  run: "Whether the command had an effect is unknown.",
 };
 
 const pad = (number) => String(number).padStart(2, "0");

@@ -84,6 +84,13 @@ describe("the page's console and figures", () => {
     assert.equal(await page.innerText("[data-transcript]"), "");
   });
 
+  it("says of a command without an answer that its effect is unknown", async () => {
+    const { page } = await open();
+    await page.route("**/console", (route) => route.abort("connectionreset"));
+    await type(page, "INCR n");
+    assert.equal(await lastReply(page), "No answer came back. The connection broke, or the service is restarting. Whether the command had an effect is unknown.");
+  });
+
   it("shows the beginning of a long reply and says how long it is", async () => {
     const { page } = await open();
     await type(page, "SETRANGE long 2000000 x");

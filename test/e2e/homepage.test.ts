@@ -9,7 +9,7 @@ import { endInstance, getInstance, heldBy, ping, textOf, visitPages } from "./pa
 const QUOTA = 2;
 
 describe("the homepage", () => {
-  const { open, origin, takeWithoutPage } = visitPages({ QUOTA_PER_ADDRESS: String(QUOTA), LEASE_MIN_SECONDS: "1" });
+  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({ QUOTA_PER_ADDRESS: String(QUOTA), LEASE_MIN_SECONDS: "1" });
 
   it("gives a Redis whose copied URL works, and ends it", async () => {
     const page = await open();
@@ -66,7 +66,7 @@ describe("the homepage", () => {
       await route.abort("connectionreset");
     }, { times: 1 });
     await page.click(".key");
-    assert.match(await textOf(page, "[data-problem]:visible"), /No answer came back/);
+    assert.match(await textOf(page, "[data-problem]:visible"), /No answer came back\s+The connection broke, or the service is restarting\. Press again: a Redis that was already started for you is the one you get/);
     const handout = await getInstance(page);
     assert.equal(handout.id, lost?.id);
     assert.equal(posts.keys.length, 2);
@@ -74,6 +74,25 @@ describe("the homepage", () => {
     await page.click(".key");
     await until("the next hand-out", async () => (await heldBy(page)).length === 2);
     assert.notEqual(posts.keys[2], posts.keys[0], "a settled key is not used again");
+  });
+
+  it("says what to make of an extension and of an end whose answers were lost", async () => {
+    const page = await open();
+    await getInstance(page);
+    const note = "[data-lease-note][data-fault]";
+    await page.route("**/instances/*", async (route) => {
+      if (route.request().method() === "GET") return route.continue();
+      if (route.request().method() === "PATCH") await route.fetch();
+      return route.abort("connectionreset");
+    });
+    await page.click("[data-act=extend]");
+    assert.equal(await textOf(page, note), "No answer came back. The connection broke, or the service is restarting. If the time left has not grown, extend it again.");
+    assert.match(await textOf(page, ".lease-text"), /^23 h 59 min/, "it was extended all the same");
+    await page.click("[data-act=end]");
+    await page.click("[data-act=end-now]");
+    await page.waitForSelector(`${note}:has-text("end it")`);
+    assert.equal(await textOf(page, note), "No answer came back. The connection broke, or the service is restarting. If it is still shown as running, end it again.");
+    assert.equal(await page.getAttribute("[data-slip]", "data-state"), "running");
   });
 
   it("says in plain words that the quota is used up, and lets go on once there is room", async () => {
@@ -179,6 +198,40 @@ describe("the homepage", () => {
     await page.goto(origin());
     await page.waitForSelector("[data-slip][data-state=running]");
     assert.notEqual((await heldBy(page))[0]?.id, id);
+  });
+
+  it("tells visitors to keep it themselves where their browser does not", async () => {
+    const page = await open();
+    assert.match(await textOf(page, "[data-lease-note]"), /this browser remembers it until the end/);
+    await page.addInitScript("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };");
+    await page.reload();
+    const words = "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
+    assert.equal(await textOf(page, "[data-lease-note]"), words);
+    const answer = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.click(".key");
+    endAfterwards((await (await answer).json()) as Handout);
+    await page.waitForSelector("[data-slip][data-state=running]");
+    assert.equal(await textOf(page, "[data-lease-note]"), words);
+  });
+
+  it("starts anew where what the browser kept for it is none of its own, and keeps what is", async () => {
+    const page = await open();
+    const keep = async (text: string) => {
+      await page.evaluate(`localStorage.setItem("getaredis.held", ${JSON.stringify(text)})`);
+      await page.reload();
+    };
+    const dates = { createdAt: "2026-01-01T00:00:00Z", expiresAt: "2999-01-01T00:00:00Z" };
+    const strange = ["null", "{}", "7", '"x"', "no JSON", ...[null, 7, "x", [], {}, { instance: null, state: "running" }, { instance: { id: "x", host: "h", ...dates }, state: "running" }, { instance: { id: "x", host: "h", url: 1, password: 1, token: 1, ...dates }, state: "running" }, { instance: { id: "x", host: "h", url: "u", password: "p", token: "t" }, state: "running" }].map((entry) => JSON.stringify([entry]))];
+    for (const text of strange) {
+      await keep(text);
+      await page.waitForSelector(".key[aria-disabled=false]:has-text('Get a Redis')");
+      assert.equal(await page.evaluate("localStorage.getItem('getaredis.held')"), "[]", text);
+    }
+    const { url } = await getInstance(page);
+    const [own] = JSON.parse(await page.evaluate<string>("localStorage.getItem('getaredis.held')")) as object[];
+    await keep(JSON.stringify([null, own, {}]));
+    await page.waitForSelector("[data-slip][data-state=running]");
+    assert.equal(await textOf(page, "#field-url"), url);
   });
 
   it("keeps the states of all its instances up to date", async () => {
