@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { endLeftovers } from "../local/kept-running.ts";
-import { messageOf } from "../local/message-of.ts";
 import { becomeOnlyRun } from "../local/only-run.ts";
 import { projectPath } from "../local/project-path.ts";
-import { createStartup, Interrupted } from "../local/startup.ts";
-import { ensureSystemPackages, withSystemFolders } from "../local/system-packages.ts";
+import { runProgram } from "../local/run-program.ts";
+import type { Startup } from "../local/startup.ts";
+import { ensureSystemPackages } from "../local/system-packages.ts";
 import { startLab, type Lab } from "./lab.ts";
 import { liveOneLife, type LifeReport } from "./life.ts";
 import { readLabOrder, type LabWishes } from "./options.ts";
@@ -18,29 +18,14 @@ if (order.kind !== "run") {
   process.exit(order.kind === "help" ? 0 : 64);
 }
 
-const ending = new AbortController();
-const startup = createStartup(ending.signal);
-process.env.PATH = withSystemFolders(process.env.PATH);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
-
-let failure: unknown;
-try {
-  await run(order.wishes);
-} catch (error) {
-  if (!(error instanceof Interrupted) && !ending.signal.aborted) failure = error;
-}
-if (failure !== undefined) console.error(`\n${messageOf(failure)}`);
-try {
-  await startup.undoAll();
-} catch (error) {
-  console.error(`\nstopping went wrong: ${messageOf(error)}`);
-  failure ??= error;
-}
-console.log("stopped: droplets, servers and networks are gone");
-process.exit(failure === undefined ? 0 : 1);
+const { wishes } = order;
+await runProgram((startup, ending) => run(wishes, startup, ending), {
+  stopped: "stopped: droplets, servers and networks are gone",
+  forced: "droplets end with this process; what else is left, the next start clears up",
+});
 
 /** Starts the lab, lives a life in it, and stays until the end is asked for. */
-async function run(wishes: LabWishes): Promise<void> {
+async function run(wishes: LabWishes, startup: Startup, ending: AbortSignal): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error("the lab needs root: its droplets are namespaces of the kernel");
   const dir = resolve(projectPath("."), process.env["STATE_DIR"] ?? ".getaredis", "lab");
   await mkdir(dir, { recursive: true, mode: 0o711 });
@@ -59,10 +44,10 @@ async function run(wishes: LabWishes): Promise<void> {
 
   const startedAt = performance.now();
   const tell = (text: string) => console.log(`${((performance.now() - startedAt) / SECOND).toFixed(1).padStart(6)} s  ${text}`);
-  sum(await liveOneLife(lab, wishes, tell, ending.signal));
+  sum(await liveOneLife(lab, wishes, tell, ending));
   if (wishes.once) return;
   console.log("The lab goes on: use the page, or make something go wrong. Ctrl-C stops everything.");
-  await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
+  await new Promise((resolve) => ending.addEventListener("abort", resolve));
 }
 
 function settingsOf({ slots, cap, standbys, tick, lease }: LabWishes): NodeJS.ProcessEnv {
@@ -96,14 +81,4 @@ One life: ${handedOut} instances handed out, ${refused} refused; ${dropletsMade}
   from order to a host that takes instances: ${middle === undefined ? "none joined" : `${middle.toFixed(1)} s as a rule, ${(sorted.at(-1) ?? 0).toFixed(1)} s at most`}
   calls to the cloud's API: ${apiCalls}; memory of an idle droplet: ${dropletMb.toFixed(0)} MB
 `);
-}
-
-function onSignal(): void {
-  if (!ending.signal.aborted) {
-    ending.abort();
-    console.log("\nstopping; again to force");
-    return;
-  }
-  console.log("\nforced: droplets end with this process; what else is left, the next start clears up");
-  process.exit(1);
 }

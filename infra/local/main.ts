@@ -17,43 +17,28 @@ import { keepImage } from "./kept-image.ts";
 import { endLeftovers } from "./kept-running.ts";
 import type { Places } from "./kept-running.ts";
 import { keptSecret } from "./kept-secret.ts";
-import { messageOf } from "./message-of.ts";
 import { becomeOnlyRun } from "./only-run.ts";
 import { projectPath } from "./project-path.ts";
 import { ensureRedisImage } from "./redis-image.ts";
-import { createStartup, Interrupted } from "./startup.ts";
-import { ensureSystemPackages, withSystemFolders } from "./system-packages.ts";
+import { runProgram } from "./run-program.ts";
+import type { Startup } from "./startup.ts";
+import { ensureSystemPackages } from "./system-packages.ts";
 
 const run = promisify(execFile);
 const IMAGE_TIMEOUT_MS = 60_000;
 /** Name of this machine among the hosts; in single-box mode there is no other. */
 const HOST_NAME = "box";
 
-const ending = new AbortController();
-const startup = createStartup(ending.signal);
-
-process.env.PATH = withSystemFolders(process.env.PATH);
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
-
-let failure: unknown;
-try {
-  await start();
-  if (!ending.signal.aborted) await new Promise((resolve) => ending.signal.addEventListener("abort", resolve));
-} catch (error) {
-  if (!(error instanceof Interrupted)) failure = error;
-}
-if (failure !== undefined) console.error(`\n${messageOf(failure)}`);
-try {
-  await startup.undoAll();
-} catch (error) {
-  if (failure === undefined) console.error(`\nstopping went wrong: ${messageOf(error)}`);
-  failure ??= error;
-}
-if (failure === undefined) console.log("stopped");
-process.exit(failure === undefined ? 0 : 1);
+await runProgram(
+  async (startup, ending) => {
+    await start(startup);
+    if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve));
+  },
+  { stopped: "stopped", forced: "all is killed; what is left, the next start clears up" },
+);
 
 /** Brings up everything of single-box mode, each thing with its way back on the undo list. */
-async function start(): Promise<void> {
+async function start(startup: Startup): Promise<void> {
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
   const config = loadConfig(process.env);
   const stateDir = resolve(projectPath("."), config.STATE_DIR);
@@ -113,16 +98,6 @@ Get a Redis is ready.
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
   if (addresses.bindAddress === "0.0.0.0") console.log("! page, instances and operator's calls are open to the network, and not encrypted");
-}
-
-function onSignal(): void {
-  if (!ending.signal.aborted) {
-    ending.abort();
-    console.log("\nstopping; again to force");
-    return;
-  }
-  console.log("\nforced: all is killed; what is left, the next start clears up");
-  void startup.killAll().then(() => process.exit(1));
 }
 
 async function register(mysqlUrl: string, config: Config, box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string }): Promise<void> {
