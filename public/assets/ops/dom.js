@@ -23,23 +23,37 @@ export function mark(element, name, value) {
 const known = new WeakMap();
 
 /**
- * Keeps the children of an element in step with a list: one child an item, known by its key, updated in
- * place and moved only when its place is another.
+ * Keeps the children of an element in step with a list: one child an item, known by its key and updated in
+ * place; of items with the same key the first counts. What is gone goes first, and only what is out of
+ * place is moved: an element that moves loses its focus, and its animations begin anew.
  */
 export function keep(parent, items, keyOf, create, update) {
   const before = known.get(parent) ?? new Map();
   const after = new Map();
-  let place = parent.firstElementChild;
   for (const item of items) {
     const key = keyOf(item);
+    if (after.has(key)) continue;
     const child = before.get(key) ?? create(item);
     update?.(child, item);
     after.set(key, child);
+  }
+  known.set(parent, after);
+  arrange(parent, new Set(after.values()));
+}
+
+/** Makes `children` the children of an element, in this order. */
+function arrange(parent, children) {
+  for (const child of [...parent.children]) if (!children.has(child)) child.remove();
+  let place = parent.firstElementChild;
+  for (const child of children) {
+    // When the next one is wanted here, the one that stands here is out of place, not all that follow it.
+    if (child !== place && child === place?.nextElementSibling) {
+      place.remove();
+      place = child;
+    }
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
   }
-  for (const [key, child] of before) if (!after.has(key)) child.remove();
-  known.set(parent, after);
 }
 
 /** The element of the page that carries an attribute, such as `data-tiles`. */
