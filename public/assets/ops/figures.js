@@ -1,6 +1,6 @@
 import { mark, part, tell } from "./dom.js";
 import { createPlot } from "./plot.js";
-import { dollars, quick, resultWords, standingWords } from "./words.js";
+import { dollars, lasting, quick, resultWords, standingWords } from "./words.js";
 
 const REFRESH_MS = 10_000;
 const causeWords = { expired: "time up", owner: "owner", operator: "operator", failed: "failed", abandoned: "hung up", lost: "lost" };
@@ -26,7 +26,7 @@ export function createFigures(api) {
     const chosen = event.target.closest("[data-span]")?.dataset.span;
     if (!chosen) return;
     span = chosen;
-    for (const button of spans.children) mark(button, "aria-pressed", button.dataset.span === span);
+    for (const button of spans.children) mark(button, "aria-pressed", String(button.dataset.span === span));
     void refresh();
   });
   document.addEventListener("visibilitychange", () => !document.hidden && timer && void refresh());
@@ -38,18 +38,20 @@ export function createFigures(api) {
     const { value, problem } = await api.figures(asked);
     if (asked !== span) return;
     mark(part("figures-note"), "data-fault", problem);
-    tell(part("figures-note"), problem ? `Not up to date: ${problem.title.toLowerCase()}.` : `today ${value.today.dropletHours.toFixed(1)} droplet-hours, ${dollars(value.today.dollars)}`);
+    tell(part("figures-note"), problem ? `Not up to date: ${problem.title.toLowerCase()}.` : `today (UTC) ${value.today.dropletHours.toFixed(1)} droplet-hours, ${dollars(value.today.dollars)}`);
     if (value) show(value);
   }
 
   function show(figures) {
     const { times, stepSeconds } = figures;
-    const common = { times, stepMs: stepSeconds * 1000, nothing: "Nothing kept of this time yet." };
+    const stepMs = stepSeconds * 1000;
+    const common = { times, stepMs, nothing: "Nothing kept of this time yet." };
+    const counts = { ...common, per: `per ${stepMs === 60_000 ? "minute" : lasting(stepMs)}` };
     plots.leases.show({ ...common, series: [{ name: "free", word: "slots", shape: "line", values: figures.slots }, { name: "live", word: "leases", shape: "area", values: figures.leases }] });
-    plots.handouts.show({ ...common, nothing: "Nobody has asked for an instance.", series: piled(figures.handouts, resultWords, ["created"]) });
+    plots.handouts.show({ ...counts, nothing: "Nobody has asked for an instance.", series: piled(figures.handouts, resultWords, ["created"]) });
     plots.took.show({ ...common, nothing: "Nothing handed out.", series: ["p99", "p95", "p50"].map((name) => ({ name, word: name, shape: "line", values: figures.took[name] })) });
     plots.hosts.show({ ...common, series: piled(figures.hosts, standingWords, ["open"]) });
-    plots.ends.show({ ...common, nothing: "Nothing has ended.", series: piled(figures.ends, causeWords, ["expired", "owner"]) });
+    plots.ends.show({ ...counts, nothing: "Nothing has ended.", series: piled(figures.ends, causeWords, ["expired", "owner"]) });
     plots.droplets.show({ ...common, nothing: "No droplets: this service runs on hosts of its own.", series: piled(figures.droplets, standingWords, ["joined"]) });
     latest = figures;
     for (const follower of followers) follower(figures);

@@ -17,8 +17,9 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
   const times = make("div", { class: "plot-times", "aria-hidden": "true" });
   const legend = make("ul", { class: "plot-legend" });
   const moment = make("p", { class: "plot-moment" });
+  const step = make("span", { class: "plot-step" });
   const empty = make("p", { class: "plot-empty", hidden: true });
-  const element = make("figure", { class: "plot" }, make("figcaption", {}, make("h3", {}, title), moment), legend, make("div", { class: "plot-body" }, scale, stage, times), empty);
+  const element = make("figure", { class: "plot" }, make("figcaption", {}, make("h3", {}, title, step), moment), legend, make("div", { class: "plot-body" }, scale, stage, times), empty);
   const cursor = svg("line", { class: "plot-cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
   let shown;
   let pointed;
@@ -38,13 +39,15 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
 
   /**
    * Shows series over `times`. A `line` stands for itself, `bar`s are piled on each other, an `area` is a filled line.
-   * @param {{times: number[], stepMs: number, series: {name: string, word: string, shape: "line" | "bar" | "area", values: (number | null)[]}[], nothing: string}} data
+   * @param {{times: number[], stepMs: number, per?: string, series: {name: string, word: string, shape: "line" | "bar" | "area", values: (number | null)[]}[], nothing: string}} data
+   *   per: of what time a value is the sum, such as "per minute".
    */
   function show(data) {
     shown = data;
     const hasValues = data.series.some(({ values }) => values.some((value) => value !== null));
     empty.hidden = hasValues;
     empty.textContent = data.nothing;
+    step.textContent = data.per ? ` ${data.per}` : "";
     const top = niceTop(highest(data));
     picture.replaceChildren(...gridLines(), ...shapes(data, top), cursor);
     scale.replaceChildren(...Array.from({ length: LINES }, (_each, index) => make("span", {}, hasValues ? unit((top * (LINES - index)) / LINES) : "")));
@@ -67,7 +70,7 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
     const x = (index + 0.5) * (WIDTH / shown.times.length);
     for (const side of ["x1", "x2"]) cursor.setAttribute(side, x);
     cursor.setAttribute("visibility", pointed === undefined ? "hidden" : "visible");
-    stage.setAttribute("aria-label", `${title}, ${pointed === undefined ? "now" : shortTime(shown.times[index], 0)}: ${shown.series.map(({ word, values }) => `${word} ${values[index] === null ? "unknown" : unit(values[index] ?? 0)}`).join(", ")}`);
+    stage.setAttribute("aria-label", `${title}${step.textContent}, ${pointed === undefined ? "now" : shortTime(shown.times[index], 0)}: ${shown.series.map(({ word, values }) => `${word} ${values[index] === null ? "unknown" : unit(values[index] ?? 0)}`).join(", ")}`);
   }
 
   return { element, show };
