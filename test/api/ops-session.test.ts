@@ -87,6 +87,22 @@ describe("the operator's session", () => {
     await changed.stop();
   });
 
+  it("is forgotten by the browser that logs out also while MySQL does not answer, and unknown to the page meanwhile", async () => {
+    const cookie = await cookieOf(await logIn(service.opsToken));
+    await service.services.killMysql();
+    try {
+      const answer = await fetch(`${service.origin}/ops/api/session`, { method: "DELETE", headers: { cookie } });
+      assert.match(answer.headers.get("set-cookie") ?? "", /^getaredis_ops=; .*Max-Age=0/);
+      await assertProblem(answer, 503, "unavailable");
+      const page = await (await fetch(`${service.origin}/ops`, { headers: { cookie } })).text();
+      assert.match(page, /data-session="unknown"/);
+      assert.match(page, /MySQL does not answer/);
+      assert.match(await (await fetch(`${service.origin}/ops`)).text(), /data-session="closed"/);
+    } finally {
+      await service.services.startMysql();
+    }
+  });
+
   it("changes nothing for a page of another site, another port or of none; programs with the token need no page", async () => {
     const cookie = await cookieOf(await logIn(service.opsToken));
     const { host } = new URL(service.origin);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { Redis } from "ioredis";
-import { createConnection, type Connection } from "mysql2/promise";
+import { createPool, type Pool } from "mysql2/promise";
 import type { Browser, BrowserContextOptions, ElementHandle, Page } from "playwright-core";
 import type { Handout } from "../../apps/core/actions/create-instance.ts";
 import { startService, type Service } from "../bed/service.ts";
@@ -14,12 +14,14 @@ export const PHONE = { width: 390, height: 844 };
 /** A service of two hosts with its dashboard in Chromium, for the tests of one `describe`; each leaves all hosts open and empty. */
 export interface Dashboard {
   readonly service: Service;
-  readonly database: Connection;
+  readonly database: Pool;
   /** A call of the operator's, by token. */
   operate: (path: string, method: string, body?: object) => Promise<Response>;
   handOut: () => Promise<Handout>;
   /** The page as a new visitor sees it. */
   open: (options?: BrowserContextOptions) => Promise<Page>;
+  /** Logs in on an open page, and waits for the fleet. */
+  enter: (page: Page) => Promise<void>;
   /** The page of a visitor who has logged in, with the fleet on it. */
   logIn: (options?: BrowserContextOptions) => Promise<Page>;
 }
@@ -28,12 +30,12 @@ export interface Dashboard {
 export function useDashboard(): Dashboard {
   let service: Service;
   let browser: Browser;
-  let database: Connection;
+  let database: Pool;
   let visits: Visit[] = [];
 
   before(async () => {
     service = await startService({ hostNames: ["host-a", "host-b"], capacity: 4, env: { QUOTA_PER_ADDRESS: "8" } });
-    database = await createConnection({ uri: service.env["MYSQL_URL"] ?? "", timezone: "Z" });
+    database = createPool({ uri: service.env["MYSQL_URL"] ?? "", timezone: "Z" });
     browser = await launchChromium();
   });
 
@@ -76,6 +78,13 @@ export function useDashboard(): Dashboard {
     return opened.page;
   }
 
+  async function enter(page: Page): Promise<void> {
+    await page.fill("#token", service.opsToken);
+    await page.click("button:has-text('Log in')");
+    await page.waitForSelector("[data-news=live]");
+    await page.waitForSelector("[data-host=host-b]");
+  }
+
   return {
     get service() {
       return service;
@@ -90,12 +99,10 @@ export function useDashboard(): Dashboard {
       return (await answer.json()) as Handout;
     },
     open,
+    enter,
     logIn: async (options) => {
       const page = await open(options);
-      await page.fill("#token", service.opsToken);
-      await page.click("button:has-text('Log in')");
-      await page.waitForSelector("[data-news=live]");
-      await page.waitForSelector("[data-host=host-b]");
+      await enter(page);
       return page;
     },
   };
@@ -104,4 +111,16 @@ export function useDashboard(): Dashboard {
 /** Waits until a tile says how its host stands. */
 export function standing(page: Page, name: string, word: string): Promise<ElementHandle> {
   return page.waitForSelector(`[data-host="${name}"] [data-standing]:text-is("${word}")`);
+}
+
+/** Waits until so many more news of the stream have come to a page. */
+export async function takeNews(page: Page, count: number): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  let taken = 0;
+  session.on("Network.eventSourceMessageReceived", () => {
+    taken++;
+  });
+  await session.send("Network.enable");
+  await until(`${count} news`, () => taken >= count);
+  await session.detach();
 }

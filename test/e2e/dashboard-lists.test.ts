@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Redis } from "ioredis";
+import type { Page } from "playwright-core";
 import { seriousViolations } from "./chromium.ts";
 import { DESKTOP, PHONE, useDashboard } from "./dashboard-bed.ts";
 
@@ -27,6 +28,53 @@ describe("the dashboard's lists", () => {
     await page.fill("[data-event-filters] [name=host]", "nobody");
     await page.waitForSelector("[data-events-empty]:has-text('No event fits.')");
     await dashboard.database.query("DELETE FROM events");
+  });
+
+  it("tells an alarm that goes on, however old its row; two of the same words once, and not after they are over", async () => {
+    const alarm = (actor: string, host: string | undefined, at: Date) => dashboard.service.store.addEvent({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
+    const told = (page: Page) => page.locator("[data-notes] li:has-text('cannot go on')");
+    try {
+      const hourAgo = new Date(Date.now() - 3_600_000);
+      await alarm("scale", "gar-old", hourAgo);
+      for (let index = 0; index < 130; index++) await dashboard.service.store.addEvent({ actor: "scale", kind: "join", host: `gar-${index}`, reason: `of number ${index}` }, new Date());
+      const page = await dashboard.logIn();
+      await page.click("[data-more-events]");
+      const line = page.locator(".event:has-text('gar-old')");
+      const before = await line.locator("time").textContent();
+      assert.equal(await told(page).count(), 0, "it was said an hour ago");
+      await alarm("scale", "gar-old", new Date());
+      await page.waitForSelector("[data-notes] li:has-text('gar-old: cannot go on')");
+      await line.locator(".event-times:text-is('× 2')").waitFor();
+      assert.notEqual(await line.locator("time").textContent(), before, "the line shows when it was said last");
+
+      for (const actor of ["scale", "reap"]) await alarm(actor, undefined, new Date());
+      await page.waitForSelector("[data-notes] li:text-is('cannot go on')");
+      await page.locator(".event[data-actor=reap] .event-reason:text-is('cannot go on')").waitFor();
+      assert.equal(await told(page).count(), 2);
+      await dashboard.database.query("DELETE FROM events");
+      await page.waitForSelector(".verdict[data-level=well]");
+      assert.equal(await told(page).count(), 0);
+    } finally {
+      await dashboard.database.query("DELETE FROM events");
+    }
+  });
+
+  it("sorts on a phone as well, where its head does not show", async () => {
+    const first = await dashboard.handOut();
+    const second = await dashboard.handOut();
+    const page = await dashboard.logIn({ viewport: PHONE });
+    const ids = () => page.evaluate("[...document.querySelectorAll('[data-instances] tr')].map((row) => row.dataset.id)");
+    await page.waitForSelector(`tr:first-child[data-id="${second.id}"]`);
+    await page.selectOption("[data-search] [name=order]", "oldest first");
+    await page.waitForSelector(`tr:first-child[data-id="${first.id}"]`);
+    assert.deepEqual(await ids(), [first.id, second.id]);
+    await page.focus("[data-search] [name=order]");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate("document.activeElement.textContent"), first.id, "no button that nobody sees is in between");
+    await page.setViewportSize(DESKTOP);
+    assert.equal(await page.getAttribute("th[data-order=created]", "aria-sort"), "ascending");
+    await page.click("[data-order=expires] button");
+    assert.equal(await page.inputValue("[data-search] [name=order]"), "expires descending");
   });
 
   it("searches, sorts and pages instances", async () => {

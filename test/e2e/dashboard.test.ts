@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Redis } from "ioredis";
 import type { Page } from "playwright-core";
 import { until } from "../bed/until.ts";
-import { standing, useDashboard } from "./dashboard-bed.ts";
+import { standing, takeNews, useDashboard } from "./dashboard-bed.ts";
 
 describe("the dashboard", () => {
   const dashboard = useDashboard();
@@ -136,6 +136,7 @@ describe("the dashboard", () => {
     await page.fill("[data-block] [name=reason]", "a test of ours");
     await page.click("[data-block] button");
     await sure(page);
+    await said(page, "127.0.0.1 is blocked.");
     await page.waitForSelector("[data-blocks] li:has-text('a test of ours')");
     assert.equal((await fetch(`${dashboard.service.origin}/instances`, { method: "POST" })).status, 403);
     await page.click("[data-unblock='127.0.0.1']");
@@ -145,6 +146,100 @@ describe("the dashboard", () => {
     await page.click("[data-block] button");
     await sure(page);
     await said(page, "not valid");
+  });
+
+  it("shows an address that was blocked elsewhere, and that none is only once it knows", async () => {
+    const page = await dashboard.open();
+    await page.route("**/ops/api/blocks", (route) => route.fulfill({ status: 503, json: { title: "MySQL is away", detail: "Try again." } }));
+    await dashboard.enter(page);
+    await page.waitForSelector("[data-blocks-note]:text-is('Not up to date: mysql is away.')");
+    await page.unroute("**/ops/api/blocks");
+    await page.waitForSelector("[data-blocks-note]:text-is('No address is blocked.')");
+    await dashboard.operate("/blocks", "POST", { address: "192.0.2.9", reason: "elsewhere" });
+    await page.waitForSelector("[data-blocks] li:has-text('192.0.2.9')");
+    await page.waitForSelector("[data-blocks-note]", { state: "hidden" });
+    await dashboard.operate("/blocks?address=192.0.2.9", "DELETE");
+    await page.waitForSelector("[data-blocks-note]:text-is('No address is blocked.')");
+  });
+
+  it("says how an act in its panel came out within that panel, where it can be read out and clicked away", async () => {
+    const { id } = await dashboard.handOut();
+    const page = await dashboard.logIn();
+    await page.click("[data-host=host-a]");
+    await page.click("dialog button:text-is('Cordon')");
+    const toast = page.locator("dialog[open]").getByRole("status").getByText("host-a is cordoned");
+    await toast.click();
+    await toast.waitFor({ state: "detached" });
+    assert.equal(await page.locator("dialog[data-panel][open]").count(), 1, "the panel stays");
+    await page.click("dialog button:text-is('Uncordon')");
+    await said(page, "takes instances again");
+    await page.click(`dialog [data-name="${id}"]`);
+    await page.waitForSelector(`dialog h2:text-is("${id}")`);
+    assert.equal(await page.locator("[data-said] p:visible").count(), 1, "it stays while the panel shows something else");
+    await page.keyboard.press("Escape");
+    await page.locator("[data-said] p").click();
+    await page.waitForSelector("[data-said] p", { state: "detached" });
+  });
+
+  it("leaves the focus in its panel where it is while news come, and puts it on the title of what is opened there", async () => {
+    const { id } = await dashboard.handOut();
+    const page = await dashboard.logIn();
+    const focused = () => page.evaluate("document.activeElement.outerHTML");
+    await page.click("[data-host=host-a]");
+    await page.locator(`dialog .short [data-name="${id}"]`).press("Enter");
+    await page.waitForSelector(`dialog h2:text-is("${id}")`);
+    assert.match(String(await focused()), new RegExp(`^<h2 .*${id}`));
+    await page.waitForSelector(".timeline .to-come");
+    await page.evaluate("document.querySelector('.timeline .to-come').kept = true");
+    await page.focus("dialog [data-open=host]");
+    await takeNews(page, 5);
+    assert.match(String(await focused()), /^<button .*data-name="host-a"/);
+    assert.equal(await page.evaluate("document.querySelector('.timeline .to-come').kept"), true, "also the timeline is the same still");
+    await page.goBack();
+    await page.waitForSelector("dialog h2:text-is('host-a')");
+    assert.match(String(await focused()), /^<h2 .*host-a/);
+    await page.evaluate("document.querySelector('dialog dl dd').kept = true");
+    await takeNews(page, 2);
+    assert.equal(await page.evaluate("document.querySelector('dialog dl dd').kept"), true);
+  });
+
+  it("says that nothing is on a host, or happened to it, only while that is so", async () => {
+    const page = await dashboard.logIn();
+    await page.click("[data-host=host-a]");
+    await page.waitForSelector("dialog h3:text-is('Instances') ~ .none:visible");
+    const { id } = await dashboard.handOut();
+    await page.waitForSelector(`dialog .short [data-name="${id}"]`);
+    assert.equal(await page.locator("dialog .short + .none:visible").count(), 0);
+    assert.equal(await page.locator("dialog .short li").count(), 1);
+    await dashboard.operate(`/instances/${id}`, "DELETE");
+    await page.waitForSelector("dialog .short + .none:visible");
+  });
+
+  it("leaves the focus on a host's tile when another one goes", async () => {
+    await dashboard.database.query("INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('aaa-first', 'https://10.0.0.9:2376', '10.0.0.9', '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))");
+    try {
+      const page = await dashboard.logIn();
+      await standing(page, "aaa-first", "silent");
+      assert.equal(await page.locator(".tile").first().getAttribute("data-host"), "aaa-first");
+      await page.focus("[data-host=host-b]");
+      await dashboard.database.query("DELETE FROM hosts WHERE name = 'aaa-first'");
+      await page.waitForSelector("[data-host=aaa-first]", { state: "detached" });
+      assert.equal(await page.evaluate("document.activeElement.dataset.host"), "host-b");
+    } finally {
+      await dashboard.database.query("DELETE FROM hosts WHERE name = 'aaa-first'");
+    }
+  });
+
+  it("names what a count is of: a minute, or longer in a longer view; and whose day today is", async () => {
+    const page = await dashboard.logIn();
+    await page.waitForSelector(".plot h3:has-text('Hand-outs and refusals per minute')");
+    await page.waitForSelector("[data-figures-note]:has-text('today (UTC)')");
+    await page.click("[data-span=day]");
+    await page.waitForSelector(".plot h3:has-text('Ends by cause per 15 min')");
+    assert.deepEqual(await page.locator("[data-span][aria-pressed=true]").allTextContents(), ["Day"], "the choice shows");
+    await page.click("[data-span=week]");
+    await page.waitForSelector(".plot h3:has-text('Hand-outs and refusals per 2 h')");
+    assert.equal(await page.locator(".plot h3:has-text('Leases and slots')").textContent(), "Leases and slots", "what stands at a time is no count");
   });
 
   it("pauses hand-outs after asking, says so in its verdict, and lets them go on", async () => {

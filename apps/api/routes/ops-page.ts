@@ -18,9 +18,9 @@ export function opsPageRoutes(sessions: OpsSessions, home: HomePage) {
 
   return (app: App) => {
     app.get("/ops", { schema: { hide: true } }, async (request, reply) => {
-      // While MySQL does not answer, nobody is known; the page asks again.
-      const isOpen = await sessions.isOpen(request).catch(() => false);
-      return reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(eta.render("ops", { assets: home.assets, isOpen }));
+      // While MySQL does not answer, who has a cookie is unknown: the page says so, and asks again.
+      const session = await sessions.isOpen(request).then((isOpen) => (isOpen ? "open" : "closed"), () => "unknown");
+      return reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(eta.render("ops", { assets: home.assets, session }));
     });
 
     app.get("/ops/api/session", { schema: { tags, summary: "Whether the dashboard is logged in", response: { 204: Type.Null(), ...refusals } } }, async (request, reply) => {

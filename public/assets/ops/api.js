@@ -34,7 +34,8 @@ export function createApi(onSessionOver) {
   return {
     logIn: (token) => call("POST", "/ops/api/session", { token }),
     logOut: () => call("DELETE", "/ops/api/session"),
-    isIn: async () => (await call("GET", "/ops/api/session")).problem?.status !== 401,
+    /** A problem of status 401 when the session is not open. */
+    session: () => call("GET", "/ops/api/session"),
     setHostState: (name, state) => call("PATCH", `/ops/api/hosts/${of(name)}`, { state }),
     /** @param {string} [confirm]  The host's name again: its leases may be lost. */
     destroyHost: (name, confirm) => call("DELETE", `/ops/api/hosts/${of(name)}?${query({ confirm })}`),

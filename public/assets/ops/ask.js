@@ -36,16 +36,24 @@ export function ask({ title, detail, act, typed, field }) {
 }
 
 const SHOWN_MS = 6_000;
+const box = part("said");
+const dialogs = [...document.querySelectorAll("dialog")];
+/** In the order that they were opened. */
+let opened = [];
+
+// Beside an open dialog, nothing can be clicked, and nothing is read out: what is said goes with the topmost one.
+const watching = new MutationObserver(() => {
+  opened = [...opened.filter(({ open }) => open), ...dialogs.filter((dialog) => dialog.open && !opened.includes(dialog))];
+  const place = opened.at(-1) ?? document.body;
+  if (box.parentElement !== place) place.append(box);
+});
+for (const dialog of dialogs) watching.observe(dialog, { attributes: true, attributeFilter: ["open"] });
 
 /** Tells how something came out, for some seconds; a problem for longer. A click takes it away. */
 export function say(text, problem) {
   const line = make("p", { "data-fault": Boolean(problem) }, text, problem && make("span", {}, ` ${problem.detail}`));
   line.addEventListener("click", () => line.remove());
-  const box = part("said");
   box.append(line);
-  // Shown anew, it lies above a dialog that was opened since.
-  if (box.matches(":popover-open")) box.hidePopover();
-  box.showPopover();
   setTimeout(() => line.remove(), problem ? 3 * SHOWN_MS : SHOWN_MS);
 }
 

@@ -2,6 +2,8 @@ import { act, ask } from "./ask.js";
 import { keep, make, mark, part, tell } from "./dom.js";
 import { lasting } from "./words.js";
 
+const RETRY_MS = 3_000;
+
 const switchWords = {
   handouts: { name: "Hand-outs", on: "Going on", off: "Paused: everybody is told to come back later", pause: { title: "Pause all hand-outs?", detail: "Everybody who asks is told to come back later. What is already out runs on.", act: "Pause them" } },
   scaling: { name: "Scaling", on: "Going on", off: "Paused: nothing is ordered, drained or destroyed", pause: { title: "Pause the scaling?", detail: "Nothing is ordered, drained or destroyed until you let it go on, but what you ask for by name.", act: "Pause it" } },
@@ -12,7 +14,10 @@ export function createControls(api, now) {
   const switches = part("switches");
   const jobs = part("jobs");
   const blocks = part("blocks");
+  const note = part("blocks-note");
   const form = part("block");
+  let asked = 0;
+  let retrying;
 
   switches.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-switch]");
@@ -44,10 +49,17 @@ export function createControls(api, now) {
     await load();
   });
 
+  /** Reads the blocked addresses anew, until it works. */
   async function load() {
-    const { value } = await api.blocks();
-    if (!value) return;
-    keep(blocks, value, ({ address }) => address, blockLine, (line, { reason }) => tell(part("reason", line), reason));
+    clearTimeout(retrying);
+    const mine = ++asked;
+    const { value, problem } = await api.blocks();
+    if (mine !== asked) return;
+    mark(note, "data-fault", problem);
+    note.hidden = !problem && value.length > 0;
+    tell(note, problem ? `Not up to date: ${problem.title.toLowerCase()}.` : "No address is blocked.");
+    if (problem) retrying = setTimeout(load, RETRY_MS);
+    else keep(blocks, value, ({ address }) => address, blockLine, (line, { reason }) => tell(part("reason", line), reason));
   }
 
   function draw(picture) {
@@ -55,7 +67,16 @@ export function createControls(api, now) {
     keep(jobs, picture.jobs, ({ job }) => job, jobLine, (line, job) => updateJob(line, job, now()));
   }
 
-  return { draw, load };
+  function forget() {
+    asked++;
+    clearTimeout(retrying);
+    for (const list of [switches, jobs, blocks]) keep(list, []);
+    note.hidden = false;
+    mark(note, "data-fault", null);
+    tell(note, "Looking…");
+  }
+
+  return { draw, load, forget };
 }
 
 function switchLine({ name }) {

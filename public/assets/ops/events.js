@@ -5,6 +5,7 @@ const MOST_KEPT = 400;
 /** So many the stream tells at first: with fewer, there are no older ones. */
 const TOLD = 100;
 const PAGE = 200;
+const TYPING_MS = 250;
 
 /** The list of events: follows live, filters, and goes back in time. */
 export function createEvents(api, now, open) {
@@ -16,19 +17,30 @@ export function createEvents(api, now, open) {
   /** Of all the stream has told, newest first; those of the filter are asked for. */
   let live = [];
   let found;
+  /** Those that go on, also when their rows are long past. */
+  let alarms = [];
   let unseen = 0;
   let timer;
+  /** Counts the filters: an answer of an earlier one comes too late. */
+  let filtering = 0;
+  let isGoingBack = false;
 
   filters.addEventListener("input", () => {
+    filtering++;
     clearTimeout(timer);
-    timer = setTimeout(find, 250);
+    timer = setTimeout(find, TYPING_MS);
   });
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("reset", () => setTimeout(find));
   older.addEventListener("click", async () => {
+    // Not disabled meanwhile: it would lose its focus.
+    if (isGoingBack) return;
+    isGoingBack = true;
+    const mine = filtering;
     const { value, problem } = await api.events({ ...filter(), before: shown().at(-1)?.id });
-    if (problem) return;
-    found = [...shown(), ...value];
+    isGoingBack = false;
+    if (problem || mine !== filtering) return;
+    found = merge(shown(), value);
     older.hidden = value.length < PAGE;
     draw();
   });
@@ -48,14 +60,14 @@ export function createEvents(api, now, open) {
   const shown = () => found ?? live;
 
   async function find() {
+    const mine = ++filtering;
     if (!isFiltered()) {
       found = undefined;
       older.hidden = live.length < TOLD;
       return draw();
     }
-    const asked = JSON.stringify(filter());
     const { value, problem } = await api.events(filter());
-    if (problem || asked !== JSON.stringify(filter())) return;
+    if (problem || mine !== filtering) return;
     found = value;
     older.hidden = value.length < PAGE;
     draw();
@@ -71,6 +83,14 @@ export function createEvents(api, now, open) {
     draw();
   }
 
+  /** Takes over the alarms that go on. One that was said again may stand in a row that the stream does not tell any more. */
+  function takeAlarms(events) {
+    alarms = events;
+    live = renew(live, events);
+    found &&= renew(found, events);
+    draw();
+  }
+
   function seen() {
     unseen = 0;
     fresh.hidden = true;
@@ -78,7 +98,7 @@ export function createEvents(api, now, open) {
 
   function draw() {
     mark(list, "aria-busy", null);
-    keep(list, shown(), ({ id }) => id, create, update);
+    keep(list, shown(), ({ id }) => id, create, (line, event) => updateEvent(line, event, now()));
     empty.hidden = shown().length > 0;
     tell(empty, isFiltered() ? "No event fits." : "Nothing has happened yet. Every decision of the jobs and every act of yours is written down here.");
     fresh.hidden = unseen === 0;
@@ -91,23 +111,25 @@ export function createEvents(api, now, open) {
 
   return {
     take,
-    all: () => live,
+    takeAlarms,
+    alarms: () => alarms,
     forget() {
+      filtering++;
       live = [];
+      alarms = [];
       found = undefined;
-      list.replaceChildren();
-      keep(list, [], ({ id }) => id, create);
+      keep(list, []);
     },
   };
 }
 
 /** A line of an event. */
 export function eventLine(event, nowMs) {
-  const { at, actor, kind, host, instance, reason, alarm } = event;
+  const { actor, kind, host, instance, reason, alarm } = event;
   const line = make(
     "li",
     { class: "event", "data-alarm": alarm, "data-actor": actor },
-    make("time", { datetime: at, "data-time": true }, clock(Date.parse(event.lastAt), nowMs)),
+    make("time", { "data-time": true }),
     make("span", { class: "event-kind" }, kind),
     make(
       "p",
@@ -119,12 +141,26 @@ export function eventLine(event, nowMs) {
       instance && make("button", { class: "link", type: "button", "data-open": "instance", "data-name": instance }, instance),
     ),
   );
-  update(line, event);
+  updateEvent(line, event, nowMs);
   return line;
 }
 
-function update(line, { times }) {
+/** What changes in an event's line when it is said again. */
+export function updateEvent(line, { lastAt, times }, nowMs) {
+  tellMoment(part("time", line), lastAt, nowMs);
   tell(part("times", line), times > 1 ? `× ${times}` : "");
+}
+
+/** Sets the moment, in ISO 8601, that a `time` element shows. */
+export function tellMoment(element, moment, nowMs) {
+  mark(element, "datetime", moment);
+  tell(element, clock(Date.parse(moment), nowMs));
+}
+
+/** Events as they were told last. */
+function renew(before, events) {
+  const byId = new Map(events.map((event) => [event.id, event]));
+  return before.map((event) => byId.get(event.id) ?? event);
 }
 
 function merge(before, events) {

@@ -1,33 +1,44 @@
 import { act, ask } from "./ask.js";
 import { keep, make, tell } from "./dom.js";
-import { eventLine } from "./events.js";
-import { factList } from "./panel.js";
+import { eventLine, updateEvent } from "./events.js";
+import { drawFacts } from "./panel.js";
 import { costSoFar, memory } from "./tiles.js";
 import { counted, dollars, lasting, standingWords } from "./words.js";
+
+const MOST_EVENTS = 50;
 
 /** One host: facts, acts, its instances and what happened to it. */
 export function hostView(api, fleet, open) {
   return (name, box) => {
     const state = make("p", { class: "panel-state" });
-    const facts = make("div");
+    const facts = make("dl", { class: "facts" });
     const acts = make("div", { class: "acts" });
     const instances = make("ul", { class: "short" });
+    const noInstance = make("p", { class: "none", hidden: true }, "None.");
     const events = make("ol", { class: "events" });
+    const noEvent = make("p", { class: "none", hidden: true }, "None.");
     const title = make("h2", { id: "panel-title", tabindex: "-1" }, name);
-    box.append(title, state, acts, facts, make("h3", {}, "Instances"), instances, make("h3", {}, "Events"), events);
+    box.append(title, state, acts, facts, make("h3", {}, "Instances"), instances, noInstance, make("h3", {}, "Events"), events, noEvent);
     box.addEventListener("click", (event) => {
       const link = event.target.closest("[data-open]");
       if (link && link.dataset.name !== name) open(link.dataset.open, link.dataset.name);
     });
-    let loaded = "";
+    let loaded;
 
-    async function load() {
+    async function load(shape) {
+      loaded = shape;
       const [found, told] = await Promise.all([api.instances({ host: name, state: "open", most: 100 }), api.events({ host: name })]);
+      if (shape !== loaded) return;
+      // Again with the next news.
+      if (found.problem || told.problem) loaded = undefined;
       if (found.value) {
         keep(instances, found.value, ({ id }) => id, instanceLine, (line, each) => tell(line.lastElementChild, `${each.state}, ends in ${lasting(Date.parse(each.expiresAt) - fleet.now())}`));
-        if (found.value.length === 0) instances.replaceChildren(make("li", { class: "none" }, "None."));
+        noInstance.hidden = found.value.length > 0;
       }
-      if (told.value) events.replaceChildren(...(told.value.length === 0 ? [make("li", { class: "none" }, "None.")] : told.value.slice(0, 50).map((event) => eventLine(event, fleet.now()))));
+      if (told.value) {
+        keep(events, told.value.slice(0, MOST_EVENTS), ({ id }) => id, (event) => eventLine(event, fleet.now()), (line, event) => updateEvent(line, event, fleet.now()));
+        noEvent.hidden = told.value.length > 0;
+      }
     }
 
     let drawnActs;
@@ -35,14 +46,13 @@ export function hostView(api, fleet, open) {
       const host = fleet.host(name);
       tell(state, host ? stateOf(host) : "There is no such host any more.");
       state.dataset.level = host ? "" : "trouble";
-      facts.replaceChildren(...(host ? [factList(factsOf(host, fleet.now()))] : []));
+      drawFacts(facts, host ? factsOf(host, fleet.now()) : []);
       const wanted = host ? `${host.state} ${host.standing} ${host.inUse} ${host.doomed} ${host.droplet !== null}` : "";
       // Buttons are made anew only when others are wanted: one must not vanish under the finger.
       if (wanted !== drawnActs) acts.replaceChildren(...(host ? actsOf(api, fleet, host) : []));
       drawnActs = wanted;
       const shape = host ? `${host.slots} ${host.state} ${host.standing}` : "gone";
-      if (shape !== loaded) void load();
-      loaded = shape;
+      if (shape !== loaded) void load(shape);
     }
 
     refresh();

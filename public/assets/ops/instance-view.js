@@ -1,8 +1,8 @@
 import { act, ask } from "./ask.js";
-import { make, tell } from "./dom.js";
-import { eventLine } from "./events.js";
-import { factList } from "./panel.js";
-import { clock, lasting, quick } from "./words.js";
+import { keep, make, part, tell } from "./dom.js";
+import { eventLine, tellMoment, updateEvent } from "./events.js";
+import { drawFacts } from "./panel.js";
+import { lasting, quick } from "./words.js";
 
 const REFRESH_MS = 3_000;
 const HOUR_S = 3600;
@@ -12,7 +12,7 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
   return (id, box) => {
     const state = make("p", { class: "panel-state" }, "Loading");
     const acts = make("div", { class: "acts" });
-    const facts = make("div");
+    const facts = make("dl", { class: "facts" });
     const timeline = make("ol", { class: "timeline" });
     const title = make("h2", { id: "panel-title", class: "mono", tabindex: "-1" }, id);
     box.append(title, state, acts, facts, make("h3", {}, "Timeline"), timeline);
@@ -42,10 +42,10 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
       if (!instance) return;
       tell(state, stateOf(instance, now()));
       state.dataset.state = instance.state;
-      facts.replaceChildren(factList(factsOf(instance)));
+      drawFacts(facts, factsOf(instance));
       if (drawnState !== instance.state) acts.replaceChildren(...actsOf(instance));
       drawnState = instance.state;
-      timeline.replaceChildren(...momentsOf(instance, events, now()));
+      keep(timeline, momentsOf(instance, events), ({ key }) => key, (moment) => momentLine(moment, now()), (line, moment) => updateMoment(line, moment, now()));
     }
 
     function actsOf({ state: current, address }) {
@@ -102,14 +102,23 @@ function factsOf({ hostName, host, port, address }) {
 }
 
 /** What happened to it, the oldest first; what is still to come at the end. */
-function momentsOf({ createdAt, handedOutAt, expiresAt, endedAt, endCause, state }, events, nowMs) {
+function momentsOf({ createdAt, handedOutAt, expiresAt, endedAt, endCause, state }, events) {
   const moments = [
-    { at: createdAt, word: "asked for" },
-    ...(handedOutAt === null ? [] : [{ at: handedOutAt, word: `handed out after ${quick((Date.parse(handedOutAt) - Date.parse(createdAt)) / 1000)}` }]),
-    ...events.map((event) => ({ at: event.at, event })),
-    ...(endedAt === null ? [] : [{ at: endedAt, word: `gone: ${endCause ?? "cause unknown"}` }]),
+    { key: "asked", at: createdAt, word: "asked for" },
+    ...(handedOutAt === null ? [] : [{ key: "handed-out", at: handedOutAt, word: `handed out after ${quick((Date.parse(handedOutAt) - Date.parse(createdAt)) / 1000)}` }]),
+    ...events.map((event) => ({ key: event.id, at: event.at, event })),
+    ...(endedAt === null ? [] : [{ key: "gone", at: endedAt, word: `gone: ${endCause ?? "cause unknown"}` }]),
   ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  const lines = moments.map(({ at, word, event }) => (event ? eventLine(event, nowMs) : make("li", { class: "event" }, make("time", { datetime: at }, clock(Date.parse(at), nowMs)), make("span", { class: "event-kind" }, "life"), make("p", {}, word))));
-  if (state === "running") lines.push(make("li", { class: "event to-come" }, make("time", { datetime: expiresAt }, clock(Date.parse(expiresAt), nowMs)), make("span", { class: "event-kind" }, "life"), make("p", {}, "its lease ends")));
-  return lines;
+  return state === "running" ? [...moments, { key: "end", at: expiresAt, word: "its lease ends", isToCome: true }] : moments;
+}
+
+function momentLine({ event, isToCome }, nowMs) {
+  if (event) return eventLine(event, nowMs);
+  return make("li", { class: isToCome ? "event to-come" : "event" }, make("time", { "data-time": true }), make("span", { class: "event-kind" }, "life"), make("p", { "data-word": true }));
+}
+
+function updateMoment(line, { event, at, word }, nowMs) {
+  if (event) return updateEvent(line, event, nowMs);
+  tellMoment(part("time", line), at, nowMs);
+  tell(part("word", line), word);
 }

@@ -1,4 +1,5 @@
 import { createApi } from "./api.js";
+import { say } from "./ask.js";
 import { createControls } from "./controls.js";
 import { keep, make, part, tell } from "./dom.js";
 import { createEvents } from "./events.js";
@@ -14,6 +15,7 @@ import { roomOf, verdictOf } from "./verdict.js";
 import { clock, dollars, lasting, quick } from "./words.js";
 
 const TICK_MS = 1_000;
+const RETRY_MS = 2_000;
 
 const { body } = document;
 const api = createApi(() => leave("Your session is over. Log in again."));
@@ -30,6 +32,8 @@ let ticking;
 let heardAt;
 let movement;
 
+// Until here, nothing could have sent the token but the browser itself.
+part("log-in").querySelector("button").disabled = false;
 part("log-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target;
@@ -48,8 +52,9 @@ part("log-in").addEventListener("submit", async (event) => {
 });
 
 part("log-out").addEventListener("click", async () => {
-  await api.logOut();
-  leave("You are logged out.");
+  const { problem } = await api.logOut();
+  if (problem) say(`You may still be logged in. ${problem.title}.`, problem);
+  else leave("You are logged out.");
 });
 
 part("notes").addEventListener("click", (event) => {
@@ -59,6 +64,7 @@ part("notes").addEventListener("click", (event) => {
 figures.onShown(() => fleet.picture() && drawNumbers());
 
 if (body.dataset.session === "open") enter();
+else if (body.dataset.session === "unknown") void findOut();
 else part("log-in").elements.token.focus();
 
 /** All instances that an address has held. */
@@ -68,10 +74,18 @@ function findAll(address) {
   document.getElementById("instances").scrollIntoView();
 }
 
+/** MySQL did not answer when the page was made: asks until it is known whether the session is open. */
+async function findOut() {
+  const { problem } = await api.session();
+  if (!problem) return enter();
+  if (problem.status !== 401) return setTimeout(findOut, RETRY_MS);
+  showLogIn("Your session is over. Log in again.");
+}
+
 /** Begins to watch: the session is open. */
 function enter() {
   body.dataset.session = "open";
-  stream = followFleet({ onNews, onState, isWelcome: api.isIn });
+  stream = followFleet({ onNews, onState, isWelcome: async () => (await api.session()).problem?.status !== 401 });
   ticking = setInterval(tick, TICK_MS);
   void figures.start();
   void instances.anew();
@@ -82,7 +96,6 @@ function enter() {
 /** Forgets all there was to see. */
 function leave(why) {
   if (body.dataset.session !== "open") return;
-  body.dataset.session = "closed";
   body.dataset.news = "waiting";
   stream?.close();
   clearInterval(ticking);
@@ -90,8 +103,14 @@ function leave(why) {
   fleet.forget();
   events.forget();
   instances.forget();
+  controls.forget();
   panel.close();
-  keep(part("tiles"), [], ({ name }) => name);
+  for (const name of ["tiles", "notes", "numbers"]) keep(part(name), []);
+  showLogIn(why);
+}
+
+function showLogIn(why) {
+  body.dataset.session = "closed";
   tell(part("log-in-why"), why);
   part("log-in").elements.token.focus();
 }
@@ -104,7 +123,10 @@ function onNews(kind, data) {
   heardAt = Date.now();
   body.dataset.news = "live";
   if (kind === "events") events.take(data);
+  else if (kind === "alarms") events.takeAlarms(data);
   else fleet.take(kind, data);
+  // Also those of another browser.
+  if (kind === "events" && data.some((event) => event.kind === "block" || event.kind === "unblock")) void controls.load();
   draw();
 }
 
@@ -132,13 +154,17 @@ function tick() {
   const { news } = body.dataset;
   tell(part("news-word"), { waiting: "Connecting", live: "Live", silent: "No news", lost: "Reconnecting" }[news]);
   const isStale = news === "lost" || news === "silent";
-  part("stale").hidden = !isStale;
-  if (isStale) tell(part("stale"), `${news === "silent" ? "MySQL does not answer" : "The connection is lost"}${heardAt ? `: this is how it was at ${clock(heardAt, Date.now())}, ${lasting(Date.now() - heardAt)} ago.` : "."} Trying again.`);
+  for (const line of document.querySelectorAll("[data-stale]")) {
+    line.hidden = !isStale;
+    if (!isStale) continue;
+    tell(part("stale-word", line), `${news === "silent" ? "MySQL does not answer" : "The connection is lost"}${heardAt ? `: this is how it was at ${clock(heardAt, Date.now())}` : ""}. Trying again.`);
+    tell(part("stale-age", line), heardAt ? `That was ${lasting(Date.now() - heardAt)} ago.` : "");
+  }
   if (news === "live") instances.tick();
 }
 
 function drawVerdict(picture) {
-  const { level, headline, notes } = verdictOf(picture, events.all(), fleet.now());
+  const { level, headline, notes } = verdictOf(picture, events.alarms(), fleet.now());
   document.querySelector(".verdict").dataset.level = level;
   document.title = `${level === "trouble" ? "(!) " : ""}Operations · Get a Redis`;
   tell(part("headline"), headline);
@@ -155,9 +181,9 @@ function drawNumbers() {
     ["Leases now", picture.running.toLocaleString("en"), `of ${picture.hosts.reduce((total, { capacity }) => total + capacity, 0).toLocaleString("en")} slots`],
     ["Room", roomOf(picture).toLocaleString("en"), "slots to hand out"],
     ["Handed out", latest ? sum(latest.handouts.created).toLocaleString("en") : "–", spanWord(latest)],
-    ["Refused", latest ? refused.toLocaleString("en") : "–", latest ? `${sum(latest.handouts["quota-exceeded"])} by quota` : ""],
+    ["Refused", latest ? refused.toLocaleString("en") : "–", latest ? `${sum(latest.handouts["quota-exceeded"]).toLocaleString("en")} by quota` : ""],
     ["p95 to a PONG", latest ? quick(lastOf(latest.took.p95)) : "–", latest ? `p50 ${quick(lastOf(latest.took.p50))}` : ""],
-    ["Cost today", latest ? dollars(latest.today.dollars) : "–", latest ? `${latest.today.dropletHours.toFixed(1)} droplet-hours` : ""],
+    ["Cost today (UTC)", latest ? dollars(latest.today.dollars) : "–", latest ? `${latest.today.dropletHours.toFixed(1)} droplet-hours` : ""],
   ];
   keep(part("numbers"), numbers, ([name]) => name, ([name]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("strong"), make("span"))), (element, [, value, more]) => {
     tell(element.querySelector("strong"), value);

@@ -1,4 +1,4 @@
-import { make, part } from "./dom.js";
+import { keep, make, part, tell } from "./dom.js";
 
 /**
  * The panel at the side with one host or one instance. Its address is in the page's: it survives a
@@ -8,6 +8,7 @@ import { make, part } from "./dom.js";
  */
 export function createPanel(views) {
   const dialog = part("panel");
+  let box = part("panel-box");
   let refresh;
 
   function open(kind, name) {
@@ -23,18 +24,23 @@ export function createPanel(views) {
       if (dialog.open) dialog.close();
       return;
     }
-    const box = make("div", { class: "panel-box" });
-    const close = make("button", { class: "quiet panel-close", type: "button", "aria-label": "Close" }, "Close");
-    close.addEventListener("click", () => dialog.close());
-    dialog.replaceChildren(close, box);
+    const next = make("div", { class: "panel-box" });
+    box.replaceWith(next);
+    box = next;
     refresh = views[kind](decodeURIComponent(name), box);
     if (!dialog.open) dialog.showModal();
+    // Also from one thing to another: what had the focus is gone.
+    box.querySelector("#panel-title").focus();
   }
 
+  part("close-panel").addEventListener("click", () => dialog.close());
   // A click beside it closes it.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
+    // Told later than it happens: it may be open again.
+    if (dialog.open) return;
     refresh = undefined;
+    box.replaceChildren();
     if (/^#(host|instance)\//.test(location.hash)) history.replaceState(null, "", location.pathname);
   });
   addEventListener("hashchange", show);
@@ -42,7 +48,7 @@ export function createPanel(views) {
   return { open, show, refresh: () => refresh?.(), close: () => dialog.open && dialog.close() };
 }
 
-/** Facts as pairs of a name and a text or an element. */
-export function factList(facts) {
-  return make("dl", { class: "facts" }, facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+/** Shows facts, pairs of a name and a text or an element, in a `dl`. An element stays the one that was given first. */
+export function drawFacts(list, facts) {
+  keep(list, facts, ([name]) => name, ([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)), (line, [, value]) => typeof value === "string" && tell(line.lastElementChild, value));
 }

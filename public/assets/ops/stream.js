@@ -16,7 +16,7 @@ export function followFleet({ onNews, onState, isWelcome }) {
 
   function open() {
     source = new EventSource("/ops/api/stream");
-    for (const kind of ["picture", "change", "events", "silence"]) {
+    for (const kind of ["picture", "change", "events", "alarms", "silence"]) {
       source.addEventListener(kind, (event) => {
         wait();
         onState("live");

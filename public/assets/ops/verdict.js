@@ -2,17 +2,16 @@ import { counted, lasting, standingWords } from "./words.js";
 
 /** A job that has not succeeded for so long is told. */
 const JOBS_SILENT_MS = 5 * 60_000;
-/** An alarm said within this time counts as one that goes on. */
-const ALARM_MS = 5 * 60_000;
 const NAMED = 4;
 
 /**
  * Whether the fleet is well, in one line, and what speaks against it.
+ * @param alarms  Events that are alarms and go on.
  * @returns {{level: "well" | "watch" | "trouble", headline: string, notes: {level: string, text: string, host?: string}[]}}
  */
-export function verdictOf(picture, events, nowMs) {
+export function verdictOf(picture, alarms, nowMs) {
   const told = hostNotes(picture);
-  const notes = [...told, ...roomNotes(picture), ...standbyNotes(picture), ...switchNotes(picture), ...jobNotes(picture, nowMs), ...alarmNotes(events, nowMs, new Set(told.map(({ host }) => host).filter(Boolean)))];
+  const notes = [...told, ...roomNotes(picture), ...standbyNotes(picture), ...switchNotes(picture), ...jobNotes(picture, nowMs), ...alarmNotes(alarms, new Set(told.map(({ host }) => host).filter(Boolean)))];
   const unwell = picture.hosts.filter(isUnwell).length;
   if (unwell > 0 && !picture.isBlind) return { level: "trouble", headline: `${unwell} of ${counted(picture.hosts.length, "host")} ${unwell === 1 ? "is" : "are"} unwell.`, notes };
   if (notes.some(({ level }) => level === "trouble")) return { level: "trouble", headline: "Something is wrong.", notes };
@@ -72,7 +71,7 @@ function jobNotes({ jobs }, nowMs) {
 }
 
 /** Of a host that is already told of, its own state says enough. */
-function alarmNotes(events, nowMs, toldHosts) {
-  const going = events.filter(({ alarm, lastAt, host }) => alarm && !toldHosts.has(host) && nowMs - Date.parse(lastAt) < ALARM_MS);
+function alarmNotes(alarms, toldHosts) {
+  const going = alarms.filter(({ host }) => !toldHosts.has(host));
   return going.slice(0, NAMED).map(({ host, reason }) => ({ level: "trouble", text: host ? `${host}: ${reason}` : reason, ...(host && { host }) }));
 }
