@@ -30,7 +30,7 @@ export const settings = {
   LEASE_MIN_SECONDS: whole(60, "s", "Shortest lifetime a request may ask for.", 1, 30 * 86_400),
   LEASE_MAX_SECONDS: whole(24 * 3600, "s", "Longest lifetime of an instance, extensions included.", 1, 30 * 86_400),
   QUOTA_PER_ADDRESS: whole(6, "instances", "Live instances an IPv4 address or an IPv6 /64 may hold at once.", 1, 10_000),
-  RATE_LIMIT_PER_MINUTE: whole(300, "requests", "Requests a minute an address may make.", 1, 1_000_000),
+  RATE_LIMIT_PER_MINUTE: whole(300, "requests", "Requests a minute an address may make; the operator ten times as many.", 1, 1_000_000),
   HANDOUT_RATE_LIMIT_PER_MINUTE: whole(30, "requests", "`POST /instances` a minute an address may make.", 1, 1_000_000),
 
   INSTANCE_IMAGE: text("", "", "Container image with redis-server as its entry point (Redis 7.0 to 7.2, or Valkey). Default: made from this machine's redis-server package."),
