@@ -39,15 +39,21 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
     if (!matchesHash(token, opsTokenHash)) throw new ProblemError(problems.tokenWrong());
     const secret = newSecret();
     const now = clock();
-    await store.beginSession(hashSecret(secret), opsTokenHash, now, new Date(now.getTime() + SESSION_SECONDS * 1000));
+    const hash = hashSecret(secret);
+    await store.beginSession(hash, opsTokenHash, now, new Date(now.getTime() + SESSION_SECONDS * 1000));
+    remember(hash.toString("hex"), true);
     setCookie(request, reply, secret, SESSION_SECONDS);
   }
 
-  /** Ends the request's session, on all replicas. The browser forgets it also when the store does not answer. */
+  /**
+   * Ends the request's session, on all replicas. Until that is done the browser keeps its cookie: without it
+   * nobody could try again.
+   * @throws Unavailable when the store does not answer: the session goes on
+   */
   async function end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    setCookie(request, reply, "", 0);
     const secret = sessionSecret(request);
     if (secret !== undefined) await store.endSession(hashSecret(secret));
+    setCookie(request, reply, "", 0);
   }
 
   /** Whether the request comes with a session that goes on. */

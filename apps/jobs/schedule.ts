@@ -40,7 +40,7 @@ export function schedule(config: Config, ports: JobPorts, fleet: FleetJobPorts |
     { name: "reap", cron: config.REAP_CRON, run: () => runReaper(ports, config.JOB_CONCURRENCY, logger) },
     { name: "reconcile", cron: config.RECONCILE_CRON, run: () => runReconcile(ports, config.JOB_CONCURRENCY, logger) },
     { name: "prune", cron: config.PRUNE_CRON, run: () => runPrune(ports, config.HISTORY_DAYS, logger) },
-    { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports) },
+    { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
   const preparation = once(() => runPreparation(ports, fleet, logger));

@@ -45,7 +45,8 @@ export async function runProgram(work: (startup: Startup, ending: AbortSignal) =
   process.exit(failure === undefined ? 0 : 1);
 }
 
-/** Whether work was broken off because the end was asked for. */
+/** Whether work was broken off because the end was asked for: by us, or by a Ctrl-C that its commands got, too. */
 function isEnd(error: unknown, ending: AbortSignal): boolean {
-  return error instanceof Interrupted || (ending.aborted && error instanceof Error && error.name === "AbortError");
+  if (error instanceof Interrupted) return true;
+  return ending.aborted && error instanceof Error && (error.name === "AbortError" || ("signal" in error && error.signal === "SIGINT"));
 }

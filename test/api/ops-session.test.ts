@@ -87,12 +87,12 @@ describe("the operator's session", () => {
     await changed.stop();
   });
 
-  it("is forgotten by the browser that logs out also while MySQL does not answer, and unknown to the page meanwhile", async () => {
+  it("goes on with its cookie when MySQL does not answer the log-out, so that it can be tried again, and is unknown to the page meanwhile", async () => {
     const cookie = await cookieOf(await logIn(service.opsToken));
     await service.services.killMysql();
     try {
       const answer = await fetch(`${service.origin}/ops/api/session`, { method: "DELETE", headers: { cookie } });
-      assert.match(answer.headers.get("set-cookie") ?? "", /^getaredis_ops=; .*Max-Age=0/);
+      assert.equal(answer.headers.get("set-cookie"), null);
       await assertProblem(answer, 503, "unavailable");
       const page = await (await fetch(`${service.origin}/ops`, { headers: { cookie } })).text();
       assert.match(page, /data-session="unknown"/);

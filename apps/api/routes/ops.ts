@@ -25,13 +25,14 @@ export function opsRoutes(parts: ServerParts, home: HomePage) {
   const all: OpsParts = { ...parts, operate: { ...create, ...lease, store, nudge: (job) => nudge(redis, job) } };
 
   return async (app: App) => {
+    // Before the limit that is everybody's, which a call counted here passes: strangers behind the same
+    // address use up nothing of this one. What has a limit of its own keeps it: logging in.
+    const limit = app.rateLimit({ max: OPERATOR_SHARE * config.RATE_LIMIT_PER_MINUTE, keyGenerator: (request) => `operator ${callerKey(request)}` });
+    app.addHook("onRequest", async (request, reply) => {
+      if (request.routeOptions.config.rateLimit === undefined && sessions.isKnown(request)) await limit.call(app, request, reply);
+    });
     await app.register(opsPageRoutes(sessions, home));
     await app.register(async (guarded: App) => {
-      // Before the limit that is everybody's, which a call counted here passes: strangers behind the same address use up nothing of this one.
-      const limit = guarded.rateLimit({ max: OPERATOR_SHARE * config.RATE_LIMIT_PER_MINUTE, keyGenerator: (request) => `operator ${callerKey(request)}` });
-      guarded.addHook("onRequest", async (request, reply) => {
-        if (sessions.isKnown(request)) await limit.call(guarded, request, reply);
-      });
       // After onRequest, where guesses are counted against the rate limit, and before any body is read.
       guarded.addHook("preParsing", async (request) => sessions.admit(request));
       guarded.addHook("onSend", async (_request, reply) => void reply.header("cache-control", "no-store"));

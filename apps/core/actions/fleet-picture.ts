@@ -61,6 +61,9 @@ export type FleetPicture = {
   readonly jobs: readonly { readonly job: string; readonly startedAt: string; readonly finishedAt: string | null; readonly succeededAt: string | null; readonly fault: string | null }[];
 };
 
+/** Jobs may be down for hours, and the fleet is still one. */
+const OF_LATE_MS = 24 * 3_600_000;
+
 const letters: Readonly<Record<InstanceState | "resting", string>> = { starting: "s", running: "l", ending: "e", ended: ".", resting: "r" };
 
 /** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
@@ -83,8 +86,8 @@ export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date
   return {
     at: now.toISOString(),
     isBlind: fleet.isBlind(now),
-    // The API need not know the cloud's token: where scaling runs, there is a fleet.
-    rules: { ...rules, isFleet: rules.isFleet || runs.some(({ job }) => job === "scale") },
+    // The API need not know the cloud's token: where scaling has run of late, there is a fleet.
+    rules: { ...rules, isFleet: rules.isFleet || runs.some(({ job, startedAt }) => job === "scale" && now.getTime() - startedAt.getTime() < OF_LATE_MS) },
     hosts: [...hosts, ...others],
     ...counts,
     switches: switches.map(({ name, paused, changedAt }) => ({ name, paused, changedAt: changedAt?.toISOString() ?? null })),

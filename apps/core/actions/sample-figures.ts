@@ -29,10 +29,10 @@ const MOST_MINUTES_BACK = 7 * 24 * 60;
 /**
  * Keeps what ended in the minutes since the last sample, and what there is in this one. Any number of
  * processes may do so at once: they write the same rows. Without Redis the hosts' standings are left out,
- * not guessed.
+ * not guessed; that a fleet has none of something is kept as well.
  * @throws Unavailable when MySQL does not answer
  */
-export async function sampleFigures({ store, readPulses, clock }: SamplePorts): Promise<void> {
+export async function sampleFigures({ store, readPulses, clock }: SamplePorts, isFleet: boolean): Promise<void> {
   const now = clock();
   const minute = minuteOf(now);
   // Before this minute's sample: one that fails here looks back as far again.
@@ -42,10 +42,12 @@ export async function sampleFigures({ store, readPulses, clock }: SamplePorts): 
     leases: (await store.countHandouts(now)).running,
     "slots.in_use": sum(hosts.map(({ inUse }) => inUse)),
     "slots.all": sum(hosts.map(({ host }) => host.capacity)),
+    ...(isFleet && { "droplets.joined": 0 }),
   };
   const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
   for (const { state } of await store.listDroplets()) count(`droplets.${state}`);
   const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
+  if (pulses) figures["hosts.open"] = 0;
   if (pulses) for (const facts of hosts) count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
   await store.keepMinute(minute, GAUGES, figures);
 }

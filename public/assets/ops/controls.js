@@ -1,5 +1,5 @@
 import { act, ask } from "./ask.js";
-import { keep, make, mark, part, tell } from "./dom.js";
+import { isInside, keep, make, mark, part, tell } from "./dom.js";
 import { lasting } from "./words.js";
 
 const RETRY_MS = 3_000;
@@ -52,6 +52,7 @@ export function createControls(api, now) {
   /** Reads the blocked addresses anew, until it works. */
   async function load() {
     clearTimeout(retrying);
+    if (!isInside()) return;
     const mine = ++asked;
     const { value, problem } = await api.blocks();
     if (mine !== asked) return;

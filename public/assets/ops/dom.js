@@ -9,6 +9,11 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Whether somebody is logged in, as far as the page knows. */
+export function isInside() {
+  return document.body.dataset.session === "open";
+}
+
 /** Sets a text when it is another one: what stays the same keeps its selection, and is not read out again. */
 export function tell(element, text) {
   if (element.textContent !== text) element.textContent = text;

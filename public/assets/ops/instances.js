@@ -1,4 +1,4 @@
-import { keep, make, mark, part, tell } from "./dom.js";
+import { isInside, keep, make, mark, part, tell } from "./dom.js";
 import { lasting } from "./words.js";
 
 const PAGE = 50;
@@ -90,6 +90,7 @@ export function createInstances(api, now, open) {
 
   /** Looks for a person, whatever else is on its way. `wanted`: the trail of the page to be shown. */
   async function load(wanted = trail) {
+    if (!isInside()) return;
     clearTimeout(following);
     clearTimeout(again);
     following = undefined;

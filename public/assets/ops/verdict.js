@@ -72,6 +72,6 @@ function jobNotes({ jobs }, nowMs) {
 
 /** Of a host that is already told of, its own state says enough. */
 function alarmNotes(alarms, toldHosts) {
-  const going = alarms.filter(({ host }) => !toldHosts.has(host));
-  return going.slice(0, NAMED).map(({ host, reason }) => ({ level: "trouble", text: host ? `${host}: ${reason}` : reason, ...(host && { host }) }));
+  const going = alarms.filter(({ host }) => !toldHosts.has(host)).map(({ host, reason }) => ({ level: "trouble", text: host ? `${host}: ${reason}` : reason, ...(host && { host }) }));
+  return going.filter(({ text }, index) => going.findIndex((other) => other.text === text) === index).slice(0, NAMED);
 }

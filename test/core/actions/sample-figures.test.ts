@@ -14,14 +14,14 @@ const host = (name: string, inUse: number, state: HostState = "active") => ({
 });
 
 describe("sampling figures", () => {
-  const sample = async (over: { redisIsAway?: boolean; lastSample?: Date } = {}) => {
+  const sample = async (over: { redisIsAway?: boolean; lastSample?: Date; isEmpty?: boolean; isFleet?: boolean } = {}) => {
     const kept = new Map<string, MinuteFigures>();
     const order: string[] = [];
     let asked: Date[] = [];
     const ports: SamplePorts = {
       store: {
-        listHosts: () => Promise.resolve([host("a", 4), host("b", 1), host("c", 0), host("d", 0, "cordoned")]),
-        listDroplets: () => Promise.resolve([{ state: "joined" }, { state: "joined" }, { state: "booting" }]),
+        listHosts: () => Promise.resolve(over.isEmpty ? [] : [host("a", 4), host("b", 1), host("c", 0), host("d", 0, "cordoned")]),
+        listDroplets: () => Promise.resolve(over.isEmpty ? [] : [{ state: "joined" }, { state: "joined" }, { state: "booting" }]),
         countHandouts: () => Promise.resolve({ running: 5 }),
         countEnds: (from, to) => {
           asked = [from, to];
@@ -41,7 +41,7 @@ describe("sampling figures", () => {
       readPulses: () => (over.redisIsAway ? Promise.reject(new Unavailable("redis", new Error("gone"))) : Promise.resolve(new Map(["a", "b", "d"].map((name) => [name, beat(name)])))),
       clock: () => now,
     };
-    await sampleFigures(ports);
+    await sampleFigures(ports, over.isFleet ?? true);
     return { kept, asked: asked.map((moment) => moment.toISOString().slice(0, 19)), order };
   };
 
@@ -50,6 +50,11 @@ describe("sampling figures", () => {
     assert.deepEqual(kept.get("00:10 gauges"), { leases: 5, "slots.in_use": 5, "slots.all": 16, "droplets.joined": 2, "droplets.booting": 1, "hosts.full": 1, "hosts.open": 1, "hosts.silent": 1, "hosts.cordoned": 1 });
     assert.deepEqual([kept.get("00:08 ends"), kept.get("00:09 ends")], [{ "end.expired": 2, "end.owner": 1 }, { "end.lost": 3 }]);
     assert.deepEqual(asked, ["2026-01-01T00:00:00", "2026-01-01T00:10:00"]);
+  });
+
+  it("keeps that a fleet has no host and no droplet, and of a service without a fleet nothing about droplets", async () => {
+    assert.deepEqual((await sample({ isEmpty: true })).kept.get("00:10 gauges"), { leases: 5, "slots.in_use": 0, "slots.all": 0, "droplets.joined": 0, "hosts.open": 0 });
+    assert.equal((await sample({ isEmpty: true, isFleet: false })).kept.get("00:10 gauges")?.["droplets.joined"], undefined);
   });
 
   it("makes up for the ends of all minutes since the last sample, as far back as a week: owners end theirs while no job runs", async () => {

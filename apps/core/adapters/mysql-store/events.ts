@@ -56,10 +56,10 @@ export function eventStatements(database: Database) {
     });
   }
 
-  /** Alarms said since a moment, newest first, `most` of them at most: also those that have long been there. */
+  /** Alarms said since a moment, those said last first, `most` of them at most: also those that have long been there. */
   function listAlarms(since: Date, most: number): Promise<KeptEvent[]> {
     return database.query(async (session) => {
-      const rows = await session.rows<EventRow>(`SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY id DESC LIMIT ${Math.trunc(most)}`, [since]);
+      const rows = await session.rows<EventRow>(`SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ${Math.trunc(most)}`, [since]);
       return rows.map(toEvent);
     });
   }
