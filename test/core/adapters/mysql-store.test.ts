@@ -296,6 +296,25 @@ describe("the MySQL store", () => {
   });
 
   describe("changing and ending a lease", () => {
+    it("is done although the server ends a deadlock with it", async () => {
+      await store.registerHost(host("a"), start);
+      const id = await lease({ ttlSeconds: 60 });
+      const watcher = await createConnection({ uri: url });
+      try {
+        await admin.beginTransaction();
+        // The server gives up whichever has changed less.
+        for (let number = 0; number < 20; number++) await admin.query("INSERT INTO addresses (address, seen_at) VALUES (?, ?)", [`203.0.113.${number}`, start]);
+        await admin.query("SELECT state FROM instances FORCE INDEX (instances_due) WHERE state = 'running' LOCK IN SHARE MODE");
+        const extending = store.setExpiry(id, at(3600), at(59));
+        await until("the extension waits for us", async () => String((await watcher.query<RowDataPacket[]>("SHOW ENGINE INNODB STATUS"))[0][0]?.["Status"]).includes("LOCK WAIT"));
+        await admin.query("SELECT 1 FROM instances WHERE id = ? FOR UPDATE", [id]);
+        await admin.commit();
+        assert.equal(await extending, true);
+      } finally {
+        await watcher.end();
+      }
+    });
+
     it("moves its end only while it runs", async () => {
       await store.registerHost(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });

@@ -23,30 +23,29 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   const pool = createPool({ uri: mysqlUrl, timezone: "Z", connectTimeout: CONNECT_TIMEOUT_MS, connectionLimit: connections, maxIdle: connections });
   const prepared = new WeakSet<object>();
 
-  /** Runs `work` on one connection, outside a transaction. */
+  /** Runs `work` on one connection, outside a transaction; a statement again when the server broke a deadlock with it. */
   function query<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return withConnection(async (connection) => work(sessionOn(connection)));
+    return withConnection((connection) => {
+      const { rows, run } = sessionOn(connection);
+      return work({ rows: (sql, values) => despiteDeadlocks(() => rows(sql, values)), run: (sql, values) => despiteDeadlocks(() => run(sql, values)) });
+    });
   }
 
   /** Runs `work` in one transaction; again from its start when the server broke a deadlock with it. */
-  async function transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await withConnection(async (connection) => {
-          await inTime(connection.query("START TRANSACTION"));
-          try {
-            const result = await work(sessionOn(connection));
-            await inTime(connection.query("COMMIT"));
-            return result;
-          } catch (fault) {
-            if (!isLost(fault)) await inTime(connection.query("ROLLBACK"));
-            throw fault;
-          }
-        });
-      } catch (fault) {
-        if (codeOf(fault) !== "ER_LOCK_DEADLOCK" || attempt === TRIES) throw fault;
-      }
-    }
+  function transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return despiteDeadlocks(() =>
+      withConnection(async (connection) => {
+        await inTime(connection.query("START TRANSACTION"));
+        try {
+          const result = await work(sessionOn(connection));
+          await inTime(connection.query("COMMIT"));
+          return result;
+        } catch (fault) {
+          if (!isLost(fault)) await inTime(connection.query("ROLLBACK"));
+          throw fault;
+        }
+      }),
+    );
   }
 
   async function withConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
@@ -83,6 +82,17 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   }
 
   return { query, transaction, close: () => pool.end() };
+}
+
+/** Does it again from its start when the server has undone it to end a deadlock. */
+async function despiteDeadlocks<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (fault) {
+      if (codeOf(fault) !== "ER_LOCK_DEADLOCK" || attempt === TRIES) throw fault;
+    }
+  }
 }
 
 function sessionOn(connection: PoolConnection): Session {
