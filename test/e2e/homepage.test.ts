@@ -90,7 +90,7 @@ describe("the homepage", () => {
     assert.match(await textOf(page, ".lease-text"), /^23 h 59 min/, "it was extended all the same");
     await page.click("[data-act=end]");
     await page.click("[data-act=end-now]");
-    await page.waitForSelector(`${note}:has-text("end it")`);
+    await page.waitForSelector(`${note}:has-text("running, end it again")`);
     assert.equal(await textOf(page, note), "No answer came back. The connection broke, or the service is restarting. If it is still shown as running, end it again.");
     assert.equal(await page.getAttribute("[data-slip]", "data-state"), "running");
   });
