@@ -45,9 +45,11 @@ try {
     await sleep(minutes * MINUTE);
     const looks = COLOURS.flatMap((colorScheme) => sizes.map((size) => ({ colorScheme, size })));
     for (const look of looks) await photographDashboard(browser, lab, look);
-    await Promise.all(looks.map((look) => photographHomepage(browser, lab, look)));
     over.abort();
     await living;
+    // Chromium gives up what it loads whenever a machine comes or goes.
+    await fetch(`${lab.origin}/ops/api/switches/scaling`, { method: "PATCH", headers: { authorization: `Bearer ${lab.opsToken}`, "content-type": "application/json" }, body: JSON.stringify({ paused: true }) });
+    for (const look of looks) await photographHomepage(browser, lab, look);
   } finally {
     await browser.close();
   }
@@ -127,12 +129,22 @@ async function save(page: Page, name: "ops" | "homepage", { colorScheme, size }:
 /** An application at work for as long as the figures' plots need to show something. */
 async function work(page: Page): Promise<void> {
   const [{ instance }] = JSON.parse(await page.evaluate<string>("localStorage.getItem('getaredis.held')")) as [{ instance: { url: string } }];
-  const clients = [new Redis(instance.url)];
-  for (let second = 0; second < 75; second++) {
-    if (second % 20 === 19) clients.push(new Redis(instance.url));
-    const some = 4 + Math.round(12 * Math.random() * (1 + Math.sin(second / 9)));
-    for (let each = 0; each < some; each++) await clients[each % clients.length]?.set(`job:${second}:${each}`, "x".repeat(1_000));
-    await sleep(SECOND);
+  const clients: Redis[] = [];
+  // None may go on to look for an instance that has ended with the lab.
+  const connect = async () => {
+    const client = new Redis(instance.url, { lazyConnect: true, retryStrategy: () => null });
+    client.on("error", () => undefined);
+    clients.push(client);
+    await client.connect();
+  };
+  try {
+    for (let second = 0; second < 75; second++) {
+      if (second % 20 === 0) await connect();
+      const some = 4 + Math.round(12 * Math.random() * (1 + Math.sin(second / 9)));
+      for (let each = 0; each < some; each++) await clients[each % clients.length]?.set(`job:${second}:${each}`, "x".repeat(1_000));
+      await sleep(SECOND);
+    }
+  } finally {
+    for (const client of clients) client.disconnect();
   }
-  for (const client of clients) client.disconnect();
 }
