@@ -158,6 +158,20 @@ describe("what the store keeps for the operator", () => {
     });
   });
 
+  describe("alarms", () => {
+    it("come in the order in which they were said last, however old their rows, and are cut from the other end", async () => {
+      const say = (reason: string, alarm: boolean, seconds: number) => store.addEvent({ actor: "scale", kind: "hold", host: reason, reason, alarm }, at(seconds));
+      await say("goes on", true, 0);
+      await say("said once", true, 60);
+      await say("no alarm", false, 70);
+      await say("over", true, 5);
+      await say("goes on", true, 80);
+      const reasons = async (most: number) => (await store.listAlarms(at(60), most)).map(({ reason, times }) => `${reason} ×${times}`);
+      assert.deepEqual(await reasons(10), ["goes on ×2", "said once ×1"]);
+      assert.deepEqual(await reasons(1), ["goes on ×2"]);
+    });
+  });
+
   describe("minutes", () => {
     it("are kept whole by each source, again and again", async () => {
       await store.keepMinute(at(0), "one", { "handout.created": 1 });
