@@ -10,7 +10,10 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { "import-x": importX },
     languageOptions: { parserOptions: { projectService: true } },
-    settings: { "import-x/resolver": { node: { extensions: [".ts", ".js"] } }, "import-x/parsers": { "@typescript-eslint/parser": [".ts"] } },
+    settings: {
+      "import-x/resolver": { node: { extensions: [".ts", ".js"] } },
+      "import-x/parsers": { "@typescript-eslint/parser": [".ts"] },
+    },
     rules: {
       "import-x/no-cycle": "error",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
@@ -24,7 +27,11 @@ export default tseslint.config(
       // node:test's describe and it return promises that the runner itself awaits.
       "@typescript-eslint/no-floating-promises": [
         "error",
-        { allowForKnownSafeCalls: [{ from: "package", name: ["describe", "it", "test", "before", "after"], package: "node:test" }] },
+        {
+          allowForKnownSafeCalls: [
+            { from: "package", name: ["describe", "it", "test", "before", "after"], package: "node:test" },
+          ],
+        },
       ],
     },
   },
@@ -37,24 +44,49 @@ export default tseslint.config(
         {
           patterns: [
             { group: ["node:*", "!node:crypto", "!node:net"], message: "core/domain does no I/O." },
-            { group: ["fastify", "@fastify/*", "dockerode", "mysql2", "mysql2/*", "ioredis", "pino", "nanoid"], message: "core/domain does no I/O." },
-            { group: ["**/adapters/**", "**/actions/**", "**/api/**", "**/jobs/**", "**/infra/**"], message: "core/domain imports only core/domain." },
+            {
+              group: ["fastify", "@fastify/*", "dockerode", "mysql2", "mysql2/*", "ioredis", "pino", "nanoid"],
+              message: "core/domain does no I/O.",
+            },
+            {
+              group: ["**/adapters/**", "**/actions/**", "**/api/**", "**/jobs/**", "**/infra/**"],
+              message: "core/domain imports only core/domain.",
+            },
           ],
         },
       ],
       "no-restricted-globals": ["error", "fetch", "process", "setTimeout", "setInterval", "performance", "console"],
       "no-restricted-syntax": [
         "error",
-        { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: `core/domain reads no clock (${clocks.join(", ")}).` },
-        { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: `core/domain reads no clock (${clocks.join(", ")}).` },
-        { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: "core/domain draws no random numbers." },
+        {
+          selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+          message: `core/domain reads no clock (${clocks.join(", ")}).`,
+        },
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: `core/domain reads no clock (${clocks.join(", ")}).`,
+        },
+        {
+          selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+          message: "core/domain draws no random numbers.",
+        },
       ],
     },
   },
   {
     files: ["apps/core/adapters/**/*.ts"],
     rules: {
-      "no-restricted-imports": ["error", { patterns: [{ group: ["**/actions/**", "**/api/**", "**/jobs/**", "**/infra/**"], message: "Adapters know only domain types." }] }],
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              group: ["**/actions/**", "**/api/**", "**/jobs/**", "**/infra/**"],
+              message: "Adapters know only domain types.",
+            },
+          ],
+        },
+      ],
     },
   },
   {
@@ -62,7 +94,24 @@ export default tseslint.config(
     rules: {
       "no-restricted-imports": [
         "error",
-        { patterns: [{ group: ["**/adapters/**", "**/api/**", "**/jobs/**", "**/infra/**", "fastify", "dockerode", "mysql2", "mysql2/*", "ioredis"], message: "Actions declare the ports they need; a main.ts picks the adapters." }] },
+        {
+          patterns: [
+            {
+              group: [
+                "**/adapters/**",
+                "**/api/**",
+                "**/jobs/**",
+                "**/infra/**",
+                "fastify",
+                "dockerode",
+                "mysql2",
+                "mysql2/*",
+                "ioredis",
+              ],
+              message: "Actions declare the ports they need; a main.ts picks the adapters.",
+            },
+          ],
+        },
       ],
     },
   },
@@ -70,7 +119,10 @@ export default tseslint.config(
     files: ["apps/**/*.ts"],
     ignores: ["apps/core/**"],
     rules: {
-      "no-restricted-imports": ["error", { patterns: [{ group: ["**/infra/**", "**/test/**"], message: "apps/ know neither infra/ nor test/." }] }],
+      "no-restricted-imports": [
+        "error",
+        { patterns: [{ group: ["**/infra/**", "**/test/**"], message: "apps/ know neither infra/ nor test/." }] },
+      ],
     },
   },
 );

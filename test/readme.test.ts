@@ -7,14 +7,20 @@ const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
 
 /** Rows of tables that begin with a name in capitals: name, default, unit, meaning. */
 const rows = readme.split("\n").flatMap((line) => {
-  const cells = /^\|(.*)\|\s*$/.exec(line)?.[1]?.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+  const cells = /^\|(.*)\|\s*$/
+    .exec(line)?.[1]
+    ?.split(/(?<!\\)\|/)
+    .map((cell) => cell.trim().replaceAll("\\|", "|"));
   const [, name] = /^`([A-Z][A-Z0-9_]+)`$/.exec(cells?.[0] ?? "") ?? [];
   return cells && name !== undefined ? [{ name, cells: cells.slice(1) }] : [];
 });
 
 describe("README.md", () => {
   it("has a row for each setting in its table, in order, with default, unit and meaning as declared", () => {
-    const declared = Object.entries(settings).map(([name, { default: fallback, unit, meaning }]) => ({ name, cells: [fallback === "" ? "" : `\`${fallback}\``, unit, meaning] }));
+    const declared = Object.entries(settings).map(([name, { default: fallback, unit, meaning }]) => ({
+      name,
+      cells: [fallback === "" ? "" : `\`${fallback}\``, unit, meaning],
+    }));
     assert.deepEqual(rows, declared);
   });
 });

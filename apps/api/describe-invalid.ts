@@ -2,7 +2,12 @@ import { ProblemError } from "../http/problem.ts";
 import { problems } from "./problem.ts";
 
 /** The first fault that a schema found, as the validator reports it. */
-type SchemaFault = { readonly instancePath: string; readonly keyword: string; readonly message?: string; readonly params: Record<string, unknown> };
+type SchemaFault = {
+  readonly instancePath: string;
+  readonly keyword: string;
+  readonly message?: string;
+  readonly params: Record<string, unknown>;
+};
 
 /** What is wrong with a body, query or header, in one sentence; an address of another shape leads nowhere. */
 export function describeInvalid(fault: SchemaFault | undefined, where: string): Error {
@@ -31,4 +36,8 @@ function complaint(fault: SchemaFault | undefined): string {
   }
 }
 
-const types: Readonly<Record<string, string>> = { integer: "a whole number", object: "a JSON object", string: "a text" };
+const types: Readonly<Record<string, string>> = {
+  integer: "a whole number",
+  object: "a JSON object",
+  string: "a text",
+};

@@ -6,7 +6,14 @@ import type { KeptEvent } from "../core/domain/event.ts";
 export type WatchNews =
   | { readonly kind: "picture"; readonly data: FleetPicture }
   /** The picture without what stayed the same; always with its moment. `gone`: names of hosts that are no more. */
-  | { readonly kind: "change"; readonly data: Partial<FleetPicture> & { readonly at: string; readonly hosts: readonly HostPicture[]; readonly gone: readonly string[] } }
+  | {
+      readonly kind: "change";
+      readonly data: Partial<FleetPicture> & {
+        readonly at: string;
+        readonly hosts: readonly HostPicture[];
+        readonly gone: readonly string[];
+      };
+    }
   /** At first the newest there are, also when there are none; then those that are new, or were said again. The oldest first. */
   | { readonly kind: "events"; readonly data: readonly KeptEvent[] }
   /** All alarms that go on: at first, and whenever they are others or one was said again. The newest first. */
@@ -81,7 +88,9 @@ export function createFleetWatch({ draw, listEvents, listAlarms, onFault }: Watc
 function changeOf(before: FleetPicture, after: FleetPicture): Extract<WatchNews, { kind: "change" }>["data"] {
   const known = new Map(before.hosts.map((host) => [host.name, host]));
   const names = new Set(after.hosts.map(({ name }) => name));
-  const rest = Object.entries(after).filter(([key, value]) => key !== "hosts" && !isDeepStrictEqual(value, before[key as keyof FleetPicture]));
+  const rest = Object.entries(after).filter(
+    ([key, value]) => key !== "hosts" && !isDeepStrictEqual(value, before[key as keyof FleetPicture]),
+  );
   return {
     ...(Object.fromEntries(rest) as Partial<FleetPicture>),
     at: after.at,

@@ -21,7 +21,15 @@ const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 const SECOND = 1000;
 const FIGURES_MS = 5 * SECOND;
 /** Each console takes one of its instance's connections, so few; kept long enough for a pause to think. */
-const consoleLimits = { most: 500, mostPerInstance: 5, mostWaiting: 4, idleMs: 180 * SECOND, connectTimeoutMs: 3 * SECOND, commandTimeoutMs: COMMAND_TIMEOUT_MS, mostReplyBytes: 64 * 1024 };
+const consoleLimits = {
+  most: 500,
+  mostPerInstance: 5,
+  mostWaiting: 4,
+  idleMs: 180 * SECOND,
+  connectTimeoutMs: 3 * SECOND,
+  commandTimeoutMs: COMMAND_TIMEOUT_MS,
+  mostReplyBytes: 64 * 1024,
+};
 
 const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
@@ -31,12 +39,24 @@ const clock = () => new Date();
 const store = createMysqlStore(config.MYSQL_URL);
 const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
 const discovery = createRedisDiscovery(redis);
-const fleet = createFleetView({ listHosts: store.listHosts, readPulses: discovery.readPulses }, config.LIVENESS_MAX_AGE_SECONDS * SECOND, config.HOST_REST_SECONDS * SECOND);
-const metrics = createMetrics({ standings: () => fleet.standings(clock()), countHandouts: () => store.countHandouts(clock()), listDroplets: store.listDroplets, listRuns: store.listRuns });
+const fleet = createFleetView(
+  { listHosts: store.listHosts, readPulses: discovery.readPulses },
+  config.LIVENESS_MAX_AGE_SECONDS * SECOND,
+  config.HOST_REST_SECONDS * SECOND,
+);
+const metrics = createMetrics({
+  standings: () => fleet.standings(clock()),
+  countHandouts: () => store.countHandouts(clock()),
+  listDroplets: store.listDroplets,
+  listRuns: store.listRuns,
+});
 const consoles = createRedisConsoles(consoleLimits);
 const create: CreatePorts = {
   store,
-  engines: createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND, config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now())),
+  engines: createDockerEngines(
+    config.ENGINE_TIMEOUT_SECONDS * SECOND,
+    config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
+  ),
   fleet,
   waitForPong,
   clock,
@@ -57,7 +77,18 @@ const create: CreatePorts = {
   },
   rules: handoutRules(config),
 };
-const app = await buildServer({ config, logger, store, fleet, redis, pingRedis: discovery.ping, metrics, create, lease: { store, clock, lease: leaseBounds(config) }, console: { store, consoles, clock } });
+const app = await buildServer({
+  config,
+  logger,
+  store,
+  fleet,
+  redis,
+  pingRedis: discovery.ping,
+  metrics,
+  create,
+  lease: { store, clock, lease: leaseBounds(config) },
+  console: { store, consoles, clock },
+});
 
 const stopping = new AbortController();
 const watching = watchFleet();
@@ -67,7 +98,10 @@ try {
   await app.listen({ host: config.HOST, port: config.PORT });
 } catch (fault) {
   const taken = (fault as NodeJS.ErrnoException).code === "EADDRINUSE";
-  logger.fatal({ err: fault }, taken ? `port ${config.PORT} of ${config.HOST} is taken: set PORT to a free one` : "cannot listen");
+  logger.fatal(
+    { err: fault },
+    taken ? `port ${config.PORT} of ${config.HOST} is taken: set PORT to a free one` : "cannot listen",
+  );
   process.exitCode = 1;
   await release();
 }

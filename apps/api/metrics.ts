@@ -8,7 +8,9 @@ export type MetricSources = {
   readonly standings: () => readonly HostStanding[];
   readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
   readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
-  readonly listRuns: () => Promise<readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]>;
+  readonly listRuns: () => Promise<
+    readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
+  >;
 };
 
 /** Prometheus metrics of the API process and of what it sees. */
@@ -20,10 +22,29 @@ export function createMetrics(sources: MetricSources) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
 
-  const handouts = new Counter({ name: "getaredis_handouts_total", help: "POST /instances by how it came out; replayed: a retry that got the known answer", labelNames: ["result"], registers });
-  const handoutSeconds = new Histogram({ name: "getaredis_handout_duration_seconds", help: "Time from request to a PONG seen", buckets: [...handoutBuckets], registers });
-  const hostFailures = new Counter({ name: "getaredis_host_failures_total", help: "Steps of a hand-out that failed on a host", labelNames: ["host"], registers });
-  const viewFaults = new Counter({ name: "getaredis_fleet_view_faults_total", help: "Readings of hosts and heartbeats that failed", registers });
+  const handouts = new Counter({
+    name: "getaredis_handouts_total",
+    help: "POST /instances by how it came out; replayed: a retry that got the known answer",
+    labelNames: ["result"],
+    registers,
+  });
+  const handoutSeconds = new Histogram({
+    name: "getaredis_handout_duration_seconds",
+    help: "Time from request to a PONG seen",
+    buckets: [...handoutBuckets],
+    registers,
+  });
+  const hostFailures = new Counter({
+    name: "getaredis_host_failures_total",
+    help: "Steps of a hand-out that failed on a host",
+    labelNames: ["host"],
+    registers,
+  });
+  const viewFaults = new Counter({
+    name: "getaredis_fleet_view_faults_total",
+    help: "Readings of hosts and heartbeats that failed",
+    registers,
+  });
 
   new Gauge({
     name: "getaredis_hosts",

@@ -95,7 +95,8 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
       return;
     }
     if (!(await isOpen(request))) throw new ProblemError(problems.opsTokenMissing());
-    if (request.method !== "GET" && request.method !== "HEAD" && !isOwnPage(request)) throw new ProblemError(problems.crossSite());
+    if (request.method !== "GET" && request.method !== "HEAD" && !isOwnPage(request))
+      throw new ProblemError(problems.crossSite());
   }
 
   return { begin, end, isOpen, isKnown, admit };

@@ -9,7 +9,11 @@ import { problems } from "./problem.ts";
  * The instance of this id, for a request that bears its token.
  * @throws ProblemError for anybody else
  */
-export async function ownInstance(store: { readonly findInstance: (id: string) => Promise<Instance | undefined> }, request: FastifyRequest, id: string): Promise<Instance> {
+export async function ownInstance(
+  store: { readonly findInstance: (id: string) => Promise<Instance | undefined> },
+  request: FastifyRequest,
+  id: string,
+): Promise<Instance> {
   const token = bearerToken(request);
   if (token === undefined) throw new ProblemError(problems.tokenMissing());
   const instance = await store.findInstance(id);

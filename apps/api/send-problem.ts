@@ -4,7 +4,12 @@ import { sendAsJson } from "../http/send-as-json.ts";
 import type { HomePage } from "./routes/home.ts";
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
-export async function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply, renderHome: HomePage["render"]): Promise<FastifyReply> {
+export async function sendProblem(
+  problem: Problem,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  renderHome: HomePage["render"],
+): Promise<FastifyReply> {
   reply.code(problem.status).header("cache-control", "no-store");
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
   // Whoever appends the answer to a file of settings must not break it.

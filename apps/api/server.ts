@@ -7,7 +7,14 @@ import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, type RawServerDefault } from "fastify";
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawServerDefault,
+} from "fastify";
 import type { Redis } from "ioredis";
 import type { ChangeLeasePorts } from "../core/actions/change-lease.ts";
 import type { CreatePorts } from "../core/actions/create-instance.ts";
@@ -50,7 +57,13 @@ export type ServerParts = {
 };
 
 /** The application with its routes' types. */
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>;
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
 
 const KIB = 1024;
 const SECOND = 1000;
@@ -83,7 +96,16 @@ export async function buildServer(parts: ServerParts) {
   // One line a request; what machines ask all the time only when somebody looks closely.
   app.addHook("onResponse", (request, reply, done) => {
     const level = request.routeOptions.config.rateLimit === false ? "debug" : "info";
-    request.log[level]({ method: request.method, path: pathOf(request), status: reply.statusCode, address: request.ip, ms: Math.round(reply.elapsedTime) }, "request");
+    request.log[level](
+      {
+        method: request.method,
+        path: pathOf(request),
+        status: reply.statusCode,
+        address: request.ip,
+        ms: Math.round(reply.elapsedTime),
+      },
+      "request",
+    );
     done();
   });
   dropSilentClients(app);
@@ -103,8 +125,9 @@ export async function buildServer(parts: ServerParts) {
     if (problem.status >= 500 && !(fault instanceof ProblemError)) request.log.error({ err: fault }, "request failed");
     return sendProblem(problem, request, reply, home.render);
   });
-  app.setNotFoundHandler({ preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) }, (request, reply) =>
-    sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, home.render),
+  app.setNotFoundHandler(
+    { preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) },
+    (request, reply) => sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, home.render),
   );
   await app.register(helmet, { contentSecurityPolicy, referrerPolicy: { policy: "same-origin" }, hsts: false });
   await app.register(accepts);
@@ -119,14 +142,28 @@ export async function buildServer(parts: ServerParts) {
     nameSpace: "rate:",
     skipOnError: true,
     keyGenerator: callerKey,
-    errorResponseBuilder: (_request, context) => new ProblemError(problems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
+    errorResponseBuilder: (_request, context) =>
+      new ProblemError(problems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
   });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
-      info: { title: "Get a Redis", version: "1", description: "One call, one private Redis for some hours. Every error is application/problem+json." },
-      tags: [{ name: "instances" }, { name: "service", description: "For everybody and for machines" }, { name: "operator" }],
-      components: { securitySchemes: { owner: { type: "http", scheme: "bearer", description: "The token that came with the instance" }, operator: { type: "http", scheme: "bearer", description: "The operator's token" } } },
+      info: {
+        title: "Get a Redis",
+        version: "1",
+        description: "One call, one private Redis for some hours. Every error is application/problem+json.",
+      },
+      tags: [
+        { name: "instances" },
+        { name: "service", description: "For everybody and for machines" },
+        { name: "operator" },
+      ],
+      components: {
+        securitySchemes: {
+          owner: { type: "http", scheme: "bearer", description: "The token that came with the instance" },
+          operator: { type: "http", scheme: "bearer", description: "The operator's token" },
+        },
+      },
     },
   });
   await app.register(swaggerUi, {
@@ -156,13 +193,16 @@ function pathOf(request: FastifyRequest): string {
 function takeEmptyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "ignore");
   app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => (body === "" ? done(null, undefined) : parse(request, body as string, done)));
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) =>
+    body === "" ? done(null, undefined) : parse(request, body as string, done),
+  );
 }
 
 /** JSON as people read it in a terminal, closed by a line's end; long answers are left as they are. */
 function readableJson(reply: FastifyReply, payload: unknown): unknown {
   const isJson = String(reply.getHeader("content-type")).startsWith("application/json");
-  if (!isJson || typeof payload !== "string" || payload.endsWith("\n") || payload.length > LONGEST_INDENTED) return payload;
+  if (!isJson || typeof payload !== "string" || payload.endsWith("\n") || payload.length > LONGEST_INDENTED)
+    return payload;
   const text = `${JSON.stringify(JSON.parse(payload), null, 2)}\n`;
   reply.header("content-length", Buffer.byteLength(text));
   return text;

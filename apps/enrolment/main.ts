@@ -40,7 +40,12 @@ try {
   await app.listen({ host: config.ENROLMENT_HOST, port: config.ENROLMENT_PORT });
 } catch (fault) {
   const taken = (fault as NodeJS.ErrnoException).code === "EADDRINUSE";
-  logger.fatal({ err: fault }, taken ? `port ${config.ENROLMENT_PORT} of ${config.ENROLMENT_HOST} is taken: set ENROLMENT_PORT to a free one` : "cannot listen");
+  logger.fatal(
+    { err: fault },
+    taken
+      ? `port ${config.ENROLMENT_PORT} of ${config.ENROLMENT_HOST} is taken: set ENROLMENT_PORT to a free one`
+      : "cannot listen",
+  );
   process.exitCode = 1;
   await release();
 }

@@ -2,7 +2,13 @@ import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
 
 /** What a host gets, as a tar of two files that need no other tool to take apart: `server.pem` and `heartbeat-password`. */
-export async function packAnswer({ certificate, heartbeatPassword }: { readonly certificate: string; readonly heartbeatPassword: string }): Promise<Buffer> {
+export async function packAnswer({
+  certificate,
+  heartbeatPassword,
+}: {
+  readonly certificate: string;
+  readonly heartbeatPassword: string;
+}): Promise<Buffer> {
   const tar = pack();
   const mtime = new Date(0);
   tar.entry({ name: "server.pem", mode: 0o644, mtime }, certificate);

@@ -2,9 +2,24 @@ import type { Problem } from "../http/problem.ts";
 
 /** Every refusal that only the enrolment gives. A wrong token is never told apart from one that is used up. */
 export const problems = {
-  tokenMissing: (): Problem => ({ type: "urn:getaredis:token-missing", title: "A token is needed", status: 401, detail: "Send the token that the host was ordered with as the header Authorization: Bearer <token>." }),
-  tokenWrong: (): Problem => ({ type: "urn:getaredis:token-wrong", title: "The token does not fit", status: 401, detail: "No host that is booting has this name and token, or it has enrolled with another key." }),
-  nothingHere: (): Problem => ({ type: "urn:getaredis:not-found", title: "There is nothing here", status: 404, detail: "Hosts enrol at POST /hosts/<name>/enrolment." }),
+  tokenMissing: (): Problem => ({
+    type: "urn:getaredis:token-missing",
+    title: "A token is needed",
+    status: 401,
+    detail: "Send the token that the host was ordered with as the header Authorization: Bearer <token>.",
+  }),
+  tokenWrong: (): Problem => ({
+    type: "urn:getaredis:token-wrong",
+    title: "The token does not fit",
+    status: 401,
+    detail: "No host that is booting has this name and token, or it has enrolled with another key.",
+  }),
+  nothingHere: (): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "There is nothing here",
+    status: 404,
+    detail: "Hosts enrol at POST /hosts/<name>/enrolment.",
+  }),
 } as const;
 
 /** What Fastify finds wrong before a handler sees the request, in our words. */

@@ -35,7 +35,13 @@ export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
     bodyLimit: 8 * KIB,
     // A request must be whole within 15 s. Node takes the longer of these two for the whole request.
     requestTimeout: 15 * SECOND,
-    https: { ...tls, minVersion: "TLSv1.2", handshakeTimeout: 10 * SECOND, headersTimeout: 10 * SECOND, connectionsCheckingInterval: 2 * SECOND },
+    https: {
+      ...tls,
+      minVersion: "TLSv1.2",
+      handshakeTimeout: 10 * SECOND,
+      headersTimeout: 10 * SECOND,
+      connectionsCheckingInterval: 2 * SECOND,
+    },
     // Whoever connects and says nothing holds up our end no longer than this.
     connectionTimeout: 10 * SECOND,
     forceCloseConnections: "idle",
@@ -61,23 +67,35 @@ export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
   await app.register(rateLimit, {
     max: REQUESTS_A_MINUTE,
     timeWindow: "1 minute",
-    errorResponseBuilder: (_request, context) => new ProblemError(generalProblems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
+    errorResponseBuilder: (_request, context) =>
+      new ProblemError(generalProblems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
   });
 
   app.get("/healthz", { config: { rateLimit: false }, logLevel: "warn" }, () => ({ ok: true }));
 
-  app.post("/hosts/:name/enrolment", { schema: { params: Type.Object({ name: HostName }) } }, async (request, reply) => {
-    const token = bearerToken(request);
-    if (token === undefined) throw new ProblemError(problems.tokenMissing());
-    const { name: host } = request.params;
-    const result = await enrolHost(enrol, { hostName: host, tokenHash: hashSecret(token), requestPem: typeof request.body === "string" ? request.body : "" });
-    if (result.kind !== "enrolled") {
-      const problem = result.kind === "refused" ? problems.tokenWrong() : generalProblems.invalid(result.reason);
-      request.log.warn({ host, address: request.ip, reason: problem.detail }, "enrolment refused");
-      throw new ProblemError(problem);
-    }
-    request.log.info({ host, address: request.ip, ms: Math.round(reply.elapsedTime) }, "host enrolled");
-    return reply.type("application/x-tar").header("cache-control", "no-store").send(await packAnswer(result));
-  });
+  app.post(
+    "/hosts/:name/enrolment",
+    { schema: { params: Type.Object({ name: HostName }) } },
+    async (request, reply) => {
+      const token = bearerToken(request);
+      if (token === undefined) throw new ProblemError(problems.tokenMissing());
+      const { name: host } = request.params;
+      const result = await enrolHost(enrol, {
+        hostName: host,
+        tokenHash: hashSecret(token),
+        requestPem: typeof request.body === "string" ? request.body : "",
+      });
+      if (result.kind !== "enrolled") {
+        const problem = result.kind === "refused" ? problems.tokenWrong() : generalProblems.invalid(result.reason);
+        request.log.warn({ host, address: request.ip, reason: problem.detail }, "enrolment refused");
+        throw new ProblemError(problem);
+      }
+      request.log.info({ host, address: request.ip, ms: Math.round(reply.elapsedTime) }, "host enrolled");
+      return reply
+        .type("application/x-tar")
+        .header("cache-control", "no-store")
+        .send(await packAnswer(result));
+    },
+  );
   return app;
 }

@@ -15,7 +15,12 @@ export function answerClientError(fault: Error & { readonly code?: string }, soc
   const [status, detail] = meanings[fault.code ?? ""] ?? [400, "This is not HTTP."];
   const { type, title } = generalProblems.unreadable(status, detail);
   const body = `${JSON.stringify({ type, title, status, detail }, null, 2)}\n`;
-  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`, "content-type: application/problem+json; charset=utf-8", `content-length: ${Buffer.byteLength(body)}`, "connection: close"];
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+    "content-type: application/problem+json; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+    "connection: close",
+  ];
   // Whoever sends on and on, or nothing, must not hold the connection open.
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }

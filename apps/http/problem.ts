@@ -22,12 +22,44 @@ export class ProblemError extends Error {
 
 /** Refusals that any of our HTTP servers may give. */
 export const generalProblems = {
-  invalid: (detail: string): Problem => ({ type: "urn:getaredis:invalid-request", title: "The request is not valid", status: 400, detail }),
-  unreadable: (status: number, detail: string): Problem => ({ type: "urn:getaredis:unreadable-request", title: "The request could not be read", status, detail }),
-  wrongMethod: (method: string, path: string, allowed: readonly string[]): Problem => ({ type: "urn:getaredis:method-not-allowed", title: "The method does not fit", status: 405, detail: `${method} is not for ${path}; it takes ${allowed.join(", ")}.` }),
-  rateLimited: (retryAfterSeconds: number, limit: number): Problem => ({ type: "urn:getaredis:rate-limited", title: "Too many requests", status: 429, detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`, retryAfterSeconds }),
-  internal: (): Problem => ({ type: "urn:getaredis:internal", title: "Something broke on our side", status: 500, detail: "It has been written down. Try again." }),
-  unavailable: (): Problem => ({ type: "urn:getaredis:unavailable", title: "Not available right now", status: 503, detail: "A part of this service does not answer. Try again in a few seconds.", retryAfterSeconds: 5 }),
+  invalid: (detail: string): Problem => ({
+    type: "urn:getaredis:invalid-request",
+    title: "The request is not valid",
+    status: 400,
+    detail,
+  }),
+  unreadable: (status: number, detail: string): Problem => ({
+    type: "urn:getaredis:unreadable-request",
+    title: "The request could not be read",
+    status,
+    detail,
+  }),
+  wrongMethod: (method: string, path: string, allowed: readonly string[]): Problem => ({
+    type: "urn:getaredis:method-not-allowed",
+    title: "The method does not fit",
+    status: 405,
+    detail: `${method} is not for ${path}; it takes ${allowed.join(", ")}.`,
+  }),
+  rateLimited: (retryAfterSeconds: number, limit: number): Problem => ({
+    type: "urn:getaredis:rate-limited",
+    title: "Too many requests",
+    status: 429,
+    detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`,
+    retryAfterSeconds,
+  }),
+  internal: (): Problem => ({
+    type: "urn:getaredis:internal",
+    title: "Something broke on our side",
+    status: 500,
+    detail: "It has been written down. Try again.",
+  }),
+  unavailable: (): Problem => ({
+    type: "urn:getaredis:unavailable",
+    title: "Not available right now",
+    status: 503,
+    detail: "A part of this service does not answer. Try again in a few seconds.",
+    retryAfterSeconds: 5,
+  }),
 } as const;
 
 /**
@@ -39,7 +71,8 @@ export function problemOfFault(fault: unknown, unreadable: Readonly<Record<strin
   if (fault instanceof Unavailable) return generalProblems.unavailable();
   const { code = "", statusCode, validation } = fault as Partial<FastifyError>;
   if (validation) return generalProblems.invalid(sentence((fault as Error).message));
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return generalProblems.unreadable(statusCode, unreadable[code] ?? sentence((fault as Error).message));
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return generalProblems.unreadable(statusCode, unreadable[code] ?? sentence((fault as Error).message));
   return generalProblems.internal();
 }
 

@@ -21,18 +21,39 @@ const CLOUD_BUDGET_MS = 15 * SECOND;
 const IMAGE_TIMEOUT_MS = 120 * SECOND;
 
 /** What the jobs of the fleet work with, out of the settings. `caPem` is read by each new droplet, to know the control plane by. */
-export async function fleetPorts(config: Config, parts: { readonly store: MysqlStore; readonly redis: Redis; readonly engines: DockerEngines; readonly caPem: () => string; readonly term: () => Promise<number | undefined>; readonly clock: () => Date }): Promise<FleetJobPorts> {
+export async function fleetPorts(
+  config: Config,
+  parts: {
+    readonly store: MysqlStore;
+    readonly redis: Redis;
+    readonly engines: DockerEngines;
+    readonly caPem: () => string;
+    readonly term: () => Promise<number | undefined>;
+    readonly clock: () => Date;
+  },
+): Promise<FleetJobPorts> {
   const { store, redis, engines, clock } = parts;
   const deployment = await store.readDeployment();
   const plan = fleetPlan(config, deployment);
   const rules = scalingRules(config);
-  const cloud = createDigitalOceanCloud({ token: config.DIGITALOCEAN_TOKEN, url: config.DIGITALOCEAN_URL, timeoutMs: CLOUD_TIMEOUT_MS, budgetMs: CLOUD_BUDGET_MS });
+  const cloud = createDigitalOceanCloud({
+    token: config.DIGITALOCEAN_TOKEN,
+    url: config.DIGITALOCEAN_URL,
+    timeoutMs: CLOUD_TIMEOUT_MS,
+    budgetMs: CLOUD_BUDGET_MS,
+  });
   const files = await readHostFiles();
   const { readPulses } = createRedisDiscovery(redis);
   const users = createHeartbeatUsers(redis);
   const heartbeatRedis = redisForHosts(config);
-  const hosts = { deployment, capacity: config.HOST_CAPACITY, basePort: config.HOST_BASE_PORT, enginePort: ENGINE_PORT };
-  const ensureImage = (host: EngineHost) => engines.ensureImage(host, config.INSTANCE_IMAGE, config.INSTANCE_IMAGE_ARCHIVE || undefined, IMAGE_TIMEOUT_MS);
+  const hosts = {
+    deployment,
+    capacity: config.HOST_CAPACITY,
+    basePort: config.HOST_BASE_PORT,
+    enginePort: ENGINE_PORT,
+  };
+  const ensureImage = (host: EngineHost) =>
+    engines.ensureImage(host, config.INSTANCE_IMAGE, config.INSTANCE_IMAGE_ARCHIVE || undefined, IMAGE_TIMEOUT_MS);
 
   return {
     scale: {
@@ -66,7 +87,11 @@ export async function fleetPorts(config: Config, parts: { readonly store: MysqlS
       hosts,
     },
     tend: { store, engines: { ping: engines.ping, ensureImage }, clock },
-    heartbeats: { store, keep: (hostNames) => users.keep(plan.namePrefix, hostNames, (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName)) },
+    heartbeats: {
+      store,
+      keep: (hostNames) =>
+        users.keep(plan.namePrefix, hostNames, (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName)),
+    },
     prepare: { cloud, store, plan, sizes: rules.sizes, cap: rules.cap, hosts, privateNetwork: config.PRIVATE_NETWORK },
     term: parts.term,
   };

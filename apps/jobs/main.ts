@@ -33,7 +33,12 @@ const listener = connectRedis();
 // The first look at the fleet should not fail for a connection on its way.
 await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
 const fleet = hasFleet && clientTls ? await startFleet(clientTls) : undefined;
-const jobs = schedule(config, { store, engines, clock, readPulses: createRedisDiscovery(redis).readPulses }, fleet, logger);
+const jobs = schedule(
+  config,
+  { store, engines, clock, readPulses: createRedisDiscovery(redis).readPulses },
+  fleet,
+  logger,
+);
 hearNudges(listener, (name) => {
   const job = jobs.find((each) => each.name === name);
   if (job) void runner.nudge(job);

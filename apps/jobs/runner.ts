@@ -59,7 +59,9 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
       await store.finishRun(job.name, clock(), undefined);
     } catch (fault) {
       // That the fault cannot be kept must not hide it.
-      await store.finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault)).catch(() => undefined);
+      await store
+        .finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault))
+        .catch(() => undefined);
       throw fault;
     }
   }

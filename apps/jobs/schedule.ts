@@ -12,7 +12,14 @@ import { CloudFault } from "../core/domain/cloud.ts";
 import type { FleetEvent } from "../core/domain/event.ts";
 
 /** What the jobs work with. */
-export type JobPorts = ReapPorts & ReconcilePorts & SamplePorts & { readonly store: { readonly prune: (before: Date) => Promise<number>; readonly addEvent: (event: FleetEvent, now: Date) => Promise<void> } };
+export type JobPorts = ReapPorts &
+  ReconcilePorts &
+  SamplePorts & {
+    readonly store: {
+      readonly prune: (before: Date) => Promise<number>;
+      readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+    };
+  };
 
 /** What the jobs of a fleet work with besides. */
 export type FleetJobPorts = {
@@ -29,13 +36,23 @@ export type FleetJobPorts = {
  * A job: its name, when it runs (cron), and what it does; `run` throws when it could not do it. One with
  * `isOurs` is run and noted by one process alone, the one where that holds.
  */
-export type Job = { readonly name: string; readonly cron: string; readonly isOurs?: () => Promise<boolean>; readonly run: () => Promise<void> };
+export type Job = {
+  readonly name: string;
+  readonly cron: string;
+  readonly isOurs?: () => Promise<boolean>;
+  readonly run: () => Promise<void>;
+};
 
 const DAY = 86_400_000;
 const EACH_MINUTE = "* * * * *";
 
 /** The table of all jobs. Without a fleet, there is nothing to scale. */
-export function schedule(config: Config, ports: JobPorts, fleet: FleetJobPorts | undefined, logger: Logger): readonly Job[] {
+export function schedule(
+  config: Config,
+  ports: JobPorts,
+  fleet: FleetJobPorts | undefined,
+  logger: Logger,
+): readonly Job[] {
   const jobs: Job[] = [
     { name: "reap", cron: config.REAP_CRON, run: () => runReaper(ports, config.JOB_CONCURRENCY, logger) },
     { name: "reconcile", cron: config.RECONCILE_CRON, run: () => runReconcile(ports, config.JOB_CONCURRENCY, logger) },
@@ -49,7 +66,12 @@ export function schedule(config: Config, ports: JobPorts, fleet: FleetJobPorts |
     { name: "tend", cron: config.RECONCILE_CRON, run: () => tendHosts(fleet.tend, config.JOB_CONCURRENCY) },
     { name: "heartbeats", cron: config.ADMIT_CRON, run: () => keepHeartbeatUsers(fleet.heartbeats) },
     { name: "admit", cron: config.ADMIT_CRON, run: () => runAdmission(fleet, config.JOB_CONCURRENCY, logger) },
-    { name: "scale", cron: config.SCALE_CRON, isOurs: async () => (await fleet.term()) !== undefined, run: () => runScaling(fleet, preparation, logger) },
+    {
+      name: "scale",
+      cron: config.SCALE_CRON,
+      isOurs: async () => (await fleet.term()) !== undefined,
+      run: () => runScaling(fleet, preparation, logger),
+    },
   ];
 }
 
@@ -58,7 +80,10 @@ async function runReaper(ports: JobPorts, concurrency: number, logger: Logger): 
   if (ended > 0) logger.info({ ended }, "instances ended");
   for (const { hostName, instances, fault } of waiting) {
     logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
-    await ports.store.addEvent({ actor: "reap", kind: "hold", host: hostName, reason: `ended instances wait for their host: ${fault.reason}` }, ports.clock());
+    await ports.store.addEvent(
+      { actor: "reap", kind: "hold", host: hostName, reason: `ended instances wait for their host: ${fault.reason}` },
+      ports.clock(),
+    );
   }
 }
 
@@ -66,7 +91,10 @@ async function runReconcile(ports: JobPorts, concurrency: number, logger: Logger
   const { repairs, unseen } = await reconcile(ports, concurrency);
   for (const { hostName, instanceId, ...repair } of repairs) {
     logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
-    await ports.store.addEvent({ actor: "reconcile", kind: repair.kind, host: hostName, instance: instanceId, reason: repair.reason }, ports.clock());
+    await ports.store.addEvent(
+      { actor: "reconcile", kind: repair.kind, host: hostName, instance: instanceId, reason: repair.reason },
+      ports.clock(),
+    );
   }
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");
 }
@@ -80,14 +108,21 @@ async function runAdmission({ admit }: FleetJobPorts, concurrency: number, logge
   for (const host of await admitHosts(admit, concurrency)) logger.info({ host }, "host joined");
 }
 
-async function runScaling({ scale, term }: FleetJobPorts, preparation: () => Promise<void>, logger: Logger): Promise<void> {
+async function runScaling(
+  { scale, term }: FleetJobPorts,
+  preparation: () => Promise<void>,
+  logger: Logger,
+): Promise<void> {
   const current = await term();
   if (current === undefined) return;
   try {
     await preparation();
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
-    await scale.store.addEvent({ actor: "scale", kind: "hold", alarm: true, reason: `tag and firewall cannot be made (${fault.message})` }, scale.clock());
+    await scale.store.addEvent(
+      { actor: "scale", kind: "hold", alarm: true, reason: `tag and firewall cannot be made (${fault.message})` },
+      scale.clock(),
+    );
     return;
   }
   for (const action of await scaleFleet(scale, current)) logger.info(action, "scaling");

@@ -19,9 +19,19 @@ try {
   process.exitCode = 1;
 }
 
-async function sendImage({ MYSQL_URL, PKI_DIR, INSTANCE_IMAGE, INSTANCE_IMAGE_ARCHIVE, ENGINE_TIMEOUT_SECONDS, JOB_CONCURRENCY }: Config): Promise<void> {
+async function sendImage({
+  MYSQL_URL,
+  PKI_DIR,
+  INSTANCE_IMAGE,
+  INSTANCE_IMAGE_ARCHIVE,
+  ENGINE_TIMEOUT_SECONDS,
+  JOB_CONCURRENCY,
+}: Config): Promise<void> {
   const store = createMysqlStore(MYSQL_URL);
-  const engines = createDockerEngines(ENGINE_TIMEOUT_SECONDS * SECOND, clientTlsIn(PKI_DIR, () => performance.now()));
+  const engines = createDockerEngines(
+    ENGINE_TIMEOUT_SECONDS * SECOND,
+    clientTlsIn(PKI_DIR, () => performance.now()),
+  );
   try {
     const hosts = await store.listHosts();
     const have = await pMap(

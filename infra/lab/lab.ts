@@ -84,7 +84,13 @@ const fastLife = {
  * Starts a lab and resolves when its API answers; the first host comes by itself after that. Needs root.
  * What a killed run left is cleared by the next one.
  */
-export async function startLab({ dir, env: overrides = {}, port = 0, cloud: cloudSettings = {}, say = () => undefined }: LabOptions): Promise<Lab> {
+export async function startLab({
+  dir,
+  env: overrides = {},
+  port = 0,
+  cloud: cloudSettings = {},
+  say = () => undefined,
+}: LabOptions): Promise<Lab> {
   const undo = createUndoList();
   const places = { logsDir: join(dir, "logs"), pidsDir: join(dir, "pids") };
   await mkdir(dir, { recursive: true, mode: 0o711 });
@@ -92,7 +98,12 @@ export async function startLab({ dir, env: overrides = {}, port = 0, cloud: clou
     const room = await openMachineRoom((fault) => say(`a machine failed: ${String(fault)}`));
     undo.add(room.stop);
     const token = `dop_v1_${randomBytes(32).toString("hex")}`;
-    const cloud = await startDigitalOcean({ token, machines: room, onFault: (fault) => say(`the cloud failed: ${String(fault)}`), ...cloudSettings });
+    const cloud = await startDigitalOcean({
+      token,
+      machines: room,
+      onFault: (fault) => say(`the cloud failed: ${String(fault)}`),
+      ...cloudSettings,
+    });
     undo.add(cloud.stop);
     const mysql = await startMariadb({ dir: join(dir, "mariadb") });
     undo.add(mysql.stop);
@@ -131,7 +142,13 @@ export async function startLab({ dir, env: overrides = {}, port = 0, cloud: clou
     const origin = `http://127.0.0.1:${apiPort}`;
     const start: Lab["start"] = async (program, name = program, more = {}) => {
       const running = await keepRunning(
-        { name, command: process.execPath, args: [projectPath(`apps/${program}/main.ts`)], env: () => ({ ...env, ...more }), stopGraceMs: STOP_GRACE_MS },
+        {
+          name,
+          command: process.execPath,
+          args: [projectPath(`apps/${program}/main.ts`)],
+          env: () => ({ ...env, ...more }),
+          stopGraceMs: STOP_GRACE_MS,
+        },
         places,
         say,
       );

@@ -27,16 +27,32 @@ export interface LifeReport {
  * changes, until all leases are over and the wanted standbys are all that is left.
  * @throws when that does not come to pass, or `signal.reason` when the signal aborts
  */
-export async function liveOneLife(lab: Lab, wishes: LabWishes, tell: (text: string) => void, signal: AbortSignal): Promise<LifeReport> {
+export async function liveOneLife(
+  lab: Lab,
+  wishes: LabWishes,
+  tell: (text: string) => void,
+  signal: AbortSignal,
+): Promise<LifeReport> {
   const store = createMysqlStore(lab.mysqlUrl);
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
-  const report: LifeReport = { handedOut: 0, refused: 0, joinSeconds: [], dropletsMade: 0, most: 0, apiCalls: 0, dropletMb: 0 };
+  const report: LifeReport = {
+    handedOut: 0,
+    refused: 0,
+    joinSeconds: [],
+    dropletsMade: 0,
+    most: 0,
+    apiCalls: 0,
+    dropletMb: 0,
+  };
   const telling = narrate(lab, store, report, tell, end);
   try {
-    await until(async () => (await hasStandbys(store, wishes)) && (wishes.standbys === 0 || (await isReady(lab))), signal);
+    await until(
+      async () => (await hasStandbys(store, wishes)) && (wishes.standbys === 0 || (await isReady(lab))),
+      signal,
+    );
     await arrive(lab, wishes, report, tell, signal);
-    await until(async () => (await isAtRest(lab, store, wishes)), signal, wishes.lease * 1000 + PATIENCE_MS);
+    await until(async () => await isAtRest(lab, store, wishes), signal, wishes.lease * 1000 + PATIENCE_MS);
     const [first] = lab.room.list();
     if (first !== undefined) report.dropletMb = await lab.room.memoryMb(first);
     report.dropletsMade = lab.cloud.everMade().length;
@@ -49,7 +65,13 @@ export async function liveOneLife(lab: Lab, wishes: LabWishes, tell: (text: stri
   }
 }
 
-async function arrive(lab: Lab, wishes: LabWishes, report: LifeReport, tell: (text: string) => void, signal: AbortSignal): Promise<void> {
+async function arrive(
+  lab: Lab,
+  wishes: LabWishes,
+  report: LifeReport,
+  tell: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const arrivals: Promise<void>[] = [];
   for (let number = 1; number <= wishes.arrivals; number++) {
     arrivals.push(askFor(lab, number, wishes.lease, report, tell));
@@ -58,9 +80,19 @@ async function arrive(lab: Lab, wishes: LabWishes, report: LifeReport, tell: (te
   await Promise.all(arrivals);
 }
 
-async function askFor(lab: Lab, number: number, ttlSeconds: number, report: LifeReport, tell: (text: string) => void): Promise<void> {
+async function askFor(
+  lab: Lab,
+  number: number,
+  ttlSeconds: number,
+  report: LifeReport,
+  tell: (text: string) => void,
+): Promise<void> {
   const startedAt = performance.now();
-  const answer = await fetch(`${lab.origin}/instances`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ ttlSeconds }) });
+  const answer = await fetch(`${lab.origin}/instances`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ ttlSeconds }),
+  });
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(2);
   const body = (await answer.json()) as { host?: string; port?: number; title?: string };
   if (answer.status === 201) {
@@ -73,19 +105,32 @@ async function askFor(lab: Lab, number: number, ttlSeconds: number, report: Life
 }
 
 /** Tells events as they come, and draws the fleet when it has changed. */
-async function narrate(lab: Lab, store: MysqlStore, report: LifeReport, tell: (text: string) => void, end: AbortSignal): Promise<void> {
+async function narrate(
+  lab: Lab,
+  store: MysqlStore,
+  report: LifeReport,
+  tell: (text: string) => void,
+  end: AbortSignal,
+): Promise<void> {
   let told = 0;
   let drawn = "";
   while (!end.aborted) {
     try {
       for (const event of (await store.listEvents({ after: told }, 100)).reverse()) {
         told = event.id;
-        tell(`${event.actor} ${event.kind}${event.host === undefined ? "" : ` ${shortName(event.host)}`}: ${event.reason}`);
+        tell(
+          `${event.actor} ${event.kind}${event.host === undefined ? "" : ` ${shortName(event.host)}`}: ${event.reason}`,
+        );
         const joined = event.kind === "join" ? /([\d.]+) s after/.exec(event.reason)?.[1] : undefined;
         if (joined !== undefined) report.joinSeconds.push(Number(joined));
       }
       const droplets = await store.listDroplets();
-      const hosts = (await store.listHosts()).map(({ host, inUse }) => ({ name: host.name, capacity: host.capacity, inUse, state: host.state }));
+      const hosts = (await store.listHosts()).map(({ host, inUse }) => ({
+        name: host.name,
+        capacity: host.capacity,
+        inUse,
+        state: host.state,
+      }));
       const drawing = drawFleet(droplets, hosts);
       if (drawing !== drawn) tell(`  ${drawing}`);
       drawn = drawing;
@@ -102,19 +147,28 @@ async function isReady({ origin }: Lab): Promise<boolean> {
 }
 
 async function hasStandbys(store: MysqlStore, { standbys }: LabWishes): Promise<boolean> {
-  return (await store.listHosts()).filter(({ inUse, host }) => inUse === 0 && host.state === "active").length >= standbys;
+  return (
+    (await store.listHosts()).filter(({ inUse, host }) => inUse === 0 && host.state === "active").length >= standbys
+  );
 }
 
 async function isAtRest(lab: Lab, store: MysqlStore, wishes: LabWishes): Promise<boolean> {
   const droplets = await store.listDroplets();
-  return droplets.length === wishes.standbys && lab.cloud.droplets().length === wishes.standbys && (await hasStandbys(store, wishes));
+  return (
+    droplets.length === wishes.standbys &&
+    lab.cloud.droplets().length === wishes.standbys &&
+    (await hasStandbys(store, wishes))
+  );
 }
 
 async function until(condition: () => Promise<boolean>, signal: AbortSignal, patienceMs = PATIENCE_MS): Promise<void> {
   const deadline = performance.now() + patienceMs;
   while (!(await condition())) {
     signal.throwIfAborted();
-    if (performance.now() > deadline) throw new Error(`the fleet has not come to rest within ${Math.round(patienceMs / 1000)} s: its log and the events above say why`);
+    if (performance.now() > deadline)
+      throw new Error(
+        `the fleet has not come to rest within ${Math.round(patienceMs / 1000)} s: its log and the events above say why`,
+      );
     await sleep(LOOK_MS);
   }
 }

@@ -33,17 +33,35 @@ async function run(wishes: LabWishes, startup: Startup, ending: AbortSignal): Pr
   const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);
   if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
   await startup.inOrder("system packages", async (note) => {
-    const installed = await ensureSystemPackages(["bash", "docker", "dockerd", "iptables", "nft", "ip", "systemctl", "dbus-daemon", "openssl", "curl", "redis-server", "mariadbd", "mariadb-install-db", "my_print_defaults"]);
+    const installed = await ensureSystemPackages([
+      "bash",
+      "docker",
+      "dockerd",
+      "iptables",
+      "nft",
+      "ip",
+      "systemctl",
+      "dbus-daemon",
+      "openssl",
+      "curl",
+      "redis-server",
+      "mariadbd",
+      "mariadb-install-db",
+      "my_print_defaults",
+    ]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
-  const lab = await startup.inOrder("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", () => startLab({ dir, port: wishes.port, env: settingsOf(wishes), say: (text) => console.log(`! ${text}`) }));
+  const lab = await startup.inOrder("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", () =>
+    startLab({ dir, port: wishes.port, env: settingsOf(wishes), say: (text) => console.log(`! ${text}`) }),
+  );
   startup.undoLater(lab.stop);
   for (const fault of wishes.faults) lab.cloud.faults.add(fault);
   startup.goOn();
   introduce(lab, wishes);
 
   const startedAt = performance.now();
-  const tell = (text: string) => console.log(`${((performance.now() - startedAt) / SECOND).toFixed(1).padStart(6)} s  ${text}`);
+  const tell = (text: string) =>
+    console.log(`${((performance.now() - startedAt) / SECOND).toFixed(1).padStart(6)} s  ${text}`);
   sum(await liveOneLife(lab, wishes, tell, ending));
   if (wishes.once) return;
   console.log("The lab goes on: use the page, or make something go wrong. Ctrl-C stops everything.");

@@ -22,7 +22,10 @@ export interface LabWishes {
 }
 
 /** Wishes, or the text to print instead of doing anything. */
-export type LabOrder = { readonly kind: "run"; readonly wishes: LabWishes } | { readonly kind: "help"; readonly text: string } | { readonly kind: "fault"; readonly text: string };
+export type LabOrder =
+  | { readonly kind: "run"; readonly wishes: LabWishes }
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "fault"; readonly text: string };
 
 const numbers = {
   slots: { usual: 4, least: 1, most: 100, meaning: "slots of each host" },
@@ -42,23 +45,39 @@ export function readLabOrder(args: readonly string[]): LabOrder {
   let values: Record<string, unknown>;
   try {
     const options = Object.fromEntries(Object.keys(numbers).map((name) => [name, { type: "string" as const }]));
-    ({ values } = parseArgs({ args: [...args], options: { ...options, fault: { type: "string", multiple: true }, once: { type: "boolean" }, help: { type: "boolean" } } }));
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        ...options,
+        fault: { type: "string", multiple: true },
+        once: { type: "boolean" },
+        help: { type: "boolean" },
+      },
+    }));
   } catch (error) {
     return { kind: "fault", text: `${(error as Error).message}\n\n${help}` };
   }
   if (values["help"] === true) return { kind: "help", text: help };
   const faults: string[] = [];
   const wishes = { once: values["once"] === true, faults: [] } as unknown as LabWishes;
-  for (const [name, { usual, least, most }] of Object.entries(numbers) as [NumberName, (typeof numbers)[NumberName]][]) {
+  for (const [name, { usual, least, most }] of Object.entries(numbers) as [
+    NumberName,
+    (typeof numbers)[NumberName],
+  ][]) {
     const given = values[name] as string | undefined;
     const value = given === undefined ? usual : Number(given);
-    if (given !== undefined && (!/^\d+(\.\d+)?$/.test(given) || value < least || value > most || (name !== "every" && !Number.isInteger(value)))) faults.push(`--${name} must be a number from ${least} to ${most}, not "${given}"`);
+    if (
+      given !== undefined &&
+      (!/^\d+(\.\d+)?$/.test(given) || value < least || value > most || (name !== "every" && !Number.isInteger(value)))
+    )
+      faults.push(`--${name} must be a number from ${least} to ${most}, not "${given}"`);
     wishes[name] = value;
   }
   for (const given of (values["fault"] ?? []) as string[]) {
     const [kind = "", times] = given.split(":");
     if (!faultKinds.includes(kind as FaultKind)) faults.push(`--fault "${given}" is none of ${faultKinds.join(", ")}`);
-    else if (times !== undefined && !/^[1-9]\d{0,3}$/.test(times)) faults.push(`--fault ${kind}:N takes a whole number, not "${times}"`);
+    else if (times !== undefined && !/^[1-9]\d{0,3}$/.test(times))
+      faults.push(`--fault ${kind}:N takes a whole number, not "${times}"`);
     else wishes.faults.push({ kind: kind as FaultKind, ...(times !== undefined && { times: Number(times) }) });
   }
   return faults.length === 0 ? { kind: "run", wishes } : { kind: "fault", text: faults.join("\n") };
@@ -69,7 +88,9 @@ const help = `npm run lab -- [options]
 Lives the life of a fleet on this machine: a stand-in for DigitalOcean's API, droplets made of
 namespaces with real systemd and Docker Engines, and the real control plane. Needs root.
 
-${Object.entries(numbers).map(([name, { usual, meaning }]) => `  --${name.padEnd(10)} ${meaning} (${usual})`).join("\n")}
+${Object.entries(numbers)
+  .map(([name, { usual, meaning }]) => `  --${name.padEnd(10)} ${meaning} (${usual})`)
+  .join("\n")}
   --fault KIND[:N]  something that goes wrong in the cloud, N times or always; may be repeated:
               ${faultKinds.join(", ").replace(/(.{60,80}?), /g, "$1,\n              ")}
   --once      end when all leases are over; without it the lab stays until Ctrl-C

@@ -9,7 +9,10 @@ export interface DrawnHost {
 }
 
 /** The fleet in one line: each droplet with its slots, filled ones full; what is not a host in words. */
-export function drawFleet(droplets: readonly Pick<DropletRow, "name" | "state">[], hosts: readonly DrawnHost[]): string {
+export function drawFleet(
+  droplets: readonly Pick<DropletRow, "name" | "state">[],
+  hosts: readonly DrawnHost[],
+): string {
   const drawn = droplets.map(({ name, state }) => {
     const host = hosts.find((each) => each.name === name);
     const label = shortName(name);

@@ -19,11 +19,20 @@ export interface BoxAddresses {
  * Works out the addresses from the settings HOST and PUBLIC_HOST and from where the engine is: on an
  * engine elsewhere, instances are published there and not on HOST. Throws when HOST has no address.
  */
-export async function boxAddresses(settings: { host: string; publicHost: string; engineUrl: string }): Promise<BoxAddresses> {
+export async function boxAddresses(settings: {
+  host: string;
+  publicHost: string;
+  engineUrl: string;
+}): Promise<BoxAddresses> {
   const elsewhere = engineElsewhere(settings.engineUrl);
   if (elsewhere !== undefined) {
     const { address } = await addressOf("DOCKER_HOST", elsewhere);
-    return { publicHost: settings.publicHost || elsewhere, bindAddress: "0.0.0.0", checkHost: elsewhere, publicIp: address };
+    return {
+      publicHost: settings.publicHost || elsewhere,
+      bindAddress: "0.0.0.0",
+      checkHost: elsewhere,
+      publicIp: address,
+    };
   }
   const { address } = await addressOf("HOST", settings.host);
   const isWildcard = address === "0.0.0.0" || address === "::";
@@ -41,7 +50,10 @@ export async function boxAddresses(settings: { host: string; publicHost: string;
 export function engineElsewhere(engineUrl: string): string | undefined {
   if (engineUrl.startsWith("unix:")) return undefined;
   const host = hostIn(engineUrl);
-  const own = ["localhost", ...Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))];
+  const own = [
+    "localhost",
+    ...Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
+  ];
   return own.includes(host) ? undefined : host;
 }
 
@@ -70,7 +82,8 @@ export async function checkPort(host: string, port: number): Promise<number> {
 }
 
 function reasonFor(code: string | undefined, host: string, port: number): string {
-  if (code === "EADDRINUSE") return `port ${port} of ${host} is taken by another program: stop that, or choose another port with PORT=…`;
+  if (code === "EADDRINUSE")
+    return `port ${port} of ${host} is taken by another program: stop that, or choose another port with PORT=…`;
   if (code === "EACCES") return `port ${port} is reserved for root: choose one above 1023 with PORT=…, or run as root`;
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `HOST=${host} is no address of this machine`;
   return `cannot listen on port ${port} of ${host} (${code ?? "unknown reason"}): see the settings PORT and HOST`;

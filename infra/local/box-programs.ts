@@ -29,8 +29,16 @@ export interface Box {
  * says that it can hand out. Throws when it does not.
  */
 export async function startPrograms(startup: Startup, config: Config, box: Box, places: Places): Promise<void> {
-  const keep = async (name: string, command: string, args: string[], stopGraceMs: number, env: () => Promise<NodeJS.ProcessEnv> | NodeJS.ProcessEnv) => {
-    const program = await keepRunning({ name, command, args, env, stopGraceMs }, places, (text) => console.log(`! ${text}`));
+  const keep = async (
+    name: string,
+    command: string,
+    args: string[],
+    stopGraceMs: number,
+    env: () => Promise<NodeJS.ProcessEnv> | NodeJS.ProcessEnv,
+  ) => {
+    const program = await keepRunning({ name, command, args, env, stopGraceMs }, places, (text) =>
+      console.log(`! ${text}`),
+    );
     startup.stopLater(program);
     return program;
   };
@@ -47,7 +55,10 @@ export async function startPrograms(startup: Startup, config: Config, box: Box, 
 }
 
 /** The environment of heartbeat.sh, but for the password. */
-export function heartbeatSettings(config: Pick<Config, "HEARTBEAT_SECONDS" | "HEARTBEAT_TTL_SECONDS">, box: Box): NodeJS.ProcessEnv {
+export function heartbeatSettings(
+  config: Pick<Config, "HEARTBEAT_SECONDS" | "HEARTBEAT_TTL_SECONDS">,
+  box: Box,
+): NodeJS.ProcessEnv {
   return {
     ...scriptSettings(box),
     HOST_NAME: box.name,

@@ -28,6 +28,9 @@ export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<
     return url;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "EACCES") return undefined;
-    throw new Error(`a Docker Engine runs here, and this user may not use it: run as root, or as a member of the group docker`, { cause });
+    throw new Error(
+      `a Docker Engine runs here, and this user may not use it: run as root, or as a member of the group docker`,
+      { cause },
+    );
   }
 }

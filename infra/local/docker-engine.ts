@@ -40,7 +40,8 @@ export async function startDockerEngine({ dir }: { dir: string }): Promise<Docke
   if (process.getuid?.() !== 0) dockerdArgs.push("--group", String(process.getgid?.() ?? 0));
 
   const left = await leftDockerd(engine);
-  if (left !== undefined && hasArguments(left.commandLine, dockerdArgs) && (await answers(engine.url))) return running(engine, left.pid);
+  if (left !== undefined && hasArguments(left.commandLine, dockerdArgs) && (await answers(engine.url)))
+    return running(engine, left.pid);
   // It hangs, or another version of us started it with other options. What it runs lives on.
   if (left !== undefined) await endProcess(left.pid, STOP_GRACE_MS);
   await clearWayForDockerd(engine);
@@ -74,7 +75,15 @@ export async function clearEngine(url: string): Promise<void> {
  * process per published port (the kernel forwards, loopback included), containers that outlive a
  * dockerd that dies, small logs, and control groups by file so that no init system is needed.
  */
-export function dockerdArguments({ dataDir, runDir, socket }: { dataDir: string; runDir: string; socket: string }): string[] {
+export function dockerdArguments({
+  dataDir,
+  runDir,
+  socket,
+}: {
+  dataDir: string;
+  runDir: string;
+  socket: string;
+}): string[] {
   return [
     `--data-root=${dataDir}`,
     `--exec-root=${join(runDir, "exec")}`,
@@ -106,7 +115,10 @@ function running(engine: Engine, pid: number): DockerEngine {
 }
 
 async function answers(url: string): Promise<boolean> {
-  return pingEngine(url).then(() => true, () => false);
+  return pingEngine(url).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The dockerd that runs on our folder already. */
@@ -114,7 +126,8 @@ async function leftDockerd({ pidFile, runDir }: Engine): Promise<{ pid: number; 
   const pid = await pidIn(pidFile);
   if (pid === undefined) return undefined;
   const commandLine = await commandLineOf(pid);
-  const isOurs = commandLine[0]?.endsWith("dockerd") === true && commandLine.includes(`--exec-root=${join(runDir, "exec")}`);
+  const isOurs =
+    commandLine[0]?.endsWith("dockerd") === true && commandLine.includes(`--exec-root=${join(runDir, "exec")}`);
   return isOurs ? { pid, commandLine } : undefined;
 }
 
@@ -177,7 +190,11 @@ function containerdDir({ runDir }: Engine): string {
 async function unmountBelow(folders: string[]): Promise<void> {
   const mountPoints = (await readFile("/proc/self/mountinfo", "utf8"))
     .split("\n")
-    .map((line) => (line.split(" ")[4] ?? "").replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .map((line) =>
+      (line.split(" ")[4] ?? "").replace(/\\([0-7]{3})/g, (_, octal: string) =>
+        String.fromCharCode(Number.parseInt(octal, 8)),
+      ),
+    )
     .filter((mountPoint) => folders.some((folder) => mountPoint.startsWith(`${folder}/`)));
   // What is mounted later lies on top, or further inside.
   for (const mountPoint of mountPoints.reverse()) {

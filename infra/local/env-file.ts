@@ -16,5 +16,7 @@ export async function takeEnvFile(path: string): Promise<string[]> {
   }
   const entries = Object.entries(parseEnv(text));
   for (const [name, value] of entries) process.env[name] ??= value;
-  return entries.filter(([name]) => !(name in settings)).map(([name]) => `.env sets ${name}, which is no setting; README.md lists them all`);
+  return entries
+    .filter(([name]) => !(name in settings))
+    .map(([name]) => `.env sets ${name}, which is no setting; README.md lists them all`);
 }

@@ -33,22 +33,31 @@ export async function checkConfigured(startup: Startup, { MYSQL_URL, REDIS_URL, 
   ];
   for (const [setting, url, ask, instead] of asked) {
     if (url === "") continue;
-    await startup.inOrder(`server of ${setting}`, () => ask(url).catch((cause: unknown) => {
-      throw new Error(`${setting} leads to a server that does not answer (${messageOf(cause)}): start it, mend the setting, or leave it out for ${instead}`, { cause });
-    }));
+    await startup.inOrder(`server of ${setting}`, () =>
+      ask(url).catch((cause: unknown) => {
+        throw new Error(
+          `${setting} leads to a server that does not answer (${messageOf(cause)}): start it, mend the setting, or leave it out for ${instead}`,
+          { cause },
+        );
+      }),
+    );
   }
 }
 
 /** Address of the configured MySQL, else of a private one that is started now. */
 export async function haveMysql(startup: Startup, config: Config, stateDir: string): Promise<string> {
   if (config.MYSQL_URL !== "") return config.MYSQL_URL;
-  return startup.inOrder("private MariaDB", () => ours(startup, "MariaDB", (url) => startMariadb({ dir: join(stateDir, "mariadb"), ...portOf(url) })));
+  return startup.inOrder("private MariaDB", () =>
+    ours(startup, "MariaDB", (url) => startMariadb({ dir: join(stateDir, "mariadb"), ...portOf(url) })),
+  );
 }
 
 /** Address of the configured Redis, else of a private one that is started now. */
 export async function haveRedis(startup: Startup, config: Config, stateDir: string): Promise<string> {
   if (config.REDIS_URL !== "") return config.REDIS_URL;
-  return startup.inOrder("private Redis", () => ours(startup, "Redis", (url) => startRedis({ dir: join(stateDir, "redis"), ...portOf(url) })));
+  return startup.inOrder("private Redis", () =>
+    ours(startup, "Redis", (url) => startRedis({ dir: join(stateDir, "redis"), ...portOf(url) })),
+  );
 }
 
 /** Address of the engine that was found, else of a private one that is started now, and cleared of instances in the end. */

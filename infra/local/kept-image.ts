@@ -10,7 +10,12 @@ const ANSWER_MS = 10_000;
  * Looks every `lookMs` whether an engine still has the Redis image, which somebody may have pruned, and
  * gets it again; `say` hears of it. Without the image no instance can be handed out.
  */
-export function keepImage(docker: Docker, reference: string, say: (text: string) => void, lookMs = LOOK_MS): { stop: () => Promise<void> } {
+export function keepImage(
+  docker: Docker,
+  reference: string,
+  say: (text: string) => void,
+  lookMs = LOOK_MS,
+): { stop: () => Promise<void> } {
   const stopping = new AbortController();
   const isStopping = () => stopping.signal.aborted;
   const look = async () => {

@@ -73,7 +73,7 @@ export async function keepRunning(program: Program, places: Places, say: (text: 
     let pauseMs = 1_000;
     for (;;) {
       const startedAt = performance.now();
-      const how = await runOnce().catch((error: unknown) => (messageOf(error)));
+      const how = await runOnce().catch((error: unknown) => messageOf(error));
       if (isStopping()) return;
       failures++;
       if (performance.now() - startedAt > STEADY_MS) pauseMs = 1_000;

@@ -20,7 +20,11 @@ export interface KeptServer {
  * @param start gets the address to come back to, undefined the first time
  * @throws what the first start throws; later ones are tried again, after 1 s up to 30 s
  */
-export async function keepServer(name: string, start: (url?: string) => Promise<ServerProcess & { url: string }>, say: (text: string) => void): Promise<KeptServer> {
+export async function keepServer(
+  name: string,
+  start: (url?: string) => Promise<ServerProcess & { url: string }>,
+  say: (text: string) => void,
+): Promise<KeptServer> {
   let server = await start();
   const { url } = server;
   const stopping = new AbortController();

@@ -55,7 +55,8 @@ async function start(startup: Startup): Promise<void> {
     const installed = await ensureSystemPackages(neededCommands(config, foundEngine));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
-  if (config.DOCKER_HOST === "" && foundEngine !== undefined) console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
+  if (config.DOCKER_HOST === "" && foundEngine !== undefined)
+    console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
   const mysqlUrl = await haveMysql(startup, config, stateDir);
   const redisUrl = await haveRedis(startup, config, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
@@ -70,7 +71,10 @@ async function start(startup: Startup): Promise<void> {
   }
   const engineUrl = await haveEngine(startup, foundEngine, stateDir);
   const image = await startup.inOrder("Redis image", async (note) => {
-    const reference = await ensureRedisImage(dockerClient(engineUrl, IMAGE_TIMEOUT_MS), config.INSTANCE_IMAGE || undefined);
+    const reference = await ensureRedisImage(
+      dockerClient(engineUrl, IMAGE_TIMEOUT_MS),
+      config.INSTANCE_IMAGE || undefined,
+    );
     note(reference);
     return reference;
   });
@@ -86,7 +90,17 @@ async function start(startup: Startup): Promise<void> {
     config.OPS_TOKEN || keptSecret(join(stateDir, "ops-token")),
     config.SERVER_SECRET || keptSecret(join(stateDir, "server-secret")),
   ]);
-  const box = { name: HOST_NAME, publicIp: addresses.publicIp, port, mysqlUrl, redisUrl, engineUrl, image, opsToken, serverSecret };
+  const box = {
+    name: HOST_NAME,
+    publicIp: addresses.publicIp,
+    port,
+    mysqlUrl,
+    redisUrl,
+    engineUrl,
+    image,
+    opsToken,
+    serverSecret,
+  };
   await startup.inOrder("heartbeat, expiry, jobs, API", () => startPrograms(startup, config, box, places));
 
   const url = `http://${inUrl(addresses.publicHost)}:${port}`;
@@ -97,10 +111,15 @@ Get a Redis is ready.
   ops     ${url}/ops with the token ${opsToken}
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
-  if (addresses.bindAddress === "0.0.0.0") console.log("! page, instances and operator's calls are open to the network, and not encrypted");
+  if (addresses.bindAddress === "0.0.0.0")
+    console.log("! page, instances and operator's calls are open to the network, and not encrypted");
 }
 
-async function register(mysqlUrl: string, config: Config, box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string }): Promise<void> {
+async function register(
+  mysqlUrl: string,
+  config: Config,
+  box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string },
+): Promise<void> {
   const store = createMysqlStore(mysqlUrl);
   try {
     await registerHost(
@@ -122,7 +141,12 @@ async function register(mysqlUrl: string, config: Config, box: { engineUrl: stri
 
 async function firewall(direction: "up" | "down", connectionsPerAddress: number): Promise<void> {
   // By env: sudo lets no environment through.
-  const [command, args] = await asRoot("env", [`CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`, "sh", projectPath("infra/host/firewall.sh"), direction]);
+  const [command, args] = await asRoot("env", [
+    `CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`,
+    "sh",
+    projectPath("infra/host/firewall.sh"),
+    direction,
+  ]);
   await run(command, args);
 }
 

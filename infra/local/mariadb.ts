@@ -33,7 +33,11 @@ export async function startMariadb({ dir, port }: { dir: string; port?: number }
   const pidFile = join(root, "mariadbd.pid");
   for (const folder of [files, temporary]) await mkdir(folder, { recursive: true, mode: 0o700 });
   const password = await keptSecret(join(root, "password"));
-  await endLeftBehind(pidFile, ([command, ...args]) => command?.includes("mariadbd") === true && args.includes(`--datadir=${data}`), STOP_GRACE_MS);
+  await endLeftBehind(
+    pidFile,
+    ([command, ...args]) => command?.includes("mariadbd") === true && args.includes(`--datadir=${data}`),
+    STOP_GRACE_MS,
+  );
   if (!(await exists(data))) await layOut(data, temporary);
 
   const initFile = join(root, "init.sql");
@@ -104,7 +108,10 @@ async function layOut(data: string, temporary: string): Promise<void> {
   await laidOut.catch((cause: unknown) => {
     // It complains on standard output.
     const { stdout = "", stderr = "" } = cause as { stdout?: string; stderr?: string };
-    throw new Error(`MariaDB could not lay out its data: ${(stderr + stdout).trim().split("\n").slice(0, 8).join("\n")}`, { cause });
+    throw new Error(
+      `MariaDB could not lay out its data: ${(stderr + stdout).trim().split("\n").slice(0, 8).join("\n")}`,
+      { cause },
+    );
   });
   await rename(unfinished, data);
 }
@@ -128,5 +135,8 @@ async function userName(): Promise<string> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return access(path).then(() => true, () => false);
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

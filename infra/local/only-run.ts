@@ -20,7 +20,9 @@ export async function becomeOnlyRun(stateDir: string): Promise<void> {
  */
 export async function becomeOnlyEngineOwner(): Promise<void> {
   if (await hold("private-engine")) return;
-  throw new Error("another Get a Redis on this machine runs a private Docker Engine, and two of them would break each other's network: stop that one, or give both one engine with DOCKER_HOST");
+  throw new Error(
+    "another Get a Redis on this machine runs a private Docker Engine, and two of them would break each other's network: stop that one, or give both one engine with DOCKER_HOST",
+  );
 }
 
 /**

@@ -71,7 +71,11 @@ export async function endProcess(pid: number, graceMs: number, signal: NodeJS.Si
  * Ends the process that a pid file names, if its arguments satisfy the test: by now, the pid may be
  * another program's. No file and no such process are success.
  */
-export async function endLeftBehind(pidFile: string, isOurs: (commandLine: string[]) => boolean, graceMs: number): Promise<void> {
+export async function endLeftBehind(
+  pidFile: string,
+  isOurs: (commandLine: string[]) => boolean,
+  graceMs: number,
+): Promise<void> {
   const pid = await pidIn(pidFile);
   if (pid !== undefined && isOurs(await commandLineOf(pid))) await endProcess(pid, graceMs);
 }

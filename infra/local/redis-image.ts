@@ -69,7 +69,12 @@ async function imageArchive(reference: string): Promise<Buffer> {
   const manifest = JSON.stringify([{ Config: configFile, RepoTags: [reference], Layers: [layerFile] }]);
   const tar = pack();
   tar.entry({ name: dirname(layerFile), type: "directory", mode: 0o755, mtime: NO_TIME });
-  for (const [name, content] of [[layerFile, layer], [configFile, config], ["manifest.json", manifest]] as const) tar.entry({ name, mode: 0o644, mtime: NO_TIME }, content);
+  for (const [name, content] of [
+    [layerFile, layer],
+    [configFile, config],
+    ["manifest.json", manifest],
+  ] as const)
+    tar.entry({ name, mode: 0o644, mtime: NO_TIME }, content);
   tar.finalize();
   return buffer(tar);
 }
@@ -103,7 +108,10 @@ async function redisFilesystem(): Promise<Buffer> {
     const [mode, owner] = folder === "/data" ? [0o750, REDIS_UID] : [folder === "/tmp" ? 0o1777 : 0o755, 0];
     tar.entry({ name: `${folder.slice(1)}/`, type: "directory", mode, uid: owner, gid: owner, mtime });
   }
-  tar.entry({ name: "etc/passwd", mode: 0o644, mtime }, `root:x:0:0::/:/nologin\nredis:x:${REDIS_UID}:${REDIS_UID}::/data:/nologin\n`);
+  tar.entry(
+    { name: "etc/passwd", mode: 0o644, mtime },
+    `root:x:0:0::/:/nologin\nredis:x:${REDIS_UID}:${REDIS_UID}::/data:/nologin\n`,
+  );
   tar.entry({ name: "etc/group", mode: 0o644, mtime }, `root:x:0:\nredis:x:${REDIS_UID}:\n`);
   for (const { from, to } of files) {
     tar.entry({ name: to.slice(1), mode: 0o755, mtime }, await readFile(from));
@@ -120,7 +128,10 @@ function sha256(content: Buffer): string {
 async function redisFiles(): Promise<{ from: string; to: string }[]> {
   const { stdout: path } = await run("sh", ["-c", "command -v redis-server"]);
   const server = await realpath(path.trim());
-  return [{ from: server, to: SERVER_IN_IMAGE }, ...(await librariesOf(server)).map((library) => ({ from: library, to: library }))];
+  return [
+    { from: server, to: SERVER_IN_IMAGE },
+    ...(await librariesOf(server)).map((library) => ({ from: library, to: library })),
+  ];
 }
 
 async function librariesOf(binary: string): Promise<string[]> {

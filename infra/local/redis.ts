@@ -22,17 +22,33 @@ export interface RedisServer extends ServerProcess {
  * a killed run left there is stopped first. `port` brings it back where it was; it listens on
  * `addresses` besides loopback.
  */
-export async function startRedis({ dir, port, addresses = [] }: { dir: string; port?: number; addresses?: string[] }): Promise<RedisServer> {
+export async function startRedis({
+  dir,
+  port,
+  addresses = [],
+}: {
+  dir: string;
+  port?: number;
+  addresses?: string[];
+}): Promise<RedisServer> {
   const root = resolve(dir);
   await mkdir(root, { recursive: true, mode: 0o700 });
   const password = await keptSecret(join(root, "password"));
   const config = join(root, "redis.conf");
   const pidFile = join(root, "redis.pid");
-  await endLeftBehind(pidFile, ([command, ...args]) => command?.includes("redis-server") === true && args.includes(config), STOP_GRACE_MS);
+  await endLeftBehind(
+    pidFile,
+    ([command, ...args]) => command?.includes("redis-server") === true && args.includes(config),
+    STOP_GRACE_MS,
+  );
 
   const chosen = port ?? (await freePort());
   // In a file, because arguments can be read by everybody on the machine.
-  await writeFile(config, configuration({ root, port: chosen, addresses: ["127.0.0.1", ...addresses], pidFile, password }), { mode: 0o600 });
+  await writeFile(
+    config,
+    configuration({ root, port: chosen, addresses: ["127.0.0.1", ...addresses], pidFile, password }),
+    { mode: 0o600 },
+  );
   const url = `redis://default:${password}@127.0.0.1:${chosen}`;
   const server = await startServerProcess({
     name: "redis-server",
@@ -63,7 +79,13 @@ export async function pingRedis(redisUrl: string): Promise<void> {
 }
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, connectTimeout: 3_000, commandTimeout: 3_000 });
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 3_000,
+    commandTimeout: 3_000,
+  });
   // connect() says only that the connection was closed; why, the event before it tells.
   const reasons: Error[] = [];
   redis.on("error", (error) => void reasons.push(error));
@@ -77,7 +99,19 @@ async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Pro
   }
 }
 
-function configuration({ root, port, addresses, pidFile, password }: { root: string; port: number; addresses: string[]; pidFile: string; password: string }): string {
+function configuration({
+  root,
+  port,
+  addresses,
+  pidFile,
+  password,
+}: {
+  root: string;
+  port: number;
+  addresses: string[];
+  pidFile: string;
+  password: string;
+}): string {
   const settings: [string, string][] = [
     ["bind", addresses.join(" ")],
     ["port", String(port)],

@@ -13,7 +13,10 @@ export interface LastWords {
  * started, and ends the process: with 0, or with 1 and a word about what went wrong. Told twice, it kills
  * what it can and leaves the rest.
  */
-export async function runProgram(work: (startup: Startup, ending: AbortSignal) => Promise<void>, { stopped, forced }: LastWords): Promise<never> {
+export async function runProgram(
+  work: (startup: Startup, ending: AbortSignal) => Promise<void>,
+  { stopped, forced }: LastWords,
+): Promise<never> {
   const ending = new AbortController();
   const startup = createStartup(ending.signal);
   process.env.PATH = withSystemFolders(process.env.PATH);
@@ -48,5 +51,9 @@ export async function runProgram(work: (startup: Startup, ending: AbortSignal) =
 /** Whether work was broken off because the end was asked for: by us, or by a Ctrl-C that its commands got, too. */
 function isEnd(error: unknown, ending: AbortSignal): boolean {
   if (error instanceof Interrupted) return true;
-  return ending.aborted && error instanceof Error && (error.name === "AbortError" || ("signal" in error && error.signal === "SIGINT"));
+  return (
+    ending.aborted &&
+    error instanceof Error &&
+    (error.name === "AbortError" || ("signal" in error && error.signal === "SIGINT"))
+  );
 }

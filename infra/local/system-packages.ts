@@ -49,25 +49,39 @@ export type SystemCommand = keyof typeof PROVIDERS;
 export async function ensureSystemPackages(commands: SystemCommand[]): Promise<string[]> {
   const missing = await missingCommands(commands);
   if (missing.length === 0) return [];
-  if (!(await isCommand("apt-get"))) throw new Error(`please install these commands, then start again: ${missing.join(", ")}`);
+  if (!(await isCommand("apt-get")))
+    throw new Error(`please install these commands, then start again: ${missing.join(", ")}`);
 
   const packages = await packagesFor(missing);
   const line = `apt-get install --yes --no-install-recommends ${packages.join(" ")}`;
   if (!(await canBeRoot())) {
-    throw new Error(`${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. Run this once, then start again:\n  sudo ${line}`);
+    throw new Error(
+      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. Run this once, then start again:\n  sudo ${line}`,
+    );
   }
   // A service that somebody runs already is not ours to switch off.
   const hadContainerd = await isCommand("containerd");
   const hadDockerd = await isCommand("dockerd");
   const units = missing
     .flatMap((command): string[] => PROVIDERS[command].units)
-    .filter((unit) => !(hadContainerd && unit.startsWith("containerd.")) && !(hadDockerd && unit.startsWith("docker.")));
+    .filter(
+      (unit) => !(hadContainerd && unit.startsWith("containerd.")) && !(hadDockerd && unit.startsWith("docker.")),
+    );
   try {
-    const [command, args] = await asRoot("sh", ["-c", INSTALL, "install", packages.join(" "), [...new Set(units)].join(" ")]);
+    const [command, args] = await asRoot("sh", [
+      "-c",
+      INSTALL,
+      "install",
+      packages.join(" "),
+      [...new Set(units)].join(" "),
+    ]);
     await run(command, args, { maxBuffer: 64 * 1024 * 1024 });
   } catch (cause) {
     const said = ((cause as { stderr?: string }).stderr ?? "").trim().split("\n").slice(-8).join("\n");
-    throw new Error(`apt-get could not install ${packages.join(", ")}:\n${said}\nTo see all of it, run:\n  sudo ${line}`, { cause });
+    throw new Error(
+      `apt-get could not install ${packages.join(", ")}:\n${said}\nTo see all of it, run:\n  sudo ${line}`,
+      { cause },
+    );
   }
   const still = await missingCommands(commands);
   if (still.length > 0) throw new Error(`${packages.join(", ")} did not bring ${still.join(", ")}`);
@@ -130,7 +144,13 @@ async function missingCommands(commands: SystemCommand[]): Promise<SystemCommand
 
 async function isCommand(name: string): Promise<boolean> {
   for (const folder of withSystemFolders(process.env.PATH).split(":")) {
-    if (await access(join(folder, name), constants.X_OK).then(() => true, () => false)) return true;
+    if (
+      await access(join(folder, name), constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return true;
   }
   return false;
 }

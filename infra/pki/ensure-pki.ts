@@ -40,9 +40,14 @@ export async function ensurePki(dir: string, { enrolmentNames, now, change }: Pk
   const names = enrolmentNames.map(plainName);
   return oneAtATime(folder, async () => {
     const known = await readFolder(folder);
-    if (known === undefined && change !== undefined) throw new Error(`${folder} holds no certificates yet, so there is nothing to change: run npm run pki first`);
+    if (known === undefined && change !== undefined)
+      throw new Error(`${folder} holds no certificates yet, so there is nothing to change: run npm run pki first`);
     const { pki, notes } = known === undefined ? create(names, now) : renew(known, names, now, change);
-    if (known !== undefined && (await closeToOthers(folder))) notes.push({ kind: "warning", text: "others could read the folder or its keys: they cannot any more; if one may have, see README.md on stolen keys" });
+    if (known !== undefined && (await closeToOthers(folder)))
+      notes.push({
+        kind: "warning",
+        text: "others could read the folder or its keys: they cannot any more; if one may have, see README.md on stolen keys",
+      });
     if (notes.some(({ kind }) => kind === "done")) await writeFolder(folder, pki);
     return notes;
   });
@@ -51,11 +56,19 @@ export async function ensurePki(dir: string, { enrolmentNames, now, change }: Pk
 type Outcome = { readonly pki: Pki; readonly notes: PkiNote[] };
 
 function create(enrolmentNames: readonly string[], now: Date): Outcome {
-  if (enrolmentNames.length === 0) throw new Error("the enrolment needs a name or address that hosts reach it by: --enrolment-name");
+  if (enrolmentNames.length === 0)
+    throw new Error("the enrolment needs a name or address that hosts reach it by: --enrolment-name");
   const ca = makeCa(now);
   const client = makeClient(ca, now);
   const enrolment = makeEnrolment([...new Set(enrolmentNames)], ca, now);
-  return { pki: { ca, client, enrolment }, notes: [done(`made a CA, ${untilOf(ca)}`), done(`made the control plane's certificate, ${untilOf(client)}`), done(`made the enrolment's certificate for ${namesOf(enrolment).join(", ")}, ${untilOf(enrolment)}`)] };
+  return {
+    pki: { ca, client, enrolment },
+    notes: [
+      done(`made a CA, ${untilOf(ca)}`),
+      done(`made the control plane's certificate, ${untilOf(client)}`),
+      done(`made the enrolment's certificate for ${namesOf(enrolment).join(", ")}, ${untilOf(enrolment)}`),
+    ],
+  };
 }
 
 function renew(known: Pki, enrolmentNames: readonly string[], now: Date, change: PkiChange | undefined): Outcome {
@@ -65,9 +78,15 @@ function renew(known: Pki, enrolmentNames: readonly string[], now: Date, change:
     if (oldCa) throw new Error("a CA is being replaced already: end that first with --retire-old-ca");
     oldCa = ca;
     ca = makeCa(now);
-    notes.push(done(`made a new CA, ${untilOf(ca)}: it signs for new hosts from now on; the old one is trusted until --retire-old-ca`));
+    notes.push(
+      done(
+        `made a new CA, ${untilOf(ca)}: it signs for new hosts from now on; the old one is trusted until --retire-old-ca`,
+      ),
+    );
   } else if (change === "retire-old-ca") {
-    notes.push(oldCa ? done("retired the old CA: hosts that know no other are out of reach") : kept("no CA was being replaced"));
+    notes.push(
+      oldCa ? done("retired the old CA: hosts that know no other are out of reach") : kept("no CA was being replaced"),
+    );
     oldCa = undefined;
   }
   if (oldCa && endsWithin(oldCa, 0, now)) {
@@ -78,14 +97,31 @@ function renew(known: Pki, enrolmentNames: readonly string[], now: Date, change:
   const issuer = oldCa ?? ca;
   const clientReason = change === "rotate-client" ? "a new key was asked for" : staleness(client, issuer, now);
   if (clientReason !== undefined) client = makeClient(issuer, now);
-  notes.push(clientReason === undefined ? kept(`the control plane's certificate, ${untilOf(client)}`) : done(`made a new control plane's certificate, ${untilOf(client)}: ${clientReason}`));
+  notes.push(
+    clientReason === undefined
+      ? kept(`the control plane's certificate, ${untilOf(client)}`)
+      : done(`made a new control plane's certificate, ${untilOf(client)}: ${clientReason}`),
+  );
   const names = [...new Set([...namesOf(enrolment), ...enrolmentNames])];
-  const enrolmentReason = names.length > namesOf(enrolment).length ? "it got another name" : staleness(enrolment, issuer, now);
+  const enrolmentReason =
+    names.length > namesOf(enrolment).length ? "it got another name" : staleness(enrolment, issuer, now);
   if (enrolmentReason !== undefined) enrolment = makeEnrolment(names, issuer, now);
   const whose = `for ${names.join(", ")}, ${untilOf(enrolment)}`;
-  notes.push(enrolmentReason === undefined ? kept(`the enrolment's certificate ${whose}`) : done(`made a new enrolment's certificate ${whose}: ${enrolmentReason}`));
-  if (oldCa) notes.push({ kind: "warning", text: "two CAs count: once every host ordered before the new one is gone, run npm run pki -- --retire-old-ca" });
-  else if (endsWithin(ca, LEAF_DAYS, now)) notes.push({ kind: "warning", text: `the CA is ${untilOf(ca)}, and no certificate outlasts it: replace it with npm run pki -- --rotate-ca` });
+  notes.push(
+    enrolmentReason === undefined
+      ? kept(`the enrolment's certificate ${whose}`)
+      : done(`made a new enrolment's certificate ${whose}: ${enrolmentReason}`),
+  );
+  if (oldCa)
+    notes.push({
+      kind: "warning",
+      text: "two CAs count: once every host ordered before the new one is gone, run npm run pki -- --retire-old-ca",
+    });
+  else if (endsWithin(ca, LEAF_DAYS, now))
+    notes.push({
+      kind: "warning",
+      text: `the CA is ${untilOf(ca)}, and no certificate outlasts it: replace it with npm run pki -- --rotate-ca`,
+    });
   return { pki: { ca, oldCa, client, enrolment }, notes };
 }
 
@@ -103,7 +139,12 @@ function endsWithin({ certificate }: Pair, days: number, now: Date): boolean {
 
 function makeCa(now: Date): Pair {
   // Two CAs at once have to be told apart by people, too.
-  return makePair({ commonName: `Get a Redis CA ${day(now)} ${randomBytes(4).toString("hex")}`, kind: "ca", names: [] }, undefined, CA_DAYS, now);
+  return makePair(
+    { commonName: `Get a Redis CA ${day(now)} ${randomBytes(4).toString("hex")}`, kind: "ca", names: [] },
+    undefined,
+    CA_DAYS,
+    now,
+  );
 }
 
 function makeClient(issuer: Pair, now: Date): Pair {
@@ -114,23 +155,35 @@ function makeEnrolment(names: readonly string[], issuer: Pair, now: Date): Pair 
   return makePair({ commonName: "Get a Redis enrolment", kind: "server", names }, issuer, LEAF_DAYS, now);
 }
 
-function makePair(facts: Pick<CertificateFacts, "commonName" | "kind" | "names">, issuer: Pair | undefined, days: number, now: Date): Pair {
+function makePair(
+  facts: Pick<CertificateFacts, "commonName" | "kind" | "names">,
+  issuer: Pair | undefined,
+  days: number,
+  now: Date,
+): Pair {
   const { publicKey, privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const end = now.getTime() + days * DAY;
   const notAfter = new Date(Math.min(end, issuer?.certificate.validToDate.getTime() ?? end));
-  const pem = makeCertificate({ ...facts, publicKey, notBefore: new Date(now.getTime() - BACKDATE_MS), notAfter }, issuer?.certificate, issuer?.key ?? key);
+  const pem = makeCertificate(
+    { ...facts, publicKey, notBefore: new Date(now.getTime() - BACKDATE_MS), notAfter },
+    issuer?.certificate,
+    issuer?.key ?? key,
+  );
   return { certificate: new X509Certificate(pem), key };
 }
 
 /** Names and addresses in a certificate of ours. */
 function namesOf({ certificate }: Pair): string[] {
-  return (certificate.subjectAltName ?? "").split(", ").map((name) => plainName(name.replace(/^(DNS|IP Address):/, "")));
+  return (certificate.subjectAltName ?? "")
+    .split(", ")
+    .map((name) => plainName(name.replace(/^(DNS|IP Address):/, "")));
 }
 
 /** A name or address in the one way we write it. Throws when it is none. */
 function plainName(name: string): string {
   if (isIP(name) !== 0) return ipaddr.parse(name).toString();
-  if (/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name)) return name.toLowerCase();
+  if (/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name))
+    return name.toLowerCase();
   throw new Error(`"${name}" is no host name or IP address`);
 }
 

@@ -1,5 +1,17 @@
 import { createPrivateKey, randomBytes, type KeyObject, type X509Certificate } from "node:crypto";
-import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { certificatesIn } from "../../apps/core/adapters/certificates.ts";
 
@@ -33,16 +45,25 @@ const files = ["ca.pem", "ca-key.pem", "client.pem", "client-key.pem", "enrolmen
  */
 export async function readFolder(dir: string): Promise<Pki | undefined> {
   const names = await entriesOf(dir);
-  const isOurs = async (name: string) => name.startsWith(GENERATION) || name.startsWith(CURRENT) || (files.includes(name) && (await readlink(join(dir, name)).catch(() => "")) === `${CURRENT}/${name}`);
+  const isOurs = async (name: string) =>
+    name.startsWith(GENERATION) ||
+    name.startsWith(CURRENT) ||
+    (files.includes(name) && (await readlink(join(dir, name)).catch(() => "")) === `${CURRENT}/${name}`);
   for (const name of names) {
-    if (!(await isOurs(name))) throw new Error(`${dir} holds ${name}, which npm run pki did not make: name an empty folder, or one that it made`);
+    if (!(await isOurs(name)))
+      throw new Error(
+        `${dir} holds ${name}, which npm run pki did not make: name an empty folder, or one that it made`,
+      );
   }
   // The first run that was killed half-way left parts of a folder, and nobody has used them.
   if (!names.includes(CURRENT)) return undefined;
   try {
     return await readGeneration(join(dir, CURRENT));
   } catch (cause) {
-    throw new Error(`${dir} is broken, and was left as it is: ${(cause as Error).message}. Put it back from a backup, or name another folder`, { cause });
+    throw new Error(
+      `${dir} is broken, and was left as it is: ${(cause as Error).message}. Put it back from a backup, or name another folder`,
+      { cause },
+    );
   }
 }
 
@@ -53,7 +74,12 @@ export async function writeFolder(dir: string, pki: Pki): Promise<void> {
   const generation = `${GENERATION}${randomBytes(4).toString("hex")}`;
   await mkdir(join(dir, generation), { mode: 0o700 });
   const { ca, oldCa, client, enrolment } = pki;
-  const write = (name: string, text: string) => writeFile(join(dir, generation, name), text, { mode: name.endsWith("-key.pem") ? 0o600 : 0o644, flag: "wx", flush: true });
+  const write = (name: string, text: string) =>
+    writeFile(join(dir, generation, name), text, {
+      mode: name.endsWith("-key.pem") ? 0o600 : 0o644,
+      flag: "wx",
+      flush: true,
+    });
   await write("ca.pem", `${ca.certificate.toString()}${oldCa?.certificate.toString() ?? ""}`);
   await write("ca-key.pem", pemOf(ca.key));
   if (oldCa) await write(OLD_CA_KEY, pemOf(oldCa.key));
@@ -88,7 +114,8 @@ export async function closeToOthers(dir: string): Promise<boolean> {
 async function entriesOf(dir: string): Promise<string[]> {
   try {
     const { uid } = await lstat(dir);
-    if (uid !== process.getuid?.()) throw new Error(`${dir} belongs to another user: run as that one, or name another folder`);
+    if (uid !== process.getuid?.())
+      throw new Error(`${dir} belongs to another user: run as that one, or name another folder`);
     return await readdir(dir);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
@@ -99,14 +126,21 @@ async function entriesOf(dir: string): Promise<string[]> {
 }
 
 async function readGeneration(dir: string): Promise<Pki> {
-  const text = (name: string) => readFile(join(dir, name), "utf8").catch((cause: unknown) => Promise.reject(new Error(`${name} cannot be read`, { cause })));
+  const text = (name: string) =>
+    readFile(join(dir, name), "utf8").catch((cause: unknown) =>
+      Promise.reject(new Error(`${name} cannot be read`, { cause })),
+    );
   const pair = async (name: string, keyName: string) => pairOf(await text(name), await text(keyName), keyName, name);
   const bundle = await text("ca.pem");
   const ca = await pair("ca.pem", "ca-key.pem");
   const oldCa = certificatesIn(bundle).length > 1 ? await pair("ca.pem", OLD_CA_KEY) : undefined;
-  const [client, enrolment] = [await pair("client.pem", "client-key.pem"), await pair("enrolment.pem", "enrolment-key.pem")];
+  const [client, enrolment] = [
+    await pair("client.pem", "client-key.pem"),
+    await pair("enrolment.pem", "enrolment-key.pem"),
+  ];
   for (const [name, { certificate }] of Object.entries({ client, enrolment })) {
-    if (![ca, oldCa].some((each) => each && certificate.verify(each.certificate.publicKey))) throw new Error(`${name}.pem is of another CA`);
+    if (![ca, oldCa].some((each) => each && certificate.verify(each.certificate.publicKey)))
+      throw new Error(`${name}.pem is of another CA`);
   }
   return { ca, oldCa, client, enrolment };
 }

@@ -49,5 +49,7 @@ async function main(): Promise<void> {
 async function report(dir: string, enrolmentNames: readonly string[], change: PkiChange | undefined): Promise<void> {
   const notes = await ensurePki(dir, { enrolmentNames, now: new Date(), change });
   for (const { kind, text } of notes) console.log(`${signs[kind]} ${text}`);
-  console.log(`\nCertificates are in ${resolve(dir)}: set PKI_DIR to it. Its keys open every host: guard them, and keep a backup.`);
+  console.log(
+    `\nCertificates are in ${resolve(dir)}: set PKI_DIR to it. Its keys open every host: guard them, and keep a backup.`,
+  );
 }

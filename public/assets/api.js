@@ -45,13 +45,16 @@ export function createApi() {
 
   return {
     /** Asks for an instance; the same key gives the same instance, however often it is sent. */
-    create: (idempotencyKey) => call("POST", "/instances", { headers: { "idempotency-key": idempotencyKey }, ifUnanswered: unanswered.create }),
+    create: (idempotencyKey) =>
+      call("POST", "/instances", { headers: { "idempotency-key": idempotencyKey }, ifUnanswered: unanswered.create }),
     status: ({ id, token }) => call("GET", `/instances/${id}`, { token }),
     /** Makes the lease end `ttlSeconds` from now. */
-    extend: ({ id, token }, ttlSeconds) => call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds }, ifUnanswered: unanswered.extend }),
+    extend: ({ id, token }, ttlSeconds) =>
+      call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds }, ifUnanswered: unanswered.extend }),
     end: ({ id, token }) => call("DELETE", `/instances/${id}`, { token, ifUnanswered: unanswered.end }),
     /** Runs a typed line; what the console knows of its connection goes with it. */
-    run: ({ id, token, password }, command) => call("POST", `/instances/${id}/console`, { token, body: { password, ...command }, ifUnanswered: unanswered.run }),
+    run: ({ id, token, password }, command) =>
+      call("POST", `/instances/${id}/console`, { token, body: { password, ...command }, ifUnanswered: unanswered.run }),
     figures: ({ id, token, password }) => call("POST", `/instances/${id}/figures`, { token, body: { password } }),
     stats: () => call("GET", "/stats"),
     /** The service's time, in milliseconds since 1970. */

@@ -4,7 +4,8 @@ import { bytesInWords } from "./words.js";
 /** More lines than these nobody scrolls back through. */
 const MOST_ENTRIES = 300;
 const MOST_REMEMBERED = 200;
-const HELP = "Type any Redis command. The up and down keys bring back earlier ones, clear empties the console. All commands: https://redis.io/commands";
+const HELP =
+  "Type any Redis command. The up and down keys bring back earlier ones, clear empties the console. All commands: https://redis.io/commands";
 
 /**
  * A console like redis-cli. Replies are data of strangers: they reach the page as text alone.
@@ -44,7 +45,12 @@ export function createConsole(root, api, onRefused) {
     if (line === "") return;
     if (/^help$/i.test(line)) return show(own, entry("reply", HELP, "", "note"));
     setBusy(own, true);
-    const { value, problem } = await api.run(own.instance, { command: line, session: own.key, database: own.database, transaction: own.transaction });
+    const { value, problem } = await api.run(own.instance, {
+      command: line,
+      session: own.key,
+      database: own.database,
+      transaction: own.transaction,
+    });
     setBusy(own, false);
     if (problem) {
       show(own, entry("reply", `${problem.title}. ${problem.detail}`, "", "note"));
@@ -53,13 +59,24 @@ export function createConsole(root, api, onRefused) {
     own.database = value.database;
     own.transaction = value.transaction;
     if (value.text !== "") show(own, entry("reply", value.text, "", value.tone));
-    if (value.cutFromBytes) show(own, entry("reply", `Cut here: the whole reply has ${bytesInWords(value.cutFromBytes)}.`, "", "note"));
+    if (value.cutFromBytes)
+      show(own, entry("reply", `Cut here: the whole reply has ${bytesInWords(value.cutFromBytes)}.`, "", "note"));
     showPrompt();
   }
 
   function begun(instance) {
     const entries = [entry("reply", "Type a command, or take one of those below.", "", "hint")];
-    const own = { instance, key: randomKey(), entries, lines: [], at: 0, draft: "", database: 0, transaction: "none", isBusy: false };
+    const own = {
+      instance,
+      key: randomKey(),
+      entries,
+      lines: [],
+      at: 0,
+      draft: "",
+      database: 0,
+      transaction: "none",
+      isBusy: false,
+    };
     sessions.set(instance.id, own);
     return own;
   }

@@ -36,8 +36,11 @@ function show(button, word) {
   clearTimeout(resets.get(button));
   button.textContent = word;
   button.dataset.done = "";
-  resets.set(button, setTimeout(() => {
-    button.textContent = "Copy";
-    delete button.dataset.done;
-  }, SHOWN_MS));
+  resets.set(
+    button,
+    setTimeout(() => {
+      button.textContent = "Copy";
+      delete button.dataset.done;
+    }, SHOWN_MS),
+  );
 }

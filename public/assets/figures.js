@@ -11,9 +11,19 @@ const NOTE_SILENT = "The instance does not tell just now. What is shown is its l
 
 /** How each tile words its figure, and what a course must reach not to look flat. */
 const tiles = {
-  memory: { value: (figures) => figures.memoryBytes, text: bytesInWords, of: (figures) => `of ${bytesInWords(figures.maxMemoryBytes)}`, least: 2 * MB },
+  memory: {
+    value: (figures) => figures.memoryBytes,
+    text: bytesInWords,
+    of: (figures) => `of ${bytesInWords(figures.maxMemoryBytes)}`,
+    least: 2 * MB,
+  },
   keys: { value: (figures) => figures.keys, text: counted, of: () => "", least: 4 },
-  clients: { value: (figures) => figures.clients, text: counted, of: (figures) => `of ${counted(figures.maxClients)}`, least: 4 },
+  clients: {
+    value: (figures) => figures.clients,
+    text: counted,
+    of: (figures) => `of ${counted(figures.maxClients)}`,
+    least: 4,
+  },
   ops: { value: (figures) => figures.opsPerSecond, text: counted, of: () => "", least: 10 },
 };
 
@@ -59,7 +69,10 @@ export function createFigures(root, api, onRefused) {
 
   function remember(id, figures) {
     const nowMs = Date.now();
-    courses.set(id, [...(courses.get(id) ?? []).filter(({ atMs }) => nowMs - atMs < SPAN_MS), { atMs: nowMs, figures }]);
+    courses.set(id, [
+      ...(courses.get(id) ?? []).filter(({ atMs }) => nowMs - atMs < SPAN_MS),
+      { atMs: nowMs, figures },
+    ]);
   }
 
   function show() {
@@ -74,7 +87,10 @@ export function createFigures(root, api, onRefused) {
       tile.querySelector("[data-of]").textContent = last ? of(last.figures) : "";
       drawPlot(svg, points, { nowMs: last?.atMs, spanMs, gapMs: GAP_MS, least });
       const [low, high] = [Math.min, Math.max].map((extreme) => text(extreme(...points.map((point) => point.value))));
-      svg.setAttribute("aria-label", `${tile.querySelector("h3").textContent}: ${last ? `from ${low} to ${high} in the last minutes` : "nothing yet"}`);
+      svg.setAttribute(
+        "aria-label",
+        `${tile.querySelector("h3").textContent}: ${last ? `from ${low} to ${high} in the last minutes` : "nothing yet"}`,
+      );
     }
   }
 

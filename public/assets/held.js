@@ -16,7 +16,9 @@ export function createHeld(onChange) {
   let isShared = true;
   let pendingKey = read(sessionStorageOf, PENDING_KEY);
 
-  change((kept) => kept.filter(({ state, endedAt }) => state !== "ended" || Date.now() - Date.parse(endedAt) < NEWS_MS));
+  change((kept) =>
+    kept.filter(({ state, endedAt }) => state !== "ended" || Date.now() - Date.parse(endedAt) < NEWS_MS),
+  );
   addEventListener("storage", ({ key }) => {
     if (key !== INSTANCES && key !== null) return;
     load();
@@ -42,7 +44,10 @@ export function createHeld(onChange) {
 
     /** Keeps a new instance, in place of those that have ended; the same one twice is kept once. */
     add(instance) {
-      change((kept) => [...kept.filter(({ instance: { id }, state }) => id !== instance.id && state !== "ended"), { instance, state: "running" }]);
+      change((kept) => [
+        ...kept.filter(({ instance: { id }, state }) => id !== instance.id && state !== "ended"),
+        { instance, state: "running" },
+      ]);
     },
 
     /** Takes over what the service says of an instance; of one that has ended the secrets are forgotten. */
@@ -92,7 +97,9 @@ function parsed(text) {
 function isEntry(entry) {
   const { instance, state } = entry ?? {};
   const { id, host, createdAt, expiresAt, url, password, token } = instance ?? {};
-  const areTexts = [state, id, host].every(isText) && [url, password, token].every((secret) => isText(secret) || (secret === undefined && state === "ended"));
+  const areTexts =
+    [state, id, host].every(isText) &&
+    [url, password, token].every((secret) => isText(secret) || (secret === undefined && state === "ended"));
   return areTexts && [createdAt, expiresAt].every((moment) => !Number.isNaN(Date.parse(moment)));
 }
 

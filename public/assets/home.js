@@ -80,7 +80,10 @@ async function getInstance(event) {
 function showKey() {
   const restMs = restUntilMs - Date.now();
   const resting = restMs > 0 && `Again in ${timeLeft(restMs)}`;
-  const label = (working && "Starting your Redis") || resting || (held.list().some(({ state }) => state !== "ended") ? "Get another Redis" : "Get a Redis");
+  const label =
+    (working && "Starting your Redis") ||
+    resting ||
+    (held.list().some(({ state }) => state !== "ended") ? "Get another Redis" : "Get a Redis");
   if (keyLabel.textContent !== label) keyLabel.textContent = label;
   key.setAttribute("aria-disabled", String(working || Boolean(resting)));
   key.setAttribute("aria-busy", String(working));
@@ -113,7 +116,9 @@ function showWhatChanged() {
 /** Console and figures of a running instance; calls take effect in their order, also while it loads. */
 async function workOn(instance) {
   if (!instance && !bench) return;
-  bench ??= import("./bench.js").then(({ createBench }) => createBench(document.querySelector("[data-bench]"), api, refresh));
+  bench ??= import("./bench.js").then(({ createBench }) =>
+    createBench(document.querySelector("[data-bench]"), api, refresh),
+  );
   try {
     (await bench).use(instance);
   } catch {
@@ -124,7 +129,10 @@ async function workOn(instance) {
 
 /** By how much the lease can grow: the usual time, but not past the longest from its creation. */
 function gainMs({ createdAt, expiresAt }) {
-  return Math.min(ttlSeconds * SECOND, Date.parse(createdAt) + maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt));
+  return Math.min(
+    ttlSeconds * SECOND,
+    Date.parse(createdAt) + maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt),
+  );
 }
 
 /** The list of all instances held, where there are several. */
@@ -132,15 +140,17 @@ function showHeld() {
   const entries = held.list();
   others.hidden = entries.length < 2;
   const focused = others.contains(document.activeElement) && document.activeElement.dataset.id;
-  others.querySelector("ul").replaceChildren(...entries.map(({ instance }) => {
-    const row = others.querySelector("template").content.cloneNode(true).firstElementChild;
-    const button = row.querySelector("button");
-    button.dataset.id = instance.id;
-    button.setAttribute("aria-pressed", String(instance.id === selectedId));
-    row.querySelector("[data-host]").textContent = instance.host;
-    row.querySelector("[data-port]").textContent = `:${instance.port}`;
-    return row;
-  }));
+  others.querySelector("ul").replaceChildren(
+    ...entries.map(({ instance }) => {
+      const row = others.querySelector("template").content.cloneNode(true).firstElementChild;
+      const button = row.querySelector("button");
+      button.dataset.id = instance.id;
+      button.setAttribute("aria-pressed", String(instance.id === selectedId));
+      row.querySelector("[data-host]").textContent = instance.host;
+      row.querySelector("[data-port]").textContent = `:${instance.port}`;
+      return row;
+    }),
+  );
   showStates();
   if (focused) others.querySelector(`[data-id="${focused}"]`)?.focus();
 }
@@ -247,7 +257,9 @@ async function refreshOne({ instance, state }) {
 function tick() {
   showKey();
   slip.tick();
-  const over = held.list().filter(({ instance, state }) => state === "running" && Date.parse(instance.expiresAt) <= api.now());
+  const over = held
+    .list()
+    .filter(({ instance, state }) => state === "running" && Date.parse(instance.expiresAt) <= api.now());
   for (const { instance } of over) held.update(instance.id, { state: "ending" });
   if (over.length > 0) {
     select(selectedId);
@@ -260,7 +272,8 @@ function tick() {
 
 async function showStats() {
   const { value } = await api.stats();
-  for (const place of document.querySelectorAll("[data-stat]")) if (value) place.textContent = value[place.dataset.stat].toLocaleString("en");
+  for (const place of document.querySelectorAll("[data-stat]"))
+    if (value) place.textContent = value[place.dataset.stat].toLocaleString("en");
 }
 
 // Emptied in between, for the same words twice would be read out once.

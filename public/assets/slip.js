@@ -2,7 +2,8 @@ import { causeWords, clockTime, roughly, stateWords, timeLeft } from "./words.js
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
-const NOTE_UNKEPT = "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
+const NOTE_UNKEPT =
+  "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
 const NOTE_ENDED = "Its data is gone, and its password opens nothing any more.";
 
 /**
@@ -84,7 +85,10 @@ export function createSlip(root, clock, isKept) {
       const now = clock.now();
       if (state === "ended") {
         setBar(0);
-        lease(endedAt ? `Ended ${clockTime(new Date(endedAt), new Date(now))}.` : "Ended.", causeWords[endCause] ?? causeWords.unknown);
+        lease(
+          endedAt ? `Ended ${clockTime(new Date(endedAt), new Date(now))}.` : "Ended.",
+          causeWords[endCause] ?? causeWords.unknown,
+        );
         return;
       }
       const end = Date.parse(instance.expiresAt);

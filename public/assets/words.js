@@ -18,7 +18,13 @@ export function timeShort(leftMs) {
 /** A length of time to the minute: "12 h", "1 h 30 min". */
 export function roughly(lengthMs) {
   const minutes = Math.round(lengthMs / 60_000);
-  return [[Math.floor(minutes / 60), "h"], [minutes % 60, "min"]].filter(([count]) => count > 0).map((part) => part.join(" ")).join(" ");
+  return [
+    [Math.floor(minutes / 60), "h"],
+    [minutes % 60, "min"],
+  ]
+    .filter(([count]) => count > 0)
+    .map((part) => part.join(" "))
+    .join(" ");
 }
 
 /** A moment (a Date) in the reader's own time zone, with its day when that is not today; leases last a day or so. */

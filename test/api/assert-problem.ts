@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 
 /** Words of stack traces, SQL, drivers, and places inside: what no caller may read. */
-const innards = /\bat .+:\d+:\d+|node_modules|\.ts\b|SELECT |INSERT |UPDATE |ER_[A-Z]+|ECONN|sqlState|docker\.sock|unix:\/\//;
+const innards =
+  /\bat .+:\d+:\d+|node_modules|\.ts\b|SELECT |INSERT |UPDATE |ER_[A-Z]+|ECONN|sqlState|docker\.sock|unix:\/\//;
 
 /**
  * Checks that an answer is a whole problem+json of this status and name, in words for a person and

@@ -14,7 +14,12 @@ describe("what a process counts", () => {
   let isAway: boolean;
   let keeper: ReturnType<typeof createFigureKeeper>;
   beforeEach(() => {
-    metrics = createMetrics({ standings: () => [], countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }), listDroplets: () => Promise.resolve([]), listRuns: () => Promise.resolve([]) });
+    metrics = createMetrics({
+      standings: () => [],
+      countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
+      listDroplets: () => Promise.resolve([]),
+      listRuns: () => Promise.resolve([]),
+    });
     now = start;
     kept = new Map();
     isAway = false;
@@ -40,10 +45,21 @@ describe("what a process counts", () => {
     count("created", 0.25);
     count("quota-exceeded");
     await keeper.keep();
-    assert.deepEqual(kept.get("0 p"), { "handout.created": 2, "handout.quota-exceeded": 1, "took.0.01": 1, "took.0.3": 1 });
+    assert.deepEqual(kept.get("0 p"), {
+      "handout.created": 2,
+      "handout.quota-exceeded": 1,
+      "took.0.01": 1,
+      "took.0.3": 1,
+    });
     count("created", 100);
     await keeper.keep();
-    assert.deepEqual(kept.get("0 p"), { "handout.created": 3, "handout.quota-exceeded": 1, "took.0.01": 1, "took.0.3": 1, "took.+Inf": 1 });
+    assert.deepEqual(kept.get("0 p"), {
+      "handout.created": 3,
+      "handout.quota-exceeded": 1,
+      "took.0.01": 1,
+      "took.0.3": 1,
+      "took.+Inf": 1,
+    });
     now += MINUTE;
     count("created", 0.007);
     await keeper.keep();
@@ -74,7 +90,13 @@ describe("what a process counts", () => {
     isAway = false;
     now += MINUTE;
     await keeper.keep();
-    assert.deepEqual([...kept], [["0 p", { "handout.created": 1, "took.0.01": 1 }], ["1 p", { "handout.unavailable": 1 }]]);
+    assert.deepEqual(
+      [...kept],
+      [
+        ["0 p", { "handout.created": 1, "took.0.01": 1 }],
+        ["1 p", { "handout.unavailable": 1 }],
+      ],
+    );
   });
 
   it("is given up after two hours of waiting, the oldest first: memory is bounded", async () => {

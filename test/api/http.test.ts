@@ -11,19 +11,32 @@ const json = { "content-type": "application/json" };
 describe("HTTP", () => {
   let service: Service;
   before(async () => {
-    service = await startService({ env: { QUOTA_PER_ADDRESS: "8", LIVENESS_MAX_AGE_SECONDS: "2", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "86400" } });
+    service = await startService({
+      env: {
+        QUOTA_PER_ADDRESS: "8",
+        LIVENESS_MAX_AGE_SECONDS: "2",
+        LEASE_MIN_SECONDS: "60",
+        LEASE_MAX_SECONDS: "86400",
+      },
+    });
   });
   after(() => service.stop());
 
-  const call = (path: string, init: RequestInit = {}) => fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
-  const post = (headers: Record<string, string>, body?: string) => call("/instances", { method: "POST", headers, ...(body === undefined ? {} : { body }) });
+  const call = (path: string, init: RequestInit = {}) =>
+    fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
+  const post = (headers: Record<string, string>, body?: string) =>
+    call("/instances", { method: "POST", headers, ...(body === undefined ? {} : { body }) });
   const takeStock = () => service.store.countHandouts(new Date());
 
   it("takes JSON that is announced and not sent for no body: some clients always announce it", async () => {
     const answer = await post(json);
     assert.equal(answer.status, 201);
     const { id, token } = (await answer.json()) as { id: string; token: string };
-    assert.equal((await call(`/instances/${id}`, { method: "DELETE", headers: { ...json, authorization: `Bearer ${token}` } })).status, 204);
+    assert.equal(
+      (await call(`/instances/${id}`, { method: "DELETE", headers: { ...json, authorization: `Bearer ${token}` } }))
+        .status,
+      204,
+    );
   });
 
   describe("refusals", () => {
@@ -33,7 +46,15 @@ describe("HTTP", () => {
     after(async () => assert.equal((await takeStock()).startedEver, startedEver));
 
     it("answer unknown paths by 404", async () => {
-      for (const path of ["/nothing", "/instances/0000000000000000/more", "/assets/nothing.js", "/assets/..%2fhome.eta", "/ops/api/nothing", "/%00", "/.env"]) {
+      for (const path of [
+        "/nothing",
+        "/instances/0000000000000000/more",
+        "/assets/nothing.js",
+        "/assets/..%2fhome.eta",
+        "/ops/api/nothing",
+        "/%00",
+        "/.env",
+      ]) {
         await assertProblem(await call(path), 404, "not-found");
       }
     });
@@ -57,13 +78,15 @@ describe("HTTP", () => {
     });
 
     it("answer paths that cannot be decoded or are too long as problems, and the service lives on", async () => {
-      for (const path of ["/instances/%zz", "/%", "/instances/%E0%A4%A"]) await assertProblem(await call(path), 400, "unreadable-request");
+      for (const path of ["/instances/%zz", "/%", "/instances/%E0%A4%A"])
+        await assertProblem(await call(path), 400, "unreadable-request");
       await assertProblem(await call(`/instances/${"a".repeat(300)}`), 414, "unreadable-request");
       assert.equal((await call("/healthz")).status, 200);
     });
 
     it("answer bodies that are no JSON by 400", async () => {
-      for (const body of ["{", " ", '{"ttlSeconds":60', "ttlSeconds: 60", '{"ttlSeconds":60}}', "\u0000"]) await assertProblem(await post(json, body), 400, "unreadable-request");
+      for (const body of ["{", " ", '{"ttlSeconds":60', "ttlSeconds: 60", '{"ttlSeconds":60}}', "\u0000"])
+        await assertProblem(await post(json, body), 400, "unreadable-request");
     });
 
     it("come as a comment to whom a line of settings is asked for", async () => {
@@ -73,7 +96,8 @@ describe("HTTP", () => {
     });
 
     it("answer bodies that would change prototypes by 400", async () => {
-      for (const body of ['{"__proto__":{"ttlSeconds":60}}', '{"constructor":{"prototype":{}}}']) assert.equal((await post(json, body)).status, 400);
+      for (const body of ['{"__proto__":{"ttlSeconds":60}}', '{"constructor":{"prototype":{}}}'])
+        assert.equal((await post(json, body)).status, 400);
     });
 
     it("answer bodies of another shape by 400 and name what is wrong", async () => {
@@ -95,12 +119,31 @@ describe("HTTP", () => {
 
     it("answer forms of another shape by 400, and say so when JSON was sent as a form", async () => {
       const form = { "content-type": "application/x-www-form-urlencoded" };
-      assert.match(await assertProblem(await post(form, '{"ttlSeconds":60}'), 400, "invalid-request"), /Content-Type: application\/json/);
-      for (const body of ["ttlSeconds=soon", "ttlSeconds=-60", "ttlSeconds=60&ttlSeconds=61", "ttlSeconds=6e1", "ttl=60", "__proto__=1", "ttlSeconds[]=60"]) await assertProblem(await post(form, body), 400, "invalid-request");
+      assert.match(
+        await assertProblem(await post(form, '{"ttlSeconds":60}'), 400, "invalid-request"),
+        /Content-Type: application\/json/,
+      );
+      for (const body of [
+        "ttlSeconds=soon",
+        "ttlSeconds=-60",
+        "ttlSeconds=60&ttlSeconds=61",
+        "ttlSeconds=6e1",
+        "ttl=60",
+        "__proto__=1",
+        "ttlSeconds[]=60",
+      ])
+        await assertProblem(await post(form, body), 400, "invalid-request");
     });
 
     it("answer bodies of unknown types by 415", async () => {
-      for (const type of ["application/xml", "multipart/form-data; boundary=x", "application/octet-stream", "text/plain", "image/png"]) await assertProblem(await post({ "content-type": type }, "60"), 415, "unreadable-request");
+      for (const type of [
+        "application/xml",
+        "multipart/form-data; boundary=x",
+        "application/octet-stream",
+        "text/plain",
+        "image/png",
+      ])
+        await assertProblem(await post({ "content-type": type }, "60"), 415, "unreadable-request");
     });
 
     it("answer bodies of more than 16 KiB by 413, whatever their length says", async () => {
@@ -111,7 +154,12 @@ describe("HTTP", () => {
           controller.close();
         },
       });
-      const answer = await fetch(`${service.origin}/instances`, { method: "POST", headers: json, body, duplex: "half" });
+      const answer = await fetch(`${service.origin}/instances`, {
+        method: "POST",
+        headers: json,
+        body,
+        duplex: "half",
+      });
       await assertProblem(answer, 413, "unreadable-request");
     });
 
@@ -123,7 +171,9 @@ describe("HTTP", () => {
       const closed = new Promise((resolve) => socket.once("close", resolve));
       await once(socket, "connect");
       const write = (bytes: string | Buffer) => new Promise((resolve) => void socket.write(bytes, resolve));
-      await write(`POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${whole}\r\n\r\n`);
+      await write(
+        `POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${whole}\r\n\r\n`,
+      );
       // A server that would close has done so before it answers a call that comes later, and still before the last piece.
       for (let sent = 0; sent < whole; sent += whole / 4) {
         await write(Buffer.alloc(whole / 4, " "));
@@ -139,7 +189,9 @@ describe("HTTP", () => {
     it("bound what they read of a body that they refuse", async () => {
       const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
       socket.on("error", () => undefined);
-      socket.write("POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n");
+      socket.write(
+        "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n",
+      );
       const chunk = Buffer.alloc(64 * 1024, " ");
       let sent = 0;
       const send = () => {
@@ -155,7 +207,9 @@ describe("HTTP", () => {
     it("answer a body that comes drop by drop by 408, and keep its connection for no longer", async () => {
       const socket = connect(Number(new URL(service.origin).port), "127.0.0.1");
       socket.on("error", () => undefined);
-      socket.write("POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{");
+      socket.write(
+        "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
+      );
       const drops = setInterval(() => socket.write(" "), 500);
       let said = "";
       socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
@@ -173,19 +227,30 @@ describe("HTTP", () => {
         const answer = await post({ accept });
         await assertProblem(answer, 406, "not-acceptable");
       }
-      assert.match(await assertProblem(await call("/instances?format=html", { method: "POST" }), 400, "invalid-request"), /^format must be one of json, url, env/);
+      assert.match(
+        await assertProblem(await call("/instances?format=html", { method: "POST" }), 400, "invalid-request"),
+        /^format must be one of json, url, env/,
+      );
     });
 
     it("answer calls that browsers send for another site by 403", async () => {
       const site = { "sec-fetch-site": "cross-site" };
-      await assertProblem(await call("/instances", { method: "POST", headers: site, body: new URLSearchParams() }), 403, "cross-site");
+      await assertProblem(
+        await call("/instances", { method: "POST", headers: site, body: new URLSearchParams() }),
+        403,
+        "cross-site",
+      );
       await assertProblem(await call("/instances", { method: "POST", headers: site }), 403, "cross-site");
       await assertProblem(await post({ ...site, ...json }, "{}"), 403, "cross-site");
     });
 
     it("answer calls for another site by 403 also where browsers tell no more than their page's origin, as over plain http", async () => {
       for (const origin of ["http://elsewhere.example", "https://127.0.0.1", "null"]) {
-        await assertProblem(await call("/instances", { method: "POST", headers: { origin }, body: new URLSearchParams() }), 403, "cross-site");
+        await assertProblem(
+          await call("/instances", { method: "POST", headers: { origin }, body: new URLSearchParams() }),
+          403,
+          "cross-site",
+        );
       }
       // Refused for its lifetime, not for where it comes from.
       await assertProblem(await post({ origin: service.origin, ...json }, '{"ttlSeconds":1}'), 400, "invalid-request");
@@ -210,7 +275,13 @@ describe("HTTP", () => {
     });
 
     it("are never kept by caches", async () => {
-      for (const answer of [await call("/nothing"), await post(json, "{"), await call("/instances"), await call("/instances/0000000000000000")]) assert.equal(answer.headers.get("cache-control"), "no-store");
+      for (const answer of [
+        await call("/nothing"),
+        await post(json, "{"),
+        await call("/instances"),
+        await call("/instances/0000000000000000"),
+      ])
+        assert.equal(answer.headers.get("cache-control"), "no-store");
     });
 
     it("are problems also for what is no HTTP, and the connection is closed", async () => {
@@ -257,8 +328,19 @@ describe("HTTP", () => {
 
   describe("GET /stats", () => {
     it("tells what runs, what was handed out ever, and the limits", async () => {
-      const before = (await (await call("/stats")).json()) as { running: number; startedEver: number; limits: Record<string, number> };
-      assert.deepEqual(before.limits, { ttlSeconds: 43_200, minTtlSeconds: 60, maxTtlSeconds: 86_400, perAddress: 8, memoryMb: 25, maxClients: 50 });
+      const before = (await (await call("/stats")).json()) as {
+        running: number;
+        startedEver: number;
+        limits: Record<string, number>;
+      };
+      assert.deepEqual(before.limits, {
+        ttlSeconds: 43_200,
+        minTtlSeconds: 60,
+        maxTtlSeconds: 86_400,
+        perAddress: 8,
+        memoryMb: 25,
+        maxClients: 50,
+      });
       const { id, token } = (await (await post({})).json()) as { id: string; token: string };
       const during = (await (await call("/stats")).json()) as typeof before;
       assert.deepEqual([during.running, during.startedEver], [before.running + 1, before.startedEver + 1]);
@@ -290,14 +372,17 @@ describe("HTTP", () => {
       const answer = await call("/metrics");
       assert.match(answer.headers.get("content-type") ?? "", /^text\/plain; version=0\.0\.4/);
       const text = await answer.text();
-      for (const line of text.split("\n").filter(Boolean)) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? -?[\d.e+-]+|\w+(\{[^}]*\})? (NaN|[+-]Inf))$/);
+      for (const line of text.split("\n").filter(Boolean))
+        assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? -?[\d.e+-]+|\w+(\{[^}]*\})? (NaN|[+-]Inf))$/);
       assert.match(text, /^getaredis_handouts_total\{result="created"\} [1-9]/m);
       assert.match(text, /^getaredis_handouts_total\{result="lease-out-of-bounds"\} [1-9]/m);
       assert.match(text, /^getaredis_handout_duration_seconds_count [1-9]/m);
       assert.match(text, /^getaredis_hosts\{standing="open"\} 1$/m);
       assert.match(text, /^getaredis_slots\{kind="all"\} 8$/m);
       assert.match(text, /^getaredis_instances_running [1-9]/m);
-      await until("the jobs have run", async () => /^getaredis_job_last_success_timestamp_seconds\{job="reap"\} \d/m.test(await (await call("/metrics")).text()));
+      await until("the jobs have run", async () =>
+        /^getaredis_job_last_success_timestamp_seconds\{job="reap"\} \d/m.test(await (await call("/metrics")).text()),
+      );
     });
 
     it("/docs shows the OpenAPI text, in this site's own files", async () => {
@@ -357,7 +442,13 @@ describe("HTTP", () => {
       await until("Redis and then the hosts are not seen", async () => {
         const answer = await call("/readyz");
         const { ready, checks } = (await answer.json()) as { ready: boolean; checks: Record<string, string> };
-        return answer.status === 503 && !ready && checks["redis"] === "does not answer" && checks["hosts"] === "unseen" && checks["mysql"] === "ok";
+        return (
+          answer.status === 503 &&
+          !ready &&
+          checks["redis"] === "does not answer" &&
+          checks["hosts"] === "unseen" &&
+          checks["mysql"] === "ok"
+        );
       });
       await service.stopHeartbeats().catch(() => undefined);
       await service.services.startRedis();
@@ -367,11 +458,19 @@ describe("HTTP", () => {
       await service.services.killMysql();
       const answer = await call("/readyz");
       assert.equal(answer.status, 503);
-      assert.deepEqual(await answer.json(), { ready: false, checks: { mysql: "does not answer", redis: "ok", hosts: "ok" } });
+      assert.deepEqual(await answer.json(), {
+        ready: false,
+        checks: { mysql: "does not answer", redis: "ok", hosts: "ok" },
+      });
     });
 
     it("what needs MySQL is refused with the time to come back, in words without innards", async () => {
-      for (const [path, init] of [["/stats", {}], ["/instances", { method: "POST" }], ["/instances/0000000000000000", { headers: { authorization: "Bearer x" } }], ["/ops/api/jobs", { headers: { authorization: `Bearer ${service.opsToken}` } }]] as const) {
+      for (const [path, init] of [
+        ["/stats", {}],
+        ["/instances", { method: "POST" }],
+        ["/instances/0000000000000000", { headers: { authorization: "Bearer x" } }],
+        ["/ops/api/jobs", { headers: { authorization: `Bearer ${service.opsToken}` } }],
+      ] as const) {
         const answer = await call(path, init);
         assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/);
         await assertProblem(answer, 503, "unavailable");
@@ -406,7 +505,9 @@ interface OpenApi {
 }
 
 function callsOf({ paths }: OpenApi): string[] {
-  return Object.entries(paths).flatMap(([path, item]) => Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`)).sort();
+  return Object.entries(paths)
+    .flatMap(([path, item]) => Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`))
+    .sort();
 }
 
 /** The rules of OpenAPI 3.1 that generators and viewers trip over. */
@@ -417,22 +518,42 @@ function assertWellFormed(openapi: OpenApi): void {
       const where = `${method} ${path}`;
       assert.ok(operation.summary, `${where} has a summary`);
       const parameters = operation.parameters ?? [];
-      assert.equal(new Set(parameters.map((parameter) => `${parameter.in} ${parameter.name}`)).size, parameters.length, `${where}: parameters are named once`);
+      assert.equal(
+        new Set(parameters.map((parameter) => `${parameter.in} ${parameter.name}`)).size,
+        parameters.length,
+        `${where}: parameters are named once`,
+      );
       const inPath = parameters.filter((parameter) => parameter.in === "path");
-      assert.deepEqual(inPath.map(({ name }) => name), [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), `${where}: the path's parameters are described`);
-      assert.ok(inPath.every(({ required }) => required), `${where}: parameters of the path are required`);
+      assert.deepEqual(
+        inPath.map(({ name }) => name),
+        [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
+        `${where}: the path's parameters are described`,
+      );
+      assert.ok(
+        inPath.every(({ required }) => required),
+        `${where}: parameters of the path are required`,
+      );
       const statuses = Object.entries(operation.responses ?? {});
       assert.ok(statuses.length > 0, `${where} has answers`);
       for (const [status, { description }] of statuses) {
         assert.match(status, /^([1-5]\d\d|[1-5]XX|default)$/, where);
         assert.equal(typeof description, "string", `${where} ${status} has a description`);
       }
-      for (const requirement of operation.security ?? []) for (const name of Object.keys(requirement)) assert.ok(name in openapi.components.securitySchemes, `${where}: ${name} is a security scheme`);
-      assert.equal(Boolean(operation.security), /^\/(ops|instances\/)/.test(path) && path !== "/ops/api/session", `${where}: whether a token is needed`);
+      for (const requirement of operation.security ?? [])
+        for (const name of Object.keys(requirement))
+          assert.ok(name in openapi.components.securitySchemes, `${where}: ${name} is a security scheme`);
+      assert.equal(
+        Boolean(operation.security),
+        /^\/(ops|instances\/)/.test(path) && path !== "/ops/api/session",
+        `${where}: whether a token is needed`,
+      );
     }
   }
   for (const [, reference = ""] of JSON.stringify(openapi).matchAll(/"\$ref":"([^"]+)"/g)) {
-    const target = reference.replace(/^#\//, "").split("/").reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], openapi);
+    const target = reference
+      .replace(/^#\//, "")
+      .split("/")
+      .reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], openapi);
     assert.ok(target, `${reference} leads somewhere`);
   }
 }

@@ -19,7 +19,8 @@ interface Handout {
 }
 
 const json = { "content-type": "application/json" };
-const ttlOf = ({ createdAt, expiresAt }: Pick<Handout, "createdAt" | "expiresAt">) => (Date.parse(expiresAt) - Date.parse(createdAt)) / 1000;
+const ttlOf = ({ createdAt, expiresAt }: Pick<Handout, "createdAt" | "expiresAt">) =>
+  (Date.parse(expiresAt) - Date.parse(createdAt)) / 1000;
 
 async function ping(url: string): Promise<string> {
   const client = createClient({ url, socket: { reconnectStrategy: false } });
@@ -35,24 +36,39 @@ async function ping(url: string): Promise<string> {
 describe("instances", () => {
   let service: Service;
   before(async () => {
-    service = await startService({ capacity: 40, env: { QUOTA_PER_ADDRESS: "40", LEASE_SECONDS: "3600", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "7200" } });
+    service = await startService({
+      capacity: 40,
+      env: { QUOTA_PER_ADDRESS: "40", LEASE_SECONDS: "3600", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "7200" },
+    });
   });
   after(() => service.stop());
 
-  const call = (path: string, init: RequestInit = {}) => fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
-  const post = (headers: Record<string, string> = {}, body?: object, query = "") => call(`/instances${query}`, { method: "POST", headers: body ? { ...json, ...headers } : headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+  const call = (path: string, init: RequestInit = {}) =>
+    fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
+  const post = (headers: Record<string, string> = {}, body?: object, query = "") =>
+    call(`/instances${query}`, {
+      method: "POST",
+      headers: body ? { ...json, ...headers } : headers,
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
   const created = async (headers: Record<string, string> = {}, body?: object): Promise<Handout> => {
     const answer = await post(headers, body);
     assert.equal(answer.status, 201, await answer.clone().text());
     return (await answer.json()) as Handout;
   };
   const owned = (handout: Pick<Handout, "id" | "token">, method: string, body?: object) =>
-    call(`/instances/${handout.id}`, { method, headers: { authorization: `Bearer ${handout.token}`, ...(body ? json : {}) }, ...(body ? { body: JSON.stringify(body) } : {}) });
+    call(`/instances/${handout.id}`, {
+      method,
+      headers: { authorization: `Bearer ${handout.token}`, ...(body ? json : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
   /** Rows of the instance by table, to see what its end has freed. */
   const keysHeldBy = async (id: string): Promise<number> => {
     const connection = await createConnection({ uri: service.env["MYSQL_URL"] ?? "" });
     try {
-      const [rows] = await connection.query<RowDataPacket[]>("SELECT 1 FROM idempotency_keys WHERE instance_id = ?", [id]);
+      const [rows] = await connection.query<RowDataPacket[]>("SELECT 1 FROM idempotency_keys WHERE instance_id = ?", [
+        id,
+      ]);
       return rows.length;
     } finally {
       await connection.end();
@@ -71,7 +87,10 @@ describe("instances", () => {
       } finally {
         await host?.startEngine();
       }
-      await until("the reaper has ended it", async () => (await service.store.findInstance(handout.id))?.state === "ended");
+      await until(
+        "the reaper has ended it",
+        async () => (await service.store.findInstance(handout.id))?.state === "ended",
+      );
       await until("the host takes instances again", async () => (await post()).status === 201);
     });
   });
@@ -85,7 +104,17 @@ describe("instances", () => {
       const text = await answer.text();
       assert.ok(text.endsWith("}\n"), "it reads well in a terminal");
       const handout = JSON.parse(text) as Handout;
-      assert.deepEqual(Object.keys(handout), ["id", "host", "port", "username", "password", "url", "createdAt", "expiresAt", "token"]);
+      assert.deepEqual(Object.keys(handout), [
+        "id",
+        "host",
+        "port",
+        "username",
+        "password",
+        "url",
+        "createdAt",
+        "expiresAt",
+        "token",
+      ]);
       assert.equal(answer.headers.get("location"), `/instances/${handout.id}`);
       assert.match(handout.id, /^[0-9a-z]{16}$/);
       assert.match(handout.password, /^[0-9A-Za-z]{32}$/);
@@ -95,27 +124,51 @@ describe("instances", () => {
 
     it("gives each caller a password and a token of their own", async () => {
       const handouts = await Promise.all([created(), created(), created()]);
-      for (const field of ["id", "port", "password", "token"] as const) assert.equal(new Set(handouts.map((handout) => handout[field])).size, 3, field);
+      for (const field of ["id", "port", "password", "token"] as const)
+        assert.equal(new Set(handouts.map((handout) => handout[field])).size, 3, field);
       const [one, other] = handouts;
       await assert.rejects(ping(one.url.replace(one.password, other.password)), /WRONGPASS/);
       await assertProblem(await owned({ id: one.id, token: other.token }, "GET"), 403, "token-wrong");
     });
 
     it("lasts the usual time when none is asked for, and the time asked for otherwise", async () => {
-      for (const [body, seconds] of [[undefined, 3600], [{}, 3600], [{ ttlSeconds: 60 }, 60], [{ ttlSeconds: 7200 }, 7200]] as const) {
+      for (const [body, seconds] of [
+        [undefined, 3600],
+        [{}, 3600],
+        [{ ttlSeconds: 60 }, 60],
+        [{ ttlSeconds: 7200 }, 7200],
+      ] as const) {
         const ttl = ttlOf(await created({}, body));
         assert.ok(ttl >= seconds && ttl < seconds + 5, `${ttl} s instead of ${seconds} s`);
       }
     });
 
     const formats: [what: string, headers: Record<string, string>, query: string, type: string, shape: RegExp][] = [
-      ["the bare URL to Accept: text/plain", { accept: "text/plain" }, "", "text/plain", /^redis:\/\/default:\w{32}@[\d.]+:\d+\n$/],
+      [
+        "the bare URL to Accept: text/plain",
+        { accept: "text/plain" },
+        "",
+        "text/plain",
+        /^redis:\/\/default:\w{32}@[\d.]+:\d+\n$/,
+      ],
       ["the bare URL to ?format=url", {}, "?format=url", "text/plain", /^redis:\/\/default:\w{32}@[\d.]+:\d+\n$/],
-      ["a line for a .env file to ?format=env", {}, "?format=env", "text/plain", /^REDIS_URL=redis:\/\/default:\w{32}@[\d.]+:\d+\n$/],
+      [
+        "a line for a .env file to ?format=env",
+        {},
+        "?format=env",
+        "text/plain",
+        /^REDIS_URL=redis:\/\/default:\w{32}@[\d.]+:\d+\n$/,
+      ],
       ["what ?format says, whatever Accept says", { accept: "text/html" }, "?format=json", "application/json", /^\{/],
       ["JSON to whom anything is right", { accept: "*/*" }, "", "application/json", /^\{/],
       ["what Accept prefers", { accept: "application/json;q=0.1, text/plain" }, "", "text/plain", /^redis:/],
-      ["the page to a browser", { accept: "text/html,application/xhtml+xml,*/*;q=0.8" }, "", "text/html", /^<!doctype html>/i],
+      [
+        "the page to a browser",
+        { accept: "text/html,application/xhtml+xml,*/*;q=0.8" },
+        "",
+        "text/html",
+        /^<!doctype html>/i,
+      ],
     ];
     for (const [what, headers, query, type, shape] of formats) {
       it(`gives ${what}`, async () => {
@@ -130,13 +183,20 @@ describe("instances", () => {
     }
 
     it("takes a form, as browsers without JavaScript send it", async () => {
-      const handout = (await (await call("/instances", { method: "POST", body: new URLSearchParams({ ttlSeconds: "60" }) })).json()) as Handout;
+      const handout = (await (
+        await call("/instances", { method: "POST", body: new URLSearchParams({ ttlSeconds: "60" }) })
+      ).json()) as Handout;
       assert.ok(Math.abs(ttlOf(handout) - 60) < 5);
-      for (const body of [new URLSearchParams(), new URLSearchParams({ ttlSeconds: "" })]) assert.equal((await call("/instances", { method: "POST", body })).status, 201);
+      for (const body of [new URLSearchParams(), new URLSearchParams({ ttlSeconds: "" })])
+        assert.equal((await call("/instances", { method: "POST", body })).status, 201);
     });
 
     it("answers a form of this site with the page that shows the URL", async () => {
-      const answer = await call("/instances", { method: "POST", body: new URLSearchParams(), headers: { accept: "text/html", "sec-fetch-site": "same-origin" } });
+      const answer = await call("/instances", {
+        method: "POST",
+        body: new URLSearchParams(),
+        headers: { accept: "text/html", "sec-fetch-site": "same-origin" },
+      });
       assert.equal(answer.status, 201);
       assert.match(await answer.text(), /redis:\/\/default:\w{32}@/);
     });
@@ -148,7 +208,10 @@ describe("instances", () => {
       const first = await post(headers, { ttlSeconds: 120 });
       const second = await post(headers, { ttlSeconds: 120 });
       assert.deepEqual([first.status, second.status], [201, 201]);
-      assert.deepEqual([first.headers.get("idempotent-replayed"), second.headers.get("idempotent-replayed")], [null, "true"]);
+      assert.deepEqual(
+        [first.headers.get("idempotent-replayed"), second.headers.get("idempotent-replayed")],
+        [null, "true"],
+      );
       assert.equal(second.headers.get("location"), first.headers.get("location"));
       assert.deepEqual(await second.json(), await first.json());
     });
@@ -156,7 +219,8 @@ describe("instances", () => {
     it("counts a hand-out once, and its retries apart", async () => {
       const counts = async () => {
         const text = await (await call("/metrics")).text();
-        const of = (result: string) => Number(new RegExp(`^getaredis_handouts_total\\{result="${result}"\\} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
+        const of = (result: string) =>
+          Number(new RegExp(`^getaredis_handouts_total\\{result="${result}"\\} (\\d+)$`, "m").exec(text)?.[1] ?? 0);
         return { created: of("created"), replayed: of("replayed") };
       };
       const before = await counts();
@@ -195,7 +259,8 @@ describe("instances", () => {
     });
 
     it("refuses keys that are empty or too long", async () => {
-      for (const key of ["", "x".repeat(256)]) await assertProblem(await post({ "idempotency-key": key }), 400, "invalid-request");
+      for (const key of ["", "x".repeat(256)])
+        await assertProblem(await post({ "idempotency-key": key }), 400, "invalid-request");
       assert.equal((await post({ "idempotency-key": "x".repeat(255) })).status, 201);
     });
   });
@@ -207,7 +272,17 @@ describe("instances", () => {
       assert.equal(answer.headers.get("cache-control"), "no-store");
       const text = await answer.text();
       const { id, host, port, createdAt, expiresAt } = handout;
-      assert.deepEqual(JSON.parse(text), { id, state: "running", host, port, username: "default", createdAt, expiresAt, endedAt: null, endCause: null });
+      assert.deepEqual(JSON.parse(text), {
+        id,
+        state: "running",
+        host,
+        port,
+        username: "default",
+        createdAt,
+        expiresAt,
+        endedAt: null,
+        endCause: null,
+      });
       assert.ok(!text.includes(handout.password) && !text.includes(handout.token));
     });
 
@@ -215,13 +290,33 @@ describe("instances", () => {
       const { id } = await created();
       for (const method of ["GET", "PATCH", "DELETE"]) {
         const body = method === "PATCH" ? { body: '{"ttlSeconds":60}' } : {};
-        const headers = (authorization?: string) => ({ ...(method === "PATCH" ? json : {}), ...(authorization === undefined ? {} : { authorization }) });
+        const headers = (authorization?: string) => ({
+          ...(method === "PATCH" ? json : {}),
+          ...(authorization === undefined ? {} : { authorization }),
+        });
         for (const authorization of [undefined, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "token", "Bearer a b"]) {
-          await assertProblem(await call(`/instances/${id}`, { method, headers: headers(authorization), ...body }), 401, "token-missing");
+          await assertProblem(
+            await call(`/instances/${id}`, { method, headers: headers(authorization), ...body }),
+            401,
+            "token-missing",
+          );
         }
-        for (const token of ["x", "A".repeat(32), service.opsToken]) await assertProblem(await call(`/instances/${id}`, { method, headers: headers(`Bearer ${token}`), ...body }), 403, "token-wrong");
-        await assertProblem(await call("/instances/0000000000000000", { method, headers: headers("Bearer x"), ...body }), 404, "not-found");
-        await assertProblem(await call("/instances/No-such-Form", { method, headers: headers("Bearer x"), ...body }), 404, "not-found");
+        for (const token of ["x", "A".repeat(32), service.opsToken])
+          await assertProblem(
+            await call(`/instances/${id}`, { method, headers: headers(`Bearer ${token}`), ...body }),
+            403,
+            "token-wrong",
+          );
+        await assertProblem(
+          await call("/instances/0000000000000000", { method, headers: headers("Bearer x"), ...body }),
+          404,
+          "not-found",
+        );
+        await assertProblem(
+          await call("/instances/No-such-Form", { method, headers: headers("Bearer x"), ...body }),
+          404,
+          "not-found",
+        );
       }
       assert.equal((await service.store.findInstance(id))?.state, "running");
     });
@@ -248,8 +343,19 @@ describe("instances", () => {
         assert.equal(least, "60");
         assert.ok(Number(most) <= 7200 && Number(most) > 7180, most);
       }
-      for (const body of [{}, { ttlSeconds: "60" }, { ttlSeconds: 60.5 }, { ttlSeconds: null }, { ttlSeconds: 60, more: 1 }]) await assertProblem(await owned(handout, "PATCH", body), 400, "invalid-request");
-      assert.equal(((await (await owned(handout, "GET")).json()) as Handout).expiresAt, handout.expiresAt, "nothing has changed");
+      for (const body of [
+        {},
+        { ttlSeconds: "60" },
+        { ttlSeconds: 60.5 },
+        { ttlSeconds: null },
+        { ttlSeconds: 60, more: 1 },
+      ])
+        await assertProblem(await owned(handout, "PATCH", body), 400, "invalid-request");
+      assert.equal(
+        ((await (await owned(handout, "GET")).json()) as Handout).expiresAt,
+        handout.expiresAt,
+        "nothing has changed",
+      );
     });
 
     it("ends the instance: its container is gone when the answer comes", async () => {
@@ -257,7 +363,10 @@ describe("instances", () => {
       const answer = await owned(handout, "DELETE");
       assert.deepEqual([answer.status, await answer.text()], [204, ""]);
       await assert.rejects(ping(handout.url));
-      const containers = await service.hosts[0]?.docker.listContainers({ all: true, filters: { label: [`getaredis.instance=${handout.id}`] } });
+      const containers = await service.hosts[0]?.docker.listContainers({
+        all: true,
+        filters: { label: [`getaredis.instance=${handout.id}`] },
+      });
       assert.deepEqual(containers, []);
       const { state, endCause } = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string };
       assert.deepEqual([state, endCause], ["ended", "owner"]);
@@ -266,7 +375,10 @@ describe("instances", () => {
     it("may end it again, also many times at once, and it stays ended", async () => {
       const handout = await created();
       const answers = await Promise.all(Array.from({ length: 5 }, () => owned(handout, "DELETE")));
-      assert.deepEqual(answers.map(({ status }) => status), Array(5).fill(204));
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        Array(5).fill(204),
+      );
       assert.equal((await owned(handout, "DELETE")).status, 204);
     });
 

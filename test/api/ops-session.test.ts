@@ -18,17 +18,29 @@ describe("the operator's session", () => {
   });
 
   const logIn = (token: string, headers: Record<string, string> = {}, origin = service.origin) =>
-    fetch(`${origin}/ops/api/session`, { method: "POST", headers: { "content-type": "application/json", ...headers }, body: JSON.stringify({ token }) });
+    fetch(`${origin}/ops/api/session`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ token }),
+    });
   const cookieOf = async (answer: Response) => {
     assert.equal(answer.status, 204, await answer.text());
     return answer.headers.get("set-cookie")?.split(";")[0] ?? assert.fail("a cookie");
   };
   const hosts = (cookie: string, origin = service.origin) => fetch(`${origin}/ops/api/hosts`, { headers: { cookie } });
-  const cordon = (headers: Record<string, string>) => fetch(`${service.origin}/ops/api/hosts/host-a`, { method: "PATCH", headers: { "content-type": "application/json", ...headers }, body: '{"state":"active"}' });
+  const cordon = (headers: Record<string, string>) =>
+    fetch(`${service.origin}/ops/api/hosts/host-a`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json", ...headers },
+      body: '{"state":"active"}',
+    });
 
   it("begins with the operator's token, in a cookie that no script reads and no other site sends", async () => {
     const answer = await logIn(service.opsToken);
-    assert.match(answer.headers.get("set-cookie") ?? "", /^getaredis_ops=[\w-]{32}; Path=\/ops; Max-Age=43200; HttpOnly; SameSite=Strict$/);
+    assert.match(
+      answer.headers.get("set-cookie") ?? "",
+      /^getaredis_ops=[\w-]{32}; Path=\/ops; Max-Age=43200; HttpOnly; SameSite=Strict$/,
+    );
     const cookie = await cookieOf(answer);
     assert.equal((await hosts(cookie)).status, 200);
     assert.equal((await fetch(`${service.origin}/ops/api/session`, { headers: { cookie } })).status, 204);
@@ -39,7 +51,12 @@ describe("the operator's session", () => {
     service.env["TRUST_PROXY"] = "loopback";
     const behindProxy = await service.startReplica();
     try {
-      assert.match((await logIn(service.opsToken, { "x-forwarded-proto": "https" }, behindProxy.origin)).headers.get("set-cookie") ?? "", /; Secure$/);
+      assert.match(
+        (await logIn(service.opsToken, { "x-forwarded-proto": "https" }, behindProxy.origin)).headers.get(
+          "set-cookie",
+        ) ?? "",
+        /; Secure$/,
+      );
     } finally {
       await behindProxy.stop();
       delete service.env["TRUST_PROXY"];
@@ -51,7 +68,14 @@ describe("the operator's session", () => {
     assert.equal(answer.headers.get("set-cookie"), null);
     await assertProblem(answer, 403, "token-wrong");
     await assertProblem(await logIn(""), 400, "invalid-request");
-    for (const cookie of ["", "getaredis_ops=", `getaredis_ops=${"a".repeat(32)}`, "getaredis_ops=%00", `other=${service.opsToken}`]) await assertProblem(await hosts(cookie), 401, "token-missing");
+    for (const cookie of [
+      "",
+      "getaredis_ops=",
+      `getaredis_ops=${"a".repeat(32)}`,
+      "getaredis_ops=%00",
+      `other=${service.opsToken}`,
+    ])
+      await assertProblem(await hosts(cookie), 401, "token-missing");
     await assertProblem(await fetch(`${service.origin}/ops/api/session`), 401, "token-missing");
     assert.match(await (await fetch(`${service.origin}/ops`)).text(), /data-session="closed"/);
   });
@@ -106,7 +130,13 @@ describe("the operator's session", () => {
   it("changes nothing for a page of another site, another port or of none; programs with the token need no page", async () => {
     const cookie = await cookieOf(await logIn(service.opsToken));
     const { host } = new URL(service.origin);
-    for (const headers of [{ "sec-fetch-site": "cross-site" }, { "sec-fetch-site": "same-site" }, { origin: "https://evil.example" }, { origin: "null" }, { origin: `http://${host.split(":")[0] ?? ""}:1` }]) {
+    for (const headers of [
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site" },
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { origin: `http://${host.split(":")[0] ?? ""}:1` },
+    ]) {
       await assertProblem(await cordon({ cookie, ...headers }), 403, "cross-site");
       await assertProblem(await logIn(service.opsToken, headers), 403, "cross-site");
     }

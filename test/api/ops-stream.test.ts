@@ -50,23 +50,43 @@ describe("the operator's stream", () => {
   };
   const hostsSeen = (news: News[]) => {
     const hosts = new Map<string, HostPicture>();
-    for (const { kind, data } of news) if (kind === "picture" || kind === "change") for (const host of (data as FleetPicture).hosts) hosts.set(host.name, host);
+    for (const { kind, data } of news)
+      if (kind === "picture" || kind === "change")
+        for (const host of (data as FleetPicture).hosts) hosts.set(host.name, host);
     return hosts;
   };
   const operate = (path: string, method: string, body?: object) =>
-    fetch(`${service.origin}/ops/api${path}`, { method, headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}) });
+    fetch(`${service.origin}/ops/api${path}`, {
+      method,
+      headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
 
   it("begins with the whole fleet and goes on with what changes, slot by slot", async () => {
     const { news, close } = await follow();
     try {
       const [first] = await until("the first news", () => (news.length > 0 ? news : undefined));
       assert.equal(first?.kind, "picture");
-      assert.deepEqual((first.data as FleetPicture).hosts.map(({ name, slots, standing, isStandby }) => [name, slots, standing, isStandby]), [["host-a", "...", "open", true], ["host-b", "...", "open", true]]);
+      assert.deepEqual(
+        (first.data as FleetPicture).hosts.map(({ name, slots, standing, isStandby }) => [
+          name,
+          slots,
+          standing,
+          isStandby,
+        ]),
+        [
+          ["host-a", "...", "open", true],
+          ["host-b", "...", "open", true],
+        ],
+      );
       const [, second] = await until("events", () => (news.length > 1 ? news : undefined));
       assert.deepEqual(second, { kind: "events", data: [] }, "that nothing has happened is told as well");
       const handout = (await (await fetch(`${service.origin}/instances`, { method: "POST" })).json()) as { id: string };
       await until("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
-      assert.ok(news.slice(1).every(({ kind }) => kind !== "picture"), "the whole comes once");
+      assert.ok(
+        news.slice(1).every(({ kind }) => kind !== "picture"),
+        "the whole comes once",
+      );
       await operate(`/instances/${handout.id}`, "DELETE");
       await until("it is free", () => hostsSeen(news).get("host-a")?.slots === "...");
     } finally {
@@ -76,11 +96,16 @@ describe("the operator's stream", () => {
 
   it("tells new events to all who watch, and those before to who comes later", async () => {
     const [one, two] = [await follow(), await follow()];
-    const told = ({ news }: { news: News[] }) => news.flatMap(({ kind, data }) => (kind === "events" ? (data as { kind: string; host: string; times: number }[]) : []));
+    const told = ({ news }: { news: News[] }) =>
+      news.flatMap(({ kind, data }) =>
+        kind === "events" ? (data as { kind: string; host: string; times: number }[]) : [],
+      );
     try {
       await operate("/hosts/host-b", "PATCH", { state: "cordoned" });
       for (const each of [one, two]) {
-        await until("the event is told", () => told(each).some(({ kind, host }) => kind === "cordon" && host === "host-b"));
+        await until("the event is told", () =>
+          told(each).some(({ kind, host }) => kind === "cordon" && host === "host-b"),
+        );
         await until("the host is shown", () => hostsSeen(each.news).get("host-b")?.standing === "cordoned");
       }
       await operate("/hosts/host-b", "PATCH", { state: "active" });
@@ -97,9 +122,13 @@ describe("the operator's stream", () => {
     const { store } = service;
     const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true };
     await store.addEvent(alarm, new Date(Date.now() - 3_600_000));
-    for (let index = 0; index < 110; index++) await store.addEvent({ actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room" }, new Date());
+    for (let index = 0; index < 110; index++)
+      await store.addEvent({ actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room" }, new Date());
     const { news, close } = await follow();
-    const alarms = () => news.flatMap(({ kind, data }) => (kind === "alarms" ? [(data as { host: string; times: number }[]).map(({ host, times }) => [host, times])] : []));
+    const alarms = () =>
+      news.flatMap(({ kind, data }) =>
+        kind === "alarms" ? [(data as { host: string; times: number }[]).map(({ host, times }) => [host, times])] : [],
+      );
     try {
       await until("the first alarms", () => alarms().length > 0);
       assert.deepEqual(alarms(), [[]], "one of an hour ago does not go on");
@@ -115,12 +144,20 @@ describe("the operator's stream", () => {
   });
 
   it("answers no HEAD: that would never end", async () => {
-    const answer = await fetch(`${service.origin}/ops/api/stream`, { method: "HEAD", headers: { authorization: `Bearer ${service.opsToken}` }, signal: AbortSignal.timeout(5_000) });
+    const answer = await fetch(`${service.origin}/ops/api/stream`, {
+      method: "HEAD",
+      headers: { authorization: `Bearer ${service.opsToken}` },
+      signal: AbortSignal.timeout(5_000),
+    });
     assert.deepEqual([answer.status, answer.headers.get("allow")], [405, "GET"]);
   });
 
   it("ends soon after its session", async () => {
-    const logIn = await fetch(`${service.origin}/ops/api/session`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: service.opsToken }) });
+    const logIn = await fetch(`${service.origin}/ops/api/session`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ token: service.opsToken }),
+    });
     const cookie = logIn.headers.get("set-cookie")?.split(";")[0] ?? "";
     const { news, hasEnded, close } = await follow({ cookie });
     try {
@@ -137,7 +174,9 @@ describe("the operator's stream", () => {
     try {
       await until("all is seen", () => hostsSeen(news).size === 2);
       await service.stopHeartbeats();
-      await until("both are silent", () => [...hostsSeen(news).values()].every(({ standing, isStandby }) => standing === "silent" && !isStandby));
+      await until("both are silent", () =>
+        [...hostsSeen(news).values()].every(({ standing, isStandby }) => standing === "silent" && !isStandby),
+      );
       await service.startHeartbeats();
       await until("both are open", () => [...hostsSeen(news).values()].every(({ standing }) => standing === "open"));
     } finally {
@@ -153,7 +192,11 @@ describe("the operator's stream", () => {
       await until("silence is told", () => news.some(({ kind }) => kind === "silence"));
       await service.services.startMysql();
       const silent = news.length;
-      await until("it goes on", () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"), 20_000);
+      await until(
+        "it goes on",
+        () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"),
+        20_000,
+      );
       assert.equal(hasEnded(), false);
     } finally {
       await close();

@@ -27,18 +27,27 @@ interface OpsInstance {
 describe("/ops/api", () => {
   let service: Service;
   before(async () => {
-    service = await startService({ hostNames: ["host-a", "host-b"], capacity: 2, env: { LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "86400" } });
+    service = await startService({
+      hostNames: ["host-a", "host-b"],
+      capacity: 2,
+      env: { LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "86400" },
+    });
   });
   after(() => service.stop());
   afterEach(async () => {
     for (const { id } of await read<OpsInstance[]>("/instances")) await call(`/instances/${id}`, "DELETE");
-    await until("the view has seen all hosts empty", async () => (await read<OpsHost[]>("/hosts")).every(({ occupied }) => occupied === 0));
+    await until("the view has seen all hosts empty", async () =>
+      (await read<OpsHost[]>("/hosts")).every(({ occupied }) => occupied === 0),
+    );
   });
 
   const call = (path: string, method = "GET", body?: object, token: string | undefined = service.opsToken) =>
     fetch(`${service.origin}/ops/api${path}`, {
       method,
-      headers: { ...(token === "" ? {} : { authorization: `Bearer ${token}` }), ...(body ? { "content-type": "application/json" } : {}) },
+      headers: {
+        ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
+        ...(body ? { "content-type": "application/json" } : {}),
+      },
       ...(body ? { body: JSON.stringify(body) } : {}),
       signal: AbortSignal.timeout(20_000),
     });
@@ -52,7 +61,8 @@ describe("/ops/api", () => {
     assert.equal(answer.status, 201, await answer.clone().text());
     return (await answer.json()) as { id: string; host: string; password: string; token: string };
   };
-  const hostOf = async (id: string) => (await read<OpsInstance[]>("/instances")).find((instance) => instance.id === id)?.hostName;
+  const hostOf = async (id: string) =>
+    (await read<OpsInstance[]>("/instances")).find((instance) => instance.id === id)?.hostName;
 
   it("refuses every call without the operator's token, before it looks at anything else", async () => {
     const { id, token } = await handOut();
@@ -80,17 +90,27 @@ describe("/ops/api", () => {
     for (const [path, method] of calls) {
       const body = method === "PATCH" ? { nonsense: true } : undefined;
       await assertProblem(await call(path, method, body, ""), 401, "token-missing");
-      for (const wrong of [token, service.opsToken.slice(0, -1), `${service.opsToken}x`]) await assertProblem(await call(path, method, body, wrong), 403, "token-wrong");
+      for (const wrong of [token, service.opsToken.slice(0, -1), `${service.opsToken}x`])
+        await assertProblem(await call(path, method, body, wrong), 403, "token-wrong");
     }
     assert.equal((await call(`/instances/${id}`, "DELETE")).status, 204);
   });
 
   it("shows hosts with their slots, heartbeats and standings", async () => {
     const hosts = await read<OpsHost[]>("/hosts");
-    assert.deepEqual(hosts.map(({ name, state, standing, capacity, heartbeatRefused }) => [name, state, standing, capacity, heartbeatRefused]), [
-      ["host-a", "active", "open", 2, null],
-      ["host-b", "active", "open", 2, null],
-    ]);
+    assert.deepEqual(
+      hosts.map(({ name, state, standing, capacity, heartbeatRefused }) => [
+        name,
+        state,
+        standing,
+        capacity,
+        heartbeatRefused,
+      ]),
+      [
+        ["host-a", "active", "open", 2, null],
+        ["host-b", "active", "open", 2, null],
+      ],
+    );
     for (const { name, heartbeat } of hosts) assert.equal(heartbeat?.name, name);
   });
 
@@ -99,7 +119,10 @@ describe("/ops/api", () => {
     const text = await (await call("/instances")).text();
     assert.ok(!text.includes(password) && !text.includes(token));
     const [instance] = JSON.parse(text) as OpsInstance[];
-    assert.deepEqual([instance?.id, instance?.state, instance?.hostName, instance?.address], [id, "running", "host-a", "127.0.0.1"]);
+    assert.deepEqual(
+      [instance?.id, instance?.state, instance?.hostName, instance?.address],
+      [id, "running", "host-a", "127.0.0.1"],
+    );
     await call(`/instances/${id}`, "DELETE");
     assert.deepEqual(await read("/instances"), []);
   });
@@ -111,7 +134,13 @@ describe("/ops/api", () => {
       const hosts = await read<OpsHost[]>("/hosts");
       return hosts[1]?.inUse === 1 ? hosts : undefined;
     });
-    assert.deepEqual(full.map(({ standing, inUse, occupied }) => [standing, inUse, occupied]), [["full", 2, 2], ["open", 1, 1]]);
+    assert.deepEqual(
+      full.map(({ standing, inUse, occupied }) => [standing, inUse, occupied]),
+      [
+        ["full", 2, 2],
+        ["open", 1, 1],
+      ],
+    );
   });
 
   it("cordons a host: its instances stay, new ones go elsewhere, until it is active again", async () => {
@@ -124,12 +153,16 @@ describe("/ops/api", () => {
     await until("its standing is shown", async () => (await read<OpsHost[]>("/hosts"))[0]?.standing === "cordoned");
     await call("/hosts/host-b", "PATCH", { state: "cordoned" });
     await assertProblem(await fetch(`${service.origin}/instances`, { method: "POST" }), 503, "no-capacity");
-    for (const name of ["host-a", "host-b"]) assert.equal((await call(`/hosts/${name}`, "PATCH", { state: "active" })).status, 204);
-    await until("both are open", async () => (await read<OpsHost[]>("/hosts")).every(({ standing }) => standing === "open"));
+    for (const name of ["host-a", "host-b"])
+      assert.equal((await call(`/hosts/${name}`, "PATCH", { state: "active" })).status, 204);
+    await until("both are open", async () =>
+      (await read<OpsHost[]>("/hosts")).every(({ standing }) => standing === "open"),
+    );
   });
 
   it("refuses states that there are not, and hosts that there are not", async () => {
-    for (const body of [{}, { state: "gone" }, { state: "active", more: 1 }, { state: null }]) await assertProblem(await call("/hosts/host-a", "PATCH", body), 400, "invalid-request");
+    for (const body of [{}, { state: "gone" }, { state: "active", more: 1 }, { state: null }])
+      await assertProblem(await call("/hosts/host-a", "PATCH", body), 400, "invalid-request");
     await assertProblem(await call("/hosts/host-z", "PATCH", { state: "active" }), 404, "not-found");
   });
 
@@ -140,19 +173,43 @@ describe("/ops/api", () => {
     assert.ok(Date.parse(((await answer.json()) as OpsInstance).expiresAt) > Date.now() + 79_000_000);
     await assertProblem(await call(`/instances/${id}`, "PATCH", { ttlSeconds: 90_000 }), 400, "invalid-request");
     assert.equal((await call(`/instances/${id}`, "DELETE")).status, 204);
-    const seen = (await (await fetch(`${service.origin}/instances/${id}`, { headers: { authorization: `Bearer ${token}` } })).json()) as OpsInstance;
+    const seen = (await (
+      await fetch(`${service.origin}/instances/${id}`, { headers: { authorization: `Bearer ${token}` } })
+    ).json()) as OpsInstance;
     assert.deepEqual([seen.state, seen.endCause], ["ended", "operator"]);
     await assertProblem(await call(`/instances/${id}`, "PATCH", { ttlSeconds: 60 }), 409, "instance-ended");
-    for (const method of ["PATCH", "DELETE"]) await assertProblem(await call("/instances/0000000000000000", method, method === "PATCH" ? { ttlSeconds: 60 } : undefined), 404, "not-found");
+    for (const method of ["PATCH", "DELETE"])
+      await assertProblem(
+        await call("/instances/0000000000000000", method, method === "PATCH" ? { ttlSeconds: 60 } : undefined),
+        404,
+        "not-found",
+      );
   });
 
   it("shows how the last run of each job came out", async () => {
     const jobs = await until("all have run", async () => {
-      const runs = await read<{ job: string; startedAt: string; finishedAt: string | null; succeededAt: string | null; fault: string | null }[]>("/jobs");
+      const runs = await read<
+        {
+          job: string;
+          startedAt: string;
+          finishedAt: string | null;
+          succeededAt: string | null;
+          fault: string | null;
+        }[]
+      >("/jobs");
       return runs.length === 4 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
     });
-    assert.deepEqual(jobs.map(({ job, fault }) => [job, fault]), [["figures", null], ["prune", null], ["reap", null], ["reconcile", null]]);
-    for (const { startedAt, succeededAt } of jobs) assert.ok(Date.parse(startedAt) > Date.now() - 60_000 && succeededAt !== null);
+    assert.deepEqual(
+      jobs.map(({ job, fault }) => [job, fault]),
+      [
+        ["figures", null],
+        ["prune", null],
+        ["reap", null],
+        ["reconcile", null],
+      ],
+    );
+    for (const { startedAt, succeededAt } of jobs)
+      assert.ok(Date.parse(startedAt) > Date.now() - 60_000 && succeededAt !== null);
   });
 
   it("searches instances by what is known of them, page by page, ended ones too", async () => {
@@ -167,7 +224,8 @@ describe("/ops/api", () => {
     await call(`/instances/${first.id}`, "DELETE");
     assert.deepEqual(await ids(`state=ended&text=${first.id}`), [first.id]);
     assert.equal((await read<OpsInstance>(`/instances/${first.id}`)).endCause, "operator");
-    for (const query of ["state=gone", "order=password", "most=0", "most=1001", "after=x", "colour=red"]) await assertProblem(await call(`/instances?${query}`), 400, "invalid-request");
+    for (const query of ["state=gone", "order=password", "most=0", "most=1001", "after=x", "colour=red"])
+      await assertProblem(await call(`/instances?${query}`), 400, "invalid-request");
     await assertProblem(await call("/instances/0000000000000000"), 404, "not-found");
   });
 
@@ -193,7 +251,10 @@ describe("/ops/api", () => {
     assert.equal(refused.headers.get("retry-after"), "60");
     await assertProblem(refused, 503, "paused");
     assert.ok(host !== "" && (await hostOf(id)) !== undefined);
-    assert.equal((await read<{ name: string; paused: boolean }[]>("/switches")).find(({ name }) => name === "handouts")?.paused, true);
+    assert.equal(
+      (await read<{ name: string; paused: boolean }[]>("/switches")).find(({ name }) => name === "handouts")?.paused,
+      true,
+    );
     assert.equal((await call("/switches/handouts", "PATCH", { paused: false })).status, 204);
     await handOut();
     await assertProblem(await call("/switches/lights", "PATCH", { paused: true }), 404, "not-found");
@@ -202,19 +263,28 @@ describe("/ops/api", () => {
 
   it("blocks an address, by the key that quotas count it by, until it is unblocked", async () => {
     const answer = await call("/blocks", "POST", { address: " 127.0.0.1 ", reason: "mining" });
-    assert.deepEqual([answer.status, answer.headers.get("content-type"), await answer.json()], [201, "application/json; charset=utf-8", { address: "127.0.0.1" }]);
+    assert.deepEqual(
+      [answer.status, answer.headers.get("content-type"), await answer.json()],
+      [201, "application/json; charset=utf-8", { address: "127.0.0.1" }],
+    );
     assert.equal((await call("/blocks", "POST", { address: "2001:db8:1:2:3::4" })).status, 201);
     await assertProblem(await fetch(`${service.origin}/instances`, { method: "POST" }), 403, "address-blocked");
     const blocks = await read<{ address: string; reason: string }[]>("/blocks");
-    assert.deepEqual(blocks.map(({ address, reason }) => [address, reason]).sort(), [["127.0.0.1", "mining"], ["2001:db8:1:2::/64", ""]]);
-    for (const address of ["127.0.0.1", "2001:db8:1:2::/64"]) assert.equal((await call(`/blocks?address=${encodeURIComponent(address)}`, "DELETE")).status, 204);
+    assert.deepEqual(blocks.map(({ address, reason }) => [address, reason]).sort(), [
+      ["127.0.0.1", "mining"],
+      ["2001:db8:1:2::/64", ""],
+    ]);
+    for (const address of ["127.0.0.1", "2001:db8:1:2::/64"])
+      assert.equal((await call(`/blocks?address=${encodeURIComponent(address)}`, "DELETE")).status, 204);
     await handOut();
     await assertProblem(await call("/blocks?address=127.0.0.1", "DELETE"), 404, "not-found");
-    for (const address of ["localhost", "1.2.3", "10.0.0.0/8", "", "<b>"]) await assertProblem(await call("/blocks", "POST", { address }), 400, "invalid-request");
+    for (const address of ["localhost", "1.2.3", "10.0.0.0/8", "", "<b>"])
+      await assertProblem(await call("/blocks", "POST", { address }), 400, "invalid-request");
   });
 
   it("runs a job now, and refuses one that there is not", async () => {
-    const startOf = async () => (await read<{ job: string; startedAt: string }[]>("/jobs")).find(({ job }) => job === "prune")?.startedAt;
+    const startOf = async () =>
+      (await read<{ job: string; startedAt: string }[]>("/jobs")).find(({ job }) => job === "prune")?.startedAt;
     await until("it has run once", async () => (await startOf()) !== undefined);
     const before = await startOf();
     assert.equal((await call("/jobs/prune/run", "POST")).status, 202);
@@ -232,27 +302,45 @@ describe("/ops/api", () => {
     await call("/switches/scaling", "PATCH", { paused: false });
     await call("/blocks", "POST", { address: "192.0.2.77", reason: "spam" });
     await call("/blocks?address=192.0.2.77", "DELETE");
-    const events = (await read<{ actor: string; kind: string; host: string | null; instance: string | null; reason: string }[]>("/events")).slice(0, 8);
+    const events = (
+      await read<{ actor: string; kind: string; host: string | null; instance: string | null; reason: string }[]>(
+        "/events",
+      )
+    ).slice(0, 8);
     assert.ok(events.every(({ actor }) => actor === "operator"));
-    assert.deepEqual(events.map(({ kind, host, instance }) => [kind, host, instance]), [
-      ["unblock", null, null],
-      ["block", null, null],
-      ["resume", null, null],
-      ["pause", null, null],
-      ["end", "host-a", id],
-      ["extend", "host-a", id],
-      ["uncordon", "host-b", null],
-      ["cordon", "host-b", null],
-    ]);
+    assert.deepEqual(
+      events.map(({ kind, host, instance }) => [kind, host, instance]),
+      [
+        ["unblock", null, null],
+        ["block", null, null],
+        ["resume", null, null],
+        ["pause", null, null],
+        ["end", "host-a", id],
+        ["extend", "host-a", id],
+        ["uncordon", "host-b", null],
+        ["cordon", "host-b", null],
+      ],
+    );
     assert.equal(events[1]?.reason, "192.0.2.77: spam");
   });
 
   it("keeps figures of what was handed out and refused, over a restart of the process", async () => {
-    const figures = () => read<{ handouts: Record<string, (number | null)[]>; took: { p50: (number | null)[] }; times: number[]; stepSeconds: number }>("/figures?span=hour");
-    const sum = (values: readonly (number | null)[] | undefined) => (values ?? []).reduce<number>((total, value) => total + (value ?? 0), 0);
+    const figures = () =>
+      read<{
+        handouts: Record<string, (number | null)[]>;
+        took: { p50: (number | null)[] };
+        times: number[];
+        stepSeconds: number;
+      }>("/figures?span=hour");
+    const sum = (values: readonly (number | null)[] | undefined) =>
+      (values ?? []).reduce<number>((total, value) => total + (value ?? 0), 0);
     const before = await figures();
     await handOut();
-    await fetch(`${service.origin}/instances`, { method: "POST", headers: { "content-type": "application/json" }, body: '{"ttlSeconds":1}' });
+    await fetch(`${service.origin}/instances`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"ttlSeconds":1}',
+    });
     await service.endApi("SIGTERM");
     await service.startApi();
     const after = await figures();
@@ -260,7 +348,11 @@ describe("/ops/api", () => {
     assert.ok(sum(after.handouts["lease-out-of-bounds"]) >= 1);
     assert.ok((after.took.p50.findLast((value) => value !== null) ?? 0) > 0.005);
     assert.deepEqual([after.times.length, after.stepSeconds], [60, 60]);
-    for (const [span, steps] of [["day", 96], ["week", 84]] as const) assert.equal((await read<{ times: number[] }>(`/figures?span=${span}`)).times.length, steps);
+    for (const [span, steps] of [
+      ["day", 96],
+      ["week", 84],
+    ] as const)
+      assert.equal((await read<{ times: number[] }>(`/figures?span=${span}`)).times.length, steps);
     await assertProblem(await call("/figures?span=year"), 400, "invalid-request");
   });
 
@@ -268,26 +360,53 @@ describe("/ops/api", () => {
     const name = await service.store.readDeployment();
     const now = new Date();
     assert.deepEqual(await read("/droplets"), []);
-    for (const [kind, host] of [["order", "gar-1"], ["order", "gar-2"], ["join", "gar-1"]] as const) await service.store.addEvent({ actor: "scale", kind, host, reason: `of ${name}` }, now);
-    const all = await read<{ id: number; at: string; times: number; kind: string; host: string | null; instance: string | null; alarm: boolean; reason: string }[]>("/events");
-    assert.deepEqual(all.slice(0, 3).map(({ kind, host, instance, alarm, times, at, reason }) => [kind, host, instance, alarm, times, at, reason]), [
-      ["join", "gar-1", null, false, 1, now.toISOString(), `of ${name}`],
-      ["order", "gar-2", null, false, 1, now.toISOString(), `of ${name}`],
-      ["order", "gar-1", null, false, 1, now.toISOString(), `of ${name}`],
-    ]);
-    const kinds = async (query: string) => (await read<{ kind: string; host: string }[]>(`/events?${query}`)).map(({ kind, host }) => `${kind} ${host}`);
+    for (const [kind, host] of [
+      ["order", "gar-1"],
+      ["order", "gar-2"],
+      ["join", "gar-1"],
+    ] as const)
+      await service.store.addEvent({ actor: "scale", kind, host, reason: `of ${name}` }, now);
+    const all = await read<
+      {
+        id: number;
+        at: string;
+        times: number;
+        kind: string;
+        host: string | null;
+        instance: string | null;
+        alarm: boolean;
+        reason: string;
+      }[]
+    >("/events");
+    assert.deepEqual(
+      all
+        .slice(0, 3)
+        .map(({ kind, host, instance, alarm, times, at, reason }) => [kind, host, instance, alarm, times, at, reason]),
+      [
+        ["join", "gar-1", null, false, 1, now.toISOString(), `of ${name}`],
+        ["order", "gar-2", null, false, 1, now.toISOString(), `of ${name}`],
+        ["order", "gar-1", null, false, 1, now.toISOString(), `of ${name}`],
+      ],
+    );
+    const kinds = async (query: string) =>
+      (await read<{ kind: string; host: string }[]>(`/events?${query}`)).map(({ kind, host }) => `${kind} ${host}`);
     assert.deepEqual(await kinds("host=gar-1"), ["join gar-1", "order gar-1"]);
     assert.deepEqual(await kinds("host=gar-1&kind=order"), ["order gar-1"]);
     assert.deepEqual(await kinds(`host=gar-1&before=${all[0]?.id ?? 0}`), ["order gar-1"]);
     assert.deepEqual(await kinds(`host=gar-1&after=${all[2]?.id ?? 0}`), ["join gar-1"]);
-    for (const query of ["before=x", "colour=red", "after=-1"]) await assertProblem(await call(`/events?${query}`), 400, "invalid-request");
+    for (const query of ["before=x", "colour=red", "after=-1"])
+      await assertProblem(await call(`/events?${query}`), 400, "invalid-request");
   });
 
   it("writes no password, no token and no secret into the log", async () => {
     const { id, password, token } = await handOut();
-    await fetch(`${service.origin}/instances/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+    await fetch(`${service.origin}/instances/${id}`, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${token}` },
+    });
     await until("the end is in the log", () => service.log().includes("instance ended by its owner"));
-    for (const secret of [password, token, service.opsToken, service.env["SERVER_SECRET"] ?? "?"]) assert.ok(!service.log().includes(secret));
+    for (const secret of [password, token, service.opsToken, service.env["SERVER_SECRET"] ?? "?"])
+      assert.ok(!service.log().includes(secret));
     for (const line of service.log().trim().split("\n")) assert.doesNotThrow(() => JSON.parse(line) as unknown, line);
   });
 });

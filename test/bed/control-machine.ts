@@ -46,13 +46,42 @@ export async function startControlMachine(): Promise<ControlMachine> {
     undo.add(cloud.stop);
     const { id, publicIp, privateIp } = await order(cloud, token);
     const sh = (script: string) => room.exec(id, "bash", "--norc", "-euc", script);
-    const booted = () => until("the machine has booted", async () => (await sh("systemctl is-active multi-user.target")).trim() === "active", BOOT_MS);
+    const booted = () =>
+      until(
+        "the machine has booted",
+        async () => (await sh("systemctl is-active multi-user.target")).trim() === "active",
+        BOOT_MS,
+      );
     await booted();
     // Ours says that packages start no services; a stock machine has none.
     // Nor does its disk have to outlast this machine's.
-    await sh("rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis");
-    await deliver(room, sh, ["--create", "--directory", PACKAGES_DIR, ...(await readdir(PACKAGES_DIR)).filter((name) => name.endsWith(".deb"))], "/var/cache/apt/archives");
-    await deliver(room, sh, ["--create", "--directory", projectPath("."), ...(await developmentOnly()).map((path) => `--exclude=${path}`), ...OURS, "node_modules"], "/opt/getaredis");
+    await sh(
+      "rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis",
+    );
+    await deliver(
+      room,
+      sh,
+      [
+        "--create",
+        "--directory",
+        PACKAGES_DIR,
+        ...(await readdir(PACKAGES_DIR)).filter((name) => name.endsWith(".deb")),
+      ],
+      "/var/cache/apt/archives",
+    );
+    await deliver(
+      room,
+      sh,
+      [
+        "--create",
+        "--directory",
+        projectPath("."),
+        ...(await developmentOnly()).map((path) => `--exclude=${path}`),
+        ...OURS,
+        "node_modules",
+      ],
+      "/opt/getaredis",
+    );
     return {
       room,
       cloud,
@@ -91,7 +120,20 @@ async function order(cloud: LabCloud, token: string): Promise<{ id: number; publ
 /** Fetches what a machine installs there, which has no way out itself. Kept from one run to the next. */
 export async function fetchControlPackages(): Promise<void> {
   await mkdir(join(PACKAGES_DIR, "partial"), { recursive: true });
-  const download = () => run("apt-get", ["install", "--download-only", "--yes", "--no-install-recommends", "-o", `Dir::Cache::archives=${PACKAGES_DIR}`, ...PACKAGES], { maxBuffer: 16 * 1024 * 1024 });
+  const download = () =>
+    run(
+      "apt-get",
+      [
+        "install",
+        "--download-only",
+        "--yes",
+        "--no-install-recommends",
+        "-o",
+        `Dir::Cache::archives=${PACKAGES_DIR}`,
+        ...PACKAGES,
+      ],
+      { maxBuffer: 16 * 1024 * 1024 },
+    );
   await download().catch(async () => {
     await run("apt-get", ["update"]);
     await download();
@@ -100,12 +142,19 @@ export async function fetchControlPackages(): Promise<void> {
 
 /** Packages that no program of the control plane loads: most of their bytes. */
 async function developmentOnly(): Promise<string[]> {
-  const { packages } = JSON.parse(await readFile(projectPath("node_modules/.package-lock.json"), "utf8")) as { packages: Record<string, { dev?: boolean }> };
+  const { packages } = JSON.parse(await readFile(projectPath("node_modules/.package-lock.json"), "utf8")) as {
+    packages: Record<string, { dev?: boolean }>;
+  };
   return Object.entries(packages).flatMap(([path, { dev }]) => (dev === true ? [path] : []));
 }
 
 /** Sends files into a folder of the machine, over the private network. */
-async function deliver(room: MachineRoom, sh: ControlMachine["sh"], tarArgs: readonly string[], dir: string): Promise<void> {
+async function deliver(
+  room: MachineRoom,
+  sh: ControlMachine["sh"],
+  tarArgs: readonly string[],
+  dir: string,
+): Promise<void> {
   const server = createServer((_request, reply) => {
     const tar = spawn("tar", tarArgs, { stdio: ["ignore", "pipe", "inherit"] });
     void pipeline(tar.stdout, reply).catch(() => tar.kill());
@@ -114,7 +163,9 @@ async function deliver(room: MachineRoom, sh: ControlMachine["sh"], tarArgs: rea
   await once(server, "listening");
   try {
     const { port } = server.address() as AddressInfo;
-    await sh(`set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | tar --extract --no-same-owner --directory ${dir}`);
+    await sh(
+      `set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | tar --extract --no-same-owner --directory ${dir}`,
+    );
   } finally {
     server.closeAllConnections();
     server.close();

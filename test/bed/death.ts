@@ -25,6 +25,9 @@ export function deathAt(call: number, moment: (typeof moments)[number]): Death {
       death.resolve(true);
       return never;
     }) as unknown as typeof work;
-  const each: Death["each"] = (port) => Object.fromEntries(Object.entries(port).map(([name, work]) => [name, mortal(work as () => Promise<unknown>)])) as typeof port;
+  const each: Death["each"] = (port) =>
+    Object.fromEntries(
+      Object.entries(port).map(([name, work]) => [name, mortal(work as () => Promise<unknown>)]),
+    ) as typeof port;
   return { mortal, each, died: death.promise };
 }

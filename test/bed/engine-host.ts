@@ -46,7 +46,10 @@ export interface EngineHost {
   /** Boots it again, firewall and engine included; containers are there and not running. */
   powerOn: () => Promise<void>;
   /** Runs the real heartbeat script against the given Redis (admin URL) with a user of its own. */
-  startHeartbeat: (options: { redisUrl: string; env?: Record<string, string> }) => Promise<{ stop: () => Promise<void> }>;
+  startHeartbeat: (options: {
+    redisUrl: string;
+    env?: Record<string, string>;
+  }) => Promise<{ stop: () => Promise<void> }>;
   /** Powers off and removes everything, disk included. */
   stop: () => Promise<void>;
 }
@@ -56,16 +59,27 @@ export interface EngineHost {
  * `dockerdArgs` come besides those of every engine. Needs root. A host never outlives the process that
  * started it, and what a killed run left on disk is removed by the next one.
  */
-export async function startEngineHost({ name, dockerdArgs = [] }: { name: string; dockerdArgs?: string[] }): Promise<EngineHost> {
+export async function startEngineHost({
+  name,
+  dockerdArgs = [],
+}: {
+  name: string;
+  dockerdArgs?: string[];
+}): Promise<EngineHost> {
   const place = await claimPlace();
   const socket = join(place.dir, "docker.sock");
   const url = `unix://${socket}`;
   const docker = dockerClient(url);
-  const machine: { power?: Power; engine?: ServerProcess; dockerd?: number; heartbeats: Set<ChildProcess> } = { heartbeats: new Set() };
+  const machine: { power?: Power; engine?: ServerProcess; dockerd?: number; heartbeats: Set<ChildProcess> } = {
+    heartbeats: new Set(),
+  };
 
   const inside = (command: string, args: string[], namespaces = ["--net"]): [string, string[]] => {
     if (machine.power === undefined) throw new Error(`${name} is powered off`);
-    return ["nsenter", [`--target=${machine.power.firstPid}`, "--mount", "--pid", "--uts", ...namespaces, "--", command, ...args]];
+    return [
+      "nsenter",
+      [`--target=${machine.power.firstPid}`, "--mount", "--pid", "--uts", ...namespaces, "--", command, ...args],
+    ];
   };
   const exec = async (command: string, ...args: string[]) => (await run(...inside(command, args))).stdout;
 
@@ -183,13 +197,17 @@ interface Power {
 
 async function switchOn(place: Place): Promise<Power> {
   const namespaces = ["--mount", "--net", "--uts", "--pid", "--fork", "--kill-child"];
-  const child = spawn("unshare", [...namespaces, "bash", POWER_ON, place.dir], { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  const child = spawn("unshare", [...namespaces, "bash", POWER_ON, place.dir], {
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
   const ended = once(child, "exit");
   let complaints = "";
   child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
   const started = await Promise.race([once(child.stdout, "data").then(() => true), ended.then(() => false)]);
   const [firstPid] = child.pid === undefined ? [] : await childrenOf(child.pid);
-  if (!started || firstPid === undefined) throw new Error(`power-on.sh ended early (are you root?): ${complaints.trim()}`);
+  if (!started || firstPid === undefined)
+    throw new Error(`power-on.sh ended early (are you root?): ${complaints.trim()}`);
   return {
     firstPid,
     off: async () => {

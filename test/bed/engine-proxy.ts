@@ -3,7 +3,14 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import type { AddressInfo } from "node:net";
 
 /** What happens to a call instead of being passed on: an answer, or (undefined) nothing, and it is passed on. */
-export type Trouble = (call: { method: string; path: string }) => "pass" | "hang" | { status: number; message: string } | Promise<"pass" | "hang" | { status: number; message: string }>;
+export type Trouble = (call: {
+  method: string;
+  path: string;
+}) =>
+  | "pass"
+  | "hang"
+  | { status: number; message: string }
+  | Promise<"pass" | "hang" | { status: number; message: string }>;
 
 /** A real engine seen through a wire that can be made to misbehave. */
 export interface EngineProxy {
@@ -26,7 +33,9 @@ export async function startEngineProxy(engineUrl: string): Promise<EngineProxy> 
     const fate = await rule({ method, path });
     if (fate === "hang") return;
     if (fate !== "pass") {
-      answer.writeHead(fate.status, { "content-type": "application/json" }).end(JSON.stringify({ message: fate.message }));
+      answer
+        .writeHead(fate.status, { "content-type": "application/json" })
+        .end(JSON.stringify({ message: fate.message }));
       return;
     }
     const onward = httpRequest({ socketPath, method, path, headers }, (reply) => {

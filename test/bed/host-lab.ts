@@ -47,7 +47,16 @@ export interface HostLab extends TestLab {
 
 /** Starts it. Whoever calls stops it, also on failure. */
 export async function startHostLab(): Promise<HostLab> {
-  const lab = await startTestLab({ env: { HOST_CAPACITY: "20", DROPLET_CAP: "2", SILENT_REPLACE_SECONDS: "3600", SILENT_GRACE_SECONDS: "3600", BOOT_TIMEOUT_SECONDS: "3600", SURPLUS_SECONDS: "3600" } });
+  const lab = await startTestLab({
+    env: {
+      HOST_CAPACITY: "20",
+      DROPLET_CAP: "2",
+      SILENT_REPLACE_SECONDS: "3600",
+      SILENT_GRACE_SECONDS: "3600",
+      BOOT_TIMEOUT_SECONDS: "3600",
+      SURPLUS_SECONDS: "3600",
+    },
+  });
   const redis = new Redis(lab.redisUrl);
   redis.on("error", () => undefined);
   const stop = async () => {
@@ -59,7 +68,8 @@ export async function startHostLab(): Promise<HostLab> {
     const id = await lab.machineOf(host);
     const { publicIp, privateIp } = lab.cloud.droplets().find((droplet) => droplet.id === id) ?? {};
     if (!publicIp || !privateIp) throw new Error(`${host} has no addresses`);
-    const shell: HostLab["shell"] = async (script, machine = id) => (await lab.room.exec(machine, "bash", "-c", script)).trim();
+    const shell: HostLab["shell"] = async (script, machine = id) =>
+      (await lab.room.exec(machine, "bash", "-c", script)).trim();
     const beatOf: HostLab["beatOf"] = async (name) => {
       const text = await redis.get(`host:${name}`);
       return text === null ? undefined : (JSON.parse(text) as Beat);
@@ -71,20 +81,29 @@ export async function startHostLab(): Promise<HostLab> {
       publicIp,
       privateIp,
       shell,
-      journal: (unit, machine) => shell(`journalctl --quiet --no-pager --output=cat --unit=getaredis-${unit}.service`, machine),
-      shown: (unit, property, machine) => shell(`systemctl show --value --property=${property} getaredis-${unit}.service`, machine),
+      journal: (unit, machine) =>
+        shell(`journalctl --quiet --no-pager --output=cat --unit=getaredis-${unit}.service`, machine),
+      shown: (unit, property, machine) =>
+        shell(`systemctl show --value --property=${property} getaredis-${unit}.service`, machine),
       beatOf,
       beats: (name = host) => until(`${name} beats`, () => beatOf(name), PATIENCE_MS),
       isSilent: () => until(`${host} is silent`, async () => !(await beatOf(host)), PATIENCE_MS),
       handOut: () =>
-        until(`an instance on ${host} is handed out`, async () => {
-          const answer = await fetch(`${lab.origin}/instances`, { method: "POST" });
-          if (answer.status !== 201) return undefined;
-          const instance = (await answer.json()) as Handout;
-          if (instance.host === publicIp) return instance;
-          await fetch(`${lab.origin}/instances/${instance.id}`, { method: "DELETE", headers: { authorization: `Bearer ${instance.token}` } });
-          return undefined;
-        }, PATIENCE_MS),
+        until(
+          `an instance on ${host} is handed out`,
+          async () => {
+            const answer = await fetch(`${lab.origin}/instances`, { method: "POST" });
+            if (answer.status !== 201) return undefined;
+            const instance = (await answer.json()) as Handout;
+            if (instance.host === publicIp) return instance;
+            await fetch(`${lab.origin}/instances/${instance.id}`, {
+              method: "DELETE",
+              headers: { authorization: `Bearer ${instance.token}` },
+            });
+            return undefined;
+          },
+          PATIENCE_MS,
+        ),
       containerOf: (instance) => shell(`docker ps --quiet --no-trunc --filter label=getaredis.instance=${instance.id}`),
       stop,
     };

@@ -35,7 +35,10 @@ export async function startTestLab(options: Omit<LabOptions, "dir"> = {}): Promi
       if (row?.dropletId == null) throw new Error(`${hostName} is no droplet`);
       return row.dropletId;
     },
-    story: async () => (await store.listEvents({}, 200)).reverse().map(({ actor, kind, host, reason, times }) => `${actor} ${kind} ${host ?? "-"} ×${times}: ${reason}`),
+    story: async () =>
+      (await store.listEvents({}, 200))
+        .reverse()
+        .map(({ actor, kind, host, reason, times }) => `${actor} ${kind} ${host ?? "-"} ×${times}: ${reason}`),
     stop: async () => {
       await store.disconnect();
       await lab.stop();
@@ -50,7 +53,8 @@ async function clearAbandoned(): Promise<void> {
     if (!name.startsWith(`${KIND}-`) || (await hasLiveOwner(name))) continue;
     const dir = join(tmpdir(), name);
     await endLeftovers({ pidsDir: join(dir, "pids") }, 1_000);
-    const isServerThere = ([command = "", ...args]: string[]) => /(mariadbd|redis-server)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`));
+    const isServerThere = ([command = "", ...args]: string[]) =>
+      /(mariadbd|redis-server)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`));
     for (const pid of await findProcesses(isServerThere)) await endProcess(pid, 5_000, "SIGKILL");
     await rm(dir, { recursive: true, force: true });
   }

@@ -48,7 +48,14 @@ const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url)
 const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
 
 /** Starts it all and resolves when the API is ready. Whoever calls stops it, also on failure. */
-export async function startService({ hostNames = ["host-a"], capacity = 8, basePort = 20_000, env = {}, jobs = true, engineUrl }: ServiceOptions = {}): Promise<Service> {
+export async function startService({
+  hostNames = ["host-a"],
+  capacity = 8,
+  basePort = 20_000,
+  env = {},
+  jobs = true,
+  engineUrl,
+}: ServiceOptions = {}): Promise<Service> {
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     const faults: unknown[] = [];
@@ -69,7 +76,15 @@ export async function startService({ hostNames = ["host-a"], capacity = 8, baseP
       const { name, url, address } = host;
       const way = await engineUrl?.(host);
       if (way) undo.push(way.stop);
-      const place = { name, engineUrl: way?.url ?? url, publicHost: address, checkHost: address, bindAddress: "0.0.0.0", capacity, basePort };
+      const place = {
+        name,
+        engineUrl: way?.url ?? url,
+        publicHost: address,
+        checkHost: address,
+        bindAddress: "0.0.0.0",
+        capacity,
+        basePort,
+      };
       await registerHost({ store, clock: () => new Date() }, place);
     }
     const [first] = hosts;
@@ -77,7 +92,14 @@ export async function startService({ hostNames = ["host-a"], capacity = 8, baseP
 
     let heartbeats: { stop: () => Promise<void> }[] = [];
     const startHeartbeats = async () => {
-      heartbeats = await Promise.all(hosts.map((host) => host.startHeartbeat({ redisUrl: services.redisUrl, env: { HEARTBEAT_SECONDS: "1", HEARTBEAT_TTL_SECONDS: "3" } })));
+      heartbeats = await Promise.all(
+        hosts.map((host) =>
+          host.startHeartbeat({
+            redisUrl: services.redisUrl,
+            env: { HEARTBEAT_SECONDS: "1", HEARTBEAT_TTL_SECONDS: "3" },
+          }),
+        ),
+      );
     };
     const stopHeartbeats = async () => {
       await Promise.all(heartbeats.map((heartbeat) => heartbeat.stop()));
@@ -145,7 +167,8 @@ export async function startService({ hostNames = ["host-a"], capacity = 8, baseP
 
 function startNode(file: string, env: Record<string, string>, output: string[]): ChildProcess {
   const child = spawn(process.execPath, [file], { env, stdio: ["ignore", "pipe", "pipe"] });
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => output.push(chunk.toString()));
   return child;
 }
 
@@ -159,7 +182,8 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
 
 async function untilReady(origin: string, child: ChildProcess, output: readonly string[]): Promise<void> {
   for (;;) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the API ended while it started:\n${output.join("")}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`the API ended while it started:\n${output.join("")}`);
     const answer = await fetch(`${origin}/readyz`).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.ok) return;

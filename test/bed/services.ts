@@ -30,7 +30,10 @@ export async function startServices(): Promise<Services> {
   await mkdir(dir, { mode: 0o700 });
   const mysqlDir = join(dir, "mysql");
   const redisDir = join(dir, "redis");
-  const [mysqlStart, redisStart] = await Promise.allSettled([startMariadb({ dir: mysqlDir }), startRedis({ dir: redisDir })]);
+  const [mysqlStart, redisStart] = await Promise.allSettled([
+    startMariadb({ dir: mysqlDir }),
+    startRedis({ dir: redisDir }),
+  ]);
   const removeDir = () => rm(dir, { recursive: true, force: true });
   if (mysqlStart.status === "rejected" || redisStart.status === "rejected") {
     for (const start of [mysqlStart, redisStart]) if (start.status === "fulfilled") await start.value.stop();

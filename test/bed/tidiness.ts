@@ -21,7 +21,8 @@ export interface Inventory {
 export async function takeInventory(service: Service): Promise<Inventory> {
   const connection = await createConnection({ uri: service.env["MYSQL_URL"] ?? "" });
   try {
-    const ids = async (sql: string) => (await connection.query<RowDataPacket[]>(sql))[0].map((row) => String(row["id"])).sort();
+    const ids = async (sql: string) =>
+      (await connection.query<RowDataPacket[]>(sql))[0].map((row) => String(row["id"])).sort();
     const open = await ids("SELECT id FROM instances WHERE state <> 'ended'");
     const leases = await ids("SELECT id FROM instances WHERE state IN ('starting', 'running')");
     const slots = await ids("SELECT instance_id AS id FROM slots WHERE instance_id IS NOT NULL");
@@ -29,12 +30,21 @@ export async function takeInventory(service: Service): Promise<Inventory> {
     const running = await ids("SELECT id FROM instances WHERE state = 'running'");
     const ending = await ids("SELECT id FROM instances WHERE state = 'ending'");
     const keys = await ids("SELECT instance_id AS id FROM idempotency_keys");
-    const containers = (await Promise.all(service.hosts.map((host) => host.docker.listContainers({ all: true })))).flat();
+    const containers = (
+      await Promise.all(service.hosts.map((host) => host.docker.listContainers({ all: true })))
+    ).flat();
 
     assert.deepEqual(slots, open, "each instance that is not ended has one slot, and no slot is taken by another");
     assert.deepEqual(places, leases, "each lease has one quota place, and no place is taken by another");
-    assert.deepEqual(containers.map((container) => container.Labels["getaredis.instance"] ?? "").sort(), running, "each lease has its container, and each container its lease");
-    assert.ok(containers.every((container) => container.State === "running"), "every container runs");
+    assert.deepEqual(
+      containers.map((container) => container.Labels["getaredis.instance"] ?? "").sort(),
+      running,
+      "each lease has its container, and each container its lease",
+    );
+    assert.ok(
+      containers.every((container) => container.State === "running"),
+      "every container runs",
+    );
     return {
       running: running.length,
       starting: leases.length - running.length,

@@ -6,7 +6,11 @@ const POLL_MS = 20;
  * Waits until a condition gives something truthy and returns that. Throws after `timeoutMs`, with
  * the condition's own last error when it threw.
  */
-export async function until<T>(what: string, condition: () => T | Promise<T>, timeoutMs = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  timeoutMs = 10_000,
+): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     let cause: unknown;

@@ -28,7 +28,9 @@ try {
   console.log("                   p50      p99");
   console.log(`POST /instances  ${cell(posts, 0.5)} ${cell(posts, 0.99)}`);
   console.log(`docker run       ${cell(runs, 0.5)} ${cell(runs, 0.99)}`);
-  console.log(`ratio             ${(quantile(posts, 0.5) / quantile(runs, 0.5)).toFixed(2)}     ${(quantile(posts, 0.99) / quantile(runs, 0.99)).toFixed(2)}   (goal: at most 1.15)`);
+  console.log(
+    `ratio             ${(quantile(posts, 0.5) / quantile(runs, 0.5)).toFixed(2)}     ${(quantile(posts, 0.99) / quantile(runs, 0.99)).toFixed(2)}   (goal: at most 1.15)`,
+  );
 } finally {
   await service.stop();
 }
@@ -40,7 +42,10 @@ async function timePost({ origin }: Service): Promise<number> {
   if (answer.status !== 201) throw new Error(`POST /instances answered ${answer.status}`);
   await waitForPong(handout.host, handout.port, handout.password, AbortSignal.timeout(10_000));
   const ms = performance.now() - begun;
-  await fetch(`${origin}/instances/${handout.id}`, { method: "DELETE", headers: { authorization: `Bearer ${handout.token}` } });
+  await fetch(`${origin}/instances/${handout.id}`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${handout.token}` },
+  });
   return ms;
 }
 
@@ -49,7 +54,21 @@ async function timeDockerRun({ hosts: [host] }: Service): Promise<number> {
   const docker = (...args: string[]) => run("docker", ["-H", host.url, ...args]);
   const network = (await host.docker.listNetworks()).find(({ Name }) => Name.startsWith("getaredis-"))?.Name ?? "";
   const begun = performance.now();
-  await docker("run", "--detach", "--name", "bench", "--network", network, "--publish", "30000:6379", host.image, "--requirepass", PASSWORD, "--bind", "0.0.0.0");
+  await docker(
+    "run",
+    "--detach",
+    "--name",
+    "bench",
+    "--network",
+    network,
+    "--publish",
+    "30000:6379",
+    host.image,
+    "--requirepass",
+    PASSWORD,
+    "--bind",
+    "0.0.0.0",
+  );
   await waitForPong(host.address, 30_000, PASSWORD, AbortSignal.timeout(10_000));
   const ms = performance.now() - begun;
   await docker("rm", "--force", "bench");

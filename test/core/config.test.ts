@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { handoutRules, leaseBounds, loadConfig, settings, type ConfigError, type SettingName } from "../../apps/core/config.ts";
+import {
+  handoutRules,
+  leaseBounds,
+  loadConfig,
+  settings,
+  type ConfigError,
+  type SettingName,
+} from "../../apps/core/config.ts";
 
 /** The faults that loading reports, or none. */
 function faultsOf(env: Record<string, string>, required: readonly SettingName[] = []): readonly string[] {
@@ -23,8 +30,17 @@ describe("loadConfig", () => {
   });
 
   it("takes values from the environment, as numbers where they are numbers", () => {
-    const config = loadConfig({ PORT: "9000", INSTANCE_CPUS: "1.5", PUBLIC_HOST: "redis.example.org", TRUST_PROXY: "loopback, 10.0.0.0/8,2001:db8::1", REAP_CRON: "*/5 * * * * *" });
-    assert.deepEqual([config.PORT, config.INSTANCE_CPUS, config.PUBLIC_HOST, config.TRUST_PROXY, config.REAP_CRON], [9000, 1.5, "redis.example.org", "loopback, 10.0.0.0/8,2001:db8::1", "*/5 * * * * *"]);
+    const config = loadConfig({
+      PORT: "9000",
+      INSTANCE_CPUS: "1.5",
+      PUBLIC_HOST: "redis.example.org",
+      TRUST_PROXY: "loopback, 10.0.0.0/8,2001:db8::1",
+      REAP_CRON: "*/5 * * * * *",
+    });
+    assert.deepEqual(
+      [config.PORT, config.INSTANCE_CPUS, config.PUBLIC_HOST, config.TRUST_PROXY, config.REAP_CRON],
+      [9000, 1.5, "redis.example.org", "loopback, 10.0.0.0/8,2001:db8::1", "*/5 * * * * *"],
+    );
   });
 
   it("treats an empty variable as one that is not set", () => {
@@ -49,29 +65,47 @@ describe("loadConfig", () => {
       INSTANCE_EVICTION_POLICY: "none",
     };
     const faults = faultsOf(env, ["REDIS_URL", "INSTANCE_IMAGE"]);
-    for (const name of [...Object.keys(env), "REDIS_URL", "INSTANCE_IMAGE"]) assert.equal(faults.filter((fault) => fault.startsWith(`${name} `)).length, 1, `${name}: ${faults.join("\n")}`);
+    for (const name of [...Object.keys(env), "REDIS_URL", "INSTANCE_IMAGE"])
+      assert.equal(faults.filter((fault) => fault.startsWith(`${name} `)).length, 1, `${name}: ${faults.join("\n")}`);
     assert.equal(faults.length, 12);
     assert.match(faults.find((fault) => fault.startsWith("PORT")) ?? "", /"80a".*0 to 65535/);
     assert.match(faults.find((fault) => fault.startsWith("LOG_LEVEL")) ?? "", /trace, debug, info/);
-    assert.throws(() => loadConfig(env), (error: Error) => faultsOf(env).every((fault) => error.message.includes(fault)));
+    assert.throws(
+      () => loadConfig(env),
+      (error: Error) => faultsOf(env).every((fault) => error.message.includes(fault)),
+    );
   });
 
   it("takes for DOCKER_HOST what the docker command takes, too, and nothing that would go unencrypted against its word", () => {
-    for (const DOCKER_HOST of ["unix:///run/docker.sock", "tcp://10.0.0.1:2375"]) assert.deepEqual(faultsOf({ DOCKER_HOST }), []);
-    for (const DOCKER_HOST of ["http://10.0.0.1:2375", "https://10.0.0.1:2376"]) assert.match(faultsOf({ DOCKER_HOST })[0] ?? "", /must be a URL that starts with unix:\/\/ or tcp:\/\//);
+    for (const DOCKER_HOST of ["unix:///run/docker.sock", "tcp://10.0.0.1:2375"])
+      assert.deepEqual(faultsOf({ DOCKER_HOST }), []);
+    for (const DOCKER_HOST of ["http://10.0.0.1:2375", "https://10.0.0.1:2376"])
+      assert.match(faultsOf({ DOCKER_HOST })[0] ?? "", /must be a URL that starts with unix:\/\/ or tcp:\/\//);
   });
 
   it("refuses numbers in any other spelling than digits", () => {
-    for (const PORT of ["-1", "1e3", "0x50", " 80", "80 ", "8.0", "65536", "Infinity", "NaN"]) assert.equal(faultsOf({ PORT }).length, 1, PORT);
-    for (const INSTANCE_CPUS of ["-0.5", ".5", "1e-1", "0.5 cores", "0", "65"]) assert.equal(faultsOf({ INSTANCE_CPUS }).length, 1, INSTANCE_CPUS);
+    for (const PORT of ["-1", "1e3", "0x50", " 80", "80 ", "8.0", "65536", "Infinity", "NaN"])
+      assert.equal(faultsOf({ PORT }).length, 1, PORT);
+    for (const INSTANCE_CPUS of ["-0.5", ".5", "1e-1", "0.5 cores", "0", "65"])
+      assert.equal(faultsOf({ INSTANCE_CPUS }).length, 1, INSTANCE_CPUS);
   });
 
   it("takes the whole range of a number and nothing beside it", () => {
-    fc.assert(fc.property(fc.integer({ min: -100, max: 70_000 }), (port) => assert.equal(faultsOf({ PORT: String(port) }).length === 0, port >= 0 && port <= 65_535)));
+    fc.assert(
+      fc.property(fc.integer({ min: -100, max: 70_000 }), (port) =>
+        assert.equal(faultsOf({ PORT: String(port) }).length === 0, port >= 0 && port <= 65_535),
+      ),
+    );
   });
 
   it("never shows a secret, nor the password inside an address", () => {
-    const faults = faultsOf({ OPS_TOKEN: "hunter2", SERVER_SECRET: "hunter2", MYSQL_URL: "mysq://root:hunter2@db/x", REDIS_URL: "http://:hunter2@db", PORT: "no" }).join("\n");
+    const faults = faultsOf({
+      OPS_TOKEN: "hunter2",
+      SERVER_SECRET: "hunter2",
+      MYSQL_URL: "mysq://root:hunter2@db/x",
+      REDIS_URL: "http://:hunter2@db",
+      PORT: "no",
+    }).join("\n");
     assert.match(faults, /OPS_TOKEN[^]*SERVER_SECRET|SERVER_SECRET[^]*OPS_TOKEN/);
     assert.match(faults, /MYSQL_URL/);
     assert.doesNotMatch(faults, /hunter2/);
@@ -94,13 +128,18 @@ describe("loadConfig", () => {
     [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
   ];
   for (const [fault, env] of relations) {
-    it(`refuses ${Object.entries(env).map(([name, value]) => `${name}=${value}`).join(" with ")}`, () => {
+    it(`refuses ${Object.entries(env)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(" with ")}`, () => {
       assert.match(faultsOf(env).join("\n"), fault);
     });
   }
 
   it("reports all broken relations at once", () => {
-    assert.equal(faultsOf(Object.assign({}, ...relations.slice(1).map(([, env]) => env)) as Record<string, string>).length, relations.length - 1);
+    assert.equal(
+      faultsOf(Object.assign({}, ...relations.slice(1).map(([, env]) => env)) as Record<string, string>).length,
+      relations.length - 1,
+    );
   });
 
   it("takes each relation at its very edge", () => {
@@ -112,10 +151,22 @@ describe("loadConfig", () => {
 
 describe("leaseBounds and handoutRules", () => {
   it("turn settings into the units that decisions take", () => {
-    const config = loadConfig({ LEASE_SECONDS: "100", LEASE_MIN_SECONDS: "10", LEASE_MAX_SECONDS: "1000", HANDOUT_TIMEOUT_SECONDS: "7", READY_TIMEOUT_SECONDS: "2", SLOT_REST_SECONDS: "3", QUOTA_PER_ADDRESS: "4", INSTANCE_MEMORY_MB: "8" });
+    const config = loadConfig({
+      LEASE_SECONDS: "100",
+      LEASE_MIN_SECONDS: "10",
+      LEASE_MAX_SECONDS: "1000",
+      HANDOUT_TIMEOUT_SECONDS: "7",
+      READY_TIMEOUT_SECONDS: "2",
+      SLOT_REST_SECONDS: "3",
+      QUOTA_PER_ADDRESS: "4",
+      INSTANCE_MEMORY_MB: "8",
+    });
     assert.deepEqual(leaseBounds(config), { usual: 100, least: 10, most: 1000 });
     const rules = handoutRules(config);
-    assert.deepEqual([rules.timeoutMs, rules.readyTimeoutMs, rules.slotRestMs, rules.quotaPerAddress, rules.limits.memoryMb], [7000, 2000, 3000, 4, 8]);
+    assert.deepEqual(
+      [rules.timeoutMs, rules.readyTimeoutMs, rules.slotRestMs, rules.quotaPerAddress, rules.limits.memoryMb],
+      [7000, 2000, 3000, 4, 8],
+    );
     assert.deepEqual(rules.lease, leaseBounds(config));
   });
 });

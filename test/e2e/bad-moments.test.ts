@@ -20,7 +20,8 @@ const CAPACITY = 20;
 const clock = () => new Date();
 const engines = createDockerEngines(10_000);
 
-const post = (service: Service, headers: Record<string, string> = {}) => fetch(`${service.origin}/instances`, { method: "POST", headers, signal: AbortSignal.timeout(60_000) });
+const post = (service: Service, headers: Record<string, string> = {}) =>
+  fetch(`${service.origin}/instances`, { method: "POST", headers, signal: AbortSignal.timeout(60_000) });
 
 async function handout(service: Service, headers: Record<string, string> = {}): Promise<Handout> {
   const answer = await post(service, headers);
@@ -51,7 +52,9 @@ const recovered = (service: Service) =>
 async function endAll(service: Service): Promise<void> {
   const headers = { authorization: `Bearer ${service.opsToken}` };
   const open = (await (await fetch(`${service.origin}/ops/api/instances`, { headers })).json()) as { id: string }[];
-  await Promise.all(open.map(({ id }) => fetch(`${service.origin}/ops/api/instances/${id}`, { method: "DELETE", headers })));
+  await Promise.all(
+    open.map(({ id }) => fetch(`${service.origin}/ops/api/instances/${id}`, { method: "DELETE", headers })),
+  );
   await reap({ store: service.store, engines, clock }, 4);
   await until("all instances are gone", async () => (await takeInventory(service)).slotsTaken === 0);
 }
@@ -73,7 +76,12 @@ const answers = async (url: string): Promise<boolean> => {
 describe("many at once", () => {
   let service: Service;
   before(async () => {
-    service = await startService({ hostNames: ["host-a", "host-b"], capacity: CAPACITY, jobs: false, env: { TRUST_PROXY: "loopback", HANDOUT_TIMEOUT_SECONDS: "30", ENGINE_TIMEOUT_SECONDS: "30" } });
+    service = await startService({
+      hostNames: ["host-a", "host-b"],
+      capacity: CAPACITY,
+      jobs: false,
+      env: { TRUST_PROXY: "loopback", HANDOUT_TIMEOUT_SECONDS: "30", ENGINE_TIMEOUT_SECONDS: "30" },
+    });
   });
   after(() => service.stop());
   beforeEach(() => endAll(service));
@@ -90,11 +98,18 @@ describe("many at once", () => {
     const origins = [service.origin, replica.origin];
     const replies = await Promise.all(
       Array.from({ length: 200 }, (_, index) =>
-        fetch(`${origins[index % 2] ?? ""}/instances`, { method: "POST", headers: { "x-forwarded-for": `198.51.100.${index % 50}` }, signal: AbortSignal.timeout(60_000) }),
+        fetch(`${origins[index % 2] ?? ""}/instances`, {
+          method: "POST",
+          headers: { "x-forwarded-for": `198.51.100.${index % 50}` },
+          signal: AbortSignal.timeout(60_000),
+        }),
       ),
     );
     const given = replies.filter(({ status }) => status === 201);
-    assert.ok(replies.every(({ status }) => status === 201 || status === 503 || status === 403), String(replies.map(({ status }) => status)));
+    assert.ok(
+      replies.every(({ status }) => status === 201 || status === 503 || status === 403),
+      String(replies.map(({ status }) => status)),
+    );
     const urls = await Promise.all(given.map(async (reply) => ((await reply.json()) as Handout).url));
     assert.equal(new Set(urls.map((url) => new URL(url).host)).size, urls.length, "no slot is given twice");
     assert.equal((await takeInventory(service)).running, given.length);
@@ -109,13 +124,20 @@ describe("many at once", () => {
   });
 
   it("takes an instance back when its caller hangs up, and keeps one whose caller can come back with the key", async () => {
-    for (const [headers, kept] of [[{}, 0], [{ "idempotency-key": "come-back" }, 1]] as const) {
+    for (const [headers, kept] of [
+      [{}, 0],
+      [{ "idempotency-key": "come-back" }, 1],
+    ] as const) {
       const call = httpRequest(`${service.origin}/instances`, { method: "POST", headers });
       call.on("error", () => undefined);
       call.end();
-      await until("the hand-out has begun", async () => (await service.store.listOpen(10)).some(({ state }) => state === "starting"));
+      await until("the hand-out has begun", async () =>
+        (await service.store.listOpen(10)).some(({ state }) => state === "starting"),
+      );
       call.destroy();
-      await until("nothing is left at work", async () => (await service.store.listOpen(10)).every(({ state }) => state === "running"));
+      await until("nothing is left at work", async () =>
+        (await service.store.listOpen(10)).every(({ state }) => state === "running"),
+      );
       assert.equal((await takeInventory(service)).running, kept);
     }
     const retried = await handout(service, { "idempotency-key": "come-back" });
@@ -128,19 +150,29 @@ describe("many at once", () => {
     service.env["HANDOUT_TIMEOUT_SECONDS"] = "3";
     service.env["READY_TIMEOUT_SECONDS"] = "2";
     await service.startApi();
-    const calls = Array.from({ length: 50 }, (_, index) => post(service, { "x-forwarded-for": `198.51.100.${index}` }).catch(() => undefined));
+    const calls = Array.from({ length: 50 }, (_, index) =>
+      post(service, { "x-forwarded-for": `198.51.100.${index}` }).catch(() => undefined),
+    );
     await until("some are handed out and some are starting", async () => {
       const states = (await service.store.listOpen(100)).map(({ state }) => state);
       return states.includes("running") && states.includes("starting");
     });
     await service.endApi("SIGKILL");
     await Promise.all(calls);
-    assert.ok((await service.store.listOpen(100)).some(({ state }) => state === "starting"), "the kill came in the middle");
+    assert.ok(
+      (await service.store.listOpen(100)).some(({ state }) => state === "starting"),
+      "the kill came in the middle",
+    );
 
     await service.startApi();
-    await until("the deadlines of the cut-off hand-outs are over", async () => (await service.store.listOpen(100)).every(({ state, expiresAt }) => state !== "starting" || expiresAt <= clock()));
+    await until("the deadlines of the cut-off hand-outs are over", async () =>
+      (await service.store.listOpen(100)).every(({ state, expiresAt }) => state !== "starting" || expiresAt <= clock()),
+    );
     // Two reconcilers at once: none may trip over the other.
-    await Promise.all([reconcile({ store: service.store, engines, clock }, 4), reconcile({ store: service.store, engines, clock }, 4)]);
+    await Promise.all([
+      reconcile({ store: service.store, engines, clock }, 4),
+      reconcile({ store: service.store, engines, clock }, 4),
+    ]);
     const left = await takeInventory(service);
     assert.equal(left.starting + left.ending, 0);
     await (await post(service)).body?.cancel();
@@ -154,7 +186,14 @@ describe("parts that fail", () => {
   before(async () => {
     service = await startService({
       capacity: CAPACITY,
-      env: { QUOTA_PER_ADDRESS: "20", LIVENESS_MAX_AGE_SECONDS: "2", HOST_REST_SECONDS: "1", ENGINE_TIMEOUT_SECONDS: "3", READY_TIMEOUT_SECONDS: "2", HANDOUT_TIMEOUT_SECONDS: "6" },
+      env: {
+        QUOTA_PER_ADDRESS: "20",
+        LIVENESS_MAX_AGE_SECONDS: "2",
+        HOST_REST_SECONDS: "1",
+        ENGINE_TIMEOUT_SECONDS: "3",
+        READY_TIMEOUT_SECONDS: "2",
+        HANDOUT_TIMEOUT_SECONDS: "6",
+      },
       engineUrl: async (host) => (proxy = await startEngineProxy(host.url)),
     });
   });
@@ -165,13 +204,20 @@ describe("parts that fail", () => {
     await endAll(service);
   });
 
-  const settled = () => until("rows and containers agree and nothing is at work", async () => ((inventory) => inventory.starting + inventory.ending === 0)(await takeInventory(service)), 20_000);
+  const settled = () =>
+    until(
+      "rows and containers agree and nothing is at work",
+      async () => ((inventory) => inventory.starting + inventory.ending === 0)(await takeInventory(service)),
+      20_000,
+    );
 
   it("refuses while MySQL is down, keeps running instances usable, and recovers without a restart", async () => {
     const held = await handout(service);
     await service.services.killMysql();
     await assertUnavailable(await post(service));
-    await assertUnavailable(await fetch(`${service.origin}/instances/${held.id}`, { headers: { authorization: `Bearer ${held.token}` } }));
+    await assertUnavailable(
+      await fetch(`${service.origin}/instances/${held.id}`, { headers: { authorization: `Bearer ${held.token}` } }),
+    );
     assert.equal((await fetch(`${service.origin}/readyz`)).status, 503);
     assert.equal((await fetch(`${service.origin}/healthz`)).status, 200);
     assert.equal((await fetch(service.origin)).status, 200, "the page still comes");
@@ -183,11 +229,18 @@ describe("parts that fail", () => {
 
   it("answers in time while MySQL hangs, also calls that it was never asked before, and recovers", async () => {
     const port = new URL(service.services.mysqlUrl).port;
-    const [mysql] = await findProcesses(([command = "", ...args]) => command.endsWith("mariadbd") && args.includes(`--port=${port}`));
+    const [mysql] = await findProcesses(
+      ([command = "", ...args]) => command.endsWith("mariadbd") && args.includes(`--port=${port}`),
+    );
     assert.ok(mysql);
     process.kill(mysql, "SIGSTOP");
     try {
-      const calls = Array.from({ length: 30 }, (_, index) => fetch(`${service.origin}/${index % 2 ? "stats" : "ops/api/jobs"}`, { headers: { authorization: `Bearer ${service.opsToken}` }, signal: AbortSignal.timeout(12_000) }));
+      const calls = Array.from({ length: 30 }, (_, index) =>
+        fetch(`${service.origin}/${index % 2 ? "stats" : "ops/api/jobs"}`, {
+          headers: { authorization: `Bearer ${service.opsToken}` },
+          signal: AbortSignal.timeout(12_000),
+        }),
+      );
       for (const answer of await Promise.all(calls)) await assertUnavailable(answer);
     } finally {
       process.kill(mysql, "SIGCONT");
@@ -226,7 +279,10 @@ describe("parts that fail", () => {
     redis.disconnect();
     const headers = { authorization: `Bearer ${service.opsToken}` };
     const refusal = await until("the beat is refused", async () => {
-      const [host] = (await (await fetch(`${service.origin}/ops/api/hosts`, { headers })).json()) as { standing: string; heartbeatRefused: string | null }[];
+      const [host] = (await (await fetch(`${service.origin}/ops/api/hosts`, { headers })).json()) as {
+        standing: string;
+        heartbeatRefused: string | null;
+      }[];
       return host?.standing === "heartbeat-refused" ? host.heartbeatRefused : undefined;
     });
     assert.match(refusal, /publicIp|containers|required/);
@@ -243,9 +299,14 @@ describe("parts that fail", () => {
     await recovered(service);
   });
 
-  for (const [what, path] of [["creating", /\/containers\/create/], ["starting", /\/containers\/[^/]+\/start/]] as const) {
+  for (const [what, path] of [
+    ["creating", /\/containers\/create/],
+    ["starting", /\/containers\/[^/]+\/start/],
+  ] as const) {
     it(`undoes a hand-out when Docker answers 500 on ${what}`, async () => {
-      proxy.trouble(({ path: called }) => (path.test(called) ? { status: 500, message: "disk of the engine is on fire" } : "pass"));
+      proxy.trouble(({ path: called }) =>
+        path.test(called) ? { status: 500, message: "disk of the engine is on fire" } : "pass",
+      );
       await assertUnavailable(await post(service));
       await settled();
       assert.equal((await takeInventory(service)).slotsTaken, 0);
@@ -317,7 +378,10 @@ describe("parts that fail", () => {
     await service.store.closeInstance(squatter.id, new Date(0));
     const next = await handout(service);
     assert.notEqual(new URL(next.url).port, port);
-    await until("reconcile removes the container without a row", async () => (await host.docker.listContainers()).length === 1);
+    await until(
+      "reconcile removes the container without a row",
+      async () => (await host.docker.listContainers()).length === 1,
+    );
     await settled();
   });
 
@@ -408,12 +472,14 @@ describe("starting and stopping", () => {
 
   it("does not wait for clients that have opened a connection and said nothing, or half a request", async () => {
     const service = await startService({ jobs: false, env: { SHUTDOWN_SECONDS: "8" } });
-    const clients = ["", "GET / HTTP/1.1\r\n", "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"].map((said) => {
-      const client = connect(Number(new URL(service.origin).port), "127.0.0.1", () => client.write(said));
-      // Its end may be a reset: there may be bytes that nobody has read.
-      client.on("error", () => undefined);
-      return client;
-    });
+    const clients = ["", "GET / HTTP/1.1\r\n", "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"].map(
+      (said) => {
+        const client = connect(Number(new URL(service.origin).port), "127.0.0.1", () => client.write(said));
+        // Its end may be a reset: there may be bytes that nobody has read.
+        client.on("error", () => undefined);
+        return client;
+      },
+    );
     try {
       await Promise.all(clients.map((client) => once(client, "connect")));
       await fetch(`${service.origin}/healthz`);
@@ -444,7 +510,10 @@ describe("starting and stopping", () => {
   it("says which port is taken and how to choose another, and exits with a failure", async () => {
     const service = await startService({ jobs: false });
     try {
-      const second = spawn(process.execPath, [fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url))], { env: service.env, stdio: ["ignore", "pipe", "inherit"] });
+      const second = spawn(process.execPath, [fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url))], {
+        env: service.env,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       let said = "";
       second.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
       const [code] = (await once(second, "close")) as [number];

@@ -7,7 +7,17 @@ const EXECUTABLE = "/usr/bin/chromium";
 /** A name of this machine that browsers do not trust as they trust localhost: pages under it are no secure context. */
 export const PLAIN_HTTP_NAME = "getaredis.test";
 /** No sandbox, for tests run as root in containers; none of the services that Chromium would call at home. */
-const ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", `--host-resolver-rules=MAP ${PLAIN_HTTP_NAME} 127.0.0.1`];
+const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  `--host-resolver-rules=MAP ${PLAIN_HTTP_NAME} 127.0.0.1`,
+];
 
 /** For each step on a page; a cold start takes well under a second. */
 const PATIENCE_MS = 10_000;
@@ -51,7 +61,9 @@ export async function seriousViolations(page: Page): Promise<string[]> {
   // Evaluated through the debugger, which the page's content security policy does not bind.
   await page.evaluate(await axeSource);
   const { violations } = await page.evaluate<{ violations: AxeViolation[] }>("axe.run()");
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html ?? ""}`);
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html ?? ""}`);
 }
 
 interface AxeViolation {

@@ -40,8 +40,15 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
     it(
       "pipelines and transacts",
       withRedis(async (redis, other) => {
-        assert.deepEqual(await redis.pipeline().set("a", 1).incr("a").get("a").exec(), [[null, "OK"], [null, 2], [null, "2"]]);
-        assert.deepEqual(await redis.multi().lpush("list", "x", "y").lrange("list", 0, -1).exec(), [[null, 2], [null, ["y", "x"]]]);
+        assert.deepEqual(await redis.pipeline().set("a", 1).incr("a").get("a").exec(), [
+          [null, "OK"],
+          [null, 2],
+          [null, "2"],
+        ]);
+        assert.deepEqual(await redis.multi().lpush("list", "x", "y").lrange("list", 0, -1).exec(), [
+          [null, 2],
+          [null, ["y", "x"]],
+        ]);
         await redis.watch("a");
         await other.set("a", "changed");
         assert.equal(await redis.multi().get("a").exec(), null);
@@ -91,7 +98,10 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
     it(
       "defines commands in Lua, throws them away and defines them again",
       withRedis(async (redis) => {
-        redis.defineCommand("double", { numberOfKeys: 1, lua: "return redis.call('INCRBY', KEYS[1], redis.call('GET', KEYS[1]))" });
+        redis.defineCommand("double", {
+          numberOfKeys: 1,
+          lua: "return redis.call('INCRBY', KEYS[1], redis.call('GET', KEYS[1]))",
+        });
         const { double } = redis as Redis & { double: (key: string) => Promise<number> };
         await redis.set("number", 21);
         assert.equal(await double.call(redis, "number"), 42);
@@ -103,7 +113,14 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
 
   describe("node-redis", () => {
     it("sets, transacts, publishes, iterates and runs scripts", async () => {
-      const scripts = { add: defineScript({ SCRIPT: "return tonumber(ARGV[1]) + tonumber(ARGV[2])", NUMBER_OF_KEYS: 0, parseCommand: (parser, left: number, right: number) => parser.push(String(left), String(right)), transformReply: (reply: number) => reply }) };
+      const scripts = {
+        add: defineScript({
+          SCRIPT: "return tonumber(ARGV[1]) + tonumber(ARGV[2])",
+          NUMBER_OF_KEYS: 0,
+          parseCommand: (parser, left: number, right: number) => parser.push(String(left), String(right)),
+          transformReply: (reply: number) => reply,
+        }),
+      };
       const client = createClient({ url, scripts });
       const listener = client.duplicate();
       try {
@@ -156,7 +173,12 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
         done.push(job.name);
         return Promise.resolve({ done: job.name });
       };
-      const worker = new Worker("work", work, { connection, name: "worker-one", limiter: { max: 50, duration: 200 }, removeOnComplete: { count: 10 } });
+      const worker = new Worker("work", work, {
+        connection,
+        name: "worker-one",
+        limiter: { max: 50, duration: 200 },
+        removeOnComplete: { count: 10 },
+      });
       const { warn } = console;
       console.warn = (...words: unknown[]) => complaints.push(words.join(" "));
       try {
@@ -168,9 +190,18 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
         assert.deepEqual(await retried.waitUntilFinished(events, 10_000), { done: "flaky" });
         await queue.add("delayed", {}, { delay: 200 });
         await queue.upsertJobScheduler("scheduler", { every: 100 }, { name: "repeated" });
-        await until("the delayed job is done, and the repeated one more than once", () => done.includes("delayed") && done.filter((name) => name === "repeated").length > 1);
+        await until(
+          "the delayed job is done, and the repeated one more than once",
+          () => done.includes("delayed") && done.filter((name) => name === "repeated").length > 1,
+        );
         assert.equal(await queue.removeJobScheduler("scheduler"), true);
-        await queue.addBulk(Array.from({ length: 120 }, (_, index) => ({ name: "many", data: { index }, opts: { priority: 1 + (index % 3) } })));
+        await queue.addBulk(
+          Array.from({ length: 120 }, (_, index) => ({
+            name: "many",
+            data: { index },
+            opts: { priority: 1 + (index % 3) },
+          })),
+        );
         await until("all of many are done", () => done.filter((name) => name === "many").length === 120);
         const workers = await queue.getWorkers();
         assert.equal(workers.length, 1);
@@ -214,7 +245,10 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
     it("loads masses of data, and takes commands as they are typed", async () => {
       const masses = Array.from({ length: 5000 }, (_, index) => `SET mass:${index} ${index}\r\n`).join("");
       assert.match(await typed(["--pipe"], masses), /errors: 0, replies: 5000/);
-      assert.equal((await typed([], "SET typed yes\nGET typed\nMULTI\nINCR typed-count\nEXEC\n")).trim(), "OK\nyes\nOK\nQUEUED\n1");
+      assert.equal(
+        (await typed([], "SET typed yes\nGET typed\nMULTI\nINCR typed-count\nEXEC\n")).trim(),
+        "OK\nyes\nOK\nQUEUED\n1",
+      );
     });
 
     const typed = async (args: string[], input: string): Promise<string> => {
@@ -230,10 +264,44 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
 
   it("redis-benchmark runs", async () => {
     const { hostname, port, password } = new URL(url);
-    const commands = ["ping", "set", "get", "incr", "lpush", "rpop", "sadd", "hset", "spop", "zadd", "lrange_100", "mset"];
-    const { stdout } = await run("redis-benchmark", ["-h", hostname, "-p", port, "-a", password, "-t", commands.join(","), "-n", "2000", "-c", "20", "--csv"]);
-    const rates = stdout.trim().split("\n").slice(1).map((line) => Number(line.split('","')[1]));
+    const commands = [
+      "ping",
+      "set",
+      "get",
+      "incr",
+      "lpush",
+      "rpop",
+      "sadd",
+      "hset",
+      "spop",
+      "zadd",
+      "lrange_100",
+      "mset",
+    ];
+    const { stdout } = await run("redis-benchmark", [
+      "-h",
+      hostname,
+      "-p",
+      port,
+      "-a",
+      password,
+      "-t",
+      commands.join(","),
+      "-n",
+      "2000",
+      "-c",
+      "20",
+      "--csv",
+    ]);
+    const rates = stdout
+      .trim()
+      .split("\n")
+      .slice(1)
+      .map((line) => Number(line.split('","')[1]));
     assert.ok(rates.length >= commands.length);
-    assert.ok(rates.every((rate) => rate > 0), stdout);
+    assert.ok(
+      rates.every((rate) => rate > 0),
+      stdout,
+    );
   });
 });

@@ -54,7 +54,15 @@ describe("the page's console and figures", () => {
       await page.keyboard.press(key);
       shown.push(await page.inputValue("#command"));
     }
-    assert.deepEqual(shown, ['GET "open', "CONFIG GET *", "GET nothing", "CONFIG GET *", 'GET "open', "unfinished", "unfinished"]);
+    assert.deepEqual(shown, [
+      'GET "open',
+      "CONFIG GET *",
+      "GET nothing",
+      "CONFIG GET *",
+      'GET "open',
+      "unfinished",
+      "unfinished",
+    ]);
   });
 
   it("shows database and transaction in the prompt, and keeps both from command to command", async () => {
@@ -88,7 +96,10 @@ describe("the page's console and figures", () => {
     const { page } = await open();
     await page.route("**/console", (route) => route.abort("connectionreset"));
     await type(page, "INCR n");
-    assert.equal(await lastReply(page), "No answer came back. The connection broke, or the service is restarting. Whether the command had an effect is unknown.");
+    assert.equal(
+      await lastReply(page),
+      "No answer came back. The connection broke, or the service is restarting. Whether the command had an effect is unknown.",
+    );
   });
 
   it("shows the beginning of a long reply and says how long it is", async () => {
@@ -119,7 +130,18 @@ describe("the page's console and figures", () => {
       await redis.set(MARKUP, MARKUP);
       await redis.hset("hash", MARKUP, MARKUP);
       await redis.client("SETNAME", name.replaceAll(/[^!-~]/g, "_"));
-      for (const line of ["KEYS *", `GET '${MARKUP}'`, "HGETALL hash", "CLIENT LIST", MARKUP, `'${MARKUP}'`, `EVAL "return redis.error_reply(ARGV[1])" 0 '${MARKUP}'`, `EVAL "return redis.status_reply(ARGV[1])" 0 '${MARKUP}'`, `EVAL "return {ARGV[1], {ARGV[1]}}" 0 '${MARKUP}'`, `SUBSCRIBE '${MARKUP}'`]) {
+      for (const line of [
+        "KEYS *",
+        `GET '${MARKUP}'`,
+        "HGETALL hash",
+        "CLIENT LIST",
+        MARKUP,
+        `'${MARKUP}'`,
+        `EVAL "return redis.error_reply(ARGV[1])" 0 '${MARKUP}'`,
+        `EVAL "return redis.status_reply(ARGV[1])" 0 '${MARKUP}'`,
+        `EVAL "return {ARGV[1], {ARGV[1]}}" 0 '${MARKUP}'`,
+        `SUBSCRIBE '${MARKUP}'`,
+      ]) {
         await type(page, line);
       }
     });
@@ -130,16 +152,37 @@ describe("the page's console and figures", () => {
 
   it("takes nothing in answers for markup, whatever stands in their fields", async () => {
     const { page } = await open();
-    const answer = (body: object, status = 200) => ({ status, contentType: status === 200 ? "application/json" : "application/problem+json", body: JSON.stringify(body) });
-    await page.route("**/console", (route) => route.fulfill(answer({ text: MARKUP, tone: MARKUP, cutFromBytes: MARKUP, database: MARKUP, transaction: MARKUP })));
+    const answer = (body: object, status = 200) => ({
+      status,
+      contentType: status === 200 ? "application/json" : "application/problem+json",
+      body: JSON.stringify(body),
+    });
+    await page.route("**/console", (route) =>
+      route.fulfill(
+        answer({ text: MARKUP, tone: MARKUP, cutFromBytes: MARKUP, database: MARKUP, transaction: MARKUP }),
+      ),
+    );
     await type(page, "PING");
     await page.unroute("**/console");
     await page.route("**/console", (route) => route.fulfill(answer({ title: MARKUP, detail: MARKUP }, 429)));
     await type(page, MARKUP);
     assert.ok((await lastReply(page)).includes(MARKUP));
-    await page.route("**/figures", (route) => route.fulfill(answer({ memoryBytes: MARKUP, maxMemoryBytes: MARKUP, keys: MARKUP, clients: MARKUP, maxClients: MARKUP, opsPerSecond: MARKUP })));
+    await page.route("**/figures", (route) =>
+      route.fulfill(
+        answer({
+          memoryBytes: MARKUP,
+          maxMemoryBytes: MARKUP,
+          keys: MARKUP,
+          clients: MARKUP,
+          maxClients: MARKUP,
+          opsPerSecond: MARKUP,
+        }),
+      ),
+    );
     await page.waitForResponse("**/figures");
-    await page.route("**/instances", async (route) => route.fulfill(answer({ ...((await (await route.fetch()).json()) as object), host: MARKUP }, 201)));
+    await page.route("**/instances", async (route) =>
+      route.fulfill(answer({ ...((await (await route.fetch()).json()) as object), host: MARKUP }, 201)),
+    );
     await page.click(".key");
     await page.waitForSelector("[data-held]:visible");
     assert.ok((await page.innerText("#field-address")).includes(MARKUP));
@@ -161,8 +204,13 @@ describe("the page's console and figures", () => {
         return (await value("ops")) !== "0";
       });
     });
-    await until("a course of several points", async () => ((await page.getAttribute("[data-tile=keys] .line", "d")) ?? "").includes("L"));
-    assert.match((await page.getAttribute("[data-tile=keys] svg", "aria-label")) ?? "", /^Keys: from 0 to 1,234 in the last minutes$/);
+    await until("a course of several points", async () =>
+      ((await page.getAttribute("[data-tile=keys] .line", "d")) ?? "").includes("L"),
+    );
+    assert.match(
+      (await page.getAttribute("[data-tile=keys] svg", "aria-label")) ?? "",
+      /^Keys: from 0 to 1,234 in the last minutes$/,
+    );
   });
 
   it("asks for figures only while somebody looks: not hidden, not paused, not ended", async () => {
@@ -180,7 +228,10 @@ describe("the page's console and figures", () => {
       await page.clock.runFor(60_000);
       return asked - before;
     };
-    const setHidden = (hidden: boolean) => page.evaluate(`Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"));`);
+    const setHidden = (hidden: boolean) =>
+      page.evaluate(
+        `Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"));`,
+      );
     await page.clock.install();
     await askedAgain("while it is visible");
     await setHidden(true);
@@ -201,7 +252,14 @@ describe("the page's console and figures", () => {
 
   it("says so when the instance does not tell its figures, and finds that it has ended", async () => {
     const { page, handout } = await open();
-    await page.route("**/figures", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "retry-after": "1" }, body: "{}" }));
+    await page.route("**/figures", (route) =>
+      route.fulfill({
+        status: 503,
+        contentType: "application/problem+json",
+        headers: { "retry-after": "1" },
+        body: "{}",
+      }),
+    );
     await page.waitForSelector("[data-figures-note]:has-text('does not tell just now')");
     await endInstance(visits.origin(), handout);
     await type(page, "PING");
@@ -224,7 +282,12 @@ describe("the page's console and figures", () => {
       await type(page, "INFO clients");
       await page.waitForSelector("[data-tile=keys] [data-value]:text('0')");
       assert.equal(await sidewaysOf(page), 0);
-      assert.equal(await page.evaluate<number>("document.querySelector('[data-transcript]').scrollWidth - document.querySelector('[data-transcript]').clientWidth"), 0);
+      assert.equal(
+        await page.evaluate<number>(
+          "document.querySelector('[data-transcript]').scrollWidth - document.querySelector('[data-transcript]').clientWidth",
+        ),
+        0,
+      );
     });
   }
 

@@ -36,7 +36,11 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     assert.equal(answer.status, 201, await answer.clone().text());
     return (await answer.json()) as Handout;
   };
-  const end = (instance: Handout) => fetch(`${service.origin}/instances/${instance.id}`, { method: "DELETE", headers: { authorization: `Bearer ${instance.token}` } });
+  const end = (instance: Handout) =>
+    fetch(`${service.origin}/instances/${instance.id}`, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${instance.token}` },
+    });
   const containerOf = (instance: Handout) => host().docker.getContainer(`redis-${instance.id}`);
   const redisOf = (instance: Handout) => {
     const redis = new Redis(instance.url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
@@ -50,7 +54,8 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     open.push(wire.socket);
     return wire;
   };
-  const wiresOf = (instance: Handout, count: number) => Promise.all(Array.from({ length: count }, () => wireOf(instance)));
+  const wiresOf = (instance: Handout, count: number) =>
+    Promise.all(Array.from({ length: count }, () => wireOf(instance)));
 
   /** Runs a test with an instance of its own and takes everything away after it. */
   const withInstance = (test: (instance: Handout) => Promise<void>) => async () => {
@@ -67,7 +72,10 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     }
   };
   /** The same server process as at the start takes a command, on a new connection. */
-  const assertUnharmed = async (instance: Handout, commandOnIt: (redis: Redis) => Promise<unknown> = (redis) => redis.ping()) => {
+  const assertUnharmed = async (
+    instance: Handout,
+    commandOnIt: (redis: Redis) => Promise<unknown> = (redis) => redis.ping(),
+  ) => {
     const redis = redisOf(instance);
     await until("the instance answers", () => commandOnIt(redis));
     const { State, RestartCount } = await containerOf(instance).inspect();
@@ -97,7 +105,11 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         const redis = redisOf(instance);
         assert.equal(await redis.set("value", Buffer.alloc(VALUE_MB * MB)), "OK");
         assert.equal((await redis.getBuffer("value"))?.length, VALUE_MB * MB);
-        for (const [command, ...values] of [["APPEND", "value", "x"], ["SETRANGE", "range", VALUE_MB * MB, "x"], ["SETBIT", "bits", VALUE_MB * MB * 8, 1]] as const) {
+        for (const [command, ...values] of [
+          ["APPEND", "value", "x"],
+          ["SETRANGE", "range", VALUE_MB * MB, "x"],
+          ["SETBIT", "bits", VALUE_MB * MB * 8, 1],
+        ] as const) {
           await assert.rejects(redis.call(command, ...values), /exceeds maximum allowed size|out of range/);
         }
         const wire = await wireOf(instance);
@@ -131,9 +143,21 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         const publisher = redisOf(instance);
         const evicted = async () => Number(/evicted_clients:(\d+)/.exec(await publisher.info("stats"))?.[1]);
         const queueing = await wiresOf(instance, 20);
-        for (const { socket } of queueing) socket.write(Buffer.concat([encode("MULTI"), ...Array.from({ length: 100 }, () => encode("SET", "key", Buffer.alloc(20_000)))]));
+        for (const { socket } of queueing)
+          socket.write(
+            Buffer.concat([
+              encode("MULTI"),
+              ...Array.from({ length: 100 }, () => encode("SET", "key", Buffer.alloc(20_000))),
+            ]),
+          );
         const writing = await wiresOf(instance, 15);
-        for (const { socket } of writing) socket.write(Buffer.concat([Buffer.from(`*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$${VALUE_MB * MB}\r\n`), Buffer.alloc(VALUE_MB * MB - 10)]));
+        for (const { socket } of writing)
+          socket.write(
+            Buffer.concat([
+              Buffer.from(`*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$${VALUE_MB * MB}\r\n`),
+              Buffer.alloc(VALUE_MB * MB - 10),
+            ]),
+          );
         await until("clients are cut off", async () => (await evicted()) > 5);
         await assertUnharmed(instance);
 
@@ -152,11 +176,19 @@ describe("the container that people get", { timeout: 120_000 }, () => {
       "keeps no record of logins that failed and of keys that a client tracks, however many",
       withInstance(async (instance) => {
         const wire = await wireOf(instance);
-        for (let tries = 0; tries < 60; tries++) assert.match(await wire.send("AUTH", `${tries}${"x".repeat(MB)}`, "wrong"), /WRONGPASS/);
+        for (let tries = 0; tries < 60; tries++)
+          assert.match(await wire.send("AUTH", `${tries}${"x".repeat(MB)}`, "wrong"), /WRONGPASS/);
         wire.socket.write("HELLO 3\r\nCLIENT TRACKING ON\r\n");
-        wire.socket.write(Buffer.concat(Array.from({ length: 30_000 }, (_, index) => encode("GET", `no such key ${index} ${"x".repeat(100)}`))));
+        wire.socket.write(
+          Buffer.concat(
+            Array.from({ length: 30_000 }, (_, index) => encode("GET", `no such key ${index} ${"x".repeat(100)}`)),
+          ),
+        );
         const redis = redisOf(instance);
-        await until("all reads were made", async () => Number(/keyspace_misses:(\d+)/.exec(await redis.info("stats"))?.[1]) >= 30_000);
+        await until(
+          "all reads were made",
+          async () => Number(/keyspace_misses:(\d+)/.exec(await redis.info("stats"))?.[1]) >= 30_000,
+        );
         assert.ok(Number(/tracking_total_keys:(\d+)/.exec(await redis.info("stats"))?.[1]) <= 10_000);
         assert.ok(Number(/used_memory:(\d+)/.exec(await redis.info("memory"))?.[1]) < 12 * MB);
       }),
@@ -167,8 +199,15 @@ describe("the container that people get", { timeout: 120_000 }, () => {
       withInstance(async (instance) => {
         const neighbour = await create();
         const watch = watchLatency(redisOf(neighbour));
-        await assert.rejects(redisOf(instance).eval("local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1000) .. i end", 0));
-        const state = async () => (await (await fetch(`${service.origin}/instances/${instance.id}`, { headers: { authorization: `Bearer ${instance.token}` } })).json()) as { state: string; endCause: string | null };
+        await assert.rejects(
+          redisOf(instance).eval("local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1000) .. i end", 0),
+        );
+        const state = async () =>
+          (await (
+            await fetch(`${service.origin}/instances/${instance.id}`, {
+              headers: { authorization: `Bearer ${instance.token}` },
+            })
+          ).json()) as { state: string; endCause: string | null };
         await until("the lease is ended", async () => (await state()).state === "ended", 15_000);
         assert.equal((await state()).endCause, "lost");
         assert.ok((await watch.stop()) < 1000, "the neighbour answered within a second");
@@ -211,9 +250,17 @@ describe("the container that people get", { timeout: 120_000 }, () => {
       withInstance(async (instance) => {
         const wire = await wireOf(instance);
         for (const command of ADMINISTRATION) {
-          assert.match(await wire.send(...command), /^-NOPERM|^-ERR (DEBUG|MODULE) command not allowed/, command.join(" "));
+          assert.match(
+            await wire.send(...command),
+            /^-NOPERM|^-ERR (DEBUG|MODULE) command not allowed/,
+            command.join(" "),
+          );
           const script = `return redis.call(${command.map((word) => JSON.stringify(word)).join(",")})`;
-          assert.match(await wire.send("EVAL", script, "0"), /^-.*(can't run this command|not allowed from script)/, `${command.join(" ")} in a script`);
+          assert.match(
+            await wire.send("EVAL", script, "0"),
+            /^-.*(can't run this command|not allowed from script)/,
+            `${command.join(" ")} in a script`,
+          );
         }
         await assertUnharmed(instance);
       }),
@@ -224,7 +271,11 @@ describe("the container that people get", { timeout: 120_000 }, () => {
       withInstance(async (instance) => {
         const wire = await wireOf(instance);
         assert.match(await wire.send("CLUSTER", "INFO"), /^-ERR This instance has cluster support disabled/);
-        for (const command of [["CLUSTER", "MEET", "10.0.0.1", "6379"], ["CLUSTER", "RESET"]]) assert.match(await wire.send(...command), /^-/);
+        for (const command of [
+          ["CLUSTER", "MEET", "10.0.0.1", "6379"],
+          ["CLUSTER", "RESET"],
+        ])
+          assert.match(await wire.send(...command), /^-/);
         assert.equal(await wire.send("ACL", "WHOAMI"), "$7");
         assert.equal(await wire.line(), "default");
       }),
@@ -237,7 +288,10 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         for (const name of ["io", "os", "require", "package", "debug", "dofile", "loadfile", "print", "newproxy"]) {
           await assert.rejects(redis.eval(`return ${name} == nil`, 0), /nonexistent global variable/, name);
         }
-        await assert.rejects(redis.eval("return loadstring(string.dump(function() return 1 end))()", 0), /attempt to call a nil value/);
+        await assert.rejects(
+          redis.eval("return loadstring(string.dump(function() return 1 end))()", 0),
+          /attempt to call a nil value/,
+        );
         await assert.rejects(redis.eval("rawset(_G, 'left', 1)", 0), /readonly table/);
         await assert.rejects(redis.eval("getmetatable('').__index = function() end", 0), /readonly table/);
         assert.equal(await redis.eval("return loadstring('return 1 + 1')()", 0), 2);
@@ -277,9 +331,15 @@ describe("the container that people get", { timeout: 120_000 }, () => {
       "has its limits in its control groups and its process",
       withInstance(async (instance) => {
         assert.equal(await limitOf(instance, "memory/memory.limit_in_bytes", "memory.max"), String(64 * MB));
-        assert.equal(await limitOf(instance, "memory/memory.memsw.limit_in_bytes", "memory.swap.max"), (await isUnified()) ? "0" : String(64 * MB));
+        assert.equal(
+          await limitOf(instance, "memory/memory.memsw.limit_in_bytes", "memory.swap.max"),
+          (await isUnified()) ? "0" : String(64 * MB),
+        );
         assert.equal(await limitOf(instance, "pids/pids.max", "pids.max"), "16");
-        assert.equal(await limitOf(instance, "cpu/cpu.cfs_quota_us", "cpu.max"), (await isUnified()) ? "50000 100000" : "50000");
+        assert.equal(
+          await limitOf(instance, "cpu/cpu.cfs_quota_us", "cpu.max"),
+          (await isUnified()) ? "50000 100000" : "50000",
+        );
         const proc = await processOf(instance);
         assert.match(await host().exec("cat", `${proc}/limits`), /Max open files\s+114\s+114\s/);
         assert.equal((await host().exec("cat", `${proc}/oom_score_adj`)).trim(), "500");
@@ -298,14 +358,25 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         assert.match(await shell.run("unshare --user true"), /Operation not permitted/);
         assert.match(await shell.run("mount -t tmpfs none /data"), /denied|not permitted|superuser/);
         assert.match(await shell.run("echo 1 > /proc/sys/kernel/core_pattern"), /Read-only file system/);
-        assert.match(await shell.run("echo x > /evil; echo x > /etc/evil; echo x > /tmp/evil"), /^(.*Read-only file system\n){3}$/);
-        const places = await shell.run("cut -d' ' -f2 /proc/mounts | while read place; do [ -d $place ] && (echo > $place/probe) 2>/dev/null && echo $place; done; true");
+        assert.match(
+          await shell.run("echo x > /evil; echo x > /etc/evil; echo x > /tmp/evil"),
+          /^(.*Read-only file system\n){3}$/,
+        );
+        const places = await shell.run(
+          "cut -d' ' -f2 /proc/mounts | while read place; do [ -d $place ] && (echo > $place/probe) 2>/dev/null && echo $place; done; true",
+        );
         assert.equal(places.trim(), "/data");
         assert.match(await shell.run("dd if=/dev/zero of=/data/much bs=64k count=100"), /No space left on device/);
         assert.ok(Number(await shell.run("stat -c %s /data/much")) <= MB);
-        assert.match(await shell.run("rm /data/much; cp /bin/cat /data/cat; chmod +x /data/cat; /data/cat /etc/passwd"), /Permission denied/);
+        assert.match(
+          await shell.run("rm /data/much; cp /bin/cat /data/cat; chmod +x /data/cat; /data/cat /etc/passwd"),
+          /Permission denied/,
+        );
         assert.match(await shell.run("i=0; while [ $i -lt 40 ]; do sleep 60 & i=$((i+1)); done"), /Cannot fork/);
-        assert.ok(Number(await limitOf(instance, "pids/pids.current", "pids.current")) < 16, "the instance's own count is not touched");
+        assert.ok(
+          Number(await limitOf(instance, "pids/pids.current", "pids.current")) < 16,
+          "the instance's own count is not touched",
+        );
         await shell.leave();
       }),
     );
@@ -318,7 +389,19 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         const inspect = await containerOf(neighbour).inspect();
         const [network] = Object.values(inspect.NetworkSettings.Networks);
         assert.ok(network);
-        await host().exec("redis-server", "--port", "7002", "--protected-mode", "no", "--save", "", "--daemonize", "yes", "--dir", "/tmp");
+        await host().exec(
+          "redis-server",
+          "--port",
+          "7002",
+          "--protected-mode",
+          "no",
+          "--save",
+          "",
+          "--daemonize",
+          "yes",
+          "--dir",
+          "/tmp",
+        );
         await host().exec("ip", "address", "add", "169.254.169.254/32", "dev", "lo");
         const other = await listen();
         const targets: [what: string, address: string, port: number][] = [
@@ -331,11 +414,18 @@ describe("the container that people get", { timeout: 120_000 }, () => {
           ["a neighbour by the metadata service's address", "169.254.169.254", neighbour.port],
         ];
         try {
-          const call = (address: string, port: number) => `timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' && echo reached; true`;
-          for (const [what, address, port] of targets) assert.match(await host().exec("bash", "-c", call(address, port)), /reached/, `the host reaches ${what}`);
+          const call = (address: string, port: number) =>
+            `timeout 1 bash -c 'exec 3<>/dev/tcp/${address}/${port}' && echo reached; true`;
+          for (const [what, address, port] of targets)
+            assert.match(await host().exec("bash", "-c", call(address, port)), /reached/, `the host reaches ${what}`);
           const calls = other.calls();
-          const outcomes = await Promise.all(targets.map(async ([what, address, port]) => [what, /reached/.test(await shell.run(call(address, port)))]));
-          assert.deepEqual(outcomes, targets.map(([what]) => [what, false]));
+          const outcomes = await Promise.all(
+            targets.map(async ([what, address, port]) => [what, /reached/.test(await shell.run(call(address, port)))]),
+          );
+          assert.deepEqual(
+            outcomes,
+            targets.map(([what]) => [what, false]),
+          );
           assert.equal(other.calls(), calls, "not a packet came through");
 
           const datagram = `echo hello > /dev/udp/${host().testAddress}/${other.port}`;
@@ -361,14 +451,30 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         await redis.set("value", Buffer.alloc(3 * MB));
         // Each complaint names the client: about a kilobyte. 300 of them are more than twice the log.
         const complain = async ({ socket }: Wire) => {
-          socket.write(Buffer.concat([encode("CLIENT", "SETNAME", "n".repeat(900)), encode("MGET", "value", "value", "value", "value")]));
+          socket.write(
+            Buffer.concat([
+              encode("CLIENT", "SETNAME", "n".repeat(900)),
+              encode("MGET", "value", "value", "value", "value"),
+            ]),
+          );
           await once(socket, "close");
         };
         for (let round = 0; round < 15; round++) await Promise.all((await wiresOf(instance, 20)).map(complain));
         const { DockerRootDir } = (await host().docker.info()) as { DockerRootDir: string };
         const { Id } = await containerOf(instance).inspect();
-        const files = await host().exec("find", `${DockerRootDir}/containers/${Id}/local-logs`, "-type", "f", "-printf", "%s\n");
-        const bytes = files.trim().split("\n").map(Number).reduce((sum, size) => sum + size, 0);
+        const files = await host().exec(
+          "find",
+          `${DockerRootDir}/containers/${Id}/local-logs`,
+          "-type",
+          "f",
+          "-printf",
+          "%s\n",
+        );
+        const bytes = files
+          .trim()
+          .split("\n")
+          .map(Number)
+          .reduce((sum, size) => sum + size, 0);
         assert.ok(bytes > 0 && bytes < 2 * 65_536 + 2_000, `${bytes} bytes`);
         assert.match(await logOf(instance), /Client id=\d+ .*name=nnnn/);
       }),
@@ -384,7 +490,11 @@ describe("the container that people get", { timeout: 120_000 }, () => {
       "docker ps": JSON.stringify(await host().docker.listContainers({ all: true })),
       "the container's log": await logOf(instance),
       "the API's and the jobs' log": service.log(),
-      "command lines and environments on the host": await host().exec("bash", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true"),
+      "command lines and environments on the host": await host().exec(
+        "bash",
+        "-c",
+        "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true",
+      ),
       ...(await tables(service.env["MYSQL_URL"] ?? "")),
       "Redis of the service": await keysAndValues(service.services.redisUrl),
     });
@@ -392,25 +502,37 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     await end(instance);
   });
 
-  const logOf = async (instance: Handout) => (await containerOf(instance).logs({ stdout: true, stderr: true })).toString("latin1");
+  const logOf = async (instance: Handout) =>
+    (await containerOf(instance).logs({ stdout: true, stderr: true })).toString("latin1");
   const processOf = async (instance: Handout) => `/proc/${(await containerOf(instance).inspect()).State.Pid}`;
-  const isUnified = async () => (await host().exec("bash", "-c", "test -e /sys/fs/cgroup/cgroup.controllers && echo yes || true")) !== "";
+  const isUnified = async () =>
+    (await host().exec("bash", "-c", "test -e /sys/fs/cgroup/cgroup.controllers && echo yes || true")) !== "";
 
   /** What a file of the container's control group holds, in either version of control groups. */
   const limitOf = async (instance: Handout, v1: string, v2: string): Promise<string> => {
-    const groups = (await host().exec("cat", `${await processOf(instance)}/cgroup`)).trim().split("\n").map((line) => line.split(":"));
+    const groups = (await host().exec("cat", `${await processOf(instance)}/cgroup`))
+      .trim()
+      .split("\n")
+      .map((line) => line.split(":"));
     const [controller = "", file = ""] = v1.split("/");
-    const path = (await isUnified()) ? `${groups[0]?.[2] ?? ""}/${v2}` : `/${controller}${groups.find(([, names]) => names?.split(",").includes(controller))?.[2] ?? ""}/${file}`;
+    const path = (await isUnified())
+      ? `${groups[0]?.[2] ?? ""}/${v2}`
+      : `/${controller}${groups.find(([, names]) => names?.split(",").includes(controller))?.[2] ?? ""}/${file}`;
     return (await host().exec("cat", `/sys/fs/cgroup${path}`)).trim();
   };
-  const memoryPeak = async (instance: Handout) => Number(await limitOf(instance, "memory/memory.max_usage_in_bytes", "memory.peak"));
+  const memoryPeak = async (instance: Handout) =>
+    Number(await limitOf(instance, "memory/memory.max_usage_in_bytes", "memory.peak"));
 
   /**
    * A shell as somebody would have it who broke out of Redis: a container configured as the instance's
    * own, word for word, but of an image that has tools.
    */
-  const intrude = async (instance: Handout): Promise<{ run: (script: string) => Promise<string>; leave: () => Promise<void> }> => {
-    const { Config, HostConfig } = (await containerOf(instance).inspect()) as ContainerInspectInfo & { Config: { User: string } };
+  const intrude = async (
+    instance: Handout,
+  ): Promise<{ run: (script: string) => Promise<string>; leave: () => Promise<void> }> => {
+    const { Config, HostConfig } = (await containerOf(instance).inspect()) as ContainerInspectInfo & {
+      Config: { User: string };
+    };
     const { docker } = host();
     const container = await docker.createContainer({
       Image: await toolsImage(),
@@ -423,13 +545,29 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     const { Id } = await container.inspect();
     return {
       // What it prints and what it complains about, whether it works or not.
-      run: (script) => host().exec("bash", "-c", 'docker --host "$0" exec "$1" /bin/sh -c "$2" 2>&1 || true', host().url, Id, script),
+      run: (script) =>
+        host().exec("bash", "-c", 'docker --host "$0" exec "$1" /bin/sh -c "$2" 2>&1 || true', host().url, Id, script),
       leave: () => container.remove({ force: true }),
     };
   };
   /** An image of this machine's tools and of the libraries that they load. */
   const toolsImage = async (): Promise<string> => {
-    const tools = ["bash", "cat", "chmod", "cp", "cut", "dd", "mount", "rm", "sh", "sleep", "stat", "timeout", "true", "unshare"].map((name) => `/bin/${name}`);
+    const tools = [
+      "bash",
+      "cat",
+      "chmod",
+      "cp",
+      "cut",
+      "dd",
+      "mount",
+      "rm",
+      "sh",
+      "sleep",
+      "stat",
+      "timeout",
+      "true",
+      "unshare",
+    ].map((name) => `/bin/${name}`);
     const script = `
       set -e
       folder=$(mktemp -d)
@@ -522,7 +660,9 @@ async function openWire(instance: Handout, { anonymous = false } = {}): Promise<
 }
 
 function encode(...command: (string | Buffer)[]): Buffer {
-  const words = command.map((word) => Buffer.from(word as string)).flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, Buffer.from("\r\n")]);
+  const words = command
+    .map((word) => Buffer.from(word as string))
+    .flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, Buffer.from("\r\n")]);
   return Buffer.concat([Buffer.from(`*${command.length}\r\n`), ...words]);
 }
 
@@ -562,7 +702,11 @@ function assertNowhere(secrets: string[], places: Record<string, string>): void 
   for (const [place, text] of Object.entries(places)) {
     assert.notEqual(text, "", `${place} was looked at`);
     for (const secret of secrets) {
-      for (const form of [secret, Buffer.from(secret).toString("hex"), Buffer.from(secret).toString("base64").replace(/=+$/, "")]) {
+      for (const form of [
+        secret,
+        Buffer.from(secret).toString("hex"),
+        Buffer.from(secret).toString("base64").replace(/=+$/, ""),
+      ]) {
         assert.ok(!text.includes(form), `a secret is in ${place}`);
       }
     }
@@ -573,11 +717,15 @@ function assertNowhere(secrets: string[], places: Record<string, string>): void 
 async function tables(mysqlUrl: string): Promise<Record<string, string>> {
   const connection = await createConnection({ uri: mysqlUrl });
   try {
-    const [names] = await connection.query<RowDataPacket[]>("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()");
+    const [names] = await connection.query<RowDataPacket[]>(
+      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()",
+    );
     const contents = names.map(async (row) => {
       const name = String(row["name"]);
       const [rows] = await connection.query<RowDataPacket[]>("SELECT * FROM ??", [name]);
-      const values = rows.flatMap((row) => Object.values(row as Record<string, unknown>)).map((value) => (Buffer.isBuffer(value) ? value.toString("latin1") : JSON.stringify(value)));
+      const values = rows
+        .flatMap((row) => Object.values(row as Record<string, unknown>))
+        .map((value) => (Buffer.isBuffer(value) ? value.toString("latin1") : JSON.stringify(value)));
       return [`table ${name}`, `${rows.length} rows\n${values.join("\n")}`];
     });
     return Object.fromEntries(await Promise.all(contents)) as Record<string, string>;
@@ -590,7 +738,11 @@ async function keysAndValues(redisUrl: string): Promise<string> {
   const redis = new Redis(redisUrl);
   try {
     const keys = await redis.keys("*");
-    const values = await Promise.all(keys.map(async (key) => ((await redis.type(key)) === "string" ? redis.get(key) : JSON.stringify(await redis.hgetall(key)))));
+    const values = await Promise.all(
+      keys.map(async (key) =>
+        (await redis.type(key)) === "string" ? redis.get(key) : JSON.stringify(await redis.hgetall(key)),
+      ),
+    );
     return JSON.stringify([keys, values]);
   } finally {
     redis.disconnect();

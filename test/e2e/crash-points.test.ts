@@ -37,7 +37,11 @@ describe("a process killed at any call to MySQL or an engine", () => {
     undo.push(() => redis.disconnect());
     const clock = () => new Date(Date.now() + aheadMs);
     const { listHosts } = service.store;
-    const fleet = createFleetView({ listHosts, readPulses: createRedisDiscovery(redis).readPulses }, Number.MAX_SAFE_INTEGER, 1);
+    const fleet = createFleetView(
+      { listHosts, readPulses: createRedisDiscovery(redis).readPulses },
+      Number.MAX_SAFE_INTEGER,
+      1,
+    );
     refreshFleet = () => fleet.refresh(clock());
     await until("the fleet is seen", () => refreshFleet().then(() => true));
     const config = loadConfig({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" });
@@ -61,7 +65,12 @@ describe("a process killed at any call to MySQL or an engine", () => {
   });
 
   /** A caller of its own each time, so that no quota is in the way. */
-  const request = (): CreateRequest => ({ address: `198.51.100.${randomBytes(1)[0] ?? 0}`, ttlSeconds: 60, idempotencyKey: randomBytes(16).toString("hex"), signal: new AbortController().signal });
+  const request = (): CreateRequest => ({
+    address: `198.51.100.${randomBytes(1)[0] ?? 0}`,
+    ttlSeconds: 60,
+    idempotencyKey: randomBytes(16).toString("hex"),
+    signal: new AbortController().signal,
+  });
 
   /** What the next run of the jobs makes of it. */
   const nextRun = async () => {
@@ -71,7 +80,11 @@ describe("a process killed at any call to MySQL or an engine", () => {
   };
 
   /** Kills the action at each of its calls in turn; `check` looks at what the next run makes of it. */
-  async function killEverywhere(prepare: () => Promise<void>, action: Action, check: (inventory: Awaited<ReturnType<typeof takeInventory>>) => void): Promise<void> {
+  async function killEverywhere(
+    prepare: () => Promise<void>,
+    action: Action,
+    check: (inventory: Awaited<ReturnType<typeof takeInventory>>) => void,
+  ): Promise<void> {
     let points = 0;
     for (const moment of moments) {
       for (let call = 1; ; call++) {
@@ -106,16 +119,28 @@ describe("a process killed at any call to MySQL or an engine", () => {
 
   it("in undoing a hand-out leaves nothing", async () => {
     const silent: Action = async (mortal) => {
-      const result = await createInstance({ ...mortal, waitForPong: () => Promise.reject(new Error("no PONG")), fleet: { ...mortal.fleet, openHosts: once(mortal.fleet.openHosts) } }, request());
+      const result = await createInstance(
+        {
+          ...mortal,
+          waitForPong: () => Promise.reject(new Error("no PONG")),
+          fleet: { ...mortal.fleet, openHosts: once(mortal.fleet.openHosts) },
+        },
+        request(),
+      );
       assert.equal(result.kind, "no-capacity");
     };
-    await killEverywhere(() => Promise.resolve(), silent, (inventory) => assert.equal(inventory.running, 0));
+    await killEverywhere(
+      () => Promise.resolve(),
+      silent,
+      (inventory) => assert.equal(inventory.running, 0),
+    );
   });
 
   it("in a run of the reaper ends everything in the next run", async () => {
     await killEverywhere(
       async () => {
-        for (const { kind } of await Promise.all([createInstance(ports, request()), createInstance(ports, request())])) assert.equal(kind, "created");
+        for (const { kind } of await Promise.all([createInstance(ports, request()), createInstance(ports, request())]))
+          assert.equal(kind, "created");
         aheadMs += 70_000;
       },
       (mortal) => reap(mortal, 4),
@@ -134,8 +159,19 @@ describe("a process killed at any call to MySQL or an engine", () => {
         await host.docker.getContainer(`redis-${lost.handout.id}`).remove({ force: true });
         const [place] = await service.store.listHosts();
         assert.ok(place);
-        const orphan = { id: randomBytes(8).toString("hex"), deployment: place.host.deployment, bindAddress: "0.0.0.0", port: 30_000, passwordHash: hashSecret("x"), notAfter: new Date(Date.now() + 3_600_000) };
-        await ports.engines.startContainer(place.host, containerSpec(orphan, ports.rules.limits), new AbortController().signal);
+        const orphan = {
+          id: randomBytes(8).toString("hex"),
+          deployment: place.host.deployment,
+          bindAddress: "0.0.0.0",
+          port: 30_000,
+          passwordHash: hashSecret("x"),
+          notAfter: new Date(Date.now() + 3_600_000),
+        };
+        await ports.engines.startContainer(
+          place.host,
+          containerSpec(orphan, ports.rules.limits),
+          new AbortController().signal,
+        );
       },
       (mortal) => reconcile(mortal, 4),
       (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
@@ -146,7 +182,15 @@ describe("a process killed at any call to MySQL or an engine", () => {
 /** The same ports for a process that dies at its `call`-th call. */
 function dyingAt(ports: Ports, call: number, moment: (typeof moments)[number]): { mortal: Ports; died: Promise<true> } {
   const { mortal, each, died } = deathAt(call, moment);
-  return { mortal: { ...ports, store: each(ports.store), engines: each(ports.engines), waitForPong: mortal(ports.waitForPong) }, died };
+  return {
+    mortal: {
+      ...ports,
+      store: each(ports.store),
+      engines: each(ports.engines),
+      waitForPong: mortal(ports.waitForPong),
+    },
+    died,
+  };
 }
 
 /** One host, and then none: a failure is not tried again elsewhere. */

@@ -10,13 +10,19 @@ describe("the dashboard in bad moments", () => {
   const away = { status: 503, json: { title: "MySQL is away", detail: "Try again in a moment." } };
   const row = (id: string) => `tr[data-id="${id}"]`;
   /** Has the page believe that its tab is hidden, or seen again. */
-  const hide = (page: Page, hidden: boolean) => page.evaluate(`Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"))`);
+  const hide = (page: Page, hidden: boolean) =>
+    page.evaluate(
+      `Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"))`,
+    );
 
   it("sends the token in no address, also before its scripts have come", async () => {
     const page = await dashboard.open({ javaScriptEnabled: false });
     assert.equal(await page.locator("[data-log-in] button").isDisabled(), true, "nothing is sent by a browser alone");
     await page.fill("#token", dashboard.service.opsToken);
-    const [answer] = await Promise.all([page.waitForResponse(() => true), page.evaluate("document.querySelector('[data-log-in]').submit()")]);
+    const [answer] = await Promise.all([
+      page.waitForResponse(() => true),
+      page.evaluate("document.querySelector('[data-log-in]').submit()"),
+    ]);
     await page.waitForLoadState();
     for (const url of [answer.url(), page.url()]) assert.ok(!url.includes(dashboard.service.opsToken), url);
     assert.ok(!dashboard.service.log().includes(dashboard.service.opsToken));
@@ -24,7 +30,9 @@ describe("the dashboard in bad moments", () => {
 
   it("stays, and says why, when logging out has not worked", async () => {
     const page = await dashboard.logIn();
-    await page.route("**/ops/api/session", (route) => (route.request().method() === "DELETE" ? route.fulfill(away) : route.continue()));
+    await page.route("**/ops/api/session", (route) =>
+      route.request().method() === "DELETE" ? route.fulfill(away) : route.continue(),
+    );
     await page.click("[data-log-out]");
     await page.waitForSelector("[data-said] p:has-text('You may still be logged in. MySQL is away.')");
     assert.equal(await page.locator("[data-log-out]:visible").count(), 1);
@@ -51,7 +59,10 @@ describe("the dashboard in bad moments", () => {
     const page = await dashboard.logIn();
     await page.route("**/ops", async (route) => {
       const answer = await route.fetch();
-      await route.fulfill({ response: answer, body: (await answer.text()).replace('data-session="closed"', 'data-session="unknown"') });
+      await route.fulfill({
+        response: answer,
+        body: (await answer.text()).replace('data-session="closed"', 'data-session="unknown"'),
+      });
     });
     await dashboard.database.query("DELETE FROM ops_sessions");
     await page.reload();
@@ -65,9 +76,14 @@ describe("the dashboard in bad moments", () => {
     await dashboard.service.endApi("SIGKILL");
     try {
       await page.waitForSelector("dialog [role=alert]:has-text('The connection is lost: this is how it was at')");
-      await page.evaluate("window.told = 0; for (const alert of document.querySelectorAll('[data-stale] [role=alert]')) new MutationObserver(() => window.told++).observe(alert, { childList: true, characterData: true, subtree: true })");
+      await page.evaluate(
+        "window.told = 0; for (const alert of document.querySelectorAll('[data-stale] [role=alert]')) new MutationObserver(() => window.told++).observe(alert, { childList: true, characterData: true, subtree: true })",
+      );
       const age = await page.textContent("dialog [data-stale-age]");
-      await until("the panel says another age", async () => (await page.textContent("dialog [data-stale-age]")) !== age);
+      await until(
+        "the panel says another age",
+        async () => (await page.textContent("dialog [data-stale-age]")) !== age,
+      );
       const next = await page.textContent("[data-stale-age]");
       await until("the page does, too", async () => (await page.textContent("[data-stale-age]")) !== next);
       assert.equal(await page.evaluate("window.told"), 0, "the alert is the same still");
@@ -103,7 +119,10 @@ describe("the dashboard in bad moments", () => {
   it("draws its list also when that takes longer than the fleet stands still", async () => {
     const page = await dashboard.logIn();
     await page.waitForSelector("[data-instances-empty]:visible");
-    await page.route("**/ops/api/instances?*", (route) => void setTimeout(() => void route.continue().catch(() => undefined), 2_500));
+    await page.route(
+      "**/ops/api/instances?*",
+      (route) => void setTimeout(() => void route.continue().catch(() => undefined), 2_500),
+    );
     const { id } = await dashboard.handOut();
     const still = new AbortController();
     const moving = (async () => {
@@ -170,7 +189,11 @@ describe("the dashboard in bad moments", () => {
     const now = new Date();
     await dashboard.database.query("DELETE FROM events");
     try {
-      for (let index = 0; index < 130; index++) await dashboard.service.store.addEvent({ actor: "scale", kind: "order", host: `gar-${index}`, reason: `of number ${index}` }, now);
+      for (let index = 0; index < 130; index++)
+        await dashboard.service.store.addEvent(
+          { actor: "scale", kind: "order", host: `gar-${index}`, reason: `of number ${index}` },
+          now,
+        );
       const page = await dashboard.logIn();
       const reasons = () => page.locator("[data-events] .event-reason").allTextContents();
       const askings: string[] = [];

@@ -44,12 +44,22 @@ export function useDashboard(): Dashboard {
     visits = [];
     await Promise.all(closing.map(({ close }) => close()));
     await operate("/switches/handouts", "PATCH", { paused: false });
-    for (const { id } of (await (await operate("/instances", "GET")).json()) as { id: string }[]) await operate(`/instances/${id}`, "DELETE");
-    for (const { address } of (await (await operate("/blocks", "GET")).json()) as { address: string }[]) await operate(`/blocks?address=${encodeURIComponent(address)}`, "DELETE");
+    for (const { id } of (await (await operate("/instances", "GET")).json()) as { id: string }[])
+      await operate(`/instances/${id}`, "DELETE");
+    for (const { address } of (await (await operate("/blocks", "GET")).json()) as { address: string }[])
+      await operate(`/blocks?address=${encodeURIComponent(address)}`, "DELETE");
     for (const name of ["host-a", "host-b"]) await operate(`/hosts/${name}`, "PATCH", { state: "active" });
     await clearRateLimits();
-    await until("all hosts are open and empty", async () => ((await (await operate("/hosts", "GET")).json()) as { standing: string; occupied: number }[]).every(({ standing, occupied }) => standing === "open" && occupied === 0));
-    assert.deepEqual(closing.flatMap(({ faults }) => faults), [], "no script error and nothing against the content security policy");
+    await until("all hosts are open and empty", async () =>
+      ((await (await operate("/hosts", "GET")).json()) as { standing: string; occupied: number }[]).every(
+        ({ standing, occupied }) => standing === "open" && occupied === 0,
+      ),
+    );
+    assert.deepEqual(
+      closing.flatMap(({ faults }) => faults),
+      [],
+      "no script error and nothing against the content security policy",
+    );
   });
 
   after(async () => {
@@ -62,7 +72,11 @@ export function useDashboard(): Dashboard {
   });
 
   const operate = (path: string, method: string, body?: object) =>
-    fetch(`${service.origin}/ops/api${path}`, { method, headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}) });
+    fetch(`${service.origin}/ops/api${path}`, {
+      method,
+      headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
 
   /** Log-ins are few a minute for an address. */
   async function clearRateLimits(): Promise<void> {

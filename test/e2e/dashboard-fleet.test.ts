@@ -33,7 +33,10 @@ describe("the dashboard of a fleet", () => {
 
   const droplets = () => lab.cloud.droplets().map(({ name }) => name);
   const tile = (name: string) => `[data-host="${name}"]`;
-  const standby = async () => (await page.waitForSelector(".tile:has([data-standby]:visible)")).getAttribute("data-host").then((name) => name ?? "");
+  const standby = async () =>
+    (await page.waitForSelector(".tile:has([data-standby]:visible)"))
+      .getAttribute("data-host")
+      .then((name) => name ?? "");
   const sure = () => page.click("dialog[data-ask] button[value=yes]");
 
   it("shows a droplet from its order over its boot to a standby, with its cost", async () => {

@@ -10,8 +10,15 @@ describe("the dashboard's lists", () => {
 
   it("finds events by host, instance and kind, follows them live, and goes back in time", async () => {
     const now = new Date();
-    for (let index = 0; index < 130; index++) await dashboard.service.store.addEvent({ actor: "scale", kind: index % 2 ? "order" : "join", host: `gar-${index}`, reason: `of number ${index}` }, now);
-    await dashboard.service.store.addEvent({ actor: "scale", kind: "hold", host: "gar-7", instance: "0123456789abcdef", reason: "waits", alarm: true }, now);
+    for (let index = 0; index < 130; index++)
+      await dashboard.service.store.addEvent(
+        { actor: "scale", kind: index % 2 ? "order" : "join", host: `gar-${index}`, reason: `of number ${index}` },
+        now,
+      );
+    await dashboard.service.store.addEvent(
+      { actor: "scale", kind: "hold", host: "gar-7", instance: "0123456789abcdef", reason: "waits", alarm: true },
+      now,
+    );
     const page = await dashboard.logIn();
     await page.waitForSelector(".event[data-alarm]:has-text('waits')");
     await page.click("[data-more-events]");
@@ -31,12 +38,17 @@ describe("the dashboard's lists", () => {
   });
 
   it("tells an alarm that goes on, however old its row; two of the same words once, and not after they are over", async () => {
-    const alarm = (actor: string, host: string | undefined, at: Date) => dashboard.service.store.addEvent({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
+    const alarm = (actor: string, host: string | undefined, at: Date) =>
+      dashboard.service.store.addEvent({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
     const told = (page: Page) => page.locator("[data-notes] li:has-text('cannot go on')");
     try {
       const hourAgo = new Date(Date.now() - 3_600_000);
       await alarm("scale", "gar-old", hourAgo);
-      for (let index = 0; index < 130; index++) await dashboard.service.store.addEvent({ actor: "scale", kind: "join", host: `gar-${index}`, reason: `of number ${index}` }, new Date());
+      for (let index = 0; index < 130; index++)
+        await dashboard.service.store.addEvent(
+          { actor: "scale", kind: "join", host: `gar-${index}`, reason: `of number ${index}` },
+          new Date(),
+        );
       const page = await dashboard.logIn();
       await page.click("[data-more-events]");
       const line = page.locator(".event:has-text('gar-old')");
@@ -63,14 +75,19 @@ describe("the dashboard's lists", () => {
     const first = await dashboard.handOut();
     const second = await dashboard.handOut();
     const page = await dashboard.logIn({ viewport: PHONE });
-    const ids = () => page.evaluate("[...document.querySelectorAll('[data-instances] tr')].map((row) => row.dataset.id)");
+    const ids = () =>
+      page.evaluate("[...document.querySelectorAll('[data-instances] tr')].map((row) => row.dataset.id)");
     await page.waitForSelector(`tr:first-child[data-id="${second.id}"]`);
     await page.selectOption("[data-search] [name=order]", "oldest first");
     await page.waitForSelector(`tr:first-child[data-id="${first.id}"]`);
     assert.deepEqual(await ids(), [first.id, second.id]);
     await page.focus("[data-search] [name=order]");
     await page.keyboard.press("Tab");
-    assert.equal(await page.evaluate("document.activeElement.textContent"), first.id, "no button that nobody sees is in between");
+    assert.equal(
+      await page.evaluate("document.activeElement.textContent"),
+      first.id,
+      "no button that nobody sees is in between",
+    );
     await page.setViewportSize(DESKTOP);
     assert.equal(await page.getAttribute("th[data-order=created]", "aria-sort"), "ascending");
     await page.click("[data-order=expires] button");
@@ -78,7 +95,9 @@ describe("the dashboard's lists", () => {
   });
 
   it("searches, sorts and pages instances", async () => {
-    const [host] = (await dashboard.database.query("SELECT id FROM hosts WHERE name = 'host-b'"))[0] as { id: number }[];
+    const [host] = (await dashboard.database.query("SELECT id FROM hosts WHERE name = 'host-b'"))[0] as {
+      id: number;
+    }[];
     await dashboard.database.query(
       `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at, end_cause)
        WITH RECURSIVE n AS (SELECT 100 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 219)
@@ -112,15 +131,31 @@ describe("the dashboard's lists", () => {
   });
 
   it("takes strangers' words for words, wherever they stand", async () => {
-    const markup = (where: string) => `<img src=x onerror="window.hurt='${where}'"><script>window.hurt='${where}'</script>`;
+    const markup = (where: string) =>
+      `<img src=x onerror="window.hurt='${where}'"><script>window.hurt='${where}'</script>`;
     const redis = new Redis(dashboard.service.services.redisUrl);
-    await dashboard.service.store.addEvent({ actor: "scale", kind: "<b>kind</b>", host: "<b>host</b>", instance: "<b>inst</b>", reason: markup("reason"), alarm: true }, new Date());
+    await dashboard.service.store.addEvent(
+      {
+        actor: "scale",
+        kind: "<b>kind</b>",
+        host: "<b>host</b>",
+        instance: "<b>inst</b>",
+        reason: markup("reason"),
+        alarm: true,
+      },
+      new Date(),
+    );
     await dashboard.service.store.addBlock("203.0.113.5", markup("block"), new Date());
     await dashboard.service.store.beginRun("<i>job</i>", new Date());
     await dashboard.service.store.finishRun("<i>job</i>", new Date(), markup("fault"));
-    await dashboard.database.query("INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))", [markup("address")]);
+    await dashboard.database.query(
+      "INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))",
+      [markup("address")],
+    );
     await redis.set("host:<u>evil</u>", JSON.stringify({ name: markup("heartbeat") }), "EX", 60);
-    await dashboard.database.query("INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end) SELECT '<s>0123456789</s', 'starting', id, 20000, '<em>holder</em>', UNHEX(SHA2('x', 256)), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL 1 HOUR, UTC_TIMESTAMP(3) + INTERVAL 1 HOUR FROM hosts WHERE name = '<u>evil</u>'");
+    await dashboard.database.query(
+      "INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end) SELECT '<s>0123456789</s', 'starting', id, 20000, '<em>holder</em>', UNHEX(SHA2('x', 256)), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL 1 HOUR, UTC_TIMESTAMP(3) + INTERVAL 1 HOUR FROM hosts WHERE name = '<u>evil</u>'",
+    );
     try {
       const page = await dashboard.logIn();
       await page.waitForSelector(".tile-name:text-is('<u>evil</u>')");
@@ -133,7 +168,10 @@ describe("the dashboard's lists", () => {
       await page.waitForSelector("dialog h2:text-is('<u>evil</u>')");
       await page.waitForSelector("dialog dd:has-text('onerror')");
       assert.equal(await page.evaluate("window.hurt"), undefined);
-      assert.equal(await page.locator("main img, dialog img, main b, dialog b, main u, dialog u, main em, main script").count(), 0);
+      assert.equal(
+        await page.locator("main img, dialog img, main b, dialog b, main u, dialog u, main em, main script").count(),
+        0,
+      );
       await page.goto(`${dashboard.service.origin}/ops#host/${encodeURIComponent(markup("hash"))}`);
       await page.reload();
       await page.waitForSelector("dialog[open] h2");
@@ -148,7 +186,10 @@ describe("the dashboard's lists", () => {
     }
   });
 
-  for (const [name, viewport] of [["a desk", DESKTOP], ["a phone", PHONE]] as const) {
+  for (const [name, viewport] of [
+    ["a desk", DESKTOP],
+    ["a phone", PHONE],
+  ] as const) {
     for (const colorScheme of ["light", "dark"] as const) {
       it(`has no serious barrier on ${name}, ${colorScheme}, and nothing beside the screen`, async () => {
         const { id } = await dashboard.handOut();

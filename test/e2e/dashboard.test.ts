@@ -10,7 +10,10 @@ describe("the dashboard", () => {
   const dashboard = useDashboard();
   const said = (page: Page, words: string) => page.waitForSelector(`[data-said] p:has-text("${words}")`);
   const sure = (page: Page) => page.click("dialog[data-ask] button[value=yes]");
-  const stateOf = async (name: string) => ((await (await dashboard.operate("/hosts", "GET")).json()) as { name: string; state: string }[]).find((host) => host.name === name)?.state;
+  const stateOf = async (name: string) =>
+    ((await (await dashboard.operate("/hosts", "GET")).json()) as { name: string; state: string }[]).find(
+      (host) => host.name === name,
+    )?.state;
 
   it("shows nothing without the operator's token, and all with it; logging out forgets it again", async () => {
     await dashboard.handOut();
@@ -23,7 +26,14 @@ describe("the dashboard", () => {
     await page.fill("#token", dashboard.service.opsToken);
     await page.click("button:has-text('Log in')");
     await standing(page, "host-a", "open");
-    assert.deepEqual((await page.context().cookies(`${dashboard.service.origin}/ops`)).map(({ httpOnly, sameSite, path }) => [httpOnly, sameSite, path]), [[true, "Strict", "/ops"]]);
+    assert.deepEqual(
+      (await page.context().cookies(`${dashboard.service.origin}/ops`)).map(({ httpOnly, sameSite, path }) => [
+        httpOnly,
+        sameSite,
+        path,
+      ]),
+      [[true, "Strict", "/ops"]],
+    );
     assert.equal(await page.evaluate("document.cookie"), "");
     await page.reload();
     await standing(page, "host-a", "open");
@@ -31,7 +41,8 @@ describe("the dashboard", () => {
     await page.click("[data-log-out]");
     await page.waitForSelector("#token:visible");
     assert.equal(await page.locator("[data-inside]:visible").count(), 0);
-    for (const secret of ["host-a", "127.0.0.1"]) assert.ok(!(await page.content()).includes(secret), `${secret} is forgotten`);
+    for (const secret of ["host-a", "127.0.0.1"])
+      assert.ok(!(await page.content()).includes(secret), `${secret} is forgotten`);
     await page.reload();
     await page.waitForSelector("#token:visible");
   });
@@ -47,7 +58,11 @@ describe("the dashboard", () => {
     await dashboard.operate(`/instances/${id}`, "DELETE");
     await page.waitForSelector('[data-host="host-a"] [data-cell="l"]', { state: "detached" });
     await page.waitForSelector(`tr[data-id="${id}"]`, { state: "detached" });
-    assert.equal(await page.evaluate("document.querySelector('[data-host=host-b]').kept"), true, "the tile is the same element still");
+    assert.equal(
+      await page.evaluate("document.querySelector('[data-host=host-b]').kept"),
+      true,
+      "the tile is the same element still",
+    );
   });
 
   it("cordons a host in one browser, as another one sees at once; hand-outs go elsewhere until it is opened", async () => {
@@ -76,7 +91,10 @@ describe("the dashboard", () => {
   });
 
   it("destroys a droplet with leases only when its name is typed, and notes the wish for the scaling's leader", async () => {
-    await dashboard.database.query("INSERT INTO droplets (name, state, droplet_id, region, size, hourly_price, ordered_at, joined_at, token_hash) VALUES ('host-b', 'joined', 77, 'fra1', 's-1vcpu-2gb', 0.01786, UTC_TIMESTAMP() - INTERVAL 2 HOUR, UTC_TIMESTAMP() - INTERVAL 1 HOUR, ?)", [randomBytes(32)]);
+    await dashboard.database.query(
+      "INSERT INTO droplets (name, state, droplet_id, region, size, hourly_price, ordered_at, joined_at, token_hash) VALUES ('host-b', 'joined', 77, 'fra1', 's-1vcpu-2gb', 0.01786, UTC_TIMESTAMP() - INTERVAL 2 HOUR, UTC_TIMESTAMP() - INTERVAL 1 HOUR, ?)",
+      [randomBytes(32)],
+    );
     try {
       await dashboard.operate("/hosts/host-a", "PATCH", { state: "cordoned" });
       await dashboard.handOut();
@@ -114,7 +132,10 @@ describe("the dashboard", () => {
     await said(page, `${handout.id} has ended`);
     await page.waitForSelector(".panel-state:has-text('ended')");
     const told = await page.locator(".timeline .event-kind").allTextContents();
-    assert.deepEqual(told.filter((kind) => kind !== "life"), ["extend", "end"]);
+    assert.deepEqual(
+      told.filter((kind) => kind !== "life"),
+      ["extend", "end"],
+    );
     assert.match((await page.textContent(".timeline")) ?? "", /asked for.*handed out after .*gone: operator/s);
     await page.click("dialog [data-find]");
     await page.waitForSelector(`tr[data-id="${handout.id}"] td:has-text("operator")`);
@@ -150,7 +171,9 @@ describe("the dashboard", () => {
 
   it("shows an address that was blocked elsewhere, and that none is only once it knows", async () => {
     const page = await dashboard.open();
-    await page.route("**/ops/api/blocks", (route) => route.fulfill({ status: 503, json: { title: "MySQL is away", detail: "Try again." } }));
+    await page.route("**/ops/api/blocks", (route) =>
+      route.fulfill({ status: 503, json: { title: "MySQL is away", detail: "Try again." } }),
+    );
     await dashboard.enter(page);
     await page.waitForSelector("[data-blocks-note]:text-is('Not up to date: mysql is away.')");
     await page.unroute("**/ops/api/blocks");
@@ -175,7 +198,11 @@ describe("the dashboard", () => {
     await said(page, "takes instances again");
     await page.click(`dialog [data-name="${id}"]`);
     await page.waitForSelector(`dialog h2:text-is("${id}")`);
-    assert.equal(await page.locator("[data-said] p:visible").count(), 1, "it stays while the panel shows something else");
+    assert.equal(
+      await page.locator("[data-said] p:visible").count(),
+      1,
+      "it stays while the panel shows something else",
+    );
     await page.keyboard.press("Escape");
     await page.locator("[data-said] p").click();
     await page.waitForSelector("[data-said] p", { state: "detached" });
@@ -194,7 +221,11 @@ describe("the dashboard", () => {
     await page.focus("dialog [data-open=host]");
     await takeNews(page, 5);
     assert.match(String(await focused()), /^<button .*data-name="host-a"/);
-    assert.equal(await page.evaluate("document.querySelector('.timeline .to-come').kept"), true, "also the timeline is the same still");
+    assert.equal(
+      await page.evaluate("document.querySelector('.timeline .to-come').kept"),
+      true,
+      "also the timeline is the same still",
+    );
     await page.goBack();
     await page.waitForSelector("dialog h2:text-is('host-a')");
     assert.match(String(await focused()), /^<h2 .*host-a/);
@@ -216,7 +247,9 @@ describe("the dashboard", () => {
   });
 
   it("leaves the focus on a host's tile when another one goes", async () => {
-    await dashboard.database.query("INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('aaa-first', 'https://10.0.0.9:2376', '10.0.0.9', '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))");
+    await dashboard.database.query(
+      "INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('aaa-first', 'https://10.0.0.9:2376', '10.0.0.9', '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))",
+    );
     try {
       const page = await dashboard.logIn();
       await standing(page, "aaa-first", "silent");
@@ -236,10 +269,18 @@ describe("the dashboard", () => {
     await page.waitForSelector("[data-figures-note]:has-text('today (UTC)')");
     await page.click("[data-span=day]");
     await page.waitForSelector(".plot h3:has-text('Ends by cause per 15 min')");
-    assert.deepEqual(await page.locator("[data-span][aria-pressed=true]").allTextContents(), ["Day"], "the choice shows");
+    assert.deepEqual(
+      await page.locator("[data-span][aria-pressed=true]").allTextContents(),
+      ["Day"],
+      "the choice shows",
+    );
     await page.click("[data-span=week]");
     await page.waitForSelector(".plot h3:has-text('Hand-outs and refusals per 2 h')");
-    assert.equal(await page.locator(".plot h3:has-text('Leases and slots')").textContent(), "Leases and slots", "what stands at a time is no count");
+    assert.equal(
+      await page.locator(".plot h3:has-text('Leases and slots')").textContent(),
+      "Leases and slots",
+      "what stands at a time is no count",
+    );
   });
 
   it("pauses hand-outs after asking, says so in its verdict, and lets them go on", async () => {
@@ -260,7 +301,11 @@ describe("the dashboard", () => {
     const before = (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime();
     await page.click("[data-run=prune]");
     await said(page, "prune");
-    await until("it has run", async () => (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime() !== before);
+    await until(
+      "it has run",
+      async () =>
+        (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime() !== before,
+    );
     await page.waitForSelector(".event-kind:text-is('run')");
   });
 

@@ -46,9 +46,15 @@ describe("a fleet", () => {
     return handout;
   };
   const end = async ({ id, token }: Handout) => {
-    const answer = await fetch(`${lab.origin}/instances/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+    const answer = await fetch(`${lab.origin}/instances/${id}`, {
+      method: "DELETE",
+      headers: { authorization: `Bearer ${token}` },
+    });
     assert.ok([202, 204].includes(answer.status), String(answer.status));
-    leases.splice(leases.findIndex((lease) => lease.id === id), 1);
+    leases.splice(
+      leases.findIndex((lease) => lease.id === id),
+      1,
+    );
   };
   const seen = async (what: string, condition: () => Promise<unknown>) => {
     try {
@@ -58,17 +64,29 @@ describe("a fleet", () => {
     }
   };
   /** Empty hosts that take instances now, as the API sees them: by name. */
-  const standbys = async () => (await opsHosts()).filter(({ standing, inUse }) => standing === "open" && inUse === 0).map(({ name }) => name);
+  const standbys = async () =>
+    (await opsHosts()).filter(({ standing, inUse }) => standing === "open" && inUse === 0).map(({ name }) => name);
   const opsHosts = async () => {
     const answer = await fetch(`${lab.origin}/ops/api/hosts`, { headers: { authorization: `Bearer ${lab.opsToken}` } });
     return (await answer.json()) as { name: string; standing: string; inUse: number }[];
   };
-  const atRest = (hosts: number) => seen(`${hosts} hosts, one of them empty, and no other droplet`, async () => (await standbys()).length === 1 && (await lab.hostNames()).length === hosts && lab.cloud.droplets().length === hosts);
+  const atRest = (hosts: number) =>
+    seen(
+      `${hosts} hosts, one of them empty, and no other droplet`,
+      async () =>
+        (await standbys()).length === 1 &&
+        (await lab.hostNames()).length === hosts &&
+        lab.cloud.droplets().length === hosts,
+    );
   const hostOf = async ({ id }: Handout) => (await lab.store.findInstance(id))?.hostName ?? "";
 
   /** As an operator does in the cloud's panel. */
   const powerOff = async (id: number) => {
-    const answer = await fetch(`${lab.cloud.url}/droplets/${id}/actions`, { method: "POST", headers: { authorization: `Bearer ${lab.env["DIGITALOCEAN_TOKEN"] ?? ""}`, "content-type": "application/json" }, body: JSON.stringify({ type: "power_off" }) });
+    const answer = await fetch(`${lab.cloud.url}/droplets/${id}/actions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${lab.env["DIGITALOCEAN_TOKEN"] ?? ""}`, "content-type": "application/json" },
+      body: JSON.stringify({ type: "power_off" }),
+    });
     assert.equal(answer.status, 201);
   };
 
@@ -90,7 +108,11 @@ describe("a fleet", () => {
 
   it("never has more droplets than allowed, and says that it is full when it is", async () => {
     for (let slot = 3; slot < CAP * 2; slot++) await handOut();
-    await seen("the hold is told", async () => (await lab.store.listEvents({ kind: "hold" }, 10)).some(({ reason }) => reason.includes("no more than 3 are allowed")));
+    await seen("the hold is told", async () =>
+      (await lab.store.listEvents({ kind: "hold" }, 10)).some(({ reason }) =>
+        reason.includes("no more than 3 are allowed"),
+      ),
+    );
     const full = await post();
     assert.equal(full.status, 503);
     assert.ok(Number(full.headers.get("retry-after")) > 0);
@@ -111,7 +133,10 @@ describe("a fleet", () => {
   it("keeps its leases over a restart of Redis, destroys nothing, and hands out again", async () => {
     const lease = await handOut();
     await atRest(2);
-    const before = lab.cloud.droplets().map(({ name }) => name).sort();
+    const before = lab.cloud
+      .droplets()
+      .map(({ name }) => name)
+      .sort();
     await lab.restartRedis();
     await seen("it hands out again", async () => {
       const answer = await post();
@@ -120,7 +145,13 @@ describe("a fleet", () => {
       return true;
     });
     await atRest(2);
-    assert.deepEqual(lab.cloud.droplets().map(({ name }) => name).sort(), before);
+    assert.deepEqual(
+      lab.cloud
+        .droplets()
+        .map(({ name }) => name)
+        .sort(),
+      before,
+    );
     assert.equal((await lab.store.findInstance(lease.id))?.state, "running");
     for (const each of [...leases]) await end(each);
     await atRest(1);
@@ -138,8 +169,17 @@ describe("a fleet", () => {
 
   it("takes a host whose engine hangs for none, though its heart beats, and replaces it", async () => {
     const [name = ""] = await lab.hostNames();
-    await lab.room.exec(await lab.machineOf(name), "systemctl", "kill", "--signal=STOP", "--kill-who=main", "getaredis-docker.service");
-    await seen("it gets no instance", async () => (await opsHosts()).some((host) => host.name === name && host.standing === "engine-silent"));
+    await lab.room.exec(
+      await lab.machineOf(name),
+      "systemctl",
+      "kill",
+      "--signal=STOP",
+      "--kill-who=main",
+      "getaredis-docker.service",
+    );
+    await seen("it gets no instance", async () =>
+      (await opsHosts()).some((host) => host.name === name && host.standing === "engine-silent"),
+    );
     await seen("another one is there", async () => (await standbys()).some((standby) => standby !== name));
     await seen("it is destroyed", async () => !(await lab.hostNames()).includes(name));
     await atRest(1);
@@ -163,11 +203,17 @@ describe("a fleet", () => {
     const name = await hostOf(lease);
     const id = await lab.machineOf(name);
     await lab.room.cutCable(id, "private", true);
-    await seen("a person is called", async () => (await lab.store.listEvents({ host: name, kind: "hold" }, 1)).some(({ alarm, reason }) => alarm === true && reason.includes("its leases run on")));
+    await seen("a person is called", async () =>
+      (await lab.store.listEvents({ host: name, kind: "hold" }, 1)).some(
+        ({ alarm, reason }) => alarm === true && reason.includes("its leases run on"),
+      ),
+    );
     assert.equal((await lab.store.findInstance(lease.id))?.state, "running");
     assert.ok(lab.room.list().includes(id));
     await lab.room.cutCable(id, "private", false);
-    await seen("it is open again", async () => (await opsHosts()).some((host) => host.name === name && host.standing === "open"));
+    await seen("it is open again", async () =>
+      (await opsHosts()).some((host) => host.name === name && host.standing === "open"),
+    );
     await end(lease);
     await atRest(1);
   });
@@ -196,7 +242,8 @@ describe("a fleet", () => {
       { kind: "list-lags", times: 1, ms: 2000 },
       { kind: "delete-refused", times: 2 },
       { kind: "delete-ignored", times: 1 },
-    ] as const) lab.cloud.faults.add(rule);
+    ] as const)
+      lab.cloud.faults.add(rule);
     await seen("the first host is there all the same", async () => (await standbys()).length >= 1);
     const lease = await handOut();
     await atRest(2);

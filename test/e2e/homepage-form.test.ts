@@ -7,7 +7,10 @@ import { getInstance, heldBy, ping, textOf, visitPages } from "./page-visits.ts"
 describe("the homepage's form", () => {
   const { open, origin, takeWithoutPage, endAfterwards } = visitPages({ QUOTA_PER_ADDRESS: "2" });
 
-  for (const [how, name] of [["https or loopback", "127.0.0.1"], ["plain http", PLAIN_HTTP_NAME]] as const) {
+  for (const [how, name] of [
+    ["https or loopback", "127.0.0.1"],
+    ["plain http", PLAIN_HTTP_NAME],
+  ] as const) {
     it(`works without JavaScript, by the form, over ${how}`, async () => {
       const page = await open({ javaScriptEnabled: false }, origin(name));
       await page.click(".key");
@@ -27,7 +30,11 @@ describe("the homepage's form", () => {
         const target = origin(name);
         const page = await open({}, target);
         await page.route("http://elsewhere.example/", (route) =>
-          route.fulfill({ contentType: "text/html", headers: { "referrer-policy": policy }, body: `<form method="post" action="${target}/instances"><button>Win</button></form>` }),
+          route.fulfill({
+            contentType: "text/html",
+            headers: { "referrer-policy": policy },
+            body: `<form method="post" action="${target}/instances"><button>Win</button></form>`,
+          }),
         );
         await page.goto("http://elsewhere.example/");
         await page.click("button");

@@ -9,7 +9,10 @@ describe("the look of the homepage", () => {
   for (const width of [390, 1440]) {
     it(`stays where it is while the blanks fill in, at ${width} pixels`, async () => {
       const page = await open({ viewport: { width, height: 900 } });
-      const places = () => page.evaluate<object[]>("['.get', '.slip', '.ways', '.lease', '.bench', '.tiles', '.more'].map((selector) => document.querySelector(selector).getBoundingClientRect()).map(({ left, top, width, height }) => ({ left, top: top + scrollY, width, height }))");
+      const places = () =>
+        page.evaluate<object[]>(
+          "['.get', '.slip', '.ways', '.lease', '.bench', '.tiles', '.more'].map((selector) => document.querySelector(selector).getBoundingClientRect()).map(({ left, top, width, height }) => ({ left, top: top + scrollY, width, height }))",
+        );
       const blank = await places();
       await getInstance(page);
       await page.waitForSelector("#command:enabled");
@@ -22,7 +25,10 @@ describe("the look of the homepage", () => {
     const strangers: string[] = [];
     page.on("request", (request) => request.url().startsWith(origin()) || strangers.push(request.url()));
     await page.reload({ waitUntil: "networkidle" });
-    const weight = () => page.evaluate<number>("performance.getEntries().reduce((sum, { decodedBodySize = 0 }) => sum + decodedBodySize, 0)");
+    const weight = () =>
+      page.evaluate<number>(
+        "performance.getEntries().reduce((sum, { decodedBodySize = 0 }) => sum + decodedBodySize, 0)",
+      );
     const first = await weight();
     assert.ok(first > 10_000 && first < 60 * 1024, `${first} bytes`);
     await getInstance(page);

@@ -9,7 +9,10 @@ import { endInstance, getInstance, heldBy, ping, textOf, visitPages } from "./pa
 const QUOTA = 2;
 
 describe("the homepage", () => {
-  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({ QUOTA_PER_ADDRESS: String(QUOTA), LEASE_MIN_SECONDS: "1" });
+  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({
+    QUOTA_PER_ADDRESS: String(QUOTA),
+    LEASE_MIN_SECONDS: "1",
+  });
 
   it("gives a Redis whose copied URL works, and ends it", async () => {
     const page = await open();
@@ -61,12 +64,19 @@ describe("the homepage", () => {
     const page = await open();
     const posts = countPosts(page);
     let lost: Handout | undefined;
-    await page.route("**/instances", async (route) => {
-      lost = (await (await route.fetch()).json()) as Handout;
-      await route.abort("connectionreset");
-    }, { times: 1 });
+    await page.route(
+      "**/instances",
+      async (route) => {
+        lost = (await (await route.fetch()).json()) as Handout;
+        await route.abort("connectionreset");
+      },
+      { times: 1 },
+    );
     await page.click(".key");
-    assert.match(await textOf(page, "[data-problem]:visible"), /No answer came back\s+The connection broke, or the service is restarting\. Press again: a Redis that was already started for you is the one you get/);
+    assert.match(
+      await textOf(page, "[data-problem]:visible"),
+      /No answer came back\s+The connection broke, or the service is restarting\. Press again: a Redis that was already started for you is the one you get/,
+    );
     const handout = await getInstance(page);
     assert.equal(handout.id, lost?.id);
     assert.equal(posts.keys.length, 2);
@@ -86,12 +96,18 @@ describe("the homepage", () => {
       return route.abort("connectionreset");
     });
     await page.click("[data-act=extend]");
-    assert.equal(await textOf(page, note), "No answer came back. The connection broke, or the service is restarting. If the time left has not grown, extend it again.");
+    assert.equal(
+      await textOf(page, note),
+      "No answer came back. The connection broke, or the service is restarting. If the time left has not grown, extend it again.",
+    );
     assert.match(await textOf(page, ".lease-text"), /^23 h 59 min/, "it was extended all the same");
     await page.click("[data-act=end]");
     await page.click("[data-act=end-now]");
     await page.waitForSelector(`${note}:has-text("running, end it again")`);
-    assert.equal(await textOf(page, note), "No answer came back. The connection broke, or the service is restarting. If it is still shown as running, end it again.");
+    assert.equal(
+      await textOf(page, note),
+      "No answer came back. The connection broke, or the service is restarting. If it is still shown as running, end it again.",
+    );
     assert.equal(await page.getAttribute("[data-slip]", "data-state"), "running");
   });
 
@@ -99,7 +115,10 @@ describe("the homepage", () => {
     const [first = assert.fail()] = await Promise.all(Array.from({ length: QUOTA }, () => takeWithoutPage()));
     const page = await open();
     await page.click(".key");
-    assert.match(await textOf(page, "[data-problem]:visible"), /Your address has all its instances\s+An address may hold 2 at once\. End one of them/);
+    assert.match(
+      await textOf(page, "[data-problem]:visible"),
+      /Your address has all its instances\s+An address may hold 2 at once\. End one of them/,
+    );
     assert.equal(await page.getAttribute("[data-slip]", "data-state"), "blank");
     await endInstance(origin(), first);
     await getInstance(page);
@@ -109,7 +128,17 @@ describe("the homepage", () => {
   it("keeps the button down for as long as the service asks to be left alone", async () => {
     const page = await open();
     await page.route("**/instances", (route) =>
-      route.fulfill({ status: 503, contentType: "application/problem+json", headers: { "retry-after": "5" }, body: JSON.stringify({ type: "urn:getaredis:no-capacity", title: "No room right now", status: 503, detail: "Every slot is in use." }) }),
+      route.fulfill({
+        status: 503,
+        contentType: "application/problem+json",
+        headers: { "retry-after": "5" },
+        body: JSON.stringify({
+          type: "urn:getaredis:no-capacity",
+          title: "No room right now",
+          status: 503,
+          detail: "Every slot is in use.",
+        }),
+      }),
     );
     const posts = countPosts(page);
     await page.click(".key");
@@ -203,9 +232,12 @@ describe("the homepage", () => {
   it("tells visitors to keep it themselves where their browser does not", async () => {
     const page = await open();
     assert.match(await textOf(page, "[data-lease-note]"), /this browser remembers it until the end/);
-    await page.addInitScript("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };");
+    await page.addInitScript(
+      "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };",
+    );
     await page.reload();
-    const words = "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
+    const words =
+      "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
     assert.equal(await textOf(page, "[data-lease-note]"), words);
     const answer = page.waitForResponse((response) => response.request().method() === "POST");
     await page.click(".key");
@@ -221,7 +253,24 @@ describe("the homepage", () => {
       await page.reload();
     };
     const dates = { createdAt: "2026-01-01T00:00:00Z", expiresAt: "2999-01-01T00:00:00Z" };
-    const strange = ["null", "{}", "7", '"x"', "no JSON", ...[null, 7, "x", [], {}, { instance: null, state: "running" }, { instance: { id: "x", host: "h", ...dates }, state: "running" }, { instance: { id: "x", host: "h", url: 1, password: 1, token: 1, ...dates }, state: "running" }, { instance: { id: "x", host: "h", url: "u", password: "p", token: "t" }, state: "running" }].map((entry) => JSON.stringify([entry]))];
+    const strange = [
+      "null",
+      "{}",
+      "7",
+      '"x"',
+      "no JSON",
+      ...[
+        null,
+        7,
+        "x",
+        [],
+        {},
+        { instance: null, state: "running" },
+        { instance: { id: "x", host: "h", ...dates }, state: "running" },
+        { instance: { id: "x", host: "h", url: 1, password: 1, token: 1, ...dates }, state: "running" },
+        { instance: { id: "x", host: "h", url: "u", password: "p", token: "t" }, state: "running" },
+      ].map((entry) => JSON.stringify([entry])),
+    ];
     for (const text of strange) {
       await keep(text);
       await page.waitForSelector(".key[aria-disabled=false]:has-text('Get a Redis')");
@@ -280,14 +329,19 @@ describe("the homepage", () => {
 });
 
 async function changeLease(origin: string, { id, token }: Handout, ttlSeconds: number): Promise<void> {
-  const answer = await fetch(`${origin}/instances/${id}`, { method: "PATCH", headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, body: JSON.stringify({ ttlSeconds }) });
+  const answer = await fetch(`${origin}/instances/${id}`, {
+    method: "PATCH",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ ttlSeconds }),
+  });
   assert.equal(answer.status, 200);
 }
 
 function countPosts(page: Page): { keys: (string | undefined)[] } {
   const keys: (string | undefined)[] = [];
   page.on("request", (request) => {
-    if (request.method() === "POST" && new URL(request.url()).pathname === "/instances") keys.push(request.headers()["idempotency-key"]);
+    if (request.method() === "POST" && new URL(request.url()).pathname === "/instances")
+      keys.push(request.headers()["idempotency-key"]);
   });
   return { keys };
 }

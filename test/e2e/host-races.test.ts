@@ -86,24 +86,68 @@ describe("a hand-out that races the destruction of its host", () => {
     const race = async (number: number): Promise<void> => {
       const name = `race-${number}`;
       const now = new Date();
-      await admin.query("INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)", [name, number + 1, now, now, randomBytes(32)]);
-      await store.registerHost({ name, engineUrl: engine.url, publicHost: engine.address, checkHost: engine.address, bindAddress: "0.0.0.0", capacity: 1, basePort: 20_000 + number }, now);
-      const host: Host = { name, engineUrl: engine.url, deployment: await store.readDeployment(), publicHost: engine.address, checkHost: engine.address, bindAddress: "0.0.0.0", capacity: 1, basePort: 20_000 + number, state: "active" };
-      const handingOut = createInstance({ ...ports, fleet: believing(host) }, { address: `2001:db8:0:${number.toString(16)}::/64`, ttlSeconds: 3600, idempotencyKey: undefined, signal: new AbortController().signal });
+      await admin.query(
+        "INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)",
+        [name, number + 1, now, now, randomBytes(32)],
+      );
+      await store.registerHost(
+        {
+          name,
+          engineUrl: engine.url,
+          publicHost: engine.address,
+          checkHost: engine.address,
+          bindAddress: "0.0.0.0",
+          capacity: 1,
+          basePort: 20_000 + number,
+        },
+        now,
+      );
+      const host: Host = {
+        name,
+        engineUrl: engine.url,
+        deployment: await store.readDeployment(),
+        publicHost: engine.address,
+        checkHost: engine.address,
+        bindAddress: "0.0.0.0",
+        capacity: 1,
+        basePort: 20_000 + number,
+        state: "active",
+      };
+      const handingOut = createInstance(
+        { ...ports, fleet: believing(host) },
+        {
+          address: `2001:db8:0:${number.toString(16)}::/64`,
+          ttlSeconds: 3600,
+          idempotencyKey: undefined,
+          signal: new AbortController().signal,
+        },
+      );
       // The slot is taken in the first milliseconds: some ends come before that, some after.
       await delay((number * 7) % 8);
-      const isDestroyed = (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "surplus", "none", new Date()));
+      const isDestroyed =
+        (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "surplus", "none", new Date()));
       if (isDestroyed) await store.closeDroplet(name, "gone", new Date());
       const result = await handingOut;
-      assert.notEqual(result.kind === "created", isDestroyed, `race ${number}: ${result.kind}, destroyed: ${isDestroyed}`);
+      assert.notEqual(
+        result.kind === "created",
+        isDestroyed,
+        `race ${number}: ${result.kind}, destroyed: ${isDestroyed}`,
+      );
       if (isDestroyed) destroyed++;
       if (result.kind !== "created") return;
       created++;
       await waitForPong(engine.address, result.handout.port, result.handout.password, AbortSignal.timeout(5_000));
       await endInstance(ports, { instanceId: result.handout.id, state: "running", host }, "owner");
     };
-    await pMap(Array.from({ length: RACES }, (_, number) => number), race, { concurrency: AT_ONCE });
-    assert.ok(created > 50 && destroyed > 50, `${created} hand-outs and ${destroyed} destructions came first: both sides win`);
+    await pMap(
+      Array.from({ length: RACES }, (_, number) => number),
+      race,
+      { concurrency: AT_ONCE },
+    );
+    assert.ok(
+      created > 50 && destroyed > 50,
+      `${created} hand-outs and ${destroyed} destructions came first: both sides win`,
+    );
     assert.deepEqual(await engine.docker.listContainers({ all: true }), [], "nothing is left on the engine");
   });
 });

@@ -32,7 +32,11 @@ export function visitPages(env: Record<string, string>) {
     others = [];
     await Promise.all(held.map((handout) => endInstance(service.origin, handout)));
     await Promise.all(closing.map(({ close }) => close()));
-    assert.deepEqual(closing.flatMap(({ faults }) => faults), [], "no script error and nothing against the content security policy");
+    assert.deepEqual(
+      closing.flatMap(({ faults }) => faults),
+      [],
+      "no script error and nothing against the content security policy",
+    );
   });
 
   after(async () => {
@@ -44,13 +48,20 @@ export function visitPages(env: Record<string, string>) {
   });
 
   async function open(options: BrowserContextOptions = {}, origin = service.origin): Promise<Page> {
-    const opened = await visit(browser, origin, { viewport: DESKTOP, permissions: ["clipboard-read", "clipboard-write"], ...options });
+    const opened = await visit(browser, origin, {
+      viewport: DESKTOP,
+      permissions: ["clipboard-read", "clipboard-write"],
+      ...options,
+    });
     visits.push(opened);
     return opened.page;
   }
 
   async function takeWithoutPage(): Promise<Handout> {
-    const answer = await fetch(`${service.origin}/instances`, { method: "POST", headers: { accept: "application/json" } });
+    const answer = await fetch(`${service.origin}/instances`, {
+      method: "POST",
+      headers: { accept: "application/json" },
+    });
     assert.equal(answer.status, 201);
     const handout = (await answer.json()) as Handout;
     endAfterwards(handout);
@@ -82,12 +93,17 @@ export async function getInstance(page: Page): Promise<Handout> {
 /** The instances that the page's browser remembers and that have not ended. */
 export async function heldBy(page: Page): Promise<Handout[]> {
   const text = await page.evaluate<string>("localStorage.getItem('getaredis.held') ?? '[]'");
-  return (JSON.parse(text) as { instance: Handout; state: string }[]).filter(({ state }) => state !== "ended").map(({ instance }) => instance);
+  return (JSON.parse(text) as { instance: Handout; state: string }[])
+    .filter(({ state }) => state !== "ended")
+    .map(({ instance }) => instance);
 }
 
 /** Ends an instance without the page. */
 export async function endInstance(origin: string, handout: Handout): Promise<void> {
-  const answer = await fetch(`${origin}/instances/${handout.id}`, { method: "DELETE", headers: { authorization: `Bearer ${handout.token}` } });
+  const answer = await fetch(`${origin}/instances/${handout.id}`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${handout.token}` },
+  });
   assert.equal(answer.status, 204);
 }
 

@@ -54,7 +54,15 @@ describe("the enrolment of hosts", () => {
     leadership = createLeadership(mysqlUrl, SCALING);
     undo.push(() => leadership.resign());
     port = await freePort();
-    env = { PATH: process.env.PATH ?? "", MYSQL_URL: mysqlUrl, REDIS_URL: services.redisUrl, SERVER_SECRET, PKI_DIR: join(dir, "pki"), ENROLMENT_PORT: String(port), LOG_LEVEL: "trace" };
+    env = {
+      PATH: process.env.PATH ?? "",
+      MYSQL_URL: mysqlUrl,
+      REDIS_URL: services.redisUrl,
+      SERVER_SECRET,
+      PKI_DIR: join(dir, "pki"),
+      ENROLMENT_PORT: String(port),
+      LOG_LEVEL: "trace",
+    };
     child = spawn(process.execPath, [MAIN], { env, stdio: ["ignore", "pipe", "pipe"] });
     const ended = once(child, "exit");
     undo.push(async () => {
@@ -62,7 +70,9 @@ describe("the enrolment of hosts", () => {
       await ended;
     });
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (log += chunk.toString()));
-    await until("it answers", async () => (await ask({ method: "GET", path: "/healthz" })).status === 200).catch((cause: unknown) => Promise.reject(new Error(log, { cause })));
+    await until("it answers", async () => (await ask({ method: "GET", path: "/healthz" })).status === 200).catch(
+      (cause: unknown) => Promise.reject(new Error(log, { cause })),
+    );
   });
   after(async () => {
     for (const step of undo.reverse()) await step();
@@ -71,43 +81,107 @@ describe("the enrolment of hosts", () => {
   // A leader steps down when MySQL goes; it leads again.
   const order = async (token: string): Promise<string> => {
     const term = await until("we lead", () => leadership.term());
-    return (await store.addOrder(term, { namePrefix: "fleet", region: "fra1", size: "small", tokenHash: hashSecret(token), cap: 100 }, new Date())) ?? assert.fail("it was ordered");
+    return (
+      (await store.addOrder(
+        term,
+        { namePrefix: "fleet", region: "fra1", size: "small", tokenHash: hashSecret(token), cap: 100 },
+        new Date(),
+      )) ?? assert.fail("it was ordered")
+    );
   };
   let tokens = 0;
   const newToken = () => `token-${tokens++}-of-a-host`.padEnd(32, "x");
   /** As the script in user-data makes them. */
-  const newRequest = async (key = join(dir, "host-key.pem")) => (await run("openssl", ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-subj", "/CN=any"])).stdout;
+  const newRequest = async (key = join(dir, "host-key.pem")) =>
+    (
+      await run("openssl", [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        key,
+        "-subj",
+        "/CN=any",
+      ])
+    ).stdout;
 
   // Each test asks from an address of its own, for they are limited by address.
   let addresses = 0;
   const newAddress = () => `127.1.${Math.floor(++addresses / 200)}.${addresses % 200}`;
-  const ask = async ({ method = "POST", path, headers = {}, body = "", from = "127.0.0.1" }: { method?: string; path: string; headers?: Record<string, string>; body?: string; from?: string }): Promise<Response> => {
+  const ask = async ({
+    method = "POST",
+    path,
+    headers = {},
+    body = "",
+    from = "127.0.0.1",
+  }: {
+    method?: string;
+    path: string;
+    headers?: Record<string, string>;
+    body?: string;
+    from?: string;
+  }): Promise<Response> => {
     const sent = request({ host: "127.0.0.1", port, ca, method, path, headers, localAddress: from, agent: false });
     sent.end(body);
     const [answer] = (await once(sent, "response")) as [IncomingMessage];
-    return new Response(await buffer(answer), { status: answer.statusCode ?? 0, headers: answer.headers as Record<string, string> });
+    return new Response(await buffer(answer), {
+      status: answer.statusCode ?? 0,
+      headers: answer.headers as Record<string, string>,
+    });
   };
   const enrol = (name: string, token: string | undefined, body: string, from: string, type = "application/pkcs10") =>
-    ask({ path: `/hosts/${name}/enrolment`, headers: { "content-type": type, ...(token !== undefined && { authorization: `Bearer ${token}` }) }, body, from });
+    ask({
+      path: `/hosts/${name}/enrolment`,
+      headers: { "content-type": type, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      body,
+      from,
+    });
 
   it("gives a booting host its certificate and its heartbeat's password, by what every system image has", async () => {
     const token = newToken();
     const name = await order(token);
-    const [keyFile, csrFile, caFile] = ["key.pem", "csr.pem", "pki/ca.pem"].map((file) => join(dir, file)) as [string, string, string];
+    const [keyFile, csrFile, caFile] = ["key.pem", "csr.pem", "pki/ca.pem"].map((file) => join(dir, file)) as [
+      string,
+      string,
+      string,
+    ];
     await writeFile(csrFile, await newRequest(keyFile));
     const fetch = `curl -fsS --cacert '${caFile}' -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/pkcs10' --data-binary '@${csrFile}' https://127.0.0.1:${port}/hosts/${name}/enrolment | tar -xf - -C '${dir}'`;
     await run("bash", ["-o", "pipefail", "-c", fetch]);
 
     const certificate = new X509Certificate(await readFile(join(dir, "server.pem")));
     assert.deepEqual([certificate.subject, certificate.subjectAltName], [`CN=${name}`, `DNS:${name}`]);
-    await run("openssl", ["verify", "-purpose", "sslserver", "-verify_hostname", name, "-CAfile", caFile, join(dir, "server.pem")]);
-    const [inCertificate, ofKey] = await Promise.all([run("openssl", ["x509", "-noout", "-pubkey", "-in", join(dir, "server.pem")]), run("openssl", ["pkey", "-pubout", "-in", keyFile])]);
+    await run("openssl", [
+      "verify",
+      "-purpose",
+      "sslserver",
+      "-verify_hostname",
+      name,
+      "-CAfile",
+      caFile,
+      join(dir, "server.pem"),
+    ]);
+    const [inCertificate, ofKey] = await Promise.all([
+      run("openssl", ["x509", "-noout", "-pubkey", "-in", join(dir, "server.pem")]),
+      run("openssl", ["pkey", "-pubout", "-in", keyFile]),
+    ]);
     assert.equal(inCertificate.stdout, ofKey.stdout);
 
     const password = await readFile(join(dir, "heartbeat-password"), "utf8");
     assert.equal(password, heartbeatPassword(SERVER_SECRET, name));
     const { hostname, port: redisPort } = new URL(services.redisUrl);
-    const redis = new Redis({ host: hostname, port: Number(redisPort), username: `host-${name}`, password, lazyConnect: true, enableReadyCheck: false });
+    const redis = new Redis({
+      host: hostname,
+      port: Number(redisPort),
+      username: `host-${name}`,
+      password,
+      lazyConnect: true,
+      enableReadyCheck: false,
+    });
     redis.on("error", () => undefined);
     try {
       await redis.connect();
@@ -135,7 +209,9 @@ describe("the enrolment of hosts", () => {
     const [token, from] = [newToken(), newAddress()];
     const name = await order(token);
     const requests = await Promise.all([1, 2, 3, 4].map((number) => newRequest(join(dir, `key-${number}.pem`))));
-    const statuses = await Promise.all(requests.map((csr) => enrol(name, token, csr, from).then(({ status }) => status)));
+    const statuses = await Promise.all(
+      requests.map((csr) => enrol(name, token, csr, from).then(({ status }) => status)),
+    );
     assert.deepEqual(statuses.sort(), [200, 401, 401, 401]);
   });
 
@@ -166,12 +242,39 @@ describe("the enrolment of hosts", () => {
     const [token, from] = [newToken(), newAddress()];
     const name = await order(token);
     const csr = await newRequest();
-    assert.match(await assertProblem(await enrol(name, token, "", from), 400, "invalid-request"), /certificate request in PEM/);
-    assert.match(await assertProblem(await enrol(name, token, csr.replace(/^MI/m, "MJ"), from), 400, "invalid-request"), /cannot be read|not signed/);
-    assert.match(await assertProblem(await enrol(name, token, JSON.stringify({ csr }), from, "application/json"), 415, "unreadable-request"), /application\/pkcs10/);
-    assert.match(await assertProblem(await enrol(name, token, csr.repeat(30), from), 413, "unreadable-request"), /8 KiB/);
-    for (const path of ["/hosts/Fleet_1/enrolment", "/hosts/../enrolment", "/hosts/%E0%A4%A/enrolment", "/hosts/fleet-1", "/"]) {
-      const { status } = await ask({ path, headers: { "content-type": "application/pkcs10", authorization: `Bearer ${token}` }, body: csr, from });
+    assert.match(
+      await assertProblem(await enrol(name, token, "", from), 400, "invalid-request"),
+      /certificate request in PEM/,
+    );
+    assert.match(
+      await assertProblem(await enrol(name, token, csr.replace(/^MI/m, "MJ"), from), 400, "invalid-request"),
+      /cannot be read|not signed/,
+    );
+    assert.match(
+      await assertProblem(
+        await enrol(name, token, JSON.stringify({ csr }), from, "application/json"),
+        415,
+        "unreadable-request",
+      ),
+      /application\/pkcs10/,
+    );
+    assert.match(
+      await assertProblem(await enrol(name, token, csr.repeat(30), from), 413, "unreadable-request"),
+      /8 KiB/,
+    );
+    for (const path of [
+      "/hosts/Fleet_1/enrolment",
+      "/hosts/../enrolment",
+      "/hosts/%E0%A4%A/enrolment",
+      "/hosts/fleet-1",
+      "/",
+    ]) {
+      const { status } = await ask({
+        path,
+        headers: { "content-type": "application/pkcs10", authorization: `Bearer ${token}` },
+        body: csr,
+        from,
+      });
       assert.ok(status === 404 || status === 400, `${path}: ${status}`);
     }
     await assertProblem(await ask({ method: "GET", path: `/hosts/${name}/enrolment`, from }), 404, "not-found");
@@ -194,20 +297,29 @@ describe("the enrolment of hosts", () => {
       await services.startRedis();
     }
     // From other addresses, or asking again would run into the limit.
-    await until("Redis is used again", () => enrol(name, token, csr, newAddress()).then(({ status }) => status === 200), 20_000);
+    await until(
+      "Redis is used again",
+      () => enrol(name, token, csr, newAddress()).then(({ status }) => status === 200),
+      20_000,
+    );
     await services.killMysql();
     try {
       await isAway();
     } finally {
       await services.startMysql();
     }
-    await until("MySQL is used again", () => enrol(name, token, csr, newAddress()).then(({ status }) => status === 200), 20_000);
+    await until(
+      "MySQL is used again",
+      () => enrol(name, token, csr, newAddress()).then(({ status }) => status === 200),
+      20_000,
+    );
   });
 
   it("lets an address try 30 times a minute, and others go on", async () => {
     const from = newAddress();
     const csr = await newRequest();
-    for (let attempt = 0; attempt < 30; attempt++) assert.equal((await enrol("fleet-1", "guessed", csr, from)).status, 401);
+    for (let attempt = 0; attempt < 30; attempt++)
+      assert.equal((await enrol("fleet-1", "guessed", csr, from)).status, 401);
     const answer = await enrol("fleet-1", "guessed", csr, from);
     assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/);
     await assertProblem(answer, 429, "rate-limited");
@@ -218,7 +330,10 @@ describe("the enrolment of hosts", () => {
   it("speaks TLS 1.2 and later only, as who it is", async () => {
     const speak = (options: object) => handshake({ host: "127.0.0.1", port, ca, ...options });
     assert.equal((await speak({ minVersion: "TLSv1.2", maxVersion: "TLSv1.2" })).subject.CN, "Get a Redis enrolment");
-    await assert.rejects(speak({ minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }), /alert protocol version/);
+    await assert.rejects(
+      speak({ minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" }),
+      /alert protocol version/,
+    );
     await assert.rejects(speak({ ca: undefined }), /self-signed|unable to verify/);
     await assert.rejects(speak({ servername: "localhost" }), /altnames/);
   });
@@ -236,13 +351,21 @@ describe("the enrolment of hosts", () => {
     assert.match(log, /"host":"fleet-1","address":"127\.0\.0\.1","ms":\d+,"msg":"host enrolled"/);
     assert.match(log, /"address":"127\.1\.\d+\.\d+","reason":"[^"]+","msg":"enrolment refused"/);
     assert.doesNotMatch(log, /token-\d+-of-a-host|guessed|BEGIN|Bearer/);
-    const passwords = [SERVER_SECRET, heartbeatPassword(SERVER_SECRET, "fleet-1"), new URL(services.redisUrl).password, new URL(env["MYSQL_URL"] ?? "").password];
+    const passwords = [
+      SERVER_SECRET,
+      heartbeatPassword(SERVER_SECRET, "fleet-1"),
+      new URL(services.redisUrl).password,
+      new URL(env["MYSQL_URL"] ?? "").password,
+    ];
     for (const password of passwords) assert.ok(password.length > 8 && !log.includes(password));
   });
 
   it("does not start without its certificates, and says why", async () => {
     const start = run(process.execPath, [MAIN], { env: { ...env, PKI_DIR: join(dir, "nothing") } });
-    await assert.rejects(start, (fault: { code: number; stderr: string }) => fault.code !== 0 && fault.stderr.includes(join(dir, "nothing")));
+    await assert.rejects(
+      start,
+      (fault: { code: number; stderr: string }) => fault.code !== 0 && fault.stderr.includes(join(dir, "nothing")),
+    );
   });
 
   it("stops when it is told to, whoever keeps a connection", async () => {

@@ -24,12 +24,23 @@ const SILENCE_MS = 1_000;
 const deployFile = (name: string) => readFile(projectPath(`infra/deploy/${name}`), "utf8");
 
 describe("the files of a deployment", () => {
-  const facts: Record<string, string> = { "<region>": "fra1", "<private address>": "10.114.0.2", "<private network>": "10.114.0.0/20" };
-  const example = async () => (await deployFile("control-plane.env.example")).replace(/<[a-z ]+>/g, (fact) => facts[fact] ?? "made-at-the-set-up-0");
+  const facts: Record<string, string> = {
+    "<region>": "fra1",
+    "<private address>": "10.114.0.2",
+    "<private network>": "10.114.0.0/20",
+  };
+  const example = async () =>
+    (await deployFile("control-plane.env.example")).replace(
+      /<[a-z ]+>/g,
+      (fact) => facts[fact] ?? "made-at-the-set-up-0",
+    );
 
   it("have an example of the settings that names only what there is, each once", async () => {
     const names = [...(await example()).matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map(([, name]) => name ?? "");
-    assert.deepEqual(names.filter((name) => !(name in settings)), []);
+    assert.deepEqual(
+      names.filter((name) => !(name in settings)),
+      [],
+    );
     assert.equal(new Set(names).size, names.length);
   });
 
@@ -44,14 +55,25 @@ describe("the files of a deployment", () => {
 
   it("agree on ports, and wait longer than the programs do", async () => {
     const config = loadConfig(parseEnv(await example()));
-    const [site, firewall, redis] = [await deployFile("nginx-site.conf"), await deployFile("firewall.nft"), await deployFile("redis.conf")];
+    const [site, firewall, redis] = [
+      await deployFile("nginx-site.conf"),
+      await deployFile("firewall.nft"),
+      await deployFile("redis.conf"),
+    ];
     assert.ok(site.includes(`server ${config.HOST}:${config.PORT};`));
     const redisPort = new URL(config.REDIS_URL).port;
     assert.equal(config.HEARTBEAT_REDIS, `10.114.0.2:${redisPort}`);
     assert.match(redis, new RegExp(`^port ${redisPort}$`, "m"));
     assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${config.ENROLMENT_PORT} } accept`));
-    assert.ok(Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) > config.HANDOUT_TIMEOUT_SECONDS + config.ENGINE_TIMEOUT_SECONDS);
-    for (const program of PROGRAMS) assert.ok(Number(/^TimeoutStopSec=(\d+)$/m.exec(await deployFile(`units/getaredis-${program}.service`))?.[1]) > config.SHUTDOWN_SECONDS);
+    assert.ok(
+      Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) >
+        config.HANDOUT_TIMEOUT_SECONDS + config.ENGINE_TIMEOUT_SECONDS,
+    );
+    for (const program of PROGRAMS)
+      assert.ok(
+        Number(/^TimeoutStopSec=(\d+)$/m.exec(await deployFile(`units/getaredis-${program}.service`))?.[1]) >
+          config.SHUTDOWN_SECONDS,
+      );
   });
 });
 
@@ -82,19 +104,40 @@ describe("a control plane set up by install.sh", () => {
   /** As an operator does after every change. */
   const install = () => machine.sh("/opt/getaredis/infra/deploy/install.sh 2>&1");
   /** Comes back later when nginx says so: conditions are asked for often. */
-  const ask = async (method: string, path: string, headers?: Record<string, string>, host?: string): Promise<Answer> => {
+  const ask = async (
+    method: string,
+    path: string,
+    headers?: Record<string, string>,
+    host?: string,
+  ): Promise<Answer> => {
     const answer = await askOnce(method, path, headers, host);
     if (answer.status !== 429) return answer;
     await sleep(Number(answer.headers["retry-after"]) * 1000);
     return ask(method, path, headers, host);
   };
   const askOnce = async (method: string, path: string, headers: Record<string, string> = {}, host = NAME) => {
-    const sent = request({ method, path, headers: { host, connection: "close", ...headers }, host: machine.publicIp, servername: host, ca, agent: false, timeout: 45_000 });
+    const sent = request({
+      method,
+      path,
+      headers: { host, connection: "close", ...headers },
+      host: machine.publicIp,
+      servername: host,
+      ca,
+      agent: false,
+      timeout: 45_000,
+    });
     sent.end();
     return new Promise<Answer>((resolve, reject) => {
       sent.on("error", reject);
       sent.on("timeout", () => sent.destroy(new Error("no answer")));
-      sent.on("response", (answer) => void text(answer).then((body) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }), reject));
+      sent.on(
+        "response",
+        (answer) =>
+          void text(answer).then(
+            (body) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }),
+            reject,
+          ),
+      );
     });
   };
   const handOut = async (headers?: Record<string, string>): Promise<Handout> => {
@@ -102,15 +145,21 @@ describe("a control plane set up by install.sh", () => {
     assert.equal(status, 201, body);
     return JSON.parse(body) as Handout;
   };
-  const giveBack = async ({ id, token }: Handout) => assert.equal((await ask("DELETE", `/instances/${id}`, { authorization: `Bearer ${token}` })).status, 204);
+  const giveBack = async ({ id, token }: Handout) =>
+    assert.equal((await ask("DELETE", `/instances/${id}`, { authorization: `Bearer ${token}` })).status, 204);
   const handsOut = (what: string) => until(what, async () => (lease = await handOut()), PATIENCE_MS);
-  const pidOf = async (program: string) => (await machine.sh(`systemctl show --property=MainPID --value getaredis-${program}.service`)).trim();
+  const pidOf = async (program: string) =>
+    (await machine.sh(`systemctl show --property=MainPID --value getaredis-${program}.service`)).trim();
 
   it("needs nothing but a name, starts nothing without the cloud's token, and says so", async () => {
     const said = await machine.sh(`cd /opt/getaredis && infra/deploy/install.sh ${NAME} 2>&1`);
     assert.match(said, /set DIGITALOCEAN_TOKEN in \/etc\/getaredis\/control-plane\.env/);
     assert.equal((await machine.sh("systemctl is-active getaredis-jobs.service || true")).trim(), "inactive");
-    const modes = (await machine.sh(`stat --format='%a %U' ${CONF} /etc/getaredis/pki /etc/getaredis/pki/current/ca-key.pem /etc/getaredis/tls/privkey.pem`)).trim();
+    const modes = (
+      await machine.sh(
+        `stat --format='%a %U' ${CONF} /etc/getaredis/pki /etc/getaredis/pki/current/ca-key.pem /etc/getaredis/tls/privkey.pem`,
+      )
+    ).trim();
     assert.deepEqual(modes.split("\n"), ["600 root", "700 root", "600 root", "600 root"]);
   });
 
@@ -122,18 +171,29 @@ describe("a control plane set up by install.sh", () => {
   it("starts with the token, keeps its secrets, and hands out through nginx on a droplet that it has ordered", async () => {
     const secrets = () => machine.sh(`grep -E '^(MYSQL_URL|REDIS_URL|OPS_TOKEN|SERVER_SECRET)=' ${CONF}`);
     const before = await secrets();
-    await machine.sh(`sed -i 's|^DIGITALOCEAN_TOKEN=.*|DIGITALOCEAN_TOKEN=${machine.token}|; s|^HOST_CAPACITY=.*|HOST_CAPACITY=2|; s|^DROPLET_CAP=.*|DROPLET_CAP=1|; s|^QUOTA_PER_ADDRESS=.*|QUOTA_PER_ADDRESS=1|' ${CONF}`);
-    await machine.sh(`printf '%s\\n' 'DIGITALOCEAN_URL=${machine.cloud.url}' 'SCALE_CRON=* * * * * *' 'ADMIT_CRON=* * * * * *' 'RECONCILE_CRON=* * * * * *' 'HEARTBEAT_SECONDS=1' 'HEARTBEAT_TTL_SECONDS=3' 'HANDOUT_RATE_LIMIT_PER_MINUTE=100000' 'RATE_LIMIT_PER_MINUTE=100000' >>${CONF}`);
+    await machine.sh(
+      `sed -i 's|^DIGITALOCEAN_TOKEN=.*|DIGITALOCEAN_TOKEN=${machine.token}|; s|^HOST_CAPACITY=.*|HOST_CAPACITY=2|; s|^DROPLET_CAP=.*|DROPLET_CAP=1|; s|^QUOTA_PER_ADDRESS=.*|QUOTA_PER_ADDRESS=1|' ${CONF}`,
+    );
+    await machine.sh(
+      `printf '%s\\n' 'DIGITALOCEAN_URL=${machine.cloud.url}' 'SCALE_CRON=* * * * * *' 'ADMIT_CRON=* * * * * *' 'RECONCILE_CRON=* * * * * *' 'HEARTBEAT_SECONDS=1' 'HEARTBEAT_TTL_SECONDS=3' 'HANDOUT_RATE_LIMIT_PER_MINUTE=100000' 'RATE_LIMIT_PER_MINUTE=100000' >>${CONF}`,
+    );
     assert.match(await install(), /Get a Redis runs: https:\/\/redis\.example\.org\//);
     assert.equal(await secrets(), before);
     ca = await machine.sh("cat /etc/getaredis/tls/fullchain.pem");
     await handsOut("an instance on the first droplet");
-    assert.equal(machine.cloud.droplets().filter(({ tags }) => tags.some((tag) => tag.startsWith("getaredis-"))).length, 1);
+    assert.equal(
+      machine.cloud.droplets().filter(({ tags }) => tags.some((tag) => tag.startsWith("getaredis-"))).length,
+      1,
+    );
     await pingRedis(lease.url);
   });
 
   it("believes no client about where it comes from", async () => {
-    const { status, body } = await ask("POST", "/instances", { "x-forwarded-for": "192.0.2.7", "x-real-ip": "192.0.2.7", forwarded: "for=192.0.2.7" });
+    const { status, body } = await ask("POST", "/instances", {
+      "x-forwarded-for": "192.0.2.7",
+      "x-real-ip": "192.0.2.7",
+      forwarded: "for=192.0.2.7",
+    });
     assert.equal(status, 403);
     assert.match(body, /quota-exceeded/);
   });
@@ -141,7 +201,11 @@ describe("a control plane set up by install.sh", () => {
   it("takes the page's own requests for its own, and another site's for another's", async () => {
     const own = await ask("POST", "/instances", { origin: `https://${NAME}`, "sec-fetch-site": "same-origin" });
     assert.match(own.body, /quota-exceeded/);
-    const others = await ask("POST", "/instances", { origin: "https://evil.example", "sec-fetch-site": "cross-site", "x-forwarded-host": "evil.example" });
+    const others = await ask("POST", "/instances", {
+      origin: "https://evil.example",
+      "sec-fetch-site": "cross-site",
+      "x-forwarded-host": "evil.example",
+    });
     assert.match(others.body, /cross-site/);
   });
 
@@ -152,7 +216,9 @@ describe("a control plane set up by install.sh", () => {
     const plain = await fetch(`http://${machine.publicIp}/instances`, { method: "POST", redirect: "manual" });
     assert.equal(plain.status, 308);
     assert.equal(plain.headers.get("location"), `https://${NAME}/instances`);
-    await machine.sh("mkdir -p /var/lib/getaredis/acme/.well-known/acme-challenge && echo proof >/var/lib/getaredis/acme/.well-known/acme-challenge/asked");
+    await machine.sh(
+      "mkdir -p /var/lib/getaredis/acme/.well-known/acme-challenge && echo proof >/var/lib/getaredis/acme/.well-known/acme-challenge/asked",
+    );
     assert.equal(await (await fetch(`http://${machine.publicIp}/.well-known/acme-challenge/asked`)).text(), "proof\n");
     assert.equal((await ask("GET", "/metrics")).status, 403);
     assert.match(await machine.sh("curl --silent --fail http://127.0.0.1:8080/metrics"), /getaredis/);
@@ -163,10 +229,15 @@ describe("a control plane set up by install.sh", () => {
     for (const program of PROGRAMS) {
       const pid = await pidOf(program);
       users.add(await machine.sh(`awk '/^Uid:/ { print $2 }' /proc/${pid}/status`));
-      const names = Object.keys(parseEnv((await machine.sh(`tr '\\0' '\\n' </proc/${pid}/environ`))));
+      const names = Object.keys(parseEnv(await machine.sh(`tr '\\0' '\\n' </proc/${pid}/environ`)));
       assert.equal(names.includes("DIGITALOCEAN_TOKEN"), program === "jobs", program);
       assert.equal(names.includes("OPS_TOKEN"), program === "api", program);
-      const keys = (await machine.sh(`nsenter --target ${pid} --mount ls /run/credentials/getaredis-${program}.service`)).trim().split("\n").filter((name) => name.endsWith("-key.pem"));
+      const keys = (
+        await machine.sh(`nsenter --target ${pid} --mount ls /run/credentials/getaredis-${program}.service`)
+      )
+        .trim()
+        .split("\n")
+        .filter((name) => name.endsWith("-key.pem"));
       assert.deepEqual(keys, program === "enrolment" ? ["ca-key.pem", "enrolment-key.pem"] : ["client-key.pem"]);
     }
     users.add("0\n");
@@ -175,7 +246,9 @@ describe("a control plane set up by install.sh", () => {
 
   it("opens nothing to the world but SSH, HTTP and HTTPS, and enrolment and Redis to the private network", async () => {
     // Would answer everybody, were it not for the firewall.
-    await machine.sh("systemd-run --quiet --unit=open-to-all redis-server --port 7000 --bind 0.0.0.0 --protected-mode no");
+    await machine.sh(
+      "systemd-run --quiet --unit=open-to-all redis-server --port 7000 --bind 0.0.0.0 --protected-mode no",
+    );
     await until("it answers at home", () => machine.sh("redis-cli -p 7000 ping"));
     assert.equal(await answers(machine.publicIp, 7000), false);
     assert.equal(await answers(machine.privateIp, 7000), false);
@@ -188,7 +261,14 @@ describe("a control plane set up by install.sh", () => {
 
   it("passes the dashboard's events on as they come, the first of them that this is a fleet", async () => {
     const token = (await machine.sh(`sed -n 's/^OPS_TOKEN=//p' ${CONF}`)).trim();
-    const sent = request({ path: "/ops/api/stream", headers: { host: NAME, authorization: `Bearer ${token}` }, host: machine.publicIp, servername: NAME, ca, agent: false });
+    const sent = request({
+      path: "/ops/api/stream",
+      headers: { host: NAME, authorization: `Bearer ${token}` },
+      host: machine.publicIp,
+      servername: NAME,
+      ca,
+      agent: false,
+    });
     sent.end();
     try {
       const [answer] = (await once(sent, "response")) as [IncomingMessage];
@@ -218,7 +298,9 @@ describe("a control plane set up by install.sh", () => {
   });
 
   it("is set up again where a newer nginx, a careful umask or a lost certificate has been before", async () => {
-    await machine.sh("sed -i 's/^http {/http {\\n\\tserver_tokens build;/' /etc/nginx/nginx.conf; chmod 700 /opt/getaredis; ln -sfn -t /etc/getaredis/tls /etc/letsencrypt/live/gone/fullchain.pem /etc/letsencrypt/live/gone/privkey.pem");
+    await machine.sh(
+      "sed -i 's/^http {/http {\\n\\tserver_tokens build;/' /etc/nginx/nginx.conf; chmod 700 /opt/getaredis; ln -sfn -t /etc/getaredis/tls /etc/letsencrypt/live/gone/fullchain.pem /etc/letsencrypt/live/gone/privkey.pem",
+    );
     assert.match(await install(), /✓ a self-made certificate for redis\.example\.org[^]*Get a Redis runs/);
     ca = await machine.sh("cat /etc/getaredis/tls/fullchain.pem");
     assert.equal((await ask("GET", "/healthz")).status, 200);
@@ -228,10 +310,14 @@ describe("a control plane set up by install.sh", () => {
     const before = await pidOf("api");
     assert.match(await machine.sh("/opt/getaredis/infra/deploy/pki.sh --rotate-client"), /✓/);
     assert.notEqual(await pidOf("api"), before);
-    await until("the instance is given back", async () => {
-      await giveBack(lease);
-      return true;
-    }, PATIENCE_MS);
+    await until(
+      "the instance is given back",
+      async () => {
+        await giveBack(lease);
+        return true;
+      },
+      PATIENCE_MS,
+    );
     await handsOut("an instance on the same droplet, by the new key");
     const again = await machine.sh("/opt/getaredis/infra/deploy/pki.sh");
     assert.doesNotMatch(again, /✓/);
@@ -241,7 +327,9 @@ describe("a control plane set up by install.sh", () => {
     const reference = () => machine.sh("sed -n 's/^INSTANCE_IMAGE=//p' /etc/getaredis/image.env");
     const before = await reference();
     // As after an update of the package: other bytes, the same program.
-    await machine.sh("cp /usr/bin/redis-server /usr/bin/redis-server.new && printf x >>/usr/bin/redis-server.new && mv /usr/bin/redis-server.new $(readlink -f /usr/bin/redis-server)");
+    await machine.sh(
+      "cp /usr/bin/redis-server /usr/bin/redis-server.new && printf x >>/usr/bin/redis-server.new && mv /usr/bin/redis-server.new $(readlink -f /usr/bin/redis-server)",
+    );
     assert.match(await install(), /✓ 1 of 1 hosts have getaredis\/redis:/);
     assert.notEqual(await reference(), before);
     await pingRedis(lease.url);
@@ -260,23 +348,47 @@ describe("a control plane set up by install.sh", () => {
     const kept = lease;
     await giveBack(kept);
     await handsOut("an instance that the backup does not know");
-    assert.match(await machine.sh("/opt/getaredis/infra/deploy/restore.sh /var/backups/getaredis/*"), /scaling is paused/);
-    const orphan = machine.cloud.add({ name: "later", tags: machine.cloud.droplets().find(({ tags }) => tags.length > 0)?.tags ?? [], createdAt: 0 });
-    const state = async ({ id, token }: Handout) => JSON.parse((await ask("GET", `/instances/${id}`, { authorization: `Bearer ${token}` })).body) as { state?: string; status?: number };
+    assert.match(
+      await machine.sh("/opt/getaredis/infra/deploy/restore.sh /var/backups/getaredis/*"),
+      /scaling is paused/,
+    );
+    const orphan = machine.cloud.add({
+      name: "later",
+      tags: machine.cloud.droplets().find(({ tags }) => tags.length > 0)?.tags ?? [],
+      createdAt: 0,
+    });
+    const state = async ({ id, token }: Handout) =>
+      JSON.parse((await ask("GET", `/instances/${id}`, { authorization: `Bearer ${token}` })).body) as {
+        state?: string;
+        status?: number;
+      };
     // Ended before the restore: the old row has no container any more.
     await until("the older lease is found ended", async () => (await state(kept)).state === "ended", PATIENCE_MS);
     assert.equal((await state(lease)).status, 404);
-    await until("the container that no row knows is gone", async () => !(await answers(lease.host, lease.port)), PATIENCE_MS);
+    await until(
+      "the container that no row knows is gone",
+      async () => !(await answers(lease.host, lease.port)),
+      PATIENCE_MS,
+    );
     assert.ok(machine.cloud.droplets().some(({ id }) => id === orphan.id));
-    await machine.sh("mariadb getaredis --execute \"DELETE FROM switches\"");
-    await until("scaling goes on, and the droplet that nobody tracks is destroyed", () => !machine.cloud.droplets().some(({ id }) => id === orphan.id), PATIENCE_MS);
+    await machine.sh('mariadb getaredis --execute "DELETE FROM switches"');
+    await until(
+      "scaling goes on, and the droplet that nobody tracks is destroyed",
+      () => !machine.cloud.droplets().some(({ id }) => id === orphan.id),
+      PATIENCE_MS,
+    );
     await handsOut("an instance after the restore");
   });
 
   it("comes back by itself when the power was cut, its leases with it, and its firewall whatever else loads rules", async () => {
     await machine.sh("grep -q 'flush ruleset' /etc/nftables.conf && systemctl enable --quiet nftables.service");
     await machine.reboot();
-    await until("the lease is known", async () => (await ask("GET", `/instances/${lease.id}`, { authorization: `Bearer ${lease.token}` })).status === 200, PATIENCE_MS);
+    await until(
+      "the lease is known",
+      async () =>
+        (await ask("GET", `/instances/${lease.id}`, { authorization: `Bearer ${lease.token}` })).status === 200,
+      PATIENCE_MS,
+    );
     await pingRedis(lease.url);
     await giveBack(lease);
     await handsOut("an instance after the power was cut");

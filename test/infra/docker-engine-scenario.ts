@@ -17,7 +17,8 @@ const run = promisify(execFile);
 const [dir = "", longDir = ""] = process.argv.slice(2);
 const PORT = 20_001;
 const engineProcesses = () => findProcesses(([command = ""]) => /dockerd|containerd|redis-server/.test(command));
-const mounts = async () => (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line.includes(dir));
+const mounts = async () =>
+  (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line.includes(dir));
 const ping = () => pingRedis(`redis://127.0.0.1:${PORT}`);
 const answers = () => ping().then(() => true);
 

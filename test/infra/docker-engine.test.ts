@@ -20,7 +20,12 @@ interface Seen {
   adoptedSamePid: boolean;
   whileRunning: number;
   livesAfterAdoption: boolean;
-  killed: { answersWithoutEngine: boolean; answersAfterKill: boolean; livesAfterKill: boolean; answersAfterRestart: boolean };
+  killed: {
+    answersWithoutEngine: boolean;
+    answersAfterKill: boolean;
+    livesAfterKill: boolean;
+    answersAfterRestart: boolean;
+  };
   cut: { stateAfterCut: string; answersAfterCut: boolean };
   afterStop: Left;
   afterStopWithoutEngine: Left;
@@ -53,7 +58,12 @@ describe("the private Docker Engine", () => {
   });
 
   it("keeps instances running and answering while the engine is killed and brought back", () => {
-    assert.deepEqual(seen.killed, { answersWithoutEngine: true, answersAfterKill: true, livesAfterKill: true, answersAfterRestart: true });
+    assert.deepEqual(seen.killed, {
+      answersWithoutEngine: true,
+      answersAfterKill: true,
+      livesAfterKill: true,
+      answersAfterRestart: true,
+    });
   });
 
   it("knows and starts its containers again when they died with it", () => {

@@ -71,7 +71,8 @@ describe("firewall.sh on a host with instances", () => {
     await until("the container answers", () => ping(host.address, port));
   };
   const gatewayOf = async (network: string) =>
-    ((await host.docker.getNetwork(network).inspect()) as { IPAM: { Config: { Gateway: string }[] } }).IPAM.Config[0]?.Gateway ?? "";
+    ((await host.docker.getNetwork(network).inspect()) as { IPAM: { Config: { Gateway: string }[] } }).IPAM.Config[0]
+      ?.Gateway ?? "";
   const addressOf = async (container: string) =>
     Object.values((await host.docker.getContainer(container).inspect()).NetworkSettings.Networks)[0]?.IPAddress ?? "";
 
@@ -90,7 +91,11 @@ describe("firewall.sh on a host with instances", () => {
     }
     await host.exec("sh", FIREWALL, "up");
     for (const [what, address, port] of await targets("open", "open-b", 20_002)) {
-      assert.match(await outcomeOfCalling(20_001, address, port), /IOERR/, `with the firewall, ${what} cannot be reached`);
+      assert.match(
+        await outcomeOfCalling(20_001, address, port),
+        /IOERR/,
+        `with the firewall, ${what} cannot be reached`,
+      );
     }
   });
 
@@ -133,7 +138,10 @@ describe("firewall.sh on a host with instances", () => {
     before(() => host.exec("env", "CONNECTIONS_PER_ADDRESS=5", "sh", FIREWALL, "up"));
     const hangUp = async () => {
       for (const socket of open.splice(0)) socket.destroy();
-      await until("nobody is counted any more", async () => !(await host.exec("nft", "list", "set", "inet", "getaredis", "callers")).includes("elements"));
+      await until(
+        "nobody is counted any more",
+        async () => !(await host.exec("nft", "list", "set", "inet", "getaredis", "callers")).includes("elements"),
+      );
     };
     afterEach(hangUp);
 
@@ -182,14 +190,22 @@ describe("firewall.sh on a host with instances", () => {
 
     it("and counts none of the machine's own", async () => {
       for (const address of ["127.0.0.1", host.address]) {
-        const answers = await host.exec("bash", "-c", `for each in {1..20}; do exec {wire}<>/dev/tcp/${address}/20003 && printf 'PING\r\n' >&$wire && read -r -t 5 -u $wire answer && echo "$answer"; done`);
+        const answers = await host.exec(
+          "bash",
+          "-c",
+          `for each in {1..20}; do exec {wire}<>/dev/tcp/${address}/20003 && printf 'PING\r\n' >&$wire && read -r -t 5 -u $wire answer && echo "$answer"; done`,
+        );
         assert.equal(answers.match(/PONG/g)?.length, 20, address);
       }
     });
 
     it("and takes no nonsense for a bound", async () => {
       for (const bound of ["0", "-1", "many", "1; drop", "1000000"]) {
-        await assert.rejects(host.exec("env", `CONNECTIONS_PER_ADDRESS=${bound}`, "sh", FIREWALL, "up"), /must be a number from 1 to 99999/, bound);
+        await assert.rejects(
+          host.exec("env", `CONNECTIONS_PER_ADDRESS=${bound}`, "sh", FIREWALL, "up"),
+          /must be a number from 1 to 99999/,
+          bound,
+        );
       }
     });
   });
@@ -205,8 +221,10 @@ describe("firewall.sh on a host with instances", () => {
     await host.exec("sh", FIREWALL, "up");
   });
 
-  const withoutCounters = async () => (await host.exec("nft", "list", "table", "inet", "getaredis")).replace(/packets \d+ bytes \d+/g, "");
-  const packetsDropped = async () => Number(/packets (\d+)/.exec(await host.exec("nft", "list", "table", "inet", "getaredis"))?.[1]);
+  const withoutCounters = async () =>
+    (await host.exec("nft", "list", "table", "inet", "getaredis")).replace(/packets \d+ bytes \d+/g, "");
+  const packetsDropped = async () =>
+    Number(/packets (\d+)/.exec(await host.exec("nft", "list", "table", "inet", "getaredis"))?.[1]);
 
   /** Has the Redis behind a port send a key to another Redis: what that says tells whether it got there. */
   const outcomeOfCalling = async (fromPort: number, address: string, port: number): Promise<string> => {

@@ -53,14 +53,22 @@ describe("heartbeat.sh", () => {
     const text = await until("a beat is there", () => redis.get("host:fields"));
 
     const { sentAt, memAvailableMb, ...rest } = JSON.parse(text) as Record<string, unknown>;
-    assert.deepEqual(rest, { name: "fields", publicIp: "192.0.2.1", privateIp: "10.9.9.9", dockerPort: 2376, containers: null });
+    assert.deepEqual(rest, {
+      name: "fields",
+      publicIp: "192.0.2.1",
+      privateIp: "10.9.9.9",
+      dockerPort: 2376,
+      containers: null,
+    });
     assert.ok(Number.isInteger(memAvailableMb) && Number(memAvailableMb) > 0);
     assert.match(String(sentAt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     assert.ok(Date.parse(String(sentAt)) >= earliest && Date.parse(String(sentAt)) <= Date.now());
   });
 
   it("sets the lifetime in the same command as the value", async () => {
-    const seen = await recordCommands((url) => start({ ...addressOf(url), HOST_NAME: "once", HEARTBEAT_REDIS_PASSWORD: "any" }));
+    const seen = await recordCommands((url) =>
+      start({ ...addressOf(url), HOST_NAME: "once", HEARTBEAT_REDIS_PASSWORD: "any" }),
+    );
     assert.deepEqual(seen[0], ["AUTH", "host-once", "any"]);
     assert.deepEqual([seen[1]?.[0], seen[1]?.[1], ...(seen[1]?.slice(3) ?? [])], ["SET", "host:once", "EX", "10"]);
     assert.equal((JSON.parse(seen[1]?.[2] ?? "") as { name: string }).name, "once");
@@ -102,7 +110,16 @@ describe("heartbeat.sh", () => {
     server = await startRedis({ dir, port: Number(new URL(server.url).port) });
     redis.disconnect();
     redis = quietClient(server.url);
-    await redis.acl("SETUSER", "host-patient", "reset", "on", `>${script.password}`, "%W~host:patient", "+set", "+ping");
+    await redis.acl(
+      "SETUSER",
+      "host-patient",
+      "reset",
+      "on",
+      `>${script.password}`,
+      "%W~host:patient",
+      "+set",
+      "+ping",
+    );
     await until("beats come again", () => redis.get("host:patient"), 20_000);
   });
 
@@ -146,7 +163,13 @@ describe("heartbeat.sh", () => {
   it("cannot do with its user what is not its beat", async () => {
     const password = await grantHeartbeat(server.url, "modest");
     const url = new URL(server.url);
-    const client = new Redis({ host: url.hostname, port: Number(url.port), username: "host-modest", password, enableReadyCheck: false });
+    const client = new Redis({
+      host: url.hostname,
+      port: Number(url.port),
+      username: "host-modest",
+      password,
+      enableReadyCheck: false,
+    });
     try {
       assert.equal(await client.set("host:modest", "{}", "EX", 10), "OK");
       await assert.rejects(client.set("host:another", "{}"), /NOPERM/);

@@ -31,13 +31,20 @@ describe("a host with an engine", () => {
   });
 
   const startContainer = async (name: string, labels: Record<string, string>): Promise<Docker.Container> => {
-    const container = await host.docker.createContainer({ name, Image: host.image, Labels: labels, HostConfig: { NetworkMode: "none" } });
+    const container = await host.docker.createContainer({
+      name,
+      Image: host.image,
+      Labels: labels,
+      HostConfig: { NetworkMode: "none" },
+    });
     await container.start();
     return container;
   };
-  const names = async () => (await host.docker.listContainers({ all: true })).map(({ Names }) => Names[0]?.slice(1)).sort();
+  const names = async () =>
+    (await host.docker.listContainers({ all: true })).map(({ Names }) => Names[0]?.slice(1)).sort();
   const removeAll = async () => {
-    for (const { Id } of await host.docker.listContainers({ all: true })) await host.docker.getContainer(Id).remove({ force: true });
+    for (const { Id } of await host.docker.listContainers({ all: true }))
+      await host.docker.getContainer(Id).remove({ force: true });
   };
 
   it("has an image with the server, its libraries and a user, and nothing to run a shell with", async () => {
@@ -46,7 +53,10 @@ describe("a host with an engine", () => {
     await container.remove();
     assert.ok(files.includes("usr/bin/redis-server"));
     assert.ok(files.some((file) => /libc\.so/.test(file)));
-    assert.deepEqual(files.filter((file) => /(^|\/)(sh|bash|dash|busybox|perl|python[^/]*)$/.test(file)), []);
+    assert.deepEqual(
+      files.filter((file) => /(^|\/)(sh|bash|dash|busybox|perl|python[^/]*)$/.test(file)),
+      [],
+    );
 
     const { Config } = await host.docker.getImage(host.image).inspect();
     assert.equal(Config.User, "999:999");
@@ -65,7 +75,12 @@ describe("a host with an engine", () => {
     const keeper = keepImage(host.docker, host.image, (text) => said.push(text), 50);
     try {
       await host.docker.getImage(host.image).remove({ force: true });
-      await until("the image is there again", () => host.docker.getImage(host.image).inspect().then(() => true));
+      await until("the image is there again", () =>
+        host.docker
+          .getImage(host.image)
+          .inspect()
+          .then(() => true),
+      );
       await until("it says so", () => said.some((text) => text.includes(`${host.image} was gone and is there again`)));
     } finally {
       await keeper.stop();
@@ -73,7 +88,10 @@ describe("a host with an engine", () => {
   });
 
   it("says which image it could not get", async () => {
-    await assert.rejects(ensureRedisImage(host.docker, "127.0.0.1:1/redis:7"), /cannot pull the image 127\.0\.0\.1:1\/redis:7/);
+    await assert.rejects(
+      ensureRedisImage(host.docker, "127.0.0.1:1/redis:7"),
+      /cannot pull the image 127\.0\.0\.1:1\/redis:7/,
+    );
   });
 
   it("ends containers whose time is up by itself, and no others", async () => {
@@ -90,13 +108,17 @@ describe("a host with an engine", () => {
   });
 
   it("says so when the engine cannot be asked what is there", async () => {
-    await assert.rejects(host.exec("env", "EXPIRE_ONCE=1", "DOCKER_HOST=unix:///nonexistent", "bash", EXPIRE), /the engine gave no list/);
+    await assert.rejects(
+      host.exec("env", "EXPIRE_ONCE=1", "DOCKER_HOST=unix:///nonexistent", "bash", EXPIRE),
+      /the engine gave no list/,
+    );
   });
 
   it("counts its instances in its beats, and says null while its engine hangs", async () => {
     const redis = new Redis(services.redisUrl);
     const heartbeat = await host.startHeartbeat({ redisUrl: services.redisUrl, env: { HEARTBEAT_SECONDS: "1" } });
-    const beaten = async () => (JSON.parse((await redis.get("host:engine")) ?? "{}") as { containers?: number | null }).containers;
+    const beaten = async () =>
+      (JSON.parse((await redis.get("host:engine")) ?? "{}") as { containers?: number | null }).containers;
     try {
       await startContainer("one", { "getaredis.instance": "one" });
       await startContainer("two", { "getaredis.instance": "two" });
@@ -114,7 +136,11 @@ describe("a host with an engine", () => {
   });
 
   it("keeps instances running and answering while the engine is killed and brought back", async () => {
-    await host.docker.createNetwork({ Name: "instances", Driver: "bridge", Options: { "com.docker.network.bridge.name": "gar-survivor" } });
+    await host.docker.createNetwork({
+      Name: "instances",
+      Driver: "bridge",
+      Options: { "com.docker.network.bridge.name": "gar-survivor" },
+    });
     const container = await host.docker.createContainer({
       Image: host.image,
       Cmd: ["--protected-mode", "no", "--save", ""],

@@ -21,12 +21,23 @@ describe("a host whose surroundings fail", () => {
     const { publicIp, privateIp } = lab;
     const pid = await lab.shell(`docker inspect --format '{{.State.Pid}}' ${await lab.containerOf(instance)}`);
     const inside = (command: string) => lab.shell(`nsenter --target ${pid} --net -- bash -c '${command}'`);
-    const reach = (address: string, port: number) => inside(`timeout 1 bash -c "exec 3<>/dev/tcp/${address}/${port}" 2>/dev/null && echo reached || echo kept in`);
-    const dropped = async () => Number(/counter packets (\d+)/.exec(await lab.shell("nft list chain inet getaredis answers_only"))?.[1]);
+    const reach = (address: string, port: number) =>
+      inside(`timeout 1 bash -c "exec 3<>/dev/tcp/${address}/${port}" 2>/dev/null && echo reached || echo kept in`);
+    const dropped = async () =>
+      Number(/counter packets (\d+)/.exec(await lab.shell("nft list chain inet getaredis answers_only"))?.[1]);
     const redisPort = Number(new URL(lab.redisUrl).port);
-    const targets = [["169.254.169.254", 80], [lab.controlAddress, redisPort], [lab.controlAddress, Number(lab.env["ENROLMENT_PORT"])], [privateIp, 2376], [publicIp, instance.port]] as const;
+    const targets = [
+      ["169.254.169.254", 80],
+      [lab.controlAddress, redisPort],
+      [lab.controlAddress, Number(lab.env["ENROLMENT_PORT"])],
+      [privateIp, 2376],
+      [publicIp, instance.port],
+    ] as const;
     const before = await dropped();
-    assert.deepEqual(await Promise.all(targets.map(([address, port]) => reach(address, port))), targets.map(() => "kept in"));
+    assert.deepEqual(
+      await Promise.all(targets.map(([address, port]) => reach(address, port))),
+      targets.map(() => "kept in"),
+    );
     assert.ok((await dropped()) >= before + targets.length, "the firewall dropped at least a packet to each");
     await lab.shell("sh /usr/local/lib/getaredis/firewall.sh down");
     try {
@@ -54,8 +65,16 @@ describe("a host whose surroundings fail", () => {
     await lab.programs.jobs.stop();
     try {
       await lab.restartRedis();
-      await until("it is refused", async () => /REFUSED by Redis as user host-.*WRONGPASS/.test(await lab.journal("heartbeat")), PATIENCE_MS);
-      await until("systemd starts it again", async () => Number(await lab.shown("heartbeat", "NRestarts")) >= 2, PATIENCE_MS);
+      await until(
+        "it is refused",
+        async () => /REFUSED by Redis as user host-.*WRONGPASS/.test(await lab.journal("heartbeat")),
+        PATIENCE_MS,
+      );
+      await until(
+        "systemd starts it again",
+        async () => Number(await lab.shown("heartbeat", "NRestarts")) >= 2,
+        PATIENCE_MS,
+      );
       assert.equal(await lab.beatOf(lab.host), undefined);
     } finally {
       lab.programs.jobs = await lab.start("jobs");
@@ -75,7 +94,9 @@ describe("a host whose surroundings fail", () => {
   });
 
   it("does not try wrong settings again and again, and says what is wrong", async () => {
-    await lab.shell("cp /etc/getaredis/host.env /root/host.env; echo HEARTBEAT_TTL_SECONDS=1 >>/etc/getaredis/host.env; systemctl restart getaredis-heartbeat.service");
+    await lab.shell(
+      "cp /etc/getaredis/host.env /root/host.env; echo HEARTBEAT_TTL_SECONDS=1 >>/etc/getaredis/host.env; systemctl restart getaredis-heartbeat.service",
+    );
     try {
       await until("the unit has failed", async () => (await lab.shown("heartbeat", "ActiveState")) === "failed");
       assert.equal(await lab.shown("heartbeat", "ExecMainStatus"), "64");
@@ -89,8 +110,12 @@ describe("a host whose surroundings fail", () => {
 
   it("is live for as long as its key is, whatever the time is where it is", async () => {
     const isOpen = async () => {
-      const answer = await fetch(`${lab.origin}/ops/api/hosts`, { headers: { authorization: `Bearer ${lab.opsToken}` } });
-      return ((await answer.json()) as { name: string; standing: string }[]).some(({ name, standing }) => name === lab.host && standing === "open");
+      const answer = await fetch(`${lab.origin}/ops/api/hosts`, {
+        headers: { authorization: `Bearer ${lab.opsToken}` },
+      });
+      return ((await answer.json()) as { name: string; standing: string }[]).some(
+        ({ name, standing }) => name === lab.host && standing === "open",
+      );
     };
     const beat = await lab.beats();
     await lab.shell("systemctl stop getaredis-heartbeat.service");
@@ -129,10 +154,15 @@ describe("a host whose surroundings fail", () => {
     for (const program of Object.values(lab.programs)) await program.stop();
     const image = String(lab.env["INSTANCE_IMAGE"]);
     await lab.shell("echo EXPIRE_SECONDS=1 >>/etc/getaredis/host.env; systemctl restart getaredis-expire.service");
-    const start = (name: string, notAfter: string) => lab.shell(`docker run --detach --network none --name ${name} --label getaredis.not-after=${notAfter} ${image}`);
+    const start = (name: string, notAfter: string) =>
+      lab.shell(`docker run --detach --network none --name ${name} --label getaredis.not-after=${notAfter} ${image}`);
     await start("lasting", "$(($(date +%s) + 3600))");
     await start("ending", "$(($(date +%s) + 1))");
-    await until("it is gone", async () => !(await lab.shell("docker ps --all --format '{{.Names}}'")).split("\n").includes("ending"), PATIENCE_MS);
+    await until(
+      "it is gone",
+      async () => !(await lab.shell("docker ps --all --format '{{.Names}}'")).split("\n").includes("ending"),
+      PATIENCE_MS,
+    );
     assert.ok((await lab.shell("docker ps --format '{{.Names}}'")).split("\n").includes("lasting"));
   });
 });

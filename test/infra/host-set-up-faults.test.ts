@@ -52,7 +52,8 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
         },
         authority: createCertificateAuthority(authorityIn(pki, () => performance.now())),
         heartbeatPassword: (hostName) => `password-of-${hostName}`,
-        grantHeartbeat: () => (answersLost-- > 0 ? Promise.reject(new Unavailable("redis", undefined)) : Promise.resolve()),
+        grantHeartbeat: () =>
+          answersLost-- > 0 ? Promise.reject(new Unavailable("redis", undefined)) : Promise.resolve(),
         clock: () => new Date(),
       },
     });
@@ -80,12 +81,20 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
       heartbeatTtlSeconds: 3,
       connectionsPerAddress: 40,
     });
-    await room.build({ id, name: `host-${id}`, userData: userData.replace("\n", `\n${first}\n`), region: "fra1", size: "small" });
+    await room.build({
+      id,
+      name: `host-${id}`,
+      userData: userData.replace("\n", `\n${first}\n`),
+      region: "fra1",
+      size: "small",
+    });
     return id;
   };
   const shell = async (id: number, script: string) => (await room.exec(id, "bash", "-c", script)).trim();
-  const journal = (id: number) => shell(id, "journalctl --quiet --no-pager --output=cat --unit=getaredis-set-up.service");
-  const said = (id: number, what: RegExp) => until(`it says ${what.source}`, async () => what.test(await journal(id)), PATIENCE_MS);
+  const journal = (id: number) =>
+    shell(id, "journalctl --quiet --no-pager --output=cat --unit=getaredis-set-up.service");
+  const said = (id: number, what: RegExp) =>
+    until(`it says ${what.source}`, async () => what.test(await journal(id)), PATIENCE_MS);
 
   it("asks apt-get again until the packages are there", async () => {
     // A machine without nft, where apt-get works at the third call only.
@@ -101,8 +110,14 @@ chmod 755 /usr/local/sbin/apt-get`;
     const id = await build({ first });
     await said(id, /this machine is host/);
     assert.match(await journal(id), /install_packages did not work, next try in 1 s[^]*in 2 s[^]*installing nftables/);
-    assert.match(await shell(id, "cat /var/log/apt-calls"), /^.*update.*\n.*update.*\n.*update.*\n.*install .*--no-install-recommends nftables$/);
-    assert.equal(await shell(id, "systemctl is-active getaredis-{firewall,docker,expire,heartbeat}.service"), "active\nactive\nactive\nactive");
+    assert.match(
+      await shell(id, "cat /var/log/apt-calls"),
+      /^.*update.*\n.*update.*\n.*update.*\n.*install .*--no-install-recommends nftables$/,
+    );
+    assert.equal(
+      await shell(id, "systemctl is-active getaredis-{firewall,docker,expire,heartbeat}.service"),
+      "active\nactive\nactive\nactive",
+    );
     await room.destroy(id);
   });
 
@@ -115,14 +130,24 @@ chmod 755 /usr/local/sbin/apt-get`;
     await said(id, /this machine is host/);
     assert.ok(asked.length >= 3);
     assert.equal(new Set(asked.map(({ keyHash }) => keyHash)).size, 1);
-    assert.equal(await shell(id, "cat /etc/getaredis/heartbeat-password; ls /etc/getaredis/token 2>/dev/null || true"), `password-of-host-${id}`);
+    assert.equal(
+      await shell(id, "cat /etc/getaredis/heartbeat-password; ls /etc/getaredis/token 2>/dev/null || true"),
+      `password-of-host-${id}`,
+    );
     await room.destroy(id);
   });
 
   it("finishes what a power cut left between the certificate and the services", async () => {
     // The set-up dies where it would remove the token, the last thing that it does.
-    const id = await build({ first: "printf '#!/bin/bash\\n[ \"$*\" != /etc/getaredis/token ] || sleep infinity\\nexec /bin/rm \"$@\"\\n' >/usr/local/sbin/rm; chmod 755 /usr/local/sbin/rm" });
-    await until("all is done but for the token", async () => (await shell(id, "pgrep -x sleep || true")) !== "", PATIENCE_MS);
+    const id = await build({
+      first:
+        'printf \'#!/bin/bash\\n[ "$*" != /etc/getaredis/token ] || sleep infinity\\nexec /bin/rm "$@"\\n\' >/usr/local/sbin/rm; chmod 755 /usr/local/sbin/rm',
+    });
+    await until(
+      "all is done but for the token",
+      async () => (await shell(id, "pgrep -x sleep || true")) !== "",
+      PATIENCE_MS,
+    );
     await room.powerOff(id);
     await room.powerOn(id);
     await until("it is up", () => shell(id, "systemctl is-active getaredis-docker.service"), PATIENCE_MS);

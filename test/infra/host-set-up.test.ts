@@ -19,10 +19,16 @@ describe("a droplet that its user-data makes a host", () => {
 
   it("listens for engine calls on its private address alone, and answers nobody without a certificate", async () => {
     const { publicIp, privateIp } = lab;
-    assert.equal(await lab.shell("ss --no-header --listening --tcp --numeric | awk '{ print $4 }'"), `${privateIp}:2376`);
+    assert.equal(
+      await lab.shell("ss --no-header --listening --tcp --numeric | awk '{ print $4 }'"),
+      `${privateIp}:2376`,
+    );
     assert.equal(await outcomeOf(publicIp, 2376), "ECONNREFUSED");
     assert.equal(await outcomeOf(privateIp, 2376), "connected");
-    await assert.rejects(lab.shell(`curl --insecure --silent --show-error --max-time 5 https://${privateIp}:2376/_ping`), /certificate required|bad certificate|alert/);
+    await assert.rejects(
+      lab.shell(`curl --insecure --silent --show-error --max-time 5 https://${privateIp}:2376/_ping`),
+      /certificate required|bad certificate|alert/,
+    );
   });
 
   it("keeps its secrets where only root reads them, and its token no longer than needed", async () => {
@@ -30,8 +36,14 @@ describe("a droplet that its user-data makes a host", () => {
     assert.equal(await lab.shell("ls /etc/getaredis/token /etc/getaredis/enrolment 2>/dev/null || true"), "");
     const token = await lab.shell(`sed -n '/^cat >\\/etc\\/getaredis\\/token /{n;p}' /var/lib/cloud/user-data`);
     assert.match(token, /^[\w-]{32}$/);
-    const secrets = [token, await lab.shell("cat /etc/getaredis/heartbeat-password"), (await lab.shell("cat /etc/getaredis/server-key.pem")).split("\n")[1] ?? ""];
-    const told = await lab.shell("journalctl --quiet --no-pager; cat /var/log/cloud-init-output.log; for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; done 2>/dev/null");
+    const secrets = [
+      token,
+      await lab.shell("cat /etc/getaredis/heartbeat-password"),
+      (await lab.shell("cat /etc/getaredis/server-key.pem")).split("\n")[1] ?? "",
+    ];
+    const told = await lab.shell(
+      "journalctl --quiet --no-pager; cat /var/log/cloud-init-output.log; for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; done 2>/dev/null",
+    );
     for (const secret of secrets) assert.ok(secret.length >= 16 && !told.includes(secret));
   });
 
@@ -51,7 +63,11 @@ describe("a droplet that its user-data makes a host", () => {
     const stranger = 999_999;
     await lab.room.build({ id: stranger, name: "stranger", userData, region: "fra1", size: "small" });
     try {
-      await until("the unit has failed", async () => (await lab.shown("set-up", "ActiveState", stranger).catch(() => "")) === "failed", PATIENCE_MS);
+      await until(
+        "the unit has failed",
+        async () => (await lab.shown("set-up", "ActiveState", stranger).catch(() => "")) === "failed",
+        PATIENCE_MS,
+      );
       assert.equal(await lab.shown("set-up", "ExecMainStatus", stranger), "77");
       assert.equal(await lab.shown("set-up", "NRestarts", stranger), "0");
       assert.match(await lab.journal("set-up", stranger), /REFUSED by the control plane \(401\): [^]*token-wrong/);
@@ -66,8 +82,17 @@ describe("a droplet that its user-data makes a host", () => {
     await lab.programs.enrolment.stop();
     // Takes the standby, so that another droplet is ordered.
     await lab.handOut();
-    const other = await until("another droplet is ordered", () => lab.room.list().find((each) => each !== lab.id), PATIENCE_MS);
-    const tried = (what: RegExp) => until(`it tries: ${what.source}`, async () => what.test(await lab.journal("set-up", other).catch(() => "")), PATIENCE_MS);
+    const other = await until(
+      "another droplet is ordered",
+      () => lab.room.list().find((each) => each !== lab.id),
+      PATIENCE_MS,
+    );
+    const tried = (what: RegExp) =>
+      until(
+        `it tries: ${what.source}`,
+        async () => what.test(await lab.journal("set-up", other).catch(() => "")),
+        PATIENCE_MS,
+      );
     await tried(/does not enrol this host now \(000\)[^]*next try/);
     await lab.room.powerOff(other);
     await lab.room.powerOn(other);
@@ -77,7 +102,11 @@ describe("a droplet that its user-data makes a host", () => {
     await unwell.stop();
     assert.deepEqual(await lab.hostNames(), [lab.host]);
     lab.programs.enrolment = await lab.start("enrolment");
-    const another = await until("it is a host", async () => (await lab.hostNames()).find((name) => name !== lab.host), PATIENCE_MS);
+    const another = await until(
+      "it is a host",
+      async () => (await lab.hostNames()).find((name) => name !== lab.host),
+      PATIENCE_MS,
+    );
     await lab.beats(another);
     assert.equal(await lab.shell("ls /etc/getaredis/token 2>/dev/null || true", other), "");
   });

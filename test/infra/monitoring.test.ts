@@ -6,16 +6,40 @@ import type { Standing } from "../../apps/core/domain/placement.ts";
 
 const file = (name: string) => readFile(new URL(`../../infra/monitoring/${name}`, import.meta.url), "utf8");
 const rules = await file("alert-rules.yml");
-const dashboard = JSON.parse(await file("grafana-dashboard.json")) as { panels: { id: number; title: string; gridPos: { x: number; y: number; w: number; h: number }; targets: { expr: string }[] }[] };
-const expressions = [...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)), ...[...rules.matchAll(/expr: (?:\|\n)?([\s\S]*?)\n {8}(?:for|labels):/g)].map(([, expr = ""]) => expr)];
+const dashboard = JSON.parse(await file("grafana-dashboard.json")) as {
+  panels: {
+    id: number;
+    title: string;
+    gridPos: { x: number; y: number; w: number; h: number };
+    targets: { expr: string }[];
+  }[];
+};
+const expressions = [
+  ...dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+  ...[...rules.matchAll(/expr: (?:\|\n)?([\s\S]*?)\n {8}(?:for|labels):/g)].map(([, expr = ""]) => expr),
+];
 
-const { registry } = createMetrics({ standings: () => [], countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }), listDroplets: () => Promise.resolve([]), listRuns: () => Promise.resolve([]) });
-const metrics = new Map(registry.getMetricsAsArray().map((metric) => [metric.name, metric as unknown as { type: string; labelNames: string[] }]));
+const { registry } = createMetrics({
+  standings: () => [],
+  countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
+  listDroplets: () => Promise.resolve([]),
+  listRuns: () => Promise.resolve([]),
+});
+const metrics = new Map(
+  registry
+    .getMetricsAsArray()
+    .map((metric) => [metric.name, metric as unknown as { type: string; labelNames: string[] }]),
+);
 
 /** Names of metrics in an expression, with the labels that are asked of them. */
 function namedIn(expression: string): { name: string; labels: string[] }[] {
-  const by = [...expression.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names = ""]) => names.split(",").map((name) => name.trim()));
-  return [...expression.matchAll(/\b(getaredis_\w+)(\{[^}]*\})?/g)].map(([, name = "", braces = ""]) => ({ name, labels: [...by, ...[...braces.matchAll(/(\w+)\s*[=!]/g)].map(([, label = ""]) => label)] }));
+  const by = [...expression.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names = ""]) =>
+    names.split(",").map((name) => name.trim()),
+  );
+  return [...expression.matchAll(/\b(getaredis_\w+)(\{[^}]*\})?/g)].map(([, name = "", braces = ""]) => ({
+    name,
+    labels: [...by, ...[...braces.matchAll(/(\w+)\s*[=!]/g)].map(([, label = ""]) => label)],
+  }));
 }
 
 describe("infra/monitoring", () => {
@@ -27,20 +51,43 @@ describe("infra/monitoring", () => {
       const metric = metrics.get(name) ?? metrics.get(base);
       assert.ok(metric, `${name} is a metric`);
       assert.equal(metric.type === "histogram", name !== base, `${name} is asked for as the ${metric.type} that it is`);
-      for (const label of labels) assert.ok(metric.labelNames.includes(label) || (label === "le" && metric.type === "histogram"), `${name} has the label ${label}`);
+      for (const label of labels)
+        assert.ok(
+          metric.labelNames.includes(label) || (label === "le" && metric.type === "histogram"),
+          `${name} has the label ${label}`,
+        );
     }
   });
 
   it("leaves none of the service's own metrics out of the dashboard but the faults of the view, which an alert tells", () => {
-    const shown = new Set(dashboard.panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => namedIn(expr).map(({ name }) => name.replace(/_bucket$/, "")))));
-    const own = [...metrics.keys()].filter((name) => name.startsWith("getaredis_") && !name.startsWith("getaredis_api_"));
-    assert.deepEqual(own.filter((name) => !shown.has(name)), ["getaredis_fleet_view_faults_total"]);
+    const shown = new Set(
+      dashboard.panels.flatMap(({ targets }) =>
+        targets.flatMap(({ expr }) => namedIn(expr).map(({ name }) => name.replace(/_bucket$/, ""))),
+      ),
+    );
+    const own = [...metrics.keys()].filter(
+      (name) => name.startsWith("getaredis_") && !name.startsWith("getaredis_api_"),
+    );
+    assert.deepEqual(
+      own.filter((name) => !shown.has(name)),
+      ["getaredis_fleet_view_faults_total"],
+    );
     assert.match(rules, /getaredis_fleet_view_faults_total/);
   });
 
   it("names standings that hosts have", () => {
-    const standings: Record<Standing, true> = { open: true, full: true, resting: true, cordoned: true, draining: true, silent: true, "heartbeat-refused": true, "engine-silent": true };
-    for (const [, asked = ""] of expressions.join("\n").matchAll(/standing=~?"([^"]+)"/g)) for (const name of asked.split("|")) assert.ok(name in standings, name);
+    const standings: Record<Standing, true> = {
+      open: true,
+      full: true,
+      resting: true,
+      cordoned: true,
+      draining: true,
+      silent: true,
+      "heartbeat-refused": true,
+      "engine-silent": true,
+    };
+    for (const [, asked = ""] of expressions.join("\n").matchAll(/standing=~?"([^"]+)"/g))
+      for (const name of asked.split("|")) assert.ok(name in standings, name);
   });
 
   it("tells with each alert what it is and how much it hurts", () => {
@@ -56,12 +103,16 @@ describe("infra/monitoring", () => {
 
   it("lays the dashboard's panels out beside each other", () => {
     const taken = new Set<string>();
-    for (const { title, gridPos: { x, y, w, h } } of dashboard.panels) {
+    for (const {
+      title,
+      gridPos: { x, y, w, h },
+    } of dashboard.panels) {
       assert.ok(x + w <= 24, title);
-      for (let column = x; column < x + w; column++) for (let row = y; row < y + h; row++) {
-        assert.ok(!taken.has(`${column} ${row}`), title);
-        taken.add(`${column} ${row}`);
-      }
+      for (let column = x; column < x + w; column++)
+        for (let row = y; row < y + h; row++) {
+          assert.ok(!taken.has(`${column} ${row}`), title);
+          taken.add(`${column} ${row}`);
+        }
     }
     assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
   });

@@ -30,10 +30,16 @@ describe("the certificates of the fleet", () => {
   });
   afterEach(() => rm(scratch, { recursive: true, force: true }));
 
-  const ensure = (over: { names?: string[]; days?: number; change?: PkiChange } = {}) => ensurePki(dir, { enrolmentNames: over.names ?? ["127.0.0.1"], now: new Date(today.getTime() + (over.days ?? 0) * DAY), change: over.change });
+  const ensure = (over: { names?: string[]; days?: number; change?: PkiChange } = {}) =>
+    ensurePki(dir, {
+      enrolmentNames: over.names ?? ["127.0.0.1"],
+      now: new Date(today.getTime() + (over.days ?? 0) * DAY),
+      change: over.change,
+    });
   const kinds = async (...args: Parameters<typeof ensure>) => (await ensure(...args)).map(({ kind }) => kind);
   const text = (file: string) => readFile(join(dir, file), "utf8");
-  const snapshot = async () => Object.fromEntries(await Promise.all(FILES.map(async (file) => [file, await text(file)] as const)));
+  const snapshot = async () =>
+    Object.fromEntries(await Promise.all(FILES.map(async (file) => [file, await text(file)] as const)));
   const openssl = async (...args: string[]) => (await run("openssl", args)).stdout;
 
   describe("made for the first time", () => {
@@ -41,22 +47,35 @@ describe("the certificates of the fleet", () => {
       assert.deepEqual(await kinds(), ["done", "done", "done"]);
       assert.deepEqual((await readdir(dir)).filter((name) => name.endsWith(".pem")).sort(), FILES);
       assert.equal((await stat(dir)).mode & 0o777, 0o700);
-      for (const file of FILES) assert.equal((await stat(join(dir, file))).mode & 0o777, file.endsWith("-key.pem") ? 0o600 : 0o644, file);
+      for (const file of FILES)
+        assert.equal((await stat(join(dir, file))).mode & 0o777, file.endsWith("-key.pem") ? 0o600 : 0o644, file);
     });
 
     it("are good for one use each", async () => {
       await ensure({ names: ["10.1.2.3", "Control.Internal", "::1"] });
       const ca = new X509Certificate(await text("ca.pem"));
       assert.ok(ca.ca && ca.checkIssued(ca) && ca.verify(ca.publicKey));
-      assert.match(await openssl("x509", "-noout", "-text", "-in", join(dir, "ca.pem")), /CA:TRUE, pathlen:0[\s\S]*Certificate Sign\n/);
+      assert.match(
+        await openssl("x509", "-noout", "-text", "-in", join(dir, "ca.pem")),
+        /CA:TRUE, pathlen:0[\s\S]*Certificate Sign\n/,
+      );
       assert.equal(ca.publicKey.asymmetricKeyDetails?.namedCurve, "prime256v1");
-      const verify = (purpose: string, file: string) => openssl("verify", "-x509_strict", "-purpose", purpose, "-CAfile", join(dir, "ca.pem"), join(dir, file));
+      const verify = (purpose: string, file: string) =>
+        openssl("verify", "-x509_strict", "-purpose", purpose, "-CAfile", join(dir, "ca.pem"), join(dir, file));
       await verify("sslclient", "client.pem");
       await verify("sslserver", "enrolment.pem");
       await assert.rejects(verify("sslserver", "client.pem"), /unsuitable certificate purpose/);
       await assert.rejects(verify("sslclient", "enrolment.pem"), /unsuitable certificate purpose/);
       const enrolment = new X509Certificate(await text("enrolment.pem"));
-      assert.deepEqual([enrolment.checkIP("10.1.2.3"), enrolment.checkHost("control.internal"), enrolment.checkIP("::1"), enrolment.checkHost("other.internal")], ["10.1.2.3", "control.internal", "::1", undefined]);
+      assert.deepEqual(
+        [
+          enrolment.checkIP("10.1.2.3"),
+          enrolment.checkHost("control.internal"),
+          enrolment.checkIP("::1"),
+          enrolment.checkHost("other.internal"),
+        ],
+        ["10.1.2.3", "control.internal", "::1", undefined],
+      );
     });
 
     it("are made by one of several that come at the same time", async () => {
@@ -94,7 +113,10 @@ describe("the certificates of the fleet", () => {
       const before = await snapshot();
       assert.deepEqual(await kinds({ days: 800 }), ["done", "done"]);
       const after = await snapshot();
-      assert.deepEqual(FILES.filter((file) => before[file] === after[file]), ["ca-key.pem", "ca.pem"]);
+      assert.deepEqual(
+        FILES.filter((file) => before[file] === after[file]),
+        ["ca-key.pem", "ca.pem"],
+      );
       assert.ok(new X509Certificate(after["client.pem"] ?? "").validToDate.getTime() > today.getTime() + 1600 * DAY);
     });
 
@@ -121,27 +143,69 @@ describe("the certificates of the fleet", () => {
       await chmod(join(dir, "client-key.pem"), 0o644);
       await chmod(dir, 0o755);
       assert.deepEqual(await kinds(), ["kept", "kept", "warning"]);
-      assert.deepEqual([(await stat(dir)).mode & 0o777, (await stat(join(dir, "client-key.pem"))).mode & 0o777], [0o700, 0o600]);
+      assert.deepEqual(
+        [(await stat(dir)).mode & 0o777, (await stat(join(dir, "client-key.pem"))).mode & 0o777],
+        [0o700, 0o600],
+      );
       assert.deepEqual(await kinds(), ["kept", "kept"]);
     });
   });
 
   describe("a folder that is not ours, or broken, is left as it is", () => {
     const faults: [what: string, spoil: () => Promise<unknown>, says: RegExp][] = [
-      ["holds something else", async () => { await mkdir(dir); await writeFile(join(dir, "notes.txt"), "mine"); }, /holds notes\.txt, which npm run pki did not make/],
-      ["holds certificates of another tool", async () => { await mkdir(dir); await writeFile(join(dir, "ca.pem"), "theirs"); }, /holds ca\.pem, which/],
+      [
+        "holds something else",
+        async () => {
+          await mkdir(dir);
+          await writeFile(join(dir, "notes.txt"), "mine");
+        },
+        /holds notes\.txt, which npm run pki did not make/,
+      ],
+      [
+        "holds certificates of another tool",
+        async () => {
+          await mkdir(dir);
+          await writeFile(join(dir, "ca.pem"), "theirs");
+        },
+        /holds ca\.pem, which/,
+      ],
       ["is a file", () => writeFile(dir, ""), /is no folder/],
-      ["lacks a key", async () => { await ensure(); await rm(join(dir, "current", "client-key.pem")); }, /client-key\.pem cannot be read/],
-      ["has a key of something else", async () => { await ensure(); await cp(join(dir, "current", "client-key.pem"), join(dir, "current", "ca-key.pem")); }, /ca-key\.pem is the key of no certificate in ca\.pem/],
-      ["has a certificate cut in half", async () => { await ensure(); await writeFile(join(dir, "current", "enrolment.pem"), (await text("enrolment.pem")).slice(0, 100)); }, /enrolment-key\.pem is the key of no certificate/],
-      ["has a certificate of another CA", async () => {
-        await ensure();
-        const [pem, key] = [await text("client.pem"), await text("client-key.pem")];
-        await rename(dir, join(scratch, "elsewhere"));
-        await ensure();
-        await writeFile(join(dir, "current", "client.pem"), pem);
-        await writeFile(join(dir, "current", "client-key.pem"), key);
-      }, /client\.pem is of another CA/],
+      [
+        "lacks a key",
+        async () => {
+          await ensure();
+          await rm(join(dir, "current", "client-key.pem"));
+        },
+        /client-key\.pem cannot be read/,
+      ],
+      [
+        "has a key of something else",
+        async () => {
+          await ensure();
+          await cp(join(dir, "current", "client-key.pem"), join(dir, "current", "ca-key.pem"));
+        },
+        /ca-key\.pem is the key of no certificate in ca\.pem/,
+      ],
+      [
+        "has a certificate cut in half",
+        async () => {
+          await ensure();
+          await writeFile(join(dir, "current", "enrolment.pem"), (await text("enrolment.pem")).slice(0, 100));
+        },
+        /enrolment-key\.pem is the key of no certificate/,
+      ],
+      [
+        "has a certificate of another CA",
+        async () => {
+          await ensure();
+          const [pem, key] = [await text("client.pem"), await text("client-key.pem")];
+          await rename(dir, join(scratch, "elsewhere"));
+          await ensure();
+          await writeFile(join(dir, "current", "client.pem"), pem);
+          await writeFile(join(dir, "current", "client-key.pem"), key);
+        },
+        /client\.pem is of another CA/,
+      ],
     ];
     for (const [what, spoil, says] of faults) {
       it(`one that ${what}`, async () => {
@@ -210,7 +274,11 @@ describe("the certificates of the fleet", () => {
     it("processes that follow the files see all old ones or all new ones", async () => {
       await ensure();
       let nowMs = 0;
-      const [client, enrolment, authority] = [clientTlsIn(dir, () => nowMs), enrolmentTlsIn(dir, () => nowMs), authorityIn(dir, () => nowMs)];
+      const [client, enrolment, authority] = [
+        clientTlsIn(dir, () => nowMs),
+        enrolmentTlsIn(dir, () => nowMs),
+        authorityIn(dir, () => nowMs),
+      ];
       const first = client();
       await ensure({ change: "rotate-ca" });
       await ensure({ change: "retire-old-ca" });
@@ -223,7 +291,10 @@ describe("the certificates of the fleet", () => {
       await rename(dir, join(scratch, "away"));
       nowMs += 5_000;
       assert.equal(client(), second, "what was read before goes on counting");
-      assert.throws(clientTlsIn(dir, () => nowMs), /ENOENT/);
+      assert.throws(
+        clientTlsIn(dir, () => nowMs),
+        /ENOENT/,
+      );
     });
 
     it("a key that is not of its certificate is not taken", async () => {
@@ -231,36 +302,75 @@ describe("the certificates of the fleet", () => {
       let nowMs = 0;
       const client = clientTlsIn(dir, () => nowMs);
       const first = client();
-      await writeFile(join(dir, "current", "client-key.pem"), generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }));
+      await writeFile(
+        join(dir, "current", "client-key.pem"),
+        generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }),
+      );
       nowMs += 5_000;
       assert.equal(client(), first);
-      assert.throws(clientTlsIn(dir, () => nowMs), /is not the key of/);
+      assert.throws(
+        clientTlsIn(dir, () => nowMs),
+        /is not the key of/,
+      );
     });
   });
 
   it("npm run pki says what it did, and what is wrong with what it was asked", async () => {
     const env = { PATH: process.env.PATH, PKI_DIR: dir, ENROLMENT_URL: "https://control.internal:8443" };
     const { stdout } = await run(process.execPath, [MAIN, "--enrolment-name", "10.0.0.1"], { env });
-    assert.match(stdout, /✓ made a CA, valid until \d{4}[\s\S]*✓ made the enrolment's certificate for control\.internal, 10\.0\.0\.1, valid/);
+    assert.match(
+      stdout,
+      /✓ made a CA, valid until \d{4}[\s\S]*✓ made the enrolment's certificate for control\.internal, 10\.0\.0\.1, valid/,
+    );
     assert.match((await run(process.execPath, [MAIN], { env })).stdout, /= kept the control plane's certificate/);
-    for (const [args, says] of [[["--rotate-ca", "--rotate-client"], /npm run pki --/], [["a", "b"], /npm run pki --/], [["--rotate-everything"], /Unknown option/], [["/dev/null"], /is no folder/]] as const) {
-      await assert.rejects(run(process.execPath, [MAIN, ...args], { env }), (fault: { code: number; stderr: string }) => fault.code === 1 && says.test(fault.stderr) && !fault.stderr.includes("    at "));
+    for (const [args, says] of [
+      [["--rotate-ca", "--rotate-client"], /npm run pki --/],
+      [["a", "b"], /npm run pki --/],
+      [["--rotate-everything"], /Unknown option/],
+      [["/dev/null"], /is no folder/],
+    ] as const) {
+      await assert.rejects(
+        run(process.execPath, [MAIN, ...args], { env }),
+        (fault: { code: number; stderr: string }) =>
+          fault.code === 1 && says.test(fault.stderr) && !fault.stderr.includes("    at "),
+      );
     }
   });
 
   /** A host as an engine is one: its certificate by the CA of now, and trust in ca.pem as it is now. */
   async function startHost(name: string) {
     const key = join(scratch, `${name}.key`);
-    const csr = await openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-subj", `/CN=${name}`);
+    const csr = await openssl(
+      "req",
+      "-new",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-keyout",
+      key,
+      "-subj",
+      `/CN=${name}`,
+    );
     const authority = createCertificateAuthority(authorityIn(dir, () => 0));
     const request = authority.readRequest(csr);
     assert.ok(!("refusal" in request));
     const certificate = authority.certify(request, name, today);
-    const server = await serve({ cert: certificate, key: await readFile(key, "utf8"), ca: await text("ca.pem"), requestCert: true, rejectUnauthorized: true });
+    const server = await serve({
+      cert: certificate,
+      key: await readFile(key, "utf8"),
+      ca: await text("ca.pem"),
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
     return { ...server, name, certificate };
   }
 
-  async function reach(host: { port: number; name: string }, tls: ClientTls = clientTlsIn(dir, () => 0)()): Promise<string> {
+  async function reach(
+    host: { port: number; name: string },
+    tls: ClientTls = clientTlsIn(dir, () => 0)(),
+  ): Promise<string> {
     return answerOf(connect({ host: "127.0.0.1", port: host.port, servername: host.name, ...tls }));
   }
 

@@ -65,7 +65,10 @@ describe("private servers", () => {
       url.password = "";
       await assert.rejects(query(url.href, "SELECT 1"), /Access denied/);
     }
-    await assert.rejects(query(server.url, `SELECT 'x' INTO OUTFILE '${join(tmpdir(), "getaredis-outfile")}'`), /secure-file-priv/);
+    await assert.rejects(
+      query(server.url, `SELECT 'x' INTO OUTFILE '${join(tmpdir(), "getaredis-outfile")}'`),
+      /secure-file-priv/,
+    );
     await server.stop();
   });
 

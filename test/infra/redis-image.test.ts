@@ -34,14 +34,28 @@ describe("the archive of the Redis image", () => {
     const reading = extract();
     createReadStream(file).pipe(reading);
     for await (const entry of reading) entries.set(entry.header.name, await buffer(entry));
-    const [manifest] = JSON.parse(String(entries.get("manifest.json"))) as { Config: string; RepoTags: string[]; Layers: string[] }[];
+    const [manifest] = JSON.parse(String(entries.get("manifest.json"))) as {
+      Config: string;
+      RepoTags: string[];
+      Layers: string[];
+    }[];
     assert.ok(manifest);
     assert.deepEqual(manifest.RepoTags, [reference]);
     const configText = entries.get(manifest.Config) ?? assert.fail("the configuration is there");
     assert.equal(manifest.Config, `${sha256(configText)}.json`);
-    const config = JSON.parse(String(configText)) as { os: string; config: { Entrypoint: string[]; User: string }; rootfs: { diff_ids: string[] } };
-    assert.deepEqual([config.os, config.config.Entrypoint, config.config.User], ["linux", ["/usr/bin/redis-server"], "999:999"]);
-    assert.deepEqual(config.rootfs.diff_ids, manifest.Layers.map((layer) => `sha256:${sha256(entries.get(layer) ?? Buffer.of())}`));
+    const config = JSON.parse(String(configText)) as {
+      os: string;
+      config: { Entrypoint: string[]; User: string };
+      rootfs: { diff_ids: string[] };
+    };
+    assert.deepEqual(
+      [config.os, config.config.Entrypoint, config.config.User],
+      ["linux", ["/usr/bin/redis-server"], "999:999"],
+    );
+    assert.deepEqual(
+      config.rootfs.diff_ids,
+      manifest.Layers.map((layer) => `sha256:${sha256(entries.get(layer) ?? Buffer.of())}`),
+    );
   });
 
   it("is not written half", async () => {

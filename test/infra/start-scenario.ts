@@ -57,7 +57,11 @@ async function pidOf(program: string): Promise<number> {
 }
 
 function ours(): Promise<number[]> {
-  return findProcesses(([command = "", ...args]) => /mariadbd|redis-server|dockerd|containerd/.test(command) || args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh/.test(argument)));
+  return findProcesses(
+    ([command = "", ...args]) =>
+      /mariadbd|redis-server|dockerd|containerd/.test(command) ||
+      args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh/.test(argument)),
+  );
 }
 
 const faulty = start({ PORT: "many", LEASE_SECONDS: "long" });
@@ -80,7 +84,9 @@ const secondExit = await second.exit;
 const beside = start({ STATE_DIR: join(dir, "beside"), PORT: String(await freePort()) });
 const besideExit = await beside.exit;
 
-const jobsSecrets = (await readFile(`/proc/${await pidOf("jobs")}/environ`, "utf8")).split("\0").filter((line) => /^(OPS_TOKEN|SERVER_SECRET)=/.test(line));
+const jobsSecrets = (await readFile(`/proc/${await pidOf("jobs")}/environ`, "utf8"))
+  .split("\0")
+  .filter((line) => /^(OPS_TOKEN|SERVER_SECRET)=/.test(line));
 
 // A program that dies is started again.
 await endProcess(await pidOf("api"), 5_000, "SIGKILL");
@@ -88,7 +94,9 @@ await until("the API is back", async () => (await fetch(`http://127.0.0.1:${port
 
 // So are private servers, at the addresses that the programs know.
 for (const server of ["mariadbd", "redis-server", "dockerd"]) {
-  const [pid] = await findProcesses(([command = "", ...args]) => command.endsWith(server) && args.some((argument) => argument.includes(dir)));
+  const [pid] = await findProcesses(
+    ([command = "", ...args]) => command.endsWith(server) && args.some((argument) => argument.includes(dir)),
+  );
   if (pid === undefined) throw new Error(`${server} does not run`);
   await endProcess(pid, 5_000, "SIGKILL");
 }
@@ -147,6 +155,10 @@ process.stdout.write(
     statusAfterForce,
     exit,
     left,
-    leftInKernel: [...links.split("\n").filter((line) => line.startsWith("gar-")), ...tables.split("\n").filter((line) => line.includes("getaredis")), ...mounts],
+    leftInKernel: [
+      ...links.split("\n").filter((line) => line.startsWith("gar-")),
+      ...tables.split("\n").filter((line) => line.includes("getaredis")),
+      ...mounts,
+    ],
   })}\n`,
 );

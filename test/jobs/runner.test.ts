@@ -9,7 +9,8 @@ function fixture(leastPauseMs = 0) {
   const kept: string[] = [];
   const store = {
     beginRun: (job: string) => Promise.resolve(void kept.push(`${job} begins`)),
-    finishRun: (job: string, _now: Date, fault: string | undefined) => Promise.resolve(void kept.push(`${job} ends${fault === undefined ? "" : `: ${fault}`}`)),
+    finishRun: (job: string, _now: Date, fault: string | undefined) =>
+      Promise.resolve(void kept.push(`${job} ends${fault === undefined ? "" : `: ${fault}`}`)),
   };
   const job = {
     name: "scale",

@@ -20,20 +20,56 @@ const SIZES = { "": { width: 1440, height: 900 }, "-phone": { width: 390, height
 const sizes = Object.keys(SIZES) as (keyof typeof SIZES)[];
 const COLOURS = ["light", "dark"] as const;
 /** How much of each page is worth a picture, in pixels from its top. */
-const HEIGHTS = { "homepage": 1190, "homepage-phone": 1688, "ops": 1780, "ops-phone": 2400 } as const;
+const HEIGHTS = { homepage: 1190, "homepage-phone": 1688, ops: 1780, "ops-phone": 2400 } as const;
 /** People, each at an address of their own. */
 const PEOPLE = 60;
-const COMMANDS = ['SET greeting "hello"', "GET greeting", "HSET user:1 name Ada role engineer", "HGETALL user:1", "ZADD scores 12 ada 9 grace", "ZRANGE scores 0 -1 WITHSCORES", "CONFIG GET *"];
+const COMMANDS = [
+  'SET greeting "hello"',
+  "GET greeting",
+  "HSET user:1 name Ada role engineer",
+  "HGETALL user:1",
+  "ZADD scores 12 ada 9 grace",
+  "ZRANGE scores 0 -1 WITHSCORES",
+  "CONFIG GET *",
+];
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "25" } } });
 const minutes = Number(values.minutes);
-if (!Number.isInteger(minutes) || minutes < 1) throw new Error(`--minutes must be a whole number of minutes from 1, not "${values.minutes}"`);
+if (!Number.isInteger(minutes) || minutes < 1)
+  throw new Error(`--minutes must be a whole number of minutes from 1, not "${values.minutes}"`);
 process.env["PATH"] = withSystemFolders(process.env["PATH"]);
-await ensureSystemPackages(["bash", "docker", "dockerd", "iptables", "nft", "ip", "systemctl", "dbus-daemon", "openssl", "curl", "redis-server", "mariadbd", "mariadb-install-db", "my_print_defaults", "chromium"]);
+await ensureSystemPackages([
+  "bash",
+  "docker",
+  "dockerd",
+  "iptables",
+  "nft",
+  "ip",
+  "systemctl",
+  "dbus-daemon",
+  "openssl",
+  "curl",
+  "redis-server",
+  "mariadbd",
+  "mariadb-install-db",
+  "my_print_defaults",
+  "chromium",
+]);
 await mkdir(PICTURES, { recursive: true });
 
 const lab = await startTestLab({
-  env: { HOST_CAPACITY: "20", DROPLET_CAP: "8", SURPLUS_SECONDS: "60", SILENT_REPLACE_SECONDS: "60", SILENT_GRACE_SECONDS: "1800", BOOT_TIMEOUT_SECONDS: "600", LEASE_SECONDS: "43200", TRUST_PROXY: "loopback", QUOTA_PER_ADDRESS: "3", SCALE_CRON: "*/10 * * * * *" },
+  env: {
+    HOST_CAPACITY: "20",
+    DROPLET_CAP: "8",
+    SURPLUS_SECONDS: "60",
+    SILENT_REPLACE_SECONDS: "60",
+    SILENT_GRACE_SECONDS: "1800",
+    BOOT_TIMEOUT_SECONDS: "600",
+    LEASE_SECONDS: "43200",
+    TRUST_PROXY: "loopback",
+    QUOTA_PER_ADDRESS: "3",
+    SCALE_CRON: "*/10 * * * * *",
+  },
   say: console.log,
 });
 try {
@@ -48,7 +84,11 @@ try {
     over.abort();
     await living;
     // Chromium gives up what it loads whenever a machine comes or goes.
-    await fetch(`${lab.origin}/ops/api/switches/scaling`, { method: "PATCH", headers: { authorization: `Bearer ${lab.opsToken}`, "content-type": "application/json" }, body: JSON.stringify({ paused: true }) });
+    await fetch(`${lab.origin}/ops/api/switches/scaling`, {
+      method: "PATCH",
+      headers: { authorization: `Bearer ${lab.opsToken}`, "content-type": "application/json" },
+      body: JSON.stringify({ paused: true }),
+    });
     for (const look of looks) await photographHomepage(browser, lab, look);
   } finally {
     await browser.close();
@@ -62,7 +102,9 @@ async function live(lab: TestLab, growingMs: number, end: AbortSignal): Promise<
   await until("a host takes instances", async () => (await fetch(`${lab.origin}/readyz`)).ok, MINUTE);
   const startedAt = performance.now();
   while (!end.aborted) {
-    void stay(lab, 120 + Math.random() * 600).catch((fault: unknown) => end.aborted || console.log(`somebody got none: ${String(fault)}`));
+    void stay(lab, 120 + Math.random() * 600).catch(
+      (fault: unknown) => end.aborted || console.log(`somebody got none: ${String(fault)}`),
+    );
     const rest = Math.max(0, 1 - (performance.now() - startedAt) / growingMs);
     await sleep((4 + 6 * rest) * Math.random() * SECOND);
   }
@@ -72,11 +114,18 @@ async function stay(lab: TestLab, seconds: number): Promise<void> {
   const handout = await handOut(lab, Math.round(seconds));
   if (!handout || Math.random() > 0.2) return;
   await sleep((seconds / 3) * SECOND);
-  await fetch(`${lab.origin}/instances/${handout.id}`, { method: "DELETE", headers: { authorization: `Bearer ${handout.token}` } });
+  await fetch(`${lab.origin}/instances/${handout.id}`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${handout.token}` },
+  });
 }
 
 async function handOut(lab: TestLab, ttlSeconds: number): Promise<{ id: string; token: string } | undefined> {
-  const answer = await fetch(`${lab.origin}/instances`, { method: "POST", headers: { "content-type": "application/json", "x-forwarded-for": person() }, body: JSON.stringify({ ttlSeconds }) });
+  const answer = await fetch(`${lab.origin}/instances`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-forwarded-for": person() },
+    body: JSON.stringify({ ttlSeconds }),
+  });
   return answer.status === 201 ? ((await answer.json()) as { id: string; token: string }) : undefined;
 }
 
@@ -122,13 +171,19 @@ function openAs(browser: Browser, url: string, { colorScheme, size }: Look): Ret
 
 async function save(page: Page, name: "ops" | "homepage", { colorScheme, size }: Look): Promise<void> {
   const path = `${PICTURES}/${name}${size}-${colorScheme}.png`;
-  await page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width: SIZES[size].width, height: HEIGHTS[`${name}${size}`] } });
+  await page.screenshot({
+    path,
+    fullPage: true,
+    clip: { x: 0, y: 0, width: SIZES[size].width, height: HEIGHTS[`${name}${size}`] },
+  });
   console.log(`✓ ${path}`);
 }
 
 /** An application at work for as long as the figures' plots need to show something. */
 async function work(page: Page): Promise<void> {
-  const [{ instance }] = JSON.parse(await page.evaluate<string>("localStorage.getItem('getaredis.held')")) as [{ instance: { url: string } }];
+  const [{ instance }] = JSON.parse(await page.evaluate<string>("localStorage.getItem('getaredis.held')")) as [
+    { instance: { url: string } },
+  ];
   const clients: Redis[] = [];
   // None may go on to look for an instance that has ended with the lab.
   const connect = async () => {
@@ -141,7 +196,8 @@ async function work(page: Page): Promise<void> {
     for (let second = 0; second < 75; second++) {
       if (second % 20 === 0) await connect();
       const some = 4 + Math.round(12 * Math.random() * (1 + Math.sin(second / 9)));
-      for (let each = 0; each < some; each++) await clients[each % clients.length]?.set(`job:${second}:${each}`, "x".repeat(1_000));
+      for (let each = 0; each < some; each++)
+        await clients[each % clients.length]?.set(`job:${second}:${each}`, "x".repeat(1_000));
       await sleep(SECOND);
     }
   } finally {

@@ -28,7 +28,10 @@ export function limitsOf(config: Config) {
 }
 
 /** What the page shows besides the button: the outcome of a form post. */
-export type HomeContent = { readonly instance?: Handout; readonly problem?: Pick<Problem, "title" | "detail" | "status"> };
+export type HomeContent = {
+  readonly instance?: Handout;
+  readonly problem?: Pick<Problem, "title" | "detail" | "status">;
+};
 
 /** The homepage, rendered by {@link HomePage.render} for visits and for form posts without JavaScript. */
 export type HomePage = Awaited<ReturnType<typeof createHomePage>>;
@@ -57,15 +60,28 @@ export async function createHomePage({ store, create, config }: Pick<ServerParts
 /** `GET /` and the files it uses. */
 export function homeRoutes(_parts: ServerParts, home: HomePage) {
   return async (app: App) => {
-    await app.register(fastifyStatic, { root: assetsFolder, prefix: home.assets, maxAge: "1y", immutable: true, index: false });
-    app.get("/", { schema: { hide: true } }, async (request, reply) => reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(await home.render(request, {})));
+    await app.register(fastifyStatic, {
+      root: assetsFolder,
+      prefix: home.assets,
+      maxAge: "1y",
+      immutable: true,
+      index: false,
+    });
+    app.get("/", { schema: { hide: true } }, async (request, reply) =>
+      reply
+        .type("text/html; charset=utf-8")
+        .header("cache-control", "no-store")
+        .send(await home.render(request, {})),
+    );
   };
 }
 
 /** Changes with any asset. */
 async function hashOfAssets(): Promise<string> {
   const hash = createHash("sha256");
-  const files = (await readdir(assetsFolder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`);
+  const files = (await readdir(assetsFolder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`);
   for (const file of files.sort()) hash.update(await readFile(file));
   return hash.digest("hex").slice(0, 10);
 }

@@ -24,13 +24,25 @@ const HandoutBody = Type.Object({
   url: Type.String({ description: "For redis-cli -u and client libraries" }),
   createdAt: Type.String({ format: "date-time" }),
   expiresAt: Type.String({ format: "date-time" }),
-  token: Type.String({ description: "Bearer token to read, extend and end the instance; shown in this answer and never again" }),
+  token: Type.String({
+    description: "Bearer token to read, extend and end the instance; shown in this answer and never again",
+  }),
 });
 const ttlSeconds = Type.Integer({ description: "Lifetime in seconds" });
 const Wish = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additionalProperties: false });
 const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
-const Formats = Type.Object({ format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })) });
-const IdempotencyHeaders = Type.Object({ "idempotency-key": Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "Hard to guess; the same key and body give the same instance while it runs" })) });
+const Formats = Type.Object({
+  format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })),
+});
+const IdempotencyHeaders = Type.Object({
+  "idempotency-key": Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: "Hard to guess; the same key and body give the same instance while it runs",
+    }),
+  ),
+});
 
 type Format = "json" | "url" | "env" | "html";
 
@@ -51,7 +63,8 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
         schema: {
           tags: ["instances"],
           summary: "Get a Redis",
-          description: "The answer comes once the instance has answered PONG to the password. Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.",
+          description:
+            "The answer comes once the instance has answered PONG to the password. Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.",
           consumes: ["application/json", "application/x-www-form-urlencoded"],
           produces: ["application/json", "text/plain", "text/html"],
           body: Wish,
@@ -82,21 +95,45 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
           throw new ProblemError(problemOfCreate(result, create.clock()));
         }
         if (!result.replayed) stopTimer();
-        request.log.info({ instance: result.handout.id, host: result.hostName, replayed: result.replayed }, "instance handed out");
+        request.log.info(
+          { instance: result.handout.id, host: result.hostName, replayed: result.replayed },
+          "instance handed out",
+        );
         reply.code(201).header("location", `/instances/${result.handout.id}`).header("cache-control", "no-store");
         if (result.replayed) reply.header("idempotent-replayed", "true");
         return sendHandout(reply, format, result.handout, () => home.render(request, { instance: result.handout }));
       },
     );
 
-    app.get("/instances/:id", { schema: { tags: ["instances"], summary: "State of an instance", security: [{ owner: [] }], params: InstanceId, response: { 200: InstanceState, "4xx": ProblemBody } } }, async (request, reply) => {
-      const instance = await ownInstance(store, request, request.params.id);
-      return reply.header("cache-control", "no-store").send(describeInstance(instance, create.clock()));
-    });
+    app.get(
+      "/instances/:id",
+      {
+        schema: {
+          tags: ["instances"],
+          summary: "State of an instance",
+          security: [{ owner: [] }],
+          params: InstanceId,
+          response: { 200: InstanceState, "4xx": ProblemBody },
+        },
+      },
+      async (request, reply) => {
+        const instance = await ownInstance(store, request, request.params.id);
+        return reply.header("cache-control", "no-store").send(describeInstance(instance, create.clock()));
+      },
+    );
 
     app.patch(
       "/instances/:id",
-      { schema: { tags: ["instances"], summary: "Extend or shorten the lease: it ends ttlSeconds from now", security: [{ owner: [] }], params: InstanceId, body: Change, response: { 200: InstanceState, "4xx": ProblemBody } } },
+      {
+        schema: {
+          tags: ["instances"],
+          summary: "Extend or shorten the lease: it ends ttlSeconds from now",
+          security: [{ owner: [] }],
+          params: InstanceId,
+          body: Change,
+          response: { 200: InstanceState, "4xx": ProblemBody },
+        },
+      },
       async (request, reply) => {
         const instance = await ownInstance(store, request, request.params.id);
         const result = await changeLease(lease, instance, request.body.ttlSeconds);
@@ -108,7 +145,17 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
 
     app.delete(
       "/instances/:id",
-      { schema: { tags: ["instances"], summary: "End an instance", description: "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.", security: [{ owner: [] }], params: InstanceId, response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody } } },
+      {
+        schema: {
+          tags: ["instances"],
+          summary: "End an instance",
+          description:
+            "204 when it is gone; 202 when its lease has ended but its host does not answer: it goes as soon as the host does.",
+          security: [{ owner: [] }],
+          params: InstanceId,
+          response: { 202: Type.Null(), 204: Type.Null(), "4xx": ProblemBody },
+        },
+      },
       async (request, reply) => {
         const instance = await ownInstance(store, request, request.params.id);
         const place = await store.findContainer(instance.id);
@@ -152,10 +199,17 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
 function plainBody(request: FastifyRequest): Static<typeof Wish> {
   // Another site would spend its visitor's quota, by a form or by a script that never sees the answer.
   if (isCrossSite(request)) throw new ProblemError(problems.crossSite());
-  if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return (request.body ?? {});
+  if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return request.body ?? {};
   const fields = Object.entries(request.body as Record<string, string>);
-  if (fields.some(([name]) => name.startsWith("{"))) throw new ProblemError(problems.invalid("This body is JSON but was sent as a form. Add the header Content-Type: application/json."));
-  return Object.fromEntries(fields.filter(([, value]) => value !== "").map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]));
+  if (fields.some(([name]) => name.startsWith("{")))
+    throw new ProblemError(
+      problems.invalid("This body is JSON but was sent as a form. Add the header Content-Type: application/json."),
+    );
+  return Object.fromEntries(
+    fields
+      .filter(([, value]) => value !== "")
+      .map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]),
+  );
 }
 
 function formatOf(request: FastifyRequest<{ Querystring: Static<typeof Formats> }>): Format {
@@ -172,7 +226,12 @@ function formatOf(request: FastifyRequest<{ Querystring: Static<typeof Formats> 
   }
 }
 
-async function sendHandout(reply: FastifyReply, format: Format, handout: Handout, renderPage: () => Promise<string>): Promise<FastifyReply> {
+async function sendHandout(
+  reply: FastifyReply,
+  format: Format,
+  handout: Handout,
+  renderPage: () => Promise<string>,
+): Promise<FastifyReply> {
   switch (format) {
     case "json":
       return reply.type("application/json; charset=utf-8").send(`${JSON.stringify(handout, null, 2)}\n`);

@@ -8,7 +8,13 @@ import type { App } from "../server.ts";
 import { forOperator, Moment, refusals } from "./ops-schemas.ts";
 import type { OpsParts } from "./ops.ts";
 
-const OpsJob = Type.Object({ job: Type.String(), startedAt: Moment, finishedAt: Moment, succeededAt: Moment, fault: Type.Union([Type.String(), Type.Null()]) });
+const OpsJob = Type.Object({
+  job: Type.String(),
+  startedAt: Moment,
+  finishedAt: Moment,
+  succeededAt: Moment,
+  fault: Type.Union([Type.String(), Type.Null()]),
+});
 const OpsSwitch = Type.Object({ name: Type.String(), paused: Type.Boolean(), changedAt: Moment });
 const OpsBlock = Type.Object({ address: Type.String(), reason: Type.String(), blockedAt: Moment });
 const BlockedAddress = Type.Object({ address: Type.String({ maxLength: 50 }) });
@@ -16,26 +22,54 @@ const BlockedAddress = Type.Object({ address: Type.String({ maxLength: 50 }) });
 /** Jobs, switches and blocked addresses. */
 export function opsControlRoutes({ store, operate }: OpsParts) {
   return (app: App) => {
-    app.get("/ops/api/jobs", { schema: { ...forOperator, summary: "The last run of each job", response: { 200: Type.Array(OpsJob), ...refusals } } }, async () =>
-      (await store.listRuns()).map((run) => ({
-        job: run.job,
-        startedAt: run.startedAt.toISOString(),
-        finishedAt: run.finishedAt?.toISOString() ?? null,
-        succeededAt: run.succeededAt?.toISOString() ?? null,
-        fault: run.fault,
-      })),
+    app.get(
+      "/ops/api/jobs",
+      {
+        schema: {
+          ...forOperator,
+          summary: "The last run of each job",
+          response: { 200: Type.Array(OpsJob), ...refusals },
+        },
+      },
+      async () =>
+        (await store.listRuns()).map((run) => ({
+          job: run.job,
+          startedAt: run.startedAt.toISOString(),
+          finishedAt: run.finishedAt?.toISOString() ?? null,
+          succeededAt: run.succeededAt?.toISOString() ?? null,
+          fault: run.fault,
+        })),
     );
 
-    app.post("/ops/api/jobs/:job/run", { schema: { ...forOperator, summary: "Run a job now", description: "How it comes out is told by GET /ops/api/jobs.", params: Type.Object({ job: Type.String({ maxLength: 32 }) }), response: { 202: Type.Null(), ...refusals } } }, async (request, reply) => {
-      const { job } = request.params;
-      if (!(await store.listRuns()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
-      if (!(await runJob(operate, job))) throw new ProblemError(problems.nobodyListens());
-      request.log.info({ job }, "operator has a job run");
-      return reply.code(202).send(null);
-    });
+    app.post(
+      "/ops/api/jobs/:job/run",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Run a job now",
+          description: "How it comes out is told by GET /ops/api/jobs.",
+          params: Type.Object({ job: Type.String({ maxLength: 32 }) }),
+          response: { 202: Type.Null(), ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { job } = request.params;
+        if (!(await store.listRuns()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
+        if (!(await runJob(operate, job))) throw new ProblemError(problems.nobodyListens());
+        request.log.info({ job }, "operator has a job run");
+        return reply.code(202).send(null);
+      },
+    );
 
-    app.get("/ops/api/switches", { schema: { ...forOperator, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusals } } }, async () =>
-      (await store.listSwitches()).map(({ name, paused, changedAt }) => ({ name, paused, changedAt: changedAt?.toISOString() ?? null })),
+    app.get(
+      "/ops/api/switches",
+      { schema: { ...forOperator, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusals } } },
+      async () =>
+        (await store.listSwitches()).map(({ name, paused, changedAt }) => ({
+          name,
+          paused,
+          changedAt: changedAt?.toISOString() ?? null,
+        })),
     );
 
     app.patch(
@@ -56,13 +90,32 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
       },
     );
 
-    app.get("/ops/api/blocks", { schema: { ...forOperator, summary: "Addresses that get no instances, the newest first", response: { 200: Type.Array(OpsBlock), ...refusals } } }, async () =>
-      (await store.listBlocks()).map((block) => ({ ...block, blockedAt: block.blockedAt.toISOString() })),
+    app.get(
+      "/ops/api/blocks",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Addresses that get no instances, the newest first",
+          response: { 200: Type.Array(OpsBlock), ...refusals },
+        },
+      },
+      async () => (await store.listBlocks()).map((block) => ({ ...block, blockedAt: block.blockedAt.toISOString() })),
     );
 
     app.post(
       "/ops/api/blocks",
-      { schema: { ...forOperator, summary: "Give an address, or an IPv6 /64, no more instances", description: "What it holds runs on.", body: Type.Object({ address: Type.String({ maxLength: 50 }), reason: Type.Optional(Type.String({ maxLength: 255 })) }, { additionalProperties: false }), response: { 201: Type.Pick(OpsBlock, ["address"]), ...refusals } } },
+      {
+        schema: {
+          ...forOperator,
+          summary: "Give an address, or an IPv6 /64, no more instances",
+          description: "What it holds runs on.",
+          body: Type.Object(
+            { address: Type.String({ maxLength: 50 }), reason: Type.Optional(Type.String({ maxLength: 255 })) },
+            { additionalProperties: false },
+          ),
+          response: { 201: Type.Pick(OpsBlock, ["address"]), ...refusals },
+        },
+      },
       async (request, reply) => {
         const address = keyOf(request.body.address);
         await blockAddress(operate, address, request.body.reason ?? "");
@@ -71,12 +124,23 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
       },
     );
 
-    app.delete("/ops/api/blocks", { schema: { ...forOperator, summary: "Let an address have instances again", querystring: BlockedAddress, response: { 204: Type.Null(), ...refusals } } }, async (request, reply) => {
-      const address = keyOf(request.query.address);
-      if (!(await unblockAddress(operate, address))) throw new ProblemError(problems.notBlocked());
-      request.log.info({ address }, "operator unblocked an address");
-      return reply.code(204).send(null);
-    });
+    app.delete(
+      "/ops/api/blocks",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Let an address have instances again",
+          querystring: BlockedAddress,
+          response: { 204: Type.Null(), ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const address = keyOf(request.query.address);
+        if (!(await unblockAddress(operate, address))) throw new ProblemError(problems.notBlocked());
+        request.log.info({ address }, "operator unblocked an address");
+        return reply.code(204).send(null);
+      },
+    );
   };
 }
 

@@ -33,10 +33,20 @@ export function opsEventRoutes({ store }: OpsParts) {
   return (app: App) => {
     app.get(
       "/ops/api/events",
-      { schema: { ...forOperator, summary: `What was decided and done, and why, newest first, ${MOST_EVENTS} at most`, querystring: EventQuery, response: { 200: Type.Array(OpsEvent), ...refusals } } },
+      {
+        schema: {
+          ...forOperator,
+          summary: `What was decided and done, and why, newest first, ${MOST_EVENTS} at most`,
+          querystring: EventQuery,
+          response: { 200: Type.Array(OpsEvent), ...refusals },
+        },
+      },
       async (request) => {
         const { before, after, ...filter } = request.query;
-        const range = { ...(before !== undefined && { before: Number(before) }), ...(after !== undefined && { after: Number(after) }) };
+        const range = {
+          ...(before !== undefined && { before: Number(before) }),
+          ...(after !== undefined && { after: Number(after) }),
+        };
         return (await store.listEvents({ ...filter, ...range }, MOST_EVENTS)).map(describeEvent);
       },
     );
@@ -45,5 +55,12 @@ export function opsEventRoutes({ store }: OpsParts) {
 
 /** An event as ops read it. */
 export function describeEvent(event: KeptEvent): Static<typeof OpsEvent> {
-  return { ...event, at: event.at.toISOString(), lastAt: event.lastAt.toISOString(), host: event.host ?? null, instance: event.instance ?? null, alarm: event.alarm ?? false };
+  return {
+    ...event,
+    at: event.at.toISOString(),
+    lastAt: event.lastAt.toISOString(),
+    host: event.host ?? null,
+    instance: event.instance ?? null,
+    alarm: event.alarm ?? false,
+  };
 }

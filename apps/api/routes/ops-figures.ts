@@ -18,7 +18,9 @@ const OfValues = Type.Unsafe<Values>(Type.Array(Type.Union([Type.Number(), Type.
 const OfSeries = Type.Unsafe<Series>(Type.Record(Type.String(), OfValues));
 const Figures = Type.Object({
   stepSeconds: Type.Integer(),
-  times: Type.Unsafe<readonly number[]>(Type.Array(Type.Integer({ description: "Beginning of a step, in milliseconds since 1970" }))),
+  times: Type.Unsafe<readonly number[]>(
+    Type.Array(Type.Integer({ description: "Beginning of a step, in milliseconds since 1970" })),
+  ),
   handouts: OfSeries,
   ends: OfSeries,
   hosts: OfSeries,
@@ -34,7 +36,17 @@ export function opsFigureRoutes({ store, create }: OpsParts) {
   return (app: App) => {
     app.get(
       "/ops/api/figures",
-      { schema: { ...forOperator, summary: "Figures of the last hour, day or week, one value a step; null where none were kept", querystring: Type.Object({ span: Type.Optional(Type.Enum(["hour", "day", "week"])) }, { additionalProperties: false }), response: { 200: Figures, ...refusals } } },
+      {
+        schema: {
+          ...forOperator,
+          summary: "Figures of the last hour, day or week, one value a step; null where none were kept",
+          querystring: Type.Object(
+            { span: Type.Optional(Type.Enum(["hour", "day", "week"])) },
+            { additionalProperties: false },
+          ),
+          response: { 200: Figures, ...refusals },
+        },
+      },
       async (request) => {
         const now = create.clock();
         const { spanMs, stepMs } = spans[request.query.span ?? "hour"];
@@ -44,7 +56,11 @@ export function opsFigureRoutes({ store, create }: OpsParts) {
         const midnight = new Date(Math.floor(now.getTime() / (24 * HOUR_MS)) * 24 * HOUR_MS);
         const [minutes, droplets] = await Promise.all([store.readMinutes(from), store.listDropletLives(midnight)]);
         const { hours, dollars } = costOf(droplets, midnight, now);
-        return { stepSeconds: stepMs / 1000, ...figureSeries(minutes, from, to, stepMs), today: { dropletHours: hours, dollars } };
+        return {
+          stepSeconds: stepMs / 1000,
+          ...figureSeries(minutes, from, to, stepMs),
+          today: { dropletHours: hours, dollars },
+        };
       },
     );
   };

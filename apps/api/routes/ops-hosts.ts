@@ -16,22 +16,39 @@ const OpsHost = Type.Object({
   heartbeat: Type.Union([Type.Unknown(), Type.Null()]),
   heartbeatRefused: Type.Union([Type.String(), Type.Null()]),
 });
-const OpsDroplet = Type.Object({ name: Type.String(), state: Type.String({ description: "ordered, booting, joined or destroying" }), dropletId: Type.Union([Type.Integer(), Type.Null()]), orderedAt: Moment, joinedAt: Moment, idleSince: Moment, unwellSince: Moment });
+const OpsDroplet = Type.Object({
+  name: Type.String(),
+  state: Type.String({ description: "ordered, booting, joined or destroying" }),
+  dropletId: Type.Union([Type.Integer(), Type.Null()]),
+  orderedAt: Moment,
+  joinedAt: Moment,
+  idleSince: Moment,
+  unwellSince: Moment,
+});
 
 /** Hosts and the droplets they are. */
 export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
   return (app: App) => {
-    app.get("/ops/api/hosts", { schema: { ...forOperator, summary: "Hosts with slots, heartbeats and standings", response: { 200: Type.Array(OpsHost), ...refusals } } }, () =>
-      fleet.standings(create.clock()).map(({ host, pulse, inUse, occupied, standing }) => ({
-        name: host.name,
-        state: host.state,
-        standing,
-        capacity: host.capacity,
-        inUse,
-        occupied,
-        heartbeat: pulse?.kind === "beat" ? pulse.beat : null,
-        heartbeatRefused: pulse?.kind === "refused" ? pulse.reason : null,
-      })),
+    app.get(
+      "/ops/api/hosts",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Hosts with slots, heartbeats and standings",
+          response: { 200: Type.Array(OpsHost), ...refusals },
+        },
+      },
+      () =>
+        fleet.standings(create.clock()).map(({ host, pulse, inUse, occupied, standing }) => ({
+          name: host.name,
+          state: host.state,
+          standing,
+          capacity: host.capacity,
+          inUse,
+          occupied,
+          heartbeat: pulse?.kind === "beat" ? pulse.beat : null,
+          heartbeatRefused: pulse?.kind === "refused" ? pulse.reason : null,
+        })),
     );
 
     app.patch(
@@ -40,9 +57,13 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
         schema: {
           ...forOperator,
           summary: "Open a host to hand-outs, close it, or let it empty for good",
-          description: "cordoned takes no instances for now; draining takes none any more, and a droplet is destroyed once it is empty.",
+          description:
+            "cordoned takes no instances for now; draining takes none any more, and a droplet is destroyed once it is empty.",
           params: HostName,
-          body: Type.Object({ state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) }, { additionalProperties: false }),
+          body: Type.Object(
+            { state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) },
+            { additionalProperties: false },
+          ),
           response: { 204: Type.Null(), ...refusals },
         },
       },
@@ -62,7 +83,10 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
           summary: "Destroy a host: its droplet goes with the next step of the scaling",
           description: "Refused while it has leases, unless confirm is its name: they are lost then.",
           params: HostName,
-          querystring: Type.Object({ confirm: Type.Optional(Type.String({ maxLength: 63 })) }, { additionalProperties: false }),
+          querystring: Type.Object(
+            { confirm: Type.Optional(Type.String({ maxLength: 63 })) },
+            { additionalProperties: false },
+          ),
           response: { 202: Type.Null(), ...refusals },
         },
       },
@@ -85,8 +109,23 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
       },
     );
 
-    app.get("/ops/api/droplets", { schema: { ...forOperator, summary: "Droplets that are not gone, in the order of their orders", response: { 200: Type.Array(OpsDroplet), ...refusals } } }, async () =>
-      (await store.listDroplets()).map((row) => ({ ...row, orderedAt: row.orderedAt.toISOString(), joinedAt: row.joinedAt?.toISOString() ?? null, idleSince: row.idleSince?.toISOString() ?? null, unwellSince: row.unwellSince?.toISOString() ?? null })),
+    app.get(
+      "/ops/api/droplets",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Droplets that are not gone, in the order of their orders",
+          response: { 200: Type.Array(OpsDroplet), ...refusals },
+        },
+      },
+      async () =>
+        (await store.listDroplets()).map((row) => ({
+          ...row,
+          orderedAt: row.orderedAt.toISOString(),
+          joinedAt: row.joinedAt?.toISOString() ?? null,
+          idleSince: row.idleSince?.toISOString() ?? null,
+          unwellSince: row.unwellSince?.toISOString() ?? null,
+        })),
     );
   };
 }

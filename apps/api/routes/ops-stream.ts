@@ -21,7 +21,12 @@ const ALARM_MS = 5 * 60_000;
 
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
 export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsParts, sessions: OpsSessions) {
-  const rules = { isFleet: config.DIGITALOCEAN_TOKEN !== "", standbys: config.STANDBY_HOSTS, cap: config.DROPLET_CAP, bootTimeoutSeconds: config.BOOT_TIMEOUT_SECONDS };
+  const rules = {
+    isFleet: config.DIGITALOCEAN_TOKEN !== "",
+    standbys: config.STANDBY_HOSTS,
+    cap: config.DROPLET_CAP,
+    bootTimeoutSeconds: config.BOOT_TIMEOUT_SECONDS,
+  };
   const watch = createFleetWatch(
     {
       draw: () => drawFleet({ fleet, store, rules }, create.clock()),
@@ -41,23 +46,40 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
     });
 
     // A HEAD of it would never end.
-    app.get("/ops/api/stream", { exposeHeadRoute: false, schema: { ...forOperator, summary: "The fleet and its events as they change", description: "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), silence (MySQL does not answer).", produces: ["text/event-stream"], response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusals } } }, async (request, reply) => {
-      const stream = new PassThrough();
-      stream.write(`retry: ${RETRY_MS}\n\n`);
-      streams.add(stream);
-      const leave = watch.follow((news) => {
-        if (stream.writableLength > MOST_WAITING) stream.destroy();
-        else stream.write(worded(news));
-      });
-      // Who logs out, or whose session is over, sees no more; that it cannot be asked now ends nothing.
-      const recheck = setInterval(() => void sessions.admit(request).catch((fault: unknown) => isRefusal(fault) && stream.end()), RECHECK_MS);
-      stream.once("close", () => {
-        clearInterval(recheck);
-        leave();
-        streams.delete(stream);
-      });
-      return reply.type("text/event-stream; charset=utf-8").header("x-accel-buffering", "no").send(stream);
-    });
+    app.get(
+      "/ops/api/stream",
+      {
+        exposeHeadRoute: false,
+        schema: {
+          ...forOperator,
+          summary: "The fleet and its events as they change",
+          description:
+            "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), silence (MySQL does not answer).",
+          produces: ["text/event-stream"],
+          response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const stream = new PassThrough();
+        stream.write(`retry: ${RETRY_MS}\n\n`);
+        streams.add(stream);
+        const leave = watch.follow((news) => {
+          if (stream.writableLength > MOST_WAITING) stream.destroy();
+          else stream.write(worded(news));
+        });
+        // Who logs out, or whose session is over, sees no more; that it cannot be asked now ends nothing.
+        const recheck = setInterval(
+          () => void sessions.admit(request).catch((fault: unknown) => isRefusal(fault) && stream.end()),
+          RECHECK_MS,
+        );
+        stream.once("close", () => {
+          clearInterval(recheck);
+          leave();
+          streams.delete(stream);
+        });
+        return reply.type("text/event-stream; charset=utf-8").header("x-accel-buffering", "no").send(stream);
+      },
+    );
   };
 }
 

@@ -21,15 +21,24 @@ export type OpsParts = ServerParts & { readonly operate: OperatePorts };
 /** `/ops`: the dashboard; `/ops/api`: what the operator sees and may do. Every call needs the operator's token, or a session begun with it. */
 export function opsRoutes(parts: ServerParts, home: HomePage) {
   const { config, store, create, lease, redis } = parts;
-  const sessions = createOpsSessions({ store, clock: create.clock, opsToken: config.OPS_TOKEN, newSecret: create.random.token });
+  const sessions = createOpsSessions({
+    store,
+    clock: create.clock,
+    opsToken: config.OPS_TOKEN,
+    newSecret: create.random.token,
+  });
   const all: OpsParts = { ...parts, operate: { ...create, ...lease, store, nudge: (job) => nudge(redis, job) } };
 
   return async (app: App) => {
     // Before the limit that is everybody's, which a call counted here passes: strangers behind the same
     // address use up nothing of this one. What has a limit of its own keeps it: logging in.
-    const limit = app.rateLimit({ max: OPERATOR_SHARE * config.RATE_LIMIT_PER_MINUTE, keyGenerator: (request) => `operator ${callerKey(request)}` });
+    const limit = app.rateLimit({
+      max: OPERATOR_SHARE * config.RATE_LIMIT_PER_MINUTE,
+      keyGenerator: (request) => `operator ${callerKey(request)}`,
+    });
     app.addHook("onRequest", async (request, reply) => {
-      if (request.routeOptions.config.rateLimit === undefined && sessions.isKnown(request)) await limit.call(app, request, reply);
+      if (request.routeOptions.config.rateLimit === undefined && sessions.isKnown(request))
+        await limit.call(app, request, reply);
     });
     await app.register(opsPageRoutes(sessions, home));
     await app.register(async (guarded: App) => {

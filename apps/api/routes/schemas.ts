@@ -2,7 +2,12 @@ import { Type } from "typebox";
 
 /** What every error looks like (RFC 9457). */
 export const ProblemBody = Type.Object(
-  { type: Type.String({ description: "Stable name of the problem" }), title: Type.String(), status: Type.Integer(), detail: Type.String({ description: "What was wrong and what to do" }) },
+  {
+    type: Type.String({ description: "Stable name of the problem" }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String({ description: "What was wrong and what to do" }),
+  },
   { title: "Problem" },
 );
 
@@ -19,5 +24,8 @@ export const InstanceState = Type.Object({
   createdAt: Type.String({ format: "date-time" }),
   expiresAt: Type.String({ format: "date-time" }),
   endedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
-  endCause: Type.Union([Type.String({ description: "expired, owner, operator, failed, abandoned or lost" }), Type.Null()]),
+  endCause: Type.Union([
+    Type.String({ description: "expired, owner, operator, failed, abandoned or lost" }),
+    Type.Null(),
+  ]),
 });

@@ -18,9 +18,19 @@ const Stats = Type.Object({
 /** `GET /stats`: what everybody may know. */
 export function statsRoutes({ store, create, config }: ServerParts) {
   return (app: App) => {
-    app.get("/stats", { schema: { tags: ["service"], summary: "Instances running and handed out, and the limits", response: { 200: Stats } } }, async () => ({
-      ...(await store.countHandouts(create.clock())),
-      limits: limitsOf(config),
-    }));
+    app.get(
+      "/stats",
+      {
+        schema: {
+          tags: ["service"],
+          summary: "Instances running and handed out, and the limits",
+          response: { 200: Stats },
+        },
+      },
+      async () => ({
+        ...(await store.countHandouts(create.clock())),
+        limits: limitsOf(config),
+      }),
+    );
   };
 }

@@ -19,7 +19,12 @@ export type AdmitPorts = {
     readonly ensureImage: (host: EngineHost) => Promise<void>;
   };
   readonly clock: () => Date;
-  readonly hosts: { readonly deployment: string; readonly capacity: number; readonly basePort: number; readonly enginePort: number };
+  readonly hosts: {
+    readonly deployment: string;
+    readonly capacity: number;
+    readonly basePort: number;
+    readonly enginePort: number;
+  };
 };
 
 /**
@@ -38,7 +43,8 @@ export async function admitHosts(ports: AdmitPorts, concurrency: number): Promis
 }
 
 async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletRow): Promise<boolean> {
-  const note = (kind: string, reason: string) => ports.store.addEvent({ actor: "admit", kind, host: name, reason }, ports.clock());
+  const note = (kind: string, reason: string) =>
+    ports.store.addEvent({ actor: "admit", kind, host: name, reason }, ports.clock());
   try {
     // The cloud says where it is; what a droplet says of itself is no proof.
     const droplet = dropletId === null ? undefined : await ports.cloud.getDroplet(dropletId);
@@ -47,7 +53,15 @@ async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletR
     const engine = { name, deployment, engineUrl: `https://${droplet.privateIp}:${enginePort}` };
     await ports.engines.ping(engine);
     await ports.engines.ensureImage(engine);
-    const host = { name, engineUrl: engine.engineUrl, publicHost: droplet.publicIp, checkHost: droplet.privateIp, bindAddress: "0.0.0.0", capacity, basePort };
+    const host = {
+      name,
+      engineUrl: engine.engineUrl,
+      publicHost: droplet.publicIp,
+      checkHost: droplet.privateIp,
+      bindAddress: "0.0.0.0",
+      capacity,
+      basePort,
+    };
     const now = ports.clock();
     if (!(await ports.store.admitDroplet(host, now))) return false;
     await note("join", `a host ${((now.getTime() - orderedAt.getTime()) / 1000).toFixed(1)} s after its order`);

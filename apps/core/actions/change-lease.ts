@@ -8,10 +8,15 @@ export type ChangeLeasePorts = {
 };
 
 /** How a change of a lease came out. */
-export type ChangeLeaseResult = { readonly kind: "changed"; readonly instance: Instance } | { readonly kind: "not-running" } | LeaseRefusal;
+export type ChangeLeaseResult =
+  { readonly kind: "changed"; readonly instance: Instance } | { readonly kind: "not-running" } | LeaseRefusal;
 
 /** Lets a running lease end `ttlSeconds` from now, earlier or later than before, within the bounds. */
-export async function changeLease(ports: ChangeLeasePorts, instance: Instance, ttlSeconds: number): Promise<ChangeLeaseResult> {
+export async function changeLease(
+  ports: ChangeLeasePorts,
+  instance: Instance,
+  ttlSeconds: number,
+): Promise<ChangeLeaseResult> {
   const now = ports.clock();
   if (shownState(instance, now) !== "running") return { kind: "not-running" };
   const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.lease.least, now);

@@ -11,14 +11,26 @@ import { claimOf, replayAnswer } from "./replay-answer.ts";
 export type CreatePorts = EndPorts & {
   readonly fleet: Pick<FleetView, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest" | "countSuccess">;
   readonly store: {
-    readonly takeSlot: (draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined) => Promise<TakeResult>;
+    readonly takeSlot: (
+      draft: Draft,
+      hostName: string,
+      quota: number,
+      claim: IdempotencyClaim | undefined,
+    ) => Promise<TakeResult>;
     readonly handOut: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
     readonly readClaim: (address: string, keyHash: Buffer, now: Date) => Promise<KnownClaim | undefined>;
   };
-  readonly engines: { readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void> };
+  readonly engines: {
+    readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void>;
+  };
   /** Waits until the instance answers `PONG` to the password; throws when the signal aborts first. */
   readonly waitForPong: (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;
-  readonly random: { readonly id: () => string; readonly password: () => string; readonly token: () => string; readonly nonce: () => Buffer };
+  readonly random: {
+    readonly id: () => string;
+    readonly password: () => string;
+    readonly token: () => string;
+    readonly nonce: () => Buffer;
+  };
   readonly delay: (ms: number) => Promise<void>;
   /** Told of each host that failed, with the fault. */
   readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
@@ -40,7 +52,12 @@ export type HandoutRules = {
 };
 
 /** One person's wish. `address` is the key that quotas count by; `signal` aborts when the caller has hung up. */
-export type CreateRequest = { readonly address: string; readonly ttlSeconds: number | undefined; readonly idempotencyKey: string | undefined; readonly signal: AbortSignal };
+export type CreateRequest = {
+  readonly address: string;
+  readonly ttlSeconds: number | undefined;
+  readonly idempotencyKey: string | undefined;
+  readonly signal: AbortSignal;
+};
 
 /** What the holder gets, once: the password and the token are kept nowhere in the clear. */
 export type Handout = {
@@ -57,7 +74,12 @@ export type Handout = {
 
 /** How a hand-out came out. */
 export type CreateResult =
-  | { readonly kind: "created"; readonly handout: Handout; readonly hostName: string | undefined; readonly replayed: boolean }
+  | {
+      readonly kind: "created";
+      readonly handout: Handout;
+      readonly hostName: string | undefined;
+      readonly replayed: boolean;
+    }
   | LeaseRefusal
   | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
   /** By the operator: this address, or everybody for now. */

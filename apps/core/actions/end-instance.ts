@@ -30,7 +30,11 @@ export async function endInstance(ports: EndPorts, place: ContainerPlace, cause:
 }
 
 /** The second half of an end that has begun. @throws EngineFault as {@link endInstance} */
-export async function removeAndClose(ports: EndPorts, place: Omit<ContainerPlace, "state">, slotFreeFrom?: Date): Promise<void> {
+export async function removeAndClose(
+  ports: EndPorts,
+  place: Omit<ContainerPlace, "state">,
+  slotFreeFrom?: Date,
+): Promise<void> {
   await ports.engines.removeContainer(place.host, place.instanceId);
   await ports.store.closeInstance(place.instanceId, ports.clock(), slotFreeFrom);
 }

@@ -2,7 +2,13 @@ import type { KeyObject } from "node:crypto";
 
 /** What enrolling a host needs. */
 export type EnrolPorts = {
-  readonly store: { readonly enrol: (claim: { readonly hostName: string; readonly tokenHash: Buffer; readonly keyHash: Buffer }) => Promise<"granted" | "refused"> };
+  readonly store: {
+    readonly enrol: (claim: {
+      readonly hostName: string;
+      readonly tokenHash: Buffer;
+      readonly keyHash: Buffer;
+    }) => Promise<"granted" | "refused">;
+  };
   readonly authority: {
     readonly readRequest: (pem: string) => CertificateRequest | { readonly refusal: string };
     readonly certify: (request: CertificateRequest, hostName: string, now: Date) => string;
@@ -27,13 +33,21 @@ export type EnrolResult =
  * The same key may ask again with that token, whose answer was lost; another key may not.
  * @throws Unavailable when MySQL or Redis does not answer: the host may ask again
  */
-export async function enrolHost(ports: EnrolPorts, claim: { readonly hostName: string; readonly tokenHash: Buffer; readonly requestPem: string }): Promise<EnrolResult> {
+export async function enrolHost(
+  ports: EnrolPorts,
+  claim: { readonly hostName: string; readonly tokenHash: Buffer; readonly requestPem: string },
+): Promise<EnrolResult> {
   const { hostName, tokenHash } = claim;
   const request = ports.authority.readRequest(claim.requestPem);
   if ("refusal" in request) return { kind: "bad-request", reason: request.refusal };
-  if ((await ports.store.enrol({ hostName, tokenHash, keyHash: request.keyHash })) === "refused") return { kind: "refused" };
+  if ((await ports.store.enrol({ hostName, tokenHash, keyHash: request.keyHash })) === "refused")
+    return { kind: "refused" };
   // The first beat comes a moment after the answer.
   const heartbeatPassword = ports.heartbeatPassword(hostName);
   await ports.grantHeartbeat(hostName, heartbeatPassword);
-  return { kind: "enrolled", certificate: ports.authority.certify(request, hostName, ports.clock()), heartbeatPassword };
+  return {
+    kind: "enrolled",
+    certificate: ports.authority.certify(request, hostName, ports.clock()),
+    heartbeatPassword,
+  };
 }

@@ -8,7 +8,11 @@ import type { FleetView, HostStanding } from "./fleet-view.ts";
 export type PicturePorts = {
   readonly fleet: Pick<FleetView, "standings" | "isBlind">;
   readonly store: {
-    readonly listTakenSlots: (now: Date) => Promise<readonly { readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]>;
+    readonly listTakenSlots: (
+      now: Date,
+    ) => Promise<
+      readonly { readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]
+    >;
     readonly listHostBirths: () => Promise<Map<string, Date>>;
     readonly listDropletLives: (since: Date) => Promise<readonly DropletLife[]>;
     readonly listDoomed: () => Promise<Map<string, "none" | "lost">>;
@@ -20,9 +24,20 @@ export type PicturePorts = {
 };
 
 /** Settings that a reader of the picture measures it by. `isFleet`: whether we order and destroy hosts ourselves. */
-export type PictureRules = { readonly isFleet: boolean; readonly standbys: number; readonly cap: number; readonly bootTimeoutSeconds: number };
+export type PictureRules = {
+  readonly isFleet: boolean;
+  readonly standbys: number;
+  readonly cap: number;
+  readonly bootTimeoutSeconds: number;
+};
 
-type JobRun = { readonly job: string; readonly startedAt: Date; readonly finishedAt: Date | null; readonly succeededAt: Date | null; readonly fault: string | null };
+type JobRun = {
+  readonly job: string;
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+  readonly succeededAt: Date | null;
+  readonly fault: string | null;
+};
 
 /** A host, or a droplet on its way to become one or to its end, as ops see it. */
 export type HostPicture = {
@@ -43,7 +58,15 @@ export type HostPicture = {
   readonly heartbeatRefused: string | null;
   readonly memAvailableMb: number | null;
   readonly containers: number | null;
-  readonly droplet: { readonly id: number | null; readonly state: string; readonly region: string; readonly size: string; readonly hourlyPrice: number | null; readonly orderedAt: string; readonly joinedAt: string | null } | null;
+  readonly droplet: {
+    readonly id: number | null;
+    readonly state: string;
+    readonly region: string;
+    readonly size: string;
+    readonly hourlyPrice: number | null;
+    readonly orderedAt: string;
+    readonly joinedAt: string | null;
+  } | null;
   /** Whether the operator wants it destroyed, and its leases with it. */
   readonly doomed: "none" | "lost" | null;
 };
@@ -58,13 +81,25 @@ export type FleetPicture = {
   readonly running: number;
   readonly startedEver: number;
   readonly switches: readonly { readonly name: string; readonly paused: boolean; readonly changedAt: string | null }[];
-  readonly jobs: readonly { readonly job: string; readonly startedAt: string; readonly finishedAt: string | null; readonly succeededAt: string | null; readonly fault: string | null }[];
+  readonly jobs: readonly {
+    readonly job: string;
+    readonly startedAt: string;
+    readonly finishedAt: string | null;
+    readonly succeededAt: string | null;
+    readonly fault: string | null;
+  }[];
 };
 
 /** Jobs may be down for hours, and the fleet is still one. */
 const OF_LATE_MS = 24 * 3_600_000;
 
-const letters: Readonly<Record<InstanceState | "resting", string>> = { starting: "s", running: "l", ending: "e", ended: ".", resting: "r" };
+const letters: Readonly<Record<InstanceState | "resting", string>> = {
+  starting: "s",
+  running: "l",
+  ending: "e",
+  ended: ".",
+  resting: "r",
+};
 
 /** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
 export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date): Promise<FleetPicture> {
@@ -81,21 +116,51 @@ export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date
   const lives = new Map(droplets.map((life) => [life.name, life]));
   const standings = fleet.standings(now).filter(({ host }) => births.has(host.name));
   const known = new Set(standings.map(({ host }) => host.name));
-  const hosts = standings.map((facts) => ({ ...hostPicture(facts, slots.get(facts.host.name) ?? [], births.get(facts.host.name) ?? now, lives.get(facts.host.name)), doomed: doomed.get(facts.host.name) ?? null }));
-  const others = droplets.filter(({ name, state }) => state !== "gone" && !known.has(name)).map((life) => ({ ...dropletPicture(life), doomed: doomed.get(life.name) ?? null }));
+  const hosts = standings.map((facts) => ({
+    ...hostPicture(
+      facts,
+      slots.get(facts.host.name) ?? [],
+      births.get(facts.host.name) ?? now,
+      lives.get(facts.host.name),
+    ),
+    doomed: doomed.get(facts.host.name) ?? null,
+  }));
+  const others = droplets
+    .filter(({ name, state }) => state !== "gone" && !known.has(name))
+    .map((life) => ({ ...dropletPicture(life), doomed: doomed.get(life.name) ?? null }));
   return {
     at: now.toISOString(),
     isBlind: fleet.isBlind(now),
     // The API need not know the cloud's token: where scaling has run of late, there is a fleet.
-    rules: { ...rules, isFleet: rules.isFleet || runs.some(({ job, startedAt }) => job === "scale" && now.getTime() - startedAt.getTime() < OF_LATE_MS) },
+    rules: {
+      ...rules,
+      isFleet:
+        rules.isFleet ||
+        runs.some(({ job, startedAt }) => job === "scale" && now.getTime() - startedAt.getTime() < OF_LATE_MS),
+    },
     hosts: [...hosts, ...others],
     ...counts,
-    switches: switches.map(({ name, paused, changedAt }) => ({ name, paused, changedAt: changedAt?.toISOString() ?? null })),
-    jobs: runs.map(({ job, startedAt, finishedAt, succeededAt, fault }) => ({ job, startedAt: startedAt.toISOString(), finishedAt: finishedAt?.toISOString() ?? null, succeededAt: succeededAt?.toISOString() ?? null, fault })),
+    switches: switches.map(({ name, paused, changedAt }) => ({
+      name,
+      paused,
+      changedAt: changedAt?.toISOString() ?? null,
+    })),
+    jobs: runs.map(({ job, startedAt, finishedAt, succeededAt, fault }) => ({
+      job,
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt?.toISOString() ?? null,
+      succeededAt: succeededAt?.toISOString() ?? null,
+      fault,
+    })),
   };
 }
 
-function hostPicture({ host, pulse, inUse, occupied, standing }: HostStanding, taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[], birth: Date, life: DropletLife | undefined): Omit<HostPicture, "doomed"> {
+function hostPicture(
+  { host, pulse, inUse, occupied, standing }: HostStanding,
+  taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[],
+  birth: Date,
+  life: DropletLife | undefined,
+): Omit<HostPicture, "doomed"> {
   const row = Array.from({ length: host.capacity }, () => ".");
   for (const { slot, state } of taken) if (slot < row.length) row[slot] = letters[state];
   const beat = pulse?.kind === "beat" ? pulse.beat : undefined;
@@ -119,10 +184,44 @@ function hostPicture({ host, pulse, inUse, occupied, standing }: HostStanding, t
 }
 
 function dropletPicture(life: DropletLife): Omit<HostPicture, "doomed"> {
-  const nothing = { isStandby: false, address: null, capacity: 0, inUse: 0, occupied: 0, slots: "", heartbeatAt: null, heartbeatRefused: null, memAvailableMb: null, containers: null };
-  return { ...nothing, name: life.name, state: life.state, standing: life.state, since: life.orderedAt.toISOString(), droplet: dropletOf(life) };
+  const nothing = {
+    isStandby: false,
+    address: null,
+    capacity: 0,
+    inUse: 0,
+    occupied: 0,
+    slots: "",
+    heartbeatAt: null,
+    heartbeatRefused: null,
+    memAvailableMb: null,
+    containers: null,
+  };
+  return {
+    ...nothing,
+    name: life.name,
+    state: life.state,
+    standing: life.state,
+    since: life.orderedAt.toISOString(),
+    droplet: dropletOf(life),
+  };
 }
 
-function dropletOf({ dropletId, state, region, size, hourlyPrice, orderedAt, joinedAt }: DropletLife): NonNullable<HostPicture["droplet"]> {
-  return { id: dropletId, state, region, size, hourlyPrice, orderedAt: orderedAt.toISOString(), joinedAt: joinedAt?.toISOString() ?? null };
+function dropletOf({
+  dropletId,
+  state,
+  region,
+  size,
+  hourlyPrice,
+  orderedAt,
+  joinedAt,
+}: DropletLife): NonNullable<HostPicture["droplet"]> {
+  return {
+    id: dropletId,
+    state,
+    region,
+    size,
+    hourlyPrice,
+    orderedAt: orderedAt.toISOString(),
+    joinedAt: joinedAt?.toISOString() ?? null,
+  };
 }

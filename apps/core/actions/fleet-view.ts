@@ -89,7 +89,10 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, lon
     // Requests that failed together count once.
     if (last && last.until > now) return;
     const failures = (last?.failures ?? 0) + 1;
-    rests.set(hostName, { failures, until: new Date(now.getTime() + Math.min(longestRestMs, FIRST_REST_MS * 2 ** (failures - 1))) });
+    rests.set(hostName, {
+      failures,
+      until: new Date(now.getTime() + Math.min(longestRestMs, FIRST_REST_MS * 2 ** (failures - 1))),
+    });
   }
 
   /** Forgets earlier failures of a host: it has just handed out an instance. */
@@ -99,7 +102,10 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, lon
 
   /** All hosts with their standings. */
   function standings(now: Date): HostStanding[] {
-    return [...facts.values()].map((host) => ({ ...host, standing: standingOf(host, rests.get(host.host.name)?.until, now) }));
+    return [...facts.values()].map((host) => ({
+      ...host,
+      standing: standingOf(host, rests.get(host.host.name)?.until, now),
+    }));
   }
 
   return { refresh, openHosts, isBlind, countTaken, countFull, rest, countSuccess, standings };

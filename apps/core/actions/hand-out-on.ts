@@ -9,7 +9,11 @@ import type { CreatePorts, CreateRequest, CreateResult, Handout } from "./create
 import { removeAndClose } from "./end-instance.ts";
 
 /** A request on its way over the hosts; it is given up at `deadline`. */
-export type Attempt = CreateRequest & { readonly ttlSeconds: number; readonly claim: IdempotencyClaim | undefined; readonly deadline: Date };
+export type Attempt = CreateRequest & {
+  readonly ttlSeconds: number;
+  readonly claim: IdempotencyClaim | undefined;
+  readonly deadline: Date;
+};
 
 /** How trying one host came out. */
 export type AttemptResult =
@@ -86,16 +90,37 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
 }
 
 /** Starts the container and sees its `PONG`. The host itself removes it after the lease's latest end. */
-async function bringUp({ engines, rules, waitForPong }: CreatePorts, host: Host, draft: Draft, port: number, password: string, unwanted: AbortSignal): Promise<void> {
+async function bringUp(
+  { engines, rules, waitForPong }: CreatePorts,
+  host: Host,
+  draft: Draft,
+  port: number,
+  password: string,
+  unwanted: AbortSignal,
+): Promise<void> {
   // The lease begins when it is handed out, not when it was asked for.
   const notAfter = new Date(draft.latestEnd.getTime() + rules.timeoutMs);
-  const instance = { id: draft.id, deployment: host.deployment, bindAddress: host.bindAddress, port, passwordHash: hashSecret(password), notAfter };
+  const instance = {
+    id: draft.id,
+    deployment: host.deployment,
+    bindAddress: host.bindAddress,
+    port,
+    passwordHash: hashSecret(password),
+    notAfter,
+  };
   await engines.startContainer(host, containerSpec(instance, rules.limits), unwanted);
   await waitForPong(host.checkHost, port, password, AbortSignal.timeout(rules.readyTimeoutMs));
 }
 
 /** Turns the draft into a lease and gives the answer to it. */
-async function promise({ store, clock, random, rules }: CreatePorts, host: Host, draft: Draft, port: number, { password, token }: Secrets, attempt: Attempt): Promise<Handout> {
+async function promise(
+  { store, clock, random, rules }: CreatePorts,
+  host: Host,
+  draft: Draft,
+  port: number,
+  { password, token }: Secrets,
+  attempt: Attempt,
+): Promise<Handout> {
   const now = clock();
   const expiresAt = new Date(now.getTime() + attempt.ttlSeconds * 1000);
   const handout: Handout = {
@@ -110,8 +135,16 @@ async function promise({ store, clock, random, rules }: CreatePorts, host: Host,
     token,
   };
   const { idempotencyKey } = attempt;
-  const sealed = idempotencyKey === undefined ? undefined : sealAnswer(JSON.stringify(handout), { serverSecret: rules.serverSecret, idempotencyKey, instanceId: draft.id }, random.nonce());
-  if (!(await store.handOut(draft.id, expiresAt, now, sealed))) throw new Error("the hand-out took so long that it was undone");
+  const sealed =
+    idempotencyKey === undefined
+      ? undefined
+      : sealAnswer(
+          JSON.stringify(handout),
+          { serverSecret: rules.serverSecret, idempotencyKey, instanceId: draft.id },
+          random.nonce(),
+        );
+  if (!(await store.handOut(draft.id, expiresAt, now, sealed)))
+    throw new Error("the hand-out took so long that it was undone");
   return handout;
 }
 
@@ -119,13 +152,20 @@ async function promise({ store, clock, random, rules }: CreatePorts, host: Host,
  * Gives back what a failed hand-out took: quota place and key at once, the slot when its container is
  * gone. What cannot be removed now stays `ending` for the reaper, the slot with it.
  */
-async function undo(ports: CreatePorts, host: Host, instanceId: string, cause: "failed" | "abandoned", fault?: unknown): Promise<void> {
+async function undo(
+  ports: CreatePorts,
+  host: Host,
+  instanceId: string,
+  cause: "failed" | "abandoned",
+  fault?: unknown,
+): Promise<void> {
   const reason = fault instanceof EngineFault ? fault.reason : undefined;
   const slotFreeFrom = reason === "port-taken" ? new Date(ports.clock().getTime() + ports.rules.slotRestMs) : undefined;
   const [begun] = await Promise.allSettled([ports.store.beginEnd(instanceId, cause, ports.clock())]);
   try {
     // An engine that hangs would hang again, with the caller waiting.
-    if (begun.status === "fulfilled" && reason !== "timeout") await removeAndClose(ports, { instanceId, host }, slotFreeFrom);
+    if (begun.status === "fulfilled" && reason !== "timeout")
+      await removeAndClose(ports, { instanceId, host }, slotFreeFrom);
     // Without a container, reconcile sees that the row is nobody's lease once MySQL is back.
     if (begun.status === "rejected") await ports.engines.removeContainer(host, instanceId);
   } catch (removal) {

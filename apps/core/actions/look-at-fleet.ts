@@ -1,6 +1,13 @@
 import pMap from "p-map";
 import { CloudFault, type CloudDroplet } from "../domain/cloud.ts";
-import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot, OrderFailures } from "../domain/fleet.ts";
+import type {
+  BlindSnapshot,
+  CloudWord,
+  DropletFacts,
+  DropletRow,
+  FleetSnapshot,
+  OrderFailures,
+} from "../domain/fleet.ts";
 import type { Host, Pulse } from "../domain/host.ts";
 import type { Switch } from "../domain/operator.ts";
 import { Unavailable } from "../domain/unavailable.ts";
@@ -14,7 +21,9 @@ export type LookPorts = {
   };
   readonly store: {
     readonly listDroplets: () => Promise<readonly DropletRow[]>;
-    readonly listHosts: () => Promise<readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]>;
+    readonly listHosts: () => Promise<
+      readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]
+    >;
     readonly listGoneIds: (since: Date) => Promise<readonly number[]>;
     readonly readOrderFailures: () => Promise<OrderFailures>;
     readonly listSwitches: () => Promise<readonly Switch[]>;
@@ -39,7 +48,9 @@ export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Pro
   try {
     const listed = await ports.cloud.listDroplets(tag);
     const rows = await ports.store.listDroplets();
-    const named = (await pMap(rows.filter(isUnanswered), ({ name }) => ports.cloud.findDroplets(name), { concurrency: 4 })).flat();
+    const named = (
+      await pMap(rows.filter(isUnanswered), ({ name }) => ports.cloud.findDroplets(name), { concurrency: 4 })
+    ).flat();
     const known = new Map([...listed, ...named].map((droplet) => [droplet.id, droplet]));
     const words = await wordsOf(ports, rows, known);
     const hosts = new Map((await ports.store.listHosts()).map((facts) => [facts.host.name, facts]));
@@ -58,14 +69,20 @@ export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Pro
       operator: { isPaused, doomed: await ports.store.listDoomed() },
     };
   } catch (fault) {
-    if (fault instanceof CloudFault) return { blind: `the cloud does not answer (${fault.reason}): what exists is unknown` };
-    if (fault instanceof Unavailable && fault.system === "redis") return { blind: "Redis does not answer: who is alive is unknown" };
+    if (fault instanceof CloudFault)
+      return { blind: `the cloud does not answer (${fault.reason}): what exists is unknown` };
+    if (fault instanceof Unavailable && fault.system === "redis")
+      return { blind: "Redis does not answer: who is alive is unknown" };
     throw fault;
   }
 }
 
 /** What the cloud says of each row's droplet. Only a question for the very droplet can tell that it is gone. */
-async function wordsOf({ cloud }: LookPorts, rows: readonly DropletRow[], known: ReadonlyMap<number, CloudDroplet>): Promise<Map<string, CloudWord>> {
+async function wordsOf(
+  { cloud }: LookPorts,
+  rows: readonly DropletRow[],
+  known: ReadonlyMap<number, CloudDroplet>,
+): Promise<Map<string, CloudWord>> {
   const words = new Map<string, CloudWord>();
   const unlisted: { name: string; dropletId: number }[] = [];
   for (const { name, dropletId } of rows) {
@@ -74,7 +91,11 @@ async function wordsOf({ cloud }: LookPorts, rows: readonly DropletRow[], known:
     if (droplet) words.set(name, droplet);
     else unlisted.push({ name, dropletId });
   }
-  await pMap(unlisted.slice(0, SINGLE_LOOKS), async ({ name, dropletId }) => words.set(name, (await cloud.getDroplet(dropletId)) ?? "gone"), { concurrency: 4 });
+  await pMap(
+    unlisted.slice(0, SINGLE_LOOKS),
+    async ({ name, dropletId }) => words.set(name, (await cloud.getDroplet(dropletId)) ?? "gone"),
+    { concurrency: 4 },
+  );
   return words;
 }
 

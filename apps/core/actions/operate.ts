@@ -39,7 +39,11 @@ export async function setHostState(ports: OperatePorts, name: string, state: Hos
 export async function destroyHost(ports: OperatePorts, name: string, leases: "none" | "lost"): Promise<DoomResult> {
   const result = await ports.store.doomHost(name, leases, ports.clock());
   if (result.kind !== "doomed") return result;
-  await note(ports, { kind: "destroy", host: name, reason: leases === "lost" ? "asked for by the operator, leases and all" : "asked for by the operator" });
+  await note(ports, {
+    kind: "destroy",
+    host: name,
+    reason: leases === "lost" ? "asked for by the operator, leases and all" : "asked for by the operator",
+  });
   void ports.nudge("scale");
   return result;
 }
@@ -53,7 +57,10 @@ export async function endForOperator(ports: OperatePorts, id: string): Promise<"
     await endInstance(ports, place, "operator");
   } catch (fault) {
     if (!(fault instanceof EngineFault)) throw fault;
-    await note(ports, { ...event, reason: `asked for by the operator; its container waits for the host (${fault.reason})` });
+    await note(ports, {
+      ...event,
+      reason: `asked for by the operator; its container waits for the host (${fault.reason})`,
+    });
     return "later";
   }
   if (place.state !== "ended") await note(ports, { ...event, reason: "asked for by the operator" });
@@ -61,9 +68,19 @@ export async function endForOperator(ports: OperatePorts, id: string): Promise<"
 }
 
 /** Lets somebody's lease end `ttlSeconds` from now, within the bounds that hold for all. */
-export async function extendForOperator(ports: OperatePorts, instance: Instance, ttlSeconds: number): Promise<ChangeLeaseResult> {
+export async function extendForOperator(
+  ports: OperatePorts,
+  instance: Instance,
+  ttlSeconds: number,
+): Promise<ChangeLeaseResult> {
   const result = await changeLease(ports, instance, ttlSeconds);
-  if (result.kind === "changed") await note(ports, { kind: "extend", host: instance.hostName, instance: instance.id, reason: `ends ${result.instance.expiresAt.toISOString()} now, instead of ${instance.expiresAt.toISOString()}` });
+  if (result.kind === "changed")
+    await note(ports, {
+      kind: "extend",
+      host: instance.hostName,
+      instance: instance.id,
+      reason: `ends ${result.instance.expiresAt.toISOString()} now, instead of ${instance.expiresAt.toISOString()}`,
+    });
   return result;
 }
 

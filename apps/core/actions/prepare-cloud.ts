@@ -8,9 +8,22 @@ export type InboundRule = { readonly protocol: "tcp"; readonly ports: string; re
 export type PreparePorts = {
   readonly cloud: {
     readonly ensureTag: (tag: string) => Promise<void>;
-    readonly ensureFirewall: (firewall: { readonly name: string; readonly tag: string; readonly inbound: readonly InboundRule[] }) => Promise<void>;
-    readonly readAccount: () => Promise<{ readonly status: string; readonly statusMessage: string; readonly dropletLimit: number }>;
-    readonly checkOffer: (wish: { readonly region: string; readonly sizes: readonly string[]; readonly image: string; readonly vpc: string }) => Promise<readonly string[]>;
+    readonly ensureFirewall: (firewall: {
+      readonly name: string;
+      readonly tag: string;
+      readonly inbound: readonly InboundRule[];
+    }) => Promise<void>;
+    readonly readAccount: () => Promise<{
+      readonly status: string;
+      readonly statusMessage: string;
+      readonly dropletLimit: number;
+    }>;
+    readonly checkOffer: (wish: {
+      readonly region: string;
+      readonly sizes: readonly string[];
+      readonly image: string;
+      readonly vpc: string;
+    }) => Promise<readonly string[]>;
   };
   readonly store: { readonly listHosts: () => Promise<readonly { readonly host: HostPorts }[]> };
   readonly plan: FleetPlan;
@@ -33,26 +46,47 @@ const ANYWHERE = ["0.0.0.0/0", "::/0"];
  * @returns what the settings ask for and the cloud does not have or does not tell, in sentences
  * @throws CloudFault when tag or firewall cannot be made
  */
-export async function prepareCloud({ cloud, store, plan, sizes, cap, hosts, privateNetwork }: PreparePorts): Promise<string[]> {
+export async function prepareCloud({
+  cloud,
+  store,
+  plan,
+  sizes,
+  cap,
+  hosts,
+  privateNetwork,
+}: PreparePorts): Promise<string[]> {
   await cloud.ensureTag(plan.tag);
   const present = (await store.listHosts()).map(({ host }) => host);
   const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
-  await cloud.ensureFirewall({ name: plan.tag, tag: plan.tag, inbound: [...instancePorts([hosts, ...present]), engines] });
-  const checks = [checkAccount(cloud, cap), cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc })];
+  await cloud.ensureFirewall({
+    name: plan.tag,
+    tag: plan.tag,
+    inbound: [...instancePorts([hosts, ...present]), engines],
+  });
+  const checks = [
+    checkAccount(cloud, cap),
+    cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc }),
+  ];
   return (await Promise.all(checks.map(faultsOf))).flat();
 }
 
 /** One firewall is all hosts': it opens what any of them uses, also those from before the settings changed. */
 function instancePorts(hosts: readonly HostPorts[]): InboundRule[] {
   const ranges = Map.groupBy(hosts, ({ basePort }) => basePort);
-  return [...ranges].map(([basePort, some]) => ({ protocol: "tcp", ports: `${basePort}-${basePort + Math.max(...some.map(({ capacity }) => capacity)) - 1}`, sources: ANYWHERE }));
+  return [...ranges].map(([basePort, some]) => ({
+    protocol: "tcp",
+    ports: `${basePort}-${basePort + Math.max(...some.map(({ capacity }) => capacity)) - 1}`,
+    sources: ANYWHERE,
+  }));
 }
 
 async function checkAccount(cloud: PreparePorts["cloud"], cap: number): Promise<string[]> {
   const { status, statusMessage, dropletLimit } = await cloud.readAccount();
   const faults: string[] = [];
-  if (status !== "active") faults.push(`the account's status is "${status}"${statusMessage === "" ? "" : `: ${statusMessage}`}`);
-  if (dropletLimit < cap) faults.push(`the account may have ${dropletLimit} droplets, fewer than DROPLET_CAP allows (${cap})`);
+  if (status !== "active")
+    faults.push(`the account's status is "${status}"${statusMessage === "" ? "" : `: ${statusMessage}`}`);
+  if (dropletLimit < cap)
+    faults.push(`the account may have ${dropletLimit} droplets, fewer than DROPLET_CAP allows (${cap})`);
   return faults;
 }
 

@@ -25,14 +25,26 @@ export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapR
   // Leases end on time, whatever their hosts do: their quota places are free from here on.
   const ending: ContainerPlace[] = [];
   for (const place of due) {
-    if (place.state === "ending" || (await ports.store.beginEnd(place.instanceId, "expired", ports.clock()))) ending.push(place);
+    if (place.state === "ending" || (await ports.store.beginEnd(place.instanceId, "expired", ports.clock())))
+      ending.push(place);
   }
-  const results = await pMap(Map.groupBy(ending, (place) => place.host.name), ([hostName, places]) => clearHost(ports, hostName, places), { concurrency });
-  return { ended: results.reduce((sum, { ended }) => sum + ended, 0), waiting: results.flatMap(({ waiting }) => waiting) };
+  const results = await pMap(
+    Map.groupBy(ending, (place) => place.host.name),
+    ([hostName, places]) => clearHost(ports, hostName, places),
+    { concurrency },
+  );
+  return {
+    ended: results.reduce((sum, { ended }) => sum + ended, 0),
+    waiting: results.flatMap(({ waiting }) => waiting),
+  };
 }
 
 /** Removes containers until the host falls silent: one that hangs must not hold up the run once for each of them. */
-async function clearHost(ports: ReapPorts, hostName: string, places: readonly ContainerPlace[]): Promise<{ ended: number; waiting: WaitingHost[] }> {
+async function clearHost(
+  ports: ReapPorts,
+  hostName: string,
+  places: readonly ContainerPlace[],
+): Promise<{ ended: number; waiting: WaitingHost[] }> {
   let ended = 0;
   let fault: EngineFault | undefined;
   await pMap(

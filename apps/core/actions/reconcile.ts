@@ -37,7 +37,10 @@ export async function reconcile(ports: ReconcilePorts, concurrency: number): Pro
   return { repairs: results.flatMap(({ repairs }) => repairs), unseen: results.flatMap(({ unseen }) => unseen) };
 }
 
-async function reconcileHost(ports: ReconcilePorts, host: EngineHost): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
+async function reconcileHost(
+  ports: ReconcilePorts,
+  host: EngineHost,
+): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
   const done: ReconcileReport["repairs"][number][] = [];
   let refusal: EngineFault | undefined;
   try {

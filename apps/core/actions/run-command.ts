@@ -27,7 +27,9 @@ type CommandOutcome =
 
 /** What running commands needs of the store and of the connections. */
 export type ConsolePorts = {
-  readonly store: { readonly findAddress: (instanceId: string) => Promise<{ readonly host: string; readonly port: number } | undefined> };
+  readonly store: {
+    readonly findAddress: (instanceId: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
+  };
   readonly consoles: {
     readonly run: (command: SentCommand) => Promise<CommandOutcome>;
     readonly close: (instanceId: string, session: string) => void;
@@ -59,16 +61,27 @@ export type ConsoleAnswer = {
 };
 
 /** Runs a typed line on an instance with its owner's password, hence with its owner's rights. */
-export async function runCommand(ports: ConsolePorts, instance: Instance, { line, password, session, state }: TypedCommand): Promise<ConsoleAnswer | ConsoleRefusal> {
+export async function runCommand(
+  ports: ConsolePorts,
+  instance: Instance,
+  { line, password, session, state }: TypedCommand,
+): Promise<ConsoleAnswer | ConsoleRefusal> {
   if (shownState(instance, ports.clock()) !== "running") return { kind: "not-running" };
   const words = splitCommandLine(line);
   if (!words) return { kind: "answered", tone: "error", text: "Invalid argument(s)", cutFromBytes: null, state };
   if (words.length === 0) return { kind: "answered", tone: "reply", text: "", cutFromBytes: null, state };
   const verdict = judgeCommand(words);
-  if (verdict.kind === "refuse") return { kind: "answered", tone: "note", text: verdict.why, cutFromBytes: null, state };
+  if (verdict.kind === "refuse")
+    return { kind: "answered", tone: "note", text: verdict.why, cutFromBytes: null, state };
   if (verdict.kind === "close") {
     ports.consoles.close(instance.id, session);
-    return { kind: "answered", tone: "reply", text: verdict.answer, cutFromBytes: null, state: { database: 0, transaction: "none" } };
+    return {
+      kind: "answered",
+      tone: "reply",
+      text: verdict.answer,
+      cutFromBytes: null,
+      state: { database: 0, transaction: "none" },
+    };
   }
   const address = await ports.store.findAddress(instance.id);
   if (!address) return { kind: "not-running" };
@@ -76,19 +89,32 @@ export async function runCommand(ports: ConsolePorts, instance: Instance, { line
   switch (outcome.kind) {
     case "replied": {
       const { text, isCut } = replyText(outcome.reply, words, MOST_CHARACTERS);
-      return { kind: "answered", tone: outcome.reply.kind === "error" ? "error" : "reply", text, cutFromBytes: isCut ? outcome.sizeBytes : null, state: outcome.state };
+      return {
+        kind: "answered",
+        tone: outcome.reply.kind === "error" ? "error" : "reply",
+        text,
+        cutFromBytes: isCut ? outcome.sizeBytes : null,
+        state: outcome.state,
+      };
     }
     case "transaction-lost":
     case "too-slow":
     case "closed":
-      return { kind: "answered", tone: "note", text: notes[outcome.kind], cutFromBytes: null, state: { database: state.database, transaction: "none" } };
+      return {
+        kind: "answered",
+        tone: "note",
+        text: notes[outcome.kind],
+        cutFromBytes: null,
+        state: { database: state.database, transaction: "none" },
+      };
     default:
       return { kind: outcome.kind };
   }
 }
 
 const notes = {
-  "transaction-lost": "The connection that held the transaction is gone, so this was not run. Begin the transaction again.",
+  "transaction-lost":
+    "The connection that held the transaction is gone, so this was not run. Begin the transaction again.",
   "too-slow": `No reply within ${COMMAND_TIMEOUT_MS / 1000} s, so the connection was closed. Whether the command had an effect is unknown.`,
   closed: "The connection closed before a reply came. Whether the command had an effect is unknown.",
 } as const;

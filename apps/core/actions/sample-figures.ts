@@ -7,10 +7,15 @@ import { Unavailable } from "../domain/unavailable.ts";
 /** What sampling needs. */
 export type SamplePorts = {
   readonly store: {
-    readonly listHosts: () => Promise<readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]>;
+    readonly listHosts: () => Promise<
+      readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]
+    >;
     readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
     readonly countHandouts: (now: Date) => Promise<{ readonly running: number }>;
-    readonly countEnds: (from: Date, to: Date) => Promise<readonly { readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]>;
+    readonly countEnds: (
+      from: Date,
+      to: Date,
+    ) => Promise<readonly { readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]>;
     /** Last minute that a source has kept figures of; undefined when it has none. */
     readonly lastMinute: (source: string) => Promise<Date | undefined>;
     readonly keepMinute: (minute: Date, source: string, figures: MinuteFigures) => Promise<void>;
@@ -48,7 +53,9 @@ export async function sampleFigures({ store, readPulses, clock }: SamplePorts, i
   for (const { state } of await store.listDroplets()) count(`droplets.${state}`);
   const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
   if (pulses) figures["hosts.open"] = 0;
-  if (pulses) for (const facts of hosts) count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
+  if (pulses)
+    for (const facts of hosts)
+      count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
   await store.keepMinute(minute, GAUGES, figures);
 }
 
@@ -59,7 +66,11 @@ async function keepEnds(store: SamplePorts["store"], minute: Date): Promise<void
   const from = new Date(Math.max(Math.min(last, back(MINUTES_BACK)), back(MOST_MINUTES_BACK)));
   const ends = await store.countEnds(from, minute);
   for (const [time, counts] of Map.groupBy(ends, (each) => each.minute.getTime())) {
-    await store.keepMinute(new Date(time), "ends", Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])));
+    await store.keepMinute(
+      new Date(time),
+      "ends",
+      Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])),
+    );
   }
 }
 

@@ -5,7 +5,14 @@ import type { FleetEvent } from "../domain/event.ts";
 import type { FleetSnapshot } from "../domain/fleet.ts";
 import type { EngineHost } from "../domain/host.ts";
 import type { ContainerFacts } from "../domain/reconcile.ts";
-import { changedTimers, decideScaling, whyBlind, type HostTimers, type ScalingAction, type ScalingRules } from "../domain/scaling.ts";
+import {
+  changedTimers,
+  decideScaling,
+  whyBlind,
+  type HostTimers,
+  type ScalingAction,
+  type ScalingRules,
+} from "../domain/scaling.ts";
 import { lookAtFleet, type LookPorts } from "./look-at-fleet.ts";
 
 /** What scaling needs. The store refuses intents of a term that is over. */
@@ -18,11 +25,27 @@ export type ScalePorts = LookPorts & {
   readonly store: {
     readonly forgetUnwell: () => Promise<void>;
     readonly keepTimers: (timers: readonly HostTimers[]) => Promise<void>;
-    readonly addOrder: (term: number, intent: { readonly namePrefix: string; readonly region: string; readonly size: string; readonly tokenHash: Buffer; readonly cap: number }, now: Date) => Promise<string | undefined>;
+    readonly addOrder: (
+      term: number,
+      intent: {
+        readonly namePrefix: string;
+        readonly region: string;
+        readonly size: string;
+        readonly tokenHash: Buffer;
+        readonly cap: number;
+      },
+      now: Date,
+    ) => Promise<string | undefined>;
     readonly adoptDroplet: (name: string, dropletId: number, hourlyPrice: number) => Promise<boolean>;
     readonly closeOrder: (name: string, reason: string, outOfStock: boolean, now: Date) => Promise<void>;
     readonly beginDrain: (term: number, name: string) => Promise<boolean>;
-    readonly beginDestroy: (term: number, name: string, reason: string, leases: "none" | "lost", now: Date) => Promise<boolean>;
+    readonly beginDestroy: (
+      term: number,
+      name: string,
+      reason: string,
+      leases: "none" | "lost",
+      now: Date,
+    ) => Promise<boolean>;
     readonly closeDroplet: (name: string, reason: string, now: Date) => Promise<void>;
     readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
   };
@@ -36,7 +59,9 @@ export type ScalePorts = LookPorts & {
 };
 
 /** What droplets are ordered with, and known by. */
-export type FleetPlan = Pick<DropletOrder, "tag" | "region" | "image" | "vpc" | "sshKeys"> & { readonly namePrefix: string };
+export type FleetPlan = Pick<DropletOrder, "tag" | "region" | "image" | "vpc" | "sshKeys"> & {
+  readonly namePrefix: string;
+};
 
 /** Faults after which further calls to the cloud would fail as well. */
 const silences: readonly CloudFault["reason"][] = ["unreachable", "timeout", "rate-limited", "unauthorized"];
@@ -60,7 +85,11 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
       await perform(ports, term, action, snapshot);
     } catch (fault) {
       if (!(fault instanceof CloudFault)) throw fault;
-      await note(ports, { kind: `${action.kind}-failed`, host: "name" in action ? action.name : undefined, reason: fault.message });
+      await note(ports, {
+        kind: `${action.kind}-failed`,
+        host: "name" in action ? action.name : undefined,
+        reason: fault.message,
+      });
       if (silences.includes(fault.reason)) break;
     }
   }
@@ -73,7 +102,12 @@ function quickFirst(actions: readonly ScalingAction[]): ScalingAction[] {
   return [...actions.filter((action) => !isSlow(action)), ...actions.filter(isSlow)];
 }
 
-async function perform(ports: ScalePorts, term: number, action: ScalingAction, snapshot: Awaited<ReturnType<typeof lookAtFleet>>): Promise<void> {
+async function perform(
+  ports: ScalePorts,
+  term: number,
+  action: ScalingAction,
+  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+): Promise<void> {
   const { store, cloud, clock } = ports;
   const { kind, reason } = action;
   switch (action.kind) {
@@ -81,7 +115,8 @@ async function perform(ports: ScalePorts, term: number, action: ScalingAction, s
       return order(ports, term, action);
     case "adopt": {
       const made = findMade(snapshot, action.dropletId);
-      if (await store.adoptDroplet(action.name, action.dropletId, made?.hourlyPrice ?? 0)) await note(ports, { kind, host: action.name, reason });
+      if (await store.adoptDroplet(action.name, action.dropletId, made?.hourlyPrice ?? 0))
+        await note(ports, { kind, host: action.name, reason });
       return;
     }
     case "give-up":
@@ -107,11 +142,19 @@ async function perform(ports: ScalePorts, term: number, action: ScalingAction, s
 }
 
 /** Intent first: whatever comes of the call, the name is known by which its droplet can be found. */
-async function order(ports: ScalePorts, term: number, { size, reason }: Extract<ScalingAction, { kind: "order" }>): Promise<void> {
+async function order(
+  ports: ScalePorts,
+  term: number,
+  { size, reason }: Extract<ScalingAction, { kind: "order" }>,
+): Promise<void> {
   const { store, cloud, clock, plan, rules } = ports;
   const { namePrefix, ...marks } = plan;
   const token = ports.token();
-  const name = await store.addOrder(term, { namePrefix, region: plan.region, size, tokenHash: hashSecret(token), cap: rules.cap }, clock());
+  const name = await store.addOrder(
+    term,
+    { namePrefix, region: plan.region, size, tokenHash: hashSecret(token), cap: rules.cap },
+    clock(),
+  );
   if (name === undefined) return;
   await note(ports, { kind: "order", host: name, reason });
   const refuse = async (fault: unknown, isOutOfStock: boolean) => {
@@ -138,7 +181,12 @@ async function order(ports: ScalePorts, term: number, { size, reason }: Extract<
   }
 }
 
-async function destroy(ports: ScalePorts, term: number, action: Extract<ScalingAction, { kind: "destroy" }>, snapshot: Awaited<ReturnType<typeof lookAtFleet>>): Promise<void> {
+async function destroy(
+  ports: ScalePorts,
+  term: number,
+  action: Extract<ScalingAction, { kind: "destroy" }>,
+  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+): Promise<void> {
   const { name, reason, leases } = action;
   const facts = findFacts(snapshot, name);
   if (!facts?.row.dropletId) return;
@@ -146,7 +194,12 @@ async function destroy(ports: ScalePorts, term: number, action: Extract<ScalingA
     const doubt = await whyNotEmpty(ports, facts.host.host);
     if (doubt !== undefined) return note(ports, { kind: "hold", host: name, reason: `drained, but ${doubt}` });
   }
-  if (!(await ports.store.beginDestroy(term, name, reason, leases, ports.clock()))) return note(ports, { kind: "hold", host: name, reason: "not destroyed: it has got a lease meanwhile, or another process leads" });
+  if (!(await ports.store.beginDestroy(term, name, reason, leases, ports.clock())))
+    return note(ports, {
+      kind: "hold",
+      host: name,
+      reason: "not destroyed: it has got a lease meanwhile, or another process leads",
+    });
   await note(ports, { kind: "destroy", host: name, reason });
   await deleteOrClose(ports, name, facts.row.dropletId, reason);
 }
@@ -154,7 +207,11 @@ async function destroy(ports: ScalePorts, term: number, action: Extract<ScalingA
 /** Closed only when the cloud knows no such droplet: a deletion that was accepted may take a while, or fail. */
 async function deleteOrClose(ports: ScalePorts, name: string, dropletId: number, reason: string): Promise<void> {
   const answer = await ports.cloud.deleteDroplet(dropletId);
-  await note(ports, { kind: answer === "gone" ? "close" : "delete", host: name, reason: answer === "gone" ? "its droplet is gone" : reason });
+  await note(ports, {
+    kind: answer === "gone" ? "close" : "delete",
+    host: name,
+    reason: answer === "gone" ? "its droplet is gone" : reason,
+  });
   if (answer === "gone") await ports.store.closeDroplet(name, reason, ports.clock());
 }
 
@@ -169,7 +226,10 @@ async function whyNotEmpty({ engines }: ScalePorts, host: EngineHost): Promise<s
   }
 }
 
-function findFacts(snapshot: Awaited<ReturnType<typeof lookAtFleet>>, name: string): FleetSnapshot["droplets"][number] | undefined {
+function findFacts(
+  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+  name: string,
+): FleetSnapshot["droplets"][number] | undefined {
   return "droplets" in snapshot ? snapshot.droplets.find(({ row }) => row.name === name) : undefined;
 }
 

@@ -10,7 +10,10 @@ export type TendPorts = {
     readonly keepReach: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
     readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
   };
-  readonly engines: { readonly ping: (host: EngineHost) => Promise<void>; readonly ensureImage: (host: EngineHost) => Promise<void> };
+  readonly engines: {
+    readonly ping: (host: EngineHost) => Promise<void>;
+    readonly ensureImage: (host: EngineHost) => Promise<void>;
+  };
   readonly clock: () => Date;
 };
 
@@ -23,7 +26,8 @@ export type TendPorts = {
 export async function tendHosts({ store, engines, clock }: TendPorts, concurrency: number): Promise<void> {
   const hosts = (await store.listHosts()).map(({ host }) => host);
   const isReached = await pMap(hosts, (host) => answers(engines, host), { concurrency });
-  const namesOf = (wanted: boolean) => hosts.filter((_host, index) => isReached[index] === wanted).map(({ name }) => name);
+  const namesOf = (wanted: boolean) =>
+    hosts.filter((_host, index) => isReached[index] === wanted).map(({ name }) => name);
   await store.keepReach(namesOf(true), namesOf(false), clock());
   await pMap(
     hosts.filter((_host, index) => isReached[index]),
@@ -32,7 +36,10 @@ export async function tendHosts({ store, engines, clock }: TendPorts, concurrenc
         await engines.ensureImage(host);
       } catch (fault) {
         if (!(fault instanceof EngineFault)) throw fault;
-        await store.addEvent({ actor: "tend", kind: "hold", host: host.name, reason: `it cannot be given the image: ${fault.message}` }, clock());
+        await store.addEvent(
+          { actor: "tend", kind: "hold", host: host.name, reason: `it cannot be given the image: ${fault.message}` },
+          clock(),
+        );
       }
     },
     { concurrency },

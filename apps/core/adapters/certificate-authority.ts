@@ -38,7 +38,11 @@ export function createCertificateAuthority(authority: () => Authority, lifetimeD
     const { certificate, key } = authority();
     const notBefore = new Date(now.getTime() - BACKDATE_MS);
     const notAfter = new Date(Math.min(now.getTime() + lifetimeDays * DAY, certificate.validToDate.getTime()));
-    return makeCertificate({ commonName: hostName, publicKey: request.publicKey, kind: "server", names: [hostName], notBefore, notAfter }, certificate, key);
+    return makeCertificate(
+      { commonName: hostName, publicKey: request.publicKey, kind: "server", names: [hostName], notBefore, notAfter },
+      certificate,
+      key,
+    );
   }
 
   return { readRequest: readCertificateRequest, certify };
@@ -49,20 +53,32 @@ export function createCertificateAuthority(authority: () => Authority, lifetimeD
  * key must be EC on P-256, or RSA of 2048 to 4096 bits, and have signed it.
  */
 function readCertificateRequest(pem: string): CertificateRequest | { readonly refusal: string } {
-  const [, base64] = /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/.exec(pem) ?? [];
+  const [, base64] =
+    /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/.exec(
+      pem,
+    ) ?? [];
   if (base64 === undefined) return { refusal: "The body is no certificate request in PEM." };
   let request: CertificationRequest;
   let publicKey: KeyObject;
   try {
     request = AsnConvert.parse(Buffer.from(base64, "base64"), CertificationRequest);
-    publicKey = createPublicKey({ key: Buffer.from(AsnConvert.serialize(request.certificationRequestInfo.subjectPKInfo)), format: "der", type: "spki" });
+    publicKey = createPublicKey({
+      key: Buffer.from(AsnConvert.serialize(request.certificationRequestInfo.subjectPKInfo)),
+      format: "der",
+      type: "spki",
+    });
   } catch {
     return { refusal: "The certificate request cannot be read." };
   }
   // Before the signature: checking one of an absurd key may take for ever.
   if (!isKeyWeTake(publicKey)) return { refusal: "The key must be EC on P-256, or RSA of 2048 to 4096 bits." };
   if (!isSigned(request, publicKey)) return { refusal: "The certificate request is not signed by its key." };
-  return { publicKey, keyHash: createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest() };
+  return {
+    publicKey,
+    keyHash: createHash("sha256")
+      .update(publicKey.export({ type: "spki", format: "der" }))
+      .digest(),
+  };
 }
 
 function isKeyWeTake({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): boolean {
@@ -71,7 +87,10 @@ function isKeyWeTake({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject
   return asymmetricKeyType === "rsa" && modulusLength >= 2048 && modulusLength <= 4096 && publicExponent === 65_537n;
 }
 
-function isSigned({ certificationRequestInfoRaw, signatureAlgorithm, signature }: CertificationRequest, publicKey: KeyObject): boolean {
+function isSigned(
+  { certificationRequestInfoRaw, signatureAlgorithm, signature }: CertificationRequest,
+  publicKey: KeyObject,
+): boolean {
   const hash = hashes[signatureAlgorithm.algorithm];
   if (hash === undefined || certificationRequestInfoRaw === undefined) return false;
   return verify(hash, Buffer.from(certificationRequestInfoRaw), publicKey, Buffer.from(signature));

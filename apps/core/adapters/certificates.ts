@@ -54,9 +54,20 @@ const SERIAL_BYTES = 16;
  * Makes a certificate (PEM), signed with an EC key. The serial number is random.
  * @param issuer the CA's certificate; undefined makes one that signs itself
  */
-export function makeCertificate(facts: CertificateFacts, issuer: X509Certificate | undefined, signingKey: KeyObject): string {
-  const subject = new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: COMMON_NAME, value: new AttributeValue({ utf8String: facts.commonName }) })])]);
-  const subjectPublicKeyInfo = AsnConvert.parse(facts.publicKey.export({ type: "spki", format: "der" }), SubjectPublicKeyInfo);
+export function makeCertificate(
+  facts: CertificateFacts,
+  issuer: X509Certificate | undefined,
+  signingKey: KeyObject,
+): string {
+  const subject = new Name([
+    new RelativeDistinguishedName([
+      new AttributeTypeAndValue({ type: COMMON_NAME, value: new AttributeValue({ utf8String: facts.commonName }) }),
+    ]),
+  ]);
+  const subjectPublicKeyInfo = AsnConvert.parse(
+    facts.publicKey.export({ type: "spki", format: "der" }),
+    SubjectPublicKeyInfo,
+  );
   const issuing = issuer && AsnConvert.parse(issuer.raw, Certificate).tbsCertificate;
   const signature = new AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
   const tbsCertificate = new TBSCertificate({
@@ -76,24 +87,53 @@ export function makeCertificate(facts: CertificateFacts, issuer: X509Certificate
 
 /** The certificates that follow one another in a PEM file. */
 export function certificatesIn(pem: string): X509Certificate[] {
-  return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map((each) => new X509Certificate(each));
+  return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
+    (each) => new X509Certificate(each),
+  );
 }
 
 function usesOf({ kind, names }: CertificateFacts): Extension[] {
   const isCa = kind === "ca";
   const uses = [
-    extension(id_ce_basicConstraints, true, isCa ? new BasicConstraints({ cA: true, pathLenConstraint: 0 }) : new BasicConstraints()),
+    extension(
+      id_ce_basicConstraints,
+      true,
+      isCa ? new BasicConstraints({ cA: true, pathLenConstraint: 0 }) : new BasicConstraints(),
+    ),
     extension(id_ce_keyUsage, true, new KeyUsage(isCa ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature)),
   ];
-  if (!isCa) uses.push(extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage([kind === "server" ? id_kp_serverAuth : id_kp_clientAuth])));
-  if (names.length > 0) uses.push(extension(id_ce_subjectAltName, false, new SubjectAlternativeName(names.map((name) => new GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name })))));
+  if (!isCa)
+    uses.push(
+      extension(
+        id_ce_extKeyUsage,
+        false,
+        new ExtendedKeyUsage([kind === "server" ? id_kp_serverAuth : id_kp_clientAuth]),
+      ),
+    );
+  if (names.length > 0)
+    uses.push(
+      extension(
+        id_ce_subjectAltName,
+        false,
+        new SubjectAlternativeName(
+          names.map((name) => new GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name })),
+        ),
+      ),
+    );
   return uses;
 }
 
 /** They tell two CAs of one name apart, for whoever looks for the issuer. */
 function keyIds(subject: SubjectPublicKeyInfo, issuer: SubjectPublicKeyInfo | undefined): Extension[] {
   const ids = [extension(id_ce_subjectKeyIdentifier, false, new SubjectKeyIdentifier(keyId(subject)))];
-  if (issuer) ids.push(extension(id_ce_authorityKeyIdentifier, false, new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyId(issuer)) })));
+  if (issuer)
+    ids.push(
+      extension(
+        id_ce_authorityKeyIdentifier,
+        false,
+        new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyId(issuer)) }),
+      ),
+    );
   return ids;
 }
 

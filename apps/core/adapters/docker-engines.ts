@@ -60,11 +60,20 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
    * there is one, else has it pull. Calls that come meanwhile for the same image wait for the first.
    * @param timeoutMs of the whole
    */
-  async function ensureImage(host: EngineHost, reference: string, archiveFile: string | undefined, timeoutMs: number): Promise<void> {
+  async function ensureImage(
+    host: EngineHost,
+    reference: string,
+    archiveFile: string | undefined,
+    timeoutMs: number,
+  ): Promise<void> {
     await call(
       host,
       async (engine, abortSignal) => {
-        const known = engine.images.get(reference) ?? orAborted(provideImage(engine.docker, reference, archiveFile, abortSignal), abortSignal).finally(() => engine.images.delete(reference));
+        const known =
+          engine.images.get(reference) ??
+          orAborted(provideImage(engine.docker, reference, archiveFile, abortSignal), abortSignal).finally(() =>
+            engine.images.delete(reference),
+          );
         engine.images.set(reference, known);
         await known;
       },
@@ -92,7 +101,11 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
       for (let isRetry = false; ; isRetry = true) {
         await networkOnce(engine, host.deployment, abortSignal);
         try {
-          container ??= await docker.createContainer({ ...body, name, abortSignal } as unknown as Docker.ContainerCreateOptions);
+          container ??= await docker.createContainer({
+            ...body,
+            name,
+            abortSignal,
+          } as unknown as Docker.ContainerCreateOptions);
           await container.start({ abortSignal });
           return;
         } catch (fault) {
@@ -125,10 +138,19 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   /** All containers of this deployment on the host, stopped ones included; what has no instance's label is none of ours. */
   async function listContainers(host: EngineHost): Promise<ContainerFacts[]> {
     return call(host, async ({ docker }, abortSignal) => {
-      const containers = await docker.listContainers({ all: true, filters: { label: [`${labels.deployment}=${host.deployment}`] }, abortSignal });
+      const containers = await docker.listContainers({
+        all: true,
+        filters: { label: [`${labels.deployment}=${host.deployment}`] },
+        abortSignal,
+      });
       // An answer without a body counts as good for dockerode, and would read as a host that has lost everything.
       if (!Array.isArray(containers)) throw new Error("the engine's answer is no list of containers");
-      return containers.map((container) => ({ instanceId: container.Labels[labels.instance] ?? "", running: container.State === "running" })).filter(({ instanceId }) => INSTANCE_ID.test(instanceId));
+      return containers
+        .map((container) => ({
+          instanceId: container.Labels[labels.instance] ?? "",
+          running: container.State === "running",
+        }))
+        .filter(({ instanceId }) => INSTANCE_ID.test(instanceId));
     });
   }
 
@@ -146,7 +168,10 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   /** The bridge of all instances: no traffic between them, no masquerade on the way out. */
   async function ensureNetwork(docker: Docker, deployment: string, abortSignal: AbortSignal): Promise<void> {
     const network = networkOf(deployment);
-    const isThere = async () => (await docker.listNetworks({ filters: { name: [network.name] }, abortSignal })).some(({ Name }) => Name === network.name);
+    const isThere = async () =>
+      (await docker.listNetworks({ filters: { name: [network.name] }, abortSignal })).some(
+        ({ Name }) => Name === network.name,
+      );
     if (await isThere()) return;
     try {
       await docker.createNetwork({
@@ -168,7 +193,11 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     }
   }
 
-  async function call<T>(host: EngineHost, work: (engine: Engine, abortSignal: AbortSignal) => Promise<T>, withinMs = timeoutMs): Promise<T> {
+  async function call<T>(
+    host: EngineHost,
+    work: (engine: Engine, abortSignal: AbortSignal) => Promise<T>,
+    withinMs = timeoutMs,
+  ): Promise<T> {
     const abortSignal = AbortSignal.timeout(withinMs);
     try {
       return await orAborted(work(engineOf(host), abortSignal), abortSignal);
@@ -182,7 +211,15 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     const ours = host.engineUrl.startsWith("https:") ? certificate() : undefined;
     const known = engines.get(host.name);
     const isFresh = known !== undefined && known.url === host.engineUrl && known.tls === ours;
-    const engine = isFresh ? known : { url: host.engineUrl, tls: ours, docker: new Docker(connectionTo(host, ours)), gate: known?.gate ?? pLimit(STARTS_AT_ONCE), images: new Map<string, Promise<void>>() };
+    const engine = isFresh
+      ? known
+      : {
+          url: host.engineUrl,
+          tls: ours,
+          docker: new Docker(connectionTo(host, ours)),
+          gate: known?.gate ?? pLimit(STARTS_AT_ONCE),
+          images: new Map<string, Promise<void>>(),
+        };
     // Used last, dropped last.
     engines.delete(host.name);
     engines.set(host.name, engine);
@@ -191,7 +228,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   }
 
   function certificate(): ClientTls {
-    if (tls === undefined) throw new CertificateMissing("engines at https:// take nobody without a certificate, and none is set up");
+    if (tls === undefined)
+      throw new CertificateMissing("engines at https:// take nobody without a certificate, and none is set up");
     try {
       return tls();
     } catch (cause) {
@@ -222,11 +260,17 @@ class CertificateMissing extends Error {
   override readonly name = "CertificateMissing";
 }
 
-async function provideImage(docker: Docker, reference: string, archiveFile: string | undefined, abortSignal: AbortSignal): Promise<void> {
+async function provideImage(
+  docker: Docker,
+  reference: string,
+  archiveFile: string | undefined,
+  abortSignal: AbortSignal,
+): Promise<void> {
   if (await hasImage(docker, reference, abortSignal)) return;
   if (archiveFile === undefined) await pullImage(docker, reference, abortSignal);
   else await loadImage(docker, archiveFile, abortSignal);
-  if (!(await hasImage(docker, reference, abortSignal))) throw new ImageMissing(`${archiveFile ?? "the registry's image"} does not hold ${reference}`);
+  if (!(await hasImage(docker, reference, abortSignal)))
+    throw new ImageMissing(`${archiveFile ?? "the registry's image"} does not hold ${reference}`);
 }
 
 function connectionTo(host: EngineHost, tls: ClientTls | undefined): Docker.DockerOptions {
@@ -252,11 +296,16 @@ function reasonOf(fault: unknown): EngineFaultReason {
 /** Whether a connection failed over certificates, theirs or ours: codes of Node's TLS and of OpenSSL's verification. */
 function isAboutCertificates(fault: unknown): boolean {
   const code = typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
-  return fault instanceof CertificateMissing || /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|HOSTNAME_)/.test(code);
+  return (
+    fault instanceof CertificateMissing ||
+    /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|HOSTNAME_)/.test(code)
+  );
 }
 
 function statusOf(fault: unknown): number | undefined {
-  return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number" ? fault.statusCode : undefined;
+  return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number"
+    ? fault.statusCode
+    : undefined;
 }
 
 function messageOf(fault: unknown): string {

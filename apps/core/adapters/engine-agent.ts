@@ -19,7 +19,10 @@ type Adding = { addRequest: (request: ClientRequest, options: object) => void };
 export function engineAgent(hostName: string, tls: ClientTls | undefined): HttpAgent {
   const idle = { keepAlive: true, timeout: IDLE_CONNECTION_MS };
   // Hosts are called by address and known by name: that is what their certificates say.
-  const agent = tls === undefined ? new HttpAgent(idle) : new HttpsAgent({ ...tls, ...idle, servername: hostName, minVersion: "TLSv1.2" });
+  const agent =
+    tls === undefined
+      ? new HttpAgent(idle)
+      : new HttpsAgent({ ...tls, ...idle, servername: hostName, minVersion: "TLSv1.2" });
   const adding = agent as unknown as Adding;
   const add = adding.addRequest.bind(agent);
   adding.addRequest = (request, options) => {
@@ -36,7 +39,8 @@ function boundAnswer(request: ClientRequest): void {
     const { socket } = answer;
     const before = socket.bytesRead;
     const check = () => {
-      if (socket.bytesRead - before > ANSWER_BYTES) socket.destroy(new Error(`an answer of more than ${ANSWER_BYTES} bytes`));
+      if (socket.bytesRead - before > ANSWER_BYTES)
+        socket.destroy(new Error(`an answer of more than ${ANSWER_BYTES} bytes`));
     };
     socket.on("data", check);
     answer.once("close", () => socket.off("data", check));

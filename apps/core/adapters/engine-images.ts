@@ -12,11 +12,14 @@ export async function hasImage(docker: Docker, reference: string, abortSignal: A
   // dockerode's own inspect takes no signal, and would wait for an engine that hangs.
   return new Promise((resolve, reject) => {
     const statusCodes = { 200: true, 404: "no such image", 500: "server error" };
-    docker.modem.dial({ path: `/images/${reference}/json`, method: "GET", abortSignal, statusCodes }, (fault: (Error & { statusCode?: number }) | null) => {
-      if (fault === null) resolve(true);
-      else if (fault.statusCode === 404) resolve(false);
-      else reject(fault);
-    });
+    docker.modem.dial(
+      { path: `/images/${reference}/json`, method: "GET", abortSignal, statusCodes },
+      (fault: (Error & { statusCode?: number }) | null) => {
+        if (fault === null) resolve(true);
+        else if (fault.statusCode === 404) resolve(false);
+        else reject(fault);
+      },
+    );
   });
 }
 
@@ -25,7 +28,8 @@ export async function hasImage(docker: Docker, reference: string, abortSignal: A
  * @throws ImageMissing when the archive cannot be read or the engine does not take it
  */
 export async function loadImage(docker: Docker, archive: string | Buffer, abortSignal: AbortSignal): Promise<void> {
-  const content = typeof archive === "string" ? (await openArchive(archive)).createReadStream() : Readable.from([archive]);
+  const content =
+    typeof archive === "string" ? (await openArchive(archive)).createReadStream() : Readable.from([archive]);
   try {
     await finished(() => docker.loadImage(content, { abortSignal }), "cannot load the image's archive");
   } finally {
@@ -59,7 +63,9 @@ async function finished(begin: () => Promise<NodeJS.ReadableStream>, what: strin
     throw new ImageMissing(`${what}: ${messageOf(cause)}`, { cause });
   }
   const lines = progress.split("\n").filter((line) => line.trim() !== "");
-  const fault = lines.map((line) => (JSON.parse(line) as { error?: string }).error).find((error) => error !== undefined);
+  const fault = lines
+    .map((line) => (JSON.parse(line) as { error?: string }).error)
+    .find((error) => error !== undefined);
   if (fault !== undefined) throw new ImageMissing(`${what}: ${fault}`);
 }
 

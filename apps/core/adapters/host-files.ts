@@ -10,5 +10,7 @@ export async function readHostFiles(): Promise<HostFiles> {
 
 async function readAll(dir: URL, ending: string): Promise<Map<string, string>> {
   const names = (await readdir(dir)).filter((name) => name.endsWith(ending)).sort();
-  return new Map(await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, dir), "utf8")] as const)));
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, dir), "utf8")] as const)),
+  );
 }

@@ -35,12 +35,16 @@ export function enrolmentTlsIn(dir: string, clock: () => number): () => ServerTl
 /** The CA of the folder of `npm run pki`, see {@link followFiles}. */
 export function authorityIn(dir: string, clock: () => number): () => Authority {
   const [ca, keyFile] = pair(dir, "ca");
-  return follow([ca, keyFile], () => {
-    const key = createPrivateKey(readText(keyFile));
-    const certificate = certificatesIn(readText(ca)).find((each) => each.checkPrivateKey(key));
-    if (!certificate) throw new Error(`${keyFile} is the key of no certificate in ${ca}`);
-    return { certificate, key };
-  }, clock);
+  return follow(
+    [ca, keyFile],
+    () => {
+      const key = createPrivateKey(readText(keyFile));
+      const certificate = certificatesIn(readText(ca)).find((each) => each.checkPrivateKey(key));
+      if (!certificate) throw new Error(`${keyFile} is the key of no certificate in ${ca}`);
+      return { certificate, key };
+    },
+    clock,
+  );
 }
 
 function follow<T>(files: readonly string[], read: () => T, clock: () => number): () => T {
@@ -50,7 +54,8 @@ function follow<T>(files: readonly string[], read: () => T, clock: () => number)
 function readPair(dir: string, name: string): ServerTls {
   const [certFile, keyFile] = pair(dir, name);
   const [cert, key] = [readText(certFile), readText(keyFile)];
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) throw new Error(`${keyFile} is not the key of ${certFile}`);
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
+    throw new Error(`${keyFile} is not the key of ${certFile}`);
   return { cert, key };
 }
 

@@ -38,7 +38,10 @@ export function createRedisDiscovery(redis: Redis) {
     let values: (string | null)[];
     let lives: number[];
     try {
-      [values, ...lives] = await answersOf<[(string | null)[], ...number[]]>([["mget", ...keys], ...keys.map((key) => ["pttl", key])]);
+      [values, ...lives] = await answersOf<[(string | null)[], ...number[]]>([
+        ["mget", ...keys],
+        ...keys.map((key) => ["pttl", key]),
+      ]);
     } catch (fault) {
       throw new Unavailable("redis", fault);
     }
@@ -48,7 +51,10 @@ export function createRedisDiscovery(redis: Redis) {
       const lifeMs = lives[index] ?? NO_KEY;
       if (typeof value !== "string" || lifeMs === NO_KEY) continue;
       const isMortal = lifeMs >= 0 && lifeMs <= LONGEST_LIFE_MS;
-      pulses.set(name, isMortal ? readHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" });
+      pulses.set(
+        name,
+        isMortal ? readHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" },
+      );
     }
     return pulses;
   }

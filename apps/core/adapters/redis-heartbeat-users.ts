@@ -15,11 +15,17 @@ export function createHeartbeatUsers(redis: Redis) {
    * Redis has forgotten (it does when it restarts) are granted again, those of former hosts are removed.
    * @throws Unavailable when Redis does not answer
    */
-  async function keep(namePrefix: string, hostNames: readonly string[], passwordOf: (hostName: string) => string): Promise<void> {
+  async function keep(
+    namePrefix: string,
+    hostNames: readonly string[],
+    passwordOf: (hostName: string) => string,
+  ): Promise<void> {
     const users = new Set(await asked(redis.acl("USERS")));
     const wanted = new Set(hostNames.map((name) => `${heartbeatUserPrefix}${name}`));
     for (const name of hostNames) if (!users.has(`${heartbeatUserPrefix}${name}`)) await grant(name, passwordOf(name));
-    const former = [...users].filter((user) => user.startsWith(`${heartbeatUserPrefix}${namePrefix}`) && !wanted.has(user));
+    const former = [...users].filter(
+      (user) => user.startsWith(`${heartbeatUserPrefix}${namePrefix}`) && !wanted.has(user),
+    );
     if (former.length > 0) await asked(redis.acl("DELUSER", ...former));
   }
 

@@ -24,7 +24,16 @@ export async function waitForPong(host: string, port: number, password: string, 
 async function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   // Protocol 3 would begin with a login by itself; this login is ours to watch.
-  const redis = new Redis({ host, port, protocol: 2, lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false, maxRetriesPerRequest: 0, disableClientInfo: true });
+  const redis = new Redis({
+    host,
+    port,
+    protocol: 2,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    enableReadyCheck: false,
+    maxRetriesPerRequest: 0,
+    disableClientInfo: true,
+  });
   // Faults reach us through the promises; an unheard "error" event would end the process.
   redis.on("error", () => undefined);
   const stop = () => redis.disconnect();

@@ -36,7 +36,16 @@ export type DropletOrder = {
  * too many calls, the account's droplet limit, no machine of this size to be had in the region,
  * another event under way on the droplet, a token that it does not take, or a refusal of another kind.
  */
-export type CloudFaultReason = "unreachable" | "timeout" | "server-error" | "rate-limited" | "droplet-limit" | "out-of-stock" | "busy" | "unauthorized" | "refused";
+export type CloudFaultReason =
+  | "unreachable"
+  | "timeout"
+  | "server-error"
+  | "rate-limited"
+  | "droplet-limit"
+  | "out-of-stock"
+  | "busy"
+  | "unauthorized"
+  | "refused";
 
 /** A call to the cloud that did not work out. */
 export class CloudFault extends Error {

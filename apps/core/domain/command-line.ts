@@ -14,7 +14,7 @@ const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b
 export function splitCommandLine(line: string): Buffer[] | undefined {
   const bytes = Buffer.from(line);
   const words: Buffer[] = [];
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     while (SPACES.has(bytes[at] ?? -1)) at++;
     if (at === bytes.length) return words;
     const word = readWord(bytes, at);
@@ -36,7 +36,9 @@ function readWord(bytes: Buffer, at: number): { readonly bytes: number[]; readon
     }
     const end = byte === QUOTE ? readQuoted(bytes, at, word) : readApostrophed(bytes, at, word);
     // A closing quote is the end of its word.
-    return end !== undefined && (end === bytes.length || SPACES.has(bytes[end] ?? -1)) ? { bytes: word, end } : undefined;
+    return end !== undefined && (end === bytes.length || SPACES.has(bytes[end] ?? -1))
+      ? { bytes: word, end }
+      : undefined;
   }
   return { bytes: word, end: at };
 }

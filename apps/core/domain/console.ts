@@ -12,9 +12,15 @@ export type ConsoleState = {
 };
 
 /** What a console does with a command: send it on, answer it itself, or close the connection as asked. */
-export type ConsoleVerdict = { readonly kind: "run" } | { readonly kind: "refuse"; readonly why: string } | { readonly kind: "close"; readonly answer: string };
+export type ConsoleVerdict =
+  | { readonly kind: "run" }
+  | { readonly kind: "refuse"; readonly why: string }
+  | { readonly kind: "close"; readonly answer: string };
 
-const needsStream = (name: string) => ({ kind: "refuse" as const, why: `${name.toUpperCase()} turns a connection into a stream, which the console does not follow. Use redis-cli or a client.` });
+const needsStream = (name: string) => ({
+  kind: "refuse" as const,
+  why: `${name.toUpperCase()} turns a connection into a stream, which the console does not follow. Use redis-cli or a client.`,
+});
 
 /**
  * Which commands a console, where each command has one reply, cannot pass on. Rights are not its
@@ -36,7 +42,9 @@ export function judgeCommand(words: readonly Buffer[]): ConsoleVerdict {
     case "hello":
       return { kind: "refuse", why: "The console speaks RESP2, and HELLO cannot change that." };
     case "client":
-      return wordsOf(words, 2) === "client reply" ? { kind: "refuse", why: "The console needs the replies that CLIENT REPLY would turn off." } : { kind: "run" };
+      return wordsOf(words, 2) === "client reply"
+        ? { kind: "refuse", why: "The console needs the replies that CLIENT REPLY would turn off." }
+        : { kind: "run" };
     case "quit":
     case "exit":
       return { kind: "close", answer: "OK" };
@@ -67,8 +75,12 @@ export function stateAfter(state: ConsoleState, words: readonly Buffer[], reply:
       return isOk ? { database: state.database, transaction: "none" } : state;
     case "exec":
       // An EXEC with words too many, or while a script is running, leaves the queue as it is.
-      if (reply.kind === "error") return reply.text.startsWith("EXECABORT") ? { database: state.database, transaction: "none" } : state;
-      return { database: reply.kind === "array" ? (state.queuedDatabase ?? state.database) : state.database, transaction: "none" };
+      if (reply.kind === "error")
+        return reply.text.startsWith("EXECABORT") ? { database: state.database, transaction: "none" } : state;
+      return {
+        database: reply.kind === "array" ? (state.queuedDatabase ?? state.database) : state.database,
+        transaction: "none",
+      };
     default:
       return state;
   }

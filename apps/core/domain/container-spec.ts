@@ -63,7 +63,14 @@ export function networkOf(deployment: string): { readonly name: string; readonly
  * takes; `notAfter` bounds the container's life beyond any extension of the lease.
  */
 export function containerSpec(
-  instance: { readonly id: string; readonly deployment: string; readonly bindAddress: string; readonly port: number; readonly passwordHash: Buffer; readonly notAfter: Date },
+  instance: {
+    readonly id: string;
+    readonly deployment: string;
+    readonly bindAddress: string;
+    readonly port: number;
+    readonly passwordHash: Buffer;
+    readonly notAfter: Date;
+  },
   limits: InstanceLimits,
 ): ContainerSpec {
   return {
@@ -131,7 +138,17 @@ function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] 
     ["proto-max-bulk-len", `${valueMb}mb`],
     ["client-query-buffer-limit", `${bufferMb}mb`],
     // A slow line may take its time for a reply; who does not read what is published to it may not.
-    ["client-output-buffer-limit", "normal", `${bufferMb}mb`, "0", "0", "pubsub", `${bufferMb}mb`, `${Math.ceil(valueMb / 2)}mb`, "60"],
+    [
+      "client-output-buffer-limit",
+      "normal",
+      `${bufferMb}mb`,
+      "0",
+      "0",
+      "pubsub",
+      `${bufferMb}mb`,
+      `${Math.ceil(valueMb / 2)}mb`,
+      "60",
+    ],
     // Tables that grow by what clients ask, and that maxmemory does not see.
     ["tracking-table-max-keys", "10000"],
     ["acllog-max-len", "0"],

@@ -12,4 +12,9 @@ export type FleetEvent = {
 };
 
 /** An event as it is kept. One that comes again unchanged, with nothing of its host in between, counts up. */
-export type KeptEvent = FleetEvent & { readonly id: number; readonly at: Date; readonly lastAt: Date; readonly times: number };
+export type KeptEvent = FleetEvent & {
+  readonly id: number;
+  readonly at: Date;
+  readonly lastAt: Date;
+  readonly times: number;
+};

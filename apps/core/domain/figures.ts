@@ -46,10 +46,15 @@ export function minuteOf(moment: Date): Date {
 export function figureSeries(minutes: readonly KeptMinute[], from: Date, to: Date, stepMs: number): FigureSeries {
   const count = Math.max(0, Math.ceil((to.getTime() - from.getTime()) / stepMs));
   const samples: Counts[][] = Array.from({ length: count }, () => []);
-  for (const { minute, figures } of mergeByMinute(minutes)) samples[Math.floor((minute - from.getTime()) / stepMs)]?.push(figures);
+  for (const { minute, figures } of mergeByMinute(minutes))
+    samples[Math.floor((minute - from.getTime()) / stepMs)]?.push(figures);
   const steps = samples.map(putTogether);
   const sums = (prefix: string): Series => seriesOf(steps, prefix);
-  const lasts = (prefix: string): Series => seriesOf(samples.map((step) => lastWith(step, prefix)), prefix);
+  const lasts = (prefix: string): Series =>
+    seriesOf(
+      samples.map((step) => lastWith(step, prefix)),
+      prefix,
+    );
   const gauge = (name: string): Values => steps.map((step) => step.get(name) ?? null);
   const quantiles = (share: number): Values => steps.map((step) => quantile(bucketsOf(step), share));
   return {
@@ -79,7 +84,8 @@ function mergeByMinute(minutes: readonly KeptMinute[]): { minute: number; figure
 function putTogether(step: readonly Counts[]): Counts {
   const whole = new Map<string, number>();
   for (const [name, value] of step.flatMap((figures) => [...figures])) {
-    if (!sampled.test(name)) whole.set(name, highest.test(name) ? Math.max(whole.get(name) ?? 0, value) : (whole.get(name) ?? 0) + value);
+    if (!sampled.test(name))
+      whole.set(name, highest.test(name) ? Math.max(whole.get(name) ?? 0, value) : (whole.get(name) ?? 0) + value);
   }
   return whole;
 }
@@ -92,7 +98,14 @@ function lastWith(step: readonly Counts[], prefix: string): Counts {
 
 function seriesOf(steps: readonly Counts[], prefix: string): Series {
   const names = new Set(steps.flatMap((step) => [...step.keys()].filter((name) => name.startsWith(prefix))));
-  return Object.fromEntries([...names].sort().map((name) => [name.slice(prefix.length), steps.map((step) => (step.size === 0 ? null : (step.get(name) ?? 0)))]));
+  return Object.fromEntries(
+    [...names]
+      .sort()
+      .map((name) => [
+        name.slice(prefix.length),
+        steps.map((step) => (step.size === 0 ? null : (step.get(name) ?? 0))),
+      ]),
+  );
 }
 
 /** Upper bounds with their counts, in order. */
@@ -144,7 +157,11 @@ export type DropletLife = {
 };
 
 /** Hours that droplets were there from `from` to `to`, and what that costs in US dollars. An order without a droplet costs nothing. */
-export function costOf(droplets: readonly DropletLife[], from: Date, to: Date): { readonly hours: number; readonly dollars: number } {
+export function costOf(
+  droplets: readonly DropletLife[],
+  from: Date,
+  to: Date,
+): { readonly hours: number; readonly dollars: number } {
   let hours = 0;
   let dollars = 0;
   for (const { dropletId, hourlyPrice, orderedAt, goneAt } of droplets) {

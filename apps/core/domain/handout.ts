@@ -14,7 +14,12 @@ export type Draft = {
 export type IdempotencyClaim = { readonly keyHash: Buffer; readonly requestHash: Buffer };
 
 /** What an idempotency key has led to; the answer is null while its hand-out goes on. `expiresAt` is the lease's end now. */
-export type KnownClaim = { readonly requestHash: Buffer; readonly instanceId: string; readonly sealedAnswer: Buffer | null; readonly expiresAt: Date };
+export type KnownClaim = {
+  readonly requestHash: Buffer;
+  readonly instanceId: string;
+  readonly sealedAnswer: Buffer | null;
+  readonly expiresAt: Date;
+};
 
 /** How taking a slot and a quota place came out. */
 export type TakeResult =

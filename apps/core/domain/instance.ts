@@ -40,22 +40,36 @@ export type ContainerPlace = { readonly instanceId: string; readonly state: Inst
 export type LeaseBounds = { readonly usual: number; readonly least: number; readonly most: number };
 
 /** A lifetime that cannot be granted, with the bounds it broke, in seconds from now. */
-export type LeaseRefusal = { readonly kind: "lease-out-of-bounds"; readonly leastSeconds: number; readonly mostSeconds: number };
+export type LeaseRefusal = {
+  readonly kind: "lease-out-of-bounds";
+  readonly leastSeconds: number;
+  readonly mostSeconds: number;
+};
 
 const SECOND = 1000;
 
 /** Seconds a new lease lasts: those asked for when within bounds, the usual ones when none are asked for. */
 export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): number | LeaseRefusal {
   const seconds = asked ?? bounds.usual;
-  if (seconds < bounds.least || seconds > bounds.most) return { kind: "lease-out-of-bounds", leastSeconds: bounds.least, mostSeconds: bounds.most };
+  if (seconds < bounds.least || seconds > bounds.most)
+    return { kind: "lease-out-of-bounds", leastSeconds: bounds.least, mostSeconds: bounds.most };
   return seconds;
 }
 
 /** New end of a running lease that shall last `ttlSeconds` from `now`, `leastSeconds` at least, and not past `latestEnd`. */
-export function changedExpiry(latestEnd: Date, ttlSeconds: number, leastSeconds: number, now: Date): Date | LeaseRefusal {
+export function changedExpiry(
+  latestEnd: Date,
+  ttlSeconds: number,
+  leastSeconds: number,
+  now: Date,
+): Date | LeaseRefusal {
   const expiry = now.getTime() + ttlSeconds * SECOND;
   if (ttlSeconds < leastSeconds || expiry > latestEnd.getTime()) {
-    return { kind: "lease-out-of-bounds", leastSeconds, mostSeconds: Math.max(0, Math.floor((latestEnd.getTime() - now.getTime()) / SECOND)) };
+    return {
+      kind: "lease-out-of-bounds",
+      leastSeconds,
+      mostSeconds: Math.max(0, Math.floor((latestEnd.getTime() - now.getTime()) / SECOND)),
+    };
   }
   return new Date(expiry);
 }

@@ -12,7 +12,8 @@ export type HostFacts = {
 };
 
 /** Why a host gets no instance now, or "open". */
-export type Standing = "open" | "full" | "resting" | "cordoned" | "draining" | "silent" | "heartbeat-refused" | "engine-silent";
+export type Standing =
+  "open" | "full" | "resting" | "cordoned" | "draining" | "silent" | "heartbeat-refused" | "engine-silent";
 
 /** Standing of a host; `restingUntil` is the end of the rest it got for failing a hand-out. */
 export function standingOf(facts: HostFacts, restingUntil: Date | undefined, now: Date): Standing {

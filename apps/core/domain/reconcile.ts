@@ -18,7 +18,12 @@ export type Repair =
  * @param after ids of the host's open rows, read after the containers: a container is made only
  *   after its row, so one that has no open row then is nobody's
  */
-export function findRepairs(before: readonly RowFacts[], containers: readonly ContainerFacts[], after: ReadonlySet<string>, now: Date): Repair[] {
+export function findRepairs(
+  before: readonly RowFacts[],
+  containers: readonly ContainerFacts[],
+  after: ReadonlySet<string>,
+  now: Date,
+): Repair[] {
   const listed = new Map(containers.map((container) => [container.instanceId, container]));
   const repairs: Repair[] = [];
   for (const row of before) {
@@ -26,11 +31,17 @@ export function findRepairs(before: readonly RowFacts[], containers: readonly Co
       repairs.push({ kind: "end", instanceId: row.id, cause: "failed", reason: "still starting after its deadline" });
     }
     if (row.state === "running" && listed.get(row.id)?.running !== true) {
-      repairs.push({ kind: "end", instanceId: row.id, cause: "lost", reason: listed.has(row.id) ? "its container has stopped" : "its container is gone" });
+      repairs.push({
+        kind: "end",
+        instanceId: row.id,
+        cause: "lost",
+        reason: listed.has(row.id) ? "its container has stopped" : "its container is gone",
+      });
     }
   }
   for (const { instanceId } of containers) {
-    if (!after.has(instanceId)) repairs.push({ kind: "remove-container", instanceId, reason: "it has no open row on this host" });
+    if (!after.has(instanceId))
+      repairs.push({ kind: "remove-container", instanceId, reason: "it has no open row on this host" });
   }
   return repairs;
 }

@@ -36,7 +36,7 @@ export function createReplyReader(mostBytes: number) {
   /** @throws when the bytes are no RESP2, or more than one reply */
   function push(chunk: Buffer): SizedReply | undefined {
     sizeBytes += chunk.length;
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       const rest = chunk.subarray(at);
       const { used, value } = bulk ? readBulk(bulk, rest) : readLine(rest);
       at += used;
@@ -123,7 +123,10 @@ export function createReplyReader(mostBytes: number) {
 /** A command as the server reads it. */
 export function encodeCommand(words: readonly (string | Buffer)[]): Buffer {
   const parts = words.map((word) => Buffer.from(word));
-  return Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from("\r\n")])]);
+  return Buffer.concat([
+    Buffer.from(`*${parts.length}\r\n`),
+    ...parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from("\r\n")]),
+  ]);
 }
 
 function lengthOf(text: string): number {

@@ -5,7 +5,15 @@ export type ReplyText = { readonly text: string; readonly isCut: boolean };
 
 /** Commands whose reply is a text made for people: redis-cli prints it as it is. */
 const PLAIN_TEXT = /^(info|client (list|info)|memory (doctor|malloc-stats))$/;
-const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\x07": "\\a", "\b": "\\b" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  '"': '\\"',
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\x07": "\\a",
+  "\b": "\\b",
+};
 
 /**
  * A reply as redis-cli prints it in a terminal, cut after about `mostCharacters`.
@@ -15,7 +23,10 @@ export function replyText(reply: RedisReply, words: readonly Buffer[], mostChara
   const isPlain = PLAIN_TEXT.test(wordsOf(words, 1)) || PLAIN_TEXT.test(wordsOf(words, 2));
   if (isPlain && reply.kind === "string") {
     const text = reply.bytes.toString("utf8").replaceAll("\r\n", "\n").trimEnd();
-    return { text: text.slice(0, mostCharacters), isCut: text.length > mostCharacters || reply.bytes.length < reply.length };
+    return {
+      text: text.slice(0, mostCharacters),
+      isCut: text.length > mostCharacters || reply.bytes.length < reply.length,
+    };
   }
   const page = { text: "", isCut: false };
   write(reply, "");
@@ -64,6 +75,11 @@ export function wordsOf(words: readonly Buffer[], count: number): string {
 
 function quoted(bytes: Buffer): string {
   // One character a byte: what is not printable ASCII is spelt out.
-  const text = bytes.toString("latin1").replace(/[^ !#-[\]-~]/g, (character) => ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const text = bytes
+    .toString("latin1")
+    .replace(
+      /[^ !#-[\]-~]/g,
+      (character) => ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+    );
   return `"${text}"`;
 }

@@ -50,10 +50,17 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     "set -eu",
     "umask 077",
     `mkdir -p ${CONF} /usr/local/lib/getaredis`,
-    ...file(`${CONF}/host.env`, Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join("")),
+    ...file(
+      `${CONF}/host.env`,
+      Object.entries(settings)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(""),
+    ),
     ...file(`${CONF}/ca.pem`, pem(setup.caPem)),
     ...file(`${CONF}/token`, `${fit("enrolmentToken", setup.enrolmentToken, PLAIN)}\n`),
-    ...[...files.scripts].flatMap(([name, text]) => file(`/usr/local/lib/getaredis/${fit("script", name, FILE_NAME)}`, text)),
+    ...[...files.scripts].flatMap(([name, text]) =>
+      file(`/usr/local/lib/getaredis/${fit("script", name, FILE_NAME)}`, text),
+    ),
     ...[...files.units].flatMap(([name, text]) => file(`/etc/systemd/system/${fit("unit", name, FILE_NAME)}`, text)),
     "chmod 644 /etc/systemd/system/getaredis-*.service",
     "systemctl daemon-reload",
@@ -84,6 +91,7 @@ function whole(name: string, value: number): string {
 }
 
 function pem(text: string): string {
-  if (!/^(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n*)+$/.test(text)) throw new Error("caPem is no list of certificates in PEM");
+  if (!/^(-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n*)+$/.test(text))
+    throw new Error("caPem is no list of certificates in PEM");
   return text;
 }

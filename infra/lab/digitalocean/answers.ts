@@ -55,11 +55,31 @@ export function actionJson({ id, status, type, startedAt, completedAt, dropletId
 export function tagJson(name: string, tagged: readonly LabDroplet[], origin: string): object {
   const last = tagged[0] && { last_tagged_uri: `${origin}/v2/droplets/${tagged[0].id}` };
   const none = { count: 0 };
-  return { name, resources: { count: tagged.length, ...last, droplets: { count: tagged.length, ...last }, images: none, volumes: none, volume_snapshots: none, databases: none } };
+  return {
+    name,
+    resources: {
+      count: tagged.length,
+      ...last,
+      droplets: { count: tagged.length, ...last },
+      images: none,
+      volumes: none,
+      volume_snapshots: none,
+      databases: none,
+    },
+  };
 }
 
 export function vpcJson({ id, name, region, ipRange, isDefault, createdAt }: Vpc): object {
-  return { id, urn: `do:vpc:${id}`, name, description: "", region, ip_range: ipRange, default: isDefault, created_at: timeText(createdAt) };
+  return {
+    id,
+    urn: `do:vpc:${id}`,
+    name,
+    description: "",
+    region,
+    ip_range: ipRange,
+    default: isDefault,
+    created_at: timeText(createdAt),
+  };
 }
 
 /** Whole seconds, as DigitalOcean tells times. */
@@ -71,7 +91,13 @@ export function timeText(ms: number): string {
 function networksOf({ status, publicIp, privateIp }: LabDroplet): object[] {
   if (status === "new") return [];
   return [
-    ...(privateIp === null ? [] : [{ ip_address: privateIp, netmask: "255.255.240.0", gateway: privateIp.replace(/\d+$/, "1"), type: "private" }]),
-    ...(publicIp === null ? [] : [{ ip_address: publicIp, netmask: "255.255.240.0", gateway: publicIp.replace(/\d+$/, "1"), type: "public" }]),
+    ...(privateIp === null
+      ? []
+      : [
+          { ip_address: privateIp, netmask: "255.255.240.0", gateway: privateIp.replace(/\d+$/, "1"), type: "private" },
+        ]),
+    ...(publicIp === null
+      ? []
+      : [{ ip_address: publicIp, netmask: "255.255.240.0", gateway: publicIp.replace(/\d+$/, "1"), type: "public" }]),
   ];
 }

@@ -18,16 +18,30 @@ export type ApiParts = {
   readonly faults: Faults;
   readonly vpcs: readonly Vpc[];
   readonly sshKeys: readonly (string | number)[];
-  readonly account: { readonly dropletLimit: number; readonly status: "active" | "warning" | "locked"; readonly statusMessage: string };
+  readonly account: {
+    readonly dropletLimit: number;
+    readonly status: "active" | "warning" | "locked";
+    readonly statusMessage: string;
+  };
 };
 
 type ById = { Params: { id: string } };
 type ByName = { Params: { name: string } };
 
-const powerActions: readonly string[] = ["power_off", "power_on", "power_cycle", "shutdown", "reboot"] satisfies PowerAction[];
+const powerActions: readonly string[] = [
+  "power_off",
+  "power_on",
+  "power_cycle",
+  "shutdown",
+  "reboot",
+] satisfies PowerAction[];
 const tagSchema = Compile(Type.Object({ name: Type.String() }));
 const actionSchema = Compile(Type.Object({ type: Type.String() }));
-const resourcesSchema = Compile(Type.Object({ resources: Type.Array(Type.Object({ resource_id: Type.String(), resource_type: Type.Literal("droplet") })) }));
+const resourcesSchema = Compile(
+  Type.Object({
+    resources: Type.Array(Type.Object({ resource_id: Type.String(), resource_type: Type.Literal("droplet") })),
+  }),
+);
 
 /** The part of DigitalOcean's API v2 that a fleet of droplets needs. */
 export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKeys, account }: ApiParts): void {
@@ -53,8 +67,15 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
     const tag = url.searchParams.get("tag_name");
     const name = url.searchParams.get("name");
     if (tag !== null && name !== null) throw refusals.unprocessable("tag_name and name can not be combined");
-    const found = tag !== null ? taggedWith(tag) : droplets.list().filter((droplet) => name === null || droplet.name.toLowerCase() === name.toLowerCase());
-    return pageOf("droplets", found.map((droplet) => dropletJson(droplet, Date.now())), url);
+    const found =
+      tag !== null
+        ? taggedWith(tag)
+        : droplets.list().filter((droplet) => name === null || droplet.name.toLowerCase() === name.toLowerCase());
+    return pageOf(
+      "droplets",
+      found.map((droplet) => dropletJson(droplet, Date.now())),
+      url,
+    );
   });
   app.post("/v2/droplets", (request, reply) => {
     const occasion = occasionOf(request, droplets);
@@ -63,7 +84,9 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
     const order = readOrder(request.body, { vpcs, sshKeys });
     const { droplet, action } = droplets.create(order, occasion);
     for (const tag of order.tags) tags.add(tag);
-    const links = { actions: [{ id: action.id, rel: "create", href: `${urlOf(request).origin}/v2/actions/${action.id}` }] };
+    const links = {
+      actions: [{ id: action.id, rel: "create", href: `${urlOf(request).origin}/v2/actions/${action.id}` }],
+    };
     return reply.code(202).send({ droplet: dropletJson(droplet, Date.now()), links });
   });
   app.get<ById>("/v2/droplets/:id", (request) => ({ droplet: dropletJson(dropletOf(request.params.id), Date.now()) }));
@@ -71,7 +94,9 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
     droplets.remove(dropletOf(request.params.id).id, occasionOf(request, droplets));
     return reply.code(204).send();
   });
-  app.get<ById>("/v2/droplets/:id/actions", (request) => pageOf("actions", droplets.actionsOf(dropletOf(request.params.id).id).map(actionJson), urlOf(request)));
+  app.get<ById>("/v2/droplets/:id/actions", (request) =>
+    pageOf("actions", droplets.actionsOf(dropletOf(request.params.id).id).map(actionJson), urlOf(request)),
+  );
   app.post<ById>("/v2/droplets/:id/actions", (request, reply) => {
     if (!actionSchema.Check(request.body)) throw refusals.badRequest();
     const { type } = request.body;
@@ -80,18 +105,28 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
   });
   app.get<ById>("/v2/actions/:id", (request) => ({ action: actionJson(droplets.action(Number(request.params.id))) }));
 
-  app.get("/v2/tags", (request) => pageOf("tags", [...tags].map((name) => tagJson(name, taggedWith(name), urlOf(request).origin)), urlOf(request)));
+  app.get("/v2/tags", (request) =>
+    pageOf(
+      "tags",
+      [...tags].map((name) => tagJson(name, taggedWith(name), urlOf(request).origin)),
+      urlOf(request),
+    ),
+  );
   app.post("/v2/tags", (request, reply) => {
     if (!tagSchema.Check(request.body)) throw refusals.badRequest();
     const { name } = request.body;
     if (!isTag(name)) {
       const error = `Error validating resource tag: "tag-name ${JSON.stringify(name)} contains invalid characters"`;
-      return reply.code(400).send({ error, messages: null, root_causes: [`rpc error: code = InvalidArgument desc = ${error}`] });
+      return reply
+        .code(400)
+        .send({ error, messages: null, root_causes: [`rpc error: code = InvalidArgument desc = ${error}`] });
     }
     tags.add(name);
     return reply.code(201).send({ tag: tagJson(name, taggedWith(name), urlOf(request).origin) });
   });
-  app.get<ByName>("/v2/tags/:name", (request) => ({ tag: tagJson(tagOf(request.params.name), taggedWith(request.params.name), urlOf(request).origin) }));
+  app.get<ByName>("/v2/tags/:name", (request) => ({
+    tag: tagJson(tagOf(request.params.name), taggedWith(request.params.name), urlOf(request).origin),
+  }));
   app.delete<ByName>("/v2/tags/:name", (request, reply) => {
     const name = tagOf(request.params.name);
     for (const droplet of droplets.all()) droplet.tags.delete(name);

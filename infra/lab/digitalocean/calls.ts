@@ -1,5 +1,11 @@
 /** A request that was answered, or was not. */
-export type LabCall = { readonly method: string; readonly path: string; readonly route: string; readonly status: number | "none"; readonly at: number };
+export type LabCall = {
+  readonly method: string;
+  readonly path: string;
+  readonly route: string;
+  readonly status: number | "none";
+  readonly at: number;
+};
 
 const KEPT = 10_000;
 

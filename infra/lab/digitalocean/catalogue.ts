@@ -1,9 +1,30 @@
 /** What the stand-in offers: some of the regions, sizes and images of DigitalOcean, with their prices. */
-export type Catalogue = { readonly regions: readonly Region[]; readonly sizes: readonly Size[]; readonly images: readonly Image[] };
+export type Catalogue = {
+  readonly regions: readonly Region[];
+  readonly sizes: readonly Size[];
+  readonly images: readonly Image[];
+};
 
 export type Region = { readonly slug: string; readonly name: string; readonly available: boolean };
-export type Size = { readonly slug: string; readonly memory: number; readonly vcpus: number; readonly disk: number; readonly transfer: number; readonly price_monthly: number; readonly price_hourly: number; readonly description: string; readonly regions: readonly string[]; readonly available: boolean };
-export type Image = { readonly id: number; readonly slug: string; readonly name: string; readonly distribution: string; readonly sizeGigabytes: number };
+export type Size = {
+  readonly slug: string;
+  readonly memory: number;
+  readonly vcpus: number;
+  readonly disk: number;
+  readonly transfer: number;
+  readonly price_monthly: number;
+  readonly price_hourly: number;
+  readonly description: string;
+  readonly regions: readonly string[];
+  readonly available: boolean;
+};
+export type Image = {
+  readonly id: number;
+  readonly slug: string;
+  readonly name: string;
+  readonly distribution: string;
+  readonly sizeGigabytes: number;
+};
 
 const regions: readonly Region[] = [
   { slug: "ams3", name: "Amsterdam 3", available: true },
@@ -36,7 +57,13 @@ export const catalogue: Catalogue = { regions, sizes, images };
 
 export function regionJson({ slug, name, available }: Region): object {
   const offered = sizes.filter((size) => size.available && size.regions.includes(slug)).map((size) => size.slug);
-  return { name, slug, features: ["backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"], available, sizes: offered };
+  return {
+    name,
+    slug,
+    features: ["backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"],
+    available,
+    sizes: offered,
+  };
 }
 
 export function sizeJson(size: Size): object {
@@ -44,10 +71,43 @@ export function sizeJson(size: Size): object {
 }
 
 export function imageJson({ id, slug, name, distribution, sizeGigabytes }: Image): object {
-  return { id, name, distribution, slug, public: true, regions: everywhere, created_at: "2025-01-15T10:00:00Z", type: "base", min_disk_size: 7, size_gigabytes: sizeGigabytes, description: `${distribution} ${name}`, tags: [], status: "available", error_message: "" };
+  return {
+    id,
+    name,
+    distribution,
+    slug,
+    public: true,
+    regions: everywhere,
+    created_at: "2025-01-15T10:00:00Z",
+    type: "base",
+    min_disk_size: 7,
+    size_gigabytes: sizeGigabytes,
+    description: `${distribution} ${name}`,
+    tags: [],
+    status: "available",
+    error_message: "",
+  };
 }
 
 /** A month is billed as 672 hours. */
-function basic(slug: string, memory: number, vcpus: number, disk: number, transfer: number, price_monthly: number): Size {
-  return { slug, memory, vcpus, disk, transfer, price_monthly, price_hourly: Math.round((price_monthly / 672) * 100_000) / 100_000, description: "Basic", regions: everywhere, available: true };
+function basic(
+  slug: string,
+  memory: number,
+  vcpus: number,
+  disk: number,
+  transfer: number,
+  price_monthly: number,
+): Size {
+  return {
+    slug,
+    memory,
+    vcpus,
+    disk,
+    transfer,
+    price_monthly,
+    price_hourly: Math.round((price_monthly / 672) * 100_000) / 100_000,
+    description: "Basic",
+    regions: everywhere,
+    available: true,
+  };
 }

@@ -29,10 +29,17 @@ export type LabDroplet = {
 };
 
 /** What a droplet is made of, once it was checked. */
-export type NewDroplet = Pick<LabDroplet, "name" | "region" | "size" | "image" | "vpc" | "userData"> & { readonly tags: readonly string[] };
+export type NewDroplet = Pick<LabDroplet, "name" | "region" | "size" | "image" | "vpc" | "userData"> & {
+  readonly tags: readonly string[];
+};
 
 /** How long things take, in milliseconds. */
-export type Times = { readonly activeMs: number; readonly tagLagMs: number; readonly deleteMs: number; readonly actionMs: number };
+export type Times = {
+  readonly activeMs: number;
+  readonly tagLagMs: number;
+  readonly deleteMs: number;
+  readonly actionMs: number;
+};
 
 export type PowerAction = "power_off" | "power_on" | "power_cycle" | "shutdown" | "reboot";
 
@@ -63,7 +70,11 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     const isNeverBooting = faults.strike(occasion, "never-boots") !== undefined;
     const bootDelayMs = faults.strike(occasion, "slow-boot")?.ms ?? 0;
     const now = Date.now();
-    const droplet = plant(order, { createdAt: now, listedFrom: now + (faults.strike(occasion, "list-lags")?.ms ?? 0), taggedFrom: now + times.tagLagMs });
+    const droplet = plant(order, {
+      createdAt: now,
+      listedFrom: now + (faults.strike(occasion, "list-lags")?.ms ?? 0),
+      taggedFrom: now + times.tagLagMs,
+    });
     ordered.push({ id: droplet.id, name: droplet.name });
     const action = actions.begin("create", droplet.id, droplet.region.slug);
     if (isNeverActive) return { droplet, action };
@@ -83,8 +94,22 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
   }
 
   /** A droplet without the life of an ordered one: it stays as it is, and has no machine. */
-  function plant(order: NewDroplet, facts: Pick<LabDroplet, "createdAt" | "listedFrom" | "taggedFrom"> & Partial<LabDroplet>): LabDroplet {
-    const droplet: LabDroplet = { status: "new", isLocked: false, isDeleted: false, boots: false, publicIp: null, privateIp: null, ...order, ...facts, id: ++lastId, tags: new Set(order.tags) };
+  function plant(
+    order: NewDroplet,
+    facts: Pick<LabDroplet, "createdAt" | "listedFrom" | "taggedFrom"> & Partial<LabDroplet>,
+  ): LabDroplet {
+    const droplet: LabDroplet = {
+      status: "new",
+      isLocked: false,
+      isDeleted: false,
+      boots: false,
+      publicIp: null,
+      privateIp: null,
+      ...order,
+      ...facts,
+      id: ++lastId,
+      tags: new Set(order.tags),
+    };
     droplets.set(droplet.id, droplet);
     return droplet;
   }
@@ -158,9 +183,18 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
   async function build(droplet: LabDroplet): Promise<void> {
     const { id, name, userData, region, size } = droplet;
     const built = (async () => {
-      Object.assign(droplet, machines ? await machines.build({ id, name, userData, region: region.slug, size: size.slug }) : inventedAddresses(id), { boots: true });
+      Object.assign(
+        droplet,
+        machines
+          ? await machines.build({ id, name, userData, region: region.slug, size: size.slug })
+          : inventedAddresses(id),
+        { boots: true },
+      );
     })();
-    building.set(id, built.catch(() => undefined));
+    building.set(
+      id,
+      built.catch(() => undefined),
+    );
     await built;
   }
 
@@ -203,7 +237,21 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     if (failed) throw failed.reason;
   }
 
-  return { create, plant, list, get, remove, power, action: actions.get, actionsOf: actions.of, vanish, settle, all: () => [...droplets.values()], ordered: () => [...ordered], stop };
+  return {
+    create,
+    plant,
+    list,
+    get,
+    remove,
+    power,
+    action: actions.get,
+    actionsOf: actions.of,
+    vanish,
+    settle,
+    all: () => [...droplets.values()],
+    ordered: () => [...ordered],
+    stop,
+  };
 }
 
 export type Droplets = ReturnType<typeof createDroplets>;

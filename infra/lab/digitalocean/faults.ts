@@ -43,7 +43,12 @@ export type FaultRule = {
 };
 
 /** What is being done, for rules to match. */
-export type Occasion = { readonly method: string; readonly path: string; readonly name: string | undefined; readonly size: string | undefined };
+export type Occasion = {
+  readonly method: string;
+  readonly path: string;
+  readonly name: string | undefined;
+  readonly size: string | undefined;
+};
 
 /** Rules in force, in the order in which they were added. */
 export function createFaults() {
@@ -86,5 +91,10 @@ export function createFaults() {
 export type Faults = ReturnType<typeof createFaults>;
 
 function matches(rule: FaultRule, { method, path, name, size }: Occasion): boolean {
-  return (rule.method === undefined || rule.method === method) && path.startsWith(rule.path ?? "") && (rule.name === undefined || rule.name === name) && (rule.size === undefined || rule.size === size);
+  return (
+    (rule.method === undefined || rule.method === method) &&
+    path.startsWith(rule.path ?? "") &&
+    (rule.name === undefined || rule.name === name) &&
+    (rule.size === undefined || rule.size === size)
+  );
 }

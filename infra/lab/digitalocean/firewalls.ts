@@ -4,12 +4,24 @@ import { Compile } from "typebox/compile";
 import { timeText } from "./answers.ts";
 import { refusals } from "./refusal.ts";
 
-const Targets = Type.Object({ addresses: Type.Optional(Type.Array(Type.String())), droplet_ids: Type.Optional(Type.Array(Type.Integer())), load_balancer_uids: Type.Optional(Type.Array(Type.String())), tags: Type.Optional(Type.Array(Type.String())) });
-const Rule = Type.Object({ protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp"), Type.Literal("icmp")]), ports: Type.String({ pattern: "^(\\d+(-\\d+)?|all)$" }) });
+const Targets = Type.Object({
+  addresses: Type.Optional(Type.Array(Type.String())),
+  droplet_ids: Type.Optional(Type.Array(Type.Integer())),
+  load_balancer_uids: Type.Optional(Type.Array(Type.String())),
+  tags: Type.Optional(Type.Array(Type.String())),
+});
+const Rule = Type.Object({
+  protocol: Type.Union([Type.Literal("tcp"), Type.Literal("udp"), Type.Literal("icmp")]),
+  ports: Type.String({ pattern: "^(\\d+(-\\d+)?|all)$" }),
+});
 const Body = Type.Object({
   name: Type.String({ pattern: "^[a-zA-Z0-9][a-zA-Z0-9\\.-]+$" }),
-  inbound_rules: Type.Optional(Type.Union([Type.Array(Type.Intersect([Rule, Type.Object({ sources: Targets })])), Type.Null()])),
-  outbound_rules: Type.Optional(Type.Union([Type.Array(Type.Intersect([Rule, Type.Object({ destinations: Targets })])), Type.Null()])),
+  inbound_rules: Type.Optional(
+    Type.Union([Type.Array(Type.Intersect([Rule, Type.Object({ sources: Targets })])), Type.Null()]),
+  ),
+  outbound_rules: Type.Optional(
+    Type.Union([Type.Array(Type.Intersect([Rule, Type.Object({ destinations: Targets })])), Type.Null()]),
+  ),
   droplet_ids: Type.Optional(Type.Union([Type.Array(Type.Integer()), Type.Null()])),
   tags: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
 });
@@ -46,8 +58,10 @@ export function createFirewalls(hasTag: (name: string) => boolean) {
 
   function check(body: unknown, id: string | undefined): Static<typeof Body> {
     if (!bodySchema.Check(body)) throw refusals.badRequest();
-    if ((body.inbound_rules ?? []).length + (body.outbound_rules ?? []).length === 0) throw refusals.unprocessable("a firewall must have at least one rule");
-    if ([...firewalls.values()].some((other) => other.id !== id && other.body.name === body.name)) throw refusals.duplicateName();
+    if ((body.inbound_rules ?? []).length + (body.outbound_rules ?? []).length === 0)
+      throw refusals.unprocessable("a firewall must have at least one rule");
+    if ([...firewalls.values()].some((other) => other.id !== id && other.body.name === body.name))
+      throw refusals.duplicateName();
     const stranger = (body.tags ?? []).find((tag) => !hasTag(tag));
     if (stranger !== undefined) throw refusals.unprocessable(`tag ${stranger} does not exist`);
     return body;
@@ -60,7 +74,17 @@ export type Firewalls = ReturnType<typeof createFirewalls>;
 
 function json({ id, createdAt, body }: Firewall): object {
   const { name, inbound_rules = [], outbound_rules = [], droplet_ids = [], tags = [] } = body;
-  return { id, name, status: "succeeded", inbound_rules: (inbound_rules ?? []).map(withPorts), outbound_rules: (outbound_rules ?? []).map(withPorts), created_at: timeText(createdAt), droplet_ids: droplet_ids ?? [], tags: tags ?? [], pending_changes: [] };
+  return {
+    id,
+    name,
+    status: "succeeded",
+    inbound_rules: (inbound_rules ?? []).map(withPorts),
+    outbound_rules: (outbound_rules ?? []).map(withPorts),
+    created_at: timeText(createdAt),
+    droplet_ids: droplet_ids ?? [],
+    tags: tags ?? [],
+    pending_changes: [],
+  };
 }
 
 /** All ports are told as "0", however they were asked for. */

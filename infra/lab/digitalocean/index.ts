@@ -31,7 +31,11 @@ export type LabSettings = {
 };
 
 /** A droplet as a test may look at it. */
-export type DropletView = Omit<LabDroplet, "tags" | "region" | "size"> & { readonly tags: readonly string[]; readonly region: string; readonly size: string };
+export type DropletView = Omit<LabDroplet, "tags" | "region" | "size"> & {
+  readonly tags: readonly string[];
+  readonly region: string;
+  readonly size: string;
+};
 
 /** A running stand-in for DigitalOcean's API v2. */
 export type LabCloud = Awaited<ReturnType<typeof startDigitalOcean>>;
@@ -42,13 +46,27 @@ export type LabCloud = Awaited<ReturnType<typeof startDigitalOcean>>;
  * than droplets, deleted ones go a moment later, and `faults` makes things go wrong.
  */
 export async function startDigitalOcean(settings: LabSettings) {
-  const { token, host = "127.0.0.1", port = 0, machines, sshKeys = [], vpcs = defaultVpcs(), onFault = console.error } = settings;
+  const {
+    token,
+    host = "127.0.0.1",
+    port = 0,
+    machines,
+    sshKeys = [],
+    vpcs = defaultVpcs(),
+    onFault = console.error,
+  } = settings;
   const account = { dropletLimit: 25, status: "active", statusMessage: "", ...settings.account } as const;
   const faults = createFaults();
   const calls = createCallLog();
   const times = { activeMs: 100, tagLagMs: 100, deleteMs: 50, actionMs: 50, ...settings.times };
   const droplets = createDroplets({ times, faults, machines, dropletLimit: account.dropletLimit, onFault });
-  const app = buildServer({ token, limits: createRateLimits({ perHour: 5000, perMinute: 250, ...settings.limits }), faults, droplets, calls });
+  const app = buildServer({
+    token,
+    limits: createRateLimits({ perHour: 5000, perMinute: 250, ...settings.limits }),
+    faults,
+    droplets,
+    calls,
+  });
   apiRoutes(app, { droplets, faults, vpcs, sshKeys, account });
   labRoutes(app, { droplets, faults, calls, machines });
   await app.listen({ host, port });
@@ -60,14 +78,25 @@ export async function startDigitalOcean(settings: LabSettings) {
     faults,
     calls,
     /** All droplets as they are, those that lists do not show among them. */
-    droplets: (): DropletView[] => droplets.all().map(({ tags, region, size, ...droplet }) => ({ ...droplet, tags: [...tags], region: region.slug, size: size.slug })),
+    droplets: (): DropletView[] =>
+      droplets.all().map(({ tags, region, size, ...droplet }) => ({
+        ...droplet,
+        tags: [...tags],
+        region: region.slug,
+        size: size.slug,
+      })),
     /** Every order that was accepted, whatever became of it. */
     everMade: droplets.ordered,
     /** Puts a droplet there that nobody ordered here; it is active, has no machine, and lists show it at once. */
     add,
     /** Takes a droplet away behind everybody's back. */
     remove: async (name: string): Promise<void> => {
-      await Promise.all(droplets.all().filter((droplet) => droplet.name === name).map(({ id }) => droplets.vanish(id)));
+      await Promise.all(
+        droplets
+          .all()
+          .filter((droplet) => droplet.name === name)
+          .map(({ id }) => droplets.vanish(id)),
+      );
     },
     /** Waits until orders, deletions and events that were begun have come to their end. */
     settle: droplets.settle,
@@ -78,8 +107,26 @@ export async function startDigitalOcean(settings: LabSettings) {
     },
   };
 
-  function add({ name, tags, createdAt = Date.now() }: { readonly name: string; readonly tags: readonly string[]; readonly createdAt?: number }): { readonly id: number } {
-    const order = readOrder({ name, tags, size: "s-1vcpu-2gb", image: "debian-12-x64", region: "fra1" }, { vpcs, sshKeys });
-    return droplets.plant(order, { createdAt, listedFrom: 0, taggedFrom: 0, status: "active", publicIp: "203.0.113.1", privateIp: "10.135.0.1" });
+  function add({
+    name,
+    tags,
+    createdAt = Date.now(),
+  }: {
+    readonly name: string;
+    readonly tags: readonly string[];
+    readonly createdAt?: number;
+  }): { readonly id: number } {
+    const order = readOrder(
+      { name, tags, size: "s-1vcpu-2gb", image: "debian-12-x64", region: "fra1" },
+      { vpcs, sshKeys },
+    );
+    return droplets.plant(order, {
+      createdAt,
+      listedFrom: 0,
+      taggedFrom: 0,
+      status: "active",
+      publicIp: "203.0.113.1",
+      privateIp: "10.135.0.1",
+    });
   }
 }

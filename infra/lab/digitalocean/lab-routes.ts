@@ -8,7 +8,12 @@ import type { Machines } from "./machines.ts";
 import { refusals } from "./refusal.ts";
 
 /** What the lab's own routes speak of. */
-export type LabParts = { readonly droplets: Droplets; readonly faults: Faults; readonly calls: CallLog; readonly machines: Machines | undefined };
+export type LabParts = {
+  readonly droplets: Droplets;
+  readonly faults: Faults;
+  readonly calls: CallLog;
+  readonly machines: Machines | undefined;
+};
 
 type ById = { Params: { id: string } };
 
@@ -33,7 +38,10 @@ const partitionSchema = Compile(Type.Object({ isCutOff: Type.Boolean() }));
 export function labRoutes(app: FastifyInstance, { droplets, faults, calls, machines }: LabParts): void {
   app.get("/lab/faults", () => ({ faults: faults.list() }));
   app.post("/lab/faults", (request, reply) => {
-    if (!ruleSchema.Check(request.body)) throw refusals.unprocessable(`not a rule: ${ruleSchema.Errors(request.body)[0]?.message ?? ""}; kinds are ${faultKinds.join(", ")}`);
+    if (!ruleSchema.Check(request.body))
+      throw refusals.unprocessable(
+        `not a rule: ${ruleSchema.Errors(request.body)[0]?.message ?? ""}; kinds are ${faultKinds.join(", ")}`,
+      );
     return reply.code(201).send({ id: faults.add(request.body) });
   });
   app.delete("/lab/faults", (_request, reply) => {

@@ -21,10 +21,14 @@ const orderSchema = Compile(
 );
 
 /** Checks the order of a droplet as DigitalOcean does. @throws Refusal that says what is wrong with it */
-export function readOrder(body: unknown, known: { readonly vpcs: readonly Vpc[]; readonly sshKeys: readonly (string | number)[] }): NewDroplet {
+export function readOrder(
+  body: unknown,
+  known: { readonly vpcs: readonly Vpc[]; readonly sshKeys: readonly (string | number)[] },
+): NewDroplet {
   if (!orderSchema.Check(body)) throw refusals.badRequest();
   const { name, user_data: userData = "", ssh_keys: sshKeys = [] } = body;
-  if (!/^[a-zA-Z0-9]?[a-z0-9A-Z.-]*[a-z0-9A-Z]$/.test(name) || name.length > 255) throw refusals.unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)");
+  if (!/^[a-zA-Z0-9]?[a-z0-9A-Z.-]*[a-z0-9A-Z]$/.test(name) || name.length > 255)
+    throw refusals.unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)");
   const size = catalogue.sizes.find(({ slug }) => slug === body.size);
   if (!size) throw refusals.unprocessable("You specified an invalid size for Droplet creation.");
   const image = catalogue.images.find(({ id, slug }) => body.image === id || body.image === slug);
@@ -34,11 +38,18 @@ export function readOrder(body: unknown, known: { readonly vpcs: readonly Vpc[];
   if (!region.available) throw refusals.unprocessable("Region is not available");
   if (!size.available || !size.regions.includes(region.slug)) throw refusals.outOfStock();
   const strangers = sshKeys.filter((key) => !known.sshKeys.includes(key));
-  if (strangers.length > 0) throw refusals.unprocessable(`${strangers.join(", ")} are invalid key identifiers for Droplet creation.`);
-  if (Buffer.byteLength(userData) > 64 * KIB) throw refusals.unprocessable("User data is too long (maximum is 64 KiB).");
+  if (strangers.length > 0)
+    throw refusals.unprocessable(`${strangers.join(", ")} are invalid key identifiers for Droplet creation.`);
+  if (Buffer.byteLength(userData) > 64 * KIB)
+    throw refusals.unprocessable("User data is too long (maximum is 64 KiB).");
   const tags = body.tags ?? [];
-  if (!tags.every(isTag)) throw refusals.unprocessable("Tags may only contain letters, numbers, colons, dashes and underscores.");
-  const vpc = known.vpcs.find((network) => network.region === region.slug && (body.vpc_uuid === undefined ? network.isDefault : network.id === body.vpc_uuid));
+  if (!tags.every(isTag))
+    throw refusals.unprocessable("Tags may only contain letters, numbers, colons, dashes and underscores.");
+  const vpc = known.vpcs.find(
+    (network) =>
+      network.region === region.slug &&
+      (body.vpc_uuid === undefined ? network.isDefault : network.id === body.vpc_uuid),
+  );
   if (!vpc) throw refusals.unprocessable("You specified an invalid VPC for Droplet creation.");
   return { name, region, size, image, vpc: vpc.id, userData, tags };
 }

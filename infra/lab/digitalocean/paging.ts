@@ -11,8 +11,15 @@ export function pageOf(key: string, items: readonly object[], url: URL): object 
     link.searchParams.set("page", String(number));
     return link.href;
   };
-  const pages = { ...(page > 1 ? { first: linkTo(1), prev: linkTo(page - 1) } : {}), ...(page < last ? { next: linkTo(page + 1), last: linkTo(last) } : {}) };
-  return { [key]: items.slice((page - 1) * perPage, page * perPage), links: Object.keys(pages).length > 0 ? { pages } : {}, meta: { total: items.length } };
+  const pages = {
+    ...(page > 1 ? { first: linkTo(1), prev: linkTo(page - 1) } : {}),
+    ...(page < last ? { next: linkTo(page + 1), last: linkTo(last) } : {}),
+  };
+  return {
+    [key]: items.slice((page - 1) * perPage, page * perPage),
+    links: Object.keys(pages).length > 0 ? { pages } : {},
+    meta: { total: items.length },
+  };
 }
 
 function wholeOr(text: string | null, fallback: number): number {

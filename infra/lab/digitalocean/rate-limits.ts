@@ -13,14 +13,19 @@ export function createRateLimits({ perHour, perMinute }: RateLimits) {
     times = times.filter((time) => time > now - HOUR_MS);
     if (times.length >= perHour) return { retryAfterSeconds: undefined };
     const burst = times[times.length - perMinute];
-    if (burst !== undefined && burst > now - MINUTE_MS) return { retryAfterSeconds: Math.ceil((burst + MINUTE_MS - now) / 1000) };
+    if (burst !== undefined && burst > now - MINUTE_MS)
+      return { retryAfterSeconds: Math.ceil((burst + MINUTE_MS - now) / 1000) };
     times.push(now);
     return "taken";
   }
 
   function headers(now: number): Record<string, string> {
     const reset = Math.ceil(((times[0] ?? now) + HOUR_MS) / 1000);
-    return { "ratelimit-limit": String(perHour), "ratelimit-remaining": String(Math.max(0, perHour - times.length)), "ratelimit-reset": String(reset) };
+    return {
+      "ratelimit-limit": String(perHour),
+      "ratelimit-remaining": String(Math.max(0, perHour - times.length)),
+      "ratelimit-reset": String(reset),
+    };
   }
 
   return { take, headers };

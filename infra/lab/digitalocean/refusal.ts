@@ -19,7 +19,8 @@ export const refusals = {
   badRequest: () => new Refusal(400, "bad_request", "error parsing request body"),
   unprocessable: (message: string) => new Refusal(422, "unprocessable_entity", message),
   duplicateName: () => new Refusal(409, "conflict", "duplicate name"),
-  tooMany: (retryAfterSeconds?: number) => new Refusal(429, "too_many_requests", "API rate limit exceeded.", retryAfterSeconds),
+  tooMany: (retryAfterSeconds?: number) =>
+    new Refusal(429, "too_many_requests", "API rate limit exceeded.", retryAfterSeconds),
   serverError: () => new Refusal(500, "server_error", "Unexpected server-side error"),
   dropletLimit: () => refusals.unprocessable("creating this/these droplet(s) will exceed your droplet limit"),
   outOfStock: () => refusals.unprocessable("Size is not available in this region."),

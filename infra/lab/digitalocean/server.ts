@@ -19,7 +19,12 @@ const LARGEST_BODY = 1024 * 1024;
 
 /** Builds what all requests go through: token, rate limits, faults, errors in the API's form. It does not listen. */
 export function buildServer({ token, limits, faults, droplets, calls }: ServerParts): FastifyInstance {
-  const app = Fastify({ logger: false, bodyLimit: LARGEST_BODY, forceCloseConnections: true, genReqId: () => randomUUID() });
+  const app = Fastify({
+    logger: false,
+    bodyLimit: LARGEST_BODY,
+    forceCloseConnections: true,
+    genReqId: () => randomUUID(),
+  });
   takeAnyBody(app);
 
   app.addHook("onRequest", async (request, reply) => {
@@ -63,7 +68,8 @@ export function buildServer({ token, limits, faults, droplets, calls }: ServerPa
   });
 
   app.setErrorHandler((fault, request, reply) => {
-    const refusal = fault instanceof Refusal ? fault : isClientsFault(fault) ? refusals.badRequest() : refusals.serverError();
+    const refusal =
+      fault instanceof Refusal ? fault : isClientsFault(fault) ? refusals.badRequest() : refusals.serverError();
     if (refusal.retryAfterSeconds !== undefined) void reply.header("retry-after", refusal.retryAfterSeconds);
     return reply.code(refusal.status).send({ id: refusal.id, message: refusal.message, request_id: request.id });
   });
@@ -73,18 +79,30 @@ export function buildServer({ token, limits, faults, droplets, calls }: ServerPa
   return app;
 
   function log(request: FastifyRequest, status: number | "none"): void {
-    calls.add({ method: request.method, path: request.url, route: request.routeOptions.url ?? "", status, at: Date.now() });
+    calls.add({
+      method: request.method,
+      path: request.url,
+      route: request.routeOptions.url ?? "",
+      status,
+      at: Date.now(),
+    });
   }
 }
 
 /** What a rule may match in a request. A deleted droplet's name is still known while its deletion is answered. */
 export function occasionOf(request: FastifyRequest, droplets: Droplets): Occasion {
   const { pathname, searchParams } = urlOf(request);
-  const body: { name?: unknown; size?: unknown } = typeof request.body === "object" && request.body !== null ? request.body : {};
+  const body: { name?: unknown; size?: unknown } =
+    typeof request.body === "object" && request.body !== null ? request.body : {};
   const id = /^\/v2\/droplets\/(\d+)/.exec(pathname)?.[1];
   const droplet = id === undefined ? undefined : droplets.all().find((known) => known.id === Number(id));
   const name = droplet?.name ?? (typeof body.name === "string" ? body.name : (searchParams.get("name") ?? undefined));
-  return { method: request.method, path: pathname, name, size: droplet?.size.slug ?? (typeof body.size === "string" ? body.size : undefined) };
+  return {
+    method: request.method,
+    path: pathname,
+    name,
+    size: droplet?.size.slug ?? (typeof body.size === "string" ? body.size : undefined),
+  };
 }
 
 /** The whole address that was asked for, as links in answers continue it. */
@@ -101,7 +119,9 @@ function isApi(request: FastifyRequest): boolean {
 function takeAnyBody(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "ignore");
   app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => (body === "" ? done(null, undefined) : parse(request, body as string, done)));
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) =>
+    body === "" ? done(null, undefined) : parse(request, body as string, done),
+  );
 }
 
 function isSame(given: string, wanted: string): boolean {
@@ -110,5 +130,7 @@ function isSame(given: string, wanted: string): boolean {
 }
 
 function isClientsFault(fault: unknown): boolean {
-  return fault instanceof Error && "statusCode" in fault && typeof fault.statusCode === "number" && fault.statusCode < 500;
+  return (
+    fault instanceof Error && "statusCode" in fault && typeof fault.statusCode === "number" && fault.statusCode < 500
+  );
 }

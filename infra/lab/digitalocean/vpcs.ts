@@ -1,7 +1,14 @@
 import { catalogue } from "./catalogue.ts";
 
 /** A private network. */
-export type Vpc = { readonly id: string; readonly name: string; readonly region: string; readonly ipRange: string; readonly isDefault: boolean; readonly createdAt: number };
+export type Vpc = {
+  readonly id: string;
+  readonly name: string;
+  readonly region: string;
+  readonly ipRange: string;
+  readonly isDefault: boolean;
+  readonly createdAt: number;
+};
 
 /** The default network of each region. */
 export function defaultVpcs(): Vpc[] {

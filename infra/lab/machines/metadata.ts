@@ -27,8 +27,14 @@ export async function startMetadata(address: string, metadata: Metadata): Promis
   const server = createServer((request, reply) => {
     const isMachine = request.socket.remoteAddress === metadata.publicIp;
     const text = request.method === "GET" ? texts[request.url ?? ""] : undefined;
-    if (!isMachine || text === undefined) reply.writeHead(isMachine ? 404 : 403, { "content-type": "text/plain" }).end();
-    else reply.writeHead(200, { "content-type": request.url?.endsWith(".json") ? "application/json" : "text/plain; charset=utf-8" }).end(text);
+    if (!isMachine || text === undefined)
+      reply.writeHead(isMachine ? 404 : 403, { "content-type": "text/plain" }).end();
+    else
+      reply
+        .writeHead(200, {
+          "content-type": request.url?.endsWith(".json") ? "application/json" : "text/plain; charset=utf-8",
+        })
+        .end(text);
   });
   server.listen(0, address);
   await once(server, "listening");
@@ -44,8 +50,14 @@ export async function startMetadata(address: string, metadata: Metadata): Promis
 }
 
 function textsOf({ id, hostname, region, userData, publicIp, privateIp }: Metadata): Record<string, string> {
-  const face = (type: "public" | "private", address: string, netmask: string) => ({ ipv4: { ip_address: address, netmask }, type });
-  const interfaces = { public: [face("public", publicIp, "255.255.255.252")], private: [face("private", privateIp, "255.255.255.0")] };
+  const face = (type: "public" | "private", address: string, netmask: string) => ({
+    ipv4: { ip_address: address, netmask },
+    type,
+  });
+  const interfaces = {
+    public: [face("public", publicIp, "255.255.255.252")],
+    private: [face("private", privateIp, "255.255.255.0")],
+  };
   return {
     "/metadata/v1/": "id\nhostname\nuser-data\ninterfaces/\nregion\n",
     "/metadata/v1/id": String(id),

@@ -66,10 +66,12 @@ function placeOf(number: number): Place {
 
 /** Removes a link of ours, or of a network namespace, and with it its other end; none there is success. */
 export async function removeLink(name: string, namespace?: string): Promise<void> {
-  await run("ip", [...(namespace === undefined ? [] : ["-netns", namespace]), "link", "delete", name]).catch((error: unknown) => {
-    // Gone before we looked, or with its other end while we pulled.
-    if (!/Cannot find device|No such device/.test(String(error))) throw error;
-  });
+  await run("ip", [...(namespace === undefined ? [] : ["-netns", namespace]), "link", "delete", name]).catch(
+    (error: unknown) => {
+      // Gone before we looked, or with its other end while we pulled.
+      if (!/Cannot find device|No such device/.test(String(error))) throw error;
+    },
+  );
 }
 
 /** Its processes ended with its owner: what is left are names and the folder. */
@@ -92,7 +94,10 @@ async function clearAbandoned(): Promise<void> {
     // Of several processes that clear, the one whose rename succeeds does it.
     const number = /^\d+$/.test(name) ? Number(name) : undefined;
     const mine = join(ROOT, await ownedName("cleared"));
-    const isMine = await rename(dir, mine).then(() => true, () => false);
+    const isMine = await rename(dir, mine).then(
+      () => true,
+      () => false,
+    );
     if (!isMine) continue;
     if (number === undefined) await rm(mine, { recursive: true, force: true, maxRetries: 5 });
     else await clear(mine, number);
@@ -101,8 +106,13 @@ async function clearAbandoned(): Promise<void> {
 
 /** Version 1 has one tree a controller, version 2 a single one. */
 async function removeControlGroups(label: string): Promise<void> {
-  const isOneTree = await access(join(CONTROL_GROUPS, "cgroup.controllers")).then(() => true, () => false);
-  const trees = isOneTree ? [CONTROL_GROUPS] : (await readdir(CONTROL_GROUPS)).map((tree) => join(CONTROL_GROUPS, tree));
+  const isOneTree = await access(join(CONTROL_GROUPS, "cgroup.controllers")).then(
+    () => true,
+    () => false,
+  );
+  const trees = isOneTree
+    ? [CONTROL_GROUPS]
+    : (await readdir(CONTROL_GROUPS)).map((tree) => join(CONTROL_GROUPS, tree));
   for (const tree of trees) await removeControlGroup(join(tree, label));
 }
 
@@ -111,7 +121,8 @@ async function removeControlGroup(path: string): Promise<void> {
   const deadline = performance.now() + LEAVING_MS;
   for (;;) {
     try {
-      for (const inside of await readdir(path, { withFileTypes: true })) if (inside.isDirectory()) await removeControlGroup(join(path, inside.name));
+      for (const inside of await readdir(path, { withFileTypes: true }))
+        if (inside.isDirectory()) await removeControlGroup(join(path, inside.name));
       await rmdir(path);
       return;
     } catch (error) {

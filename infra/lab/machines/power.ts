@@ -21,14 +21,22 @@ export interface Power {
  * Switches a machine on: real systemd as first process in namespaces of its own. `plugIn` connects its
  * cables before systemd starts. It ends with this process, however that ends.
  */
-export async function switchOn(place: Place, name: string, plugIn: (firstPid: number) => Promise<void>): Promise<Power> {
-  const child = spawn("bash", [ENTER, place.label, "bash", BOOT, place.dir, name, place.label], { stdio: ["pipe", "pipe", "pipe"], detached: true });
+export async function switchOn(
+  place: Place,
+  name: string,
+  plugIn: (firstPid: number) => Promise<void>,
+): Promise<Power> {
+  const child = spawn("bash", [ENTER, place.label, "bash", BOOT, place.dir, name, place.label], {
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
   const ended = once(child, "exit");
   let complaints = "";
   child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
   const isReady = await Promise.race([once(child.stdout, "data").then(() => true), ended.then(() => false)]);
   const [firstPid] = child.pid === undefined ? [] : await childrenOf(child.pid);
-  if (!isReady || firstPid === undefined) throw new Error(`machine ${name} did not start (are you root?): ${complaints.trim()}`);
+  if (!isReady || firstPid === undefined)
+    throw new Error(`machine ${name} did not start (are you root?): ${complaints.trim()}`);
   const ending = new AbortController();
   void ended.then(() => ending.abort());
   const off = async () => {

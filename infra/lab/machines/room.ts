@@ -14,7 +14,11 @@ const MOST_ROOMS = (256 - FIRST_NETWORK) * 256;
 /** Addresses .2 to .254 of the room's network. */
 const MOST_MACHINES = 253;
 /** What commands in a machine see of an environment: not ours, which may hold secrets. */
-const ENVIRONMENT = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LANG: "C.UTF-8" };
+const ENVIRONMENT = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/root",
+  LANG: "C.UTF-8",
+};
 
 /** Machines of a lab, on a private network of their own with the control plane. */
 export interface MachineRoom extends Machines {
@@ -84,12 +88,23 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     if (machines.has(order.id)) throw new Error(`there is a machine ${order.id} already`);
     const itsPlace = await claimPlace();
     const taken = new Set([...machines.values()].map(({ privateIp }) => privateIp));
-    const privateIp = Array.from({ length: MOST_MACHINES }, (_, index) => `${prefix}.${index + 2}`).find((address) => !taken.has(address));
+    const privateIp = Array.from({ length: MOST_MACHINES }, (_, index) => `${prefix}.${index + 2}`).find(
+      (address) => !taken.has(address),
+    );
     if (privateIp === undefined) {
       await itsPlace.release();
       throw new Error(`a room holds ${MOST_MACHINES} machines`);
     }
-    const machine: Machine = { order, place: itsPlace, publicIp: itsPlace.hostAddress, privateIp, power: undefined, metadata: undefined, turn: Promise.resolve(), end: new AbortController() };
+    const machine: Machine = {
+      order,
+      place: itsPlace,
+      publicIp: itsPlace.hostAddress,
+      privateIp,
+      power: undefined,
+      metadata: undefined,
+      turn: Promise.resolve(),
+      end: new AbortController(),
+    };
     machines.set(order.id, machine);
     void inTurn(machine, () => boot(machine)).catch(onFault);
     return { publicIp: machine.publicIp, privateIp };
@@ -118,7 +133,20 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     await run("ip", ["link", "add", place.label, "type", "veth", "peer", "name", "eth0", "netns", String(firstPid)]);
     await run("ip", ["address", "add", `${place.ourAddress}/30`, "dev", place.label]);
     await run("ip", ["link", "set", place.label, "up"]);
-    await atSwitch("link", "add", portOf(machine), "type", "veth", "peer", "name", "eth1", "address", hardwareAddress(privateIp), "netns", String(firstPid));
+    await atSwitch(
+      "link",
+      "add",
+      portOf(machine),
+      "type",
+      "veth",
+      "peer",
+      "name",
+      "eth1",
+      "address",
+      hardwareAddress(privateIp),
+      "netns",
+      String(firstPid),
+    );
     await atSwitch("link", "set", portOf(machine), "master", "switch", "up");
     await within("ip", "address", "add", `${publicIp}/30`, "dev", "eth0");
     await within("ip", "address", "add", `${privateIp}/24`, "dev", "eth1");
@@ -127,7 +155,10 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     machine.metadata = await startMetadata(place.ourAddress, { ...order, hostname: order.name, publicIp, privateIp });
     // Several rooms on this machine could not all have that address: each machine finds its own cable's end there.
     const toMetadata = `ip daddr ${METADATA_ADDRESS} tcp dport 80 dnat to ${place.ourAddress}:${machine.metadata.port}`;
-    await within("nft", `table ip lab_metadata { chain output { type nat hook output priority -101; ${toMetadata}; }; chain prerouting { type nat hook prerouting priority -101; ${toMetadata}; }; }`);
+    await within(
+      "nft",
+      `table ip lab_metadata { chain output { type nat hook output priority -101; ${toMetadata}; }; chain prerouting { type nat hook prerouting priority -101; ${toMetadata}; }; }`,
+    );
   }
 
   async function switchOff(machine: Machine): Promise<void> {
@@ -157,7 +188,9 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
   async function cutCable(id: number, cable: "public" | "private", isCut: boolean): Promise<void> {
     const machine = find(id);
     const state = isCut ? "down" : "up";
-    await (cable === "public" ? run("ip", ["link", "set", machine.place.label, state]) : atSwitch("link", "set", portOf(machine), state));
+    await (cable === "public"
+      ? run("ip", ["link", "set", machine.place.label, state])
+      : atSwitch("link", "set", portOf(machine), state));
   }
 
   async function exec(id: number, command: string, ...args: string[]): Promise<string> {
@@ -166,12 +199,21 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     // A process outside waits for the command's: nsenter itself would stop for good with a process that the
     // machine's shutdown stops, and then the machine could not end.
     const inside = ["--mount", "--net", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd", "--no-fork"];
-    const { stdout } = await run("nsenter", [`--target=${power.firstPid}`, ...inside, "--", "bash", "-c", '"$@"; exit $?', "exec", command, ...args], { env: ENVIRONMENT, maxBuffer: 16 * 1024 * 1024 });
+    const { stdout } = await run(
+      "nsenter",
+      [`--target=${power.firstPid}`, ...inside, "--", "bash", "-c", '"$@"; exit $?', "exec", command, ...args],
+      { env: ENVIRONMENT, maxBuffer: 16 * 1024 * 1024 },
+    );
     return stdout;
   }
 
   async function memoryMb(id: number): Promise<number> {
-    const sums = await exec(id, "bash", "-c", "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum }'");
+    const sums = await exec(
+      id,
+      "bash",
+      "-c",
+      "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum }'",
+    );
     return Number(sums) / 1024;
   }
 

@@ -1,7 +1,12 @@
 /** A call that takes longer is told as unanswered. */
 const PATIENCE_MS = 30_000;
 
-const unanswered = { status: 0, title: "No answer came", detail: "The connection broke, or the service is restarting. Nothing is known of what came of it; see what the page shows in a moment." };
+const unanswered = {
+  status: 0,
+  title: "No answer came",
+  detail:
+    "The connection broke, or the service is restarting. Nothing is known of what came of it; see what the page shows in a moment.",
+};
 
 /**
  * The operator's calls. Each gives `{value, total}`, or `{problem}` with status (0: no answer), title and
@@ -28,7 +33,10 @@ export function createApi(onSessionOver) {
     }
   }
 
-  const query = (fields) => new URLSearchParams(Object.entries(fields).filter(([, value]) => value !== "" && value !== undefined && value !== null));
+  const query = (fields) =>
+    new URLSearchParams(
+      Object.entries(fields).filter(([, value]) => value !== "" && value !== undefined && value !== null),
+    );
   const of = (name) => encodeURIComponent(name);
 
   return {

@@ -8,8 +8,22 @@ import { make, part } from "./dom.js";
  */
 export function ask({ title, detail, act, typed, field }) {
   const dialog = part("ask");
-  const input = (typed !== undefined || field) && make("input", { id: "ask-field", name: "field", autocomplete: "off", spellcheck: "false", value: field?.value, type: field?.type ?? "text", required: true });
-  const yes = make("button", { class: typed === undefined && field ? "quiet strong" : "quiet danger", value: "yes" }, act);
+  const input =
+    (typed !== undefined || field) &&
+    make("input", {
+      id: "ask-field",
+      name: "field",
+      autocomplete: "off",
+      spellcheck: "false",
+      value: field?.value,
+      type: field?.type ?? "text",
+      required: true,
+    });
+  const yes = make(
+    "button",
+    { class: typed === undefined && field ? "quiet strong" : "quiet danger", value: "yes" },
+    act,
+  );
   const no = make("button", { class: "quiet", value: "no", type: "button" }, "Cancel");
   const form = make(
     "form",
@@ -31,7 +45,11 @@ export function ask({ title, detail, act, typed, field }) {
   dialog.showModal();
   (input || no).focus();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue !== "yes" ? undefined : field ? input.value : true), { once: true });
+    dialog.addEventListener(
+      "close",
+      () => resolve(dialog.returnValue !== "yes" ? undefined : field ? input.value : true),
+      { once: true },
+    );
   });
 }
 
@@ -43,7 +61,10 @@ let opened = [];
 
 // Beside an open dialog, nothing can be clicked, and nothing is read out: what is said goes with the topmost one.
 const watching = new MutationObserver(() => {
-  opened = [...opened.filter(({ open }) => open), ...dialogs.filter((dialog) => dialog.open && !opened.includes(dialog))];
+  opened = [
+    ...opened.filter(({ open }) => open),
+    ...dialogs.filter((dialog) => dialog.open && !opened.includes(dialog)),
+  ];
   const place = opened.at(-1) ?? document.body;
   if (box.parentElement !== place) place.append(box);
 });

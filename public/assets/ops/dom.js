@@ -4,7 +4,8 @@
  */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (isGiven(value)) element.setAttribute(name, value === true ? "" : String(value));
+  for (const [name, value] of Object.entries(attributes))
+    if (isGiven(value)) element.setAttribute(name, value === true ? "" : String(value));
   element.append(...children.flat().filter(isGiven));
   return element;
 }
@@ -22,7 +23,8 @@ export function tell(element, text) {
 /** Sets or removes an attribute. */
 export function mark(element, name, value) {
   if (!isGiven(value)) element.removeAttribute(name);
-  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value === true ? "" : String(value));
+  else if (element.getAttribute(name) !== String(value))
+    element.setAttribute(name, value === true ? "" : String(value));
 }
 
 const known = new WeakMap();

@@ -79,7 +79,9 @@ export function createEvents(api, now, open) {
     if (found) found = merge(found, events.filter(fits));
     if (list.scrollTop > 10) unseen += events.filter(fits).length;
     if (live.length >= TOLD && !found) older.hidden = false;
-    for (const kind of new Set(events.map((event) => event.kind))) if (![...part("kinds").children].some(({ value }) => value === kind)) part("kinds").append(make("option", { value: kind }));
+    for (const kind of new Set(events.map((event) => event.kind)))
+      if (![...part("kinds").children].some(({ value }) => value === kind))
+        part("kinds").append(make("option", { value: kind }));
     draw();
   }
 
@@ -98,9 +100,20 @@ export function createEvents(api, now, open) {
 
   function draw() {
     mark(list, "aria-busy", null);
-    keep(list, shown(), ({ id }) => id, create, (line, event) => updateEvent(line, event, now()));
+    keep(
+      list,
+      shown(),
+      ({ id }) => id,
+      create,
+      (line, event) => updateEvent(line, event, now()),
+    );
     empty.hidden = shown().length > 0;
-    tell(empty, isFiltered() ? "No event fits." : "Nothing has happened yet. Every decision of the jobs and every act of yours is written down here.");
+    tell(
+      empty,
+      isFiltered()
+        ? "No event fits."
+        : "Nothing has happened yet. Every decision of the jobs and every act of yours is written down here.",
+    );
     fresh.hidden = unseen === 0;
     tell(fresh, `${unseen} new`);
   }
@@ -138,7 +151,8 @@ export function eventLine(event, nowMs) {
       make("span", { class: "event-times", "data-times": true }),
       make("span", { class: "event-of" }, actor),
       host && make("button", { class: "link", type: "button", "data-open": "host", "data-name": host }, host),
-      instance && make("button", { class: "link", type: "button", "data-open": "instance", "data-name": instance }, instance),
+      instance &&
+        make("button", { class: "link", type: "button", "data-open": "instance", "data-name": instance }, instance),
     ),
   );
   updateEvent(line, event, nowMs);

@@ -59,7 +59,8 @@ export function createInstances(api, now, open) {
     order = by;
     direction = towards;
     search.elements.order.value = `${by} ${towards}`;
-    for (const each of head.querySelectorAll("[data-order]")) mark(each, "aria-sort", each.dataset.order === order ? direction : null);
+    for (const each of head.querySelectorAll("[data-order]"))
+      mark(each, "aria-sort", each.dataset.order === order ? direction : null);
   }
 
   /** Another search begins with its first page, and there is no next one until that has come. */
@@ -99,7 +100,14 @@ export function createInstances(api, now, open) {
     isOn = true;
     const mine = ++asked;
     const { text, state } = Object.fromEntries(new FormData(search));
-    const { value, total, problem } = await api.instances({ text: text.trim(), state, order, direction, after: wanted.at(-1), most: PAGE });
+    const { value, total, problem } = await api.instances({
+      text: text.trim(),
+      state,
+      order,
+      direction,
+      after: wanted.at(-1),
+      most: PAGE,
+    });
     if (mine !== asked) return;
     isLoading = false;
     again = setTimeout(refresh, problem ? RETRY_MS : EVERY_MS);
@@ -116,7 +124,12 @@ export function createInstances(api, now, open) {
     rows = value;
     draw();
     const first = trail.length * PAGE + 1;
-    tell(part("instances-count"), total === 0 ? "" : `${first.toLocaleString("en")}–${(first + rows.length - 1).toLocaleString("en")} of ${total.toLocaleString("en")}`);
+    tell(
+      part("instances-count"),
+      total === 0
+        ? ""
+        : `${first.toLocaleString("en")}–${(first + rows.length - 1).toLocaleString("en")} of ${total.toLocaleString("en")}`,
+    );
     before.disabled = trail.length === 0;
     next.disabled = first + rows.length - 1 >= total || rows.length === 0;
     empty.hidden = rows.length > 0;
@@ -124,7 +137,13 @@ export function createInstances(api, now, open) {
   }
 
   function draw() {
-    keep(body, rows, ({ id }) => id, create, (row, instance) => updateRow(row, instance, now()));
+    keep(
+      body,
+      rows,
+      ({ id }) => id,
+      create,
+      (row, instance) => updateRow(row, instance, now()),
+    );
   }
 
   return {
@@ -171,5 +190,12 @@ function updateRow(row, { state, createdAt, expiresAt, endedAt, endCause }, nowM
   tell(word, state);
   mark(word, "data-state", state);
   tell(part("began", row), `${lasting(nowMs - Date.parse(createdAt))} ago`);
-  tell(part("ends", row), endedAt !== null ? `${endCause ?? "ended"} ${lasting(nowMs - Date.parse(endedAt))} ago` : state === "running" ? `in ${lasting(Date.parse(expiresAt) - nowMs)}` : "–");
+  tell(
+    part("ends", row),
+    endedAt !== null
+      ? `${endCause ?? "ended"} ${lasting(nowMs - Date.parse(endedAt))} ago`
+      : state === "running"
+        ? `in ${lasting(Date.parse(expiresAt) - nowMs)}`
+        : "–",
+  );
 }

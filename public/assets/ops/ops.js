@@ -21,7 +21,10 @@ const { body } = document;
 const api = createApi(() => leave("Your session is over. Log in again."));
 const fleet = createFleetState();
 const open = (kind, name) => panel.open(kind, name);
-const panel = createPanel({ host: hostView(api, fleet, open), instance: instanceView({ api, now: fleet.now, open, onChanged: () => void instances.load(), findAll }) });
+const panel = createPanel({
+  host: hostView(api, fleet, open),
+  instance: instanceView({ api, now: fleet.now, open, onChanged: () => void instances.load(), findAll }),
+});
 const tiles = createTiles((name) => open("host", name));
 const figures = createFigures(api);
 const events = createEvents(api, fleet.now, open);
@@ -126,7 +129,8 @@ function onNews(kind, data) {
   else if (kind === "alarms") events.takeAlarms(data);
   else fleet.take(kind, data);
   // Also those of another browser.
-  if (kind === "events" && data.some((event) => event.kind === "block" || event.kind === "unblock")) void controls.load();
+  if (kind === "events" && data.some((event) => event.kind === "block" || event.kind === "unblock"))
+    void controls.load();
   draw();
 }
 
@@ -157,7 +161,10 @@ function tick() {
   for (const line of document.querySelectorAll("[data-stale]")) {
     line.hidden = !isStale;
     if (!isStale) continue;
-    tell(part("stale-word", line), `${news === "silent" ? "MySQL does not answer" : "The connection is lost"}${heardAt ? `: this is how it was at ${clock(heardAt, Date.now())}` : ""}. Trying again.`);
+    tell(
+      part("stale-word", line),
+      `${news === "silent" ? "MySQL does not answer" : "The connection is lost"}${heardAt ? `: this is how it was at ${clock(heardAt, Date.now())}` : ""}. Trying again.`,
+    );
     tell(part("stale-age", line), heardAt ? `That was ${lasting(Date.now() - heardAt)} ago.` : "");
   }
   if (news === "live") instances.tick();
@@ -168,7 +175,17 @@ function drawVerdict(picture) {
   document.querySelector(".verdict").dataset.level = level;
   document.title = `${level === "trouble" ? "(!) " : ""}Operations · Get a Redis`;
   tell(part("headline"), headline);
-  keep(part("notes"), notes, ({ text }) => text, ({ level: noteLevel, text, host }) => make("li", { "data-level": noteLevel }, host ? make("button", { class: "link", type: "button", "data-host": host }, text) : text));
+  keep(
+    part("notes"),
+    notes,
+    ({ text }) => text,
+    ({ level: noteLevel, text, host }) =>
+      make(
+        "li",
+        { "data-level": noteLevel },
+        host ? make("button", { class: "link", type: "button", "data-host": host }, text) : text,
+      ),
+  );
 }
 
 function drawNumbers() {
@@ -176,19 +193,45 @@ function drawNumbers() {
   const latest = figures.latest();
   const sum = (values) => (values ?? []).reduce((total, value) => total + (value ?? 0), 0);
   const lastOf = (values) => values?.findLast((value) => value !== null);
-  const refused = latest && Object.entries(latest.handouts).filter(([name]) => name !== "created").reduce((total, [, values]) => total + sum(values), 0);
+  const refused =
+    latest &&
+    Object.entries(latest.handouts)
+      .filter(([name]) => name !== "created")
+      .reduce((total, [, values]) => total + sum(values), 0);
   const numbers = [
-    ["Leases now", picture.running.toLocaleString("en"), `of ${picture.hosts.reduce((total, { capacity }) => total + capacity, 0).toLocaleString("en")} slots`],
+    [
+      "Leases now",
+      picture.running.toLocaleString("en"),
+      `of ${picture.hosts.reduce((total, { capacity }) => total + capacity, 0).toLocaleString("en")} slots`,
+    ],
     ["Room", roomOf(picture).toLocaleString("en"), "slots to hand out"],
     ["Handed out", latest ? sum(latest.handouts.created).toLocaleString("en") : "–", spanWord(latest)],
-    ["Refused", latest ? refused.toLocaleString("en") : "–", latest ? `${sum(latest.handouts["quota-exceeded"]).toLocaleString("en")} by quota` : ""],
-    ["p95 to a PONG", latest ? quick(lastOf(latest.took.p95)) : "–", latest ? `p50 ${quick(lastOf(latest.took.p50))}` : ""],
-    ["Cost today (UTC)", latest ? dollars(latest.today.dollars) : "–", latest ? `${latest.today.dropletHours.toFixed(1)} droplet-hours` : ""],
+    [
+      "Refused",
+      latest ? refused.toLocaleString("en") : "–",
+      latest ? `${sum(latest.handouts["quota-exceeded"]).toLocaleString("en")} by quota` : "",
+    ],
+    [
+      "p95 to a PONG",
+      latest ? quick(lastOf(latest.took.p95)) : "–",
+      latest ? `p50 ${quick(lastOf(latest.took.p50))}` : "",
+    ],
+    [
+      "Cost today (UTC)",
+      latest ? dollars(latest.today.dollars) : "–",
+      latest ? `${latest.today.dropletHours.toFixed(1)} droplet-hours` : "",
+    ],
   ];
-  keep(part("numbers"), numbers, ([name]) => name, ([name]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("strong"), make("span"))), (element, [, value, more]) => {
-    tell(element.querySelector("strong"), value);
-    tell(element.querySelector("span"), more);
-  });
+  keep(
+    part("numbers"),
+    numbers,
+    ([name]) => name,
+    ([name]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("strong"), make("span"))),
+    (element, [, value, more]) => {
+      tell(element.querySelector("strong"), value);
+      tell(element.querySelector("span"), more);
+    },
+  );
 }
 
 function spanWord(latest) {

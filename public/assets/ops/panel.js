@@ -50,5 +50,11 @@ export function createPanel(views) {
 
 /** Shows facts, pairs of a name and a text or an element, in a `dl`. An element stays the one that was given first. */
 export function drawFacts(list, facts) {
-  keep(list, facts, ([name]) => name, ([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)), (line, [, value]) => typeof value === "string" && tell(line.lastElementChild, value));
+  keep(
+    list,
+    facts,
+    ([name]) => name,
+    ([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)),
+    (line, [, value]) => typeof value === "string" && tell(line.lastElementChild, value),
+  );
 }

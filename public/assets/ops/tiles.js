@@ -22,9 +22,20 @@ export function createTiles(open) {
     const { hosts, rules } = picture;
     mark(box, "aria-busy", null);
     mark(box, "data-density", hosts.length <= ROOMY ? "roomy" : hosts.length <= COMPACT ? "compact" : "dense");
-    keep(box, [...hosts].sort(worstFirst), ({ name }) => name, create, (tile, host) => update(tile, host, rules, nowMs, box.dataset.density));
+    keep(
+      box,
+      [...hosts].sort(worstFirst),
+      ({ name }) => name,
+      create,
+      (tile, host) => update(tile, host, rules, nowMs, box.dataset.density),
+    );
     empty.hidden = hosts.length > 0;
-    tell(empty, rules.isFleet ? "No host yet. The first droplet is ordered with the next step of the scaling, and takes a minute or two to boot." : "No host yet. npm start registers this machine as the first one.");
+    tell(
+      empty,
+      rules.isFleet
+        ? "No host yet. The first droplet is ordered with the next step of the scaling, and takes a minute or two to boot."
+        : "No host yet. npm start registers this machine as the first one.",
+    );
     tell(part("fleet-count"), summaryOf(hosts));
   }
 
@@ -34,7 +45,9 @@ export function createTiles(open) {
 function summaryOf(hosts) {
   const inUse = hosts.reduce((sum, host) => sum + host.inUse, 0);
   const capacity = hosts.reduce((sum, host) => sum + host.capacity, 0);
-  return hosts.length === 0 ? "" : `${counted(hosts.length, "host")}, ${inUse.toLocaleString("en")} of ${counted(capacity, "slot")} in use`;
+  return hosts.length === 0
+    ? ""
+    : `${counted(hosts.length, "host")}, ${inUse.toLocaleString("en")} of ${counted(capacity, "slot")} in use`;
 }
 
 const ranks = ["silent", "engine-silent", "heartbeat-refused", "destroying", "booting", "ordered"];
@@ -49,7 +62,13 @@ function create({ name }) {
   return make(
     "button",
     { class: "tile", "data-host": name, type: "button" },
-    make("span", { class: "tile-head" }, make("span", { class: "tile-name", "data-name": true }, name), make("span", { class: "standby", "data-standby": true, hidden: true }, "standby"), make("span", { class: "standing", "data-standing": true })),
+    make(
+      "span",
+      { class: "tile-head" },
+      make("span", { class: "tile-name", "data-name": true }, name),
+      make("span", { class: "standby", "data-standby": true, hidden: true }, "standby"),
+      make("span", { class: "standing", "data-standing": true }),
+    ),
     make("span", { class: "cells", "data-cells": true, "aria-hidden": "true" }),
     make("span", { class: "tile-facts", "data-facts": true }),
   );
@@ -58,16 +77,29 @@ function create({ name }) {
 function update(tile, host, rules, nowMs, density) {
   mark(tile, "data-level", levelOf(host));
   mark(tile, "data-state", host.standing);
-  tell(part("standing", tile), host.doomed !== null && host.standing !== "destroying" ? "to be destroyed" : standingWords[host.standing] ?? host.standing);
+  tell(
+    part("standing", tile),
+    host.doomed !== null && host.standing !== "destroying"
+      ? "to be destroyed"
+      : (standingWords[host.standing] ?? host.standing),
+  );
   part("standby", tile).hidden = !host.isStandby;
   drawCells(part("cells", tile), host, density);
   tell(part("facts", tile), factsOf(host, rules, nowMs));
-  mark(tile, "title", `${host.name}: ${standingWords[host.standing] ?? host.standing}, ${host.inUse} of ${host.capacity} slots in use${host.isStandby ? ", standby" : ""}`);
+  mark(
+    tile,
+    "title",
+    `${host.name}: ${standingWords[host.standing] ?? host.standing}, ${host.inUse} of ${host.capacity} slots in use${host.isStandby ? ", standby" : ""}`,
+  );
 }
 
 function levelOf(host) {
   if (isUnwell(host)) return "trouble";
-  if (host.doomed !== null || ["booting", "ordered", "destroying", "cordoned", "draining", "resting"].includes(host.standing)) return "watch";
+  if (
+    host.doomed !== null ||
+    ["booting", "ordered", "destroying", "cordoned", "draining", "resting"].includes(host.standing)
+  )
+    return "watch";
   return "well";
 }
 
@@ -82,7 +114,8 @@ function drawCells(box, { slots, droplet, standing }, density) {
 }
 
 function drawGrid(box, slots) {
-  if (box.childElementCount !== slots.length || box.dataset.kind !== "grid") box.replaceChildren(...Array.from(slots, () => make("i")));
+  if (box.childElementCount !== slots.length || box.dataset.kind !== "grid")
+    box.replaceChildren(...Array.from(slots, () => make("i")));
   box.dataset.kind = "grid";
   for (const [index, cell] of [...box.children].entries()) mark(cell, "data-cell", slots[index]);
 }
@@ -104,15 +137,20 @@ function drawProgress(box, standing) {
   box.dataset.kind = "progress";
   delete box.dataset.shape;
   const at = standing === "ordered" ? 0 : 1;
-  for (const [index, step] of [...box.children].entries()) mark(step, "data-step", index < at ? "done" : index === at ? "now" : "to-come");
+  for (const [index, step] of [...box.children].entries())
+    mark(step, "data-step", index < at ? "done" : index === at ? "now" : "to-come");
 }
 
 function factsOf({ standing, since, heartbeatAt, memAvailableMb, droplet, inUse, capacity }, rules, nowMs) {
   const facts = [];
   if (capacity > 0) facts.push(`${inUse}/${capacity}`);
-  if (standing === "booting" || standing === "ordered") facts.push(`${lasting(nowMs - Date.parse(droplet.orderedAt))}, ${lasting(rules.bootTimeoutSeconds * 1000)} at most`);
+  if (standing === "booting" || standing === "ordered")
+    facts.push(
+      `${lasting(nowMs - Date.parse(droplet.orderedAt))}, ${lasting(rules.bootTimeoutSeconds * 1000)} at most`,
+    );
   else facts.push(`up ${lasting(nowMs - Date.parse(since))}`);
-  if (capacity > 0) facts.push(heartbeatAt === null ? "no heartbeat" : `beat ${lasting(nowMs - Date.parse(heartbeatAt))} ago`);
+  if (capacity > 0)
+    facts.push(heartbeatAt === null ? "no heartbeat" : `beat ${lasting(nowMs - Date.parse(heartbeatAt))} ago`);
   if (memAvailableMb !== null) facts.push(`${memory(memAvailableMb)} free`);
   if (droplet) facts.push(droplet.region);
   if (droplet?.hourlyPrice && standing !== "ordered") facts.push(dollars(costSoFar(droplet, nowMs)));

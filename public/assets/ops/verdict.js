@@ -11,18 +11,42 @@ const NAMED = 4;
  */
 export function verdictOf(picture, alarms, nowMs) {
   const told = hostNotes(picture);
-  const notes = [...told, ...roomNotes(picture), ...standbyNotes(picture), ...switchNotes(picture), ...jobNotes(picture, nowMs), ...alarmNotes(alarms, new Set(told.map(({ host }) => host).filter(Boolean)))];
+  const notes = [
+    ...told,
+    ...roomNotes(picture),
+    ...standbyNotes(picture),
+    ...switchNotes(picture),
+    ...jobNotes(picture, nowMs),
+    ...alarmNotes(alarms, new Set(told.map(({ host }) => host).filter(Boolean))),
+  ];
   const unwell = picture.hosts.filter(isUnwell).length;
-  if (unwell > 0 && !picture.isBlind) return { level: "trouble", headline: `${unwell} of ${counted(picture.hosts.length, "host")} ${unwell === 1 ? "is" : "are"} unwell.`, notes };
-  if (notes.some(({ level }) => level === "trouble")) return { level: "trouble", headline: "Something is wrong.", notes };
+  if (unwell > 0 && !picture.isBlind)
+    return {
+      level: "trouble",
+      headline: `${unwell} of ${counted(picture.hosts.length, "host")} ${unwell === 1 ? "is" : "are"} unwell.`,
+      notes,
+    };
+  if (notes.some(({ level }) => level === "trouble"))
+    return { level: "trouble", headline: "Something is wrong.", notes };
   if (notes.length > 0) return { level: "watch", headline: "Well enough, with an eye on it.", notes };
   const live = picture.hosts.filter(isLive);
-  return { level: "well", headline: "All is well.", notes: [{ level: "well", text: `${counted(live.length, "host")} up, ${counted(picture.running, "lease")} out, room for ${roomOf(picture).toLocaleString("en")} more.` }] };
+  return {
+    level: "well",
+    headline: "All is well.",
+    notes: [
+      {
+        level: "well",
+        text: `${counted(live.length, "host")} up, ${counted(picture.running, "lease")} out, room for ${roomOf(picture).toLocaleString("en")} more.`,
+      },
+    ],
+  };
 }
 
 /** Slots that could be handed out now. */
 export function roomOf(picture) {
-  return picture.hosts.filter(({ standing }) => standing === "open").reduce((sum, { capacity, occupied }) => sum + capacity - occupied, 0);
+  return picture.hosts
+    .filter(({ standing }) => standing === "open")
+    .reduce((sum, { capacity, occupied }) => sum + capacity - occupied, 0);
 }
 
 /** Whether something is wrong with a host that a person should see to. */
@@ -31,21 +55,45 @@ export function isUnwell({ standing }) {
 }
 
 function isLive({ standing }) {
-  return standing === "open" || standing === "full" || standing === "resting" || standing === "cordoned" || standing === "draining";
+  return (
+    standing === "open" ||
+    standing === "full" ||
+    standing === "resting" ||
+    standing === "cordoned" ||
+    standing === "draining"
+  );
 }
 
 function hostNotes({ isBlind, hosts }) {
-  if (isBlind) return [{ level: "trouble", text: "Heartbeats are not heard: who is alive is unknown. Nothing is handed out, and nothing destroyed." }];
+  if (isBlind)
+    return [
+      {
+        level: "trouble",
+        text: "Heartbeats are not heard: who is alive is unknown. Nothing is handed out, and nothing destroyed.",
+      },
+    ];
   const unwell = hosts.filter(isUnwell);
-  const told = unwell.slice(0, NAMED).map(({ name, standing, heartbeatRefused }) => ({ level: "trouble", host: name, text: `${name}: ${standingWords[standing]}${heartbeatRefused ? `, ${heartbeatRefused}` : ""}` }));
-  const others = unwell.length > NAMED ? [{ level: "trouble", text: `${unwell.length - NAMED} other hosts are unwell too.` }] : [];
-  const resting = hosts.filter(({ standing }) => standing === "resting").map(({ name }) => ({ level: "watch", host: name, text: `${name}: rests after a failed hand-out` }));
+  const told = unwell.slice(0, NAMED).map(({ name, standing, heartbeatRefused }) => ({
+    level: "trouble",
+    host: name,
+    text: `${name}: ${standingWords[standing]}${heartbeatRefused ? `, ${heartbeatRefused}` : ""}`,
+  }));
+  const others =
+    unwell.length > NAMED ? [{ level: "trouble", text: `${unwell.length - NAMED} other hosts are unwell too.` }] : [];
+  const resting = hosts
+    .filter(({ standing }) => standing === "resting")
+    .map(({ name }) => ({ level: "watch", host: name, text: `${name}: rests after a failed hand-out` }));
   return [...told, ...others, ...resting];
 }
 
 function roomNotes(picture) {
   if (picture.isBlind || roomOf(picture) > 0) return [];
-  return [{ level: "trouble", text: picture.hosts.length === 0 ? "There is no host." : "No host has room: the next hand-out is refused." }];
+  return [
+    {
+      level: "trouble",
+      text: picture.hosts.length === 0 ? "There is no host." : "No host has room: the next hand-out is refused.",
+    },
+  ];
 }
 
 function standbyNotes({ hosts, rules, isBlind }) {
@@ -55,7 +103,15 @@ function standbyNotes({ hosts, rules, isBlind }) {
   const coming = hosts.filter(({ standing }) => standing === "booting" || standing === "ordered").length;
   const droplets = hosts.filter(({ droplet }) => droplet !== null).length;
   if (coming > 0) return [{ level: "watch", text: "A standby is on its way." }];
-  return [{ level: "watch", text: droplets >= rules.cap ? `No standby, and the cap of ${counted(rules.cap, "droplet")} is reached.` : "No standby is ready." }];
+  return [
+    {
+      level: "watch",
+      text:
+        droplets >= rules.cap
+          ? `No standby, and the cap of ${counted(rules.cap, "droplet")} is reached.`
+          : "No standby is ready.",
+    },
+  ];
 }
 
 function switchNotes({ switches }) {
@@ -64,14 +120,24 @@ function switchNotes({ switches }) {
 }
 
 function jobNotes({ jobs }, nowMs) {
-  const failed = jobs.filter(({ fault, finishedAt, startedAt }) => fault !== null && finishedAt !== null && finishedAt >= startedAt).map(({ job, fault }) => ({ level: "watch", text: `Job ${job} failed: ${fault}` }));
+  const failed = jobs
+    .filter(({ fault, finishedAt, startedAt }) => fault !== null && finishedAt !== null && finishedAt >= startedAt)
+    .map(({ job, fault }) => ({ level: "watch", text: `Job ${job} failed: ${fault}` }));
   const reap = jobs.find(({ job }) => job === "reap");
   const silentMs = reap ? nowMs - Date.parse(reap.startedAt) : 0;
-  return silentMs > JOBS_SILENT_MS ? [...failed, { level: "trouble", text: `No job has run for ${lasting(silentMs)}: is the jobs process up?` }] : failed;
+  return silentMs > JOBS_SILENT_MS
+    ? [...failed, { level: "trouble", text: `No job has run for ${lasting(silentMs)}: is the jobs process up?` }]
+    : failed;
 }
 
 /** Of a host that is already told of, its own state says enough. */
 function alarmNotes(alarms, toldHosts) {
-  const going = alarms.filter(({ host }) => !toldHosts.has(host)).map(({ host, reason }) => ({ level: "trouble", text: host ? `${host}: ${reason}` : reason, ...(host && { host }) }));
+  const going = alarms
+    .filter(({ host }) => !toldHosts.has(host))
+    .map(({ host, reason }) => ({
+      level: "trouble",
+      text: host ? `${host}: ${reason}` : reason,
+      ...(host && { host }),
+    }));
   return going.filter(({ text }, index) => going.findIndex((other) => other.text === text) === index).slice(0, NAMED);
 }

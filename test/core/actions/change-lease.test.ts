@@ -12,8 +12,15 @@ describe("changeLease", () => {
 
   it("moves the end, and shows the new one", async () => {
     const set: unknown[] = [];
-    const ports = { clock: () => at(100), lease, store: { setExpiry: (...values: unknown[]) => Promise.resolve(set.push(values) > 0) } };
-    assert.deepEqual(await changeLease(ports, instance, 600), { kind: "changed", instance: { ...instance, expiresAt: at(700) } });
+    const ports = {
+      clock: () => at(100),
+      lease,
+      store: { setExpiry: (...values: unknown[]) => Promise.resolve(set.push(values) > 0) },
+    };
+    assert.deepEqual(await changeLease(ports, instance, 600), {
+      kind: "changed",
+      instance: { ...instance, expiresAt: at(700) },
+    });
     assert.deepEqual(set, [["i", at(700), at(100)]]);
   });
 
@@ -22,6 +29,10 @@ describe("changeLease", () => {
     assert.deepEqual(await changeLease(ports(at(3600)), instance, 600), { kind: "not-running" });
     assert.deepEqual(await changeLease(ports(at(100)), instance, 600), { kind: "not-running" });
     assert.deepEqual(await changeLease(ports(at(100)), { ...instance, state: "ending" }, 600), { kind: "not-running" });
-    assert.deepEqual(await changeLease(ports(at(100)), instance, 7101), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 7100 });
+    assert.deepEqual(await changeLease(ports(at(100)), instance, 7101), {
+      kind: "lease-out-of-bounds",
+      leastSeconds: 60,
+      mostSeconds: 7100,
+    });
   });
 });

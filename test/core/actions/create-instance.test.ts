@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createInstance, type CreatePorts, type CreateRequest, type Handout } from "../../../apps/core/actions/create-instance.ts";
+import {
+  createInstance,
+  type CreatePorts,
+  type CreateRequest,
+  type Handout,
+} from "../../../apps/core/actions/create-instance.ts";
 import { handoutRules, loadConfig } from "../../../apps/core/config.ts";
 import { hashSecret, sealAnswer } from "../../../apps/core/domain/credentials.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/domain/engine-fault.ts";
@@ -10,29 +15,60 @@ import { Unavailable } from "../../../apps/core/domain/unavailable.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (seconds: number) => new Date(start.getTime() + seconds * 1000);
-const rules = handoutRules(loadConfig({ INSTANCE_IMAGE: "redis", SERVER_SECRET: "sixteen characters", HANDOUT_TIMEOUT_SECONDS: "30", SLOT_REST_SECONDS: "300" }));
-const wish: CreateRequest = { address: "198.51.100.1", ttlSeconds: undefined, idempotencyKey: undefined, signal: new AbortController().signal };
-const hostNamed = (name: string): Host => ({ name, engineUrl: "unix:///x", deployment: "d", publicHost: `${name}.example.org`, checkHost: "127.0.0.1", bindAddress: "0.0.0.0", capacity: 40, basePort: 20_000, state: "active" });
+const rules = handoutRules(
+  loadConfig({
+    INSTANCE_IMAGE: "redis",
+    SERVER_SECRET: "sixteen characters",
+    HANDOUT_TIMEOUT_SECONDS: "30",
+    SLOT_REST_SECONDS: "300",
+  }),
+);
+const wish: CreateRequest = {
+  address: "198.51.100.1",
+  ttlSeconds: undefined,
+  idempotencyKey: undefined,
+  signal: new AbortController().signal,
+};
+const hostNamed = (name: string): Host => ({
+  name,
+  engineUrl: "unix:///x",
+  deployment: "d",
+  publicHost: `${name}.example.org`,
+  checkHost: "127.0.0.1",
+  bindAddress: "0.0.0.0",
+  capacity: 40,
+  basePort: 20_000,
+  state: "active",
+});
 const fault = (reason: EngineFaultReason) => new EngineFault(reason, "any", new Error(reason));
 
 /**
  * Ports on which everything works, over hosts a and b; what a test says goes wrong instead. Each call
  * that changes something is noted in `calls`.
  */
-function fakePorts(over: {
-  hosts?: string[];
-  empty?: string[];
-  blind?: boolean;
-  take?: (hostName: string) => TakeResult | Promise<TakeResult>;
-  startContainer?: (hostName: string) => void | Promise<void>;
-  pong?: () => void | Promise<void>;
-  handOut?: () => boolean | Promise<boolean>;
-  beginEnd?: () => boolean;
-  remove?: () => void;
-  claims?: (KnownClaim | undefined)[];
-} = {}) {
+function fakePorts(
+  over: {
+    hosts?: string[];
+    empty?: string[];
+    blind?: boolean;
+    take?: (hostName: string) => TakeResult | Promise<TakeResult>;
+    startContainer?: (hostName: string) => void | Promise<void>;
+    pong?: () => void | Promise<void>;
+    handOut?: () => boolean | Promise<boolean>;
+    beginEnd?: () => boolean;
+    remove?: () => void;
+    claims?: (KnownClaim | undefined)[];
+  } = {},
+) {
   const calls: string[] = [];
-  const world = { now: start, calls, sealed: undefined as Buffer | undefined, resting: new Set<string>(), full: new Set<string>(), faults: [] as unknown[] };
+  const world = {
+    now: start,
+    calls,
+    sealed: undefined as Buffer | undefined,
+    resting: new Set<string>(),
+    full: new Set<string>(),
+    faults: [] as unknown[],
+  };
   let ids = 0;
   let port = 20_000;
   const claims = [...(over.claims ?? [])];
@@ -44,7 +80,8 @@ function fakePorts(over: {
     fleet: {
       openHosts: function* () {
         if (over.blind) return undefined;
-        for (const name of over.hosts ?? ["a", "b"]) if (!world.resting.has(name) && !world.full.has(name)) yield hostNamed(name);
+        for (const name of over.hosts ?? ["a", "b"])
+          if (!world.resting.has(name) && !world.full.has(name)) yield hostNamed(name);
         return undefined;
       },
       isBlind: () => over.blind ?? false,
@@ -54,7 +91,8 @@ function fakePorts(over: {
       countSuccess: () => undefined,
     },
     store: {
-      takeSlot: (draft, hostName) => note(`take ${draft.id} of ${hostName}`, over.take ? over.take(hostName) : { kind: "taken", port: port++ }),
+      takeSlot: (draft, hostName) =>
+        note(`take ${draft.id} of ${hostName}`, over.take ? over.take(hostName) : { kind: "taken", port: port++ }),
       handOut: (id, expiresAt, _now, sealed) => {
         world.sealed = sealed;
         return note(`hand out ${id} until ${expiresAt.toISOString()}`, over.handOut ? over.handOut() : true);
@@ -64,7 +102,8 @@ function fakePorts(over: {
         calls.push(`end ${id} as ${cause}`);
         return Promise.resolve(over.beginEnd ? over.beginEnd() : true);
       },
-      closeInstance: (id, _now, slotFreeFrom) => note(`close ${id}${slotFreeFrom ? `, slot free from ${slotFreeFrom.toISOString()}` : ""}`, undefined),
+      closeInstance: (id, _now, slotFreeFrom) =>
+        note(`close ${id}${slotFreeFrom ? `, slot free from ${slotFreeFrom.toISOString()}` : ""}`, undefined),
     },
     engines: {
       startContainer: (host, spec) => note(`start ${spec.name} on ${host.name}`, over.startContainer?.(host.name)),
@@ -80,7 +119,12 @@ function fakePorts(over: {
       world.now = new Date(world.now.getTime() + ms);
       return Promise.resolve();
     },
-    random: { id: () => `id${++ids}`, password: () => `password${ids}`, token: () => `token${ids}`, nonce: () => Buffer.alloc(12, ids) },
+    random: {
+      id: () => `id${++ids}`,
+      password: () => `password${ids}`,
+      token: () => `token${ids}`,
+      nonce: () => Buffer.alloc(12, ids),
+    },
     onHostFailure: (hostName, id, error) => world.faults.push([hostName, id, error]),
     onStandbyTaken: (hostName) => calls.push(`standby ${hostName} is taken`),
     rules,
@@ -100,7 +144,12 @@ describe("createInstance", () => {
   it("takes a slot, starts the container, sees its PONG, and only then hands out", async () => {
     const { ports, calls } = fakePorts();
     const result = await createInstance(ports, wish);
-    assert.deepEqual(calls, ["take id1 of a", "start redis-id1 on a", "pong from 20000 to password1", `hand out id1 until ${at(43_200).toISOString()}`]);
+    assert.deepEqual(calls, [
+      "take id1 of a",
+      "start redis-id1 on a",
+      "pong from 20000 to password1",
+      `hand out id1 until ${at(43_200).toISOString()}`,
+    ]);
     assert.deepEqual(result, {
       kind: "created",
       hostName: "a",
@@ -139,14 +188,20 @@ describe("createInstance", () => {
 
   it("refuses by quota at once, without trying other hosts", async () => {
     const { ports, calls } = fakePorts({ take: () => ({ kind: "quota-exceeded", nextFreeAt: at(60) }) });
-    assert.deepEqual(await createInstance(ports, wish), { kind: "quota-exceeded", quota: rules.quotaPerAddress, nextFreeAt: at(60) });
+    assert.deepEqual(await createInstance(ports, wish), {
+      kind: "quota-exceeded",
+      quota: rules.quotaPerAddress,
+      nextFreeAt: at(60),
+    });
     assert.equal(calls.length, 1);
   });
 
   describe("on another host", () => {
     it("goes on when one turns out full or closed", async () => {
       for (const kind of ["host-full", "host-closed"] as const) {
-        const { ports, calls } = fakePorts({ take: (name) => (name === "a" ? { kind } : { kind: "taken", port: 20_000 }) });
+        const { ports, calls } = fakePorts({
+          take: (name) => (name === "a" ? { kind } : { kind: "taken", port: 20_000 }),
+        });
         const result = await createInstance(ports, wish);
         assert.equal(result.kind === "created" && result.hostName, "b");
         assert.equal(calls[0], "take id1 of a");
@@ -163,8 +218,13 @@ describe("createInstance", () => {
         const { ports, calls, world } = fakePorts(over);
         const result = await createInstance(ports, wish);
         assert.equal(result.kind === "created" && result.hostName, "b");
-        const [end, remove, close] = ["end id1 as failed", "remove id1 from a", "close id1"].map((call) => calls.indexOf(call));
-        assert.ok(end !== undefined && remove !== undefined && close !== undefined && end > 0 && end < remove && remove < close, calls.join("\n"));
+        const [end, remove, close] = ["end id1 as failed", "remove id1 from a", "close id1"].map((call) =>
+          calls.indexOf(call),
+        );
+        assert.ok(
+          end !== undefined && remove !== undefined && close !== undefined && end > 0 && end < remove && remove < close,
+          calls.join("\n"),
+        );
         assert.ok(world.resting.has("a"));
         assert.equal(world.faults.length, 1);
       });
@@ -178,7 +238,10 @@ describe("createInstance", () => {
     });
 
     it("goes on when what failed cannot be removed either: its row stays for the reaper", async () => {
-      const { ports, calls, world } = fakePorts({ pong: failing(1, new Error("no pong")), remove: failing(1, fault("refused")) });
+      const { ports, calls, world } = fakePorts({
+        pong: failing(1, new Error("no pong")),
+        remove: failing(1, fault("refused")),
+      });
       assert.equal((await createInstance(ports, wish)).kind, "created");
       assert.ok(!calls.some((call) => call.startsWith("close")));
       assert.equal(world.faults.length, 2);
@@ -189,12 +252,17 @@ describe("createInstance", () => {
     const { ports, calls, world } = fakePorts({ startContainer: failing(2, fault("port-taken")) });
     const result = await createInstance(ports, wish);
     assert.equal(result.kind === "created" && result.hostName, "a");
-    assert.deepEqual(calls.filter((call) => call.startsWith("close")), [1, 2].map((id) => `close id${id}, slot free from ${at(300).toISOString()}`));
+    assert.deepEqual(
+      calls.filter((call) => call.startsWith("close")),
+      [1, 2].map((id) => `close id${id}, slot free from ${at(300).toISOString()}`),
+    );
     assert.equal(world.resting.size, 0);
   });
 
   it("gives a host up when port after port is taken", async () => {
-    const { ports, calls } = fakePorts({ startContainer: (name) => (name === "a" ? Promise.reject(fault("port-taken")) : undefined) });
+    const { ports, calls } = fakePorts({
+      startContainer: (name) => (name === "a" ? Promise.reject(fault("port-taken")) : undefined),
+    });
     const result = await createInstance(ports, wish);
     assert.equal(result.kind === "created" && result.hostName, "b");
     assert.equal(calls.filter((call) => call.endsWith("of a")).length, 5);
@@ -207,10 +275,22 @@ describe("createInstance", () => {
   });
 
   it("tells why there is no room", async () => {
-    assert.deepEqual(await createInstance(fakePorts({ blind: true }).ports, wish), { kind: "no-capacity", reason: "fleet-unseen" });
-    assert.deepEqual(await createInstance(fakePorts({ hosts: [] }).ports, wish), { kind: "no-capacity", reason: "no-open-host" });
-    assert.deepEqual(await createInstance(fakePorts({ take: () => ({ kind: "host-full" }) }).ports, wish), { kind: "no-capacity", reason: "no-open-host" });
-    assert.deepEqual(await createInstance(fakePorts({ pong: failing(9, new Error("no pong")) }).ports, wish), { kind: "no-capacity", reason: "hosts-failed" });
+    assert.deepEqual(await createInstance(fakePorts({ blind: true }).ports, wish), {
+      kind: "no-capacity",
+      reason: "fleet-unseen",
+    });
+    assert.deepEqual(await createInstance(fakePorts({ hosts: [] }).ports, wish), {
+      kind: "no-capacity",
+      reason: "no-open-host",
+    });
+    assert.deepEqual(await createInstance(fakePorts({ take: () => ({ kind: "host-full" }) }).ports, wish), {
+      kind: "no-capacity",
+      reason: "no-open-host",
+    });
+    assert.deepEqual(await createInstance(fakePorts({ pong: failing(9, new Error("no pong")) }).ports, wish), {
+      kind: "no-capacity",
+      reason: "hosts-failed",
+    });
   });
 
   it("stops trying when its time is over", async () => {
@@ -243,7 +323,15 @@ describe("createInstance", () => {
       assert.ok(!calls.some((call) => call.startsWith("close")));
     });
 
-    for (const [how, beginEnd] of [["written", () => false], ["perhaps written", () => { throw down; }]] as const) {
+    for (const [how, beginEnd] of [
+      ["written", () => false],
+      [
+        "perhaps written",
+        () => {
+          throw down;
+        },
+      ],
+    ] as const) {
       it(`during the hand-out, keeps what is ${how} for a key's retry, and blames no host`, async () => {
         const { ports, calls, world } = fakePorts({ handOut: () => Promise.reject(down), beginEnd });
         await assert.rejects(createInstance(ports, { ...wish, idempotencyKey: "key" }), down);
@@ -313,7 +401,11 @@ describe("createInstance", () => {
     const keyed = { ...wish, idempotencyKey: "key" };
     const requestHash = hashSecret(JSON.stringify({ ttlSeconds: null }));
     const handout = { id: "id0", password: "from before", expiresAt: at(60).toISOString() } as Handout;
-    const sealedAnswer = sealAnswer(JSON.stringify(handout), { serverSecret: rules.serverSecret, idempotencyKey: "key", instanceId: "id0" }, Buffer.alloc(12));
+    const sealedAnswer = sealAnswer(
+      JSON.stringify(handout),
+      { serverSecret: rules.serverSecret, idempotencyKey: "key", instanceId: "id0" },
+      Buffer.alloc(12),
+    );
     const atWork: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer: null, expiresAt: at(60) };
     const done: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer, expiresAt: at(60) };
 
@@ -337,7 +429,12 @@ describe("createInstance", () => {
 
     it("gives the first answer again", async () => {
       const { ports, calls } = fakePorts({ claims: [done] });
-      assert.deepEqual(await createInstance(ports, keyed), { kind: "created", handout, hostName: undefined, replayed: true });
+      assert.deepEqual(await createInstance(ports, keyed), {
+        kind: "created",
+        handout,
+        hostName: undefined,
+        replayed: true,
+      });
       assert.deepEqual(calls, []);
     });
 
@@ -348,7 +445,10 @@ describe("createInstance", () => {
     });
 
     it("waits also when the first request was faster by a moment", async () => {
-      const { ports, calls } = fakePorts({ claims: [undefined, atWork, done], take: () => ({ kind: "known", ...atWork }) });
+      const { ports, calls } = fakePorts({
+        claims: [undefined, atWork, done],
+        take: () => ({ kind: "known", ...atWork }),
+      });
       const result = await createInstance(ports, keyed);
       assert.ok(result.kind === "created" && result.replayed);
       assert.deepEqual(calls, ["take id1 of a"]);

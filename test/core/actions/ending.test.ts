@@ -44,15 +44,33 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
     store: {
       listDue: () => {
         checkMysql();
-        const due = [...world.rows.values()].filter(({ state, expiresAt }) => state === "ending" || (state === "running" && expiresAt <= world.now));
+        const due = [...world.rows.values()].filter(
+          ({ state, expiresAt }) => state === "ending" || (state === "running" && expiresAt <= world.now),
+        );
         return Promise.resolve(due.map((row) => ({ instanceId: row.id, state: row.state, host: hostNamed(row.host) })));
       },
-      listHosts: () => Promise.resolve([...new Set([...world.containers.keys(), ...rows.map(({ host }) => host)])].map((name) => ({ host: hostNamed(name) }))),
-      listOpenOf: (hostName: string) => Promise.resolve([...world.rows.values()].filter(({ host, state }) => host === hostName && state !== "ended").map(({ id, state, expiresAt }) => ({ id, state, deadline: expiresAt }))),
+      listHosts: () =>
+        Promise.resolve(
+          [...new Set([...world.containers.keys(), ...rows.map(({ host }) => host)])].map((name) => ({
+            host: hostNamed(name),
+          })),
+        ),
+      listOpenOf: (hostName: string) =>
+        Promise.resolve(
+          [...world.rows.values()]
+            .filter(({ host, state }) => host === hostName && state !== "ended")
+            .map(({ id, state, expiresAt }) => ({ id, state, deadline: expiresAt })),
+        ),
       beginEnd: (id: string, cause: EndCause) => {
         checkMysql();
         const row = world.rows.get(id);
-        if (!row || row.state === "ending" || row.state === "ended" || (cause === "expired" && row.expiresAt > world.now)) return Promise.resolve(false);
+        if (
+          !row ||
+          row.state === "ending" ||
+          row.state === "ended" ||
+          (cause === "expired" && row.expiresAt > world.now)
+        )
+          return Promise.resolve(false);
         Object.assign(row, { state: "ending", cause });
         return Promise.resolve(true);
       },
@@ -76,18 +94,30 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
       },
     },
   };
-  const states = () => Object.fromEntries([...world.rows.values()].map(({ id, state, cause }) => [id, cause ? `${state}, ${cause}` : state]));
+  const states = () =>
+    Object.fromEntries(
+      [...world.rows.values()].map(({ id, state, cause }) => [id, cause ? `${state}, ${cause}` : state]),
+    );
   return { world, ports, states };
 }
 
-const row = (id: string, state: InstanceState, over: Partial<Row> = {}): Row => ({ id, host: "a", state, expiresAt: at(1000), ...over });
+const row = (id: string, state: InstanceState, over: Partial<Row> = {}): Row => ({
+  id,
+  host: "a",
+  state,
+  expiresAt: at(1000),
+  ...over,
+});
 const overdue = { expiresAt: at(100) };
 
 describe("endInstance", () => {
   it("closes the row only after the container is gone", async () => {
     const { ports, states, world } = fakeWorld([row("i", "running")], { a: ["i"] });
     world.down.add("a");
-    await assert.rejects(endInstance(ports, { instanceId: "i", state: "running", host: hostNamed("a") }, "owner"), EngineFault);
+    await assert.rejects(
+      endInstance(ports, { instanceId: "i", state: "running", host: hostNamed("a") }, "owner"),
+      EngineFault,
+    );
     assert.deepEqual(states(), { i: "ending, owner" });
     world.down.clear();
     await endInstance(ports, { instanceId: "i", state: "ending", host: hostNamed("a") }, "expired");
@@ -104,18 +134,37 @@ describe("endInstance", () => {
 
 describe("reap", () => {
   it("ends what is past its time on all hosts, and finishes ends that were begun", async () => {
-    const { ports, states } = fakeWorld([row("over", "running", overdue), row("begun", "ending", { host: "b", cause: "owner" }), row("young", "running"), row("starting", "starting", overdue)], { a: ["over", "young"], b: ["begun"] });
+    const { ports, states } = fakeWorld(
+      [
+        row("over", "running", overdue),
+        row("begun", "ending", { host: "b", cause: "owner" }),
+        row("young", "running"),
+        row("starting", "starting", overdue),
+      ],
+      { a: ["over", "young"], b: ["begun"] },
+    );
     assert.deepEqual(await reap(ports, 4), { ended: 2, waiting: [] });
-    assert.deepEqual(states(), { over: "ended, expired", begun: "ended, owner", young: "running", starting: "starting" });
+    assert.deepEqual(states(), {
+      over: "ended, expired",
+      begun: "ended, owner",
+      young: "running",
+      starting: "starting",
+    });
   });
 
   it("ends leases on time also where the host does not answer, and tells what waits", async () => {
     const many = Array.from({ length: 10 }, (_, index) => row(`i${index}`, "running", overdue));
-    const { ports, states, world } = fakeWorld([...many, row("elsewhere", "running", { ...overdue, host: "b" })], { a: many.map(({ id }) => id), b: ["elsewhere"] });
+    const { ports, states, world } = fakeWorld([...many, row("elsewhere", "running", { ...overdue, host: "b" })], {
+      a: many.map(({ id }) => id),
+      b: ["elsewhere"],
+    });
     world.down.add("a");
     const { ended, waiting } = await reap(ports, 4);
     assert.equal(ended, 1);
-    assert.deepEqual(waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]), [["a", 10, "unreachable"]]);
+    assert.deepEqual(
+      waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
+      [["a", 10, "unreachable"]],
+    );
     assert.deepEqual(new Set(many.map(({ id }) => states()[id])), new Set(["ending, expired"]));
     world.down.clear();
     assert.deepEqual(await reap(ports, 4), { ended: 10, waiting: [] });
@@ -136,7 +185,10 @@ describe("reap", () => {
     for (const { id } of many.slice(0, 6)) world.stubborn.add(id);
     const { ended, waiting } = await reap(ports, 4);
     assert.equal(ended, 14);
-    assert.deepEqual(waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]), [["a", 6, "refused"]]);
+    assert.deepEqual(
+      waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
+      [["a", 6, "refused"]],
+    );
     assert.equal(states()["i19"], "ended, owner");
   });
 
@@ -157,17 +209,40 @@ describe("reap", () => {
 describe("reconcile", () => {
   const broken = () =>
     fakeWorld(
-      [row("fine", "running"), row("lost", "running"), row("stuck", "starting", overdue), row("young", "starting"), row("far", "running", { host: "b" })],
+      [
+        row("fine", "running"),
+        row("lost", "running"),
+        row("stuck", "starting", overdue),
+        row("young", "starting"),
+        row("far", "running", { host: "b" }),
+      ],
       { a: ["fine", "stuck", "nobodys"], b: ["far", "nobodys-either"] },
     );
 
   it("repairs every disagreement in one run and tells each", async () => {
     const { ports, states, world } = broken();
     const { repairs, unseen } = await reconcile(ports, 4);
-    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), ["a end lost", "a end stuck", "a remove-container nobodys", "b remove-container nobodys-either"]);
+    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), [
+      "a end lost",
+      "a end stuck",
+      "a remove-container nobodys",
+      "b remove-container nobodys-either",
+    ]);
     assert.deepEqual(unseen, []);
-    assert.deepEqual(states(), { fine: "running", lost: "ended, lost", stuck: "ended, failed", young: "starting", far: "running" });
-    assert.deepEqual([...world.containers].map(([host, ids]) => [host, [...ids.keys()]]), [["a", ["fine"]], ["b", ["far"]]]);
+    assert.deepEqual(states(), {
+      fine: "running",
+      lost: "ended, lost",
+      stuck: "ended, failed",
+      young: "starting",
+      far: "running",
+    });
+    assert.deepEqual(
+      [...world.containers].map(([host, ids]) => [host, [...ids.keys()]]),
+      [
+        ["a", ["fine"]],
+        ["b", ["far"]],
+      ],
+    );
     assert.deepEqual((await reconcile(ports, 4)).repairs, [], "the next run finds nothing");
   });
 
@@ -175,7 +250,10 @@ describe("reconcile", () => {
     const { ports, states, world } = broken();
     world.down.add("b");
     const { unseen } = await reconcile(ports, 4);
-    assert.deepEqual(unseen.map(({ hostName, fault }) => [hostName, fault.reason]), [["b", "unreachable"]]);
+    assert.deepEqual(
+      unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
+      [["b", "unreachable"]],
+    );
     assert.equal(states()["far"], "running");
     assert.equal(states()["lost"], "ended, lost", "the others are repaired all the same");
   });
@@ -185,19 +263,34 @@ describe("reconcile", () => {
     for (const id of ["lost", "nobodys"]) world.stubborn.add(id);
     world.containers.get("a")?.set("nobodys-too", true);
     const { repairs, unseen } = await reconcile(ports, 4);
-    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), ["a end stuck", "a remove-container nobodys-too", "b remove-container nobodys-either"]);
-    assert.deepEqual(unseen.map(({ hostName, fault }) => [hostName, fault.reason]), [["a", "refused"]]);
+    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), [
+      "a end stuck",
+      "a remove-container nobodys-too",
+      "b remove-container nobodys-either",
+    ]);
+    assert.deepEqual(
+      unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
+      [["a", "refused"]],
+    );
     assert.equal(states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 
   it("removes no more than a hundred containers of a host in one run, rows before them, and the rest in the next runs", async () => {
-    const { ports, states, world } = fakeWorld([row("lost", "running"), row("elsewhere", "running", { host: "b" })], { a: Array.from({ length: 250 }, (_, index) => `made-up-${index}`), b: [] });
+    const { ports, states, world } = fakeWorld([row("lost", "running"), row("elsewhere", "running", { host: "b" })], {
+      a: Array.from({ length: 250 }, (_, index) => `made-up-${index}`),
+      b: [],
+    });
     const counts: number[][] = [];
     for (let run = 0; run < 4; run++) {
       const { repairs } = await reconcile(ports, 4);
       counts.push(["a", "b"].map((name) => repairs.filter(({ hostName }) => hostName === name).length));
     }
-    assert.deepEqual(counts, [[100, 1], [100, 0], [51, 0], [0, 0]]);
+    assert.deepEqual(counts, [
+      [100, 1],
+      [100, 0],
+      [51, 0],
+      [0, 0],
+    ]);
     assert.deepEqual(states(), { lost: "ended, lost", elsewhere: "ended, lost" });
     assert.equal(world.containers.get("a")?.size, 0);
   });
@@ -206,6 +299,12 @@ describe("reconcile", () => {
     const { ports, states } = broken();
     await Promise.all([reconcile(ports, 4), reconcile(ports, 4)]);
     await reap(ports, 4);
-    assert.deepEqual(states(), { fine: "running", lost: "ended, lost", stuck: "ended, failed", young: "starting", far: "running" });
+    assert.deepEqual(states(), {
+      fine: "running",
+      lost: "ended, lost",
+      stuck: "ended, failed",
+      young: "starting",
+      far: "running",
+    });
   });
 });

@@ -9,17 +9,45 @@ const at = (ms: number) => new Date(start.getTime() + ms);
 const LIVENESS_MS = 10_000;
 const LONGEST_REST_MS = 15_000;
 
-const beat = (name: string): Pulse => ({ kind: "beat", beat: { name, publicIp: "", privateIp: "", dockerPort: 0, containers: 0, memAvailableMb: 1, sentAt: "2026-01-01T00:00:00Z" } });
+const beat = (name: string): Pulse => ({
+  kind: "beat",
+  beat: {
+    name,
+    publicIp: "",
+    privateIp: "",
+    dockerPort: 0,
+    containers: 0,
+    memAvailableMb: 1,
+    sentAt: "2026-01-01T00:00:00Z",
+  },
+});
 
 /** Hosts by name, with instances in use; the ports read what is here when they are called. */
 function fakeFleet(inUse: Record<string, number>, capacity = 4) {
-  const world = { inUse, live: new Set(Object.keys(inUse)), states: {} as Record<string, Host["state"]>, mysqlDown: false, redisDown: false, asked: [] as string[][] };
+  const world = {
+    inUse,
+    live: new Set(Object.keys(inUse)),
+    states: {} as Record<string, Host["state"]>,
+    mysqlDown: false,
+    redisDown: false,
+    asked: [] as string[][],
+  };
   const ports: FleetPorts = {
     listHosts: async () => {
       if (world.mysqlDown) throw new Unavailable("mysql", new Error("down"));
       return Promise.resolve(
         Object.entries(world.inUse).map(([name, used]) => ({
-          host: { name, engineUrl: "unix:///x", deployment: "d", publicHost: "x", checkHost: "x", bindAddress: "x", capacity, basePort: 20_000, state: world.states[name] ?? "active" },
+          host: {
+            name,
+            engineUrl: "unix:///x",
+            deployment: "d",
+            publicHost: "x",
+            checkHost: "x",
+            bindAddress: "x",
+            capacity,
+            basePort: 20_000,
+            state: world.states[name] ?? "active",
+          },
           inUse: used,
           occupied: used,
         })),
@@ -35,8 +63,10 @@ function fakeFleet(inUse: Record<string, number>, capacity = 4) {
 }
 
 describe("the fleet view", () => {
-  const namesAt = (view: ReturnType<typeof createFleetView>, now: Date) => [...view.openHosts(now)].map(({ name }) => name);
-  const standingAt = (view: ReturnType<typeof createFleetView>, now: Date) => Object.fromEntries(view.standings(now).map(({ host, standing }) => [host.name, standing]));
+  const namesAt = (view: ReturnType<typeof createFleetView>, now: Date) =>
+    [...view.openHosts(now)].map(({ name }) => name);
+  const standingAt = (view: ReturnType<typeof createFleetView>, now: Date) =>
+    Object.fromEntries(view.standings(now).map(({ host, standing }) => [host.name, standing]));
 
   it("is blind before it has read anything", () => {
     const { view } = fakeFleet({ a: 0 });
@@ -51,7 +81,15 @@ describe("the fleet view", () => {
     world.states["closed"] = "cordoned";
     await view.refresh(start);
     assert.deepEqual(namesAt(view, start), ["c", "b", "d", "a"]);
-    assert.deepEqual(standingAt(view, start), { a: "open", b: "open", c: "open", d: "open", full: "full", silent: "silent", closed: "cordoned" });
+    assert.deepEqual(standingAt(view, start), {
+      a: "open",
+      b: "open",
+      c: "open",
+      d: "open",
+      full: "full",
+      silent: "silent",
+      closed: "cordoned",
+    });
   });
 
   it("asks for the pulses of the hosts that MySQL names", async () => {
@@ -165,7 +203,9 @@ describe("the fleet view", () => {
   });
 
   it("finds the first host among ten thousand without looking at all of them", async () => {
-    const { view } = fakeFleet(Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`host-${index}`, index % 3])));
+    const { view } = fakeFleet(
+      Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`host-${index}`, index % 3])),
+    );
     await view.refresh(start);
     const started = performance.now();
     for (let count = 0; count < 1000; count++) view.openHosts(start).next();

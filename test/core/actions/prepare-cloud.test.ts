@@ -37,9 +37,16 @@ describe("preparing the cloud", () => {
   });
 
   it("keeps open what hosts use that came under other settings", async () => {
-    const { ports, inbound } = fixture({}, [{ basePort: 20_000, capacity: 40 }, { basePort: 20_000, capacity: 10 }, { basePort: 30_000, capacity: 5 }]);
+    const { ports, inbound } = fixture({}, [
+      { basePort: 20_000, capacity: 40 },
+      { basePort: 20_000, capacity: 10 },
+      { basePort: 30_000, capacity: 5 },
+    ]);
     await prepareCloud(ports);
-    assert.deepEqual(inbound.map((rule) => rule.ports), ["20000-20039", "30000-30004", "2376"]);
+    assert.deepEqual(
+      inbound.map((rule) => rule.ports),
+      ["20000-20039", "30000-30004", "2376"],
+    );
   });
 
   it("says what the account and the offer lack", async () => {
@@ -55,8 +62,14 @@ describe("preparing the cloud", () => {
   });
 
   it("does not fail when the token may not read the account: that is told, and orders go on", async () => {
-    const { ports } = fixture({ readAccount: () => Promise.reject(new CloudFault("refused", "none", "403 You are not authorized")), checkOffer: () => Promise.resolve(["there is no size small in fra1"]) });
-    assert.deepEqual(await prepareCloud(ports), ["the settings could not be compared with what the cloud offers (cloud: 403 You are not authorized)", "there is no size small in fra1"]);
+    const { ports } = fixture({
+      readAccount: () => Promise.reject(new CloudFault("refused", "none", "403 You are not authorized")),
+      checkOffer: () => Promise.resolve(["there is no size small in fra1"]),
+    });
+    assert.deepEqual(await prepareCloud(ports), [
+      "the settings could not be compared with what the cloud offers (cloud: 403 You are not authorized)",
+      "there is no size small in fra1",
+    ]);
   });
 
   it("fails when the firewall cannot be made: droplets without it would be closed to all", async () => {

@@ -59,20 +59,46 @@ describe("scaling the fleet", () => {
       powerOff: nothing,
       powerOn: nothing,
     };
-    const cloud = await startDigitalOcean({ token: TOKEN, machines, times: { activeMs: 1, tagLagMs: 1, deleteMs: 1 }, limits: { perMinute: 100_000, perHour: 100_000 } });
+    const cloud = await startDigitalOcean({
+      token: TOKEN,
+      machines,
+      times: { activeMs: 1, tagLagMs: 1, deleteMs: 1 },
+      limits: { perMinute: 100_000, perHour: 100_000 },
+    });
     const redis = openRedis(services.redisUrl, () => undefined);
     await new Promise((resolve) => redis.once("ready", resolve));
     const { readPulses } = createRedisDiscovery(redis);
     const leadership = createLeadership(url, SCALING);
     const term = (await leadership.term()) ?? assert.fail("nobody else leads");
     const deployment = await store.readDeployment();
-    const config = loadConfig({ DROPLET_CAP: String(CAP), DROPLET_SIZES: "s-1vcpu-1gb,s-1vcpu-2gb", SURPLUS_SECONDS: "60", ORDER_BACKOFF_SECONDS: "5" });
+    const config = loadConfig({
+      DROPLET_CAP: String(CAP),
+      DROPLET_SIZES: "s-1vcpu-1gb,s-1vcpu-2gb",
+      SURPLUS_SECONDS: "60",
+      ORDER_BACKOFF_SECONDS: "5",
+    });
     let aheadMs = 0;
     const clock = () => new Date(Date.now() + aheadMs);
     const calls: CloudCall[] = [];
-    const adapter = createDigitalOceanCloud({ token: TOKEN, url: cloud.url, timeoutMs: 300, delay: () => Promise.resolve(), onCall: (call) => calls.push(call) });
+    const adapter = createDigitalOceanCloud({
+      token: TOKEN,
+      url: cloud.url,
+      timeoutMs: 300,
+      delay: () => Promise.resolve(),
+      onCall: (call) => calls.push(call),
+    });
     const plan = fleetPlan(config, deployment);
-    const scale: ScalePorts = { cloud: adapter, store, engines: { listContainers: () => Promise.resolve([]) }, readPulses, clock, plan, rules: scalingRules(config), token: () => randomBytes(16).toString("hex"), userData: (name) => `#!/bin/sh\n# ${name}\n` };
+    const scale: ScalePorts = {
+      cloud: adapter,
+      store,
+      engines: { listContainers: () => Promise.resolve([]) },
+      readPulses,
+      clock,
+      plan,
+      rules: scalingRules(config),
+      token: () => randomBytes(16).toString("hex"),
+      userData: (name) => `#!/bin/sh\n# ${name}\n`,
+    };
     const admit: AdmitPorts = {
       store,
       readPulses,
@@ -82,12 +108,32 @@ describe("scaling the fleet", () => {
       hosts: { deployment, capacity: 2, basePort: 20_000, enginePort: 2376 },
     };
     const silent = new Set<string>();
-    const beat = async (name: string) => redis.set(`host:${name}`, JSON.stringify({ name, publicIp: "192.0.2.1", privateIp: "10.0.0.1", dockerPort: 2376, containers: 0, memAvailableMb: 100, sentAt: new Date().toISOString() }), "EX", 3600);
+    const beat = async (name: string) =>
+      redis.set(
+        `host:${name}`,
+        JSON.stringify({
+          name,
+          publicIp: "192.0.2.1",
+          privateIp: "10.0.0.1",
+          dockerPort: 2376,
+          containers: 0,
+          memAvailableMb: 100,
+          sentAt: new Date().toISOString(),
+        }),
+        "EX",
+        3600,
+      );
     const still = (name: string) => redis.del(`host:${name}`);
     /** Lets every heart beat that can: of droplets that the cloud has, that are on, and that the test has not silenced. */
     const beatAll = async () => {
-      const existing = new Set(cloud.droplets().filter(({ name, status }) => status === "active" && built.has(name)).map(({ name }) => name));
-      for (const { name } of await store.listDroplets()) await (existing.has(name) && !silent.has(name) ? beat(name) : still(name));
+      const existing = new Set(
+        cloud
+          .droplets()
+          .filter(({ name, status }) => status === "active" && built.has(name))
+          .map(({ name }) => name),
+      );
+      for (const { name } of await store.listDroplets())
+        await (existing.has(name) && !silent.has(name) ? beat(name) : still(name));
     };
     return {
       cloud,
@@ -122,7 +168,8 @@ describe("scaling the fleet", () => {
       const actions = await fleet.step();
       assert.ok(ours().length <= CAP, `${ours().length} droplets, ${CAP} allowed`);
       const states = (await store.listDroplets()).map(({ state }) => state);
-      const isQuiet = actions.length === 0 && states.every((state) => state === "joined") && ours().length === states.length;
+      const isQuiet =
+        actions.length === 0 && states.every((state) => state === "joined") && ours().length === states.length;
       quiet = isQuiet ? quiet + 1 : 0;
       if (quiet === 5) return;
       fleet.pass(20);
@@ -134,7 +181,14 @@ describe("scaling the fleet", () => {
   const take = async (hostName: string): Promise<string> => {
     const id = randomBytes(8).toString("hex");
     const now = fleet.clock();
-    const draft = { id, address: `198.51.100.${randomBytes(1)[0] ?? 0}`, tokenHash: randomBytes(32), createdAt: now, deadline: new Date(now.getTime() + 30_000), latestEnd: new Date(now.getTime() + 86_400_000) };
+    const draft = {
+      id,
+      address: `198.51.100.${randomBytes(1)[0] ?? 0}`,
+      tokenHash: randomBytes(32),
+      createdAt: now,
+      deadline: new Date(now.getTime() + 30_000),
+      latestEnd: new Date(now.getTime() + 86_400_000),
+    };
     assert.equal((await store.takeSlot(draft, hostName, 100, undefined)).kind, "taken");
     assert.ok(await store.handOut(id, new Date(now.getTime() + 86_000_000), now, undefined));
     return id;
@@ -148,8 +202,16 @@ describe("scaling the fleet", () => {
   /** Exactly one empty host, every droplet of ours tracked, every row with its droplet. */
   const assertAtRest = async () => {
     const hosts = await store.listHosts();
-    assert.equal(hosts.filter(({ inUse, host }) => inUse === 0 && host.state === "active").length, 1, "exactly one standby");
-    assert.deepEqual(names(ours()), names(await store.listDroplets()), "each droplet has its row, and each row its droplet");
+    assert.equal(
+      hosts.filter(({ inUse, host }) => inUse === 0 && host.state === "active").length,
+      1,
+      "exactly one standby",
+    );
+    assert.deepEqual(
+      names(ours()),
+      names(await store.listDroplets()),
+      "each droplet has its row, and each row its droplet",
+    );
     assert.equal(new Set(names(cloud.everMade())).size, cloud.everMade().length, "no order has made two droplets");
   };
 
@@ -179,7 +241,10 @@ describe("scaling the fleet", () => {
     const [name = ""] = await hostNames();
     await end(await take(name));
     const events = (await store.listEvents({}, 50)).reverse().map(({ actor, kind, host }) => [actor, kind, host]);
-    assert.deepEqual(events, [["scale", "order", name], ["admit", "join", name]]);
+    assert.deepEqual(events, [
+      ["scale", "order", name],
+      ["admit", "join", name],
+    ]);
     assert.ok((await store.listEvents({}, 50)).every(({ reason }) => reason.length > 10));
   });
 
@@ -193,7 +258,11 @@ describe("scaling the fleet", () => {
     await assertAtRest();
     assert.ok(!(await hostNames()).includes(name) && !names(ours()).includes(name));
     assert.equal((await store.findInstance(id))?.endCause, "lost");
-    assert.ok((await store.listEvents({ host: name, kind: "destroy" }, 5)).some(({ actor, reason }) => actor === "scale" && reason === "asked for by the operator"));
+    assert.ok(
+      (await store.listEvents({ host: name, kind: "destroy" }, 5)).some(
+        ({ actor, reason }) => actor === "scale" && reason === "asked for by the operator",
+      ),
+    );
   });
 
   it("begins nothing while the operator pauses it, but for what is asked for by name, and finishes what has begun", async () => {
@@ -218,10 +287,16 @@ describe("scaling the fleet", () => {
     const others = [cloud.add({ name: "somebody-elses", tags: ["web"] }), cloud.add({ name: "untagged", tags: [] })];
     const orphan = cloud.add({ name: "orphan", tags: [fleet.scale.plan.tag] });
     await fleet.step();
-    assert.ok(cloud.droplets().some(({ id }) => id === orphan.id), "a young one may be an order's");
+    assert.ok(
+      cloud.droplets().some(({ id }) => id === orphan.id),
+      "a young one may be an order's",
+    );
     fleet.pass(601);
     await settle();
-    assert.deepEqual(cloud.droplets().filter(({ id }) => id === orphan.id), []);
+    assert.deepEqual(
+      cloud.droplets().filter(({ id }) => id === orphan.id),
+      [],
+    );
     for (const { id } of others) assert.ok(cloud.droplets().some((droplet) => droplet.id === id));
     await assertAtRest();
   });
@@ -234,7 +309,9 @@ describe("scaling the fleet", () => {
       "answers that end in their middle": [{ kind: "half-answer", times: 3 }],
       "the droplet limit (422)": [{ kind: "droplet-limit", times: 2 }],
       "a size out of stock (422)": [{ kind: "out-of-stock", size: "s-1vcpu-1gb" }],
-      "an order that was made and whose answer was lost": [{ kind: "answer-lost", times: 1, method: "POST", path: "/v2/droplets" }],
+      "an order that was made and whose answer was lost": [
+        { kind: "answer-lost", times: 1, method: "POST", path: "/v2/droplets" },
+      ],
       "a deletion whose answer was lost": [{ kind: "answer-lost", times: 1, method: "DELETE" }],
       "a droplet that never boots": [{ kind: "never-boots", times: 1 }],
       "a droplet that never becomes active": [{ kind: "never-active", times: 1 }],
@@ -259,12 +336,16 @@ describe("scaling the fleet", () => {
       it(name, async () => {
         for (const rule of rules) cloud.faults.add(rule);
         await live();
-        assert.ok(cloud.faults.list().every(({ hits }) => hits > 0), "the fault has happened");
+        assert.ok(
+          cloud.faults.list().every(({ hits }) => hits > 0),
+          "the fault has happened",
+        );
       });
     }
 
     it("all of them together", async () => {
-      for (const rules of Object.values(faults)) for (const rule of rules) cloud.faults.add({ ...rule, times: rule.times ?? 4 });
+      for (const rules of Object.values(faults))
+        for (const rule of rules) cloud.faults.add({ ...rule, times: rule.times ?? 4 });
       await live();
     });
   });
@@ -274,12 +355,25 @@ describe("scaling the fleet", () => {
     const [name = ""] = await hostNames();
     await take(name);
     cloud.faults.add({ kind: "server-error" });
-    for (let step = 0; step < 3; step++) assert.deepEqual((await fleet.step()).map(({ kind }) => kind), ["hold"]);
+    for (let step = 0; step < 3; step++)
+      assert.deepEqual(
+        (await fleet.step()).map(({ kind }) => kind),
+        ["hold"],
+      );
     cloud.faults.clear();
     const blind: ScalePorts = { ...fleet.scale, readPulses: createRedisDiscovery(openRedisNowhere()).readPulses };
-    assert.deepEqual((await scaleFleet(blind, fleet.term)).map(({ kind }) => kind), ["hold"]);
+    assert.deepEqual(
+      (await scaleFleet(blind, fleet.term)).map(({ kind }) => kind),
+      ["hold"],
+    );
     const holds = await store.listEvents({ kind: "hold" }, 10);
-    assert.deepEqual(holds.map(({ times, alarm }) => [times, alarm]), [[1, true], [3, true]]);
+    assert.deepEqual(
+      holds.map(({ times, alarm }) => [times, alarm]),
+      [
+        [1, true],
+        [3, true],
+      ],
+    );
     assert.equal(ours().length, 1);
   });
 
@@ -301,7 +395,10 @@ describe("scaling the fleet", () => {
     const before = names(ours());
     for (const name of await hostNames()) fleet.silent.add(name);
     for (let step = 0; step < 5; step++) {
-      assert.deepEqual((await fleet.step()).map(({ kind }) => kind), ["hold"]);
+      assert.deepEqual(
+        (await fleet.step()).map(({ kind }) => kind),
+        ["hold"],
+      );
       fleet.pass(1900);
     }
     assert.deepEqual(names(ours()), before);
@@ -331,14 +428,29 @@ describe("scaling the fleet", () => {
     const before = (await store.listDroplets()).map(({ name, state }) => [name, state]);
     const another = await startDigitalOcean({ token: TOKEN });
     try {
-      const moved: ScalePorts = { ...fleet.scale, cloud: createDigitalOceanCloud({ token: TOKEN, url: another.url, timeoutMs: 300, delay: () => Promise.resolve() }) };
+      const moved: ScalePorts = {
+        ...fleet.scale,
+        cloud: createDigitalOceanCloud({
+          token: TOKEN,
+          url: another.url,
+          timeoutMs: 300,
+          delay: () => Promise.resolve(),
+        }),
+      };
       await fleet.beatAll();
-      for (let step = 0; step < 3; step++) assert.deepEqual((await scaleFleet(moved, fleet.term)).map(({ kind }) => kind), ["hold"]);
+      for (let step = 0; step < 3; step++)
+        assert.deepEqual(
+          (await scaleFleet(moved, fleet.term)).map(({ kind }) => kind),
+          ["hold"],
+        );
       assert.deepEqual(another.everMade(), []);
     } finally {
       await another.stop();
     }
-    assert.deepEqual((await store.listDroplets()).map(({ name, state }) => [name, state]), before);
+    assert.deepEqual(
+      (await store.listDroplets()).map(({ name, state }) => [name, state]),
+      before,
+    );
     assert.equal((await store.findInstance(lease))?.state, "running");
   });
 
@@ -393,9 +505,19 @@ describe("scaling the fleet", () => {
   it("lists more than 200 droplets right, with a call for each 200 of them", async () => {
     for (let number = 0; number < 450; number++) cloud.add({ name: `orphan-${number}`, tags: [fleet.scale.plan.tag] });
     fleet.calls.length = 0;
-    const actions = await scaleFleet({ ...fleet.scale, rules: { ...fleet.scale.rules, cap: 1000, orphanAgeMs: 0 }, clock: () => new Date(Date.now() + 60_000) }, fleet.term);
+    const actions = await scaleFleet(
+      {
+        ...fleet.scale,
+        rules: { ...fleet.scale.rules, cap: 1000, orphanAgeMs: 0 },
+        clock: () => new Date(Date.now() + 60_000),
+      },
+      fleet.term,
+    );
     assert.equal(actions.filter(({ kind }) => kind === "sweep").length, 450);
-    assert.deepEqual(fleet.calls.filter(({ method }) => method === "GET").map(({ route }) => route), ["/droplets", "/droplets", "/droplets"]);
+    assert.deepEqual(
+      fleet.calls.filter(({ method }) => method === "GET").map(({ route }) => route),
+      ["/droplets", "/droplets", "/droplets"],
+    );
   });
 
   describe("killed before or after any call it makes", () => {
@@ -410,13 +532,22 @@ describe("scaling the fleet", () => {
           ({ cloud, store } = fleet);
           await prepare();
           const { each, mortal, died } = deathAt(call, moment);
-          const dying: ScalePorts = { ...fleet.scale, store: each(fleet.scale.store), cloud: each(fleet.scale.cloud), engines: each(fleet.scale.engines), readPulses: mortal(fleet.scale.readPulses) };
+          const dying: ScalePorts = {
+            ...fleet.scale,
+            store: each(fleet.scale.store),
+            cloud: each(fleet.scale.cloud),
+            engines: each(fleet.scale.engines),
+            readPulses: mortal(fleet.scale.readPulses),
+          };
           const outcome = await Promise.race([fleet.step(dying), died]);
           fleet.pass(200);
           await settle();
           await assertAtRest();
           if (outcome !== true) {
-            assert.ok(outcome.some(({ kind }) => kind === expected), `the step was to ${expected}`);
+            assert.ok(
+              outcome.some(({ kind }) => kind === expected),
+              `the step was to ${expected}`,
+            );
             break;
           }
           points++;
@@ -432,7 +563,8 @@ describe("scaling the fleet", () => {
       await end(lease);
     };
 
-    it("an order leaves one droplet or none, and the next step makes it one", () => killEverywhere(() => Promise.resolve(), "order"));
+    it("an order leaves one droplet or none, and the next step makes it one", () =>
+      killEverywhere(() => Promise.resolve(), "order"));
 
     it("an order whose answer was lost is adopted all the same", () =>
       killEverywhere(async () => {

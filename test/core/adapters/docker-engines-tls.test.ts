@@ -47,7 +47,13 @@ describe("docker engines over mutual TLS", () => {
     await showsTo(hostCertificate);
     host = await startEngineHost({
       name: NAME,
-      dockerdArgs: ["--host=tcp://0.0.0.0:2376", "--tlsverify", `--tlscacert=${join(dir, "ca.pem")}`, `--tlscert=${join(dir, "server.pem")}`, `--tlskey=${join(dir, "server-key.pem")}`],
+      dockerdArgs: [
+        "--host=tcp://0.0.0.0:2376",
+        "--tlsverify",
+        `--tlscacert=${join(dir, "ca.pem")}`,
+        `--tlscert=${join(dir, "server.pem")}`,
+        `--tlskey=${join(dir, "server-key.pem")}`,
+      ],
     });
     place = { name: NAME, engineUrl: `https://${host.address}:2376`, deployment: "testtesttest" };
   });
@@ -56,14 +62,17 @@ describe("docker engines over mutual TLS", () => {
     await rm(dir, { recursive: true, force: true });
   });
   afterEach(async () => {
-    for (const { Id } of await host.docker.listContainers({ all: true })) await host.docker.getContainer(Id).remove({ force: true });
+    for (const { Id } of await host.docker.listContainers({ all: true }))
+      await host.docker.getContainer(Id).remove({ force: true });
   });
 
-  const fails = (...reasons: EngineFaultReason[]) => (fault: unknown) => {
-    assert.ok(fault instanceof EngineFault, String(fault));
-    assert.ok(reasons.includes(fault.reason), `${fault.reason}: ${fault.message}`);
-    return true;
-  };
+  const fails =
+    (...reasons: EngineFaultReason[]) =>
+    (fault: unknown) => {
+      assert.ok(fault instanceof EngineFault, String(fault));
+      assert.ok(reasons.includes(fault.reason), `${fault.reason}: ${fault.message}`);
+      return true;
+    };
   const engines = (tls?: ClientTls) => createDockerEngines(TIMEOUT_MS, tls && (() => tls));
 
   describe("our certificate and theirs", () => {
@@ -71,7 +80,17 @@ describe("docker engines over mutual TLS", () => {
       const { ping, startContainer, listContainers, removeContainer } = engines(ours);
       await ping(place);
       const { limits } = handoutRules(loadConfig({ INSTANCE_IMAGE: host.image }));
-      const spec = containerSpec({ id: "0123456789abcdef", deployment: place.deployment, bindAddress: "0.0.0.0", port: 20_000, passwordHash: hashSecret("password"), notAfter: new Date("2100-01-01T00:00:00Z") }, limits);
+      const spec = containerSpec(
+        {
+          id: "0123456789abcdef",
+          deployment: place.deployment,
+          bindAddress: "0.0.0.0",
+          port: 20_000,
+          passwordHash: hashSecret("password"),
+          notAfter: new Date("2100-01-01T00:00:00Z"),
+        },
+        limits,
+      );
       await startContainer(place, spec, new AbortController().signal);
       await waitForPong(host.address, 20_000, "password", AbortSignal.timeout(5_000));
       assert.deepEqual(await listContainers(place), [{ instanceId: "0123456789abcdef", running: true }]);
@@ -81,7 +100,16 @@ describe("docker engines over mutual TLS", () => {
     it("keep connections, and take another certificate of ours from the next call on", async () => {
       let tls = ours;
       const { ping } = createDockerEngines(TIMEOUT_MS, () => tls);
-      const opened = async () => Number((await host.exec("sh", "-c", "grep -c ':0948 .* 01 ' /proc/net/tcp /proc/net/tcp6 | awk -F: '{ sum += $2 } END { print sum }'")).trim());
+      const opened = async () =>
+        Number(
+          (
+            await host.exec(
+              "sh",
+              "-c",
+              "grep -c ':0948 .* 01 ' /proc/net/tcp /proc/net/tcp6 | awk -F: '{ sum += $2 } END { print sum }'",
+            )
+          ).trim(),
+        );
       await ping(place);
       const first = await opened();
       assert.ok(first > 0);
@@ -102,7 +130,10 @@ describe("docker engines over mutual TLS", () => {
     const clients: [who: string, tls: () => ClientTls][] = [
       ["whoever has no certificate", () => ({ ca: ca.pem }) as ClientTls],
       ["one of another CA", () => ({ ca: ca.pem, ...issue(otherCa, { kind: "client" }) })],
-      ["one past its end", () => ({ ca: ca.pem, ...issue(ca, { kind: "client", notAfter: new Date(Date.now() - DAY) }) })],
+      [
+        "one past its end",
+        () => ({ ca: ca.pem, ...issue(ca, { kind: "client", notAfter: new Date(Date.now() - DAY) }) }),
+      ],
       ["a host's own, used as a client's", () => ({ ca: ca.pem, ...hostCertificate })],
     ];
     for (const [who, tls] of clients) {
@@ -117,7 +148,10 @@ describe("docker engines over mutual TLS", () => {
     }
 
     it("plain HTTP, and so do we", async () => {
-      await assert.rejects(engines(ours).ping({ ...place, engineUrl: `tcp://${host.address}:2376` }), fails("refused", "unreachable"));
+      await assert.rejects(
+        engines(ours).ping({ ...place, engineUrl: `tcp://${host.address}:2376` }),
+        fails("refused", "unreachable"),
+      );
       await assert.rejects(engines().ping(place), fails("certificate"));
     });
 
@@ -125,7 +159,10 @@ describe("docker engines over mutual TLS", () => {
       const broken = createDockerEngines(TIMEOUT_MS, () => {
         throw new Error("no such file");
       });
-      await assert.rejects(broken.ping(place), (fault: Error) => fails("certificate")(fault) && fault.message.includes("no such file"));
+      await assert.rejects(
+        broken.ping(place),
+        (fault: Error) => fails("certificate")(fault) && fault.message.includes("no such file"),
+      );
     });
   });
 
@@ -135,13 +172,19 @@ describe("docker engines over mutual TLS", () => {
       ["a certificate of another CA", () => issue(otherCa, { kind: "server", names: [NAME] })],
       ["a certificate of another host", () => issue(ca, { kind: "server", names: ["fleet-2"] })],
       ["a certificate that names its address only", () => issue(ca, { kind: "server", names: [host.address] })],
-      ["a certificate past its end", () => issue(ca, { kind: "server", names: [NAME], notAfter: new Date(Date.now() - DAY) })],
+      [
+        "a certificate past its end",
+        () => issue(ca, { kind: "server", names: [NAME], notAfter: new Date(Date.now() - DAY) }),
+      ],
       ["a client's certificate", () => issue(ca, { kind: "client", names: [NAME] })],
     ];
     for (const [what, issued] of servers) {
       it(what, async () => {
         await restartShowing(issued());
-        await assert.rejects(engines(ours).ping(place), (fault: EngineFault) => fails("certificate")(fault) && isSilence(fault));
+        await assert.rejects(
+          engines(ours).ping(place),
+          (fault: EngineFault) => fails("certificate")(fault) && isSilence(fault),
+        );
       });
     }
   });
@@ -173,15 +216,28 @@ describe("docker engines over mutual TLS", () => {
     });
 
     it("that is missing is pulled when there is no archive, and the registry's refusal is told", async () => {
-      await assert.rejects(engines(ours).ensureImage(place, "127.0.0.1:1/redis:7", undefined, IMAGE_TIMEOUT_MS), (fault: Error) => fails("image-missing")(fault) && /cannot pull the image 127\.0\.0\.1:1\/redis:7/.test(fault.message));
+      await assert.rejects(
+        engines(ours).ensureImage(place, "127.0.0.1:1/redis:7", undefined, IMAGE_TIMEOUT_MS),
+        (fault: Error) =>
+          fails("image-missing")(fault) && /cannot pull the image 127\.0\.0\.1:1\/redis:7/.test(fault.message),
+      );
     });
 
     it("that the archive does not hold is not there afterwards, and that is told", async () => {
       const { ensureImage } = engines(ours);
-      await assert.rejects(ensureImage(place, nothing, archive, IMAGE_TIMEOUT_MS), (fault: Error) => fails("image-missing")(fault) && /does not hold getaredis\/nothing:1/.test(fault.message));
-      await assert.rejects(ensureImage(place, nothing, join(dir, "no.tar"), IMAGE_TIMEOUT_MS), (fault: Error) => fails("image-missing")(fault) && /archive cannot be read.*ENOENT/.test(fault.message));
+      await assert.rejects(
+        ensureImage(place, nothing, archive, IMAGE_TIMEOUT_MS),
+        (fault: Error) => fails("image-missing")(fault) && /does not hold getaredis\/nothing:1/.test(fault.message),
+      );
+      await assert.rejects(
+        ensureImage(place, nothing, join(dir, "no.tar"), IMAGE_TIMEOUT_MS),
+        (fault: Error) => fails("image-missing")(fault) && /archive cannot be read.*ENOENT/.test(fault.message),
+      );
       await writeFile(join(dir, "junk.tar"), "no archive at all");
-      await assert.rejects(ensureImage(place, nothing, join(dir, "junk.tar"), IMAGE_TIMEOUT_MS), fails("image-missing"));
+      await assert.rejects(
+        ensureImage(place, nothing, join(dir, "junk.tar"), IMAGE_TIMEOUT_MS),
+        fails("image-missing"),
+      );
     });
 
     it("is given up on in time when the engine hangs, and tried again", async () => {
@@ -189,7 +245,9 @@ describe("docker engines over mutual TLS", () => {
       await host.pause();
       try {
         const started = performance.now();
-        await Promise.all([1, 2].map(() => assert.rejects(ensureImage(place, host.image, archive, 1_000), fails("timeout"))));
+        await Promise.all(
+          [1, 2].map(() => assert.rejects(ensureImage(place, host.image, archive, 1_000), fails("timeout"))),
+        );
         assert.ok(performance.now() - started < 3_000);
       } finally {
         await host.resume();
@@ -207,7 +265,11 @@ function makeAuthority(commonName: string): Authority {
 
 function issue(authority: Authority, facts: Pick<CertificateFacts, "kind"> & Partial<CertificateFacts>): Issued {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const cert = makeCertificate({ commonName: "any", publicKey, names: [], ...validity(), ...facts }, authority.certificate, authority.key);
+  const cert = makeCertificate(
+    { commonName: "any", publicKey, names: [], ...validity(), ...facts },
+    authority.certificate,
+    authority.key,
+  );
   return { cert, key: privateKey.export({ type: "pkcs8", format: "pem" }) as string };
 }
 

@@ -4,7 +4,13 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { createDockerEngines, type DockerEngines } from "../../../apps/core/adapters/docker-engines.ts";
 import { waitForPong } from "../../../apps/core/adapters/redis-probe.ts";
 import { handoutRules, loadConfig } from "../../../apps/core/config.ts";
-import { containerName, containerSpec, labels, networkOf, type ContainerSpec } from "../../../apps/core/domain/container-spec.ts";
+import {
+  containerName,
+  containerSpec,
+  labels,
+  networkOf,
+  type ContainerSpec,
+} from "../../../apps/core/domain/container-spec.ts";
 import { hashSecret } from "../../../apps/core/domain/credentials.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/domain/engine-fault.ts";
 import type { EngineHost as Place } from "../../../apps/core/domain/host.ts";
@@ -26,14 +32,28 @@ describe("docker engines", () => {
   });
   after(() => host.stop());
   afterEach(async () => {
-    for (const { Id } of await host.docker.listContainers({ all: true })) await host.docker.getContainer(Id).remove({ force: true }).catch(() => undefined);
+    for (const { Id } of await host.docker.listContainers({ all: true }))
+      await host.docker
+        .getContainer(Id)
+        .remove({ force: true })
+        .catch(() => undefined);
   });
 
   let nextPort = 20_000;
   const specOf = (over: { id?: string; port?: number; deployment?: string; image?: string } = {}): ContainerSpec => {
     const { id = newId(), port = nextPort++, deployment = place.deployment, image = host.image } = over;
     const { limits } = handoutRules(loadConfig({ INSTANCE_IMAGE: image }));
-    return containerSpec({ id, deployment, bindAddress: "0.0.0.0", port, passwordHash: hashSecret("password"), notAfter: new Date("2100-01-01T00:00:00Z") }, limits);
+    return containerSpec(
+      {
+        id,
+        deployment,
+        bindAddress: "0.0.0.0",
+        port,
+        passwordHash: hashSecret("password"),
+        notAfter: new Date("2100-01-01T00:00:00Z"),
+      },
+      limits,
+    );
   };
   const start = async (over: Parameters<typeof specOf>[0] = {}): Promise<string> => {
     const { id = newId() } = over;
@@ -88,7 +108,10 @@ describe("docker engines", () => {
       await start();
       const other = { ...place, deployment: "othersothers" };
       await createDockerEngines(TIMEOUT_MS).startContainer(other, specOf({ deployment: other.deployment }), never);
-      assert.deepEqual((await networks()).map(({ Name }) => Name).sort(), ["getaredis-othersothers", "getaredis-testtesttest"]);
+      assert.deepEqual((await networks()).map(({ Name }) => Name).sort(), [
+        "getaredis-othersothers",
+        "getaredis-testtesttest",
+      ]);
       assert.equal((await engines.listContainers(place)).length, 1);
       assert.equal((await engines.listContainers(other)).length, 1);
     });
@@ -98,9 +121,21 @@ describe("docker engines", () => {
       await start({ port });
       await assert.rejects(start({ port }), fails("port-taken"));
       const squatted = nextPort++;
-      await host.exec("redis-server", "--port", String(squatted), "--daemonize", "yes", "--save", "", "--protected-mode", "no");
+      await host.exec(
+        "redis-server",
+        "--port",
+        String(squatted),
+        "--daemonize",
+        "yes",
+        "--save",
+        "",
+        "--protected-mode",
+        "no",
+      );
       try {
-        await until("it listens", async () => (await host.exec("redis-cli", "-p", String(squatted), "ping")).startsWith("PONG"));
+        await until("it listens", async () =>
+          (await host.exec("redis-cli", "-p", String(squatted), "ping")).startsWith("PONG"),
+        );
         await assert.rejects(start({ port: squatted }), fails("port-taken"));
       } finally {
         await host.exec("redis-cli", "-p", String(squatted), "shutdown", "nosave");
@@ -113,7 +148,10 @@ describe("docker engines", () => {
 
     it("says when the engine refuses", async () => {
       const spec = specOf();
-      await assert.rejects(engines.startContainer(place, { ...spec, HostConfig: { ...spec.HostConfig, Memory: 1 } }, never), fails("refused"));
+      await assert.rejects(
+        engines.startContainer(place, { ...spec, HostConfig: { ...spec.HostConfig, Memory: 1 } }, never),
+        fails("refused"),
+      );
     });
 
     it("refuses a name that there is, so that one id never has two containers", async () => {
@@ -164,13 +202,22 @@ describe("docker engines", () => {
       await host.docker.getContainer(containerName(stopped)).kill();
       await host.docker.createContainer({ name: "a-stranger", Image: host.image });
       const listed = await engines.listContainers(place);
-      assert.deepEqual(listed.sort((a, b) => Number(b.running) - Number(a.running)), [{ instanceId: running, running: true }, { instanceId: stopped, running: false }]);
+      assert.deepEqual(
+        listed.sort((a, b) => Number(b.running) - Number(a.running)),
+        [
+          { instanceId: running, running: true },
+          { instanceId: stopped, running: false },
+        ],
+      );
     });
 
     it("carries the labels that the host's own expiry goes by", async () => {
       const id = await start();
       const { Config } = await host.docker.getContainer(containerName(id)).inspect();
-      assert.deepEqual([Config.Labels[labels.instance], Config.Labels[labels.deployment], Config.Labels[labels.notAfter]], [id, place.deployment, String(Date.parse("2100-01-01T00:00:00Z") / 1000)]);
+      assert.deepEqual(
+        [Config.Labels[labels.instance], Config.Labels[labels.deployment], Config.Labels[labels.notAfter]],
+        [id, place.deployment, String(Date.parse("2100-01-01T00:00:00Z") / 1000)],
+      );
     });
   });
 
@@ -210,7 +257,10 @@ describe("docker engines", () => {
     });
 
     it("over TCP whose packets vanish is given up on in time", async () => {
-      await host.exec("nft", "add table inet dark; add chain inet dark input { type filter hook input priority 0; }; add rule inet dark input tcp dport 2375 drop");
+      await host.exec(
+        "nft",
+        "add table inet dark; add chain inet dark input { type filter hook input priority 0; }; add rule inet dark input tcp dport 2375 drop",
+      );
       const dark = { ...place, engineUrl: `tcp://${host.address}:2375` };
       const started = performance.now();
       await assert.rejects(createDockerEngines(1_000).listContainers(dark), fails("timeout"));
@@ -219,7 +269,8 @@ describe("docker engines", () => {
   });
 
   async function removeAll(): Promise<void> {
-    for (const { Id } of await host.docker.listContainers({ all: true })) await host.docker.getContainer(Id).remove({ force: true });
+    for (const { Id } of await host.docker.listContainers({ all: true }))
+      await host.docker.getContainer(Id).remove({ force: true });
     for (const { Id } of await networks()) await host.docker.getNetwork(Id).remove();
   }
 });

@@ -13,7 +13,8 @@ const deployment = "testtesttest";
 const id = "0123456789abcdef";
 const never = new AbortController().signal;
 
-const json = (body: unknown, status = "200 OK") => `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(JSON.stringify(body))}\r\n\r\n${JSON.stringify(body)}`;
+const json = (body: unknown, status = "200 OK") =>
+  `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(JSON.stringify(body))}\r\n\r\n${JSON.stringify(body)}`;
 
 /** An engine as it should be, as far as starts, pulls and lists ask it. */
 const answers = (request: string): string => {
@@ -25,8 +26,12 @@ const answers = (request: string): string => {
 
 /** Beginnings of answers, after which nothing comes but the end of the connection. */
 const cuts: Record<string, (socket: Socket) => void> = {
-  "of a known length": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[{"),
-  "in chunks": (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n[{"a":1}\r\n'),
+  "of a known length": (socket) =>
+    socket.end("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[{"),
+  "in chunks": (socket) =>
+    socket.end(
+      'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n[{"a":1}\r\n',
+    ),
 };
 
 describe("answers of an engine that is broken, or no engine of ours any more", () => {
@@ -54,11 +59,13 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
   after(() => server.close());
 
-  const fails = (...reasons: EngineFaultReason[]) => (fault: unknown) => {
-    assert.ok(fault instanceof EngineFault, String(fault));
-    assert.ok(reasons.includes(fault.reason), `${fault.reason}: ${fault.message}`);
-    return true;
-  };
+  const fails =
+    (...reasons: EngineFaultReason[]) =>
+    (fault: unknown) => {
+      assert.ok(fault instanceof EngineFault, String(fault));
+      assert.ok(reasons.includes(fault.reason), `${fault.reason}: ${fault.message}`);
+      return true;
+    };
   const start = () => engines.startContainer(place, { name: "redis-x" } as ContainerSpec, never);
   const isWell = () => {
     answer = (socket, request) => socket.write(answers(request));
@@ -78,7 +85,10 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   }
 
   it("one cut in its middle by a reset ends the call as well", async () => {
-    answer = (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{", () => setImmediate(() => socket.resetAndDestroy()));
+    answer = (socket) =>
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{", () =>
+        setImmediate(() => socket.resetAndDestroy()),
+      );
     await assert.rejects(engines.listContainers(place), fails("unreachable"));
   });
 
@@ -96,7 +106,10 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   it("cut in their middle keep no place of the engine's, no network and no image for ever", async () => {
     answer = (socket) => cuts["in chunks"]?.(socket);
     const starts = Array.from({ length: 9 }, start);
-    await Promise.all([...starts.map((one) => assert.rejects(one, fails("timeout"))), assert.rejects(engines.ensureImage(place, "redis:8", undefined, TIMEOUT_MS), fails("timeout"))]);
+    await Promise.all([
+      ...starts.map((one) => assert.rejects(one, fails("timeout"))),
+      assert.rejects(engines.ensureImage(place, "redis:8", undefined, TIMEOUT_MS), fails("timeout")),
+    ]);
     isWell();
     await start();
     await engines.ensureImage(place, "redis:8", undefined, TIMEOUT_MS);
@@ -124,12 +137,17 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
       callers.add(socket);
       socket.write(long);
     };
-    for (let call = 0; call < 3; call++) assert.deepEqual(await engines.listContainers(place), [{ instanceId: id, running: true }]);
+    for (let call = 0; call < 3; call++)
+      assert.deepEqual(await engines.listContainers(place), [{ instanceId: id, running: true }]);
     assert.equal(callers.size, 1);
   });
 
   it("that lead elsewhere are refused and not followed", async () => {
-    for (const elsewhere of [`${place.engineUrl.replace("tcp:", "http:")}/elsewhere`, "http://127.0.0.1:1/", "gopher://127.0.0.1/"]) {
+    for (const elsewhere of [
+      `${place.engineUrl.replace("tcp:", "http:")}/elsewhere`,
+      "http://127.0.0.1:1/",
+      "gopher://127.0.0.1/",
+    ]) {
       const requests: string[] = [];
       answer = (socket, request) => {
         requests.push(request);
@@ -137,7 +155,10 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
       };
       await assert.rejects(engines.listContainers(place), fails("refused"));
       await assert.rejects(engines.ping(place), fails("refused"));
-      assert.deepEqual(requests.filter((request) => request.includes("elsewhere")), []);
+      assert.deepEqual(
+        requests.filter((request) => request.includes("elsewhere")),
+        [],
+      );
       assert.equal(requests.length, 2);
     }
   });
@@ -150,7 +171,17 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("name as containers of ours only what has an instance's label", async () => {
-    const listed = [id, "", "short", `${id}0`, "0123456789ABCDEF", "0123456789abcde/", "../../etc/passwd", `${id}\n`, undefined].map((instance) => ({ Labels: { [labels.instance]: instance }, State: "running" }));
+    const listed = [
+      id,
+      "",
+      "short",
+      `${id}0`,
+      "0123456789ABCDEF",
+      "0123456789abcde/",
+      "../../etc/passwd",
+      `${id}\n`,
+      undefined,
+    ].map((instance) => ({ Labels: { [labels.instance]: instance }, State: "running" }));
     answer = (socket) => socket.write(json([...listed, { Labels: {}, State: "running" }]));
     assert.deepEqual(await engines.listContainers(place), [{ instanceId: id, running: true }]);
   });

@@ -43,8 +43,20 @@ describe("the store of the fleet", () => {
 
   const rows = async (sql: string, values: unknown[] = []) => (await admin.query<RowDataPacket[]>(sql, values))[0];
   const order = async (over: { token?: string; cap?: number; now?: Date; term?: number } = {}) =>
-    store.addOrder(over.term ?? term, { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash(over.token ?? "token"), cap: over.cap ?? 10 }, over.now ?? start);
-  const hostOf = (name: string, capacity = 2) => ({ name, engineUrl: "https://10.0.0.5:2376", publicHost: "192.0.2.5", checkHost: "10.0.0.5", bindAddress: "0.0.0.0", capacity, basePort: 20_000 });
+    store.addOrder(
+      over.term ?? term,
+      { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash(over.token ?? "token"), cap: over.cap ?? 10 },
+      over.now ?? start,
+    );
+  const hostOf = (name: string, capacity = 2) => ({
+    name,
+    engineUrl: "https://10.0.0.5:2376",
+    publicHost: "192.0.2.5",
+    checkHost: "10.0.0.5",
+    bindAddress: "0.0.0.0",
+    capacity,
+    basePort: 20_000,
+  });
   const joined = async (dropletId: number): Promise<string> => {
     const name = await order();
     assert.ok(name !== undefined);
@@ -54,16 +66,29 @@ describe("the store of the fleet", () => {
   };
   const take = (hostName: string, now = at(70)) => {
     const id = randomBytes(8).toString("hex");
-    const draft = { id, address: `198.51.100.${randomBytes(1)[0] ?? 0}`, tokenHash: hash("token"), createdAt: now, deadline: new Date(now.getTime() + 30_000), latestEnd: new Date(now.getTime() + 86_400_000) };
+    const draft = {
+      id,
+      address: `198.51.100.${randomBytes(1)[0] ?? 0}`,
+      tokenHash: hash("token"),
+      createdAt: now,
+      deadline: new Date(now.getTime() + 30_000),
+      latestEnd: new Date(now.getTime() + 86_400_000),
+    };
     return store.takeSlot(draft, hostName, 100, undefined).then(({ kind }) => ({ kind, id }));
   };
-  const states = async () => (await rows("SELECT state FROM droplets ORDER BY number")).map((row) => row["state"] as string);
+  const states = async () =>
+    (await rows("SELECT state FROM droplets ORDER BY number")).map((row) => row["state"] as string);
 
   describe("an order", () => {
     it("gets a name of its own before the cloud is asked", async () => {
       assert.deepEqual([await order(), await order()], ["gar-1", "gar-2"]);
       assert.deepEqual(
-        (await store.listDroplets()).map(({ name, state, dropletId, orderedAt }) => ({ name, state, dropletId, orderedAt })),
+        (await store.listDroplets()).map(({ name, state, dropletId, orderedAt }) => ({
+          name,
+          state,
+          dropletId,
+          orderedAt,
+        })),
         ["gar-1", "gar-2"].map((name) => ({ name, state: "ordered", dropletId: null, orderedAt: start })),
       );
     });
@@ -85,7 +110,14 @@ describe("the store of the fleet", () => {
     it("takes one droplet, and a droplet is taken by one order", async () => {
       await order();
       await order();
-      assert.deepEqual([await store.adoptDroplet("gar-1", 7, 0.01), await store.adoptDroplet("gar-1", 8, 0.01), await store.adoptDroplet("gar-2", 7, 0.01)], [true, false, false]);
+      assert.deepEqual(
+        [
+          await store.adoptDroplet("gar-1", 7, 0.01),
+          await store.adoptDroplet("gar-1", 8, 0.01),
+          await store.adoptDroplet("gar-2", 7, 0.01),
+        ],
+        [true, false, false],
+      );
     });
 
     it("that failed counts until one becomes a host", async () => {
@@ -107,7 +139,8 @@ describe("the store of the fleet", () => {
   });
 
   describe("enrolment", () => {
-    const ask = (token: string, key: string, hostName = "gar-1") => store.enrol({ hostName, tokenHash: hash(token), keyHash: hash(key) });
+    const ask = (token: string, key: string, hostName = "gar-1") =>
+      store.enrol({ hostName, tokenHash: hash(token), keyHash: hash(key) });
 
     it("is granted to the order's token, again to the same key, and to no other key", async () => {
       await order({ token: "right" });
@@ -136,7 +169,10 @@ describe("the store of the fleet", () => {
       const name = await joined(7);
       assert.equal(await store.admitDroplet(hostOf(name), at(61)), false);
       const [found] = await store.listHosts();
-      assert.deepEqual([found?.host.name, found?.host.state, found?.host.engineUrl], [name, "active", "https://10.0.0.5:2376"]);
+      assert.deepEqual(
+        [found?.host.name, found?.host.state, found?.host.engineUrl],
+        [name, "active", "https://10.0.0.5:2376"],
+      );
       const [row] = await store.listDroplets();
       assert.deepEqual([row?.state, row?.joinedAt, row?.idleSince], ["joined", at(60), at(60)]);
     });
@@ -170,7 +206,10 @@ describe("the store of the fleet", () => {
       await store.beginDrain(term, name);
       assert.ok(await store.beginDestroy(term, name, "drained and empty", "none", at(80)));
       assert.equal(await store.setHostState(name, "active"), false);
-      assert.deepEqual((await store.listHosts()).map(({ host }) => host.state), ["draining"]);
+      assert.deepEqual(
+        (await store.listHosts()).map(({ host }) => host.state),
+        ["draining"],
+      );
     });
 
     it("that is gone is no host any more: its slots are gone, its instances closed, its leases lost", async () => {
@@ -182,7 +221,16 @@ describe("the store of the fleet", () => {
       await store.closeDroplet(name, "again", at(91));
       assert.deepEqual(await store.listHosts(), []);
       assert.deepEqual(await states(), ["gone"]);
-      assert.deepEqual([await store.findInstance(running), await store.findInstance(starting)].map((each) => [each?.state, each?.endCause]), [["ended", "lost"], ["ended", "failed"]]);
+      assert.deepEqual(
+        [await store.findInstance(running), await store.findInstance(starting)].map((each) => [
+          each?.state,
+          each?.endCause,
+        ]),
+        [
+          ["ended", "lost"],
+          ["ended", "failed"],
+        ],
+      );
       for (const table of ["slots", "quota_places"]) assert.deepEqual(await rows(`SELECT * FROM ${table}`), []);
       assert.deepEqual(await store.listDue(at(100_000)), []);
     });
@@ -212,7 +260,8 @@ describe("the store of the fleet", () => {
       await store.prune(at(90));
       assert.equal((await rows("SELECT id FROM hosts")).length, 1);
       await store.prune(at(91));
-      for (const table of ["hosts", "droplets", "events", "instances"]) assert.deepEqual(await rows(`SELECT * FROM ${table}`), [], table);
+      for (const table of ["hosts", "droplets", "events", "instances"])
+        assert.deepEqual(await rows(`SELECT * FROM ${table}`), [], table);
     });
   });
 
@@ -220,9 +269,13 @@ describe("the store of the fleet", () => {
     let handedOut = 0;
     for (let round = 0; round < 500; round++) {
       const name = `race-${round}`;
-      await admin.query("INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)", [name, round + 1, start, start, hash("t")]);
+      await admin.query(
+        "INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)",
+        [name, round + 1, start, start, hash("t")],
+      );
       await store.registerHost(hostOf(name, 1), start);
-      const end = async () => (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "race", "none", at(80)));
+      const end = async () =>
+        (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "race", "none", at(80)));
       const taking = take(name);
       // A hand-out takes some milliseconds: the end begins at any moment of it.
       await delay(round % 10);
@@ -237,20 +290,45 @@ describe("the store of the fleet", () => {
     it("are kept with their reasons, newest first, and found by host, instance and kind", async () => {
       await store.addEvent({ actor: "scale", kind: "order", host: "gar-1", reason: "no empty host" }, at(1));
       await store.addEvent({ actor: "scale", kind: "hold", alarm: true, reason: "blind" }, at(2));
-      await store.addEvent({ actor: "reconcile", kind: "end", host: "gar-1", instance: "a".repeat(16), reason: "lost" }, at(3));
-      assert.deepEqual((await store.listEvents({}, 10)).map(({ kind, reason, alarm }) => [kind, reason, alarm]), [["end", "lost", false], ["hold", "blind", true], ["order", "no empty host", false]]);
+      await store.addEvent(
+        { actor: "reconcile", kind: "end", host: "gar-1", instance: "a".repeat(16), reason: "lost" },
+        at(3),
+      );
+      assert.deepEqual(
+        (await store.listEvents({}, 10)).map(({ kind, reason, alarm }) => [kind, reason, alarm]),
+        [
+          ["end", "lost", false],
+          ["hold", "blind", true],
+          ["order", "no empty host", false],
+        ],
+      );
       assert.deepEqual((await store.listEvents({ host: "gar-1", kind: "order" }, 10)).length, 1);
       assert.deepEqual((await store.listEvents({ instance: "a".repeat(16) }, 10)).length, 1);
       const [newest] = await store.listEvents({}, 1);
-      assert.deepEqual((await store.listEvents({ before: newest?.id ?? 0 }, 10)).map(({ kind }) => kind), ["hold", "order"]);
+      assert.deepEqual(
+        (await store.listEvents({ before: newest?.id ?? 0 }, 10)).map(({ kind }) => kind),
+        ["hold", "order"],
+      );
     });
 
     it("that come again unchanged count up, so that a night's hold is one line", async () => {
-      for (let second = 1; second <= 3; second++) await store.addEvent({ actor: "scale", kind: "hold", reason: "at the cap" }, at(second));
+      for (let second = 1; second <= 3; second++)
+        await store.addEvent({ actor: "scale", kind: "hold", reason: "at the cap" }, at(second));
       await store.addEvent({ actor: "scale", kind: "order", host: "gar-1", reason: "room again" }, at(4));
       await store.addEvent({ actor: "scale", kind: "hold", reason: "at the cap" }, at(5));
       await store.addEvent({ actor: "scale", kind: "hold", reason: "another reason" }, at(6));
-      assert.deepEqual((await store.listEvents({ kind: "hold" }, 10)).map(({ reason, times, at: first, lastAt }) => [reason, times, first, lastAt]), [["another reason", 1, at(6), at(6)], ["at the cap", 4, at(1), at(5)]]);
+      assert.deepEqual(
+        (await store.listEvents({ kind: "hold" }, 10)).map(({ reason, times, at: first, lastAt }) => [
+          reason,
+          times,
+          first,
+          lastAt,
+        ]),
+        [
+          ["another reason", 1, at(6), at(6)],
+          ["at the cap", 4, at(1), at(5)],
+        ],
+      );
     });
 
     it("too long for their column are cut, not lost", async () => {

@@ -16,7 +16,10 @@ const QUOTA = 3;
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 const hash = (text: string) => createHash("sha256").update(text).digest();
-const claimFor = (key: string, request = "{}"): IdempotencyClaim => ({ keyHash: hash(key), requestHash: hash(request) });
+const claimFor = (key: string, request = "{}"): IdempotencyClaim => ({
+  keyHash: hash(key),
+  requestHash: hash(request),
+});
 const newId = () => randomBytes(8).toString("hex");
 const host = (name: string, over: { capacity?: number; basePort?: number; engineUrl?: string } = {}) => ({
   name,
@@ -35,7 +38,9 @@ describe("the MySQL store", () => {
     services = await startServices();
     // MySQL 8 refuses by default what MariaDB lets pass: values that do not fit, and loose grouping.
     const admin = await createConnection({ uri: services.mysqlUrl });
-    await admin.query("SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'");
+    await admin.query(
+      "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    );
     await admin.end();
   });
   after(() => services.stop());
@@ -62,9 +67,34 @@ describe("the MySQL store", () => {
   });
 
   const rows = async (sql: string, values: unknown[] = []) => (await admin.query<RowDataPacket[]>(sql, values))[0];
-  const take = (over: { id?: string; address?: string; now?: Date; hostName?: string; quota?: number; claim?: IdempotencyClaim; from?: MysqlStore } = {}): Promise<TakeResult & { id: string }> => {
-    const { id = newId(), address = "198.51.100.1", now = start, hostName = "a", quota = QUOTA, claim, from = store } = over;
-    const draft = { id, address, tokenHash: hash("token"), createdAt: now, deadline: new Date(now.getTime() + 30_000), latestEnd: new Date(now.getTime() + 86_400_000) };
+  const take = (
+    over: {
+      id?: string;
+      address?: string;
+      now?: Date;
+      hostName?: string;
+      quota?: number;
+      claim?: IdempotencyClaim;
+      from?: MysqlStore;
+    } = {},
+  ): Promise<TakeResult & { id: string }> => {
+    const {
+      id = newId(),
+      address = "198.51.100.1",
+      now = start,
+      hostName = "a",
+      quota = QUOTA,
+      claim,
+      from = store,
+    } = over;
+    const draft = {
+      id,
+      address,
+      tokenHash: hash("token"),
+      createdAt: now,
+      deadline: new Date(now.getTime() + 30_000),
+      latestEnd: new Date(now.getTime() + 86_400_000),
+    };
     return from.takeSlot(draft, hostName, quota, claim).then((result) => ({ ...result, id }));
   };
   const lease = async (over: Parameters<typeof take>[0] & { ttlSeconds?: number } = {}): Promise<string> => {
@@ -74,8 +104,10 @@ describe("the MySQL store", () => {
     assert.ok(await store.handOut(taken.id, new Date(now.getTime() + ttlSeconds * 1000), now, undefined));
     return taken.id;
   };
-  const kinds = (results: readonly TakeResult[]) => Object.fromEntries([...Map.groupBy(results, ({ kind }) => kind)].map(([kind, group]) => [kind, group.length]));
-  const usage = async () => (await store.listHosts()).map(({ host: { name }, inUse, occupied }) => [name, inUse, occupied]);
+  const kinds = (results: readonly TakeResult[]) =>
+    Object.fromEntries([...Map.groupBy(results, ({ kind }) => kind)].map(([kind, group]) => [kind, group.length]));
+  const usage = async () =>
+    (await store.listHosts()).map(({ host: { name }, inUse, occupied }) => [name, inUse, occupied]);
 
   describe("taking a slot", () => {
     it("gives a port of the host, the longest unused slot first", async () => {
@@ -87,7 +119,10 @@ describe("the MySQL store", () => {
         ids.push(taken.id);
       }
       // The second is free before the first is.
-      for (const [index, seconds] of [[1, 10], [0, 20]] as const) {
+      for (const [index, seconds] of [
+        [1, 10],
+        [0, 20],
+      ] as const) {
         await store.beginEnd(ids[index] ?? "", "failed", at(seconds));
         await store.closeInstance(ids[index] ?? "", at(seconds));
       }
@@ -102,19 +137,31 @@ describe("the MySQL store", () => {
     it("gives one address exactly its quota, out of many requests at four processes", async () => {
       await store.registerHost(host("a", { capacity: 100 }), start);
       const processes = [store, anotherStore(), anotherStore(), anotherStore()];
-      const results = await Promise.all(Array.from({ length: 60 }, (_, index) => take({ from: processes[index % 4] ?? store })));
+      const results = await Promise.all(
+        Array.from({ length: 60 }, (_, index) => take({ from: processes[index % 4] ?? store })),
+      );
       assert.deepEqual(kinds(results), { taken: QUOTA, "quota-exceeded": 60 - QUOTA });
-      assert.deepEqual((await rows("SELECT place FROM quota_places ORDER BY place")).map((row) => row["place"] as number), [1, 2, 3]);
+      assert.deepEqual(
+        (await rows("SELECT place FROM quota_places ORDER BY place")).map((row) => row["place"] as number),
+        [1, 2, 3],
+      );
       assert.deepEqual(await usage(), [["a", QUOTA, QUOTA]]);
     });
 
     it("gives many addresses exactly the slots there are, none twice, at four processes", async () => {
       await store.registerHost(host("a", { capacity: 20 }), start);
       const processes = [store, anotherStore(), anotherStore(), anotherStore()];
-      const results = await Promise.all(Array.from({ length: 60 }, (_, index) => take({ address: `198.51.100.${index}`, from: processes[index % 4] ?? store })));
+      const results = await Promise.all(
+        Array.from({ length: 60 }, (_, index) =>
+          take({ address: `198.51.100.${index}`, from: processes[index % 4] ?? store }),
+        ),
+      );
       // A slot that is being taken is skipped, not waited for: "full" may come a moment early.
       const taken = results.filter((result) => result.kind === "taken");
-      assert.ok(results.every(({ kind }) => kind === "taken" || kind === "host-full"), JSON.stringify(kinds(results)));
+      assert.ok(
+        results.every(({ kind }) => kind === "taken" || kind === "host-full"),
+        JSON.stringify(kinds(results)),
+      );
       for (let address = 60; taken.length < 20; address++) {
         const result = await take({ address: `198.51.100.${address}` });
         assert.ok(result.kind === "taken", "what was skipped is there for the next");
@@ -198,11 +245,17 @@ describe("the MySQL store", () => {
       it(`are free at once when ${what}, before the container is gone`, async () => {
         await store.registerHost(host("a"), start);
         const claim = claimFor("key");
-        const ids = [handedOut ? await lease({ quota: 1, claim, ttlSeconds: 60 }) : (await take({ quota: 1, claim })).id];
+        const ids = [
+          handedOut ? await lease({ quota: 1, claim, ttlSeconds: 60 }) : (await take({ quota: 1, claim })).id,
+        ];
         assert.equal((await take({ quota: 1, now: at(1) })).kind, "quota-exceeded");
         assert.ok(await store.beginEnd(ids[0] ?? "", cause, at(60)));
         assert.deepEqual(await usage(), [["a", 0, 1]], "the slot is not free yet");
-        assert.equal(await store.readClaim("198.51.100.1", claim.keyHash, at(60)), undefined, "the key is free as well");
+        assert.equal(
+          await store.readClaim("198.51.100.1", claim.keyHash, at(60)),
+          undefined,
+          "the key is free as well",
+        );
         assert.equal((await take({ quota: 1, claim, now: at(60) })).kind, "taken");
       });
     }
@@ -217,7 +270,11 @@ describe("the MySQL store", () => {
       const next = await take({ quota: 1, claim, now: at(60) });
       assert.equal(next.kind, "taken");
       assert.equal((await store.readClaim("198.51.100.1", claim.keyHash, at(60)))?.instanceId, next.id);
-      assert.deepEqual((await store.listDue(at(60))).map(({ instanceId }) => instanceId), [old], "its container still waits for the reaper");
+      assert.deepEqual(
+        (await store.listDue(at(60))).map(({ instanceId }) => instanceId),
+        [old],
+        "its container still waits for the reaper",
+      );
     });
 
     it("once taken back cannot return by an extension that comes late", async () => {
@@ -233,7 +290,10 @@ describe("the MySQL store", () => {
       for (let round = 0; round < 10; round++) {
         const address = `198.51.100.${round}`;
         const id = await lease({ quota: 1, address, ttlSeconds: 60 });
-        const [taken, extended] = await Promise.all([take({ quota: 1, address, now: at(60) }), anotherStore().setExpiry(id, at(3600), at(59))]);
+        const [taken, extended] = await Promise.all([
+          take({ quota: 1, address, now: at(60) }),
+          anotherStore().setExpiry(id, at(3600), at(59)),
+        ]);
         assert.equal(taken.kind === "taken", !extended, "one of the two won");
       }
     });
@@ -244,17 +304,36 @@ describe("the MySQL store", () => {
       await store.registerHost(host("a"), start);
       const claim = claimFor("key");
       const { id } = await take({ claim });
-      assert.deepEqual(await store.readClaim("198.51.100.1", claim.keyHash, start), { requestHash: claim.requestHash, instanceId: id, sealedAnswer: null, expiresAt: at(30) });
+      assert.deepEqual(await store.readClaim("198.51.100.1", claim.keyHash, start), {
+        requestHash: claim.requestHash,
+        instanceId: id,
+        sealedAnswer: null,
+        expiresAt: at(30),
+      });
       assert.ok(await store.handOut(id, at(60), at(1), Buffer.from("sealed")));
       const known = await take({ claim: claimFor("key", "other body") });
-      assert.deepEqual({ ...known, id: undefined }, { kind: "known", requestHash: claim.requestHash, instanceId: id, sealedAnswer: Buffer.from("sealed"), expiresAt: at(60), id: undefined });
+      assert.deepEqual(
+        { ...known, id: undefined },
+        {
+          kind: "known",
+          requestHash: claim.requestHash,
+          instanceId: id,
+          sealedAnswer: Buffer.from("sealed"),
+          expiresAt: at(60),
+          id: undefined,
+        },
+      );
       assert.deepEqual(await usage(), [["a", 1, 1]]);
     });
 
     it("make one instance out of many requests at once", async () => {
       await store.registerHost(host("a", { capacity: 30 }), start);
       const processes = [store, anotherStore(), anotherStore()];
-      const results = await Promise.all(Array.from({ length: 30 }, (_, index) => take({ claim: claimFor("key"), from: processes[index % 3] ?? store, quota: 30 })));
+      const results = await Promise.all(
+        Array.from({ length: 30 }, (_, index) =>
+          take({ claim: claimFor("key"), from: processes[index % 3] ?? store, quota: 30 }),
+        ),
+      );
       assert.deepEqual(kinds(results), { taken: 1, known: 29 });
     });
 
@@ -277,7 +356,17 @@ describe("the MySQL store", () => {
       await store.registerHost(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });
       const instance = await store.findInstance(id);
-      assert.deepEqual([instance?.state, instance?.expiresAt, instance?.createdAt, instance?.hostName, instance?.publicHost, instance?.port], ["running", at(60), start, "a", "192.0.2.1", 20_000]);
+      assert.deepEqual(
+        [
+          instance?.state,
+          instance?.expiresAt,
+          instance?.createdAt,
+          instance?.hostName,
+          instance?.publicHost,
+          instance?.port,
+        ],
+        ["running", at(60), start, "a", "192.0.2.1", 20_000],
+      );
       assert.deepEqual(instance?.tokenHash, hash("token"));
     });
 
@@ -303,10 +392,17 @@ describe("the MySQL store", () => {
       try {
         await admin.beginTransaction();
         // The server gives up whichever has changed less.
-        for (let number = 0; number < 20; number++) await admin.query("INSERT INTO addresses (address, seen_at) VALUES (?, ?)", [`203.0.113.${number}`, start]);
-        await admin.query("SELECT state FROM instances FORCE INDEX (instances_due) WHERE state = 'running' LOCK IN SHARE MODE");
+        for (let number = 0; number < 20; number++)
+          await admin.query("INSERT INTO addresses (address, seen_at) VALUES (?, ?)", [`203.0.113.${number}`, start]);
+        await admin.query(
+          "SELECT state FROM instances FORCE INDEX (instances_due) WHERE state = 'running' LOCK IN SHARE MODE",
+        );
         const extending = store.setExpiry(id, at(3600), at(59));
-        await until("the extension waits for us", async () => String((await watcher.query<RowDataPacket[]>("SHOW ENGINE INNODB STATUS"))[0][0]?.["Status"]).includes("LOCK WAIT"));
+        await until("the extension waits for us", async () =>
+          String((await watcher.query<RowDataPacket[]>("SHOW ENGINE INNODB STATUS"))[0][0]?.["Status"]).includes(
+            "LOCK WAIT",
+          ),
+        );
         await admin.query("SELECT 1 FROM instances WHERE id = ? FOR UPDATE", [id]);
         await admin.commit();
         assert.equal(await extending, true);
@@ -331,14 +427,25 @@ describe("the MySQL store", () => {
       const id = await lease();
       const processes = [store, anotherStore(), anotherStore()];
       const causes: EndCause[] = ["owner", "operator", "lost"];
-      const begun = await Promise.all(Array.from({ length: 15 }, (_, index) => (processes[index % 3] ?? store).beginEnd(id, causes[index % 3] ?? "lost", at(1))));
+      const begun = await Promise.all(
+        Array.from({ length: 15 }, (_, index) =>
+          (processes[index % 3] ?? store).beginEnd(id, causes[index % 3] ?? "lost", at(1)),
+        ),
+      );
       assert.equal(begun.filter(Boolean).length, 1);
       assert.equal((await store.findInstance(id))?.endCause, causes[begun.indexOf(true) % 3]);
     });
 
     it("begins only from the states that its cause allows", async () => {
       await store.registerHost(host("a", { capacity: 50 }), start);
-      const allowed: Record<EndCause, string[]> = { expired: ["running"], lost: ["running"], owner: ["starting", "running"], operator: ["starting", "running"], failed: ["starting"], abandoned: ["starting", "running"] };
+      const allowed: Record<EndCause, string[]> = {
+        expired: ["running"],
+        lost: ["running"],
+        owner: ["starting", "running"],
+        operator: ["starting", "running"],
+        failed: ["starting"],
+        abandoned: ["starting", "running"],
+      };
       for (const [cause, states] of Object.entries(allowed) as [EndCause, string[]][]) {
         const starting = (await take({ quota: 50 })).id;
         const running = await lease({ quota: 50, ttlSeconds: 60 });
@@ -347,7 +454,8 @@ describe("the MySQL store", () => {
         for (const id of [ending, ended]) await store.beginEnd(id, "operator", at(1));
         await store.closeInstance(ended, at(1));
         const begun = [];
-        for (const [state, id] of Object.entries({ starting, running, ending, ended })) if (await store.beginEnd(id, cause, at(60))) begun.push(state);
+        for (const [state, id] of Object.entries({ starting, running, ending, ended }))
+          if (await store.beginEnd(id, cause, at(60))) begun.push(state);
         assert.deepEqual(begun, states, cause);
       }
     });
@@ -356,7 +464,10 @@ describe("the MySQL store", () => {
       await store.registerHost(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });
       const due = await store.listDue(at(60));
-      assert.deepEqual(due.map(({ instanceId, state }) => [instanceId, state]), [[id, "running"]]);
+      assert.deepEqual(
+        due.map(({ instanceId, state }) => [instanceId, state]),
+        [[id, "running"]],
+      );
       await store.setExpiry(id, at(120), at(59));
       assert.equal(await store.beginEnd(id, "expired", at(60)), false);
       assert.equal((await store.findInstance(id))?.state, "running");
@@ -370,7 +481,10 @@ describe("the MySQL store", () => {
       assert.deepEqual(await usage(), [["a", 1, 1]], "a lease that has not ended is not closed");
       await store.beginEnd(id, "owner", at(2));
       await store.closeInstance(id, at(3));
-      assert.deepEqual([(await store.findInstance(id))?.state, (await store.findInstance(id))?.endedAt], ["ended", at(3)]);
+      assert.deepEqual(
+        [(await store.findInstance(id))?.state, (await store.findInstance(id))?.endedAt],
+        ["ended", at(3)],
+      );
       const next = await lease({ now: at(4) });
       await store.closeInstance(id, at(5));
       assert.deepEqual(await usage(), [["a", 1, 1]]);
@@ -385,16 +499,37 @@ describe("the MySQL store", () => {
       const running = await lease({ ttlSeconds: 60 });
       const ending = await lease({ hostName: "b", ttlSeconds: 9999 });
       await store.beginEnd(ending, "owner", at(1));
-      assert.deepEqual((await store.listDue(at(59))).map(({ instanceId }) => instanceId), [ending]);
-      assert.deepEqual((await store.listDue(at(60))).map(({ instanceId }) => instanceId), [running, ending]);
-      assert.deepEqual((await store.listOpenOf("a")).map(({ id, state, deadline }) => [id, state, deadline]).sort(), [[starting, "starting", at(30)], [running, "running", at(60)]].sort());
-      assert.deepEqual((await store.listOpenOf("b")).map(({ id }) => id), [ending]);
+      assert.deepEqual(
+        (await store.listDue(at(59))).map(({ instanceId }) => instanceId),
+        [ending],
+      );
+      assert.deepEqual(
+        (await store.listDue(at(60))).map(({ instanceId }) => instanceId),
+        [running, ending],
+      );
+      assert.deepEqual(
+        (await store.listOpenOf("a")).map(({ id, state, deadline }) => [id, state, deadline]).sort(),
+        [
+          [starting, "starting", at(30)],
+          [running, "running", at(60)],
+        ].sort(),
+      );
+      assert.deepEqual(
+        (await store.listOpenOf("b")).map(({ id }) => id),
+        [ending],
+      );
       assert.deepEqual((await store.listOpen(10)).map(({ id }) => id).sort(), [starting, running, ending].sort());
       assert.equal((await store.listOpen(1)).length, 1);
       const place = await store.findContainer(ending);
-      assert.deepEqual([place?.instanceId, place?.state, place?.host.name, place?.host.engineUrl], [ending, "ending", "b", "unix:///run/docker.sock"]);
+      assert.deepEqual(
+        [place?.instanceId, place?.state, place?.host.name, place?.host.engineUrl],
+        [ending, "ending", "b", "unix:///run/docker.sock"],
+      );
       assert.match(place?.host.deployment ?? "", /^[0-9a-z]{12}$/);
-      assert.deepEqual([await store.findContainer("nobody"), await store.findInstance("nobody")], [undefined, undefined]);
+      assert.deepEqual(
+        [await store.findContainer("nobody"), await store.findInstance("nobody")],
+        [undefined, undefined],
+      );
     });
   });
 
@@ -406,7 +541,12 @@ describe("the MySQL store", () => {
       await other.query("SELECT id FROM hosts WHERE name = 'a' AND state = 'active' LOCK IN SHARE MODE");
       let closed = false;
       const closing = store.setHostState("a", "draining").then(() => (closed = true));
-      await until("the change waits for the lock", async () => (await rows("SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT id FROM hosts%FOR UPDATE'")).length > 0);
+      await until(
+        "the change waits for the lock",
+        async () =>
+          (await rows("SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT id FROM hosts%FOR UPDATE'"))
+            .length > 0,
+      );
       assert.equal(closed, false);
       await other.query("COMMIT");
       await other.end();
@@ -417,7 +557,9 @@ describe("the MySQL store", () => {
     it("that are closed in the middle of many hand-outs take none after that", async () => {
       await store.registerHost(host("a", { capacity: 50 }), start);
       const processes = [store, anotherStore()];
-      const takings = Array.from({ length: 30 }, (_, index) => take({ address: `198.51.100.${index}`, from: processes[index % 2] ?? store }));
+      const takings = Array.from({ length: 30 }, (_, index) =>
+        take({ address: `198.51.100.${index}`, from: processes[index % 2] ?? store }),
+      );
       await anotherStore().setHostState("a", "draining");
       const [atClosing] = await rows("SELECT COUNT(*) AS taken FROM slots WHERE instance_id IS NOT NULL");
       const results = await Promise.all(takings);
@@ -430,7 +572,10 @@ describe("the MySQL store", () => {
       await store.setHostState("a", "cordoned");
       await store.registerHost(host("a", { capacity: 3, engineUrl: "tcp://10.0.0.1:2375" }), at(1));
       const [only, ...others] = await store.listHosts();
-      assert.deepEqual([only?.host.state, only?.host.engineUrl, only?.inUse, others.length], ["cordoned", "tcp://10.0.0.1:2375", 1, 0]);
+      assert.deepEqual(
+        [only?.host.state, only?.host.engineUrl, only?.inUse, others.length],
+        ["cordoned", "tcp://10.0.0.1:2375", 1, 0],
+      );
       assert.equal((await store.findContainer(id))?.host.engineUrl, "tcp://10.0.0.1:2375");
     });
 
@@ -447,7 +592,8 @@ describe("the MySQL store", () => {
       assert.equal((await take({ now: at(3) })).kind, "host-full");
       await store.registerHost(host("a", { capacity: 4 }), at(4));
       const results = [];
-      for (let count = 0; count < 4; count++) results.push((await take({ now: at(5), address: `198.51.100.${count}` })).kind);
+      for (let count = 0; count < 4; count++)
+        results.push((await take({ now: at(5), address: `198.51.100.${count}` })).kind);
       assert.deepEqual(results, ["taken", "taken", "taken", "host-full"]);
     });
 
@@ -484,9 +630,14 @@ describe("the MySQL store", () => {
     });
 
     it("registered by many at once are there once, with each slot once", async () => {
-      await Promise.all(Array.from({ length: 8 }, () => anotherStore().registerHost(host("a", { capacity: 10 }), start)));
+      await Promise.all(
+        Array.from({ length: 8 }, () => anotherStore().registerHost(host("a", { capacity: 10 }), start)),
+      );
       assert.equal((await rows("SELECT 1 FROM hosts")).length, 1);
-      assert.deepEqual((await rows("SELECT port FROM slots ORDER BY port")).map((row) => row["port"] as number), Array.from({ length: 10 }, (_, slot) => 20_000 + slot));
+      assert.deepEqual(
+        (await rows("SELECT port FROM slots ORDER BY port")).map((row) => row["port"] as number),
+        Array.from({ length: 10 }, (_, slot) => 20_000 + slot),
+      );
     });
 
     it("that do not exist have no state to set", async () => {
@@ -497,7 +648,11 @@ describe("the MySQL store", () => {
   describe("history", () => {
     it("forgets what ended long ago, and still counts it", async () => {
       await store.registerHost(host("a", { capacity: 10 }), start);
-      const ids = [await lease({ quota: 9 }), await lease({ quota: 9 }), await lease({ quota: 9, address: "198.51.100.2" })];
+      const ids = [
+        await lease({ quota: 9 }),
+        await lease({ quota: 9 }),
+        await lease({ quota: 9, address: "198.51.100.2" }),
+      ];
       const { id: failed } = await take({ quota: 9 });
       for (const [index, id] of [...ids, failed].entries()) {
         await store.beginEnd(id, index === 3 ? "failed" : "owner", at(10));
@@ -507,15 +662,38 @@ describe("the MySQL store", () => {
       assert.deepEqual(await store.countHandouts(at(101)), { running: 1, startedEver: 4 });
       assert.equal(await store.prune(at(50)), 3);
       assert.deepEqual(await store.countHandouts(at(101)), { running: 1, startedEver: 4 });
-      assert.deepEqual(await Promise.all([...ids, running].map(async (id) => (await store.findInstance(id))?.state)), [undefined, "ended", undefined, "running"]);
-      assert.deepEqual((await rows("SELECT address FROM addresses")).map((row) => row["address"] as string), ["198.51.100.1"]);
+      assert.deepEqual(await Promise.all([...ids, running].map(async (id) => (await store.findInstance(id))?.state)), [
+        undefined,
+        "ended",
+        undefined,
+        "running",
+      ]);
+      assert.deepEqual(
+        (await rows("SELECT address FROM addresses")).map((row) => row["address"] as string),
+        ["198.51.100.1"],
+      );
       assert.equal(await store.prune(at(50)), 0);
     });
 
     it("is forgotten in pieces, and counted once when two forget at once", async () => {
       await store.registerHost(host("a"), start);
-      const values = Array.from({ length: 2300 }, (_, index) => [String(index).padStart(16, "0"), "ended", 1, 20_000, "198.51.100.1", hash("token"), start, index % 2 ? start : null, start, start, at(1)]);
-      await admin.query("INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at) VALUES ?", [values]);
+      const values = Array.from({ length: 2300 }, (_, index) => [
+        String(index).padStart(16, "0"),
+        "ended",
+        1,
+        20_000,
+        "198.51.100.1",
+        hash("token"),
+        start,
+        index % 2 ? start : null,
+        start,
+        start,
+        at(1),
+      ]);
+      await admin.query(
+        "INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at) VALUES ?",
+        [values],
+      );
       const forgotten = await Promise.all([store.prune(at(2)), anotherStore().prune(at(2))]);
       assert.equal(forgotten[0] + forgotten[1], 2300);
       assert.deepEqual(await store.countHandouts(at(3)), { running: 0, startedEver: 1150 });
@@ -544,7 +722,9 @@ describe("the MySQL store", () => {
   describe("migrations", () => {
     const tables = async (of: string) => {
       const connection = await createConnection({ uri: of });
-      const [found] = await connection.query<RowDataPacket[]>("SELECT table_name AS name, column_name AS col, column_type AS type FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1, 2");
+      const [found] = await connection.query<RowDataPacket[]>(
+        "SELECT table_name AS name, column_name AS col, column_type AS type FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1, 2",
+      );
       await connection.end();
       return JSON.stringify(found);
     };
@@ -579,7 +759,8 @@ describe("the MySQL store", () => {
 
   // Last: they take the server away.
   describe("without the server", () => {
-    const isUnavailable = (fault: unknown) => fault instanceof Unavailable && fault.system === "mysql" && fault.cause !== undefined;
+    const isUnavailable = (fault: unknown) =>
+      fault instanceof Unavailable && fault.system === "mysql" && fault.cause !== undefined;
 
     it("every call throws Unavailable at once, and works again when the server is back, with the same store", async () => {
       await store.registerHost(host("a"), start);
@@ -605,19 +786,29 @@ describe("the MySQL store", () => {
 
     it("a transaction cut off in its middle has taken nothing", async () => {
       await store.registerHost(host("a", { capacity: 50 }), start);
-      const takings = Promise.allSettled(Array.from({ length: 40 }, (_, index) => take({ address: `198.51.100.${index}` })));
-      await until("some have begun", async () => (await rows("SELECT COUNT(*) AS taken FROM slots WHERE instance_id IS NOT NULL"))[0]?.["taken"] !== 0);
+      const takings = Promise.allSettled(
+        Array.from({ length: 40 }, (_, index) => take({ address: `198.51.100.${index}` })),
+      );
+      await until(
+        "some have begun",
+        async () =>
+          (await rows("SELECT COUNT(*) AS taken FROM slots WHERE instance_id IS NOT NULL"))[0]?.["taken"] !== 0,
+      );
       await services.killMysql();
       const settled = await takings;
       await services.startMysql();
-      for (const result of settled) if (result.status === "rejected") assert.ok(isUnavailable(result.reason), String(result.reason));
+      for (const result of settled)
+        if (result.status === "rejected") assert.ok(isUnavailable(result.reason), String(result.reason));
       const back = await createConnection({ uri: url });
-      const ids = async (sql: string) => (await back.query<RowDataPacket[]>(sql))[0].map((row) => String(row["id"])).sort();
+      const ids = async (sql: string) =>
+        (await back.query<RowDataPacket[]>(sql))[0].map((row) => String(row["id"])).sort();
       const instances = await ids("SELECT id FROM instances");
       assert.deepEqual(await ids("SELECT instance_id AS id FROM slots WHERE instance_id IS NOT NULL"), instances);
       assert.deepEqual(await ids("SELECT instance_id AS id FROM quota_places"), instances);
       await back.end();
-      for (const result of settled) if (result.status === "fulfilled") assert.ok(instances.includes(result.value.id), "what was acknowledged is there");
+      for (const result of settled)
+        if (result.status === "fulfilled")
+          assert.ok(instances.includes(result.value.id), "what was acknowledged is there");
     });
 
     it("that hangs, calls throw Unavailable within the time-outs, and never get an old answer later", async () => {
@@ -628,7 +819,11 @@ describe("the MySQL store", () => {
         assert.equal((await stalled.listHosts()).length, 1);
         wire.stall(true);
         const started = performance.now();
-        await Promise.all([assert.rejects(stalled.listHosts(), isUnavailable), assert.rejects(stalled.ping(), isUnavailable), assert.rejects(take({ from: stalled }), isUnavailable)]);
+        await Promise.all([
+          assert.rejects(stalled.listHosts(), isUnavailable),
+          assert.rejects(stalled.ping(), isUnavailable),
+          assert.rejects(take({ from: stalled }), isUnavailable),
+        ]);
         assert.ok(performance.now() - started < 8_000);
         wire.stall(false);
         const [runs, hosts] = await Promise.all([stalled.listRuns(), stalled.listHosts()]);
@@ -643,13 +838,18 @@ describe("the MySQL store", () => {
 });
 
 /** A TCP connection to the server that can be made to swallow everything and stay open. */
-async function startWire(mysqlUrl: string): Promise<{ url: string; stall: (stalled: boolean) => void; stop: () => Promise<void> }> {
+async function startWire(
+  mysqlUrl: string,
+): Promise<{ url: string; stall: (stalled: boolean) => void; stop: () => Promise<void> }> {
   const target = new URL(mysqlUrl);
   const sockets = new Set<Socket>();
   let stalled = false;
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
-    for (const [from, to] of [[near, far], [far, near]] as const) {
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(from);
       from.on("data", (chunk) => {
         if (!stalled) to.write(chunk);

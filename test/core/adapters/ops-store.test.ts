@@ -35,9 +35,31 @@ describe("what the store keeps for the operator", () => {
   });
 
   const rows = async (sql: string, values: unknown[] = []) => (await admin.query<RowDataPacket[]>(sql, values))[0];
-  const addHost = (name: string, publicHost = "192.0.2.5") => store.registerHost({ name, engineUrl: "https://10.0.0.5:2376", publicHost, checkHost: "10.0.0.5", bindAddress: "0.0.0.0", capacity: 4, basePort: 20_000 }, start);
-  const take = async (hostName: string, { address = "198.51.100.1", now = at(10), id = randomBytes(8).toString("hex") } = {}) => {
-    const draft = { id, address, tokenHash: hash("token"), createdAt: now, deadline: new Date(now.getTime() + 30_000), latestEnd: new Date(now.getTime() + 86_400_000) };
+  const addHost = (name: string, publicHost = "192.0.2.5") =>
+    store.registerHost(
+      {
+        name,
+        engineUrl: "https://10.0.0.5:2376",
+        publicHost,
+        checkHost: "10.0.0.5",
+        bindAddress: "0.0.0.0",
+        capacity: 4,
+        basePort: 20_000,
+      },
+      start,
+    );
+  const take = async (
+    hostName: string,
+    { address = "198.51.100.1", now = at(10), id = randomBytes(8).toString("hex") } = {},
+  ) => {
+    const draft = {
+      id,
+      address,
+      tokenHash: hash("token"),
+      createdAt: now,
+      deadline: new Date(now.getTime() + 30_000),
+      latestEnd: new Date(now.getTime() + 86_400_000),
+    };
     const { kind } = await store.takeSlot(draft, hostName, 100, undefined);
     return { kind, id };
   };
@@ -63,7 +85,10 @@ describe("what the store keeps for the operator", () => {
     it("that are over are forgotten when another begins", async () => {
       await store.beginSession(hash("a"), hash("ops"), at(0), at(60));
       await store.beginSession(hash("b"), hash("ops"), at(61), at(100));
-      assert.deepEqual((await rows("SELECT session_hash FROM ops_sessions")).map((row) => row["session_hash"] as Buffer), [hash("b")]);
+      assert.deepEqual(
+        (await rows("SELECT session_hash FROM ops_sessions")).map((row) => row["session_hash"] as Buffer),
+        [hash("b")],
+      );
     });
   });
 
@@ -86,20 +111,39 @@ describe("what the store keeps for the operator", () => {
     it("give a retry its known answer all the same", async () => {
       await addHost("a");
       const claim = { keyHash: hash("key"), requestHash: hash("request") };
-      const draft = { id: "a".repeat(16), address: "198.51.100.1", tokenHash: hash("t"), createdAt: at(0), deadline: at(30), latestEnd: at(86_400) };
+      const draft = {
+        id: "a".repeat(16),
+        address: "198.51.100.1",
+        tokenHash: hash("t"),
+        createdAt: at(0),
+        deadline: at(30),
+        latestEnd: at(86_400),
+      };
       assert.equal((await store.takeSlot(draft, "a", 6, claim)).kind, "taken");
       await store.addBlock("198.51.100.1", "", at(1));
       assert.equal((await store.takeSlot({ ...draft, id: "b".repeat(16) }, "a", 6, claim)).kind, "known");
     });
 
     it("are listed as they stand, blocks with the newest first; scaling pauses apart from hand-outs", async () => {
-      assert.deepEqual(await store.listSwitches(), [{ name: "handouts", paused: false, changedAt: null }, { name: "scaling", paused: false, changedAt: null }]);
+      assert.deepEqual(await store.listSwitches(), [
+        { name: "handouts", paused: false, changedAt: null },
+        { name: "scaling", paused: false, changedAt: null },
+      ]);
       await store.setSwitch("scaling", true, at(5));
-      assert.deepEqual((await store.listSwitches()).map(({ name, paused, changedAt }) => [name, paused, changedAt]), [["handouts", false, null], ["scaling", true, at(5)]]);
+      assert.deepEqual(
+        (await store.listSwitches()).map(({ name, paused, changedAt }) => [name, paused, changedAt]),
+        [
+          ["handouts", false, null],
+          ["scaling", true, at(5)],
+        ],
+      );
       await store.addBlock("192.0.2.1", "first", at(1));
       await store.addBlock("2001:db8::/64", "second", at(2));
       await store.addBlock("192.0.2.1", "first, seen again", at(3));
-      assert.deepEqual(await store.listBlocks(), [{ address: "2001:db8::/64", reason: "second", blockedAt: at(2) }, { address: "192.0.2.1", reason: "first, seen again", blockedAt: at(1) }]);
+      assert.deepEqual(await store.listBlocks(), [
+        { address: "2001:db8::/64", reason: "second", blockedAt: at(2) },
+        { address: "192.0.2.1", reason: "first, seen again", blockedAt: at(1) },
+      ]);
     });
   });
 
@@ -113,9 +157,28 @@ describe("what the store keeps for the operator", () => {
     afterEach(() => leadership.resign());
 
     const droplet = async (dropletId: number, joins = true) => {
-      const name = (await store.addOrder(term, { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("token"), cap: 10 }, start)) ?? assert.fail("an order");
+      const name =
+        (await store.addOrder(
+          term,
+          { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("token"), cap: 10 },
+          start,
+        )) ?? assert.fail("an order");
       assert.ok(await store.adoptDroplet(name, dropletId, 0.02));
-      if (joins) assert.ok(await store.admitDroplet({ name, engineUrl: "https://10.0.0.5:2376", publicHost: "192.0.2.5", checkHost: "10.0.0.5", bindAddress: "0.0.0.0", capacity: 4, basePort: 20_000 }, at(5)));
+      if (joins)
+        assert.ok(
+          await store.admitDroplet(
+            {
+              name,
+              engineUrl: "https://10.0.0.5:2376",
+              publicHost: "192.0.2.5",
+              checkHost: "10.0.0.5",
+              bindAddress: "0.0.0.0",
+              capacity: 4,
+              basePort: 20_000,
+            },
+            at(5),
+          ),
+        );
       return name;
     };
 
@@ -144,7 +207,12 @@ describe("what the store keeps for the operator", () => {
       await addHost("box");
       assert.deepEqual(await store.doomHost("box", "none", at(20)), { kind: "not-ours" });
       assert.deepEqual(await store.doomHost("nobody", "none", at(20)), { kind: "unknown" });
-      const order = (await store.addOrder(term, { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("x"), cap: 10 }, start)) ?? "";
+      const order =
+        (await store.addOrder(
+          term,
+          { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("x"), cap: 10 },
+          start,
+        )) ?? "";
       assert.deepEqual(await store.doomHost(order, "none", at(20)), { kind: "still-ordered" });
     });
 
@@ -160,13 +228,15 @@ describe("what the store keeps for the operator", () => {
 
   describe("alarms", () => {
     it("come in the order in which they were said last, however old their rows, and are cut from the other end", async () => {
-      const say = (reason: string, alarm: boolean, seconds: number) => store.addEvent({ actor: "scale", kind: "hold", host: reason, reason, alarm }, at(seconds));
+      const say = (reason: string, alarm: boolean, seconds: number) =>
+        store.addEvent({ actor: "scale", kind: "hold", host: reason, reason, alarm }, at(seconds));
       await say("goes on", true, 0);
       await say("said once", true, 60);
       await say("no alarm", false, 70);
       await say("over", true, 5);
       await say("goes on", true, 80);
-      const reasons = async (most: number) => (await store.listAlarms(at(60), most)).map(({ reason, times }) => `${reason} ×${times}`);
+      const reasons = async (most: number) =>
+        (await store.listAlarms(at(60), most)).map(({ reason, times }) => `${reason} ×${times}`);
       assert.deepEqual(await reasons(10), ["goes on ×2", "said once ×1"]);
       assert.deepEqual(await reasons(1), ["goes on ×2"]);
     });
@@ -185,19 +255,31 @@ describe("what the store keeps for the operator", () => {
 
     it("are known by the last one that a source has kept", async () => {
       assert.equal(await store.lastMinute("one"), undefined);
-      for (const [seconds, source] of [[60, "one"], [0, "one"], [120, "two"]] as const) await store.keepMinute(at(seconds), source, {});
+      for (const [seconds, source] of [
+        [60, "one"],
+        [0, "one"],
+        [120, "two"],
+      ] as const)
+        await store.keepMinute(at(seconds), source, {});
       assert.deepEqual([await store.lastMinute("one"), await store.lastMinute("two")], [at(60), at(120)]);
     });
 
     it("have their ends counted by cause, and are pruned with history", async () => {
       await addHost("a");
       const [one, two, three] = [await lease("a"), await lease("a"), await lease("a")];
-      for (const [id, cause, ended] of [[one, "owner", 65], [two, "operator", 70], [three, "owner", 130]] as const) {
+      for (const [id, cause, ended] of [
+        [one, "owner", 65],
+        [two, "operator", 70],
+        [three, "owner", 130],
+      ] as const) {
         await store.beginEnd(id, cause, at(ended));
         await store.closeInstance(id, at(ended));
       }
       const ends = await store.countEnds(at(0), at(180));
-      assert.deepEqual(ends.map(({ minute, cause, ends: count }) => `${minute.getTime() - start.getTime()} ${cause} ${count}`).sort(), ["120000 owner 1", "60000 operator 1", "60000 owner 1"]);
+      assert.deepEqual(
+        ends.map(({ minute, cause, ends: count }) => `${minute.getTime() - start.getTime()} ${cause} ${count}`).sort(),
+        ["120000 owner 1", "60000 operator 1", "60000 owner 1"],
+      );
       assert.deepEqual(await store.countEnds(at(0), at(60)), []);
       await store.keepMinute(at(0), "ends", { "end.owner": 1 });
       await store.prune(at(100_000));
@@ -207,12 +289,17 @@ describe("what the store keeps for the operator", () => {
 
   describe("the list of instances", () => {
     const any: InstanceSearch = { state: "all", order: "created", descending: true };
-    const found = async (over: Partial<InstanceSearch>, most = 100) => (await store.searchInstances({ ...any, ...over }, most)).map(({ id }) => id);
+    const found = async (over: Partial<InstanceSearch>, most = 100) =>
+      (await store.searchInstances({ ...any, ...over }, most)).map(({ id }) => id);
 
     it("is searched by id, holder, host and place, and narrowed by state and host", async () => {
       await addHost("alpha", "192.0.2.5");
       await addHost("beta_1", "2001:db8::5");
-      const [a, b, c] = [await lease("alpha", { id: "aaaa000000000000" }), await lease("alpha", { id: "aabb000000000000", address: "203.0.113.77" }), await lease("beta_1", { id: "bbbb000000000000", address: "2001:db8:1:2::/64" })];
+      const [a, b, c] = [
+        await lease("alpha", { id: "aaaa000000000000" }),
+        await lease("alpha", { id: "aabb000000000000", address: "203.0.113.77" }),
+        await lease("beta_1", { id: "bbbb000000000000", address: "2001:db8:1:2::/64" }),
+      ];
       assert.deepEqual(await found({ text: "aa", order: "created", descending: false }), [a, b]);
       assert.deepEqual(await found({ text: b }), [b]);
       assert.deepEqual(await found({ text: "203.0.113" }), [b]);
@@ -221,7 +308,8 @@ describe("what the store keeps for the operator", () => {
       assert.deepEqual(await found({ text: "192.0.2.5:20001" }), [b]);
       assert.deepEqual(await found({ text: "[2001:db8::5]:20000" }), [c]);
       assert.deepEqual(await found({ text: "192.0.2.5:1" }), []);
-      for (const text of ["%", "_", "\\", "'; DROP TABLE instances; --", "a%", "beta%1"]) assert.deepEqual(await found({ text }), text === "_" ? [c] : [], text);
+      for (const text of ["%", "_", "\\", "'; DROP TABLE instances; --", "a%", "beta%1"])
+        assert.deepEqual(await found({ text }), text === "_" ? [c] : [], text);
       assert.deepEqual(await found({ host: "beta_1" }), [c]);
       assert.deepEqual(await found({ host: "nobody" }), []);
       await store.beginEnd(a, "owner", at(20));
@@ -229,17 +317,33 @@ describe("what the store keeps for the operator", () => {
       assert.equal(await store.countInstances({ ...any, state: "open" }), 3);
       await store.closeInstance(a, at(21));
       assert.deepEqual(await found({ state: "open", descending: false }), [b, c]);
-      assert.deepEqual([await store.countInstances({ ...any, state: "ended" }), await store.countInstances(any)], [1, 3]);
+      assert.deepEqual(
+        [await store.countInstances({ ...any, state: "ended" }), await store.countInstances(any)],
+        [1, 3],
+      );
       assert.deepEqual((await store.findKnownInstance(b))?.handedOutAt, at(10));
       assert.equal(await store.findKnownInstance("c".repeat(16)), undefined);
     });
 
     it("finds by a whole address what this holder has, and nobody else: neither those it is the beginning of, nor the neighbour of an IPv6 /64", async () => {
       await addHost("alpha", "192.0.2.5");
-      const [one, ten] = [await lease("alpha", { address: "198.51.100.1" }), await lease("alpha", { address: "198.51.100.10" })];
-      const [six, neighbour] = [await lease("alpha", { address: "2001:db8:1:2::/64" }), await lease("alpha", { address: "2001:db8:1:20::/64" })];
+      const [one, ten] = [
+        await lease("alpha", { address: "198.51.100.1" }),
+        await lease("alpha", { address: "198.51.100.10" }),
+      ];
+      const [six, neighbour] = [
+        await lease("alpha", { address: "2001:db8:1:2::/64" }),
+        await lease("alpha", { address: "2001:db8:1:20::/64" }),
+      ];
       for (const text of ["198.51.100.1", "::ffff:198.51.100.1"]) assert.deepEqual(await found({ text }), [one], text);
-      for (const text of ["2001:db8:1:2::/64", "2001:db8:1:2::1", "2001:DB8:1:2:ffff:0:0:1", "2001:0db8:0001:0002::/64", "2001:db8:1:2::9/64"]) assert.deepEqual(await found({ text }), [six], text);
+      for (const text of [
+        "2001:db8:1:2::/64",
+        "2001:db8:1:2::1",
+        "2001:DB8:1:2:ffff:0:0:1",
+        "2001:0db8:0001:0002::/64",
+        "2001:db8:1:2::9/64",
+      ])
+        assert.deepEqual(await found({ text }), [six], text);
       assert.deepEqual((await found({ text: "198.51.100." })).sort(), [one, ten].sort());
       assert.deepEqual((await found({ text: "2001:db8:1:2" })).sort(), [six, neighbour].sort());
       assert.deepEqual(await found({ text: "198.51.100.1/64" }), []);
@@ -247,7 +351,12 @@ describe("what the store keeps for the operator", () => {
 
     it("comes in each order, both ways, page after page, without a gap or a repeat", async () => {
       for (const name of ["one", "two", "three"]) await addHost(name);
-      for (let index = 0; index < 12; index++) await lease(["one", "two", "three"][index % 3] ?? "", { address: `198.51.100.${index % 4}`, now: at(Math.floor(index / 2)), seconds: 100 + (index % 5) });
+      for (let index = 0; index < 12; index++)
+        await lease(["one", "two", "three"][index % 3] ?? "", {
+          address: `198.51.100.${index % 4}`,
+          now: at(Math.floor(index / 2)),
+          seconds: 100 + (index % 5),
+        });
       for (const order of ["created", "expires", "address", "host"] as const) {
         for (const descending of [true, false]) {
           const whole = await found({ order, descending });
@@ -286,7 +395,14 @@ describe("what the store keeps for the operator", () => {
         times.push(`${what} ${(performance.now() - began).toFixed(1)} ms`);
       };
       const readBy = async (work: () => Promise<unknown>) => {
-        const read = async () => Number((await rows("SELECT SUM(VARIABLE_VALUE) AS count FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN ('HANDLER_READ_NEXT', 'HANDLER_READ_PREV', 'HANDLER_READ_RND_NEXT')"))[0]?.["count"]);
+        const read = async () =>
+          Number(
+            (
+              await rows(
+                "SELECT SUM(VARIABLE_VALUE) AS count FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN ('HANDLER_READ_NEXT', 'HANDLER_READ_PREV', 'HANDLER_READ_RND_NEXT')",
+              )
+            )[0]?.["count"],
+          );
         await admin.query("FLUSH STATUS");
         const before = await read();
         const idle = (await read()) - before;
@@ -298,10 +414,15 @@ describe("what the store keeps for the operator", () => {
         const page = await store.searchInstances({ ...any, order }, 50);
         const later = (await store.searchInstances({ ...any, order, after: page.at(-1)?.id }, 50)).at(-1)?.id;
         await timed(`page by ${order}`, () => store.searchInstances({ ...any, order, after: later }, 50));
-        assert.ok((await readBy(() => store.searchInstances({ ...any, order, after: later }, 50))) < 2000, `a page by ${order}`);
+        assert.ok(
+          (await readBy(() => store.searchInstances({ ...any, order, after: later }, 50))) < 2000,
+          `a page by ${order}`,
+        );
       }
       await timed("open, newest first", () => store.searchInstances({ ...any, state: "open" }, 50));
-      await timed("open, soonest end", () => store.searchInstances({ ...any, state: "open", order: "expires", descending: false }, 50));
+      await timed("open, soonest end", () =>
+        store.searchInstances({ ...any, state: "open", order: "expires", descending: false }, 50),
+      );
       await timed("by id", () => store.searchInstances({ ...any, text: "000000000abc" }, 50));
       await timed("by holder", () => store.searchInstances({ ...any, text: "10.7.9." }, 50));
       await timed("by host", () => store.searchInstances({ ...any, text: "alpha-1" }, 50));

@@ -5,7 +5,12 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 import { after, afterEach, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { waitForPong } from "../../../apps/core/adapters/redis-probe.ts";
-import { createRedisConsoles, type ConsoleLimits, type ConsoleRequest, type RedisConsoles } from "../../../apps/core/adapters/redis-consoles/index.ts";
+import {
+  createRedisConsoles,
+  type ConsoleLimits,
+  type ConsoleRequest,
+  type RedisConsoles,
+} from "../../../apps/core/adapters/redis-consoles/index.ts";
 import { splitCommandLine } from "../../../apps/core/domain/command-line.ts";
 import type { ConsoleState } from "../../../apps/core/domain/console.ts";
 import { replyText } from "../../../apps/core/domain/reply-text.ts";
@@ -14,7 +19,15 @@ import { until } from "../../bed/until.ts";
 
 const run = promisify(execFile);
 const password = "a password";
-const limits: ConsoleLimits = { most: 8, mostPerInstance: 4, mostWaiting: 4, idleMs: 60_000, connectTimeoutMs: 2_000, commandTimeoutMs: 5_000, mostReplyBytes: 64 * 1024 };
+const limits: ConsoleLimits = {
+  most: 8,
+  mostPerInstance: 4,
+  mostWaiting: 4,
+  idleMs: 60_000,
+  connectTimeoutMs: 2_000,
+  commandTimeoutMs: 5_000,
+  mostReplyBytes: 64 * 1024,
+};
 const start: ConsoleState = { database: 0, transaction: "none" };
 
 describe("consoles", () => {
@@ -26,7 +39,22 @@ describe("consoles", () => {
 
   before(async () => {
     port = await freePort();
-    redis = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", password, "--busy-reply-threshold", "50"], { stdio: "ignore" });
+    redis = spawn(
+      "redis-server",
+      [
+        "--port",
+        String(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--requirepass",
+        password,
+        "--busy-reply-threshold",
+        "50",
+      ],
+      { stdio: "ignore" },
+    );
     await waitForPong("127.0.0.1", port, password, AbortSignal.timeout(10_000));
   });
   afterEach(async () => {
@@ -45,14 +73,30 @@ describe("consoles", () => {
     consoles.push(console);
     return console;
   };
-  const request = (line: string, changes: Partial<ConsoleRequest> = {}): ConsoleRequest => ({ instanceId: "one", session: "s", host: "127.0.0.1", port, password, words: wordsIn(line), state: start, ...changes });
-  const print = async (console: RedisConsoles, line: string, changes: Partial<ConsoleRequest> = {}): Promise<string> => {
+  const request = (line: string, changes: Partial<ConsoleRequest> = {}): ConsoleRequest => ({
+    instanceId: "one",
+    session: "s",
+    host: "127.0.0.1",
+    port,
+    password,
+    words: wordsIn(line),
+    state: start,
+    ...changes,
+  });
+  const print = async (
+    console: RedisConsoles,
+    line: string,
+    changes: Partial<ConsoleRequest> = {},
+  ): Promise<string> => {
     const outcome = await console.run(request(line, changes));
     return outcome.kind === "replied" ? replyText(outcome.reply, wordsIn(line), 1_000_000).text : outcome.kind;
   };
   /** What redis-cli prints for these lines, each in the same connection. */
   async function cli(...lines: string[]): Promise<string> {
-    const child = run("redis-cli", ["--no-raw", "-p", String(port)], { env: { ...process.env, REDISCLI_AUTH: password }, maxBuffer: 64 * 1024 * 1024 });
+    const child = run("redis-cli", ["--no-raw", "-p", String(port)], {
+      env: { ...process.env, REDISCLI_AUTH: password },
+      maxBuffer: 64 * 1024 * 1024,
+    });
     child.child.stdin?.end(`${lines.join("\n")}\n`);
     return (await child).stdout;
   }
@@ -72,13 +116,63 @@ describe("consoles", () => {
 
   it("prints every kind of reply as redis-cli does", async () => {
     const lines = [
-      "PING", "ECHO hello", 'ECHO "two words"', "ECHO ''", 'ECHO "\\x00\\n\\t\\r\\a\\b\\\\\\"é\\x7f"', "ECHO <script>alert(1)</script>", `ECHO "${Array.from({ length: 256 }, (_, byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}"`,
-      "GET nothing", "NOSUCH command", "SET", "INCR n", "LPUSH l a", "LPUSH l b c", "LRANGE l 0 -1", "LRANGE l 9 10", "INCR l",
-      "RPUSH many 1 2 3 4 5 6 7 8 9 10 11", "LRANGE many 0 -1", "HSET h f v g w", "HGETALL h", "ZADD z 1.5 a 2 b", "ZRANGE z 0 -1 WITHSCORES", "ZSCORE z a",
-      "XADD x 1-1 f v", "XADD x 2-1 f v g w", "XRANGE x - +", "XREAD STREAMS x 0", "XINFO STREAM x", "GEOADD g 13.361389 38.115556 P", "GEOPOS g P Q",
-      "MULTI", "INCR n", "GET nothing", "INCR l", "EXEC", "EXEC", "MULTI", "NOSUCH", "EXEC", "WATCH n", "MULTI", "DISCARD",
-      "EVAL 'return {1, {2, {3, {}}}, \"x\"}' 0", "EVAL 'return {}' 0", "EVAL 'return false' 0", "EVAL 'return redis.error_reply(\"MINE x\")' 0", "EVAL 'return {redis.status_reply(\"FINE\"), redis.error_reply(\"MINE\")}' 0",
-      "SCAN 0 MATCH nothing", "COMMAND GETKEYS SET k v", "COMMAND INFO get", "ACL WHOAMI", "OBJECT ENCODING n", "TYPE n", "SELECT 2", "DBSIZE", "SELECT 99", "CLIENT GETNAME",
+      "PING",
+      "ECHO hello",
+      'ECHO "two words"',
+      "ECHO ''",
+      'ECHO "\\x00\\n\\t\\r\\a\\b\\\\\\"é\\x7f"',
+      "ECHO <script>alert(1)</script>",
+      `ECHO "${Array.from({ length: 256 }, (_, byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}"`,
+      "GET nothing",
+      "NOSUCH command",
+      "SET",
+      "INCR n",
+      "LPUSH l a",
+      "LPUSH l b c",
+      "LRANGE l 0 -1",
+      "LRANGE l 9 10",
+      "INCR l",
+      "RPUSH many 1 2 3 4 5 6 7 8 9 10 11",
+      "LRANGE many 0 -1",
+      "HSET h f v g w",
+      "HGETALL h",
+      "ZADD z 1.5 a 2 b",
+      "ZRANGE z 0 -1 WITHSCORES",
+      "ZSCORE z a",
+      "XADD x 1-1 f v",
+      "XADD x 2-1 f v g w",
+      "XRANGE x - +",
+      "XREAD STREAMS x 0",
+      "XINFO STREAM x",
+      "GEOADD g 13.361389 38.115556 P",
+      "GEOPOS g P Q",
+      "MULTI",
+      "INCR n",
+      "GET nothing",
+      "INCR l",
+      "EXEC",
+      "EXEC",
+      "MULTI",
+      "NOSUCH",
+      "EXEC",
+      "WATCH n",
+      "MULTI",
+      "DISCARD",
+      "EVAL 'return {1, {2, {3, {}}}, \"x\"}' 0",
+      "EVAL 'return {}' 0",
+      "EVAL 'return false' 0",
+      "EVAL 'return redis.error_reply(\"MINE x\")' 0",
+      'EVAL \'return {redis.status_reply("FINE"), redis.error_reply("MINE")}\' 0',
+      "SCAN 0 MATCH nothing",
+      "COMMAND GETKEYS SET k v",
+      "COMMAND INFO get",
+      "ACL WHOAMI",
+      "OBJECT ENCODING n",
+      "TYPE n",
+      "SELECT 2",
+      "DBSIZE",
+      "SELECT 99",
+      "CLIENT GETNAME",
     ];
     const expected = await cli(...lines);
     await cli("FLUSHALL");
@@ -116,7 +210,12 @@ describe("consoles", () => {
 
   it("answers in order when commands come at once", async () => {
     const console = open();
-    assert.deepEqual(await Promise.all(["MULTI", "INCR n", "INCR n", "EXEC"].map((line) => print(console, line))), ["OK", "QUEUED", "QUEUED", "1) (integer) 1\n2) (integer) 2"]);
+    assert.deepEqual(await Promise.all(["MULTI", "INCR n", "INCR n", "EXEC"].map((line) => print(console, line))), [
+      "OK",
+      "QUEUED",
+      "QUEUED",
+      "1) (integer) 1\n2) (integer) 2",
+    ]);
   });
 
   it("comes back in the database that was chosen when the connection has gone", async () => {
@@ -150,7 +249,11 @@ describe("consoles", () => {
     const console = open({ commandTimeoutMs: 500 });
     assert.equal(await print(console, "EVAL 'while true do end' 0"), "too-slow");
     assert.match(await print(console, "GET k"), /^\(error\) BUSY/);
-    assert.match(await print(console, "GET k", { session: "other", state: { database: 2, transaction: "none" } }), /^\(error\) BUSY/, "what SELECT got is told, too");
+    assert.match(
+      await print(console, "GET k", { session: "other", state: { database: 2, transaction: "none" } }),
+      /^\(error\) BUSY/,
+      "what SELECT got is told, too",
+    );
     assert.equal(await print(console, "SCRIPT KILL"), "OK");
     await until("the script is stopped", async () => (await print(console, "GET k")) === "(nil)");
   });
@@ -190,7 +293,10 @@ describe("consoles", () => {
     assert.equal(await print(console, "PING", { session: "c" }), "PONG");
   });
 
-  for (const [how, endIt] of [["its session ends", (console: RedisConsoles) => console.close("one", "s")], ["all sessions end", (console: RedisConsoles) => console.closeAll()]] as const) {
+  for (const [how, endIt] of [
+    ["its session ends", (console: RedisConsoles) => console.close("one", "s")],
+    ["all sessions end", (console: RedisConsoles) => console.closeAll()],
+  ] as const) {
     it(`opens nothing for commands that wait when ${how}`, async () => {
       const console = open();
       const before = await clientsNow();
@@ -242,7 +348,9 @@ describe("consoles", () => {
 
   it("tells that the server closed the connection before it replied", async () => {
     let commands = 0;
-    const leaver = await strangerOn((socket) => socket.on("data", () => (commands++ === 0 ? socket.write("+OK\r\n") : socket.destroy())));
+    const leaver = await strangerOn((socket) =>
+      socket.on("data", () => (commands++ === 0 ? socket.write("+OK\r\n") : socket.destroy())),
+    );
     assert.equal(await print(open(), "PING", { port: leaver }), "closed");
   });
 });

@@ -6,8 +6,17 @@ import { Unavailable } from "../../../apps/core/domain/unavailable.ts";
 import { startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
 
-const beat = (name: string) => ({ name, publicIp: "203.0.113.9", privateIp: "10.0.0.9", dockerPort: 2376, containers: 3, memAvailableMb: 512, sentAt: "2026-01-01T00:00:00Z" });
-const isUnavailable = (fault: unknown) => fault instanceof Unavailable && fault.system === "redis" && fault.cause instanceof Error;
+const beat = (name: string) => ({
+  name,
+  publicIp: "203.0.113.9",
+  privateIp: "10.0.0.9",
+  dockerPort: 2376,
+  containers: 3,
+  memAvailableMb: 512,
+  sentAt: "2026-01-01T00:00:00Z",
+});
+const isUnavailable = (fault: unknown) =>
+  fault instanceof Unavailable && fault.system === "redis" && fault.cause instanceof Error;
 
 describe("redis discovery", () => {
   let services: Services;
@@ -32,12 +41,19 @@ describe("redis discovery", () => {
   });
   afterEach(() => redis.disconnect());
 
-  const setBeat = (name: string, value: string | object = beat(name)) => admin.set(`host:${name}`, typeof value === "string" ? value : JSON.stringify(value), "EX", 10);
+  const setBeat = (name: string, value: string | object = beat(name)) =>
+    admin.set(`host:${name}`, typeof value === "string" ? value : JSON.stringify(value), "EX", 10);
 
   it("reads the pulse of each host asked for, and of no other", async () => {
     for (const name of ["host-a", "host-b", "host-c"]) await setBeat(name);
     const pulses = await discovery.readPulses(["host-b", "host-a"]);
-    assert.deepEqual([...pulses], [["host-b", { kind: "beat", beat: beat("host-b") }], ["host-a", { kind: "beat", beat: beat("host-a") }]]);
+    assert.deepEqual(
+      [...pulses],
+      [
+        ["host-b", { kind: "beat", beat: beat("host-b") }],
+        ["host-a", { kind: "beat", beat: beat("host-a") }],
+      ],
+    );
   });
 
   it("leaves out a host whose key does not exist, or exists no more", async () => {
@@ -52,7 +68,14 @@ describe("redis discovery", () => {
     await setBeat("host-b", beat("host-a"));
     await setBeat("host-c");
     const pulses = await discovery.readPulses(["host-a", "host-b", "host-c", "host-d"]);
-    assert.deepEqual([...pulses].map(([name, { kind }]) => [name, kind]), [["host-a", "refused"], ["host-b", "refused"], ["host-c", "beat"]]);
+    assert.deepEqual(
+      [...pulses].map(([name, { kind }]) => [name, kind]),
+      [
+        ["host-a", "refused"],
+        ["host-b", "refused"],
+        ["host-c", "beat"],
+      ],
+    );
   });
 
   it("refuses a beat that would never end, or not for a long time: no host sends such", async () => {
@@ -62,7 +85,14 @@ describe("redis discovery", () => {
     await admin.expire("host:host-b", 3_700);
     await setBeat("host-c");
     const pulses = await discovery.readPulses(["host-a", "host-b", "host-c"]);
-    assert.deepEqual([...pulses].map(([name, { kind }]) => [name, kind]), [["host-a", "refused"], ["host-b", "refused"], ["host-c", "beat"]]);
+    assert.deepEqual(
+      [...pulses].map(([name, { kind }]) => [name, kind]),
+      [
+        ["host-a", "refused"],
+        ["host-b", "refused"],
+        ["host-c", "beat"],
+      ],
+    );
   });
 
   it("takes a key of another type for silence", async () => {
@@ -87,7 +117,10 @@ describe("redis discovery", () => {
     // Holds every other client's commands back.
     await admin.call("CLIENT", "PAUSE", "2000", "ALL");
     const started = performance.now();
-    await Promise.all([assert.rejects(discovery.readPulses(["host-a"]), isUnavailable), assert.rejects(discovery.ping(), isUnavailable)]);
+    await Promise.all([
+      assert.rejects(discovery.readPulses(["host-a"]), isUnavailable),
+      assert.rejects(discovery.ping(), isUnavailable),
+    ]);
     assert.ok(performance.now() - started < 1_500);
     await until("it answers", async () => (await discovery.readPulses(["host-a"])).size === 1);
   });
@@ -105,7 +138,11 @@ describe("redis discovery", () => {
     await until("the fault is told", () => faults.length > 0);
     await services.startRedis();
     await until("it answers", () => discovery.ping().then(() => true));
-    assert.equal((await discovery.readPulses(["host-a"])).size, 0, "Redis came back empty: the host is silent until its next beat");
+    assert.equal(
+      (await discovery.readPulses(["host-a"])).size,
+      0,
+      "Redis came back empty: the host is silent until its next beat",
+    );
     await until("the test's own client is back", () => setBeat("host-a"));
     assert.equal((await discovery.readPulses(["host-a"])).size, 1);
   });
@@ -116,7 +153,11 @@ describe("redis discovery", () => {
     try {
       await assert.rejects(createRedisDiscovery(early).ping(), isUnavailable);
       await services.startRedis();
-      await until("it answers", () => createRedisDiscovery(early).ping().then(() => true));
+      await until("it answers", () =>
+        createRedisDiscovery(early)
+          .ping()
+          .then(() => true),
+      );
     } finally {
       early.disconnect();
       await until("the other clients are back", () => Promise.all([admin.ping(), redis.ping()]));

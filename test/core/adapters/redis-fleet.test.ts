@@ -27,9 +27,22 @@ describe("a fleet's Redis", () => {
     return redis;
   };
   /** What a host's heartbeat can do with a password. */
-  const asHost = async (hostName: string, password: string, command: (redis: Redis) => Promise<unknown>): Promise<string> => {
+  const asHost = async (
+    hostName: string,
+    password: string,
+    command: (redis: Redis) => Promise<unknown>,
+  ): Promise<string> => {
     const { hostname, port } = new URL(services.redisUrl);
-    const redis = new Redis({ host: hostname, port: Number(port), username: `host-${hostName}`, password, lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, enableReadyCheck: false });
+    const redis = new Redis({
+      host: hostname,
+      port: Number(port),
+      username: `host-${hostName}`,
+      password,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      maxRetriesPerRequest: 0,
+      enableReadyCheck: false,
+    });
     const faults: string[] = [];
     redis.on("error", (fault: Error) => faults.push(fault.message));
     try {
@@ -47,7 +60,14 @@ describe("a fleet's Redis", () => {
     it("may write their own host's key, and do nothing else", async () => {
       await createHeartbeatUsers(await client()).grant("gar-1", "secret");
       assert.equal(await asHost("gar-1", "secret", beat("gar-1")), "OK");
-      for (const forbidden of [beat("gar-2"), (redis: Redis) => redis.get("host:gar-1"), (redis: Redis) => redis.acl("LIST"), (redis: Redis) => redis.publish("getaredis:nudge", "scale"), (redis: Redis) => redis.keys("*"), (redis: Redis) => redis.flushall()]) {
+      for (const forbidden of [
+        beat("gar-2"),
+        (redis: Redis) => redis.get("host:gar-1"),
+        (redis: Redis) => redis.acl("LIST"),
+        (redis: Redis) => redis.publish("getaredis:nudge", "scale"),
+        (redis: Redis) => redis.keys("*"),
+        (redis: Redis) => redis.flushall(),
+      ]) {
         assert.match(await asHost("gar-1", "secret", forbidden), /NOPERM/);
       }
       assert.match(await asHost("gar-1", "wrong", beat("gar-1")), /WRONGPASS/);
@@ -70,7 +90,10 @@ describe("a fleet's Redis", () => {
     it("cannot be kept while Redis does not answer", async () => {
       const nowhere = openRedis("redis://127.0.0.1:1", () => undefined);
       clients.push(nowhere);
-      await assert.rejects(createHeartbeatUsers(nowhere).keep("gar", ["gar-1"], () => "x"), Unavailable);
+      await assert.rejects(
+        createHeartbeatUsers(nowhere).keep("gar", ["gar-1"], () => "x"),
+        Unavailable,
+      );
     });
   });
 

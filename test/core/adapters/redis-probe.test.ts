@@ -21,7 +21,11 @@ describe("waitForPong", () => {
   });
 
   const redisOn = (port: number, ...options: string[]) => {
-    children.push(spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", ...options], { stdio: "ignore" }));
+    children.push(
+      spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", ...options], {
+        stdio: "ignore",
+      }),
+    );
   };
   /** Listens and answers everything with the same bytes, or with nothing. */
   const strangerOn = async (answer: string | undefined): Promise<number> => {
@@ -35,7 +39,8 @@ describe("waitForPong", () => {
     await once(server, "listening");
     return (server.address() as AddressInfo).port;
   };
-  const probe = (port: number, timeoutMs: number, password = "password") => waitForPong("127.0.0.1", port, password, AbortSignal.timeout(timeoutMs));
+  const probe = (port: number, timeoutMs: number, password = "password") =>
+    waitForPong("127.0.0.1", port, password, AbortSignal.timeout(timeoutMs));
 
   it("waits until the server listens, and returns when it answers to the password", async () => {
     const port = await freePort();

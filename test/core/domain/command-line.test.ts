@@ -26,15 +26,29 @@ describe("splitCommandLine", () => {
     it(`splits ${JSON.stringify(line)} as redis-cli does`, () => assert.deepEqual(words(line), expected));
   }
 
-  for (const line of ['"', "'", 'ECHO "open', "ECHO 'open", 'ECHO "a"b', "ECHO 'a'b", String.raw`ECHO "a\"`, String.raw`ECHO 'a\'`, 'ECHO "a""b"']) {
+  for (const line of [
+    '"',
+    "'",
+    'ECHO "open',
+    "ECHO 'open",
+    'ECHO "a"b',
+    "ECHO 'a'b",
+    String.raw`ECHO "a\"`,
+    String.raw`ECHO 'a\'`,
+    'ECHO "a""b"',
+  ]) {
     it(`finds no words in ${line}, whose quotes do not close`, () => assert.equal(words(line), undefined));
   }
 
   it("gives back any bytes that were spelt as quoted words", () => {
-    const spelt = (word: Uint8Array) => `"${Array.from(word, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}"`;
+    const spelt = (word: Uint8Array) =>
+      `"${Array.from(word, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}"`;
     fc.assert(
       fc.property(fc.array(fc.uint8Array()), (given) => {
-        assert.deepEqual(splitCommandLine(given.map(spelt).join(" ")), given.map((word) => Buffer.from(word)));
+        assert.deepEqual(
+          splitCommandLine(given.map(spelt).join(" ")),
+          given.map((word) => Buffer.from(word)),
+        );
       }),
     );
   });

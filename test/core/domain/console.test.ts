@@ -14,7 +14,16 @@ function after(...exchanges: [line: string, reply: RedisReply][]): ConsoleState 
 }
 
 describe("judgeCommand", () => {
-  for (const line of ["subscribe news", "PSUBSCRIBE *", "ssubscribe s", "UNSUBSCRIBE", "MONITOR", "psync ? -1", "HELLO 3", "client REPLY off"]) {
+  for (const line of [
+    "subscribe news",
+    "PSUBSCRIBE *",
+    "ssubscribe s",
+    "UNSUBSCRIBE",
+    "MONITOR",
+    "psync ? -1",
+    "HELLO 3",
+    "client REPLY off",
+  ]) {
     it(`refuses ${line}, after which replies would not be one for each command`, () => {
       const verdict = judgeCommand(words(line));
       assert.ok(verdict.kind === "refuse");
@@ -28,7 +37,17 @@ describe("judgeCommand", () => {
   });
 
   it("leaves everything else to the server and its rights", () => {
-    for (const line of ["PING", "publish news x", "CONFIG GET *", "FLUSHALL", "client list", "BLPOP q 0", "AUTH default x", "nonsense"]) assert.equal(judgeCommand(words(line)).kind, "run");
+    for (const line of [
+      "PING",
+      "publish news x",
+      "CONFIG GET *",
+      "FLUSHALL",
+      "client list",
+      "BLPOP q 0",
+      "AUTH default x",
+      "nonsense",
+    ])
+      assert.equal(judgeCommand(words(line)).kind, "run");
   });
 });
 
@@ -41,28 +60,50 @@ describe("stateAfter", () => {
   it("follows a transaction to its end", () => {
     assert.equal(after(["MULTI", status("OK")]).transaction, "begun");
     assert.equal(after(["MULTI", status("OK")], ["INCR n", status("QUEUED")]).transaction, "begun");
-    for (const [end, reply] of [["EXEC", { kind: "array", items: [], length: 0 }], ["EXEC", { kind: "nil" }], ["DISCARD", status("OK")], ["exec", error("EXECABORT Transaction discarded")]] as const) {
+    for (const [end, reply] of [
+      ["EXEC", { kind: "array", items: [], length: 0 }],
+      ["EXEC", { kind: "nil" }],
+      ["DISCARD", status("OK")],
+      ["exec", error("EXECABORT Transaction discarded")],
+    ] as const) {
       assert.deepEqual(after(["MULTI", status("OK")], [end, reply as RedisReply]), start);
     }
   });
 
   it("stays in a transaction that an error did not end", () => {
-    for (const [line, reply] of [["EXEC now", error("ERR wrong number of arguments for 'exec' command")], ["MULTI", error("ERR MULTI calls can not be nested")], ["WATCH k", error("ERR WATCH inside MULTI is not allowed")]] as const) {
+    for (const [line, reply] of [
+      ["EXEC now", error("ERR wrong number of arguments for 'exec' command")],
+      ["MULTI", error("ERR MULTI calls can not be nested")],
+      ["WATCH k", error("ERR WATCH inside MULTI is not allowed")],
+    ] as const) {
       assert.equal(after(["MULTI", status("OK")], [line, reply]).transaction, "begun");
     }
   });
 
   it("takes a queued SELECT when the queue is run, and forgets it when it is dropped", () => {
-    const queued: [string, RedisReply][] = [["MULTI", status("OK")], ["SELECT 5", status("QUEUED")]];
+    const queued: [string, RedisReply][] = [
+      ["MULTI", status("OK")],
+      ["SELECT 5", status("QUEUED")],
+    ];
     assert.equal(after(...queued).database, 0);
-    assert.deepEqual(after(...queued, ["EXEC", { kind: "array", items: [status("OK")], length: 1 }]), { database: 5, transaction: "none" });
-    for (const [line, reply] of [["DISCARD", status("OK")], ["EXEC", { kind: "nil" }]] as const) assert.deepEqual(after(...queued, [line, reply]), start);
+    assert.deepEqual(after(...queued, ["EXEC", { kind: "array", items: [status("OK")], length: 1 }]), {
+      database: 5,
+      transaction: "none",
+    });
+    for (const [line, reply] of [
+      ["DISCARD", status("OK")],
+      ["EXEC", { kind: "nil" }],
+    ] as const)
+      assert.deepEqual(after(...queued, [line, reply]), start);
   });
 
   it("knows that keys are watched until the transaction is over", () => {
     assert.equal(after(["WATCH k", status("OK")]).transaction, "watched");
     assert.equal(after(["WATCH k", status("OK")], ["GET k", { kind: "nil" }]).transaction, "watched");
     assert.equal(after(["WATCH k", status("OK")], ["UNWATCH", status("OK")]).transaction, "none");
-    assert.equal(after(["WATCH k", status("OK")], ["MULTI", status("OK")], ["EXEC", { kind: "nil" }]).transaction, "none");
+    assert.equal(
+      after(["WATCH k", status("OK")], ["MULTI", status("OK")], ["EXEC", { kind: "nil" }]).transaction,
+      "none",
+    );
   });
 });

@@ -1,12 +1,29 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { containerName, containerSpec, labels, networkOf, type ContainerSpec, type InstanceLimits } from "../../../apps/core/domain/container-spec.ts";
+import {
+  containerName,
+  containerSpec,
+  labels,
+  networkOf,
+  type ContainerSpec,
+  type InstanceLimits,
+} from "../../../apps/core/domain/container-spec.ts";
 
-const LIMITS: InstanceLimits = { image: "redis:test", memoryMb: 25, memoryLimitMb: 64, evictionPolicy: "noeviction", maxClients: 50, cpus: 0.5 };
+const LIMITS: InstanceLimits = {
+  image: "redis:test",
+  memoryMb: 25,
+  memoryLimitMb: 64,
+  evictionPolicy: "noeviction",
+  maxClients: 50,
+  cpus: 0.5,
+};
 const PASSWORD_HASH = Buffer.alloc(32, 0xab);
 
 const specWith = (limits: Partial<InstanceLimits> = {}, notAfter = new Date(1_000_000)): ContainerSpec =>
-  containerSpec({ id: "abc", deployment: "shop", bindAddress: "10.0.0.7", port: 20_003, passwordHash: PASSWORD_HASH, notAfter }, { ...LIMITS, ...limits });
+  containerSpec(
+    { id: "abc", deployment: "shop", bindAddress: "10.0.0.7", port: 20_003, passwordHash: PASSWORD_HASH, notAfter },
+    { ...LIMITS, ...limits },
+  );
 
 describe("the container of an instance", () => {
   it("is found again by its instance's id: as name and as label", () => {
@@ -22,12 +39,18 @@ describe("the container of an instance", () => {
   });
 
   it("is reached at its slot's port on the address that its host binds, and there alone", () => {
-    assert.deepEqual(specWith().HostConfig["PortBindings"], { "6379/tcp": [{ HostIp: "10.0.0.7", HostPort: "20003" }] });
+    assert.deepEqual(specWith().HostConfig["PortBindings"], {
+      "6379/tcp": [{ HostIp: "10.0.0.7", HostPort: "20003" }],
+    });
   });
 
   it("has the password as SHA-256 and nothing to give it away", () => {
     assert.ok(specWith().Cmd.includes(`#${"ab".repeat(32)}`));
-    assert.ok(!specWith().Cmd.some((argument) => argument.startsWith(">") || argument === "nopass" || argument === "--requirepass"));
+    assert.ok(
+      !specWith().Cmd.some(
+        (argument) => argument.startsWith(">") || argument === "nopass" || argument === "--requirepass",
+      ),
+    );
   });
 
   it("may use its memory and not a byte of swap", () => {
@@ -37,7 +60,11 @@ describe("the container of an instance", () => {
   });
 
   it("has file descriptors for all clients that it accepts", () => {
-    const [limit] = specWith({ maxClients: 500 }).HostConfig["Ulimits"] as { Name: string; Soft: number; Hard: number }[];
+    const [limit] = specWith({ maxClients: 500 }).HostConfig["Ulimits"] as {
+      Name: string;
+      Soft: number;
+      Hard: number;
+    }[];
     assert.equal(limit?.Name, "nofile");
     assert.equal(limit.Soft, limit.Hard);
     // Redis keeps 32 for itself and lowers maxclients when they are not there.
@@ -45,7 +72,14 @@ describe("the container of an instance", () => {
   });
 
   it("leaves room for data, clients and one more reply, at any setting that is accepted", () => {
-    for (const [memoryMb, memoryLimitMb] of [[1, 17], [25, 41], [25, 64], [100, 256], [1000, 1016], [1000, 2000]] as const) {
+    for (const [memoryMb, memoryLimitMb] of [
+      [1, 17],
+      [25, 41],
+      [25, 64],
+      [100, 256],
+      [1000, 1016],
+      [1000, 2000],
+    ] as const) {
       const spec = specWith({ memoryMb, memoryLimitMb });
       const [, replyMb = 0] = valuesOf(spec, "client-output-buffer-limit").map((value) => parseInt(value, 10));
       const clientsMb = megabytes(spec, "maxmemory-clients");

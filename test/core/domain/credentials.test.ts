@@ -4,7 +4,11 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hashSecret, matchesHash, openAnswer, sealAnswer } from "../../../apps/core/domain/credentials.ts";
 
-const sealing = { serverSecret: "a secret of the server", idempotencyKey: "order-4711", instanceId: "0123456789abcdef" };
+const sealing = {
+  serverSecret: "a secret of the server",
+  idempotencyKey: "order-4711",
+  instanceId: "0123456789abcdef",
+};
 const nonce = () => randomBytes(12);
 
 describe("hashSecret", () => {
@@ -13,13 +17,21 @@ describe("hashSecret", () => {
   });
 
   it("is matched by the same secret and by no other", () => {
-    fc.assert(fc.property(fc.string(), fc.string(), (secret, other) => assert.equal(matchesHash(other, hashSecret(secret)), other === secret)));
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (secret, other) =>
+        assert.equal(matchesHash(other, hashSecret(secret)), other === secret),
+      ),
+    );
   });
 });
 
 describe("sealAnswer and openAnswer", () => {
   it("give back what was sealed, whatever it was", () => {
-    fc.assert(fc.property(fc.string({ unit: "binary" }), (answer) => assert.equal(openAnswer(sealAnswer(answer, sealing, nonce()), sealing), answer)));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (answer) =>
+        assert.equal(openAnswer(sealAnswer(answer, sealing, nonce()), sealing), answer),
+      ),
+    );
   });
 
   it("show nothing of the answer", () => {
@@ -33,7 +45,11 @@ describe("sealAnswer and openAnswer", () => {
 
   it("open with nothing but the same server secret, key and instance", () => {
     const sealed = sealAnswer("answer", sealing, nonce());
-    for (const change of [{ serverSecret: "another secret" }, { idempotencyKey: "order-4712" }, { instanceId: "0123456789abcdeg" }]) {
+    for (const change of [
+      { serverSecret: "another secret" },
+      { idempotencyKey: "order-4712" },
+      { instanceId: "0123456789abcdeg" },
+    ]) {
       assert.throws(() => openAnswer(sealed, { ...sealing, ...change }));
     }
   });
@@ -52,10 +68,12 @@ describe("sealAnswer and openAnswer", () => {
         assert.throws(() => openAnswer(changed, sealing));
       }),
     );
-    for (let length = 0; length < sealed.length; length++) assert.throws(() => openAnswer(sealed.subarray(0, length), sealing), `cut to ${length} bytes`);
+    for (let length = 0; length < sealed.length; length++)
+      assert.throws(() => openAnswer(sealed.subarray(0, length), sealing), `cut to ${length} bytes`);
     assert.throws(() => openAnswer(Buffer.concat([sealed, Buffer.from("x")]), sealing));
     // Without an answer the tag is all there is, and a part of it must not do.
     const empty = sealAnswer("", sealing, nonce());
-    for (let length = 0; length < empty.length; length++) assert.throws(() => openAnswer(empty.subarray(0, length), sealing), `empty, cut to ${length} bytes`);
+    for (let length = 0; length < empty.length; length++)
+      assert.throws(() => openAnswer(empty.subarray(0, length), sealing), `empty, cut to ${length} bytes`);
   });
 });

@@ -25,8 +25,20 @@ describe("figures over time", () => {
   });
 
   it("show a gap, not a zero, where nobody has kept anything", () => {
-    const { handouts, leases, hosts } = figureSeries([{ minute: at(0), figures: { "handout.created": 1, leases: 0, "hosts.open": 2 } }], at(0), at(2), MINUTE);
-    assert.deepEqual([handouts["created"], leases, hosts["open"]], [[1, null], [0, null], [2, null]]);
+    const { handouts, leases, hosts } = figureSeries(
+      [{ minute: at(0), figures: { "handout.created": 1, leases: 0, "hosts.open": 2 } }],
+      at(0),
+      at(2),
+      MINUTE,
+    );
+    assert.deepEqual(
+      [handouts["created"], leases, hosts["open"]],
+      [
+        [1, null],
+        [0, null],
+        [2, null],
+      ],
+    );
   });
 
   it("count a host or droplet once a step: as the last sample had them, whole", () => {
@@ -47,18 +59,43 @@ describe("figures over time", () => {
   });
 
   it("show the standings of the last minute that knows them, and a gap where none does: Redis may have been away", () => {
-    const { hosts, leases } = figureSeries([{ minute: at(0), figures: { leases: 1, "hosts.open": 2 } }, { minute: at(1), figures: { leases: 1 } }, { minute: at(2), figures: { leases: 1 } }], at(0), at(4), 2 * MINUTE);
+    const { hosts, leases } = figureSeries(
+      [
+        { minute: at(0), figures: { leases: 1, "hosts.open": 2 } },
+        { minute: at(1), figures: { leases: 1 } },
+        { minute: at(2), figures: { leases: 1 } },
+      ],
+      at(0),
+      at(4),
+      2 * MINUTE,
+    );
     assert.deepEqual([hosts, leases], [{ open: [2, null] }, [1, 1]]);
   });
 
   it("leave out what is before and after", () => {
-    const { leases } = figureSeries([{ minute: at(-1), figures: { leases: 7 } }, { minute: at(1), figures: { leases: 8 } }], at(0), at(1), MINUTE);
+    const { leases } = figureSeries(
+      [
+        { minute: at(-1), figures: { leases: 7 } },
+        { minute: at(1), figures: { leases: 8 } },
+      ],
+      at(0),
+      at(1),
+      MINUTE,
+    );
     assert.deepEqual(leases, [null]);
     assert.deepEqual(figureSeries([], at(1), at(1), MINUTE).times, []);
   });
 
   it("merge what processes took before taking quantiles: the slow ones of one replica count among all", () => {
-    const { took } = figureSeries([{ minute: at(0), figures: { "took.0.01": 98 } }, { minute: at(0), figures: { "took.1": 2 } }], at(0), at(1), MINUTE);
+    const { took } = figureSeries(
+      [
+        { minute: at(0), figures: { "took.0.01": 98 } },
+        { minute: at(0), figures: { "took.1": 2 } },
+      ],
+      at(0),
+      at(1),
+      MINUTE,
+    );
     assert.ok((took.p50[0] ?? 1) < 0.01 && (took.p95[0] ?? 1) < 0.01);
     assert.ok((took.p99[0] ?? 0) > 0.5);
   });
@@ -73,7 +110,16 @@ describe("a quantile", () => {
   it("is spread evenly within its bucket, whose lower bound is the next one's upper", () => {
     assert.equal(quantile([{ bound: 0.2, count: 10 }], 0.5), 0.15000000000000002);
     assert.equal(quantile([{ bound: 0.005, count: 1 }], 1), 0.005);
-    assert.equal(quantile([{ bound: 0.01, count: 0 }, { bound: 0.5, count: 4 }], 0.5), 0.4);
+    assert.equal(
+      quantile(
+        [
+          { bound: 0.01, count: 0 },
+          { bound: 0.5, count: 4 },
+        ],
+        0.5,
+      ),
+      0.4,
+    );
   });
 
   it("of none is none, and beyond the last bound is that bound", () => {
@@ -84,7 +130,18 @@ describe("a quantile", () => {
 });
 
 describe("the cost of droplets", () => {
-  const life = (over: Partial<DropletLife>): DropletLife => ({ name: "d", state: "joined", dropletId: 1, region: "fra1", size: "s", hourlyPrice: 0.5, orderedAt: at(0), joinedAt: at(1), goneAt: null, ...over });
+  const life = (over: Partial<DropletLife>): DropletLife => ({
+    name: "d",
+    state: "joined",
+    dropletId: 1,
+    region: "fra1",
+    size: "s",
+    hourlyPrice: 0.5,
+    orderedAt: at(0),
+    joinedAt: at(1),
+    goneAt: null,
+    ...over,
+  });
 
   it("counts only the time within the span, from order to end", () => {
     assert.deepEqual(costOf([life({ orderedAt: at(-600) })], at(0), at(120)), { hours: 2, dollars: 1 });
@@ -93,6 +150,9 @@ describe("the cost of droplets", () => {
   });
 
   it("of an order without a droplet is nothing, and of an unknown price only the hours are known", () => {
-    assert.deepEqual(costOf([life({ dropletId: null }), life({ hourlyPrice: null })], at(0), at(60)), { hours: 1, dollars: 0 });
+    assert.deepEqual(costOf([life({ dropletId: null }), life({ hourlyPrice: null })], at(0), at(60)), {
+      hours: 1,
+      dollars: 0,
+    });
   });
 });

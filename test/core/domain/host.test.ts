@@ -3,7 +3,15 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { readHeartbeat, type Pulse } from "../../../apps/core/domain/host.ts";
 
-const beat = { name: "host-a", publicIp: "203.0.113.9", privateIp: "10.0.0.9", dockerPort: 2376, containers: 3, memAvailableMb: 512, sentAt: "2026-01-01T00:00:00Z" };
+const beat = {
+  name: "host-a",
+  publicIp: "203.0.113.9",
+  privateIp: "10.0.0.9",
+  dockerPort: 2376,
+  containers: 3,
+  memAvailableMb: 512,
+  sentAt: "2026-01-01T00:00:00Z",
+};
 const reasonOf = (pulse: Pulse) => (pulse.kind === "refused" ? pulse.reason : undefined);
 const read = (value: unknown) => readHeartbeat("host-a", JSON.stringify(value));
 
@@ -35,7 +43,11 @@ describe("readHeartbeat", () => {
     };
     for (const [field, values] of Object.entries(wrong)) {
       for (const value of values) {
-        assert.match(reasonOf(read({ ...beat, [field]: value })) ?? "taken", new RegExp(field), `${field} ${JSON.stringify(value)}`);
+        assert.match(
+          reasonOf(read({ ...beat, [field]: value })) ?? "taken",
+          new RegExp(field),
+          `${field} ${JSON.stringify(value)}`,
+        );
       }
     }
   });
@@ -51,11 +63,16 @@ describe("readHeartbeat", () => {
 
   it("refuses a beat that was cut off anywhere", () => {
     const whole = JSON.stringify(beat);
-    for (let length = 0; length < whole.length; length++) assert.equal(readHeartbeat("host-a", whole.slice(0, length)).kind, "refused", whole.slice(0, length));
+    for (let length = 0; length < whole.length; length++)
+      assert.equal(readHeartbeat("host-a", whole.slice(0, length)).kind, "refused", whole.slice(0, length));
   });
 
   it("never throws, and never takes a value that is not a whole beat", () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (value) => assert.equal(readHeartbeat("host-a", value).kind, "refused")));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (value) =>
+        assert.equal(readHeartbeat("host-a", value).kind, "refused"),
+      ),
+    );
   });
 
   it("gives every refusal a reason", () => {

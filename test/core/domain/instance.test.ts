@@ -23,7 +23,12 @@ describe("leaseSeconds", () => {
   });
 
   it("refuses everything outside with the bounds", () => {
-    for (const asked of [59, 7201, 0, -1, 1e300]) assert.deepEqual(leaseSeconds(asked, bounds), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 7200 });
+    for (const asked of [59, 7201, 0, -1, 1e300])
+      assert.deepEqual(leaseSeconds(asked, bounds), {
+        kind: "lease-out-of-bounds",
+        leastSeconds: 60,
+        mostSeconds: 7200,
+      });
   });
 });
 
@@ -35,11 +40,19 @@ describe("changedExpiry", () => {
 
   it("reaches the latest end, and no further", () => {
     assert.deepEqual(changedExpiry(after(7200), 7100, bounds.least, after(100)), after(7200));
-    assert.deepEqual(changedExpiry(after(7200), 7101, bounds.least, after(100)), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 7100 });
+    assert.deepEqual(changedExpiry(after(7200), 7101, bounds.least, after(100)), {
+      kind: "lease-out-of-bounds",
+      leastSeconds: 60,
+      mostSeconds: 7100,
+    });
   });
 
   it("never names a negative bound when the latest end is over", () => {
-    assert.deepEqual(changedExpiry(after(7200), 60, bounds.least, after(8000)), { kind: "lease-out-of-bounds", leastSeconds: 60, mostSeconds: 0 });
+    assert.deepEqual(changedExpiry(after(7200), 60, bounds.least, after(8000)), {
+      kind: "lease-out-of-bounds",
+      leastSeconds: 60,
+      mostSeconds: 0,
+    });
   });
 
   it("grants exactly what the bounds it names allow", () => {
@@ -54,7 +67,11 @@ describe("changedExpiry", () => {
           assert.equal(expiry.getTime() - now.getTime(), ttlSeconds * 1000);
         } else {
           assert.ok(ttlSeconds < expiry.leastSeconds || ttlSeconds > expiry.mostSeconds);
-          if (expiry.mostSeconds >= expiry.leastSeconds) assert.ok(changedExpiry(latestEnd, expiry.mostSeconds, any.least, now) instanceof Date, "the bound that was named is granted");
+          if (expiry.mostSeconds >= expiry.leastSeconds)
+            assert.ok(
+              changedExpiry(latestEnd, expiry.mostSeconds, any.least, now) instanceof Date,
+              "the bound that was named is granted",
+            );
         }
       }),
     );
@@ -69,7 +86,8 @@ describe("shownState", () => {
   });
 
   it("shows every other state as it is, whatever the time", () => {
-    for (const state of ["starting", "ending", "ended"] as const) assert.equal(shownState({ state, expiresAt: after(0) }, after(60)), state);
+    for (const state of ["starting", "ending", "ended"] as const)
+      assert.equal(shownState({ state, expiresAt: after(0) }, after(60)), state);
   });
 });
 
@@ -80,6 +98,9 @@ describe("redisUrl", () => {
 
   it("brackets IPv6 literals, so that a URL parser finds the port", () => {
     const url = new URL(redisUrl("2001:db8::1", 20_001, "abc"));
-    assert.deepEqual([url.hostname, url.port, url.username, url.password], ["[2001:db8::1]", "20001", "default", "abc"]);
+    assert.deepEqual(
+      [url.hostname, url.port, url.username, url.password],
+      ["[2001:db8::1]", "20001", "default", "abc"],
+    );
   });
 });

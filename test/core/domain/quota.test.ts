@@ -9,11 +9,13 @@ describe("addressKey", () => {
   });
 
   it("counts an IPv4 address the same when it comes mapped into IPv6", () => {
-    for (const mapped of ["::ffff:203.0.113.9", "::FFFF:203.0.113.9", "::ffff:cb00:7109", "0:0:0:0:0:ffff:203.0.113.9"]) assert.equal(addressKey(mapped), "203.0.113.9");
+    for (const mapped of ["::ffff:203.0.113.9", "::FFFF:203.0.113.9", "::ffff:cb00:7109", "0:0:0:0:0:ffff:203.0.113.9"])
+      assert.equal(addressKey(mapped), "203.0.113.9");
   });
 
   it("counts IPv6 addresses by their /64, in one spelling", () => {
-    for (const address of ["2001:db8:1:2::1", "2001:0DB8:0001:0002:ffff:ffff:ffff:ffff", "2001:db8:1:2:0:0:0:0"]) assert.equal(addressKey(address), "2001:db8:1:2::/64");
+    for (const address of ["2001:db8:1:2::1", "2001:0DB8:0001:0002:ffff:ffff:ffff:ffff", "2001:db8:1:2:0:0:0:0"])
+      assert.equal(addressKey(address), "2001:db8:1:2::/64");
     assert.equal(addressKey("::1"), "::/64");
   });
 
@@ -27,7 +29,16 @@ describe("addressKey", () => {
   });
 
   it("throws on what is no address", () => {
-    for (const address of ["", "unknown", "203.0.113.9:4711", "[::1]", "2001:db8::/64", "203.0.113.9, 198.51.100.1", "%eth0"]) assert.throws(() => addressKey(address), `"${address}"`);
+    for (const address of [
+      "",
+      "unknown",
+      "203.0.113.9:4711",
+      "[::1]",
+      "2001:db8::/64",
+      "203.0.113.9, 198.51.100.1",
+      "%eth0",
+    ])
+      assert.throws(() => addressKey(address), `"${address}"`);
   });
 
   it("gives all addresses of one /64 one key, and it fits the column that keeps it", () => {

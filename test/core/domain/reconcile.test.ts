@@ -9,19 +9,32 @@ const later = new Date(now.getTime() + 1000);
 
 const row = (id: string, state: InstanceState, deadline = later): RowFacts => ({ id, state, deadline });
 const idsOf = (rows: readonly RowFacts[]) => new Set(rows.map(({ id }) => id));
-const repairs = (rows: readonly RowFacts[], containers: readonly ContainerFacts[], after: ReadonlySet<string> = idsOf(rows)) => findRepairs(rows, containers, after, now);
+const repairs = (
+  rows: readonly RowFacts[],
+  containers: readonly ContainerFacts[],
+  after: ReadonlySet<string> = idsOf(rows),
+) => findRepairs(rows, containers, after, now);
 
 const anyId = fc.constantFrom("a", "b", "c", "d", "e", "f");
 const anyRows = fc.uniqueArray(
-  fc.record({ id: anyId, state: fc.constantFrom<InstanceState>("starting", "running", "ending"), deadline: fc.constantFrom(now, later) }),
+  fc.record({
+    id: anyId,
+    state: fc.constantFrom<InstanceState>("starting", "running", "ending"),
+    deadline: fc.constantFrom(now, later),
+  }),
   { selector: ({ id }) => id },
 );
-const anyContainers = fc.uniqueArray(fc.record({ instanceId: anyId, running: fc.boolean() }), { selector: ({ instanceId }) => instanceId });
+const anyContainers = fc.uniqueArray(fc.record({ instanceId: anyId, running: fc.boolean() }), {
+  selector: ({ instanceId }) => instanceId,
+});
 
 /** What is left once every repair is done: ends close the row and take its container along. */
 function repaired(rows: readonly RowFacts[], containers: readonly ContainerFacts[], done: readonly Repair[]) {
   const gone = new Set(done.map(({ instanceId }) => instanceId));
-  return { rows: rows.filter(({ id }) => !gone.has(id)), containers: containers.filter(({ instanceId }) => !gone.has(instanceId)) };
+  return {
+    rows: rows.filter(({ id }) => !gone.has(id)),
+    containers: containers.filter(({ instanceId }) => !gone.has(instanceId)),
+  };
 }
 
 describe("findRepairs", () => {
@@ -43,7 +56,8 @@ describe("findRepairs", () => {
   });
 
   it("leaves a starting row alone before its deadline, whatever its container does", () => {
-    for (const containers of [[], [{ instanceId: "a", running: false }], [{ instanceId: "a", running: true }]]) assert.deepEqual(repairs([row("a", "starting")], containers), []);
+    for (const containers of [[], [{ instanceId: "a", running: false }], [{ instanceId: "a", running: true }]])
+      assert.deepEqual(repairs([row("a", "starting")], containers), []);
   });
 
   it("leaves ending rows and their containers to the reaper", () => {
@@ -51,10 +65,19 @@ describe("findRepairs", () => {
   });
 
   it("removes a container without an open row, running or not", () => {
-    assert.deepEqual(repairs([], [{ instanceId: "a", running: true }, { instanceId: "b", running: false }]).map(({ kind, instanceId }) => [kind, instanceId]), [
-      ["remove-container", "a"],
-      ["remove-container", "b"],
-    ]);
+    assert.deepEqual(
+      repairs(
+        [],
+        [
+          { instanceId: "a", running: true },
+          { instanceId: "b", running: false },
+        ],
+      ).map(({ kind, instanceId }) => [kind, instanceId]),
+      [
+        ["remove-container", "a"],
+        ["remove-container", "b"],
+      ],
+    );
   });
 
   it("spares a container whose row came between the two readings", () => {
@@ -64,7 +87,11 @@ describe("findRepairs", () => {
   it("never ends a starting row before its deadline, nor touches an ending one", () => {
     fc.assert(
       fc.property(anyRows, anyContainers, fc.uniqueArray(anyId), (rows, containers, after) => {
-        const ended = new Set(findRepairs(rows, containers, new Set(after), now).flatMap((repair) => (repair.kind === "end" ? [repair.instanceId] : [])));
+        const ended = new Set(
+          findRepairs(rows, containers, new Set(after), now).flatMap((repair) =>
+            repair.kind === "end" ? [repair.instanceId] : [],
+          ),
+        );
         for (const { id, state, deadline } of rows) {
           if (state === "ending" || (state === "starting" && deadline > now)) assert.ok(!ended.has(id));
         }
@@ -75,7 +102,8 @@ describe("findRepairs", () => {
   it("never removes a container that had an open row when rows were last read", () => {
     fc.assert(
       fc.property(anyRows, anyContainers, fc.uniqueArray(anyId), (rows, containers, after) => {
-        for (const repair of findRepairs(rows, containers, new Set(after), now)) assert.ok(repair.kind === "end" || !after.some((id) => id === repair.instanceId));
+        for (const repair of findRepairs(rows, containers, new Set(after), now))
+          assert.ok(repair.kind === "end" || !after.some((id) => id === repair.instanceId));
       }),
     );
   });

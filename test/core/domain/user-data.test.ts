@@ -21,7 +21,10 @@ const setup: HostSetup = {
   heartbeatTtlSeconds: 10,
   connectionsPerAddress: 40,
 };
-const few: HostFiles = { scripts: new Map([["a.sh", "echo a\n"]]), units: new Map([["getaredis-a.service", "[Unit]\n"]]) };
+const few: HostFiles = {
+  scripts: new Map([["a.sh", "echo a\n"]]),
+  units: new Map([["getaredis-a.service", "[Unit]\n"]]),
+};
 
 describe("user-data", () => {
   let real: HostFiles;
@@ -42,10 +45,38 @@ describe("user-data", () => {
   });
 
   it("refuses values that could mean something to a shell, to systemd or in an address, and repeats none of them", () => {
-    const hostile = ["", " ", "a b", "a\nb", "a\n", "$(id)", "`id`", "a;id", "a'b", 'a"b', "a\\b", "a&b", "a|b", "a>b", "%i", "a#b", "a\0b", "é"];
+    const hostile = [
+      "",
+      " ",
+      "a b",
+      "a\nb",
+      "a\n",
+      "$(id)",
+      "`id`",
+      "a;id",
+      "a'b",
+      'a"b',
+      "a\\b",
+      "a&b",
+      "a|b",
+      "a>b",
+      "%i",
+      "a#b",
+      "a\0b",
+      "é",
+    ];
     const cases: [keyof HostSetup, string[]][] = [
       ["hostName", [...hostile, "Upper", "-first", "a.b", "../up", "a/b", "x".repeat(64)]],
-      ["enrolmentUrl", [...hostile.map((bad) => `https://host${bad === "" ? " " : bad}`), "http://10.0.0.1", "https://", "https://user@host", "ftp://host"]],
+      [
+        "enrolmentUrl",
+        [
+          ...hostile.map((bad) => `https://host${bad === "" ? " " : bad}`),
+          "http://10.0.0.1",
+          "https://",
+          "https://user@host",
+          "ftp://host",
+        ],
+      ],
       ["enrolmentToken", hostile],
       ["redisHost", hostile],
     ];
@@ -53,35 +84,48 @@ describe("user-data", () => {
       for (const value of values) {
         assert.throws(
           () => renderUserData(few, { ...setup, [name]: value }),
-          (fault) => fault instanceof Error && fault.message.startsWith(name) && (value.trim().length < 3 || !fault.message.includes(value)),
+          (fault) =>
+            fault instanceof Error &&
+            fault.message.startsWith(name) &&
+            (value.trim().length < 3 || !fault.message.includes(value)),
           `${name}=${JSON.stringify(value)}`,
         );
       }
     }
     for (const name of ["redisPort", "heartbeatSeconds", "heartbeatTtlSeconds", "connectionsPerAddress"] as const) {
-      for (const value of [0, -1, 1.5, Number.NaN, Infinity]) assert.throws(() => renderUserData(few, { ...setup, [name]: value }), new RegExp(`^Error: ${name}`));
+      for (const value of [0, -1, 1.5, Number.NaN, Infinity])
+        assert.throws(() => renderUserData(few, { ...setup, [name]: value }), new RegExp(`^Error: ${name}`));
     }
   });
 
   it("takes IPv6 addresses, names, and a path in front of the enrolment", () => {
-    const script = renderUserData(few, { ...setup, redisHost: "fd00::1", enrolmentUrl: "https://[fd00::1]:8443/fleet/" });
+    const script = renderUserData(few, {
+      ...setup,
+      redisHost: "fd00::1",
+      enrolmentUrl: "https://[fd00::1]:8443/fleet/",
+    });
     assert.match(script, /^HEARTBEAT_REDIS_HOST=fd00::1$/m);
     assert.match(script, /^ENROLMENT_URL=https:\/\/\[fd00::1\]:8443\/fleet$/m);
   });
 
   it("takes certificates and nothing else for the CA", () => {
     const key = "-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----\n";
-    for (const caPem of ["", "text", key, PEM + key, `${PEM}rm -rf /\n`, PEM.replace("QUJD", "QU D")]) assert.throws(() => renderUserData(few, { ...setup, caPem }), /caPem/);
+    for (const caPem of ["", "text", key, PEM + key, `${PEM}rm -rf /\n`, PEM.replace("QUJD", "QU D")])
+      assert.throws(() => renderUserData(few, { ...setup, caPem }), /caPem/);
   });
 
   it("takes no file that would end too early, or go elsewhere", () => {
-    const scripts = (name: string, text: string) => () => renderUserData({ ...few, scripts: new Map([[name, text]]) }, setup);
+    const scripts = (name: string, text: string) => () =>
+      renderUserData({ ...few, scripts: new Map([[name, text]]) }, setup);
     assert.throws(scripts("a.sh", "a\nEND-OF-FILE-OF-GETAREDIS\nid\n"), /contains the mark that ends files/);
-    for (const name of ["../../etc/profile.sh", "a b.sh", "a.txt", ".sh"]) assert.throws(scripts(name, ""), /script does not fit/, name);
+    for (const name of ["../../etc/profile.sh", "a b.sh", "a.txt", ".sh"])
+      assert.throws(scripts(name, ""), /script does not fit/, name);
   });
 
   it("differs between two orders of a host by the token alone, which is in it once", () => {
-    const [one, other] = ["a".repeat(32), "b".repeat(32)].map((enrolmentToken) => renderUserData(real, { ...setup, enrolmentToken }).split(enrolmentToken));
+    const [one, other] = ["a".repeat(32), "b".repeat(32)].map((enrolmentToken) =>
+      renderUserData(real, { ...setup, enrolmentToken }).split(enrolmentToken),
+    );
     assert.equal(one?.length, 2);
     assert.deepEqual(one, other);
     assert.doesNotMatch(String(one), /PRIVATE KEY|dop_v1/);
@@ -96,13 +140,20 @@ describe("user-data", () => {
 
     it("leaves every file behind as it is in the project, its settings as given, for root alone", async () => {
       // The same script, below a folder of ours; systemd is asked nothing.
-      const below = (text: string) => text.replaceAll(/([ >])(\/(?:etc|usr)\/)/g, `$1${dir}$2`).replaceAll(/^systemctl /gm, ": ");
+      const below = (text: string) =>
+        text.replaceAll(/([ >])(\/(?:etc|usr)\/)/g, `$1${dir}$2`).replaceAll(/^systemctl /gm, ": ");
       await writeFile(join(dir, "script"), below(renderUserData(real, setup)));
       await mkdir(join(dir, "etc/systemd/system"), { recursive: true });
       await run("bash", [join(dir, "script")]);
       const read = async (path: string) => readFile(join(dir, path), "utf8");
-      assert.deepEqual((await readdir(join(dir, "usr/local/lib/getaredis"))).sort(), ["expire.sh", "firewall.sh", "heartbeat.sh", "set-up.sh"]);
-      for (const [name, text] of real.scripts) assert.equal(await read(`usr/local/lib/getaredis/${name}`), below(text), name);
+      assert.deepEqual((await readdir(join(dir, "usr/local/lib/getaredis"))).sort(), [
+        "expire.sh",
+        "firewall.sh",
+        "heartbeat.sh",
+        "set-up.sh",
+      ]);
+      for (const [name, text] of real.scripts)
+        assert.equal(await read(`usr/local/lib/getaredis/${name}`), below(text), name);
       for (const [name, text] of real.units) assert.equal(await read(`etc/systemd/system/${name}`), below(text), name);
       assert.equal(
         await read("etc/getaredis/host.env"),
@@ -110,7 +161,10 @@ describe("user-data", () => {
       );
       assert.equal(await read("etc/getaredis/token"), `${setup.enrolmentToken}\n`);
       assert.equal(await read("etc/getaredis/ca.pem"), PEM);
-      assert.equal((await run("find", [join(dir, "etc/getaredis"), join(dir, "usr/local/lib/getaredis"), "-perm", "/077"])).stdout, "");
+      assert.equal(
+        (await run("find", [join(dir, "etc/getaredis"), join(dir, "usr/local/lib/getaredis"), "-perm", "/077"])).stdout,
+        "",
+      );
     });
   });
 });

@@ -27,30 +27,53 @@ describe("npm run lab", () => {
   });
 
   const start = (...args: string[]) => {
-    const child = spawn(process.execPath, [MAIN, "--port", "0", ...args], { env: { ...process.env, STATE_DIR: stateDir }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [MAIN, "--port", "0", ...args], {
+      env: { ...process.env, STATE_DIR: stateDir },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     running.push(child);
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
     return { child, ended: once(child, "close"), output: () => output };
   };
   /** Processes of this lab beside it: servers and programs that name its folder, or were started in it. */
   const ours = () => findProcesses((line) => line.some((argument) => argument.includes(stateDir)));
-  const says = (lab: { output: () => string }, text: string) => until(`it says "${text}"; it said:\n${lab.output()}`, () => lab.output().includes(text), PATIENCE_MS);
+  const says = (lab: { output: () => string }, text: string) =>
+    until(`it says "${text}"; it said:\n${lab.output()}`, () => lab.output().includes(text), PATIENCE_MS);
 
   it("lives a life and ends by itself, leaving no process; also after an earlier run was killed", async () => {
     const killed = start("--arrivals", "1", "--lease", "3600");
     await says(killed, "arrival 1: a Redis at");
     const machines = (await childrenOf(killed.child.pid ?? 0)).length;
     assert.ok(machines > 0);
-    const systemds = await Promise.all((await Promise.all((await childrenOf(killed.child.pid ?? 0)).map(childrenOf))).flat().map(markProcess));
+    const systemds = await Promise.all(
+      (await Promise.all((await childrenOf(killed.child.pid ?? 0)).map(childrenOf))).flat().map(markProcess),
+    );
     killed.child.kill("SIGKILL");
     await killed.ended;
     await until("its machines have ended with it", async () => {
-      const left = await Promise.all(systemds.map(async (mark) => mark && (await markProcess(mark.pid))?.startedAtTicks === mark.startedAtTicks));
+      const left = await Promise.all(
+        systemds.map(async (mark) => mark && (await markProcess(mark.pid))?.startedAtTicks === mark.startedAtTicks),
+      );
       return left.every((isThere) => isThere !== true);
     });
 
-    const next = start("--arrivals", "2", "--every", "0", "--lease", "2", "--slots", "1", "--cap", "3", "--fault", "server-error:1", "--once");
+    const next = start(
+      "--arrivals",
+      "2",
+      "--every",
+      "0",
+      "--lease",
+      "2",
+      "--slots",
+      "1",
+      "--cap",
+      "3",
+      "--fault",
+      "server-error:1",
+      "--once",
+    );
     const [code] = (await next.ended) as [number];
     assert.equal(code, 0, next.output());
     assert.match(next.output(), /ended what an earlier run left: .*(api|jobs|enrolment)/);
@@ -85,12 +108,22 @@ describe("npm run lab", () => {
     assert.equal(readLabOrder(["--colour", "red"]).kind, "fault");
     const plain = readLabOrder(["--slots", "2", "--every", "0.5", "--fault", "hang:2"]);
     assert.ok(plain.kind === "run");
-    assert.deepEqual([plain.wishes.slots, plain.wishes.every, plain.wishes.faults, plain.wishes.once], [2, 0.5, [{ kind: "hang", times: 2 }], false]);
+    assert.deepEqual(
+      [plain.wishes.slots, plain.wishes.every, plain.wishes.faults, plain.wishes.once],
+      [2, 0.5, [{ kind: "hang", times: 2 }], false],
+    );
   });
 
   it("draws the fleet in a line", () => {
-    const droplets = [{ name: "gar-x-1", state: "joined" }, { name: "gar-x-2", state: "joined" }, { name: "gar-x-3", state: "booting" }] as const;
-    const hosts = [{ name: "gar-x-1", capacity: 3, inUse: 2, state: "active" }, { name: "gar-x-2", capacity: 3, inUse: 0, state: "active" }];
+    const droplets = [
+      { name: "gar-x-1", state: "joined" },
+      { name: "gar-x-2", state: "joined" },
+      { name: "gar-x-3", state: "booting" },
+    ] as const;
+    const hosts = [
+      { name: "gar-x-1", capacity: 3, inUse: 2, state: "active" },
+      { name: "gar-x-2", capacity: 3, inUse: 0, state: "active" },
+    ];
     assert.equal(drawFleet(droplets, hosts), "#1 ■■□   #2 □□□ standby   #3 booting");
     assert.equal(drawFleet([], []), "no droplets");
   });

@@ -12,7 +12,8 @@ import { openContract, type Exchange } from "./openapi-contract.ts";
 
 const TOKEN = "dop_v1_0123456789abcdef";
 const documentPath = process.env["DIGITALOCEAN_OPENAPI"];
-const skip = documentPath === undefined ? "DIGITALOCEAN_OPENAPI names no file with DigitalOcean's OpenAPI document" : false;
+const skip =
+  documentPath === undefined ? "DIGITALOCEAN_OPENAPI names no file with DigitalOcean's OpenAPI document" : false;
 const order = { name: "host-1", region: "fra1", size: "s-1vcpu-2gb", image: "debian-12-x64", tags: ["ours"] };
 
 describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }, () => {
@@ -24,12 +25,20 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
 
   before(async () => {
     contract = openContract(JSON.parse(await readFile(documentPath ?? "", "utf8")));
-    lab = await startDigitalOcean({ token: TOKEN, sshKeys: [512190], times: { activeMs: 20, tagLagMs: 0, deleteMs: 20, actionMs: 20 } });
+    lab = await startDigitalOcean({
+      token: TOKEN,
+      sshKeys: [512190],
+      times: { activeMs: 20, tagLagMs: 0, deleteMs: 20, actionMs: 20 },
+    });
     between = createServer((request, response) => {
       void (async () => {
         const { method = "", url: path = "", headers } = request;
         const requestBody = await text(request);
-        const answer = await fetch(new URL(path, lab.url), { method, headers: { authorization: headers.authorization ?? "", "content-type": "application/json" }, ...(requestBody === "" ? {} : { body: requestBody }) });
+        const answer = await fetch(new URL(path, lab.url), {
+          method,
+          headers: { authorization: headers.authorization ?? "", "content-type": "application/json" },
+          ...(requestBody === "" ? {} : { body: requestBody }),
+        });
         const body = await answer.text();
         exchanges.push({ method, url: path, requestBody, status: answer.status, headers: answer.headers, body });
         response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" }).end(body);
@@ -44,15 +53,27 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
     await lab.stop();
   });
 
-  const ask = async (method: string, path: string, body?: unknown, token = TOKEN): Promise<{ status: number; body: unknown }> => {
-    const answer = await fetch(`${url}${path}`, { method, headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }) });
+  const ask = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    token = TOKEN,
+  ): Promise<{ status: number; body: unknown }> => {
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
     const content = await answer.text();
     return { status: answer.status, body: content === "" ? undefined : JSON.parse(content) };
   };
   /** That all exchanges so far agree with the document, and that there were this many at least. */
   const assertAgreed = (atLeast: number) => {
     assert.ok(exchanges.length >= atLeast, `${exchanges.length} exchanges`);
-    assert.deepEqual(exchanges.splice(0).flatMap((exchange) => contract.differences(exchange)), []);
+    assert.deepEqual(
+      exchanges.splice(0).flatMap((exchange) => contract.differences(exchange)),
+      [],
+    );
   };
 
   it("agrees in all that the adapter asks and is answered", async () => {
@@ -60,10 +81,26 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
     const rules = [{ protocol: "tcp", ports: "20000-20039", sources: ["0.0.0.0/0", "::/0"] }] as const;
     await cloud.ensureTag("ours");
     await cloud.ensureFirewall({ name: "ours", tag: "ours", inbound: rules });
-    await cloud.ensureFirewall({ name: "ours", tag: "ours", inbound: [...rules, { protocol: "tcp", ports: "2376", sources: ["10.0.0.0/8"] }] });
+    await cloud.ensureFirewall({
+      name: "ours",
+      tag: "ours",
+      inbound: [...rules, { protocol: "tcp", ports: "2376", sources: ["10.0.0.0/8"] }],
+    });
     await cloud.readAccount();
-    assert.deepEqual(await cloud.checkOffer({ region: "fra1", sizes: ["s-1vcpu-2gb"], image: "debian-12-x64", vpc: "" }), []);
-    const made = await cloud.createDroplet({ name: "host-1", tag: "ours", region: "fra1", size: "s-1vcpu-2gb", image: "debian-12-x64", vpc: "", sshKeys: ["512190"], userData: "#!/bin/sh\n" });
+    assert.deepEqual(
+      await cloud.checkOffer({ region: "fra1", sizes: ["s-1vcpu-2gb"], image: "debian-12-x64", vpc: "" }),
+      [],
+    );
+    const made = await cloud.createDroplet({
+      name: "host-1",
+      tag: "ours",
+      region: "fra1",
+      size: "s-1vcpu-2gb",
+      image: "debian-12-x64",
+      vpc: "",
+      sshKeys: ["512190"],
+      userData: "#!/bin/sh\n",
+    });
     await cloud.getDroplet(made.id);
     await lab.settle();
     await cloud.getDroplet(made.id);
@@ -76,7 +113,19 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
     await lab.settle();
     assert.equal(await cloud.deleteDroplet(made.id), "gone");
     assert.equal(await cloud.getDroplet(made.id), undefined);
-    await assert.rejects(cloud.createDroplet({ name: "host_1", tag: "ours", region: "fra1", size: "s-1vcpu-2gb", image: "debian-12-x64", vpc: "", sshKeys: [], userData: "" }), CloudFault);
+    await assert.rejects(
+      cloud.createDroplet({
+        name: "host_1",
+        tag: "ours",
+        region: "fra1",
+        size: "s-1vcpu-2gb",
+        image: "debian-12-x64",
+        vpc: "",
+        sshKeys: [],
+        userData: "",
+      }),
+      CloudFault,
+    );
     assertAgreed(20);
   });
 
@@ -92,8 +141,12 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
       await ask("GET", "/tags"),
       await ask("GET", "/tags/ours"),
       await ask("POST", "/tags", { name: "no spaces" }),
-      await ask("POST", "/tags/ours/resources", { resources: [{ resource_id: String(body.droplet.id), resource_type: "droplet" }] }),
-      await ask("DELETE", "/tags/ours/resources", { resources: [{ resource_id: String(body.droplet.id), resource_type: "droplet" }] }),
+      await ask("POST", "/tags/ours/resources", {
+        resources: [{ resource_id: String(body.droplet.id), resource_type: "droplet" }],
+      }),
+      await ask("DELETE", "/tags/ours/resources", {
+        resources: [{ resource_id: String(body.droplet.id), resource_type: "droplet" }],
+      }),
       await ask("GET", "/images?type=application"),
       await ask("GET", "/vpcs?page=2"),
       await ask("POST", "/droplets", "{"),
@@ -104,13 +157,23 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
     ].map(({ status }) => status);
     assert.deepEqual(statuses, [200, 201, 422, 200, 200, 200, 400, 204, 204, 200, 200, 400, 422, 401, 204, 404]);
     await lab.settle();
-    const { body: listed } = (await ask("GET", `${droplet}/actions`)) as { body: { actions: { id: number; status: string }[] } };
+    const { body: listed } = (await ask("GET", `${droplet}/actions`)) as {
+      body: { actions: { id: number; status: string }[] };
+    };
     assert.equal(listed.actions[0]?.status, "completed");
     await ask("GET", `/actions/${listed.actions[0].id}`);
     const { body: found } = (await ask("GET", "/firewalls")) as { body: { firewalls: { id: string }[] } };
     const [firewall] = found.firewalls;
     await ask("GET", `/firewalls/${firewall?.id ?? ""}`);
-    assert.equal((await ask("POST", "/firewalls", { name: "ours", outbound_rules: [{ protocol: "udp", ports: "53", destinations: { addresses: ["::/0"] } }] })).status, 409);
+    assert.equal(
+      (
+        await ask("POST", "/firewalls", {
+          name: "ours",
+          outbound_rules: [{ protocol: "udp", ports: "53", destinations: { addresses: ["::/0"] } }],
+        })
+      ).status,
+      409,
+    );
     assert.equal((await ask("DELETE", `/firewalls/${firewall?.id ?? ""}`)).status, 204);
     assertAgreed(20);
   });
@@ -134,7 +197,8 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
       { ...whole, droplets: [{ ...whole.droplets[0], status: "broken" }] },
       { ...whole, droplets: [{ ...whole.droplets[0], networks: undefined }] },
     ];
-    for (const body of spoilt) assert.equal(contract.differences({ ...exchange, body: JSON.stringify(body) }).length, 1);
+    for (const body of spoilt)
+      assert.equal(contract.differences({ ...exchange, body: JSON.stringify(body) }).length, 1);
     assert.equal(contract.differences({ ...exchange, url: "/v2/droplets?per_page=201" }).length, 1);
     assert.equal(contract.differences({ ...exchange, status: 204 }).length, 1);
   });

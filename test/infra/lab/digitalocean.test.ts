@@ -5,9 +5,21 @@ import type { MachineOrder, Machines } from "../../../infra/lab/digitalocean/mac
 import { until } from "../../bed/until.ts";
 
 const TOKEN = "dop_v1_0123456789abcdef";
-const order = { name: "host-1", region: "fra1", size: "s-1vcpu-2gb", image: "debian-12-x64", tags: ["ours"], user_data: "#!/bin/sh\n" };
+const order = {
+  name: "host-1",
+  region: "fra1",
+  size: "s-1vcpu-2gb",
+  image: "debian-12-x64",
+  tags: ["ours"],
+  user_data: "#!/bin/sh\n",
+};
 
-type Droplet = { readonly id: number; readonly status: string; readonly tags: readonly string[]; readonly networks: { readonly v4: readonly { readonly ip_address: string; readonly type: string }[] } };
+type Droplet = {
+  readonly id: number;
+  readonly status: string;
+  readonly tags: readonly string[];
+  readonly networks: { readonly v4: readonly { readonly ip_address: string; readonly type: string }[] };
+};
 
 /** What stands behind the API: machines that only write down what is done to them. */
 function notingMachines() {
@@ -56,17 +68,31 @@ describe("the stand-in for DigitalOcean", () => {
   });
 
   const start = async (settings: Partial<LabSettings>): Promise<LabCloud> => {
-    const started = await startDigitalOcean({ token: TOKEN, times: { activeMs: 20, tagLagMs: 20, deleteMs: 20, actionMs: 20 }, onFault: (fault) => faults.push(fault), ...settings });
+    const started = await startDigitalOcean({
+      token: TOKEN,
+      times: { activeMs: 20, tagLagMs: 20, deleteMs: 20, actionMs: 20 },
+      onFault: (fault) => faults.push(fault),
+      ...settings,
+    });
     ends.push(() => started.stop());
     return started;
   };
   const ask = async (method: string, path: string, body?: unknown, token = TOKEN) => {
     const url = path.startsWith("/lab/") ? new URL(path, lab.url) : `${lab.url}${path}`;
-    const answer = await fetch(url, { method, headers: { authorization: `Bearer ${token}`, "content-type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+    const answer = await fetch(url, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
     const text = await answer.text();
-    return { status: answer.status, headers: answer.headers, body: (text === "" ? {} : JSON.parse(text)) as Record<string, unknown> };
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: (text === "" ? {} : JSON.parse(text)) as Record<string, unknown>,
+    };
   };
-  const create = async (change: Partial<typeof order> = {}): Promise<Droplet> => (await ask("POST", "/droplets", { ...order, ...change })).body["droplet"] as Droplet;
+  const create = async (change: Partial<typeof order> = {}): Promise<Droplet> =>
+    (await ask("POST", "/droplets", { ...order, ...change })).body["droplet"] as Droplet;
   const find = async (id: number): Promise<Droplet> => (await ask("GET", `/droplets/${id}`)).body["droplet"] as Droplet;
 
   describe("a droplet", () => {
@@ -75,9 +101,14 @@ describe("the stand-in for DigitalOcean", () => {
       assert.deepEqual([made.status, made.networks.v4], ["new", []]);
       await lab.settle();
       const found = await find(made.id);
-      assert.deepEqual(behind.orders, [{ id: made.id, name: "host-1", userData: "#!/bin/sh\n", region: "fra1", size: "s-1vcpu-2gb" }]);
+      assert.deepEqual(behind.orders, [
+        { id: made.id, name: "host-1", userData: "#!/bin/sh\n", region: "fra1", size: "s-1vcpu-2gb" },
+      ]);
       assert.equal(found.status, "active");
-      assert.deepEqual(found.networks.v4.map(({ ip_address, type }) => `${type} ${ip_address}`).sort(), ["private 10.99.0.7", "public 198.51.100.7"]);
+      assert.deepEqual(found.networks.v4.map(({ ip_address, type }) => `${type} ${ip_address}`).sort(), [
+        "private 10.99.0.7",
+        "public 198.51.100.7",
+      ]);
     });
 
     it("has its tags a moment later than itself", async () => {
@@ -86,7 +117,10 @@ describe("the stand-in for DigitalOcean", () => {
       assert.deepEqual((await find(made.id)).tags, []);
       assert.deepEqual((await ask("GET", "/droplets?tag_name=ours")).body["droplets"], []);
       assert.equal(((await ask("GET", "/droplets?name=HOST-1")).body["droplets"] as object[]).length, 1);
-      await until("the tag is there", async () => ((await ask("GET", "/droplets?tag_name=ours")).body["droplets"] as object[]).length === 1);
+      await until(
+        "the tag is there",
+        async () => ((await ask("GET", "/droplets?tag_name=ours")).body["droplets"] as object[]).length === 1,
+      );
     });
 
     it("goes a moment after its deletion was accepted, and its machine with it", async () => {
@@ -121,7 +155,10 @@ describe("the stand-in for DigitalOcean", () => {
       assert.equal((await find(id)).status, "new");
       assert.match(String(faults[0]), /cannot build/);
       const { actions } = (await ask("GET", `/droplets/${id}/actions`)).body as { actions: { status: string }[] };
-      assert.deepEqual(actions.map(({ status }) => status), ["errored"]);
+      assert.deepEqual(
+        actions.map(({ status }) => status),
+        ["errored"],
+      );
     });
 
     it("is switched off and on, one event after the other", async () => {
@@ -140,7 +177,13 @@ describe("the stand-in for DigitalOcean", () => {
       assert.equal((await find(id)).status, "active");
       await ask("POST", `/droplets/${id}/actions`, { type: "power_cycle" });
       await lab.settle();
-      assert.deepEqual(behind.notes, ["build host-1", "power-off host-1", "power-on host-1", "power-off host-1", "power-on host-1"]);
+      assert.deepEqual(behind.notes, [
+        "build host-1",
+        "power-off host-1",
+        "power-on host-1",
+        "power-off host-1",
+        "power-on host-1",
+      ]);
     });
   });
 
@@ -152,7 +195,12 @@ describe("the stand-in for DigitalOcean", () => {
       const release = machines.hold("build");
       await create({ name: "host-2" });
       const stopped = lab.stop();
-      await until("it answers no more", () => fetch(lab.url).then(() => false, () => true));
+      await until("it answers no more", () =>
+        fetch(lab.url).then(
+          () => false,
+          () => true,
+        ),
+      );
       release();
       await stopped;
       assert.deepEqual(machines.notes.slice(0, 2), ["build host-1", "build host-2"]);
@@ -166,7 +214,10 @@ describe("the stand-in for DigitalOcean", () => {
       await lab.settle();
       machines.broken.add("destroy");
       await assert.rejects(lab.stop(), /cannot destroy/);
-      assert.deepEqual(machines.notes.filter((note) => note.startsWith("destroy")).sort(), ["destroy host-1", "destroy host-2"]);
+      assert.deepEqual(machines.notes.filter((note) => note.startsWith("destroy")).sort(), [
+        "destroy host-1",
+        "destroy host-2",
+      ]);
     });
   });
 
@@ -178,10 +229,16 @@ describe("the stand-in for DigitalOcean", () => {
       assert.equal((await ask("POST", "/droplets", { ...order, size: "s-1vcpu-1gb" })).status, 202);
       assert.equal((await ask("POST", "/droplets", order)).body["message"], "Size is not available in this region.");
       assert.equal((await ask("POST", "/droplets", order)).status, 202);
-      assert.equal((await ask("POST", "/droplets", { ...order, name: "host-3" })).body["message"], "creating this/these droplet(s) will exceed your droplet limit");
+      assert.equal(
+        (await ask("POST", "/droplets", { ...order, name: "host-3" })).body["message"],
+        "creating this/these droplet(s) will exceed your droplet limit",
+      );
       for (let time = 0; time < 3; time++) assert.equal((await ask("GET", "/tags/ours")).status, 500);
       assert.equal((await ask("GET", "/account")).status, 200);
-      assert.deepEqual(lab.faults.list().map(({ hits }) => hits), [1, 3, 1]);
+      assert.deepEqual(
+        lab.faults.list().map(({ hits }) => hits),
+        [1, 3, 1],
+      );
       lab.faults.clear();
       assert.equal((await ask("GET", "/tags/ours")).status, 200);
     });
@@ -201,7 +258,10 @@ describe("the stand-in for DigitalOcean", () => {
       const { status, networks } = await find(id);
       assert.deepEqual([status, networks.v4.length], ["active", 2]);
       assert.deepEqual(behind.notes, []);
-      assert.deepEqual(lab.droplets().map(({ boots }) => boots), [false]);
+      assert.deepEqual(
+        lab.droplets().map(({ boots }) => boots),
+        [false],
+      );
     });
 
     it("slow-boot switches the machine on later than the droplet is active", async () => {
@@ -218,7 +278,10 @@ describe("the stand-in for DigitalOcean", () => {
       const { id } = await create();
       assert.equal((await find(id)).id, id);
       assert.deepEqual((await ask("GET", "/droplets?name=host-1")).body["droplets"], []);
-      await until("it is listed", async () => ((await ask("GET", "/droplets")).body["droplets"] as object[]).length === 1);
+      await until(
+        "it is listed",
+        async () => ((await ask("GET", "/droplets")).body["droplets"] as object[]).length === 1,
+      );
     });
 
     it("delete-ignored accepts a deletion that comes to nothing", async () => {
@@ -234,7 +297,9 @@ describe("the stand-in for DigitalOcean", () => {
       const added = await ask("POST", "/lab/faults", { kind: "server-error", path: "/v2/account" });
       assert.equal(added.status, 201);
       assert.equal((await ask("GET", "/account")).status, 500);
-      assert.deepEqual((await ask("GET", "/lab/faults")).body, { faults: [{ id: added.body["id"], rule: { kind: "server-error", path: "/v2/account" }, hits: 1 }] });
+      assert.deepEqual((await ask("GET", "/lab/faults")).body, {
+        faults: [{ id: added.body["id"], rule: { kind: "server-error", path: "/v2/account" }, hits: 1 }],
+      });
       assert.equal((await ask("DELETE", `/lab/faults/${String(added.body["id"])}`)).status, 204);
       assert.equal((await ask("DELETE", `/lab/faults/${String(added.body["id"])}`)).status, 404);
       assert.equal((await ask("GET", "/account")).status, 200);
@@ -255,14 +320,21 @@ describe("the stand-in for DigitalOcean", () => {
     assert.equal((await ask("POST", `/lab/droplets/${id}/power-off`)).status, 204);
     assert.equal((await find(id)).status, "active");
     assert.equal((await ask("POST", `/lab/droplets/${id}/power-on`)).status, 204);
-    assert.deepEqual(behind.notes, ["build host-1", "cut-off host-1", "joined host-1", "power-off host-1", "power-on host-1"]);
+    assert.deepEqual(behind.notes, [
+      "build host-1",
+      "cut-off host-1",
+      "joined host-1",
+      "power-off host-1",
+      "power-on host-1",
+    ]);
     assert.equal((await ask("POST", "/lab/droplets/1/power-off")).status, 404);
   });
 
   it("says how many calls the token has left, and refuses those beyond a minute's", async () => {
     lab = await start({ limits: { perHour: 100, perMinute: 3 } });
     const remaining: (string | null)[] = [];
-    for (let call = 0; call < 3; call++) remaining.push((await ask("GET", "/account")).headers.get("ratelimit-remaining"));
+    for (let call = 0; call < 3; call++)
+      remaining.push((await ask("GET", "/account")).headers.get("ratelimit-remaining"));
     assert.deepEqual(remaining, ["99", "98", "97"]);
     const refused = await ask("GET", "/account");
     assert.deepEqual([refused.status, refused.body["id"]], [429, "too_many_requests"]);

@@ -38,9 +38,15 @@ describe("the room of lab machines", () => {
     if (booted) await untilBooted(id);
     return { id, ...addresses };
   };
-  const untilBooted = (id: number) => until(`machine ${id} has booted`, async () => /running|degraded/.test(await shell(id, "systemctl is-system-running || true")), 30_000);
+  const untilBooted = (id: number) =>
+    until(
+      `machine ${id} has booted`,
+      async () => /running|degraded/.test(await shell(id, "systemctl is-system-running || true")),
+      30_000,
+    );
   const shell = async (id: number, script: string) => (await room.exec(id, "bash", "-c", script)).trim();
-  const metadata = (id: number, path: string) => shell(id, `curl --silent --max-time 3 --write-out '%{http_code}' http://169.254.169.254/metadata/${path}`);
+  const metadata = (id: number, path: string) =>
+    shell(id, `curl --silent --max-time 3 --write-out '%{http_code}' http://169.254.169.254/metadata/${path}`);
 
   it("boots machines with systemd as first process, and nothing failed", async () => {
     const { id } = await build();
@@ -61,7 +67,10 @@ describe("the room of lab machines", () => {
     assert.equal(await metadata(one.id, "v1/user-data"), "one's own200");
     assert.equal(await metadata(other.id, "v1/user-data"), "the other's200");
     assert.equal(await metadata(one.id, "v1/no-such-thing"), "404");
-    const all = JSON.parse(await shell(other.id, "curl --silent http://169.254.169.254/metadata/v1.json")) as { droplet_id: number; interfaces: { private: { ipv4: { ip_address: string } }[] } };
+    const all = JSON.parse(await shell(other.id, "curl --silent http://169.254.169.254/metadata/v1.json")) as {
+      droplet_id: number;
+      interfaces: { private: { ipv4: { ip_address: string } }[] };
+    };
     assert.equal(all.droplet_id, other.id);
     assert.equal(all.interfaces.private[0]?.ipv4.ip_address, other.privateIp);
 
@@ -69,7 +78,13 @@ describe("the room of lab machines", () => {
     const [, address = "", port = ""] = /dnat to ([\d.]+):(\d+)/.exec(rules) ?? [];
     const answer = await fetch(`http://${address}:${port}/metadata/v1/user-data`);
     assert.equal(answer.status, 403, "this machine's own processes are not the machine");
-    assert.equal(await shell(other.id, `ip route add ${address} via ${await shell(other.id, "ip -4 route show 169.254.169.254 | cut -d' ' -f3")}; curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}' http://${address}:${port}/metadata/v1/user-data || true`), "403");
+    assert.equal(
+      await shell(
+        other.id,
+        `ip route add ${address} via ${await shell(other.id, "ip -4 route show 169.254.169.254 | cut -d' ' -f3")}; curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}' http://${address}:${port}/metadata/v1/user-data || true`,
+      ),
+      "403",
+    );
     await Promise.all([room.destroy(one.id), room.destroy(other.id)]);
   });
 
@@ -97,7 +112,12 @@ describe("the room of lab machines", () => {
     await running;
     // Not by asking within: its shutdown would wait for each that asks.
     await until("its processes have ended", async () => (await processesIn(network)).length === 0, SHUTDOWN_MS);
-    await until("it is off", () => room.exec(id, "true").then(() => false, (fault: unknown) => /is off/.test(String(fault))));
+    await until("it is off", () =>
+      room.exec(id, "true").then(
+        () => false,
+        (fault: unknown) => /is off/.test(String(fault)),
+      ),
+    );
     await room.powerOn(id);
     await untilBooted(id);
     assert.match(await shell(id, "ip -brief address show eth1"), new RegExp(privateIp));
@@ -119,14 +139,19 @@ describe("the room of lab machines", () => {
     await run("ip", ["address", "add", outside, "dev", "lo"]);
     const servers = await Promise.all([room.controlAddress, strangers.controlAddress, outside].map(listen));
     try {
-      const reach = (id: number, address: string, port: number) => shell(id, `timeout 2 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null && echo yes || echo no`);
+      const reach = (id: number, address: string, port: number) =>
+        shell(id, `timeout 2 bash -c 'exec 3<>/dev/tcp/${address}/${port}' 2>/dev/null && echo yes || echo no`);
       const [ours, theirs, away] = servers;
       assert.equal(await reach(one.id, room.controlAddress, ours?.port ?? 0), "yes");
       assert.equal(await shell(one.id, isThere(other.privateIp)), "yes");
       assert.equal(await reach(one.id, strangers.controlAddress, theirs?.port ?? 0), "no", "another room");
       assert.equal(await reach(one.id, outside, away?.port ?? 0), "no", "the outside");
       assert.equal(await shell(one.id, "ip route show default"), "");
-      assert.equal(await shell(one.id, isThere(other.publicIp)), "no", "public addresses are met by the control plane alone");
+      assert.equal(
+        await shell(one.id, isThere(other.publicIp)),
+        "no",
+        "public addresses are met by the control plane alone",
+      );
     } finally {
       await Promise.all(servers.map(({ close }) => close()));
       await strangers.stop();
@@ -136,7 +161,16 @@ describe("the room of lab machines", () => {
   });
 
   it("lets them meet also where a packet filter forwards nothing, as Docker leaves it", async () => {
-    const { stdout } = await run("unshare", ["--net", "bash", "-euc", `ip link set lo up; iptables --policy FORWARD DROP; exec "$@"`, "beside-docker", process.execPath, "--input-type=module", "--eval", `
+    const { stdout } = await run("unshare", [
+      "--net",
+      "bash",
+      "-euc",
+      `ip link set lo up; iptables --policy FORWARD DROP; exec "$@"`,
+      "beside-docker",
+      process.execPath,
+      "--input-type=module",
+      "--eval",
+      `
       import { openMachineRoom } from ${JSON.stringify(ROOM)};
       import { until } from ${JSON.stringify(UNTIL)};
       const room = await openMachineRoom((fault) => { throw fault; });
@@ -147,7 +181,8 @@ describe("the room of lab machines", () => {
       } finally {
         await room.stop();
       }
-    `]);
+    `,
+    ]);
     assert.equal(stdout.trim(), "there: yes");
   });
 
@@ -160,7 +195,10 @@ describe("the room of lab machines", () => {
     assert.equal(await metadata(id, "v1/region"), "fra1200", "metadata comes by the public cable");
     await room.cutCable(id, "private", false);
     await room.cutCable(id, "public", true);
-    assert.deepEqual([await answers(publicIp), await until("the private network answers", () => answers(privateIp))], [false, true]);
+    assert.deepEqual(
+      [await answers(publicIp), await until("the private network answers", () => answers(privateIp))],
+      [false, true],
+    );
     await room.partition(id, true);
     assert.deepEqual([await answers(publicIp), await answers(privateIp)], [false, false]);
     assert.equal(await shell(id, "echo runs on"), "runs on");
@@ -197,7 +235,10 @@ describe("the room of lab machines", () => {
     assert.ok(processes.length >= 2);
     await room.destroy(first.id);
     assert.deepEqual(await traces(), before);
-    assert.deepEqual(await Promise.all(processes.map(isSameProcess)), processes.map(() => false));
+    assert.deepEqual(
+      await Promise.all(processes.map(isSameProcess)),
+      processes.map(() => false),
+    );
     const second = await build();
     assert.equal(second.privateIp, first.privateIp);
     await room.destroy(second.id);
@@ -205,22 +246,35 @@ describe("the room of lab machines", () => {
 
   it("ends with its owner, even a killed one, and the next room clears what is left", async () => {
     const before = await traces();
-    const owner = spawn(process.execPath, ["--input-type=module", "--eval", `
+    const owner = spawn(
+      process.execPath,
+      [
+        "--input-type=module",
+        "--eval",
+        `
       import { openMachineRoom } from ${JSON.stringify(ROOM)};
       import { until } from ${JSON.stringify(UNTIL)};
       const room = await openMachineRoom(console.error);
       await room.build({ id: 1, name: "orphan", userData: "", region: "fra1", size: "small" });
       await until("it has booted", () => room.exec(1, "systemctl", "is-system-running"), 30_000);
       console.log(await room.exec(1, "readlink", "/proc/1/ns/net"));
-    `], { stdio: ["ignore", "pipe", "inherit"] });
+    `,
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
     const ended = once(owner, "exit");
     try {
-      const [said] = (await Promise.race([once(owner.stdout, "data"), ended.then(() => assert.fail("the owner ended"))])) as [Buffer];
+      const [said] = (await Promise.race([
+        once(owner.stdout, "data"),
+        ended.then(() => assert.fail("the owner ended")),
+      ])) as [Buffer];
       const machines = await processesIn(said.toString().trim());
       assert.ok(machines.length >= 2);
       owner.kill("SIGKILL");
       await ended;
-      await until("its processes are gone", async () => (await Promise.all(machines.map(isSameProcess))).every((runs) => !runs));
+      await until("its processes are gone", async () =>
+        (await Promise.all(machines.map(isSameProcess))).every((runs) => !runs),
+      );
     } finally {
       owner.kill("SIGKILL");
       await ended;
@@ -246,19 +300,39 @@ async function traces(): Promise<Record<string, string[]>> {
   const folders = await readdir(PLACES);
   const others = new Set([...earlier, ...(await placesOfOthers())]);
   const isOurs = (name: string) => !others.has(/\d+/.exec(name)?.[0] ?? "");
-  return { links: links.filter(isOurs), networks: networks.filter(isOurs), groups: [...new Set(groups)].filter((name) => /^garbed\d+$/.test(name) && isOurs(name)), folders: folders.filter((name) => /^\d+$/.test(name) && isOurs(name)), mounts };
+  return {
+    links: links.filter(isOurs),
+    networks: networks.filter(isOurs),
+    groups: [...new Set(groups)].filter((name) => /^garbed\d+$/.test(name) && isOurs(name)),
+    folders: folders.filter((name) => /^\d+$/.test(name) && isOurs(name)),
+    mounts,
+  };
 }
 
 async function placesOfOthers(): Promise<string[]> {
-  const owners = await Promise.all((await readdir(PLACES)).map(async (place) => ({ place, owner: await readFile(join(PLACES, place, "owner"), "utf8").catch(() => "") })));
-  const known = await Promise.all(owners.map(async ({ place, owner }) => ({ place, isOther: !owner.includes(`-${process.pid}-`) && (await hasLiveOwner(owner)) })));
+  const owners = await Promise.all(
+    (await readdir(PLACES)).map(async (place) => ({
+      place,
+      owner: await readFile(join(PLACES, place, "owner"), "utf8").catch(() => ""),
+    })),
+  );
+  const known = await Promise.all(
+    owners.map(async ({ place, owner }) => ({
+      place,
+      isOther: !owner.includes(`-${process.pid}-`) && (await hasLiveOwner(owner)),
+    })),
+  );
   return known.filter(({ isOther }) => isOther).map(({ place }) => place);
 }
 
 /** The processes that are in a network namespace, as this machine sees them. */
 async function processesIn(network: string): Promise<ProcessMark[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
-  const marks = await Promise.all(pids.map(async (pid) => ((await readlink(`/proc/${pid}/ns/net`).catch(() => "")) === network ? markProcess(pid) : undefined)));
+  const marks = await Promise.all(
+    pids.map(async (pid) =>
+      (await readlink(`/proc/${pid}/ns/net`).catch(() => "")) === network ? markProcess(pid) : undefined,
+    ),
+  );
   return marks.filter((mark) => mark !== undefined);
 }
 

@@ -28,20 +28,28 @@ export function openContract(document: unknown) {
   function differences(exchange: Exchange): string[] {
     const url = new URL(exchange.url, "http://localhost");
     const where = `${exchange.method} ${url.pathname} ${exchange.status}`;
-    const template = Object.keys(root["paths"] as Json).find((path) => new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(url.pathname));
+    const template = Object.keys(root["paths"] as Json).find((path) =>
+      new RegExp(`^${path.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(url.pathname),
+    );
     if (template === undefined) return [`${where}: the document has no such path`];
     const operation = `/paths/${escape(template)}/${exchange.method.toLowerCase()}`;
     if (at(operation) === undefined) return [`${where}: the document has no such method`];
-    return [...ofQuery(operation, url), ...ofRequest(operation, exchange), ...ofAnswer(operation, exchange)].map((text) => `${where}: ${text}`);
+    return [...ofQuery(operation, url), ...ofRequest(operation, exchange), ...ofAnswer(operation, exchange)].map(
+      (text) => `${where}: ${text}`,
+    );
   }
 
   function ofQuery(operation: string, url: URL): string[] {
-    const parameters = ((at(`${operation}/parameters`) ?? []) as Json[]).map((_, index) => resolve(`${operation}/parameters/${index}`)).filter(({ value }) => value["in"] === "query");
+    const parameters = ((at(`${operation}/parameters`) ?? []) as Json[])
+      .map((_, index) => resolve(`${operation}/parameters/${index}`))
+      .filter(({ value }) => value["in"] === "query");
     return [...url.searchParams].flatMap(([name, text]) => {
       const parameter = parameters.find(({ value }) => value["name"] === name);
       if (!parameter) return [`the document knows no parameter ${name}`];
       const isNumber = (parameter.value["schema"] as Json)["type"] === "integer";
-      return errors(`${parameter.pointer}/schema`, isNumber ? Number(text) : text).map((error) => `parameter ${name} ${error}`);
+      return errors(`${parameter.pointer}/schema`, isNumber ? Number(text) : text).map(
+        (error) => `parameter ${name} ${error}`,
+      );
     });
   }
 
@@ -49,24 +57,32 @@ export function openContract(document: unknown) {
   function ofRequest(operation: string, { requestBody, status }: Exchange): string[] {
     if (requestBody === "" || status >= 300) return [];
     const pointer = `${operation}/requestBody/content/application~1json/schema`;
-    return at(pointer) === undefined ? ["the document knows no request body"] : errors(pointer, JSON.parse(requestBody)).map((error) => `request ${error}`);
+    return at(pointer) === undefined
+      ? ["the document knows no request body"]
+      : errors(pointer, JSON.parse(requestBody)).map((error) => `request ${error}`);
   }
 
   function ofAnswer(operation: string, { status, headers, body }: Exchange): string[] {
     const key = [String(status), "default"].find((name) => at(`${operation}/responses/${name}`) !== undefined);
     if (key === undefined || (key === "default" && status < 400)) return [`the document knows no such status`];
     const { pointer, value } = resolve(`${operation}/responses/${key}`);
-    const limits = Object.keys((value["headers"] ?? {}) as Json).filter((name) => name.startsWith("ratelimit-") && !/^\d+$/.test(headers.get(name) ?? ""));
+    const limits = Object.keys((value["headers"] ?? {}) as Json).filter(
+      (name) => name.startsWith("ratelimit-") && !/^\d+$/.test(headers.get(name) ?? ""),
+    );
     const missing = limits.map((name) => `header ${name} is ${headers.get(name) ?? "missing"}`);
-    if (value["content"] === undefined) return [...missing, ...(body === "" ? [] : ["there is a body, and there should be none"])];
-    if (!headers.get("content-type")?.startsWith("application/json")) return [...missing, `the body is ${headers.get("content-type") ?? "of no type"}`];
+    if (value["content"] === undefined)
+      return [...missing, ...(body === "" ? [] : ["there is a body, and there should be none"])];
+    if (!headers.get("content-type")?.startsWith("application/json"))
+      return [...missing, `the body is ${headers.get("content-type") ?? "of no type"}`];
     return [...missing, ...errors(`${pointer}/content/application~1json/schema`, JSON.parse(body))];
   }
 
   function errors(pointer: string, value: unknown): string[] {
     const validate = compiled.get(pointer) ?? ajv.compile({ $ref: `${DOCUMENT}#${encodeURI(pointer)}` });
     compiled.set(pointer, validate);
-    return validate(value) ? [] : (validate.errors ?? []).map(({ instancePath, message = "" }) => `${instancePath} ${message}`);
+    return validate(value)
+      ? []
+      : (validate.errors ?? []).map(({ instancePath, message = "" }) => `${instancePath} ${message}`);
   }
 
   /** What a pointer points at, references followed. */
@@ -77,7 +93,8 @@ export function openContract(document: unknown) {
 
   function at(pointer: string): unknown {
     let node: unknown = root;
-    for (const key of pointer.split("/").slice(1)) node = (node as Json | undefined)?.[key.replaceAll("~1", "/").replaceAll("~0", "~")];
+    for (const key of pointer.split("/").slice(1))
+      node = (node as Json | undefined)?.[key.replaceAll("~1", "/").replaceAll("~0", "~")];
     return node;
   }
 
@@ -92,6 +109,8 @@ function escape(key: string): string {
 function withNulls(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(withNulls);
   if (typeof node !== "object" || node === null) return node;
-  const { nullable, ...rest } = Object.fromEntries<unknown>(Object.entries(node).map(([key, value]) => [key, withNulls(value)]));
+  const { nullable, ...rest } = Object.fromEntries<unknown>(
+    Object.entries(node).map(([key, value]) => [key, withNulls(value)]),
+  );
   return nullable === true ? { anyOf: [rest, { type: "null" }] } : rest;
 }

@@ -2,7 +2,12 @@ import { CloudFault, type CloudFaultReason } from "../../domain/cloud.ts";
 import { Refusal, exchange, type Exchange } from "./library.ts";
 
 /** One request that was made, for those who count. `outcome` is the status, or why there was none. */
-export type CloudCall = { readonly method: Method; readonly route: string; readonly outcome: number | "timeout" | "unreachable"; readonly ms: number };
+export type CloudCall = {
+  readonly method: Method;
+  readonly route: string;
+  readonly outcome: number | "timeout" | "unreachable";
+  readonly ms: number;
+};
 
 /** How requests are made. */
 export type CallSettings = {
@@ -58,7 +63,12 @@ export function createCalls(settings: CallSettings) {
         return await send(ask, end);
       } catch (fault) {
         const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt) * (0.5 + random() / 2);
-        if (!(fault instanceof CloudFault) || !passing.includes(fault.reason) || Math.max(clock() + pauseMs, quietUntil) >= end) throw fault;
+        if (
+          !(fault instanceof CloudFault) ||
+          !passing.includes(fault.reason) ||
+          Math.max(clock() + pauseMs, quietUntil) >= end
+        )
+          throw fault;
         await delay(pauseMs);
       }
     }
@@ -68,7 +78,12 @@ export function createCalls(settings: CallSettings) {
   async function waitForQuiet(end: number): Promise<void> {
     const waitMs = quietUntil - clock();
     if (waitMs <= 0) return;
-    if (quietUntil >= end) throw new CloudFault("rate-limited", "none", new Error(`the API takes no calls for another ${Math.ceil(waitMs / 1000)} s`));
+    if (quietUntil >= end)
+      throw new CloudFault(
+        "rate-limited",
+        "none",
+        new Error(`the API takes no calls for another ${Math.ceil(waitMs / 1000)} s`),
+      );
     await delay(waitMs);
   }
 
@@ -95,7 +110,8 @@ export function createCalls(settings: CallSettings) {
     const retryAfterMs = Number(header?.("retry-after")) * 1000;
     const isUsedUp = Number(header?.("ratelimit-remaining") ?? 1) <= 0;
     const resetMs = Number(header?.("ratelimit-reset")) * 1000;
-    if ((status === 429 || status === 503) && retryAfterMs > 0) quietUntil = Math.max(quietUntil, now + Math.min(retryAfterMs, HOUR_MS));
+    if ((status === 429 || status === 503) && retryAfterMs > 0)
+      quietUntil = Math.max(quietUntil, now + Math.min(retryAfterMs, HOUR_MS));
     // Two clocks may differ; no limit of the API lasts longer than an hour.
     else if (isUsedUp && resetMs > now) quietUntil = Math.max(quietUntil, Math.min(resetMs, now + HOUR_MS));
   }
@@ -104,7 +120,12 @@ export function createCalls(settings: CallSettings) {
   function faultOf(method: Method, route: string, call: Exchange, fault: unknown): CloudFault {
     const said = (text: string) => `${method} ${route}: ${text.replaceAll(token, "(hidden)")}`;
     const unlessReading = method === "GET" ? "none" : "unknown";
-    if (fault instanceof Refusal) return new CloudFault(reasonOf(fault), isCertain(fault) ? "none" : unlessReading, new Refusal(fault.status, fault.id, said(`${fault.status} ${fault.message}`)));
+    if (fault instanceof Refusal)
+      return new CloudFault(
+        reasonOf(fault),
+        isCertain(fault) ? "none" : unlessReading,
+        new Refusal(fault.status, fault.id, said(`${fault.status} ${fault.message}`)),
+      );
     if (call.signal.aborted) return new CloudFault("timeout", unlessReading, new Error(said("no answer in time")));
     const text = fault instanceof Error ? fault.message : String(fault);
     // An answer that the library could not read is one all the same.
@@ -113,7 +134,11 @@ export function createCalls(settings: CallSettings) {
 
   /** A fault for an answer that came, and is not of the form that was expected. */
   function misshapen({ method, route }: Pick<Ask<unknown>, "method" | "route">, what: string): CloudFault {
-    return new CloudFault("refused", method === "GET" ? "none" : "unknown", new Error(`${method} ${route}: the answer is not of its form: ${what}`));
+    return new CloudFault(
+      "refused",
+      method === "GET" ? "none" : "unknown",
+      new Error(`${method} ${route}: the answer is not of its form: ${what}`),
+    );
   }
 
   return { deadline, once, untilAnswered, misshapen };
@@ -121,7 +146,12 @@ export function createCalls(settings: CallSettings) {
 
 /** Whether the API itself said that there is no such thing; a 404 of anything on the way does not count. */
 export function isMissing(fault: unknown): boolean {
-  return fault instanceof CloudFault && fault.cause instanceof Refusal && fault.cause.status === 404 && fault.cause.id === "not_found";
+  return (
+    fault instanceof CloudFault &&
+    fault.cause instanceof Refusal &&
+    fault.cause.status === 404 &&
+    fault.cause.id === "not_found"
+  );
 }
 
 /** Requests of one adapter. */

@@ -12,7 +12,11 @@ export type FirewallPlan = {
 };
 
 /** `ports` is one port or a range such as 20000-20039; `sources` are CIDRs. */
-export type InboundRule = { readonly protocol: "tcp" | "udp"; readonly ports: string; readonly sources: readonly string[] };
+export type InboundRule = {
+  readonly protocol: "tcp" | "udp";
+  readonly ports: string;
+  readonly sources: readonly string[];
+};
 
 const anywhere = ["0.0.0.0/0", "::/0"];
 const outbound = [
@@ -25,15 +29,35 @@ const outbound = [
 export async function ensureFirewall(calls: Calls, plan: FirewallPlan): Promise<void> {
   const end = calls.deadline();
   for (let isRetry = false; ; isRetry = true) {
-    const found = (await listAll(calls, { route: "/firewalls", key: "firewalls", item: firewallShape }, end)).find(({ name }) => name === plan.name);
+    const found = (await listAll(calls, { route: "/firewalls", key: "firewalls", item: firewallShape }, end)).find(
+      ({ name }) => name === plan.name,
+    );
     if (found && isAsPlanned(found, plan)) return;
     try {
-      if (found) await calls.untilAnswered({ method: "PUT", route: "/firewalls/:id", request: () => services.firewalls.updateFirewall({ id: found.id, ...bodyOf(plan) }) }, end);
-      else await calls.untilAnswered({ method: "POST", route: "/firewalls", request: () => services.firewalls.createFirewall(bodyOf(plan)) }, end);
+      if (found)
+        await calls.untilAnswered(
+          {
+            method: "PUT",
+            route: "/firewalls/:id",
+            request: () => services.firewalls.updateFirewall({ id: found.id, ...bodyOf(plan) }),
+          },
+          end,
+        );
+      else
+        await calls.untilAnswered(
+          { method: "POST", route: "/firewalls", request: () => services.firewalls.createFirewall(bodyOf(plan)) },
+          end,
+        );
       return;
     } catch (fault) {
       // Another process was faster, or an earlier request of ours whose answer was lost.
-      if (isRetry || !(fault instanceof CloudFault) || fault.reason !== "refused" || !/duplicate name/i.test(fault.message)) throw fault;
+      if (
+        isRetry ||
+        !(fault instanceof CloudFault) ||
+        fault.reason !== "refused" ||
+        !/duplicate name/i.test(fault.message)
+      )
+        throw fault;
     }
   }
 }
@@ -42,22 +66,40 @@ type FirewallBody = Parameters<typeof services.firewalls.createFirewall>[0];
 
 /** The library's type asks for all kinds of sources, the API for one. */
 function bodyOf({ name, tag, inbound }: FirewallPlan): FirewallBody {
-  const inbound_rules = inbound.map(({ protocol, ports, sources }) => ({ protocol, ports, sources: { addresses: sources } }));
+  const inbound_rules = inbound.map(({ protocol, ports, sources }) => ({
+    protocol,
+    ports,
+    sources: { addresses: sources },
+  }));
   return { name, inbound_rules, outbound_rules: outbound, droplet_ids: [], tags: [tag] } as unknown as FirewallBody;
 }
 
 function isAsPlanned(found: FirewallAnswer, { tag, inbound }: FirewallPlan): boolean {
   const rules = (found.inbound_rules ?? []).map(({ protocol, ports, sources }) => ruleText(protocol, ports, sources));
   const planned = inbound.map(({ protocol, ports, sources }) => ruleText(protocol, ports, { addresses: sources }));
-  const ways = (found.outbound_rules ?? []).map(({ protocol, ports, destinations }) => ruleText(protocol, ports, destinations));
+  const ways = (found.outbound_rules ?? []).map(({ protocol, ports, destinations }) =>
+    ruleText(protocol, ports, destinations),
+  );
   const plannedWays = outbound.map(({ protocol, ports, destinations }) => ruleText(protocol, ports, destinations));
-  return sameTexts(rules, planned) && sameTexts(ways, plannedWays) && sameTexts(found.tags ?? [], [tag]) && (found.droplet_ids ?? []).length === 0;
+  return (
+    sameTexts(rules, planned) &&
+    sameTexts(ways, plannedWays) &&
+    sameTexts(found.tags ?? [], [tag]) &&
+    (found.droplet_ids ?? []).length === 0
+  );
 }
 
 /** Sources that are not addresses are kept in the text, so that a rule opened by hand to something else differs. */
 function ruleText(protocol: string, ports: string, targets: { readonly addresses?: readonly string[] }): string {
-  const others = Object.entries(targets).filter(([kind, list]) => kind !== "addresses" && Array.isArray(list) && list.length > 0);
-  return JSON.stringify([protocol, isAllPorts(protocol, ports) ? "0" : ports, [...(targets.addresses ?? [])].sort(), others]);
+  const others = Object.entries(targets).filter(
+    ([kind, list]) => kind !== "addresses" && Array.isArray(list) && list.length > 0,
+  );
+  return JSON.stringify([
+    protocol,
+    isAllPorts(protocol, ports) ? "0" : ports,
+    [...(targets.addresses ?? [])].sort(),
+    others,
+  ]);
 }
 
 /** Documented is "0" where all ports are open, whatever it was ordered as. */

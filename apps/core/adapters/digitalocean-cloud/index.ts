@@ -22,11 +22,22 @@ export type DigitalOceanCloud = ReturnType<typeof createDigitalOceanCloud>;
  * given), and keep to the API's rate limits.
  */
 export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
-  const calls = createCalls({ budgetMs: settings.timeoutMs * 3, clock: Date.now, delay: (ms) => sleep(ms), random: Math.random, onCall: () => undefined, ...settings });
+  const calls = createCalls({
+    budgetMs: settings.timeoutMs * 3,
+    clock: Date.now,
+    delay: (ms) => sleep(ms),
+    random: Math.random,
+    onCall: () => undefined,
+    ...settings,
+  });
 
   /** All droplets that carry the tag. A droplet made a moment ago may be missing: tags lag behind. */
   async function listDroplets(tag: string): Promise<CloudDroplet[]> {
-    const droplets = await listAll(calls, { route: "/droplets", key: "droplets", item: dropletShape, params: { tag_name: tag } }, calls.deadline());
+    const droplets = await listAll(
+      calls,
+      { route: "/droplets", key: "droplets", item: dropletShape, params: { tag_name: tag } },
+      calls.deadline(),
+    );
     // What is listed may be destroyed as ours: a filter that was not applied must not reach further.
     const ours = droplets.filter(({ tags }) => tags.some((name) => name.toLowerCase() === tag.toLowerCase()));
     // One that is made between two pages pushes another from the one to the next.
@@ -35,14 +46,21 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
 
   /** All droplets of exactly this name, with or without a tag, and so those whose tag lags behind. */
   async function findDroplets(name: string): Promise<CloudDroplet[]> {
-    const droplets = await listAll(calls, { route: "/droplets", key: "droplets", item: dropletShape, params: { name } }, calls.deadline());
+    const droplets = await listAll(
+      calls,
+      { route: "/droplets", key: "droplets", item: dropletShape, params: { name } },
+      calls.deadline(),
+    );
     return droplets.filter((droplet) => droplet.name === name).map(toDroplet);
   }
 
   /** The droplet, or undefined when the cloud says that there is none. */
   async function getDroplet(id: number): Promise<CloudDroplet | undefined> {
     const ask = { method: "GET", route: "/droplets/:id" } as const;
-    const answer = await unlessMissing({ ...ask, request: () => services.droplets.getExistingDroplet(id) }, calls.deadline());
+    const answer = await unlessMissing(
+      { ...ask, request: () => services.droplets.getExistingDroplet(id) },
+      calls.deadline(),
+    );
     return answer === "missing" ? undefined : droplet(ask, answer.value);
   }
 
@@ -67,23 +85,41 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
 
   /** Has this one droplet deleted; `gone` when there is no such droplet. It may exist for a while yet. */
   async function deleteDroplet(id: number): Promise<"deleting" | "gone"> {
-    const answer = await unlessMissing({ method: "DELETE", route: "/droplets/:id", request: () => services.droplets.deleteDroplet(id) }, calls.deadline());
+    const answer = await unlessMissing(
+      { method: "DELETE", route: "/droplets/:id", request: () => services.droplets.deleteDroplet(id) },
+      calls.deadline(),
+    );
     return answer === "missing" ? "gone" : "deleting";
   }
 
   /** Makes the tag unless it exists. */
   async function ensureTag(tag: string): Promise<void> {
     const end = calls.deadline();
-    const answer = await unlessMissing({ method: "GET", route: "/tags/:name", request: () => services.tags.getTagByName(tag) }, end);
-    if (answer === "missing") await calls.untilAnswered({ method: "POST", route: "/tags", request: () => services.tags.createTag(tag) }, end);
+    const answer = await unlessMissing(
+      { method: "GET", route: "/tags/:name", request: () => services.tags.getTagByName(tag) },
+      end,
+    );
+    if (answer === "missing")
+      await calls.untilAnswered({ method: "POST", route: "/tags", request: () => services.tags.createTag(tag) }, end);
   }
 
   /** What the account may do; `locked` makes no droplets. `statusMessage` says why. */
-  async function readAccount(): Promise<{ dropletLimit: number; status: "active" | "warning" | "locked"; statusMessage: string }> {
+  async function readAccount(): Promise<{
+    dropletLimit: number;
+    status: "active" | "warning" | "locked";
+    statusMessage: string;
+  }> {
     const ask = { method: "GET", route: "/account" } as const;
-    const account: unknown = await calls.untilAnswered({ ...ask, request: () => services.account.getUserInformation() }, calls.deadline());
+    const account: unknown = await calls.untilAnswered(
+      { ...ask, request: () => services.account.getUserInformation() },
+      calls.deadline(),
+    );
     if (!accountShape.fits(account)) throw calls.misshapen(ask, accountShape.misfit(account));
-    return { dropletLimit: account.droplet_limit, status: account.status, statusMessage: account.status_message.trim() };
+    return {
+      dropletLimit: account.droplet_limit,
+      status: account.status,
+      statusMessage: account.status_message.trim(),
+    };
   }
 
   async function unlessMissing<T>(ask: Ask<T>, end: number): Promise<{ readonly value: unknown } | "missing"> {

@@ -52,7 +52,15 @@ instance.interceptors.request.use((config) => {
   if (!call) throw new Error("a request to DigitalOcean outside of an exchange");
   config.headers.set("Authorization", `Bearer ${call.token}`);
   // No redirect is followed: it would take the token elsewhere.
-  return Object.assign(config, { baseURL: call.url, signal: call.signal, httpAgent, httpsAgent, maxRedirects: 0, maxContentLength: 16 * MIB, validateStatus: null });
+  return Object.assign(config, {
+    baseURL: call.url,
+    signal: call.signal,
+    httpAgent,
+    httpsAgent,
+    maxRedirects: 0,
+    maxContentLength: 16 * MIB,
+    validateStatus: null,
+  });
 });
 
 instance.interceptors.response.use((response) => {
@@ -68,7 +76,12 @@ instance.interceptors.response.use((response) => {
 
 /** Most errors are `{id, message}`, those of tags `{error, root_causes}`, and those of a proxy anything. */
 function refusalOf(status: number, body: unknown): Refusal {
-  const fields: { id?: unknown; message?: unknown; error?: unknown } = typeof body === "object" && body !== null ? body : {};
+  const fields: { id?: unknown; message?: unknown; error?: unknown } =
+    typeof body === "object" && body !== null ? body : {};
   const text = fields.message ?? fields.error ?? body;
-  return new Refusal(status, typeof fields.id === "string" ? fields.id : "", (typeof text === "string" ? text : "no reason told").slice(0, LONGEST_MESSAGE));
+  return new Refusal(
+    status,
+    typeof fields.id === "string" ? fields.id : "",
+    (typeof text === "string" ? text : "no reason told").slice(0, LONGEST_MESSAGE),
+  );
 }

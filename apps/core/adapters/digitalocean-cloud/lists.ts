@@ -3,7 +3,12 @@ import { http } from "./library.ts";
 import { pageShape, type Shape } from "./shapes.ts";
 
 /** A list of the API: where it is, what narrows it, and the field of the answer that holds its items. */
-export type List<T> = { readonly route: string; readonly key: string; readonly item: Shape<T>; readonly params?: Readonly<Record<string, string>> };
+export type List<T> = {
+  readonly route: string;
+  readonly key: string;
+  readonly item: Shape<T>;
+  readonly params?: Readonly<Record<string, string>>;
+};
 
 const LARGEST_PAGE = 200;
 const MOST_PAGES = 100;
@@ -17,7 +22,14 @@ export async function listAll<T>(calls: Calls, { route, key, item, params }: Lis
   const ask = { method: "GET", route } as const;
   const items: T[] = [];
   for (let page = 1; page <= MOST_PAGES; page++) {
-    const body = await calls.untilAnswered({ ...ask, request: async () => (await http.get<unknown>(route, { params: { ...params, page, per_page: LARGEST_PAGE } })).data }, end);
+    const body = await calls.untilAnswered(
+      {
+        ...ask,
+        request: async () =>
+          (await http.get<unknown>(route, { params: { ...params, page, per_page: LARGEST_PAGE } })).data,
+      },
+      end,
+    );
     if (!pageShape.fits(body)) throw calls.misshapen(ask, pageShape.misfit(body));
     const found = (body as Readonly<Record<string, unknown>>)[key];
     if (!Array.isArray(found)) throw calls.misshapen(ask, `${key} is no list`);
@@ -37,5 +49,7 @@ export async function listAll<T>(calls: Calls, { route, key, item, params }: Lis
 }
 
 function pageOf(link: string): number | undefined {
-  return URL.canParse(link, "http://localhost") ? Number(new URL(link, "http://localhost").searchParams.get("page")) : undefined;
+  return URL.canParse(link, "http://localhost")
+    ? Number(new URL(link, "http://localhost").searchParams.get("page"))
+    : undefined;
 }

@@ -40,20 +40,51 @@ export const pageShape = shape(
 export const dropletShape = shape(Droplet);
 export const firewallShape = shape(Firewall);
 export const accountShape = shape(
-  Type.Object({ droplet_limit: Type.Integer({ minimum: 0 }), status: Type.Union([Type.Literal("active"), Type.Literal("warning"), Type.Literal("locked")]), status_message: Type.String() }),
+  Type.Object({
+    droplet_limit: Type.Integer({ minimum: 0 }),
+    status: Type.Union([Type.Literal("active"), Type.Literal("warning"), Type.Literal("locked")]),
+    status_message: Type.String(),
+  }),
 );
 export const regionShape = shape(Type.Object({ slug: Type.String(), available: Type.Boolean() }));
-export const sizeShape = shape(Type.Object({ slug: Type.String(), available: Type.Boolean(), regions: Type.Array(Type.String()) }));
-export const imageShape = shape(Type.Object({ id: Type.Integer(), slug: Type.Optional(Type.Union([Type.String(), Type.Null()])), regions: Type.Array(Type.String()) }));
+export const sizeShape = shape(
+  Type.Object({ slug: Type.String(), available: Type.Boolean(), regions: Type.Array(Type.String()) }),
+);
+export const imageShape = shape(
+  Type.Object({
+    id: Type.Integer(),
+    slug: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    regions: Type.Array(Type.String()),
+  }),
+);
 export const vpcShape = shape(Type.Object({ id: Type.String(), region: Type.String() }));
 
 /** Whether an answer is of a form, and where it is not. Fields that we do not read are not looked at. */
 export type Shape<T> = { readonly fits: (value: unknown) => value is T; readonly misfit: (value: unknown) => string };
 
 /** A droplet of the API in our own words. */
-export function toDroplet({ id, name, status, created_at, region, size_slug, size, networks }: Static<typeof Droplet>): CloudDroplet {
+export function toDroplet({
+  id,
+  name,
+  status,
+  created_at,
+  region,
+  size_slug,
+  size,
+  networks,
+}: Static<typeof Droplet>): CloudDroplet {
   const addressOf = (type: string) => networks.v4?.find((network) => network.type === type)?.ip_address ?? null;
-  return { id, name, status, publicIp: addressOf("public"), privateIp: addressOf("private"), createdAt: new Date(created_at), region: region.slug, size: size_slug, hourlyPrice: size.price_hourly };
+  return {
+    id,
+    name,
+    status,
+    publicIp: addressOf("public"),
+    privateIp: addressOf("private"),
+    createdAt: new Date(created_at),
+    region: region.slug,
+    size: size_slug,
+    hourlyPrice: size.price_hourly,
+  };
 }
 
 function shape<Schema extends TSchema>(schema: Schema): Shape<Static<Schema>> {
@@ -62,7 +93,9 @@ function shape<Schema extends TSchema>(schema: Schema): Shape<Static<Schema>> {
     fits: (value): value is Static<Schema> => validator.Check(value),
     misfit: (value) => {
       const [first] = validator.Errors(value);
-      return first ? `${first.instancePath === "" ? "it" : first.instancePath.slice(1)} ${first.message}` : "it is something else";
+      return first
+        ? `${first.instancePath === "" ? "it" : first.instancePath.slice(1)} ${first.message}`
+        : "it is something else";
     },
   };
 }

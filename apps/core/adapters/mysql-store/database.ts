@@ -20,14 +20,23 @@ export type Database = ReturnType<typeof openDatabase>;
 
 /** Opens a pool on `mysqlUrl`. Connects when first used; a lost server is tried anew by each call. */
 export function openDatabase(mysqlUrl: string, connections = 10) {
-  const pool = createPool({ uri: mysqlUrl, timezone: "Z", connectTimeout: CONNECT_TIMEOUT_MS, connectionLimit: connections, maxIdle: connections });
+  const pool = createPool({
+    uri: mysqlUrl,
+    timezone: "Z",
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectionLimit: connections,
+    maxIdle: connections,
+  });
   const prepared = new WeakSet<object>();
 
   /** Runs `work` on one connection, outside a transaction; a statement again when the server broke a deadlock with it. */
   function query<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return withConnection((connection) => {
       const { rows, run } = sessionOn(connection);
-      return work({ rows: (sql, values) => despiteDeadlocks(() => rows(sql, values)), run: (sql, values) => despiteDeadlocks(() => run(sql, values)) });
+      return work({
+        rows: (sql, values) => despiteDeadlocks(() => rows(sql, values)),
+        run: (sql, values) => despiteDeadlocks(() => run(sql, values)),
+      });
     });
   }
 
@@ -76,7 +85,10 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
       return await inTime(pending);
     } catch (fault) {
       // Its turn may still come, with nobody waiting.
-      void pending.then((connection) => connection.release(), () => undefined);
+      void pending.then(
+        (connection) => connection.release(),
+        () => undefined,
+      );
       throw fault;
     }
   }
@@ -109,7 +121,15 @@ function sessionOn(connection: PoolConnection): Session {
 }
 
 /** Server errors that say "not now" although the connection lives. */
-const refusals = new Set(["ER_CON_COUNT_ERROR", "ER_SERVER_SHUTDOWN", "ER_LOCK_WAIT_TIMEOUT", "ER_OPTION_PREVENTS_STATEMENT", "ER_CONNECTION_KILLED", "ER_ACCESS_DENIED_ERROR", "ER_NORMAL_SHUTDOWN"]);
+const refusals = new Set([
+  "ER_CON_COUNT_ERROR",
+  "ER_SERVER_SHUTDOWN",
+  "ER_LOCK_WAIT_TIMEOUT",
+  "ER_OPTION_PREVENTS_STATEMENT",
+  "ER_CONNECTION_KILLED",
+  "ER_ACCESS_DENIED_ERROR",
+  "ER_NORMAL_SHUTDOWN",
+]);
 
 /** Whether a fault means that the server is gone or refuses to work, not that a statement is wrong. */
 function isLost(fault: unknown): boolean {

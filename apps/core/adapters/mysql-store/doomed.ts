@@ -11,15 +11,24 @@ export function doomedStatements(database: Database) {
   function doomHost(name: string, leases: "none" | "lost", now: Date): Promise<DoomResult> {
     return database.transaction(async (session): Promise<DoomResult> => {
       await lockDroplet(session, name);
-      const [droplet] = await session.rows<{ state: string }>("SELECT state FROM droplets WHERE name = ? AND state <> 'gone'", [name]);
+      const [droplet] = await session.rows<{ state: string }>(
+        "SELECT state FROM droplets WHERE name = ? AND state <> 'gone'",
+        [name],
+      );
       // Hand-outs share this lock: none can take a slot between the count and the change.
-      const [host] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? AND state <> 'gone' FOR UPDATE", [name]);
+      const [host] = await session.rows<{ id: number }>(
+        "SELECT id FROM hosts WHERE name = ? AND state <> 'gone' FOR UPDATE",
+        [name],
+      );
       if (!droplet) return { kind: host ? "not-ours" : "unknown" };
       if (droplet.state === "ordered") return { kind: "still-ordered" };
       const held = host ? await countLeases(session, host.id) : 0;
       if (held > 0 && leases === "none") return { kind: "leased", leases: held };
       if (host) await session.run("UPDATE hosts SET state = 'draining' WHERE id = ?", [host.id]);
-      await session.run("INSERT INTO doomed_hosts (name, leases, asked_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE leases = ?", [name, leases, now, leases]);
+      await session.run(
+        "INSERT INTO doomed_hosts (name, leases, asked_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE leases = ?",
+        [name, leases, now, leases],
+      );
       return { kind: "doomed" };
     });
   }
@@ -27,7 +36,9 @@ export function doomedStatements(database: Database) {
   /** Hosts that shall go and have not begun to, by name: without leases, or with them lost. */
   function listDoomed(): Promise<Map<string, "none" | "lost">> {
     return database.query(async (session) => {
-      const rows = await session.rows<{ name: string; leases: "none" | "lost" }>("SELECT doomed_hosts.name, leases FROM doomed_hosts JOIN droplets ON droplets.name = doomed_hosts.name WHERE state IN ('booting', 'joined')");
+      const rows = await session.rows<{ name: string; leases: "none" | "lost" }>(
+        "SELECT doomed_hosts.name, leases FROM doomed_hosts JOIN droplets ON droplets.name = doomed_hosts.name WHERE state IN ('booting', 'joined')",
+      );
       return new Map(rows.map(({ name, leases }) => [name, leases]));
     });
   }

@@ -4,10 +4,27 @@ import type { Database } from "./database.ts";
 const LONGEST_REASON = 500;
 const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason";
 
-type EventRow = { id: number; at: Date; last_at: Date; times: number; actor: string; kind: string; host: string | null; instance: string | null; alarm: number; reason: string };
+type EventRow = {
+  id: number;
+  at: Date;
+  last_at: Date;
+  times: number;
+  actor: string;
+  kind: string;
+  host: string | null;
+  instance: string | null;
+  alarm: number;
+  reason: string;
+};
 
 /** Which events to read; each part narrows. `before` and `after` are ids. */
-export type EventFilter = { readonly host?: string; readonly instance?: string; readonly kind?: string; readonly before?: number; readonly after?: number };
+export type EventFilter = {
+  readonly host?: string;
+  readonly instance?: string;
+  readonly kind?: string;
+  readonly before?: number;
+  readonly after?: number;
+};
 
 /** The book of decisions. */
 export function eventStatements(database: Database) {
@@ -27,15 +44,10 @@ export function eventStatements(database: Database) {
         await session.run("UPDATE events SET times = times + 1, last_at = ? WHERE id = ?", [now, last.id]);
         return;
       }
-      await session.run("INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [
-        now,
-        now,
-        event.actor,
-        event.kind,
-        ...subject,
-        event.alarm === true ? 1 : 0,
-        reason,
-      ]);
+      await session.run(
+        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason],
+      );
     });
   }
 
@@ -51,7 +63,10 @@ export function eventStatements(database: Database) {
     const given = conditions.filter((condition): condition is [string, string | number] => condition[1] !== undefined);
     const where = given.length === 0 ? "" : `WHERE ${given.map(([sql]) => sql).join(" AND ")}`;
     return database.query(async (session) => {
-      const rows = await session.rows<EventRow>(`SELECT ${eventColumns} FROM events ${where} ORDER BY id DESC LIMIT ${Math.trunc(most)}`, given.map(([, value]) => value));
+      const rows = await session.rows<EventRow>(
+        `SELECT ${eventColumns} FROM events ${where} ORDER BY id DESC LIMIT ${Math.trunc(most)}`,
+        given.map(([, value]) => value),
+      );
       return rows.map(toEvent);
     });
   }
@@ -59,7 +74,10 @@ export function eventStatements(database: Database) {
   /** Alarms said since a moment, those said last first, `most` of them at most: also those that have long been there. */
   function listAlarms(since: Date, most: number): Promise<KeptEvent[]> {
     return database.query(async (session) => {
-      const rows = await session.rows<EventRow>(`SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ${Math.trunc(most)}`, [since]);
+      const rows = await session.rows<EventRow>(
+        `SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ${Math.trunc(most)}`,
+        [since],
+      );
       return rows.map(toEvent);
     });
   }

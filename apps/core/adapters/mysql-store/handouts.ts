@@ -9,7 +9,12 @@ export function handoutStatements(database: Database) {
    * transaction. Refusals: the idempotency key is known, the operator has blocked the address or paused
    * all hand-outs, the quota is used up, the host is full or takes no more instances.
    */
-  function takeSlot(draft: Draft, hostName: string, quota: number, claim: IdempotencyClaim | undefined): Promise<TakeResult> {
+  function takeSlot(
+    draft: Draft,
+    hostName: string,
+    quota: number,
+    claim: IdempotencyClaim | undefined,
+  ): Promise<TakeResult> {
     return database.transaction(async (session) => {
       await lockAddress(session, draft.address, draft.createdAt);
       await endLeasesOver(session, draft.address, draft.createdAt);
@@ -20,12 +25,18 @@ export function handoutStatements(database: Database) {
       if (refusal) return { kind: refusal };
       const places = await placesOf(session, draft.address);
       if (places.length >= quota) {
-        return { kind: "quota-exceeded", nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))) };
+        return {
+          kind: "quota-exceeded",
+          nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))),
+        };
       }
 
       // Shared with other hand-outs, exclusive against a change of the host's state: after a drain has
       // begun, no hand-out can still take a slot.
-      const [host] = await session.rows<{ id: number; capacity: number }>("SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE", [hostName]);
+      const [host] = await session.rows<{ id: number; capacity: number }>(
+        "SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE",
+        [hostName],
+      );
       if (!host) return { kind: "host-closed" };
       // Slots that others are about to take are skipped, not waited for. After a change of the host's
       // ports an instance may still sit on one that now belongs to another slot.
@@ -41,12 +52,32 @@ export function handoutStatements(database: Database) {
       await session.run(
         `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end)
          VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?)`,
-        [draft.id, host.id, slot.port, draft.address, draft.tokenHash, draft.createdAt, draft.deadline, draft.latestEnd],
+        [
+          draft.id,
+          host.id,
+          slot.port,
+          draft.address,
+          draft.tokenHash,
+          draft.createdAt,
+          draft.deadline,
+          draft.latestEnd,
+        ],
       );
-      await session.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
-      await session.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [draft.address, lowestFree(places.map((place) => place.place)), draft.id]);
+      await session.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [
+        draft.id,
+        host.id,
+        slot.slot,
+      ]);
+      await session.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [
+        draft.address,
+        lowestFree(places.map((place) => place.place)),
+        draft.id,
+      ]);
       if (claim) {
-        await session.run("INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)", [draft.address, claim.keyHash, claim.requestHash, draft.id]);
+        await session.run(
+          "INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)",
+          [draft.address, claim.keyHash, claim.requestHash, draft.id],
+        );
       }
       return { kind: "taken", port: slot.port };
     });
@@ -58,8 +89,12 @@ export function handoutStatements(database: Database) {
    */
   function handOut(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
     return database.transaction(async (session) => {
-      const handed = await session.run("UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?", [now, expiresAt, id, now]);
-      if (handed === 1 && sealedAnswer) await session.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
+      const handed = await session.run(
+        "UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?",
+        [now, expiresAt, id, now],
+      );
+      if (handed === 1 && sealedAnswer)
+        await session.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
       return handed === 1;
     });
   }
@@ -73,7 +108,11 @@ export function handoutStatements(database: Database) {
 }
 
 async function lockAddress(session: Session, address: string, now: Date): Promise<void> {
-  await session.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [address, now, now]);
+  await session.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
+    address,
+    now,
+    now,
+  ]);
 }
 
 /**
@@ -88,13 +127,30 @@ async function endLeasesOver(session: Session, address: string, now: Date): Prom
   for (const { id } of over) await beginEndIn(session, id, "expired", now);
 }
 
-async function findClaim(session: Session, address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
-  const [row] = await session.rows<{ request_hash: Buffer; instance_id: string; sealed_answer: Buffer | null; expires_at: Date }>(
+async function findClaim(
+  session: Session,
+  address: string,
+  keyHash: Buffer,
+  now: Date,
+): Promise<KnownClaim | undefined> {
+  const [row] = await session.rows<{
+    request_hash: Buffer;
+    instance_id: string;
+    sealed_answer: Buffer | null;
+    expires_at: Date;
+  }>(
     `SELECT request_hash, instance_id, sealed_answer, expires_at FROM idempotency_keys JOIN instances ON instances.id = instance_id
       WHERE idempotency_keys.address = ? AND key_hash = ? AND NOT (state = 'running' AND expires_at <= ?)`,
     [address, keyHash, now],
   );
-  return row && { requestHash: row.request_hash, instanceId: row.instance_id, sealedAnswer: row.sealed_answer, expiresAt: row.expires_at };
+  return (
+    row && {
+      requestHash: row.request_hash,
+      instanceId: row.instance_id,
+      sealedAnswer: row.sealed_answer,
+      expiresAt: row.expires_at,
+    }
+  );
 }
 
 async function refusalByOperator(session: Session, address: string): Promise<"blocked" | "paused" | undefined> {
@@ -108,7 +164,10 @@ async function refusalByOperator(session: Session, address: string): Promise<"bl
 
 /** Places held by leases of the address. */
 function placesOf(session: Session, address: string): Promise<{ place: number; expires_at: Date }[]> {
-  return session.rows("SELECT place, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?", [address]);
+  return session.rows(
+    "SELECT place, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?",
+    [address],
+  );
 }
 
 function lowestFree(taken: readonly number[]): number {

@@ -47,32 +47,64 @@ export function historyStatements(database: Database) {
     }
     await database.query(async (session) => {
       // A host stays as long as an instance names it.
-      await session.run("DELETE FROM hosts WHERE state = 'gone' AND name IN (SELECT name FROM droplets WHERE gone_at < ?) AND id NOT IN (SELECT host_id FROM instances)", [before]);
-      await session.run("DELETE FROM droplets WHERE state = 'gone' AND gone_at < ? AND name NOT IN (SELECT name FROM hosts)", [before]);
-      await session.run("DELETE FROM doomed_hosts WHERE asked_at < ? AND name NOT IN (SELECT name FROM droplets WHERE name IS NOT NULL)", [before]);
+      await session.run(
+        "DELETE FROM hosts WHERE state = 'gone' AND name IN (SELECT name FROM droplets WHERE gone_at < ?) AND id NOT IN (SELECT host_id FROM instances)",
+        [before],
+      );
+      await session.run(
+        "DELETE FROM droplets WHERE state = 'gone' AND gone_at < ? AND name NOT IN (SELECT name FROM hosts)",
+        [before],
+      );
+      await session.run(
+        "DELETE FROM doomed_hosts WHERE asked_at < ? AND name NOT IN (SELECT name FROM droplets WHERE name IS NOT NULL)",
+        [before],
+      );
       await session.run("DELETE FROM events WHERE last_at < ?", [before]);
       await session.run("DELETE FROM minutes WHERE minute < ?", [before]);
     });
-    await database.query((session) => session.run("DELETE FROM addresses WHERE seen_at < ? AND address NOT IN (SELECT address FROM quota_places)", [before]));
+    await database.query((session) =>
+      session.run("DELETE FROM addresses WHERE seen_at < ? AND address NOT IN (SELECT address FROM quota_places)", [
+        before,
+      ]),
+    );
     return forgotten;
   }
 
   /** Notes that a job has begun. */
   async function beginRun(job: string, now: Date): Promise<void> {
-    await database.query((session) => session.run("INSERT INTO job_runs (job, started_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE started_at = ?", [job, now, now]));
+    await database.query((session) =>
+      session.run("INSERT INTO job_runs (job, started_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE started_at = ?", [
+        job,
+        now,
+        now,
+      ]),
+    );
   }
 
   /** Notes how a job's run came out; `fault` is undefined when it succeeded. */
   async function finishRun(job: string, now: Date, fault: string | undefined): Promise<void> {
     await database.query((session) =>
-      session.run("UPDATE job_runs SET finished_at = ?, fault = ?, succeeded_at = IF(? IS NULL, ?, succeeded_at) WHERE job = ?", [now, fault?.slice(0, 500) ?? null, fault ?? null, now, job]),
+      session.run(
+        "UPDATE job_runs SET finished_at = ?, fault = ?, succeeded_at = IF(? IS NULL, ?, succeeded_at) WHERE job = ?",
+        [now, fault?.slice(0, 500) ?? null, fault ?? null, now, job],
+      ),
     );
   }
 
   /** The last run of each job. */
-  function listRuns(): Promise<{ readonly job: string; readonly startedAt: Date; readonly finishedAt: Date | null; readonly succeededAt: Date | null; readonly fault: string | null }[]> {
+  function listRuns(): Promise<
+    {
+      readonly job: string;
+      readonly startedAt: Date;
+      readonly finishedAt: Date | null;
+      readonly succeededAt: Date | null;
+      readonly fault: string | null;
+    }[]
+  > {
     return database.query((session) =>
-      session.rows("SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault FROM job_runs ORDER BY job"),
+      session.rows(
+        "SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault FROM job_runs ORDER BY job",
+      ),
     );
   }
 

@@ -12,7 +12,14 @@ export function engineHost(row: EngineHostRow): EngineHost {
   return { name: row.name, engineUrl: row.engine_url, deployment: row.deployment };
 }
 
-type HostRow = EngineHostRow & { public_host: string; check_host: string; bind_address: string; capacity: number; base_port: number; state: HostState };
+type HostRow = EngineHostRow & {
+  public_host: string;
+  check_host: string;
+  bind_address: string;
+  capacity: number;
+  base_port: number;
+  state: HostState;
+};
 
 /** Rows of hosts and their slots. */
 export function hostStatements(database: Database) {
@@ -49,9 +56,15 @@ export function hostStatements(database: Database) {
    */
   function setHostState(name: string, state: HostState): Promise<boolean> {
     return database.transaction(async (session) => {
-      const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? AND state <> 'gone' FOR UPDATE", [name]);
+      const [row] = await session.rows<{ id: number }>(
+        "SELECT id FROM hosts WHERE name = ? AND state <> 'gone' FOR UPDATE",
+        [name],
+      );
       if (!row) return false;
-      const [going] = await session.rows("SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))", [name]);
+      const [going] = await session.rows(
+        "SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))",
+        [name],
+      );
       if (going) return false;
       await session.run("UPDATE hosts SET state = ? WHERE id = ?", [state, row.id]);
       return true;
@@ -80,10 +93,21 @@ export async function registerHostIn(session: Session, host: NewHost, now: Date)
   );
   const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
   if (!row) throw new Error(`host ${host.name} vanished while it was registered`);
-  await session.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [row.id, host.capacity]);
-  await session.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [host.basePort, row.id]);
+  await session.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [
+    row.id,
+    host.capacity,
+  ]);
+  await session.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [
+    host.basePort,
+    row.id,
+  ]);
   for (let slot = 0; slot < host.capacity; slot++) {
-    await session.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [row.id, slot, host.basePort + slot, now]);
+    await session.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [
+      row.id,
+      slot,
+      host.basePort + slot,
+      now,
+    ]);
   }
 }
 

@@ -46,9 +46,14 @@ export function createLeadership(mysqlUrl: string, job: string) {
   async function candidate(connection: Connection): Promise<number | undefined> {
     await connection.query(`SET SESSION wait_timeout = ${SILENCE_SECONDS}`);
     // Names of locks are the whole server's, and 64 characters at most.
-    const [[lock]] = await connection.query<RowDataPacket[]>("SELECT GET_LOCK(CONCAT(LEFT(DATABASE(), 40), '.lead.', ?), 0) AS held", [job]);
+    const [[lock]] = await connection.query<RowDataPacket[]>(
+      "SELECT GET_LOCK(CONCAT(LEFT(DATABASE(), 40), '.lead.', ?), 0) AS held",
+      [job],
+    );
     if (lock?.["held"] !== 1) return undefined;
-    await connection.query("INSERT INTO leaders (job, term) VALUES (?, 1) ON DUPLICATE KEY UPDATE term = term + 1", [job]);
+    await connection.query("INSERT INTO leaders (job, term) VALUES (?, 1) ON DUPLICATE KEY UPDATE term = term + 1", [
+      job,
+    ]);
     const [[row]] = await connection.query<RowDataPacket[]>("SELECT term FROM leaders WHERE job = ?", [job]);
     return row?.["term"] as number;
   }

@@ -37,7 +37,10 @@ export function leaseStatements(database: Database) {
   /** The instance with this id, or undefined; ended ones are found until history is pruned. */
   function findInstance(id: string): Promise<Instance | undefined> {
     return database.query(async (session) => {
-      const [row] = await session.rows<InstanceRow>(`SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`, [id]);
+      const [row] = await session.rows<InstanceRow>(
+        `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
+        [id],
+      );
       return row && toInstance(row);
     });
   }
@@ -54,7 +57,13 @@ export function leaseStatements(database: Database) {
 
   /** Moves the end of a lease that is still running; false when it is over. */
   function setExpiry(id: string, expiresAt: Date, now: Date): Promise<boolean> {
-    return database.query(async (session) => (await session.run("UPDATE instances SET expires_at = ? WHERE id = ? AND state = 'running' AND expires_at > ?", [expiresAt, id, now])) === 1);
+    return database.query(
+      async (session) =>
+        (await session.run(
+          "UPDATE instances SET expires_at = ? WHERE id = ? AND state = 'running' AND expires_at > ?",
+          [expiresAt, id, now],
+        )) === 1,
+    );
   }
 
   /**
@@ -71,8 +80,13 @@ export function leaseStatements(database: Database) {
   /** Closes an ending instance whose container is gone and frees its slot from `slotFreeFrom` on. Again: no change. */
   function closeInstance(id: string, now: Date, slotFreeFrom: Date = now): Promise<void> {
     return database.transaction(async (session) => {
-      const closed = await session.run("UPDATE instances SET state = 'ended', ended_at = ? WHERE id = ? AND state = 'ending'", [now, id]);
-      if (closed === 1) await session.run(`UPDATE slots JOIN hosts ON hosts.id = slots.host_id
+      const closed = await session.run(
+        "UPDATE instances SET state = 'ended', ended_at = ? WHERE id = ? AND state = 'ending'",
+        [now, id],
+      );
+      if (closed === 1)
+        await session.run(
+          `UPDATE slots JOIN hosts ON hosts.id = slots.host_id
             SET slots.instance_id = NULL, slots.free_since = ?, slots.port = hosts.base_port + slots.slot
           WHERE slots.instance_id = ?`,
           [slotFreeFrom, id],

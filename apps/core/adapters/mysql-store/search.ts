@@ -11,7 +11,12 @@ export type KnownInstance = Instance & { readonly handedOutAt: Date | null };
 type Condition = { readonly sql: string; readonly values: readonly (string | number | Date)[] };
 type KnownRow = InstanceRow & { handed_out_at: Date | null };
 
-const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = { created: "instances.created_at", expires: "instances.expires_at", address: "instances.address", host: "instances.host_id" };
+const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = {
+  created: "instances.created_at",
+  expires: "instances.expires_at",
+  address: "instances.address",
+  host: "instances.host_id",
+};
 const openStates: readonly InstanceState[] = ["starting", "running", "ending"];
 
 /** The list of all instances, for the operator. */
@@ -40,7 +45,10 @@ export function searchStatements(database: Database) {
   function countInstances(search: InstanceSearch): Promise<number> {
     return database.query(async (session) => {
       const conditions = await narrowing(session, search);
-      const [row] = await session.rows<{ found: number }>(`SELECT COUNT(*) AS found FROM instances ${where(conditions)}`, valuesOf(conditions));
+      const [row] = await session.rows<{ found: number }>(
+        `SELECT COUNT(*) AS found FROM instances ${where(conditions)}`,
+        valuesOf(conditions),
+      );
       return row?.found ?? 0;
     });
   }
@@ -48,13 +56,18 @@ export function searchStatements(database: Database) {
   /** {@link findInstance} with the moment of its hand-out. */
   function findKnownInstance(id: string): Promise<KnownInstance | undefined> {
     return database.query(async (session) => {
-      const [row] = await session.rows<KnownRow>(`SELECT ${instanceColumns}, instances.handed_out_at FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`, [id]);
+      const [row] = await session.rows<KnownRow>(
+        `SELECT ${instanceColumns}, instances.handed_out_at FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
+        [id],
+      );
       return row && toKnown(row);
     });
   }
 
   /** Slots in use of all hosts, by host and in their order; and those whose port rests because something else holds it. */
-  function listTakenSlots(now: Date): Promise<{ readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]> {
+  function listTakenSlots(
+    now: Date,
+  ): Promise<{ readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]> {
     return database.query((session) =>
       session.rows(
         `SELECT hosts.name AS hostName, slots.slot, COALESCE(instances.state, 'resting') AS state
@@ -69,7 +82,9 @@ export function searchStatements(database: Database) {
   /** When each host became known. */
   function listHostBirths(): Promise<Map<string, Date>> {
     return database.query(async (session) => {
-      const rows = await session.rows<{ name: string; created_at: Date }>("SELECT name, created_at FROM hosts WHERE state <> 'gone'");
+      const rows = await session.rows<{ name: string; created_at: Date }>(
+        "SELECT name, created_at FROM hosts WHERE state <> 'gone'",
+      );
       return new Map(rows.map(({ name, created_at: birth }) => [name, birth]));
     });
   }
@@ -84,7 +99,12 @@ async function narrowing(session: Session, search: InstanceSearch): Promise<Cond
   if (states.length > 0) conditions.push({ sql: `state IN (${marks(states)})`, values: states });
   if (search.host !== undefined) {
     const rows = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host]);
-    conditions.push(among("host_id", rows.map(({ id }) => id)));
+    conditions.push(
+      among(
+        "host_id",
+        rows.map(({ id }) => id),
+      ),
+    );
   }
   if (search.text !== undefined && search.text !== "") conditions.push(await matching(session, search.text));
   return conditions;
@@ -92,16 +112,37 @@ async function narrowing(session: Session, search: InstanceSearch): Promise<Cond
 
 async function matching(session: Session, text: string): Promise<Condition> {
   const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  const places = address === undefined ? [] : await session.rows<{ id: number }>("SELECT id FROM hosts WHERE public_host = ?", [address]);
-  if (places.length > 0) return { sql: `(${among("host_id", places.map(({ id }) => id)).sql} AND port = ?)`, values: [...places.map(({ id }) => id), Number(port)] };
+  const places =
+    address === undefined
+      ? []
+      : await session.rows<{ id: number }>("SELECT id FROM hosts WHERE public_host = ?", [address]);
+  if (places.length > 0)
+    return {
+      sql: `(${
+        among(
+          "host_id",
+          places.map(({ id }) => id),
+        ).sql
+      } AND port = ?)`,
+      values: [...places.map(({ id }) => id), Number(port)],
+    };
   const hosts = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`]);
   // What cannot be an id or an address is not looked for as one: one key is read faster than several.
   const either = [
     ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),
     ...ofHolder(text),
-    ...(hosts.length > 0 ? [among("host_id", hosts.map(({ id }) => id))] : []),
+    ...(hosts.length > 0
+      ? [
+          among(
+            "host_id",
+            hosts.map(({ id }) => id),
+          ),
+        ]
+      : []),
   ];
-  return either.length === 0 ? { sql: "FALSE", values: [] } : { sql: `(${either.map(({ sql }) => sql).join(" OR ")})`, values: valuesOf(either) };
+  return either.length === 0
+    ? { sql: "FALSE", values: [] }
+    : { sql: `(${either.map(({ sql }) => sql).join(" OR ")})`, values: valuesOf(either) };
 }
 
 /** Holders are kept by the key that quotas count by: a whole address is that of one holder, a part the beginning of several. */
@@ -116,10 +157,18 @@ function ofHolder(text: string): Condition[] {
 async function beyond(session: Session, { after, order, descending }: InstanceSearch): Promise<Condition[]> {
   if (after === undefined) return [];
   const column = columnsOfOrder[order];
-  const [last] = await session.rows<{ value: string | number | Date }>(`SELECT ${column} AS value FROM instances WHERE id = ?`, [after]);
+  const [last] = await session.rows<{ value: string | number | Date }>(
+    `SELECT ${column} AS value FROM instances WHERE id = ?`,
+    [after],
+  );
   if (!last) return [];
   const sign = descending ? "<" : ">";
-  return [{ sql: `${column} ${sign}= ? AND (${column} ${sign} ? OR instances.id ${sign} ?)`, values: [last.value, last.value, after] }];
+  return [
+    {
+      sql: `${column} ${sign}= ? AND (${column} ${sign} ? OR instances.id ${sign} ?)`,
+      values: [last.value, last.value, after],
+    },
+  ];
 }
 
 function among(column: string, values: readonly number[]): Condition {

@@ -16,7 +16,11 @@ export class NoReply extends Error {
 /** A connection to a Redis, for one command at a time. */
 export type RedisConnection = Awaited<ReturnType<typeof openConnection>>;
 
-type Waiting = { readonly reader: ReplyReader; readonly resolve: (reply: SizedReply) => void; readonly reject: (fault: NoReply) => void };
+type Waiting = {
+  readonly reader: ReplyReader;
+  readonly resolve: (reply: SizedReply) => void;
+  readonly reject: (fault: NoReply) => void;
+};
 
 /**
  * Connects, without a login. Client libraries make one of a status and a string, the very difference

@@ -88,7 +88,16 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       if (!oldest) return undefined;
       end(...oldest);
     }
-    const session: Session = { instanceId, passwordHash: hashSecret(password), connection: undefined, state: { database: state.database, transaction: "none" }, tail: Promise.resolve(), waiting: 0, idle: undefined, isEnded: false };
+    const session: Session = {
+      instanceId,
+      passwordHash: hashSecret(password),
+      connection: undefined,
+      state: { database: state.database, transaction: "none" },
+      tail: Promise.resolve(),
+      waiting: 0,
+      idle: undefined,
+      isEnded: false,
+    };
     sessions.set(key, session);
     return session;
   }
@@ -106,7 +115,11 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       const { connection } = session;
       if (!connection) return { kind: "closed" };
       const read = await connection.ask(request.words, limits.mostReplyBytes, limits.commandTimeoutMs);
-      session.state = stateAfter(session.state, request.words.map((word) => Buffer.from(word)), read.reply);
+      session.state = stateAfter(
+        session.state,
+        request.words.map((word) => Buffer.from(word)),
+        read.reply,
+      );
       return { kind: "replied", ...read, state: session.state };
     } catch (fault) {
       if (!(fault instanceof NoReply)) throw fault;
@@ -115,7 +128,10 @@ export function createRedisConsoles(limits: ConsoleLimits) {
   }
 
   /** Connects and logs in. Gives what came in the way, also a reply that the command would have got. */
-  async function login(session: Session, { host, port, password, state }: ConsoleRequest): Promise<ConsoleOutcome | undefined> {
+  async function login(
+    session: Session,
+    { host, port, password, state }: ConsoleRequest,
+  ): Promise<ConsoleOutcome | undefined> {
     let connection: RedisConnection | undefined;
     try {
       connection = await openConnection(host, port, limits.connectTimeoutMs);
@@ -124,10 +140,16 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       const auth = await connection.ask(["AUTH", "default", password], limits.mostReplyBytes, limits.connectTimeoutMs);
       if (auth.reply.kind === "error") {
         connection.close();
-        return auth.reply.text.startsWith("WRONGPASS") ? { kind: "wrong-password" } : { kind: "replied", ...auth, state: session.state };
+        return auth.reply.text.startsWith("WRONGPASS")
+          ? { kind: "wrong-password" }
+          : { kind: "replied", ...auth, state: session.state };
       }
       if (state.database === 0) return undefined;
-      const select = await connection.ask(["SELECT", String(state.database)], limits.mostReplyBytes, limits.connectTimeoutMs);
+      const select = await connection.ask(
+        ["SELECT", String(state.database)],
+        limits.mostReplyBytes,
+        limits.connectTimeoutMs,
+      );
       if (select.reply.kind === "error") {
         connection.close();
         return { kind: "replied", ...select, state: session.state };
