@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
-import { settings } from "../apps/core/config.ts";
+import { settings } from "../apps/core/settings/config.ts";
 
 const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
 

@@ -4,8 +4,8 @@ import { glob } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pMap from "p-map";
-import { step } from "../infra/local/progress.ts";
-import { ensureSystemPackages, withSystemFolders } from "../infra/local/system-packages.ts";
+import { step } from "../infra/process/progress.ts";
+import { ensureSystemPackages, withSystemFolders } from "../infra/servers/system-packages.ts";
 import { fetchControlPackages } from "./bed/control-machine.ts";
 
 /**

@@ -16,30 +16,30 @@ import Fastify, {
   type RawServerDefault,
 } from "fastify";
 import type { Redis } from "ioredis";
-import type { ChangeLeasePorts } from "../core/actions/change-lease.ts";
-import type { CreatePorts } from "../core/actions/create-instance.ts";
-import type { FleetView } from "../core/actions/fleet-view.ts";
-import type { ConsolePorts } from "../core/actions/run-command.ts";
-import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
-import type { Config } from "../core/config.ts";
-import { answerClientError } from "../http/client-errors.ts";
-import { ProblemError, problemOfFault } from "../http/problem.ts";
-import { readOutRefusedBodies } from "../http/refused-bodies.ts";
-import { sendAsJson } from "../http/send-as-json.ts";
-import { dropSilentClients } from "../http/silent-clients.ts";
-import { callerKey } from "./caller-key.ts";
-import { describeInvalid } from "./describe-invalid.ts";
-import type { Metrics } from "./metrics.ts";
-import { problems, unreadable } from "./problem.ts";
-import { consoleRoutes } from "./routes/console.ts";
-import { healthRoutes } from "./routes/health.ts";
-import { createHomePage, homeRoutes, iconFile } from "./routes/home.ts";
-import { instanceRoutes } from "./routes/instances.ts";
-import { opsRoutes } from "./routes/ops.ts";
-import { statsRoutes } from "./routes/stats.ts";
-import { contentSecurityPolicy, docsSecurityPolicy } from "./security-policies.ts";
-import { sendProblem } from "./send-problem.ts";
-import { answerWrongMethods } from "./wrong-methods.ts";
+import type { ChangeLeasePorts } from "../core/instances/change-lease.ts";
+import type { CreatePorts } from "../core/instances/create-instance.ts";
+import type { FleetView } from "../core/fleet/fleet-view.ts";
+import type { ConsolePorts } from "../core/console/run-command.ts";
+import type { MysqlStore } from "../adapters/mysql/index.ts";
+import type { Config } from "../core/settings/config.ts";
+import { answerClientError } from "../lib/http/client-errors.ts";
+import { ProblemError, problemOfFault } from "../lib/http/problem.ts";
+import { readOutRefusedBodies } from "../lib/http/refused-bodies.ts";
+import { sendAsJson } from "../lib/http/send-as-json.ts";
+import { dropSilentClients } from "../lib/http/silent-clients.ts";
+import { callerKey } from "./callers/caller-key.ts";
+import { describeInvalid } from "./problems/describe-invalid.ts";
+import type { Metrics } from "./figures/metrics.ts";
+import { problems, unreadable } from "./problems/problems.ts";
+import { consoleRoutes } from "./routes/console/index.ts";
+import { healthRoutes } from "./routes/health/index.ts";
+import { createHomePage, homeRoutes, iconFile } from "./routes/home/index.ts";
+import { instanceRoutes } from "./routes/instances/index.ts";
+import { opsRoutes } from "./routes/ops/index.ts";
+import { statsRoutes } from "./routes/stats/index.ts";
+import { contentSecurityPolicy, docsSecurityPolicy } from "./plugins/security-policies.ts";
+import { sendProblem } from "./problems/send-problem.ts";
+import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 
 /** Everything the application is built from. */
 export type ServerParts = {

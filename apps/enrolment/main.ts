@@ -1,11 +1,11 @@
 import { pino } from "pino";
-import { createCertificateAuthority } from "../core/adapters/certificate-authority.ts";
-import { createMysqlStore } from "../core/adapters/mysql-store/index.ts";
-import { authorityIn, enrolmentTlsIn } from "../core/adapters/pki-files.ts";
-import { openRedis } from "../core/adapters/redis-discovery.ts";
-import { createHeartbeatUsers } from "../core/adapters/redis-heartbeat-users.ts";
-import { loadConfig } from "../core/config.ts";
-import { heartbeatPassword } from "../core/domain/credentials.ts";
+import { createCertificateAuthority } from "../adapters/pki/certificate-authority.ts";
+import { createMysqlStore } from "../adapters/mysql/index.ts";
+import { authorityIn, enrolmentTlsIn } from "../adapters/pki/pki-files.ts";
+import { openRedis } from "../adapters/redis/discovery.ts";
+import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
+import { loadConfig } from "../core/settings/config.ts";
+import { heartbeatPassword } from "../core/instances/credentials.ts";
 import { buildEnrolment } from "./server.ts";
 
 const SECOND = 1000;

@@ -1,4 +1,4 @@
-import type { Problem } from "../http/problem.ts";
+import type { Problem } from "../lib/http/problem.ts";
 
 /** Every refusal that only the enrolment gives. A wrong token is never told apart from one that is used up. */
 export const problems = {

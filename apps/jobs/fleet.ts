@@ -1,15 +1,15 @@
 import type { Redis } from "ioredis";
 import { nanoid } from "nanoid";
-import { createDigitalOceanCloud } from "../core/adapters/digitalocean-cloud/index.ts";
-import type { DockerEngines } from "../core/adapters/docker-engines.ts";
-import { readHostFiles } from "../core/adapters/host-files.ts";
-import type { MysqlStore } from "../core/adapters/mysql-store/index.ts";
-import { createRedisDiscovery } from "../core/adapters/redis-discovery.ts";
-import { createHeartbeatUsers } from "../core/adapters/redis-heartbeat-users.ts";
-import { fleetPlan, scalingRules, type Config } from "../core/config.ts";
-import { heartbeatPassword } from "../core/domain/credentials.ts";
-import type { EngineHost } from "../core/domain/host.ts";
-import { renderUserData } from "../core/domain/user-data.ts";
+import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
+import type { DockerEngines } from "../adapters/docker/engines.ts";
+import { readHostFiles } from "../adapters/host-files/host-files.ts";
+import type { MysqlStore } from "../adapters/mysql/index.ts";
+import { createRedisDiscovery } from "../adapters/redis/discovery.ts";
+import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
+import { fleetPlan, scalingRules, type Config } from "../core/settings/config.ts";
+import { heartbeatPassword } from "../core/instances/credentials.ts";
+import type { EngineHost } from "../core/fleet/host.ts";
+import { renderUserData } from "../core/fleet/user-data.ts";
 import type { FleetJobPorts } from "./schedule.ts";
 
 const SECOND = 1000;

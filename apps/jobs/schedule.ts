@@ -1,15 +1,15 @@
 import type { Logger } from "pino";
-import { admitHosts, type AdmitPorts } from "../core/actions/admit-hosts.ts";
-import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/actions/keep-heartbeat-users.ts";
-import { prepareCloud, type PreparePorts } from "../core/actions/prepare-cloud.ts";
-import { reap, type ReapPorts } from "../core/actions/reap.ts";
-import { reconcile, type ReconcilePorts } from "../core/actions/reconcile.ts";
-import { sampleFigures, type SamplePorts } from "../core/actions/sample-figures.ts";
-import { scaleFleet, type ScalePorts } from "../core/actions/scale-fleet.ts";
-import { tendHosts, type TendPorts } from "../core/actions/tend-hosts.ts";
-import type { Config } from "../core/config.ts";
-import { CloudFault } from "../core/domain/cloud.ts";
-import type { FleetEvent } from "../core/domain/event.ts";
+import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
+import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
+import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";
+import { reap, type ReapPorts } from "../core/instances/reap.ts";
+import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
+import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
+import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
+import { tendHosts, type TendPorts } from "../core/fleet/check-hosts.ts";
+import type { Config } from "../core/settings/config.ts";
+import { CloudFault } from "../core/fleet/cloud.ts";
+import type { FleetEvent } from "../core/events/event.ts";
 
 /** What the jobs work with. */
 export type JobPorts = ReapPorts &

@@ -1,6 +1,6 @@
 import { rename, writeFile } from "node:fs/promises";
-import { messageOf } from "../local/message-of.ts";
-import { writeImageArchive } from "../local/redis-image.ts";
+import { messageOf } from "../process/message-of.ts";
+import { writeImageArchive } from "../servers/redis-image.ts";
 
 const [archive, envFile] = process.argv.slice(2);
 

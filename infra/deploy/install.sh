@@ -105,7 +105,7 @@ make_settings() {
 take_checkout() {
 	[ -x "$HERE/node_modules/.bin/node" ] || have npm npm
 	# Whatever it runs, it installs the npm packages first, when they are missing or have changed.
-	sh "$HERE/infra/local/run.sh" infra/pki/main.ts --help >/dev/null
+	sh "$HERE/infra/run.sh" infra/pki/main.ts --help >/dev/null
 	# Every program runs as a user of its own, and each reads the checkout.
 	chmod go=rx "$HERE"
 	chmod -R go=rX "$HERE/apps" "$HERE/infra" "$HERE/migrations" "$HERE/public" "$HERE/node_modules" "$HERE/package.json"

@@ -1,6 +1,6 @@
-import { migrate } from "../../apps/core/adapters/mysql-store/migrations.ts";
-import { loadConfig } from "../../apps/core/config.ts";
-import { messageOf } from "../local/message-of.ts";
+import { migrate } from "../../apps/adapters/mysql/migrations.ts";
+import { loadConfig } from "../../apps/core/settings/config.ts";
+import { messageOf } from "../process/message-of.ts";
 
 /** Brings the database at MYSQL_URL up to the newest schema, and says what was run. */
 try {

@@ -1,9 +1,9 @@
 import pMap from "p-map";
-import { createDockerEngines } from "../../apps/core/adapters/docker-engines.ts";
-import { createMysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
-import { clientTlsIn } from "../../apps/core/adapters/pki-files.ts";
-import { loadConfig, type Config } from "../../apps/core/config.ts";
-import { messageOf } from "../local/message-of.ts";
+import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { clientTlsIn } from "../../apps/adapters/pki/pki-files.ts";
+import { loadConfig, type Config } from "../../apps/core/settings/config.ts";
+import { messageOf } from "../process/message-of.ts";
 
 const SECOND = 1000;
 const TRANSFER_MS = 120 * SECOND;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createMysqlStore, type MysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
+import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Lab } from "./lab.ts";
 import type { LabWishes } from "./options.ts";
 import { drawFleet, shortName } from "./picture.ts";

@@ -1,11 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { endLeftovers } from "../local/kept-running.ts";
-import { becomeOnlyRun } from "../local/only-run.ts";
-import { projectPath } from "../local/project-path.ts";
-import { runProgram } from "../local/run-program.ts";
-import type { Startup } from "../local/startup.ts";
-import { ensureSystemPackages } from "../local/system-packages.ts";
+import { endLeftovers } from "../process/kept-running.ts";
+import { becomeOnlyRun } from "../start/only-run.ts";
+import { projectPath } from "../process/project-path.ts";
+import { runProgram } from "../process/run-program.ts";
+import type { Startup } from "../process/startup.ts";
+import { ensureSystemPackages } from "../servers/system-packages.ts";
 import { startLab, type Lab } from "./lab.ts";
 import { liveOneLife, type LifeReport } from "./life.ts";
 import { readLabOrder, type LabWishes } from "./options.ts";

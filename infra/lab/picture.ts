@@ -1,4 +1,4 @@
-import type { DropletRow } from "../../apps/core/domain/fleet.ts";
+import type { DropletRow } from "../../apps/core/fleet/droplets.ts";
 
 /** A host as it is drawn. */
 export interface DrawnHost {

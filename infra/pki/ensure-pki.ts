@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import ipaddr from "ipaddr.js";
-import { makeCertificate, type CertificateFacts } from "../../apps/core/adapters/certificates.ts";
+import { makeCertificate, type CertificateFacts } from "../../apps/adapters/pki/certificates.ts";
 import { closeToOthers, readFolder, writeFolder, type Pair, type Pki } from "./folder.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
 

@@ -13,7 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { certificatesIn } from "../../apps/core/adapters/certificates.ts";
+import { certificatesIn } from "../../apps/adapters/pki/certificates.ts";
 
 /** A certificate and its private key. */
 export type Pair = { readonly certificate: X509Certificate; readonly key: KeyObject };

@@ -1,10 +1,10 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { loadConfig } from "../../apps/core/config.ts";
-import { hostIn } from "../local/addresses.ts";
-import { takeEnvFile } from "../local/env-file.ts";
-import { messageOf } from "../local/message-of.ts";
-import { projectPath } from "../local/project-path.ts";
+import { loadConfig } from "../../apps/core/settings/config.ts";
+import { hostIn } from "../start/addresses.ts";
+import { takeEnvFile } from "../start/env-file.ts";
+import { messageOf } from "../process/message-of.ts";
+import { projectPath } from "../process/project-path.ts";
 import { ensurePki, type PkiChange } from "./ensure-pki.ts";
 
 const USAGE = `npm run pki -- [folder] [--enrolment-name <name or address>]… [--rotate-client | --rotate-ca | --retire-old-ca]

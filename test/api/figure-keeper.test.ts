@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
-import { createFigureKeeper } from "../../apps/api/figure-keeper.ts";
-import { createMetrics, type Metrics } from "../../apps/api/metrics.ts";
-import type { MinuteFigures } from "../../apps/core/domain/figures.ts";
+import { createFigureKeeper } from "../../apps/api/figures/figure-keeper.ts";
+import { createMetrics, type Metrics } from "../../apps/api/figures/metrics.ts";
+import type { MinuteFigures } from "../../apps/core/figures/figures.ts";
 
 const MINUTE = 60_000;
 const start = Date.parse("2026-01-01T00:00:00Z");

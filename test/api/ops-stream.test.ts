@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { FleetPicture, HostPicture } from "../../apps/core/actions/fleet-picture.ts";
+import type { FleetPicture, HostPicture } from "../../apps/core/operator/fleet-picture.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 

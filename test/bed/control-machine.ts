@@ -8,8 +8,8 @@ import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { startDigitalOcean, type LabCloud } from "../../infra/lab/digitalocean/index.ts";
 import { openMachineRoom, type MachineRoom } from "../../infra/lab/machines/room.ts";
-import { projectPath } from "../../infra/local/project-path.ts";
-import { createUndoList } from "../../infra/local/undo-list.ts";
+import { projectPath } from "../../infra/process/project-path.ts";
+import { createUndoList } from "../../infra/process/undo-list.ts";
 import { until } from "./until.ts";
 
 const run = promisify(execFile);

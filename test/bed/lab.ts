@@ -1,11 +1,11 @@
 import { readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createMysqlStore, type MysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
+import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { startLab, type Lab, type LabOptions } from "../../infra/lab/lab.ts";
 import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
-import { endLeftovers } from "../../infra/local/kept-running.ts";
-import { endProcess, findProcesses } from "../../infra/local/processes.ts";
+import { endLeftovers } from "../../infra/process/kept-running.ts";
+import { endProcess, findProcesses } from "../../infra/process/processes.ts";
 
 const KIND = "getaredis-lab";
 

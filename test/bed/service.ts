@@ -3,10 +3,10 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { registerHost } from "../../apps/core/actions/register-host.ts";
-import { createMysqlStore, type MysqlStore } from "../../apps/core/adapters/mysql-store/index.ts";
-import { migrate } from "../../apps/core/adapters/mysql-store/migrations.ts";
-import { freePort } from "../../infra/local/free-port.ts";
+import { registerHost } from "../../apps/core/fleet/register-host.ts";
+import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { migrate } from "../../apps/adapters/mysql/migrations.ts";
+import { freePort } from "../../infra/process/free-port.ts";
 import { startEngineHost, type EngineHost } from "./engine-host.ts";
 import { createDatabase, startServices, type Services } from "./services.ts";
 

@@ -3,9 +3,9 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
-import { startMariadb } from "../../infra/local/mariadb.ts";
-import { endProcess, findProcesses } from "../../infra/local/processes.ts";
-import { startRedis } from "../../infra/local/redis.ts";
+import { startMariadb } from "../../infra/servers/mariadb.ts";
+import { endProcess, findProcesses } from "../../infra/process/processes.ts";
+import { startRedis } from "../../infra/servers/redis.ts";
 import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
 
 const KIND = "getaredis-services";

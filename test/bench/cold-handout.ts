@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { waitForPong } from "../../apps/core/adapters/redis-probe.ts";
+import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { startService, type Service } from "../bed/service.ts";
 
 const run = promisify(execFile);

@@ -8,9 +8,9 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseEnv } from "node:util";
-import { loadConfig, settings, type SettingName } from "../../apps/core/config.ts";
-import { projectPath } from "../../infra/local/project-path.ts";
-import { pingRedis } from "../../infra/local/redis.ts";
+import { loadConfig, settings, type SettingName } from "../../apps/core/settings/config.ts";
+import { projectPath } from "../../infra/process/project-path.ts";
+import { pingRedis } from "../../infra/servers/redis.ts";
 import { startControlMachine, type ControlMachine } from "../bed/control-machine.ts";
 import { until } from "../bed/until.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
-import { createMetrics } from "../../apps/api/metrics.ts";
-import type { Standing } from "../../apps/core/domain/placement.ts";
+import { createMetrics } from "../../apps/api/figures/metrics.ts";
+import type { Standing } from "../../apps/core/fleet/placement.ts";
 
 const file = (name: string) => readFile(new URL(`../../infra/monitoring/${name}`, import.meta.url), "utf8");
 const rules = await file("alert-rules.yml");

@@ -10,9 +10,9 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { connect, createServer, type TlsOptions, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { createCertificateAuthority } from "../../apps/core/adapters/certificate-authority.ts";
-import { certificatesIn } from "../../apps/core/adapters/certificates.ts";
-import { authorityIn, clientTlsIn, enrolmentTlsIn, type ClientTls } from "../../apps/core/adapters/pki-files.ts";
+import { createCertificateAuthority } from "../../apps/adapters/pki/certificate-authority.ts";
+import { certificatesIn } from "../../apps/adapters/pki/certificates.ts";
+import { authorityIn, clientTlsIn, enrolmentTlsIn, type ClientTls } from "../../apps/adapters/pki/pki-files.ts";
 import { ensurePki, type PkiChange } from "../../infra/pki/ensure-pki.ts";
 
 const run = promisify(execFile);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isSameProcess, markProcess } from "../../local/processes.ts";
+import { isSameProcess, markProcess } from "../../process/processes.ts";
 
 /** A fresh name that says which process it belongs to, so that a later one can tell when it is abandoned. */
 export async function ownedName(kind: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { childrenOf, endProcess } from "../../local/processes.ts";
+import { childrenOf, endProcess } from "../../process/processes.ts";
 import type { Place } from "./places.ts";
 
 const ENTER = fileURLToPath(new URL("enter.sh", import.meta.url));

@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { drawFleet } from "../../../infra/lab/picture.ts";
 import { readLabOrder } from "../../../infra/lab/options.ts";
-import { childrenOf, findProcesses, markProcess } from "../../../infra/local/processes.ts";
+import { childrenOf, findProcesses, markProcess } from "../../../infra/process/processes.ts";
 import { until } from "../../bed/until.ts";
 
 const MAIN = fileURLToPath(new URL("../../../infra/lab/main.ts", import.meta.url));

@@ -5,8 +5,8 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
-import { createDigitalOceanCloud } from "../../../apps/core/adapters/digitalocean-cloud/index.ts";
-import { CloudFault } from "../../../apps/core/domain/cloud.ts";
+import { createDigitalOceanCloud } from "../../../apps/adapters/digitalocean/index.ts";
+import { CloudFault } from "../../../apps/core/fleet/cloud.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";
 import { openContract, type Exchange } from "./openapi-contract.ts";
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { hasLiveOwner } from "../../../infra/lab/machines/owners.ts";
 import { openMachineRoom, type MachineRoom } from "../../../infra/lab/machines/room.ts";
-import { isSameProcess, markProcess, type ProcessMark } from "../../../infra/local/processes.ts";
+import { isSameProcess, markProcess, type ProcessMark } from "../../../infra/process/processes.ts";
 import { until } from "../../bed/until.ts";
 
 const run = promisify(execFile);

@@ -1,0 +1,313 @@
+import { setTimeout as delay } from "node:timers/promises";
+import Docker from "dockerode";
+import pLimit, { type LimitFunction } from "p-limit";
+import type { ContainerFacts } from "../../core/instances/repairs.ts";
+import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container-spec.ts";
+import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
+import type { EngineHost } from "../../core/fleet/host.ts";
+import { engineAgent } from "./agent.ts";
+import type { ClientTls } from "../pki/pki-files.ts";
+import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
+
+/** All Docker Engines of the fleet. */
+export type DockerEngines = ReturnType<typeof createDockerEngines>;
+
+const POLL_MS = 50;
+
+/**
+ * An engine starts about as many containers a second whatever the parallelism; more at once only makes
+ * each of them late, until their time-outs undo work that was nearly done.
+ */
+const STARTS_AT_ONCE = 4;
+
+/** Hosts come and go; what is kept of those used longest ago is dropped, and made again when they are used. */
+const HOSTS_KEPT = 4096;
+
+/** The form of our instances' ids. */
+const INSTANCE_ID = /^[0-9a-z]{16}$/;
+
+/** dockerode's types know no ping with options. */
+type Pingable = { readonly ping: (options: { abortSignal: AbortSignal }) => Promise<unknown> };
+
+/** What is kept of a host between calls. */
+type Engine = {
+  readonly url: string;
+  readonly tls: ClientTls | undefined;
+  readonly docker: Docker;
+  readonly gate: LimitFunction;
+  /** Set while and after the network is ensured. */
+  network?: Promise<void> | undefined;
+  /** Images on their way to the engine, by reference. */
+  readonly images: Map<string, Promise<void>>;
+};
+
+/**
+ * Engines reached by their hosts' URLs. Every call takes `timeoutMs` at most and throws
+ * {@link EngineFault} when it did not work out.
+ * @param tls gives our certificate for engines at https:// URLs; asked at every call, so that a new
+ *   one counts at once. Their own certificates must be of the CA that comes with it, and name the host.
+ */
+export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
+  const engines = new Map<string, Engine>();
+
+  /** Whether the engine answers, and to us. */
+  async function ping(host: EngineHost): Promise<void> {
+    await call(host, ({ docker }, abortSignal) => (docker as unknown as Pingable).ping({ abortSignal }));
+  }
+
+  /**
+   * Sees to it that the engine has an image: sends it the archive (as `docker save` writes it) when
+   * there is one, else has it pull. Calls that come meanwhile for the same image wait for the first.
+   * @param timeoutMs of the whole
+   */
+  async function ensureImage(
+    host: EngineHost,
+    reference: string,
+    archiveFile: string | undefined,
+    timeoutMs: number,
+  ): Promise<void> {
+    await call(
+      host,
+      async (engine, abortSignal) => {
+        const known =
+          engine.images.get(reference) ??
+          orAborted(provideImage(engine.docker, reference, archiveFile, abortSignal), abortSignal).finally(() =>
+            engine.images.delete(reference),
+          );
+        engine.images.set(reference, known);
+        await known;
+      },
+      timeoutMs,
+    );
+  }
+
+  /**
+   * Creates and starts a container, behind those that the engine is starting already.
+   * @throws `signal.reason` when the signal aborts before its turn has come: nothing was done then.
+   *   EngineFault: nothing may be taken for granted.
+   */
+  async function startContainer(host: EngineHost, spec: ContainerSpec, signal: AbortSignal): Promise<void> {
+    await engineOf(host).gate(() => {
+      signal.throwIfAborted();
+      return startNow(host, spec);
+    });
+  }
+
+  async function startNow(host: EngineHost, spec: ContainerSpec): Promise<void> {
+    await call(host, async (engine, abortSignal) => {
+      const { docker } = engine;
+      const { name, ...body } = spec;
+      let container: Docker.Container | undefined;
+      for (let isRetry = false; ; isRetry = true) {
+        await networkOnce(engine, host.deployment, abortSignal);
+        try {
+          container ??= await docker.createContainer({
+            ...body,
+            name,
+            abortSignal,
+          } as unknown as Docker.ContainerCreateOptions);
+          await container.start({ abortSignal });
+          return;
+        } catch (fault) {
+          // Removed behind our back, as `docker system prune` does with networks that nobody uses.
+          if (isRetry || !/network .*not found/i.test(messageOf(fault))) throw fault;
+          engine.network = undefined;
+        }
+      }
+    });
+  }
+
+  /** Removes an instance's container, running or not, and returns when it is gone; already gone is success. */
+  async function removeContainer(host: EngineHost, instanceId: string): Promise<void> {
+    await call(host, async ({ docker }, abortSignal) => {
+      const container = docker.getContainer(containerName(instanceId));
+      for (;;) {
+        try {
+          await container.remove({ force: true, v: true, abortSignal });
+          return;
+        } catch (fault) {
+          if (statusOf(fault) === 404) return;
+          // Somebody else is removing it at this moment; it is gone only when the engine says so.
+          if (statusOf(fault) !== 409) throw fault;
+          await delay(POLL_MS, undefined, { signal: abortSignal });
+        }
+      }
+    });
+  }
+
+  /** All containers of this deployment on the host, stopped ones included; what has no instance's label is none of ours. */
+  async function listContainers(host: EngineHost): Promise<ContainerFacts[]> {
+    return call(host, async ({ docker }, abortSignal) => {
+      const containers = await docker.listContainers({
+        all: true,
+        filters: { label: [`${labels.deployment}=${host.deployment}`] },
+        abortSignal,
+      });
+      // An answer without a body counts as good for dockerode, and would read as a host that has lost everything.
+      if (!Array.isArray(containers)) throw new Error("the engine's answer is no list of containers");
+      return containers
+        .map((container) => ({
+          instanceId: container.Labels[labels.instance] ?? "",
+          running: container.State === "running",
+        }))
+        .filter(({ instanceId }) => INSTANCE_ID.test(instanceId));
+    });
+  }
+
+  /** Ensures the network once for all hand-outs that come at the same time. */
+  async function networkOnce(engine: Engine, deployment: string, abortSignal: AbortSignal): Promise<void> {
+    engine.network ??= orAborted(ensureNetwork(engine.docker, deployment, abortSignal), abortSignal);
+    try {
+      await engine.network;
+    } catch (fault) {
+      engine.network = undefined;
+      throw fault;
+    }
+  }
+
+  /** The bridge of all instances: no traffic between them, no masquerade on the way out. */
+  async function ensureNetwork(docker: Docker, deployment: string, abortSignal: AbortSignal): Promise<void> {
+    const network = networkOf(deployment);
+    const isThere = async () =>
+      (await docker.listNetworks({ filters: { name: [network.name] }, abortSignal })).some(
+        ({ Name }) => Name === network.name,
+      );
+    if (await isThere()) return;
+    try {
+      await docker.createNetwork({
+        Name: network.name,
+        CheckDuplicate: true,
+        Driver: "bridge",
+        Options: {
+          "com.docker.network.bridge.name": network.bridge,
+          "com.docker.network.bridge.enable_icc": "false",
+          "com.docker.network.bridge.enable_ip_masquerade": "false",
+        },
+        Labels: { [labels.deployment]: deployment },
+        abortSignal,
+      });
+    } catch (fault) {
+      // Another replica was faster; its network is listed a moment later.
+      if (!/already exists|same bridge name/i.test(messageOf(fault))) throw fault;
+      while (!(await isThere())) await delay(POLL_MS, undefined, { signal: abortSignal });
+    }
+  }
+
+  async function call<T>(
+    host: EngineHost,
+    work: (engine: Engine, abortSignal: AbortSignal) => Promise<T>,
+    withinMs = timeoutMs,
+  ): Promise<T> {
+    const abortSignal = AbortSignal.timeout(withinMs);
+    try {
+      return await orAborted(work(engineOf(host), abortSignal), abortSignal);
+    } catch (fault) {
+      throw new EngineFault(abortSignal.aborted ? "timeout" : reasonOf(fault), host.name, fault);
+    }
+  }
+
+  /** What is kept of the host, made anew when its URL or our certificate is another now. */
+  function engineOf(host: EngineHost): Engine {
+    const ours = host.engineUrl.startsWith("https:") ? certificate() : undefined;
+    const known = engines.get(host.name);
+    const isFresh = known !== undefined && known.url === host.engineUrl && known.tls === ours;
+    const engine = isFresh
+      ? known
+      : {
+          url: host.engineUrl,
+          tls: ours,
+          docker: new Docker(connectionTo(host, ours)),
+          gate: known?.gate ?? pLimit(STARTS_AT_ONCE),
+          images: new Map<string, Promise<void>>(),
+        };
+    // Used last, dropped last.
+    engines.delete(host.name);
+    engines.set(host.name, engine);
+    if (engines.size > HOSTS_KEPT) engines.delete(engines.keys().next().value ?? "");
+    return engine;
+  }
+
+  function certificate(): ClientTls {
+    if (tls === undefined)
+      throw new CertificateMissing("engines at https:// take nobody without a certificate, and none is set up");
+    try {
+      return tls();
+    } catch (cause) {
+      throw new CertificateMissing(`our certificate cannot be read: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  return { ping, ensureImage, startContainer, removeContainer, listContainers };
+}
+
+/**
+ * What `work` gives, or `signal.reason` thrown when the signal aborts first. The signal given to
+ * dockerode is not enough: of an answer that breaks off in its middle it tells nobody, then or ever.
+ */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason as Error);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+class CertificateMissing extends Error {
+  override readonly name = "CertificateMissing";
+}
+
+async function provideImage(
+  docker: Docker,
+  reference: string,
+  archiveFile: string | undefined,
+  abortSignal: AbortSignal,
+): Promise<void> {
+  if (await hasImage(docker, reference, abortSignal)) return;
+  if (archiveFile === undefined) await pullImage(docker, reference, abortSignal);
+  else await loadImage(docker, archiveFile, abortSignal);
+  if (!(await hasImage(docker, reference, abortSignal)))
+    throw new ImageMissing(`${archiveFile ?? "the registry's image"} does not hold ${reference}`);
+}
+
+function connectionTo(host: EngineHost, tls: ClientTls | undefined): Docker.DockerOptions {
+  const url = new URL(host.engineUrl);
+  const agent = engineAgent(host.name, tls);
+  if (url.protocol === "unix:") return { socketPath: decodeURIComponent(url.pathname), agent } as Docker.DockerOptions;
+  const address = url.hostname.replace(/^\[|\]$/g, "");
+  const [protocol, port] = tls === undefined ? ["http", 2375] : ["https", 2376];
+  return { protocol, host: address, port: url.port || port, agent } as Docker.DockerOptions;
+}
+
+function reasonOf(fault: unknown): EngineFaultReason {
+  // Of another call, whose work this one waited for.
+  if (fault instanceof Error && /^(Abort|Timeout)Error$/.test(fault.name)) return "timeout";
+  if (fault instanceof ImageMissing) return "image-missing";
+  const status = statusOf(fault);
+  if (status === undefined) return isAboutCertificates(fault) ? "certificate" : "unreachable";
+  if (/port is already allocated|address already in use/i.test(messageOf(fault))) return "port-taken";
+  if (status === 404 && /no such image/i.test(messageOf(fault))) return "image-missing";
+  return "refused";
+}
+
+/** Whether a connection failed over certificates, theirs or ours: codes of Node's TLS and of OpenSSL's verification. */
+function isAboutCertificates(fault: unknown): boolean {
+  const code = typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
+  return (
+    fault instanceof CertificateMissing ||
+    /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|HOSTNAME_)/.test(code)
+  );
+}
+
+function statusOf(fault: unknown): number | undefined {
+  return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number"
+    ? fault.statusCode
+    : undefined;
+}
+
+function messageOf(fault: unknown): string {
+  return fault instanceof Error ? fault.message : String(fault);
+}

@@ -1,0 +1,149 @@
+import { createPool } from "mysql2/promise";
+import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
+import { Unavailable } from "../../lib/unavailable.ts";
+import { within } from "./within.ts";
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+const TRIES = 6;
+
+/** One statement after another on one connection. */
+export type Session = {
+  /** Rows of a SELECT. */
+  readonly rows: <Row>(sql: string, values?: ExecuteValues) => Promise<Row[]>;
+  /** Number of rows that an INSERT, UPDATE or DELETE touched; an UPDATE counts matched rows. */
+  readonly run: (sql: string, values?: ExecuteValues) => Promise<number>;
+};
+
+/** A pool of connections; `query` and `transaction` throw {@link Unavailable} when the server does not answer. */
+export type Database = ReturnType<typeof openDatabase>;
+
+/** Opens a pool on `mysqlUrl`. Connects when first used; a lost server is tried anew by each call. */
+export function openDatabase(mysqlUrl: string, connections = 10) {
+  const pool = createPool({
+    uri: mysqlUrl,
+    timezone: "Z",
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectionLimit: connections,
+    maxIdle: connections,
+  });
+  const prepared = new WeakSet<object>();
+
+  /** Runs `work` on one connection, outside a transaction; a statement again when the server broke a deadlock with it. */
+  function query<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return withConnection((connection) => {
+      const { rows, run } = sessionOn(connection);
+      return work({
+        rows: (sql, values) => despiteDeadlocks(() => rows(sql, values)),
+        run: (sql, values) => despiteDeadlocks(() => run(sql, values)),
+      });
+    });
+  }
+
+  /** Runs `work` in one transaction; again from its start when the server broke a deadlock with it. */
+  function transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return despiteDeadlocks(() =>
+      withConnection(async (connection) => {
+        await inTime(connection.query("START TRANSACTION"));
+        try {
+          const result = await work(sessionOn(connection));
+          await inTime(connection.query("COMMIT"));
+          return result;
+        } catch (fault) {
+          if (!isLost(fault)) await inTime(connection.query("ROLLBACK"));
+          throw fault;
+        }
+      }),
+    );
+  }
+
+  async function withConnection<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    let connection: PoolConnection | undefined;
+    try {
+      connection = await acquire();
+      // The pool wraps a connection anew each time; what it wraps stays the same.
+      const { connection: wrapped } = connection as unknown as { connection: object };
+      if (!prepared.has(wrapped)) {
+        // Without gap locks, hand-outs to different addresses and slots do not meet.
+        await inTime(connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
+        prepared.add(wrapped);
+      }
+      const result = await work(connection);
+      connection.release();
+      return result;
+    } catch (fault) {
+      // A connection that timed out may still answer the old query: it must not serve another.
+      if (isLost(fault)) connection?.destroy();
+      else connection?.release();
+      throw isLost(fault) ? new Unavailable("mysql", fault) : fault;
+    }
+  }
+
+  async function acquire(): Promise<PoolConnection> {
+    const pending = pool.getConnection();
+    try {
+      return await inTime(pending);
+    } catch (fault) {
+      // Its turn may still come, with nobody waiting.
+      void pending.then(
+        (connection) => connection.release(),
+        () => undefined,
+      );
+      throw fault;
+    }
+  }
+
+  return { query, transaction, close: () => pool.end() };
+}
+
+/** Does it again from its start when the server has undone it to end a deadlock. */
+async function despiteDeadlocks<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (fault) {
+      if (codeOf(fault) !== "ER_LOCK_DEADLOCK" || attempt === TRIES) throw fault;
+    }
+  }
+}
+
+function sessionOn(connection: PoolConnection): Session {
+  return {
+    rows: async <Row>(sql: string, values: ExecuteValues = []) => {
+      const [rows] = await inTime(connection.execute<RowDataPacket[]>(sql, values));
+      return rows as Row[];
+    },
+    run: async (sql, values = []) => {
+      const [result] = await inTime(connection.execute<ResultSetHeader>(sql, values));
+      return result.affectedRows;
+    },
+  };
+}
+
+/** Server errors that say "not now" although the connection lives. */
+const refusals = new Set([
+  "ER_CON_COUNT_ERROR",
+  "ER_SERVER_SHUTDOWN",
+  "ER_LOCK_WAIT_TIMEOUT",
+  "ER_OPTION_PREVENTS_STATEMENT",
+  "ER_CONNECTION_KILLED",
+  "ER_ACCESS_DENIED_ERROR",
+  "ER_NORMAL_SHUTDOWN",
+]);
+
+/** Whether a fault means that the server is gone or refuses to work, not that a statement is wrong. */
+function isLost(fault: unknown): boolean {
+  if (!(fault instanceof Error)) return false;
+  const { fatal, sqlState } = fault as { fatal?: boolean; sqlState?: string };
+  const code = codeOf(fault);
+  return fatal === true || refusals.has(code) || (sqlState === undefined && code !== "");
+}
+
+/** MySQL's name of an error, such as ER_DUP_ENTRY; "" when it is none of MySQL's. */
+export function codeOf(fault: unknown): string {
+  return typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
+}
+
+function inTime<T>(answer: Promise<T>): Promise<T> {
+  return within(ANSWER_TIMEOUT_MS, answer);
+}

@@ -1,0 +1,101 @@
+import type { FleetEvent, KeptEvent } from "../../core/events/event.ts";
+import type { Database } from "./database.ts";
+
+const LONGEST_REASON = 500;
+const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason";
+
+type EventRow = {
+  id: number;
+  at: Date;
+  last_at: Date;
+  times: number;
+  actor: string;
+  kind: string;
+  host: string | null;
+  instance: string | null;
+  alarm: number;
+  reason: string;
+};
+
+/** Which events to read; each part narrows. `before` and `after` are ids. */
+export type EventFilter = {
+  readonly host?: string;
+  readonly instance?: string;
+  readonly kind?: string;
+  readonly before?: number;
+  readonly after?: number;
+};
+
+/** The book of decisions. */
+export function eventStatements(database: Database) {
+  /**
+   * Keeps an event. One that its actor has said last of the same host, and says again unchanged, counts up
+   * instead: a hold that lasts a night is one line.
+   */
+  function addEvent(event: FleetEvent, now: Date): Promise<void> {
+    const reason = event.reason.slice(0, LONGEST_REASON);
+    const subject = [event.host ?? null, event.instance ?? null];
+    return database.transaction(async (session) => {
+      const [last] = await session.rows<{ id: number; kind: string; reason: string }>(
+        "SELECT id, kind, reason FROM events WHERE host <=> ? AND instance <=> ? AND actor = ? ORDER BY id DESC LIMIT 1",
+        [...subject, event.actor],
+      );
+      if (last?.kind === event.kind && last.reason === reason) {
+        await session.run("UPDATE events SET times = times + 1, last_at = ? WHERE id = ?", [now, last.id]);
+        return;
+      }
+      await session.run(
+        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason],
+      );
+    });
+  }
+
+  /** Events, newest first, `most` of them at most. */
+  function listEvents(filter: EventFilter, most: number): Promise<KeptEvent[]> {
+    const conditions: [string, string | number | undefined][] = [
+      ["host = ?", filter.host],
+      ["instance = ?", filter.instance],
+      ["kind = ?", filter.kind],
+      ["id < ?", filter.before],
+      ["id > ?", filter.after],
+    ];
+    const given = conditions.filter((condition): condition is [string, string | number] => condition[1] !== undefined);
+    const where = given.length === 0 ? "" : `WHERE ${given.map(([sql]) => sql).join(" AND ")}`;
+    return database.query(async (session) => {
+      const rows = await session.rows<EventRow>(
+        `SELECT ${eventColumns} FROM events ${where} ORDER BY id DESC LIMIT ${Math.trunc(most)}`,
+        given.map(([, value]) => value),
+      );
+      return rows.map(toEvent);
+    });
+  }
+
+  /** Alarms said since a moment, those said last first, `most` of them at most: also those that have long been there. */
+  function listAlarms(since: Date, most: number): Promise<KeptEvent[]> {
+    return database.query(async (session) => {
+      const rows = await session.rows<EventRow>(
+        `SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ${Math.trunc(most)}`,
+        [since],
+      );
+      return rows.map(toEvent);
+    });
+  }
+
+  return { addEvent, listEvents, listAlarms };
+}
+
+function toEvent(row: EventRow): KeptEvent {
+  return {
+    id: row.id,
+    at: row.at,
+    lastAt: row.last_at,
+    times: row.times,
+    actor: row.actor,
+    kind: row.kind,
+    host: row.host ?? undefined,
+    instance: row.instance ?? undefined,
+    alarm: row.alarm === 1,
+    reason: row.reason,
+  };
+}

@@ -1,0 +1,177 @@
+import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
+import type { Database, Session } from "./database.ts";
+import { beginEndIn } from "./leases.ts";
+
+/** Rows of a hand-out: taking a slot and a quota place, and turning the draft into a lease. */
+export function handoutStatements(database: Database) {
+  /**
+   * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
+   * transaction. Refusals: the idempotency key is known, the operator has blocked the address or paused
+   * all hand-outs, the quota is used up, the host is full or takes no more instances.
+   */
+  function takeSlot(
+    draft: Draft,
+    hostName: string,
+    quota: number,
+    claim: IdempotencyClaim | undefined,
+  ): Promise<TakeResult> {
+    return database.transaction(async (session) => {
+      await lockAddress(session, draft.address, draft.createdAt);
+      await endLeasesOver(session, draft.address, draft.createdAt);
+      const known = claim && (await findClaim(session, draft.address, claim.keyHash, draft.createdAt));
+      if (known) return { kind: "known", ...known };
+
+      const refusal = await refusalByOperator(session, draft.address);
+      if (refusal) return { kind: refusal };
+      const places = await placesOf(session, draft.address);
+      if (places.length >= quota) {
+        return {
+          kind: "quota-exceeded",
+          nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))),
+        };
+      }
+
+      // Shared with other hand-outs, exclusive against a change of the host's state: after a drain has
+      // begun, no hand-out can still take a slot.
+      const [host] = await session.rows<{ id: number; capacity: number }>(
+        "SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE",
+        [hostName],
+      );
+      if (!host) return { kind: "host-closed" };
+      // Slots that others are about to take are skipped, not waited for. After a change of the host's
+      // ports an instance may still sit on one that now belongs to another slot.
+      const [slot] = await session.rows<{ slot: number; port: number }>(
+        `SELECT slot, port FROM slots
+          WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
+            AND NOT EXISTS (SELECT 1 FROM slots AS taken WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
+          ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
+        [host.id, draft.createdAt, host.capacity],
+      );
+      if (!slot) return { kind: "host-full" };
+
+      await session.run(
+        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end)
+         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?)`,
+        [
+          draft.id,
+          host.id,
+          slot.port,
+          draft.address,
+          draft.tokenHash,
+          draft.createdAt,
+          draft.deadline,
+          draft.latestEnd,
+        ],
+      );
+      await session.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [
+        draft.id,
+        host.id,
+        slot.slot,
+      ]);
+      await session.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [
+        draft.address,
+        lowestFree(places.map((place) => place.place)),
+        draft.id,
+      ]);
+      if (claim) {
+        await session.run(
+          "INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)",
+          [draft.address, claim.keyHash, claim.requestHash, draft.id],
+        );
+      }
+      return { kind: "taken", port: slot.port };
+    });
+  }
+
+  /**
+   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for
+   * retries. False when its deadline is over or somebody has undone it: it is not to be handed out.
+   */
+  function handOut(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
+    return database.transaction(async (session) => {
+      const handed = await session.run(
+        "UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?",
+        [now, expiresAt, id, now],
+      );
+      if (handed === 1 && sealedAnswer)
+        await session.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
+      return handed === 1;
+    });
+  }
+
+  /** What an idempotency key of an address has led to, or undefined when it is unknown or its lease is over at `now`. */
+  function readClaim(address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
+    return database.query((session) => findClaim(session, address, keyHash, now));
+  }
+
+  return { takeSlot, handOut, readClaim };
+}
+
+async function lockAddress(session: Session, address: string, now: Date): Promise<void> {
+  await session.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
+    address,
+    now,
+    now,
+  ]);
+}
+
+/**
+ * Leases of the address past their end are ended here, ahead of the reaper, so that they hold neither
+ * place nor key. Ended, not just passed over: an extension on its way must not bring them back.
+ */
+async function endLeasesOver(session: Session, address: string, now: Date): Promise<void> {
+  const over = await session.rows<{ id: string }>(
+    "SELECT instances.id FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ? AND state = 'running' AND expires_at <= ?",
+    [address, now],
+  );
+  for (const { id } of over) await beginEndIn(session, id, "expired", now);
+}
+
+async function findClaim(
+  session: Session,
+  address: string,
+  keyHash: Buffer,
+  now: Date,
+): Promise<KnownClaim | undefined> {
+  const [row] = await session.rows<{
+    request_hash: Buffer;
+    instance_id: string;
+    sealed_answer: Buffer | null;
+    expires_at: Date;
+  }>(
+    `SELECT request_hash, instance_id, sealed_answer, expires_at FROM idempotency_keys JOIN instances ON instances.id = instance_id
+      WHERE idempotency_keys.address = ? AND key_hash = ? AND NOT (state = 'running' AND expires_at <= ?)`,
+    [address, keyHash, now],
+  );
+  return (
+    row && {
+      requestHash: row.request_hash,
+      instanceId: row.instance_id,
+      sealedAnswer: row.sealed_answer,
+      expiresAt: row.expires_at,
+    }
+  );
+}
+
+async function refusalByOperator(session: Session, address: string): Promise<"blocked" | "paused" | undefined> {
+  const [row] = await session.rows<{ blocked: number; paused: number }>(
+    "SELECT EXISTS (SELECT 1 FROM blocks WHERE address = ?) AS blocked, EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused",
+    [address],
+  );
+  if (row?.blocked === 1) return "blocked";
+  return row?.paused === 1 ? "paused" : undefined;
+}
+
+/** Places held by leases of the address. */
+function placesOf(session: Session, address: string): Promise<{ place: number; expires_at: Date }[]> {
+  return session.rows(
+    "SELECT place, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?",
+    [address],
+  );
+}
+
+function lowestFree(taken: readonly number[]): number {
+  let place = 1;
+  while (taken.includes(place)) place++;
+  return place;
+}

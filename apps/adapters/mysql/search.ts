@@ -1,0 +1,197 @@
+import { isIP, isIPv6 } from "node:net";
+import type { Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { InstanceOrder, InstanceSearch } from "../../core/operator/instance-search.ts";
+import { addressKey } from "../../core/instances/quota.ts";
+import type { Database, Session } from "./database.ts";
+import { instanceColumns, toInstance, type InstanceRow } from "./leases.ts";
+
+/** An instance as ops see it: with the moment that it was handed out, null when it never was. */
+export type KnownInstance = Instance & { readonly handedOutAt: Date | null };
+
+type Condition = { readonly sql: string; readonly values: readonly (string | number | Date)[] };
+type KnownRow = InstanceRow & { handed_out_at: Date | null };
+
+const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = {
+  created: "instances.created_at",
+  expires: "instances.expires_at",
+  address: "instances.address",
+  host: "instances.host_id",
+};
+const openStates: readonly InstanceState[] = ["starting", "running", "ending"];
+
+/** The list of all instances, for the operator. */
+export function searchStatements(database: Database) {
+  /**
+   * One page of instances, `most` of them at most. Ids are picked first, over keys alone: rows are read
+   * for one page only, however many there are.
+   */
+  function searchInstances(search: InstanceSearch, most: number): Promise<KnownInstance[]> {
+    return database.query(async (session) => {
+      const conditions = [...(await narrowing(session, search)), ...(await beyond(session, search))];
+      const direction = search.descending ? "DESC" : "ASC";
+      const column = columnsOfOrder[search.order];
+      const order = `ORDER BY ${column} ${direction}, instances.id ${direction}`;
+      const rows = await session.rows<KnownRow>(
+        `SELECT ${instanceColumns}, instances.handed_out_at
+           FROM (SELECT id FROM instances ${where(conditions)} ${order} LIMIT ${Math.trunc(most)}) AS page
+           JOIN instances ON instances.id = page.id JOIN hosts ON hosts.id = host_id ${order}`,
+        valuesOf(conditions),
+      );
+      return rows.map(toKnown);
+    });
+  }
+
+  /** How many instances a search finds, on all pages. */
+  function countInstances(search: InstanceSearch): Promise<number> {
+    return database.query(async (session) => {
+      const conditions = await narrowing(session, search);
+      const [row] = await session.rows<{ found: number }>(
+        `SELECT COUNT(*) AS found FROM instances ${where(conditions)}`,
+        valuesOf(conditions),
+      );
+      return row?.found ?? 0;
+    });
+  }
+
+  /** {@link findInstance} with the moment of its hand-out. */
+  function findKnownInstance(id: string): Promise<KnownInstance | undefined> {
+    return database.query(async (session) => {
+      const [row] = await session.rows<KnownRow>(
+        `SELECT ${instanceColumns}, instances.handed_out_at FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
+        [id],
+      );
+      return row && toKnown(row);
+    });
+  }
+
+  /** Slots in use of all hosts, by host and in their order; and those whose port rests because something else holds it. */
+  function listTakenSlots(
+    now: Date,
+  ): Promise<{ readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]> {
+    return database.query((session) =>
+      session.rows(
+        `SELECT hosts.name AS hostName, slots.slot, COALESCE(instances.state, 'resting') AS state
+           FROM slots JOIN hosts ON hosts.id = slots.host_id LEFT JOIN instances ON instances.id = slots.instance_id
+          WHERE hosts.state <> 'gone' AND (slots.instance_id IS NOT NULL OR slots.free_since > ?)
+          ORDER BY slots.host_id, slots.slot`,
+        [now],
+      ),
+    );
+  }
+
+  /** When each host became known. */
+  function listHostBirths(): Promise<Map<string, Date>> {
+    return database.query(async (session) => {
+      const rows = await session.rows<{ name: string; created_at: Date }>(
+        "SELECT name, created_at FROM hosts WHERE state <> 'gone'",
+      );
+      return new Map(rows.map(({ name, created_at: birth }) => [name, birth]));
+    });
+  }
+
+  return { searchInstances, countInstances, findKnownInstance, listTakenSlots, listHostBirths };
+}
+
+/** What narrows a search, but for the page. Hosts are few: they are looked up first, and instances by number. */
+async function narrowing(session: Session, search: InstanceSearch): Promise<Condition[]> {
+  const conditions: Condition[] = [];
+  const states = search.state === "open" ? openStates : search.state === "all" ? [] : [search.state];
+  if (states.length > 0) conditions.push({ sql: `state IN (${marks(states)})`, values: states });
+  if (search.host !== undefined) {
+    const rows = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host]);
+    conditions.push(
+      among(
+        "host_id",
+        rows.map(({ id }) => id),
+      ),
+    );
+  }
+  if (search.text !== undefined && search.text !== "") conditions.push(await matching(session, search.text));
+  return conditions;
+}
+
+async function matching(session: Session, text: string): Promise<Condition> {
+  const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
+  const places =
+    address === undefined
+      ? []
+      : await session.rows<{ id: number }>("SELECT id FROM hosts WHERE public_host = ?", [address]);
+  if (places.length > 0)
+    return {
+      sql: `(${
+        among(
+          "host_id",
+          places.map(({ id }) => id),
+        ).sql
+      } AND port = ?)`,
+      values: [...places.map(({ id }) => id), Number(port)],
+    };
+  const hosts = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`]);
+  // What cannot be an id or an address is not looked for as one: one key is read faster than several.
+  const either = [
+    ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),
+    ...ofHolder(text),
+    ...(hosts.length > 0
+      ? [
+          among(
+            "host_id",
+            hosts.map(({ id }) => id),
+          ),
+        ]
+      : []),
+  ];
+  return either.length === 0
+    ? { sql: "FALSE", values: [] }
+    : { sql: `(${either.map(({ sql }) => sql).join(" OR ")})`, values: valuesOf(either) };
+}
+
+/** Holders are kept by the key that quotas count by: a whole address is that of one holder, a part the beginning of several. */
+function ofHolder(text: string): Condition[] {
+  const network = text.replace(/\/64$/, "");
+  const whole = isIPv6(network) ? network : text;
+  if (isIP(whole) !== 0) return [{ sql: "address = ?", values: [addressKey(whole)] }];
+  return /^[0-9a-f.:/]+$/.test(text) ? [{ sql: "address LIKE ?", values: [`${text}%`] }] : [];
+}
+
+/** What comes after the last instance of the page before; when that is forgotten meanwhile, the first page comes again. */
+async function beyond(session: Session, { after, order, descending }: InstanceSearch): Promise<Condition[]> {
+  if (after === undefined) return [];
+  const column = columnsOfOrder[order];
+  const [last] = await session.rows<{ value: string | number | Date }>(
+    `SELECT ${column} AS value FROM instances WHERE id = ?`,
+    [after],
+  );
+  if (!last) return [];
+  const sign = descending ? "<" : ">";
+  return [
+    {
+      sql: `${column} ${sign}= ? AND (${column} ${sign} ? OR instances.id ${sign} ?)`,
+      values: [last.value, last.value, after],
+    },
+  ];
+}
+
+function among(column: string, values: readonly number[]): Condition {
+  return values.length === 0 ? { sql: "FALSE", values: [] } : { sql: `${column} IN (${marks(values)})`, values };
+}
+
+function where(conditions: readonly Condition[]): string {
+  return conditions.length === 0 ? "" : `WHERE ${conditions.map(({ sql }) => sql).join(" AND ")}`;
+}
+
+function valuesOf(conditions: readonly Condition[]): (string | number | Date)[] {
+  return conditions.flatMap(({ values }) => values);
+}
+
+function marks(values: readonly unknown[]): string {
+  return values.map(() => "?").join(", ");
+}
+
+/** A text without the meaning that LIKE gives to some characters. */
+function literal(text: string): string {
+  return text.replace(/[\\%_]/g, "\\$&");
+}
+
+function toKnown(row: KnownRow): KnownInstance {
+  return { ...toInstance(row), handedOutAt: row.handed_out_at };
+}

@@ -1,0 +1,91 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import {
+  createReplyReader,
+  encodeCommand,
+  type ReplyReader,
+  type SizedReply,
+} from "../../../core/console/redis-reply.ts";
+
+/** A command that got no reply: none in time, or the connection closed. Says nothing of what was sent. */
+export class NoReply extends Error {
+  override readonly name = "NoReply";
+  readonly reason: "too-slow" | "closed";
+
+  constructor(reason: NoReply["reason"], cause?: unknown) {
+    super(reason === "too-slow" ? "no reply came in time" : "the connection closed", { cause });
+    this.reason = reason;
+  }
+}
+
+/** A connection to a Redis, for one command at a time. */
+export type RedisConnection = Awaited<ReturnType<typeof openConnection>>;
+
+type Waiting = {
+  readonly reader: ReplyReader;
+  readonly resolve: (reply: SizedReply) => void;
+  readonly reject: (fault: NoReply) => void;
+};
+
+/**
+ * Connects, without a login. Client libraries make one of a status and a string, the very difference
+ * that redis-cli shows, and keep replies whole however large: a console needs neither more nor less
+ * than this.
+ * @throws NoReply when nobody takes the connection in time
+ */
+export async function openConnection(host: string, port: number, timeoutMs: number) {
+  const socket = connect({ host, port, noDelay: true });
+  let waiting: Waiting | undefined;
+  // The "close" that follows tells whoever waits.
+  socket.on("error", () => undefined);
+  socket.on("close", () => settle((to) => to.reject(new NoReply("closed"))));
+  socket.on("data", (chunk) => {
+    // Nothing was asked: whatever this is, the next reply could not be told from it.
+    if (!waiting) return void socket.destroy();
+    try {
+      const reply = waiting.reader.push(chunk);
+      if (reply) settle((to) => to.resolve(reply));
+    } catch (fault) {
+      settle((to) => to.reject(new NoReply("closed", fault)));
+      socket.destroy();
+    }
+  });
+  try {
+    await once(socket, "connect", { signal: AbortSignal.timeout(timeoutMs) });
+  } catch (fault) {
+    socket.destroy();
+    throw new NoReply(fault instanceof Error && fault.name === "AbortError" ? "too-slow" : "closed", fault);
+  }
+
+  /**
+   * Sends a command and waits for its reply, of which `mostBytes` are kept.
+   * @throws NoReply and closes the connection when none comes within `timeoutMs`
+   */
+  async function ask(words: readonly (string | Buffer)[], mostBytes: number, timeoutMs: number): Promise<SizedReply> {
+    if (!isOpen()) throw new NoReply("closed");
+    const { promise, resolve, reject } = Promise.withResolvers<SizedReply>();
+    waiting = { reader: createReplyReader(mostBytes), resolve, reject };
+    const tooLong = setTimeout(() => {
+      settle((to) => to.reject(new NoReply("too-slow")));
+      socket.destroy();
+    }, timeoutMs);
+    socket.write(encodeCommand(words));
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(tooLong);
+    }
+  }
+
+  function settle(tell: (to: Waiting) => void): void {
+    const to = waiting;
+    waiting = undefined;
+    if (to) tell(to);
+  }
+
+  function isOpen(): boolean {
+    return !socket.destroyed && socket.writable;
+  }
+
+  return { ask, isOpen, close: () => void socket.destroy() };
+}

@@ -1,0 +1,79 @@
+import { Redis } from "ioredis";
+import { readHeartbeat, type Pulse } from "../../core/fleet/host.ts";
+import { Unavailable } from "../../lib/unavailable.ts";
+
+const COMMAND_TIMEOUT_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+const MAX_RECONNECT_MS = 2_000;
+/** As long as a heartbeat may be set to last: one that lasts longer would vouch for a host that is no more. */
+const LONGEST_LIFE_MS = 3_600_000;
+/** What PTTL says of a key that does not exist. */
+const NO_KEY = -2;
+
+/**
+ * A client that fails at once while Redis is away and reconnects for ever.
+ * @param onFault told of connection errors; each would otherwise end the process
+ */
+export function openRedis(redisUrl: string, onFault: (fault: Error) => void): Redis {
+  const redis = new Redis(redisUrl, {
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt) => Math.min(attempt * 100, MAX_RECONNECT_MS),
+  });
+  redis.on("error", onFault);
+  return redis;
+}
+
+/** Who is alive, read from the keys that heartbeats keep alive. */
+export function createRedisDiscovery(redis: Redis) {
+  /**
+   * The pulse of each of these hosts; a host whose key does not exist now is absent from the map.
+   * @throws Unavailable when Redis does not answer: who is alive is unknown then, nobody is dead
+   */
+  async function readPulses(hostNames: readonly string[]): Promise<Map<string, Pulse>> {
+    if (hostNames.length === 0) return new Map();
+    const keys = hostNames.map((name) => `host:${name}`);
+    let values: (string | null)[];
+    let lives: number[];
+    try {
+      [values, ...lives] = await answersOf<[(string | null)[], ...number[]]>([
+        ["mget", ...keys],
+        ...keys.map((key) => ["pttl", key]),
+      ]);
+    } catch (fault) {
+      throw new Unavailable("redis", fault);
+    }
+    const pulses = new Map<string, Pulse>();
+    for (const [index, name] of hostNames.entries()) {
+      const value = values[index];
+      const lifeMs = lives[index] ?? NO_KEY;
+      if (typeof value !== "string" || lifeMs === NO_KEY) continue;
+      const isMortal = lifeMs >= 0 && lifeMs <= LONGEST_LIFE_MS;
+      pulses.set(
+        name,
+        isMortal ? readHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" },
+      );
+    }
+    return pulses;
+  }
+
+  /** All answers of commands sent together. @throws what went wrong first */
+  async function answersOf<T extends unknown[]>(commands: string[][]): Promise<T> {
+    const answers = (await redis.pipeline(commands).exec()) ?? [];
+    for (const [fault] of answers) if (fault) throw fault;
+    return answers.map(([, answer]) => answer) as T;
+  }
+
+  /** @throws Unavailable when Redis does not answer */
+  async function ping(): Promise<void> {
+    try {
+      await redis.ping();
+    } catch (fault) {
+      throw new Unavailable("redis", fault);
+    }
+  }
+
+  return { readPulses, ping };
+}

@@ -1,0 +1,23 @@
+import type { FastifyRequest } from "fastify";
+import { matchesHash } from "../../core/instances/credentials.ts";
+import type { Instance } from "../../core/instances/instance.ts";
+import { bearerToken } from "../../lib/http/bearer-token.ts";
+import { ProblemError } from "../../lib/http/problem.ts";
+import { problems } from "../problems/problems.ts";
+
+/**
+ * The instance of this id, for a request that bears its token.
+ * @throws ProblemError for anybody else
+ */
+export async function ownInstance(
+  store: { readonly findInstance: (id: string) => Promise<Instance | undefined> },
+  request: FastifyRequest,
+  id: string,
+): Promise<Instance> {
+  const token = bearerToken(request);
+  if (token === undefined) throw new ProblemError(problems.tokenMissing());
+  const instance = await store.findInstance(id);
+  if (!instance) throw new ProblemError(problems.noInstance());
+  if (!matchesHash(token, instance.tokenHash)) throw new ProblemError(problems.tokenWrong());
+  return instance;
+}

@@ -1,0 +1,118 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { HostStanding } from "../../core/fleet/fleet-view.ts";
+import { handoutBuckets } from "../../core/figures/figures.ts";
+import { Unavailable } from "../../lib/unavailable.ts";
+
+/** What the gauges ask when they are read. */
+export type MetricSources = {
+  readonly standings: () => readonly HostStanding[];
+  readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
+  readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
+  readonly listRuns: () => Promise<
+    readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
+  >;
+};
+
+/** Prometheus metrics of the API process and of what it sees. */
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** A registry with all metrics; gauges read their sources when they are scraped. */
+export function createMetrics(sources: MetricSources) {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
+
+  const handouts = new Counter({
+    name: "getaredis_handouts_total",
+    help: "POST /instances by how it came out; replayed: a retry that got the known answer",
+    labelNames: ["result"],
+    registers,
+  });
+  const handoutSeconds = new Histogram({
+    name: "getaredis_handout_duration_seconds",
+    help: "Time from request to a PONG seen",
+    buckets: [...handoutBuckets],
+    registers,
+  });
+  const hostFailures = new Counter({
+    name: "getaredis_host_failures_total",
+    help: "Steps of a hand-out that failed on a host",
+    labelNames: ["host"],
+    registers,
+  });
+  const viewFaults = new Counter({
+    name: "getaredis_fleet_view_faults_total",
+    help: "Readings of hosts and heartbeats that failed",
+    registers,
+  });
+
+  new Gauge({
+    name: "getaredis_hosts",
+    help: "Hosts by standing",
+    labelNames: ["standing"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { standing } of sources.standings()) this.inc({ standing });
+    },
+  });
+  new Gauge({
+    name: "getaredis_slots",
+    help: "Slots of all hosts: those in use, and all",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      const standings = sources.standings();
+      this.set({ kind: "in_use" }, sum(standings.map(({ inUse }) => inUse)));
+      this.set({ kind: "occupied" }, sum(standings.map(({ occupied }) => occupied)));
+      this.set({ kind: "all" }, sum(standings.map(({ host }) => host.capacity)));
+    },
+  });
+  new Gauge({
+    name: "getaredis_instances_running",
+    help: "Leases that run now",
+    registers,
+    async collect() {
+      const counts = await whileKnown(sources.countHandouts());
+      if (counts) this.set(counts.running);
+      else this.remove();
+    },
+  });
+  new Gauge({
+    name: "getaredis_droplets",
+    help: "Droplets of the fleet by state",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      const droplets = await whileKnown(sources.listDroplets());
+      this.reset();
+      for (const { state } of droplets ?? []) this.inc({ state });
+    },
+  });
+  new Gauge({
+    name: "getaredis_job_last_success_timestamp_seconds",
+    help: "When each job last succeeded, unix time",
+    labelNames: ["job"],
+    registers,
+    async collect() {
+      const runs = await whileKnown(sources.listRuns());
+      this.reset();
+      for (const { job, succeededAt } of runs ?? []) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
+    },
+  });
+  return { registry, handouts, handoutSeconds, hostFailures, viewFaults };
+}
+
+/** What MySQL tells, or undefined while it does not answer: the process's own figures are needed then most of all. */
+async function whileKnown<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (fault) {
+    if (fault instanceof Unavailable) return undefined;
+    throw fault;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

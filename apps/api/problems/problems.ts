@@ -1,0 +1,240 @@
+import type { ChangeLeaseResult } from "../../core/instances/change-lease.ts";
+import type { ConsoleRefusal } from "../../core/console/run-command.ts";
+import type { CreateResult } from "../../core/instances/create-instance.ts";
+import { generalProblems, type Problem } from "../../lib/http/problem.ts";
+
+/** Every refusal that a caller can get, by name: the one place that knows statuses. */
+export const problems = {
+  ...generalProblems,
+  tokenMissing: (): Problem => ({
+    type: "urn:getaredis:token-missing",
+    title: "A token is needed",
+    status: 401,
+    detail: "Send the token that came with the instance as the header Authorization: Bearer <token>.",
+  }),
+  opsTokenMissing: (): Problem => ({
+    type: "urn:getaredis:token-missing",
+    title: "A token is needed",
+    status: 401,
+    detail: "Log in at /ops, or send the operator's token as the header Authorization: Bearer <token>.",
+  }),
+  tokenWrong: (): Problem => ({
+    type: "urn:getaredis:token-wrong",
+    title: "The token does not fit",
+    status: 403,
+    detail: "This token does not give access here. Check that it was copied whole.",
+  }),
+  passwordWrong: (): Problem => ({
+    type: "urn:getaredis:password-wrong",
+    title: "The password does not fit",
+    status: 403,
+    detail: "The instance does not let in by this password. It came with the instance, beside the token.",
+  }),
+  crossSite: (): Problem => ({
+    type: "urn:getaredis:cross-site",
+    title: "Another site sent this request",
+    status: 403,
+    detail: "Open the page of this service and press the button there.",
+  }),
+  noRoute: (method: string, path: string): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "There is nothing here",
+    status: 404,
+    detail: `${method} ${path} is not something this service answers; see /docs.`,
+  }),
+  nothingOfThatName: (): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "There is nothing here",
+    status: 404,
+    detail: "Nothing has an id or name of this shape.",
+  }),
+  noInstance: (): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "No such instance",
+    status: 404,
+    detail: "No instance has this id. It may have ended so long ago that it is forgotten.",
+  }),
+  noHost: (): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "No such host",
+    status: 404,
+    detail: "No host has this name; GET /ops/api/hosts lists them.",
+  }),
+  notAcceptable: (): Problem => ({
+    type: "urn:getaredis:not-acceptable",
+    title: "No such format",
+    status: 406,
+    detail: "This service answers as application/json, text/plain or text/html; adapt the Accept header.",
+  }),
+  consoleBusy: (): Problem => ({
+    type: "urn:getaredis:console-busy",
+    title: "Too much at once",
+    status: 503,
+    detail: "Earlier commands are still running. Try again when they have their replies.",
+    retryAfterSeconds: 2,
+  }),
+  instanceSilent: (): Problem => ({
+    type: "urn:getaredis:instance-silent",
+    title: "The instance does not answer",
+    status: 503,
+    detail: "No connection to it could be made. Try again in a moment.",
+    retryAfterSeconds: 2,
+  }),
+  notOurs: (): Problem => ({
+    type: "urn:getaredis:not-ours",
+    title: "Not ours to destroy",
+    status: 409,
+    detail: "This host is no droplet of the fleet. Drain it, and take it down yourself.",
+  }),
+  stillOrdered: (): Problem => ({
+    type: "urn:getaredis:still-ordered",
+    title: "Not there yet",
+    status: 409,
+    detail: "The cloud has not yet said which droplet this is. Try again in a moment.",
+  }),
+  leased: (leases: number): Problem => ({
+    type: "urn:getaredis:host-leased",
+    title: "People hold instances there",
+    status: 409,
+    detail: `This host has ${leases} ${leases === 1 ? "lease" : "leases"}. Drain it and wait, or confirm with its name that they shall be lost.`,
+  }),
+  notAnAddress: (): Problem => ({
+    type: "urn:getaredis:invalid-request",
+    title: "The request is not valid",
+    status: 400,
+    detail: "address must be an IPv4 or IPv6 address.",
+  }),
+  notBlocked: (): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "Not blocked",
+    status: 404,
+    detail: "This address is not blocked; GET /ops/api/blocks lists those that are.",
+  }),
+  noJob: (): Problem => ({
+    type: "urn:getaredis:not-found",
+    title: "No such job",
+    status: 404,
+    detail: "No job of this name has ever run; GET /ops/api/jobs lists them.",
+  }),
+  nobodyListens: (): Problem => ({
+    type: "urn:getaredis:no-jobs-process",
+    title: "Nobody runs jobs",
+    status: 503,
+    detail: "No process that runs jobs has heard it. See whether one is up.",
+    retryAfterSeconds: 5,
+  }),
+  ended: (): Problem => ({
+    type: "urn:getaredis:instance-ended",
+    title: "The instance has ended",
+    status: 409,
+    detail: "Its lease is over and cannot be changed any more. Get another one.",
+  }),
+} as const;
+
+/** The problem of a hand-out that came to nothing. `now` dates the advice when to try again. */
+export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" }>, now: Date): Problem {
+  switch (result.kind) {
+    case "lease-out-of-bounds":
+      return problems.invalid(`ttlSeconds must be from ${result.leastSeconds} to ${result.mostSeconds}.`);
+    case "quota-exceeded": {
+      const seconds = Math.max(1, Math.ceil((result.nextFreeAt.getTime() - now.getTime()) / 1000));
+      return {
+        type: "urn:getaredis:quota-exceeded",
+        title: "Your address has all its instances",
+        status: 403,
+        detail: `An address may hold ${result.quota} at once. End one of them, or wait ${duration(seconds)}: that is when the first one ends by itself.`,
+      };
+    }
+    case "blocked":
+      return {
+        type: "urn:getaredis:address-blocked",
+        title: "Your address gets no instances",
+        status: 403,
+        detail: "The operator of this service has shut out your address. What it already holds runs on to its end.",
+      };
+    case "paused":
+      return {
+        type: "urn:getaredis:paused",
+        title: "No instances for a while",
+        status: 503,
+        detail:
+          "The operator of this service has paused it. What is already handed out runs on; try again in some minutes.",
+        retryAfterSeconds: 60,
+      };
+    case "no-capacity":
+      return {
+        type: "urn:getaredis:no-capacity",
+        title: "No room right now",
+        status: 503,
+        detail: capacityDetails[result.reason],
+        retryAfterSeconds: result.reason === "no-open-host" ? 10 : 5,
+      };
+    case "idempotency-key-reused":
+      return {
+        type: "urn:getaredis:idempotency-key-reused",
+        title: "The idempotency key is taken",
+        status: 409,
+        detail: "This Idempotency-Key came before with another request. Use a new key for a new request.",
+      };
+    case "idempotency-key-in-progress":
+      return {
+        type: "urn:getaredis:idempotency-key-in-progress",
+        title: "The first request is still at work",
+        status: 503,
+        detail: "The first request with this Idempotency-Key has no answer yet. Send it again in a moment.",
+        retryAfterSeconds: 2,
+      };
+    case "abandoned":
+      return {
+        type: "urn:getaredis:abandoned",
+        title: "The caller hung up",
+        status: 499,
+        detail: "The connection closed before the instance was ready, so it was taken back.",
+      };
+  }
+}
+
+const capacityDetails: Readonly<Record<Extract<CreateResult, { kind: "no-capacity" }>["reason"], string>> = {
+  "fleet-unseen":
+    "The service cannot see its hosts at this moment. Nothing was handed out; try again in a few seconds.",
+  "no-open-host": "No host can take another instance at this moment. Nothing was handed out; try again in a while.",
+  "hosts-failed":
+    "The hosts with room did not get an instance going. Nothing was handed out; try again in a few seconds.",
+  "too-slow": "Getting an instance going took too long, so it was taken back. Try again in a few seconds.",
+};
+
+/** The problem of a lease that was not changed. */
+export function problemOfChange(result: Exclude<ChangeLeaseResult, { kind: "changed" }>): Problem {
+  if (result.kind === "not-running") return problems.ended();
+  return result.mostSeconds < result.leastSeconds
+    ? problems.invalid("This instance has reached its longest lifetime; it cannot be extended.")
+    : problems.invalid(`ttlSeconds must be from ${result.leastSeconds} to ${result.mostSeconds}, counted from now.`);
+}
+
+/** The problem of a command, or of figures, that an instance was not asked for. */
+export function problemOfConsole(result: ConsoleRefusal): Problem {
+  switch (result.kind) {
+    case "not-running":
+      return problems.ended();
+    case "wrong-password":
+      return problems.passwordWrong();
+    case "busy":
+      return problems.consoleBusy();
+    case "unreachable":
+      return problems.instanceSilent();
+  }
+}
+
+/** What Fastify finds wrong before a handler sees the request, in our words. */
+export const unreadable: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send a body as application/json, or as a form (application/x-www-form-urlencoded).",
+  FST_ERR_CTP_INVALID_JSON_BODY: "The body is not valid JSON.",
+  FST_ERR_CTP_BODY_TOO_LARGE: "The body has more than 16 KiB.",
+};
+
+/** Seconds in words, rounded up to the unit that fits: "40 s", "12 min", "3 h". */
+function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.ceil(seconds / 60)} min`;
+  return `${Math.ceil(seconds / 3600)} h`;
+}

@@ -1,0 +1,26 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Problem } from "../../lib/http/problem.ts";
+import { sendAsJson } from "../../lib/http/send-as-json.ts";
+import type { HomePage } from "../routes/home/index.ts";
+
+/** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
+export async function sendProblem(
+  problem: Problem,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  renderHome: HomePage["render"],
+): Promise<FastifyReply> {
+  reply.code(problem.status).header("cache-control", "no-store");
+  if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
+  // Whoever appends the answer to a file of settings must not break it.
+  const { format } = request.query as { format?: unknown };
+  if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${problem.title}: ${problem.detail}\n`);
+  switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
+    case "text/html":
+      return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
+    case "text/plain":
+      return reply.type("text/plain; charset=utf-8").send(`${problem.title}: ${problem.detail}\n`);
+    default:
+      return sendAsJson(problem, reply);
+  }
+}

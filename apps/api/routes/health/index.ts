@@ -1,0 +1,65 @@
+import { Type } from "typebox";
+import type { App, ServerParts } from "../../server.ts";
+
+const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
+
+/** Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: whoever floods us must not make us look dead. */
+export function healthRoutes({ store, fleet, metrics, pingRedis, create }: ServerParts) {
+  return (app: App) => {
+    const config = { rateLimit: false as const };
+
+    app.get(
+      "/healthz",
+      {
+        config,
+        schema: {
+          tags: ["service"],
+          summary: "Whether the process works",
+          response: { 200: Type.Object({ ok: Type.Literal(true) }) },
+        },
+      },
+      () => ({ ok: true as const }),
+    );
+
+    app.get(
+      "/readyz",
+      {
+        config,
+        schema: {
+          tags: ["service"],
+          summary: "Whether instances can be handed out, by dependency",
+          response: { 200: Readiness, 503: Readiness },
+        },
+      },
+      async (_request, reply) => {
+        const [mysql, redis] = await Promise.allSettled([store.ping(), pingRedis()]);
+        const now = create.clock();
+        const standings = fleet.standings(now);
+        const live = standings.filter(
+          ({ standing }) => standing === "open" || standing === "full" || standing === "resting",
+        ).length;
+        const hosts = fleet.isBlind(now) ? "unseen" : live > 0 ? "ok" : "none is live";
+        const checks = { mysql: outcome(mysql), redis: outcome(redis), hosts };
+        const ready = Object.values(checks).every((check) => check === "ok");
+        return reply
+          .code(ready ? 200 : 503)
+          .header("cache-control", "no-store")
+          .send({ ready, checks });
+      },
+    );
+
+    app.get(
+      "/metrics",
+      {
+        schema: { tags: ["service"], summary: "Metrics in Prometheus' text format", response: { 200: Type.String() } },
+      },
+      async (_request, reply) => {
+        return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+      },
+    );
+  };
+}
+
+function outcome(result: PromiseSettledResult<void>): string {
+  return result.status === "fulfilled" ? "ok" : "does not answer";
+}

@@ -1,0 +1,67 @@
+import { Type } from "typebox";
+import { costOf, figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
+import type { App } from "../../server.ts";
+import { forOperator, refusals } from "./schemas.ts";
+import type { OpsParts } from "./index.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** Steps of each span: enough for a line, and few enough to read. */
+const spans = {
+  hour: { spanMs: HOUR_MS, stepMs: MINUTE_MS },
+  day: { spanMs: 24 * HOUR_MS, stepMs: 15 * MINUTE_MS },
+  week: { spanMs: 7 * 24 * HOUR_MS, stepMs: 2 * HOUR_MS },
+};
+
+const OfValues = Type.Unsafe<Values>(Type.Array(Type.Union([Type.Number(), Type.Null()])));
+const OfSeries = Type.Unsafe<Series>(Type.Record(Type.String(), OfValues));
+const Figures = Type.Object({
+  stepSeconds: Type.Integer(),
+  times: Type.Unsafe<readonly number[]>(
+    Type.Array(Type.Integer({ description: "Beginning of a step, in milliseconds since 1970" })),
+  ),
+  handouts: OfSeries,
+  ends: OfSeries,
+  hosts: OfSeries,
+  droplets: OfSeries,
+  leases: OfValues,
+  slots: OfValues,
+  took: Type.Unsafe<FigureSeries["took"]>(Type.Object({ p50: OfValues, p95: OfValues, p99: OfValues })),
+  today: Type.Object({ dropletHours: Type.Number(), dollars: Type.Number() }, { description: "Since midnight UTC" }),
+});
+
+/** What there was and how fast, over the last hour, day or week. */
+export function opsFigureRoutes({ store, create }: OpsParts) {
+  return (app: App) => {
+    app.get(
+      "/ops/api/figures",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Figures of the last hour, day or week, one value a step; null where none were kept",
+          querystring: Type.Object(
+            { span: Type.Optional(Type.Enum(["hour", "day", "week"])) },
+            { additionalProperties: false },
+          ),
+          response: { 200: Figures, ...refusals },
+        },
+      },
+      async (request) => {
+        const now = create.clock();
+        const { spanMs, stepMs } = spans[request.query.span ?? "hour"];
+        // Up to the end of the step that goes on.
+        const to = new Date(Math.floor(now.getTime() / stepMs) * stepMs + stepMs);
+        const from = new Date(to.getTime() - spanMs);
+        const midnight = new Date(Math.floor(now.getTime() / (24 * HOUR_MS)) * 24 * HOUR_MS);
+        const [minutes, droplets] = await Promise.all([store.readMinutes(from), store.listDropletLives(midnight)]);
+        const { hours, dollars } = costOf(droplets, midnight, now);
+        return {
+          stepSeconds: stepMs / 1000,
+          ...figureSeries(minutes, from, to, stepMs),
+          today: { dropletHours: hours, dollars },
+        };
+      },
+    );
+  };
+}

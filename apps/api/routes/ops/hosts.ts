@@ -1,0 +1,131 @@
+import { Type } from "typebox";
+import { destroyHost, setHostState } from "../../../core/operator/operate.ts";
+import { ProblemError } from "../../../lib/http/problem.ts";
+import { problems } from "../../problems/problems.ts";
+import type { App } from "../../server.ts";
+import { forOperator, HostName, Moment, refusals } from "./schemas.ts";
+import type { OpsParts } from "./index.ts";
+
+const OpsHost = Type.Object({
+  name: Type.String(),
+  state: Type.String({ description: "active, cordoned or draining" }),
+  standing: Type.String({ description: "open, or why it gets no instance now" }),
+  capacity: Type.Integer(),
+  inUse: Type.Integer(),
+  occupied: Type.Integer(),
+  heartbeat: Type.Union([Type.Unknown(), Type.Null()]),
+  heartbeatRefused: Type.Union([Type.String(), Type.Null()]),
+});
+const OpsDroplet = Type.Object({
+  name: Type.String(),
+  state: Type.String({ description: "ordered, booting, joined or destroying" }),
+  dropletId: Type.Union([Type.Integer(), Type.Null()]),
+  orderedAt: Moment,
+  joinedAt: Moment,
+  idleSince: Moment,
+  unwellSince: Moment,
+});
+
+/** Hosts and the droplets they are. */
+export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
+  return (app: App) => {
+    app.get(
+      "/ops/api/hosts",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Hosts with slots, heartbeats and standings",
+          response: { 200: Type.Array(OpsHost), ...refusals },
+        },
+      },
+      () =>
+        fleet.standings(create.clock()).map(({ host, pulse, inUse, occupied, standing }) => ({
+          name: host.name,
+          state: host.state,
+          standing,
+          capacity: host.capacity,
+          inUse,
+          occupied,
+          heartbeat: pulse?.kind === "beat" ? pulse.beat : null,
+          heartbeatRefused: pulse?.kind === "refused" ? pulse.reason : null,
+        })),
+    );
+
+    app.patch(
+      "/ops/api/hosts/:name",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Open a host to hand-outs, close it, or let it empty for good",
+          description:
+            "cordoned takes no instances for now; draining takes none any more, and a droplet is destroyed once it is empty.",
+          params: HostName,
+          body: Type.Object(
+            { state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) },
+            { additionalProperties: false },
+          ),
+          response: { 204: Type.Null(), ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { name } = request.params;
+        if (!(await setHostState(operate, name, request.body.state))) throw new ProblemError(problems.noHost());
+        request.log.info({ host: name, state: request.body.state }, "operator set a host's state");
+        return reply.code(204).send(null);
+      },
+    );
+
+    app.delete(
+      "/ops/api/hosts/:name",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Destroy a host: its droplet goes with the next step of the scaling",
+          description: "Refused while it has leases, unless confirm is its name: they are lost then.",
+          params: HostName,
+          querystring: Type.Object(
+            { confirm: Type.Optional(Type.String({ maxLength: 63 })) },
+            { additionalProperties: false },
+          ),
+          response: { 202: Type.Null(), ...refusals },
+        },
+      },
+      async (request, reply) => {
+        const { name } = request.params;
+        const result = await destroyHost(operate, name, request.query.confirm === name ? "lost" : "none");
+        switch (result.kind) {
+          case "unknown":
+            throw new ProblemError(problems.noHost());
+          case "not-ours":
+            throw new ProblemError(problems.notOurs());
+          case "still-ordered":
+            throw new ProblemError(problems.stillOrdered());
+          case "leased":
+            throw new ProblemError(problems.leased(result.leases));
+          case "doomed":
+            request.log.info({ host: name }, "operator wants a host destroyed");
+            return reply.code(202).send(null);
+        }
+      },
+    );
+
+    app.get(
+      "/ops/api/droplets",
+      {
+        schema: {
+          ...forOperator,
+          summary: "Droplets that are not gone, in the order of their orders",
+          response: { 200: Type.Array(OpsDroplet), ...refusals },
+        },
+      },
+      async () =>
+        (await store.listDroplets()).map((row) => ({
+          ...row,
+          orderedAt: row.orderedAt.toISOString(),
+          joinedAt: row.joinedAt?.toISOString() ?? null,
+          idleSince: row.idleSince?.toISOString() ?? null,
+          unwellSince: row.unwellSince?.toISOString() ?? null,
+        })),
+    );
+  };
+}

@@ -1,0 +1,88 @@
+import { minuteOf, type MinuteFigures } from "./figures.ts";
+import type { Host, Pulse } from "../fleet/host.ts";
+import type { EndCause } from "../instances/instance.ts";
+import { standingOf } from "../fleet/placement.ts";
+import { Unavailable } from "../../lib/unavailable.ts";
+
+/** What sampling needs. */
+export type SamplePorts = {
+  readonly store: {
+    readonly listHosts: () => Promise<
+      readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]
+    >;
+    readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
+    readonly countHandouts: (now: Date) => Promise<{ readonly running: number }>;
+    readonly countEnds: (
+      from: Date,
+      to: Date,
+    ) => Promise<readonly { readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]>;
+    /** Last minute that a source has kept figures of; undefined when it has none. */
+    readonly lastMinute: (source: string) => Promise<Date | undefined>;
+    readonly keepMinute: (minute: Date, source: string, figures: MinuteFigures) => Promise<void>;
+  };
+  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+  readonly clock: () => Date;
+};
+
+const GAUGES = "gauges";
+const MINUTE_MS = 60_000;
+/** Minutes whose ends are counted anew each time: what ended may be written down a little later. */
+const MINUTES_BACK = 10;
+/** Owners end theirs also while no job runs: those minutes are made up for, as far back as a week, the longest time that is shown. */
+const MOST_MINUTES_BACK = 7 * 24 * 60;
+
+/**
+ * Keeps what ended in the minutes since the last sample, and what there is in this one. Any number of
+ * processes may do so at once: they write the same rows. Without Redis the hosts' standings are left out,
+ * not guessed; that a fleet has none of something is kept as well.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function sampleFigures({ store, readPulses, clock }: SamplePorts, isFleet: boolean): Promise<void> {
+  const now = clock();
+  const minute = minuteOf(now);
+  // Before this minute's sample: one that fails here looks back as far again.
+  await keepEnds(store, minute);
+  const hosts = await store.listHosts();
+  const figures: Record<string, number> = {
+    leases: (await store.countHandouts(now)).running,
+    "slots.in_use": sum(hosts.map(({ inUse }) => inUse)),
+    "slots.all": sum(hosts.map(({ host }) => host.capacity)),
+    ...(isFleet && { "droplets.joined": 0 }),
+  };
+  const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
+  for (const { state } of await store.listDroplets()) count(`droplets.${state}`);
+  const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
+  if (pulses) figures["hosts.open"] = 0;
+  if (pulses)
+    for (const facts of hosts)
+      count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
+  await store.keepMinute(minute, GAUGES, figures);
+}
+
+/** Counts what has ended by cause, in each whole minute since the last sample and in some before. */
+async function keepEnds(store: SamplePorts["store"], minute: Date): Promise<void> {
+  const back = (minutes: number) => minute.getTime() - minutes * MINUTE_MS;
+  const last = (await store.lastMinute(GAUGES))?.getTime() ?? 0;
+  const from = new Date(Math.max(Math.min(last, back(MINUTES_BACK)), back(MOST_MINUTES_BACK)));
+  const ends = await store.countEnds(from, minute);
+  for (const [time, counts] of Map.groupBy(ends, (each) => each.minute.getTime())) {
+    await store.keepMinute(
+      new Date(time),
+      "ends",
+      Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])),
+    );
+  }
+}
+
+async function whileKnown<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (fault) {
+    if (fault instanceof Unavailable && fault.system === "redis") return undefined;
+    throw fault;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,74 @@
+import pMap from "p-map";
+import { CloudFault, type CloudDroplet } from "./cloud.ts";
+import { EngineFault } from "./engine-fault.ts";
+import type { FleetEvent } from "../events/event.ts";
+import type { DropletRow } from "./droplets.ts";
+import type { EngineHost, NewHost, Pulse } from "./host.ts";
+
+/** What admitting hosts needs. */
+export type AdmitPorts = {
+  readonly store: {
+    readonly listDroplets: () => Promise<readonly DropletRow[]>;
+    readonly admitDroplet: (host: NewHost, now: Date) => Promise<boolean>;
+    readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+  };
+  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+  readonly cloud: { readonly getDroplet: (id: number) => Promise<CloudDroplet | undefined> };
+  readonly engines: {
+    readonly ping: (host: EngineHost) => Promise<void>;
+    readonly ensureImage: (host: EngineHost) => Promise<void>;
+  };
+  readonly clock: () => Date;
+  readonly hosts: {
+    readonly deployment: string;
+    readonly capacity: number;
+    readonly basePort: number;
+    readonly enginePort: number;
+  };
+};
+
+/**
+ * Makes booted droplets hosts, `concurrency` at once: those whose heart beats, whose engine takes our
+ * certificate and shows its own, and has the image. May be killed at any line and run by several
+ * processes at once.
+ * @returns names of the new hosts
+ * @throws Unavailable when MySQL or Redis does not answer
+ */
+export async function admitHosts(ports: AdmitPorts, concurrency: number): Promise<string[]> {
+  const booting = (await ports.store.listDroplets()).filter(({ state }) => state === "booting");
+  const pulses = await ports.readPulses(booting.map(({ name }) => name));
+  const beating = booting.filter(({ name }) => pulses.get(name)?.kind === "beat");
+  const admitted = await pMap(beating, (row) => admit(ports, row), { concurrency });
+  return beating.filter((_row, index) => admitted[index]).map(({ name }) => name);
+}
+
+async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletRow): Promise<boolean> {
+  const note = (kind: string, reason: string) =>
+    ports.store.addEvent({ actor: "admit", kind, host: name, reason }, ports.clock());
+  try {
+    // The cloud says where it is; what a droplet says of itself is no proof.
+    const droplet = dropletId === null ? undefined : await ports.cloud.getDroplet(dropletId);
+    if (!droplet?.publicIp || !droplet.privateIp) return false;
+    const { deployment, capacity, basePort, enginePort } = ports.hosts;
+    const engine = { name, deployment, engineUrl: `https://${droplet.privateIp}:${enginePort}` };
+    await ports.engines.ping(engine);
+    await ports.engines.ensureImage(engine);
+    const host = {
+      name,
+      engineUrl: engine.engineUrl,
+      publicHost: droplet.publicIp,
+      checkHost: droplet.privateIp,
+      bindAddress: "0.0.0.0",
+      capacity,
+      basePort,
+    };
+    const now = ports.clock();
+    if (!(await ports.store.admitDroplet(host, now))) return false;
+    await note("join", `a host ${((now.getTime() - orderedAt.getTime()) / 1000).toFixed(1)} s after its order`);
+    return true;
+  } catch (fault) {
+    if (!(fault instanceof EngineFault) && !(fault instanceof CloudFault)) throw fault;
+    await note("join-failed", fault.message);
+    return false;
+  }
+}

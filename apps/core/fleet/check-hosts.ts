@@ -1,0 +1,57 @@
+import pMap from "p-map";
+import { EngineFault, isSilence } from "./engine-fault.ts";
+import type { FleetEvent } from "../events/event.ts";
+import type { EngineHost } from "./host.ts";
+
+/** What tending hosts needs. */
+export type TendPorts = {
+  readonly store: {
+    readonly listHosts: () => Promise<readonly { readonly host: EngineHost }[]>;
+    readonly keepReach: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
+    readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+  };
+  readonly engines: {
+    readonly ping: (host: EngineHost) => Promise<void>;
+    readonly ensureImage: (host: EngineHost) => Promise<void>;
+  };
+  readonly clock: () => Date;
+};
+
+/**
+ * Asks every host's engine whether it answers us, `concurrency` hosts at once: a host whose heart beats and
+ * whom we cannot reach is no use to anybody. Those that answer get the image that instances are made of
+ * when they lack it: it may have been pruned, or the settings name another one since the host joined.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function tendHosts({ store, engines, clock }: TendPorts, concurrency: number): Promise<void> {
+  const hosts = (await store.listHosts()).map(({ host }) => host);
+  const isReached = await pMap(hosts, (host) => answers(engines, host), { concurrency });
+  const namesOf = (wanted: boolean) =>
+    hosts.filter((_host, index) => isReached[index] === wanted).map(({ name }) => name);
+  await store.keepReach(namesOf(true), namesOf(false), clock());
+  await pMap(
+    hosts.filter((_host, index) => isReached[index]),
+    async (host) => {
+      try {
+        await engines.ensureImage(host);
+      } catch (fault) {
+        if (!(fault instanceof EngineFault)) throw fault;
+        await store.addEvent(
+          { actor: "tend", kind: "hold", host: host.name, reason: `it cannot be given the image: ${fault.message}` },
+          clock(),
+        );
+      }
+    },
+    { concurrency },
+  );
+}
+
+async function answers(engines: TendPorts["engines"], host: EngineHost): Promise<boolean> {
+  try {
+    await engines.ping(host);
+    return true;
+  } catch (fault) {
+    if (!(fault instanceof EngineFault)) throw fault;
+    return !isSilence(fault);
+  }
+}

@@ -1,0 +1,58 @@
+import type { CloudDroplet } from "./cloud.ts";
+import type { OperatorWishes } from "../operator/operator.ts";
+import type { HostFacts } from "./placement.ts";
+
+/**
+ * Life of a droplet of ours: `ordered` (the intent is written, the cloud has perhaps been asked),
+ * `booting` (its id is known), `joined` (it is a host), `destroying` (it shall go; no way back),
+ * `gone` (the cloud says that there is no such droplet, or never made it).
+ */
+export type DropletState = "ordered" | "booting" | "joined" | "destroying" | "gone";
+
+/** One order of a droplet, from intent to end, as it is kept. */
+export type DropletRow = {
+  /** Also the name of the droplet, and of the host it becomes. */
+  readonly name: string;
+  readonly state: DropletState;
+  /** The cloud's number; null while no answer has told it. */
+  readonly dropletId: number | null;
+  readonly orderedAt: Date;
+  readonly joinedAt: Date | null;
+  /** Since when it has been a host without any lease; null while it has one. */
+  readonly idleSince: Date | null;
+  /** Since when it has been a host without a good heartbeat or without an answering engine. */
+  readonly unwellSince: Date | null;
+  /** Since when its engine has not answered the control plane, whatever its heart says. */
+  readonly unreachedSince: Date | null;
+};
+
+/** What the cloud says of a droplet that we track: itself; missing in the list, as a lagging list may have it; or gone for certain. */
+export type CloudWord = CloudDroplet | "unlisted" | "gone";
+
+/** A droplet of ours with all that is known of it at one moment. */
+export type DropletFacts = {
+  readonly row: DropletRow;
+  /** The host it has become, with pulse and use. */
+  readonly host: HostFacts | undefined;
+  readonly cloud: CloudWord;
+};
+
+/** Orders that led to no host, since the last one that did. */
+export type OrderFailures = {
+  readonly inARow: number;
+  /** Those among them for which there was no machine of the size. */
+  readonly outOfStock: number;
+  readonly lastAt: Date | null;
+};
+
+/** One look at everything that decides about the fleet's size. */
+export type FleetSnapshot = {
+  readonly droplets: readonly DropletFacts[];
+  /** Droplets that carry our tag and that no row tracks. */
+  readonly untracked: readonly CloudDroplet[];
+  readonly failures: OrderFailures;
+  readonly operator: OperatorWishes;
+};
+
+/** Why a fleet cannot be looked at: nothing is decided then, in either direction. */
+export type BlindSnapshot = { readonly blind: string };

@@ -1,0 +1,112 @@
+import type { Host, Pulse } from "./host.ts";
+import { busiestFirst, standingOf, type HostFacts, type Standing } from "./placement.ts";
+
+/** What the view reads. */
+export type FleetPorts = {
+  readonly listHosts: () => Promise<{ readonly host: Host; readonly inUse: number; readonly occupied: number }[]>;
+  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+};
+
+/** A host with its standing, as ops and metrics show it. */
+export type HostStanding = HostFacts & { readonly standing: Standing };
+
+const FIRST_REST_MS = 1_000;
+
+/** The fleet as this process last saw it, kept ready so that no request waits on a scan. */
+export type FleetView = ReturnType<typeof createFleetView>;
+
+/**
+ * An empty view; {@link FleetView.refresh} fills it.
+ * @param livenessMaxAgeMs age at which heartbeats read earlier count for nothing
+ * @param longestRestMs how long at most a host that fails again and again is passed over
+ */
+export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, longestRestMs: number) {
+  let facts = new Map<string, HostFacts>();
+  let ranking: string[] = [];
+  let pulsesReadAt: Date | undefined;
+  const rests = new Map<string, { readonly failures: number; readonly until: Date }>();
+
+  /**
+   * Reads hosts and heartbeats anew. When Redis does not answer, the last heartbeats are kept and
+   * grow old: who is alive is unknown then, nobody is dead.
+   * @throws Unavailable when MySQL or Redis does not answer
+   */
+  async function refresh(now: Date): Promise<void> {
+    const hosts = await ports.listHosts();
+    let pulses: Map<string, Pulse>;
+    try {
+      pulses = await ports.readPulses(hosts.map(({ host }) => host.name));
+      pulsesReadAt = now;
+    } catch (fault) {
+      show(hosts.map((host) => ({ ...host, pulse: facts.get(host.host.name)?.pulse })));
+      throw fault;
+    }
+    show(hosts.map((host) => ({ ...host, pulse: pulses.get(host.host.name) })));
+  }
+
+  function show(hosts: readonly HostFacts[]): void {
+    facts = new Map(hosts.map((host) => [host.host.name, host]));
+    ranking = [...hosts].sort(busiestFirst).map((host) => host.host.name);
+  }
+
+  /** Hosts that take an instance now, in the order to try them. Evaluated lazily: the first is found at once. */
+  function* openHosts(now: Date): Generator<Host, undefined> {
+    if (isBlind(now)) return undefined;
+    for (const name of ranking) {
+      const host = facts.get(name);
+      if (host && standingOf(host, rests.get(name)?.until, now) === "open") yield host.host;
+    }
+    return undefined;
+  }
+
+  /** Whether the heartbeats are too old to say who is alive. */
+  function isBlind(now: Date): boolean {
+    return pulsesReadAt === undefined || now.getTime() - pulsesReadAt.getTime() > livenessMaxAgeMs;
+  }
+
+  /**
+   * Counts an instance just placed on a host, ahead of the next refresh. Keeps the order: the busiest
+   * grows busier. Returns whether the host was empty before, a standby.
+   */
+  function countTaken(hostName: string): boolean {
+    const host = facts.get(hostName);
+    if (host) facts.set(hostName, { ...host, inUse: host.inUse + 1, occupied: host.occupied + 1 });
+    return host?.inUse === 0;
+  }
+
+  /** Counts a host as full until the next refresh. */
+  function countFull(hostName: string): void {
+    const host = facts.get(hostName);
+    if (host) facts.set(hostName, { ...host, occupied: host.host.capacity });
+  }
+
+  /**
+   * Passes over a host that has just failed: for a second, and twice as long each time it fails again.
+   * One slip does not stop a fleet of one host; a broken host costs few requests.
+   */
+  function rest(hostName: string, now: Date): void {
+    const last = rests.get(hostName);
+    // Requests that failed together count once.
+    if (last && last.until > now) return;
+    const failures = (last?.failures ?? 0) + 1;
+    rests.set(hostName, {
+      failures,
+      until: new Date(now.getTime() + Math.min(longestRestMs, FIRST_REST_MS * 2 ** (failures - 1))),
+    });
+  }
+
+  /** Forgets earlier failures of a host: it has just handed out an instance. */
+  function countSuccess(hostName: string): void {
+    rests.delete(hostName);
+  }
+
+  /** All hosts with their standings. */
+  function standings(now: Date): HostStanding[] {
+    return [...facts.values()].map((host) => ({
+      ...host,
+      standing: standingOf(host, rests.get(host.host.name)?.until, now),
+    }));
+  }
+
+  return { refresh, openHosts, isBlind, countTaken, countFull, rest, countSuccess, standings };
+}

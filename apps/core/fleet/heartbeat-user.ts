@@ -1,0 +1,21 @@
+import { hashSecret } from "../instances/credentials.ts";
+
+/** Prefix of the Redis users that heartbeats log in as. */
+export const heartbeatUserPrefix = "host-";
+
+/**
+ * The Redis user that one host's heartbeat logs in as, and its rules as `ACL SETUSER` takes them: it can
+ * write the key `host:<name>` with SET, and do nothing else but PING. Only a hash of the password is in it.
+ * @throws when the name would break out of the rule
+ */
+export function heartbeatUser(
+  hostName: string,
+  password: string,
+): { readonly user: string; readonly rules: readonly string[] } {
+  if (!/^[a-z0-9][a-z0-9.-]{0,62}$/i.test(hostName))
+    throw new Error(`"${hostName}" is no name for a host: letters, digits, dots and dashes only`);
+  return {
+    user: `${heartbeatUserPrefix}${hostName}`,
+    rules: ["reset", "on", `#${hashSecret(password).toString("hex")}`, `%W~host:${hostName}`, "+set", "+ping"],
+  };
+}

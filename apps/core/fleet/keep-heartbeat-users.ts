@@ -1,0 +1,18 @@
+import type { DropletRow } from "./droplets.ts";
+
+/** What keeping the heartbeats' users needs. */
+export type KeepHeartbeatUsersPorts = {
+  readonly store: { readonly listDroplets: () => Promise<readonly DropletRow[]> };
+  /** Lets exactly these hosts' hearts beat. */
+  readonly keep: (hostNames: readonly string[]) => Promise<void>;
+};
+
+/**
+ * Lets the hearts of all hosts beat, those of booting ones too, and no others': Redis forgets its users
+ * when it restarts. It waits for nothing else, since without it the whole fleet is silent.
+ * @throws Unavailable when MySQL or Redis does not answer
+ */
+export async function keepHeartbeatUsers({ store, keep }: KeepHeartbeatUsersPorts): Promise<void> {
+  const rows = await store.listDroplets();
+  await keep(rows.filter(({ state }) => state !== "destroying").map(({ name }) => name));
+}

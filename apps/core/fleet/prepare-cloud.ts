@@ -1,0 +1,101 @@
+import { CloudFault } from "./cloud.ts";
+import type { FleetPlan } from "./scale-fleet.ts";
+
+/** A range of ports that a firewall lets through, and from where. */
+export type InboundRule = { readonly protocol: "tcp"; readonly ports: string; readonly sources: readonly string[] };
+
+/** What preparing the cloud needs. */
+export type PreparePorts = {
+  readonly cloud: {
+    readonly ensureTag: (tag: string) => Promise<void>;
+    readonly ensureFirewall: (firewall: {
+      readonly name: string;
+      readonly tag: string;
+      readonly inbound: readonly InboundRule[];
+    }) => Promise<void>;
+    readonly readAccount: () => Promise<{
+      readonly status: string;
+      readonly statusMessage: string;
+      readonly dropletLimit: number;
+    }>;
+    readonly checkOffer: (wish: {
+      readonly region: string;
+      readonly sizes: readonly string[];
+      readonly image: string;
+      readonly vpc: string;
+    }) => Promise<readonly string[]>;
+  };
+  readonly store: { readonly listHosts: () => Promise<readonly { readonly host: HostPorts }[]> };
+  readonly plan: FleetPlan;
+  readonly sizes: readonly string[];
+  readonly cap: number;
+  /** Of the hosts to come; the port of the engines is one for all. */
+  readonly hosts: HostPorts & { readonly enginePort: number };
+  /** The network that the control plane reaches engines from, as a CIDR. */
+  readonly privateNetwork: string;
+};
+
+/** The first port of a host's instances, and how many they are. */
+export type HostPorts = { readonly basePort: number; readonly capacity: number };
+
+const ANYWHERE = ["0.0.0.0/0", "::/0"];
+
+/**
+ * Makes the tag and the firewall that droplets are ordered under, and compares the settings with what the
+ * cloud offers. Again: no change.
+ * @returns what the settings ask for and the cloud does not have or does not tell, in sentences
+ * @throws CloudFault when tag or firewall cannot be made
+ */
+export async function prepareCloud({
+  cloud,
+  store,
+  plan,
+  sizes,
+  cap,
+  hosts,
+  privateNetwork,
+}: PreparePorts): Promise<string[]> {
+  await cloud.ensureTag(plan.tag);
+  const present = (await store.listHosts()).map(({ host }) => host);
+  const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
+  await cloud.ensureFirewall({
+    name: plan.tag,
+    tag: plan.tag,
+    inbound: [...instancePorts([hosts, ...present]), engines],
+  });
+  const checks = [
+    checkAccount(cloud, cap),
+    cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc }),
+  ];
+  return (await Promise.all(checks.map(faultsOf))).flat();
+}
+
+/** One firewall is all hosts': it opens what any of them uses, also those from before the settings changed. */
+function instancePorts(hosts: readonly HostPorts[]): InboundRule[] {
+  const ranges = Map.groupBy(hosts, ({ basePort }) => basePort);
+  return [...ranges].map(([basePort, some]) => ({
+    protocol: "tcp",
+    ports: `${basePort}-${basePort + Math.max(...some.map(({ capacity }) => capacity)) - 1}`,
+    sources: ANYWHERE,
+  }));
+}
+
+async function checkAccount(cloud: PreparePorts["cloud"], cap: number): Promise<string[]> {
+  const { status, statusMessage, dropletLimit } = await cloud.readAccount();
+  const faults: string[] = [];
+  if (status !== "active")
+    faults.push(`the account's status is "${status}"${statusMessage === "" ? "" : `: ${statusMessage}`}`);
+  if (dropletLimit < cap)
+    faults.push(`the account may have ${dropletLimit} droplets, fewer than DROPLET_CAP allows (${cap})`);
+  return faults;
+}
+
+/** What a check finds, or that it could not be made: orders do not wait for it, and are refused with a reason of their own. */
+async function faultsOf(check: Promise<readonly string[]>): Promise<readonly string[]> {
+  try {
+    return await check;
+  } catch (fault) {
+    if (!(fault instanceof CloudFault)) throw fault;
+    return [`the settings could not be compared with what the cloud offers (${fault.message})`];
+  }
+}

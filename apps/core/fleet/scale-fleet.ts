@@ -1,0 +1,242 @@
+import { CloudFault, type CloudDroplet, type DropletOrder } from "./cloud.ts";
+import { hashSecret } from "../instances/credentials.ts";
+import { EngineFault } from "./engine-fault.ts";
+import type { FleetEvent } from "../events/event.ts";
+import type { FleetSnapshot } from "./droplets.ts";
+import type { EngineHost } from "./host.ts";
+import type { ContainerFacts } from "../instances/repairs.ts";
+import {
+  changedTimers,
+  decideScaling,
+  whyBlind,
+  type HostTimers,
+  type ScalingAction,
+  type ScalingRules,
+} from "./scaling.ts";
+import { lookAtFleet, type LookPorts } from "./take-snapshot.ts";
+
+/** What scaling needs. The store refuses intents of a term that is over. */
+export type ScalePorts = LookPorts & {
+  readonly cloud: {
+    /** One request, never repeated. */
+    readonly createDroplet: (order: DropletOrder) => Promise<CloudDroplet>;
+    readonly deleteDroplet: (id: number) => Promise<"deleting" | "gone">;
+  };
+  readonly store: {
+    readonly forgetUnwell: () => Promise<void>;
+    readonly keepTimers: (timers: readonly HostTimers[]) => Promise<void>;
+    readonly addOrder: (
+      term: number,
+      intent: {
+        readonly namePrefix: string;
+        readonly region: string;
+        readonly size: string;
+        readonly tokenHash: Buffer;
+        readonly cap: number;
+      },
+      now: Date,
+    ) => Promise<string | undefined>;
+    readonly adoptDroplet: (name: string, dropletId: number, hourlyPrice: number) => Promise<boolean>;
+    readonly closeOrder: (name: string, reason: string, outOfStock: boolean, now: Date) => Promise<void>;
+    readonly beginDrain: (term: number, name: string) => Promise<boolean>;
+    readonly beginDestroy: (
+      term: number,
+      name: string,
+      reason: string,
+      leases: "none" | "lost",
+      now: Date,
+    ) => Promise<boolean>;
+    readonly closeDroplet: (name: string, reason: string, now: Date) => Promise<void>;
+    readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+  };
+  readonly engines: { readonly listContainers: (host: EngineHost) => Promise<readonly ContainerFacts[]> };
+  /** The script of a droplet's first boot. The token is good once, for this host. */
+  readonly userData: (hostName: string, token: string) => string;
+  readonly token: () => string;
+  readonly clock: () => Date;
+  readonly plan: FleetPlan;
+  readonly rules: ScalingRules;
+};
+
+/** What droplets are ordered with, and known by. */
+export type FleetPlan = Pick<DropletOrder, "tag" | "region" | "image" | "vpc" | "sshKeys"> & {
+  readonly namePrefix: string;
+};
+
+/** Faults after which further calls to the cloud would fail as well. */
+const silences: readonly CloudFault["reason"][] = ["unreachable", "timeout", "rate-limited", "unauthorized"];
+
+/**
+ * Moves the fleet one step towards what it should be, as the leader of `term`. May be killed at any line:
+ * each intent is written before the cloud is asked, and the next look goes on from there. Every decision
+ * is kept as an event with its reason.
+ * @returns what was decided
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function scaleFleet(ports: ScalePorts, term: number): Promise<ScalingAction[]> {
+  const now = ports.clock();
+  const snapshot = await lookAtFleet(ports, ports.plan.tag, now);
+  const actions = quickFirst(decideScaling(snapshot, ports.rules, now));
+  // Time in which we saw nothing is no silence of theirs.
+  if ("blind" in snapshot || whyBlind(snapshot, ports.rules, now) !== undefined) await ports.store.forgetUnwell();
+  else await ports.store.keepTimers(changedTimers(snapshot.droplets, now));
+  for (const action of actions) {
+    try {
+      await perform(ports, term, action, snapshot);
+    } catch (fault) {
+      if (!(fault instanceof CloudFault)) throw fault;
+      await note(ports, {
+        kind: `${action.kind}-failed`,
+        host: "name" in action ? action.name : undefined,
+        reason: fault.message,
+      });
+      if (silences.includes(fault.reason)) break;
+    }
+  }
+  return actions;
+}
+
+/** What asks engines, or asks the cloud again and again, must not keep an order waiting. */
+function quickFirst(actions: readonly ScalingAction[]): ScalingAction[] {
+  const isSlow = ({ kind }: ScalingAction) => kind === "destroy" || kind === "delete" || kind === "sweep";
+  return [...actions.filter((action) => !isSlow(action)), ...actions.filter(isSlow)];
+}
+
+async function perform(
+  ports: ScalePorts,
+  term: number,
+  action: ScalingAction,
+  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+): Promise<void> {
+  const { store, cloud, clock } = ports;
+  const { kind, reason } = action;
+  switch (action.kind) {
+    case "order":
+      return order(ports, term, action);
+    case "adopt": {
+      const made = findMade(snapshot, action.dropletId);
+      if (await store.adoptDroplet(action.name, action.dropletId, made?.hourlyPrice ?? 0))
+        await note(ports, { kind, host: action.name, reason });
+      return;
+    }
+    case "give-up":
+      await note(ports, { kind, host: action.name, reason });
+      return store.closeOrder(action.name, reason, false, clock());
+    case "drain":
+      if (await store.beginDrain(term, action.name)) await note(ports, { kind, host: action.name, reason });
+      return;
+    case "destroy":
+      return destroy(ports, term, action, snapshot);
+    case "delete":
+      return deleteOrClose(ports, action.name, action.dropletId, reason);
+    case "close":
+      await note(ports, { kind, host: action.name, reason });
+      return store.closeDroplet(action.name, reason, clock());
+    case "sweep":
+      await note(ports, { kind, host: action.name, reason, alarm: true });
+      await cloud.deleteDroplet(action.dropletId);
+      return;
+    case "hold":
+      return note(ports, { kind, host: action.name, reason, alarm: action.alarm });
+  }
+}
+
+/** Intent first: whatever comes of the call, the name is known by which its droplet can be found. */
+async function order(
+  ports: ScalePorts,
+  term: number,
+  { size, reason }: Extract<ScalingAction, { kind: "order" }>,
+): Promise<void> {
+  const { store, cloud, clock, plan, rules } = ports;
+  const { namePrefix, ...marks } = plan;
+  const token = ports.token();
+  const name = await store.addOrder(
+    term,
+    { namePrefix, region: plan.region, size, tokenHash: hashSecret(token), cap: rules.cap },
+    clock(),
+  );
+  if (name === undefined) return;
+  await note(ports, { kind: "order", host: name, reason });
+  const refuse = async (fault: unknown, isOutOfStock: boolean) => {
+    const message = fault instanceof Error ? fault.message : String(fault);
+    await store.closeOrder(name, message, isOutOfStock, clock());
+    await note(ports, { kind: "order-refused", host: name, reason: message });
+  };
+  let userData: string;
+  try {
+    userData = ports.userData(name, token);
+  } catch (fault) {
+    await refuse(fault, false);
+    throw fault;
+  }
+  try {
+    const droplet = await cloud.createDroplet({ ...marks, name, size, userData });
+    // Given up meanwhile, by a leader that came while we slept: it is nobody's.
+    if (!(await store.adoptDroplet(name, droplet.id, droplet.hourlyPrice))) await cloud.deleteDroplet(droplet.id);
+  } catch (fault) {
+    if (!(fault instanceof CloudFault)) throw fault;
+    // No answer is not a no: the next looks search for it by name.
+    if (fault.effect === "unknown") await note(ports, { kind: "order-unanswered", host: name, reason: fault.message });
+    else await refuse(fault, fault.reason === "out-of-stock");
+  }
+}
+
+async function destroy(
+  ports: ScalePorts,
+  term: number,
+  action: Extract<ScalingAction, { kind: "destroy" }>,
+  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+): Promise<void> {
+  const { name, reason, leases } = action;
+  const facts = findFacts(snapshot, name);
+  if (!facts?.row.dropletId) return;
+  if (action.engine === "confirms" && facts.host) {
+    const doubt = await whyNotEmpty(ports, facts.host.host);
+    if (doubt !== undefined) return note(ports, { kind: "hold", host: name, reason: `drained, but ${doubt}` });
+  }
+  if (!(await ports.store.beginDestroy(term, name, reason, leases, ports.clock())))
+    return note(ports, {
+      kind: "hold",
+      host: name,
+      reason: "not destroyed: it has got a lease meanwhile, or another process leads",
+    });
+  await note(ports, { kind: "destroy", host: name, reason });
+  await deleteOrClose(ports, name, facts.row.dropletId, reason);
+}
+
+/** Closed only when the cloud knows no such droplet: a deletion that was accepted may take a while, or fail. */
+async function deleteOrClose(ports: ScalePorts, name: string, dropletId: number, reason: string): Promise<void> {
+  const answer = await ports.cloud.deleteDroplet(dropletId);
+  await note(ports, {
+    kind: answer === "gone" ? "close" : "delete",
+    host: name,
+    reason: answer === "gone" ? "its droplet is gone" : reason,
+  });
+  if (answer === "gone") await ports.store.closeDroplet(name, reason, ports.clock());
+}
+
+/** What speaks against an empty engine; undefined when it says itself that it runs nothing of ours. */
+async function whyNotEmpty({ engines }: ScalePorts, host: EngineHost): Promise<string | undefined> {
+  try {
+    const { length } = await engines.listContainers(host);
+    return length === 0 ? undefined : "its engine still has containers of ours";
+  } catch (fault) {
+    if (!(fault instanceof EngineFault)) throw fault;
+    return `its engine does not confirm that it is empty (${fault.reason})`;
+  }
+}
+
+function findFacts(
+  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+  name: string,
+): FleetSnapshot["droplets"][number] | undefined {
+  return "droplets" in snapshot ? snapshot.droplets.find(({ row }) => row.name === name) : undefined;
+}
+
+function findMade(snapshot: Awaited<ReturnType<typeof lookAtFleet>>, dropletId: number): CloudDroplet | undefined {
+  return "untracked" in snapshot ? snapshot.untracked.find(({ id }) => id === dropletId) : undefined;
+}
+
+function note({ store, clock }: ScalePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
+  return store.addEvent({ actor: "scale", ...event }, clock());
+}

@@ -1,0 +1,343 @@
+import type { CloudDroplet } from "./cloud.ts";
+import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
+
+/** One step that moves the fleet, with the reason that ops read. */
+export type ScalingAction =
+  | { readonly kind: "order"; readonly size: string; readonly reason: string }
+  /** An order whose answer was lost has led to this droplet. */
+  | { readonly kind: "adopt"; readonly name: string; readonly dropletId: number; readonly reason: string }
+  /** An order that has led to nothing. */
+  | { readonly kind: "give-up"; readonly name: string; readonly reason: string }
+  /** No more instances for this empty host; it goes next. */
+  | { readonly kind: "drain"; readonly name: string; readonly reason: string }
+  /** `engine`: whether its engine must confirm that it is empty, or cannot. `leases`: whether they are lost with it. */
+  | {
+      readonly kind: "destroy";
+      readonly name: string;
+      readonly engine: "confirms" | "silent";
+      readonly leases: "none" | "lost";
+      readonly reason: string;
+    }
+  /** Asks the cloud again to delete what shall go. */
+  | { readonly kind: "delete"; readonly name: string; readonly dropletId: number; readonly reason: string }
+  /** The droplet is gone: its row is closed, and what leases it still had are lost. */
+  | { readonly kind: "close"; readonly name: string; readonly reason: string }
+  /** A droplet with our tag that nobody tracks. */
+  | { readonly kind: "sweep"; readonly name: string; readonly dropletId: number; readonly reason: string }
+  /** Something is wanted that must wait. An alarm needs a person. */
+  | { readonly kind: "hold"; readonly name: string | undefined; readonly alarm: boolean; readonly reason: string };
+
+/** The operator's wishes for the fleet. Times in milliseconds. */
+export type ScalingRules = {
+  readonly standbys: number;
+  readonly cap: number;
+  /** In order of preference. */
+  readonly sizes: readonly [string, ...string[]];
+  readonly surplusMs: number;
+  readonly bootTimeoutMs: number;
+  readonly settleMs: number;
+  readonly backoffMs: number;
+  readonly orphanAgeMs: number;
+  readonly silentReplaceMs: number;
+  readonly silentGraceMs: number;
+};
+
+/** A host's timers as they ought to be kept after a look at it. */
+export type HostTimers = { readonly name: string; readonly idleSince: Date | null; readonly unwellSince: Date | null };
+
+const LONGEST_BACKOFF_MS = 3_600_000;
+
+/**
+ * Compares a fleet with what it should be, and names the steps towards that. Get A Redis kept one empty
+ * host in the same way; here booting ones count, silence is not death, and the cap holds. The operator's
+ * pause begins nothing, and lets finish what has begun; what the operator has asked for by name is done
+ * in any case.
+ */
+export function decideScaling(
+  snapshot: FleetSnapshot | BlindSnapshot,
+  rules: ScalingRules,
+  now: Date,
+): ScalingAction[] {
+  if ("blind" in snapshot) return [{ kind: "hold", name: undefined, alarm: true, reason: snapshot.blind }];
+  const { doomed, isPaused } = snapshot.operator;
+  const blindness = whyBlind(snapshot, rules, now);
+  if (isPaused || blindness !== undefined) {
+    const asked = snapshot.droplets.flatMap((droplet) => stepAskedFor(droplet, doomed) ?? []);
+    const begun = snapshot.droplets
+      .filter(({ row }) => row.state === "ordered" || row.state === "destroying")
+      .flatMap((droplet) => stepFor(droplet, snapshot.untracked, rules, now) ?? []);
+    return [
+      ...asked,
+      ...begun,
+      { kind: "hold", name: undefined, alarm: blindness !== undefined, reason: blindness ?? "paused by the operator" },
+    ];
+  }
+  const steps = snapshot.droplets.flatMap(
+    (droplet) => stepAskedFor(droplet, doomed) ?? stepFor(droplet, snapshot.untracked, rules, now) ?? [],
+  );
+  return [
+    ...steps,
+    ...sweeps(snapshot, rules, now),
+    ...surplus(snapshot.droplets, rules, now),
+    ...orders(snapshot, steps, rules, now),
+  ];
+}
+
+/** Why nothing that is seen may be believed; undefined when it may. What was begun or asked for goes on all the same. */
+export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: ScalingRules, now: Date): string | undefined {
+  if ("blind" in snapshot) return snapshot.blind;
+  return tooManyGone(snapshot) ?? tooManySilent(snapshot.droplets, rules, now);
+}
+
+/** Whether a host is as it should be: its heart beats, and its engine answers itself and us. */
+export function isWell({ row, host, cloud }: DropletFacts): boolean {
+  return (
+    cloud !== "gone" &&
+    row.unreachedSince === null &&
+    host?.pulse?.kind === "beat" &&
+    host.pulse.beat.containers !== null
+  );
+}
+
+/** The timers of the hosts whose timers have to change. */
+export function changedTimers(droplets: readonly DropletFacts[], now: Date): HostTimers[] {
+  return droplets.flatMap((droplet) => {
+    const { row, host } = droplet;
+    if (row.state !== "joined" || !host) return [];
+    const idleSince = host.inUse === 0 ? (row.idleSince ?? now) : null;
+    const unwellSince = isWell(droplet) ? null : (row.unwellSince ?? now);
+    return idleSince === row.idleSince && unwellSince === row.unwellSince
+      ? []
+      : [{ name: row.name, idleSince, unwellSince }];
+  });
+}
+
+/**
+ * A droplet that the cloud does not know, and whose heart beats, is another account's: the token is not
+ * the one it was made with. So are many that are gone at once, unless the account shows others of ours.
+ */
+function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined {
+  const joined = droplets.filter(({ row }) => row.state === "joined");
+  const gone = joined.filter(({ cloud }) => cloud === "gone");
+  const beating = gone.filter(({ host }) => host?.pulse?.kind === "beat").length;
+  if (beating > 0)
+    return `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: is the token another account's?`;
+  const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
+  if (isOurAccount || gone.length < 2 || gone.length * 2 <= joined.length) return undefined;
+  return `the cloud knows nothing of ${gone.length} of ${joined.length} hosts: is the token another account's?`;
+}
+
+/**
+ * Many hosts silent or out of reach at once are not dead: it is we who are blind. Hosts that the cloud says
+ * are off, those that somebody has closed, and those that have been so for long do not count; one alone
+ * is its own affair.
+ */
+function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): string | undefined {
+  const isNew = ({ row }: DropletFacts) =>
+    row.unwellSince === null || since(row.unwellSince, now) < rules.silentGraceMs;
+  const isOn = ({ cloud }: DropletFacts) => cloud === "unlisted" || (cloud !== "gone" && cloud.status === "active");
+  const expected = droplets.filter(
+    (droplet) =>
+      droplet.row.state === "joined" && droplet.host?.host.state === "active" && isOn(droplet) && isNew(droplet),
+  );
+  const silent = expected.filter(({ row, host }) => host?.pulse?.kind !== "beat" || row.unreachedSince !== null);
+  if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
+  return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them`;
+}
+
+/** Its engine must confirm that it is empty, unless it cannot, or what runs there shall be lost. */
+function stepAskedFor(droplet: DropletFacts, doomed: ReadonlyMap<string, "none" | "lost">): ScalingAction | undefined {
+  const { row, cloud } = droplet;
+  const leases = doomed.get(row.name);
+  if (leases === undefined || (row.state !== "booting" && row.state !== "joined")) return undefined;
+  if (cloud === "gone")
+    return { kind: "close", name: row.name, reason: "asked for by the operator, and its droplet is gone" };
+  return {
+    kind: "destroy",
+    name: row.name,
+    engine: leases === "lost" || !isWell(droplet) ? "silent" : "confirms",
+    leases,
+    reason: "asked for by the operator",
+  };
+}
+
+function stepFor(
+  droplet: DropletFacts,
+  untracked: readonly CloudDroplet[],
+  rules: ScalingRules,
+  now: Date,
+): ScalingAction | undefined {
+  const { row, cloud } = droplet;
+  const { name } = row;
+  if (row.state === "ordered") return stepForOrder(droplet, untracked, rules, now);
+  if (cloud === "gone")
+    return {
+      kind: "close",
+      name,
+      reason: row.state === "destroying" ? "its droplet is gone" : "its droplet is gone, and not by us",
+    };
+  if (row.state === "destroying")
+    return row.dropletId === null
+      ? undefined
+      : { kind: "delete", name, dropletId: row.dropletId, reason: "its droplet is still there" };
+  if (row.state === "booting") {
+    const age = since(row.orderedAt, now);
+    if (age < rules.bootTimeoutMs) return undefined;
+    return {
+      kind: "destroy",
+      name,
+      engine: "silent",
+      leases: "none",
+      reason: `no host ${seconds(age)} after its order`,
+    };
+  }
+  return stepForHost(droplet, rules, now);
+}
+
+function stepForOrder(
+  { row: { name, orderedAt } }: DropletFacts,
+  untracked: readonly CloudDroplet[],
+  rules: ScalingRules,
+  now: Date,
+): ScalingAction | undefined {
+  // Should there be several, the others stay untracked, and are swept.
+  const [made] = untracked.filter((droplet) => droplet.name === name).sort((a, b) => a.id - b.id);
+  if (made)
+    return { kind: "adopt", name, dropletId: made.id, reason: "the order's answer was lost, and the droplet is there" };
+  const age = since(orderedAt, now);
+  if (age < rules.settleMs) return undefined;
+  return { kind: "give-up", name, reason: `no droplet of this name ${seconds(age)} after the order` };
+}
+
+function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): ScalingAction | undefined {
+  const { row, host, cloud } = droplet;
+  if (!host) return undefined;
+  const { name } = row;
+  const unwellMs = row.unwellSince && !isWell(droplet) ? since(row.unwellSince, now) : 0;
+  if (unwellMs >= rules.silentGraceMs) {
+    const reason = `${ailment(droplet)} for ${seconds(unwellMs)}`;
+    if (host.inUse === 0)
+      return { kind: "destroy", name, engine: "silent", leases: "none", reason: `${reason}, and without leases` };
+    if (typeof cloud === "object" && cloud.status !== "active")
+      return {
+        kind: "destroy",
+        name,
+        engine: "silent",
+        leases: "lost",
+        reason: `${reason}, and its droplet is ${cloud.status}`,
+      };
+    return { kind: "hold", name, alarm: true, reason: `${ailment(droplet)}, but its leases run on` };
+  }
+  if (host.host.state !== "draining" || host.occupied > 0) return undefined;
+  return { kind: "destroy", name, engine: "confirms", leases: "none", reason: "drained and empty" };
+}
+
+function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now: Date): ScalingAction[] {
+  const awaited = new Set(droplets.filter(({ row }) => row.state === "ordered").map(({ row }) => row.name));
+  return untracked
+    .filter((droplet) => !awaited.has(droplet.name) && since(droplet.createdAt, now) >= rules.orphanAgeMs)
+    .map(({ id, name, createdAt }) => ({
+      kind: "sweep",
+      name,
+      dropletId: id,
+      reason: `it carries our tag, nobody tracks it, and it was made at ${createdAt.toISOString()}`,
+    }));
+}
+
+function ailment({ row, host }: DropletFacts): string {
+  if (host?.pulse === undefined) return "silent";
+  return row.unreachedSince === null ? "unwell" : "out of our reach";
+}
+
+/** Empty hosts beyond those wanted, the newest first: the oldest has proved itself longest. */
+function surplus(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): ScalingAction[] {
+  const standbys = droplets.filter(isStandby);
+  return standbys
+    .sort((a, b) => joinedAt(b) - joinedAt(a) || (a.row.name < b.row.name ? 1 : -1))
+    .slice(0, Math.max(0, standbys.length - rules.standbys))
+    .filter(({ row }) => row.idleSince !== null && since(row.idleSince, now) >= rules.surplusMs)
+    .map(({ row }) => ({
+      kind: "drain",
+      name: row.name,
+      reason: `${standbys.length} empty hosts, ${rules.standbys} wanted`,
+    }));
+}
+
+function orders(
+  { droplets, untracked, failures }: FleetSnapshot,
+  steps: readonly ScalingAction[],
+  rules: ScalingRules,
+  now: Date,
+): ScalingAction[] {
+  const leaving = new Set(
+    steps
+      .filter(({ kind }) => kind === "give-up" || kind === "destroy" || kind === "close")
+      .map((step) => ("name" in step ? step.name : undefined)),
+  );
+  const staying = droplets.filter(({ row }) => !leaving.has(row.name));
+  const standbys = staying.filter(isStandby).length;
+  const onTheirWay = staying.filter(({ row }) => row.state === "ordered" || row.state === "booting").length;
+  const expectedBack = staying.filter((droplet) => isExpectedBack(droplet, rules, now)).length;
+  if (standbys + onTheirWay + expectedBack >= rules.standbys) return [];
+
+  const shortage = `${standbys} empty ${standbys === 1 ? "host" : "hosts"} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
+  const hold = (reason: string): ScalingAction[] => [{ kind: "hold", name: undefined, alarm: false, reason }];
+  // What is leaving still exists, and costs.
+  const existing =
+    droplets.length + untracked.filter(({ name }) => !droplets.some(({ row }) => row.name === name)).length;
+  if (existing >= rules.cap)
+    return hold(`${shortage}; there are ${existing} droplets, and no more than ${rules.cap} are allowed`);
+  const notBefore = endOfBackoff(failures, rules);
+  if (notBefore > now)
+    return hold(
+      `${shortage}; after ${failures.inARow} failed ${failures.inARow === 1 ? "order" : "orders"} the next one waits until ${notBefore.toISOString()}`,
+    );
+  return [{ kind: "order", size: sizeAfter(failures, rules), reason: shortage }];
+}
+
+function isStandby(droplet: DropletFacts): boolean {
+  const { row, host } = droplet;
+  return (
+    row.state === "joined" &&
+    host?.host.state === "active" &&
+    host.inUse === 0 &&
+    host.occupied < host.host.capacity &&
+    isWell(droplet)
+  );
+}
+
+/** An empty host that fell silent a moment ago: a short silence must not cost a droplet. */
+function isExpectedBack(droplet: DropletFacts, rules: ScalingRules, now: Date): boolean {
+  const { row, host } = droplet;
+  if (
+    row.state !== "joined" ||
+    host?.host.state !== "active" ||
+    host.inUse > 0 ||
+    isWell(droplet) ||
+    droplet.cloud === "gone"
+  )
+    return false;
+  return row.unwellSince === null || since(row.unwellSince, now) < rules.silentReplaceMs;
+}
+
+/** Doubles with each order that led to no host, an hour at most. */
+function endOfBackoff({ inARow, lastAt }: OrderFailures, rules: ScalingRules): Date {
+  if (lastAt === null || inARow === 0) return new Date(0);
+  return new Date(lastAt.getTime() + Math.min(LONGEST_BACKOFF_MS, rules.backoffMs * 2 ** (inARow - 1)));
+}
+
+function sizeAfter({ outOfStock }: OrderFailures, { sizes }: ScalingRules): string {
+  return sizes[outOfStock % sizes.length] ?? sizes[0];
+}
+
+function joinedAt({ row }: DropletFacts): number {
+  return row.joinedAt?.getTime() ?? 0;
+}
+
+function since(moment: Date, now: Date): number {
+  return now.getTime() - moment.getTime();
+}
+
+function seconds(ms: number): string {
+  return `${Math.floor(ms / 1000)} s`;
+}

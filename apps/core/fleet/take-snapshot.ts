@@ -1,0 +1,97 @@
+import pMap from "p-map";
+import { CloudFault, type CloudDroplet } from "./cloud.ts";
+import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot, OrderFailures } from "./droplets.ts";
+import type { Host, Pulse } from "./host.ts";
+import type { Switch } from "../operator/operator.ts";
+import { Unavailable } from "../../lib/unavailable.ts";
+
+/** What a look at the whole fleet needs. */
+export type LookPorts = {
+  readonly cloud: {
+    readonly listDroplets: (tag: string) => Promise<readonly CloudDroplet[]>;
+    readonly findDroplets: (name: string) => Promise<readonly CloudDroplet[]>;
+    readonly getDroplet: (id: number) => Promise<CloudDroplet | undefined>;
+  };
+  readonly store: {
+    readonly listDroplets: () => Promise<readonly DropletRow[]>;
+    readonly listHosts: () => Promise<
+      readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]
+    >;
+    readonly listGoneIds: (since: Date) => Promise<readonly number[]>;
+    readonly readOrderFailures: () => Promise<OrderFailures>;
+    readonly listSwitches: () => Promise<readonly Switch[]>;
+    readonly listDoomed: () => Promise<Map<string, "none" | "lost">>;
+  };
+  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+};
+
+/** Droplets missing in the list that one look asks for by id: a list that lags must not cost the hour's calls. */
+const SINGLE_LOOKS = 10;
+
+/** How long lists may show a droplet that is gone. */
+const LIST_LAG_MS = 600_000;
+
+/**
+ * Everything that decides about the fleet's size, at one moment. What exists is read before what is
+ * known, so that an order made meanwhile is not taken for a stranger.
+ * @returns what is unknown instead, when the cloud or Redis does not answer
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Promise<FleetSnapshot | BlindSnapshot> {
+  try {
+    const listed = await ports.cloud.listDroplets(tag);
+    const rows = await ports.store.listDroplets();
+    const named = (
+      await pMap(rows.filter(isUnanswered), ({ name }) => ports.cloud.findDroplets(name), { concurrency: 4 })
+    ).flat();
+    const known = new Map([...listed, ...named].map((droplet) => [droplet.id, droplet]));
+    const words = await wordsOf(ports, rows, known);
+    const hosts = new Map((await ports.store.listHosts()).map((facts) => [facts.host.name, facts]));
+    const pulses = await ports.readPulses(rows.filter(({ state }) => state === "joined").map(({ name }) => name));
+    const droplets = rows.map((row): DropletFacts => {
+      const host = hosts.get(row.name);
+      return { row, host: host && { ...host, pulse: pulses.get(row.name) }, cloud: words.get(row.name) ?? "unlisted" };
+    });
+    const goneLately = await ports.store.listGoneIds(new Date(now.getTime() - LIST_LAG_MS));
+    const tracked = new Set([...goneLately, ...rows.map(({ dropletId }) => dropletId)]);
+    const isPaused = (await ports.store.listSwitches()).some(({ name, paused }) => name === "scaling" && paused);
+    return {
+      droplets,
+      untracked: [...known.values()].filter(({ id }) => !tracked.has(id)),
+      failures: await ports.store.readOrderFailures(),
+      operator: { isPaused, doomed: await ports.store.listDoomed() },
+    };
+  } catch (fault) {
+    if (fault instanceof CloudFault)
+      return { blind: `the cloud does not answer (${fault.reason}): what exists is unknown` };
+    if (fault instanceof Unavailable && fault.system === "redis")
+      return { blind: "Redis does not answer: who is alive is unknown" };
+    throw fault;
+  }
+}
+
+/** What the cloud says of each row's droplet. Only a question for the very droplet can tell that it is gone. */
+async function wordsOf(
+  { cloud }: LookPorts,
+  rows: readonly DropletRow[],
+  known: ReadonlyMap<number, CloudDroplet>,
+): Promise<Map<string, CloudWord>> {
+  const words = new Map<string, CloudWord>();
+  const unlisted: { name: string; dropletId: number }[] = [];
+  for (const { name, dropletId } of rows) {
+    if (dropletId === null) continue;
+    const droplet = known.get(dropletId);
+    if (droplet) words.set(name, droplet);
+    else unlisted.push({ name, dropletId });
+  }
+  await pMap(
+    unlisted.slice(0, SINGLE_LOOKS),
+    async ({ name, dropletId }) => words.set(name, (await cloud.getDroplet(dropletId)) ?? "gone"),
+    { concurrency: 4 },
+  );
+  return words;
+}
+
+function isUnanswered({ state, dropletId }: DropletRow): boolean {
+  return state === "ordered" && dropletId === null;
+}

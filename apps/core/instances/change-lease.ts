@@ -1,0 +1,26 @@
+import { changedExpiry, shownState, type Instance, type LeaseBounds, type LeaseRefusal } from "./instance.ts";
+
+/** What changing a lease needs. */
+export type ChangeLeasePorts = {
+  readonly store: { readonly setExpiry: (id: string, expiresAt: Date, now: Date) => Promise<boolean> };
+  readonly clock: () => Date;
+  readonly lease: LeaseBounds;
+};
+
+/** How a change of a lease came out. */
+export type ChangeLeaseResult =
+  { readonly kind: "changed"; readonly instance: Instance } | { readonly kind: "not-running" } | LeaseRefusal;
+
+/** Lets a running lease end `ttlSeconds` from now, earlier or later than before, within the bounds. */
+export async function changeLease(
+  ports: ChangeLeasePorts,
+  instance: Instance,
+  ttlSeconds: number,
+): Promise<ChangeLeaseResult> {
+  const now = ports.clock();
+  if (shownState(instance, now) !== "running") return { kind: "not-running" };
+  const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.lease.least, now);
+  if (!(expiresAt instanceof Date)) return expiresAt;
+  if (!(await ports.store.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };
+  return { kind: "changed", instance: { ...instance, expiresAt } };
+}

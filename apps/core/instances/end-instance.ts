@@ -1,0 +1,40 @@
+import type { EngineHost } from "../fleet/host.ts";
+import type { ContainerPlace, EndCause } from "./instance.ts";
+
+/** What ending needs of the store and the engines. */
+export type EndPorts = {
+  readonly store: {
+    readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
+    readonly closeInstance: (id: string, now: Date, slotFreeFrom?: Date) => Promise<void>;
+  };
+  readonly engines: {
+    readonly removeContainer: (host: EngineHost, instanceId: string) => Promise<void>;
+  };
+  readonly clock: () => Date;
+};
+
+/**
+ * Ends an instance: the lease first, with its quota place, then the container, and only when the
+ * engine says that it is gone, the row and its slot. Any number of callers may do so at once; each
+ * step done before is passed over.
+ * @throws EngineFault when the container may still be there: the row stays `ending` for the reaper
+ */
+export async function endInstance(ports: EndPorts, place: ContainerPlace, cause: EndCause): Promise<void> {
+  if (place.state === "ended") return;
+  if (place.state !== "ending") {
+    // Not begun: it has been extended or handed out since it was read, or somebody else is ending it
+    // and the reaper sees to the rest.
+    if (!(await ports.store.beginEnd(place.instanceId, cause, ports.clock()))) return;
+  }
+  await removeAndClose(ports, place);
+}
+
+/** The second half of an end that has begun. @throws EngineFault as {@link endInstance} */
+export async function removeAndClose(
+  ports: EndPorts,
+  place: Omit<ContainerPlace, "state">,
+  slotFreeFrom?: Date,
+): Promise<void> {
+  await ports.engines.removeContainer(place.host, place.instanceId);
+  await ports.store.closeInstance(place.instanceId, ports.clock(), slotFreeFrom);
+}

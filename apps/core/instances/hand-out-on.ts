@@ -1,0 +1,188 @@
+import { hashSecret, sealAnswer } from "./credentials.ts";
+import { containerSpec } from "../services/container-spec.ts";
+import { EngineFault } from "../fleet/engine-fault.ts";
+import type { Draft, IdempotencyClaim, TakeResult } from "./handout.ts";
+import type { Host } from "../fleet/host.ts";
+import { redisUrl } from "./instance.ts";
+import { Unavailable } from "../../lib/unavailable.ts";
+import type { CreatePorts, CreateRequest, CreateResult, Handout } from "./create-instance.ts";
+import { removeAndClose } from "./end-instance.ts";
+
+/** A request on its way over the hosts; it is given up at `deadline`. */
+export type Attempt = CreateRequest & {
+  readonly ttlSeconds: number;
+  readonly claim: IdempotencyClaim | undefined;
+  readonly deadline: Date;
+};
+
+/** How trying one host came out. */
+export type AttemptResult =
+  | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "blocked" | "paused" | "abandoned" | "no-capacity" }>
+  | Extract<TakeResult, { kind: "known" | "host-full" | "host-closed" }>
+  | { readonly kind: "host-failed" };
+
+const PORT_TRIES = 5;
+
+/**
+ * Hands out an instance on one host, on several slots of it when something else holds a slot's port.
+ * Whatever is taken and not handed out is given back.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function handOutOn(ports: CreatePorts, host: Host, attempt: Attempt): Promise<AttemptResult> {
+  for (let tries = 0; tries < PORT_TRIES; tries++) {
+    const result = await trySlot(ports, host, attempt);
+    if (result.kind !== "port-taken") return result;
+  }
+  return { kind: "host-failed" };
+}
+
+type Secrets = { readonly password: string; readonly token: string };
+type SlotResult = AttemptResult | { readonly kind: "port-taken" };
+
+async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promise<SlotResult> {
+  const { rules, clock, random, store } = ports;
+  const id = random.id();
+  const secrets: Secrets = { password: random.password(), token: random.token() };
+  const createdAt = clock();
+  const draft: Draft = {
+    id,
+    address: attempt.address,
+    tokenHash: hashSecret(secrets.token),
+    createdAt,
+    deadline: attempt.deadline,
+    latestEnd: new Date(createdAt.getTime() + rules.lease.most * 1000),
+  };
+  const taken = await store.takeSlot(draft, host.name, rules.quotaPerAddress, attempt.claim);
+  if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
+  if (taken.kind !== "taken") return taken;
+  if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);
+
+  // A caller that hung up has no use for it, unless its key lets it come back for the answer.
+  const isLeft = () => attempt.signal.aborted && !attempt.claim;
+  const tooLate = AbortSignal.timeout(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
+  const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
+  try {
+    await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
+    const handout = isLeft() ? undefined : await promise(ports, host, draft, taken.port, secrets, attempt);
+    if (!handout || isLeft()) {
+      await undo(ports, host, draft.id, "abandoned");
+      return { kind: "abandoned" };
+    }
+    ports.fleet.countSuccess(host.name);
+    return { kind: "created", handout, hostName: host.name, replayed: false };
+  } catch (fault) {
+    if (unwanted.aborted && fault === unwanted.reason) {
+      // Its turn to start never came: the host is busy, not broken.
+      await undo(ports, host, draft.id, isLeft() ? "abandoned" : "failed");
+      return isLeft() ? { kind: "abandoned" } : { kind: "no-capacity", reason: "too-slow" };
+    }
+    if (fault instanceof Unavailable) {
+      // The hand-out may be written and only the answer lost. A key's retry gets it then; without a key
+      // nobody can ask for it again.
+      if (attempt.claim) await undoUnwritten(ports, host, draft.id);
+      else await undo(ports, host, draft.id, "abandoned");
+      throw fault;
+    }
+    ports.onHostFailure(host.name, draft.id, fault);
+    await undo(ports, host, draft.id, "failed", fault);
+    return { kind: fault instanceof EngineFault && fault.reason === "port-taken" ? "port-taken" : "host-failed" };
+  }
+}
+
+/** Starts the container and sees its `PONG`. The host itself removes it after the lease's latest end. */
+async function bringUp(
+  { engines, rules, waitForPong }: CreatePorts,
+  host: Host,
+  draft: Draft,
+  port: number,
+  password: string,
+  unwanted: AbortSignal,
+): Promise<void> {
+  // The lease begins when it is handed out, not when it was asked for.
+  const notAfter = new Date(draft.latestEnd.getTime() + rules.timeoutMs);
+  const instance = {
+    id: draft.id,
+    deployment: host.deployment,
+    bindAddress: host.bindAddress,
+    port,
+    passwordHash: hashSecret(password),
+    notAfter,
+  };
+  await engines.startContainer(host, containerSpec(instance, rules.limits), unwanted);
+  await waitForPong(host.checkHost, port, password, AbortSignal.timeout(rules.readyTimeoutMs));
+}
+
+/** Turns the draft into a lease and gives the answer to it. */
+async function promise(
+  { store, clock, random, rules }: CreatePorts,
+  host: Host,
+  draft: Draft,
+  port: number,
+  { password, token }: Secrets,
+  attempt: Attempt,
+): Promise<Handout> {
+  const now = clock();
+  const expiresAt = new Date(now.getTime() + attempt.ttlSeconds * 1000);
+  const handout: Handout = {
+    id: draft.id,
+    host: host.publicHost,
+    port,
+    username: "default",
+    password,
+    url: redisUrl(host.publicHost, port, password),
+    createdAt: draft.createdAt.toISOString(),
+    expiresAt: expiresAt.toISOString(),
+    token,
+  };
+  const { idempotencyKey } = attempt;
+  const sealed =
+    idempotencyKey === undefined
+      ? undefined
+      : sealAnswer(
+          JSON.stringify(handout),
+          { serverSecret: rules.serverSecret, idempotencyKey, instanceId: draft.id },
+          random.nonce(),
+        );
+  if (!(await store.handOut(draft.id, expiresAt, now, sealed)))
+    throw new Error("the hand-out took so long that it was undone");
+  return handout;
+}
+
+/**
+ * Gives back what a failed hand-out took: quota place and key at once, the slot when its container is
+ * gone. What cannot be removed now stays `ending` for the reaper, the slot with it.
+ */
+async function undo(
+  ports: CreatePorts,
+  host: Host,
+  instanceId: string,
+  cause: "failed" | "abandoned",
+  fault?: unknown,
+): Promise<void> {
+  const reason = fault instanceof EngineFault ? fault.reason : undefined;
+  const slotFreeFrom = reason === "port-taken" ? new Date(ports.clock().getTime() + ports.rules.slotRestMs) : undefined;
+  const [begun] = await Promise.allSettled([ports.store.beginEnd(instanceId, cause, ports.clock())]);
+  try {
+    // An engine that hangs would hang again, with the caller waiting.
+    if (begun.status === "fulfilled" && reason !== "timeout")
+      await removeAndClose(ports, { instanceId, host }, slotFreeFrom);
+    // Without a container, reconcile sees that the row is nobody's lease once MySQL is back.
+    if (begun.status === "rejected") await ports.engines.removeContainer(host, instanceId);
+  } catch (removal) {
+    ports.onHostFailure(host.name, instanceId, removal);
+  }
+  if (begun.status === "rejected") throw begun.reason;
+}
+
+/**
+ * Undoes a hand-out unless it is written. The end waits for a writing still under way, so what it says
+ * holds; when it says nothing, the row tells reconcile, by its deadline, or a retry.
+ */
+async function undoUnwritten(ports: CreatePorts, host: Host, instanceId: string): Promise<void> {
+  if (!(await ports.store.beginEnd(instanceId, "failed", ports.clock()))) return;
+  try {
+    await removeAndClose(ports, { instanceId, host });
+  } catch (removal) {
+    ports.onHostFailure(host.name, instanceId, removal);
+  }
+}

@@ -1,0 +1,86 @@
+import type { EngineHost } from "../fleet/host.ts";
+
+/**
+ * Life of an instance: `starting` (slot and quota place taken, container on its way), `running`
+ * (handed out), `ending` (lease over, container not yet seen gone), `ended` (container gone, slot free).
+ */
+export type InstanceState = "starting" | "running" | "ending" | "ended";
+
+/**
+ * Why a lease ended: its time was over, its owner or an operator ended it, its hand-out failed, its
+ * caller hung up before the answer, or its container stopped by itself.
+ */
+export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost";
+
+/** One Redis container that a person holds for a while. */
+export type Instance = {
+  readonly id: string;
+  readonly state: InstanceState;
+  readonly hostName: string;
+  /** Name or address that users connect to. */
+  readonly publicHost: string;
+  readonly port: number;
+  /** Key of the holder's address, see `addressKey`. */
+  readonly address: string;
+  /** SHA-256 of the owner's token. */
+  readonly tokenHash: Buffer;
+  readonly createdAt: Date;
+  /** End of the lease; of a starting instance, the time by which its hand-out is given up. */
+  readonly expiresAt: Date;
+  /** Time that no extension can pass. */
+  readonly latestEnd: Date;
+  readonly endedAt: Date | null;
+  readonly endCause: EndCause | null;
+};
+
+/** An instance's container: whose it is and where. */
+export type ContainerPlace = { readonly instanceId: string; readonly state: InstanceState; readonly host: EngineHost };
+
+/** Bounds of a lease, in seconds. `most` counts from creation, extensions included. */
+export type LeaseBounds = { readonly usual: number; readonly least: number; readonly most: number };
+
+/** A lifetime that cannot be granted, with the bounds it broke, in seconds from now. */
+export type LeaseRefusal = {
+  readonly kind: "lease-out-of-bounds";
+  readonly leastSeconds: number;
+  readonly mostSeconds: number;
+};
+
+const SECOND = 1000;
+
+/** Seconds a new lease lasts: those asked for when within bounds, the usual ones when none are asked for. */
+export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): number | LeaseRefusal {
+  const seconds = asked ?? bounds.usual;
+  if (seconds < bounds.least || seconds > bounds.most)
+    return { kind: "lease-out-of-bounds", leastSeconds: bounds.least, mostSeconds: bounds.most };
+  return seconds;
+}
+
+/** New end of a running lease that shall last `ttlSeconds` from `now`, `leastSeconds` at least, and not past `latestEnd`. */
+export function changedExpiry(
+  latestEnd: Date,
+  ttlSeconds: number,
+  leastSeconds: number,
+  now: Date,
+): Date | LeaseRefusal {
+  const expiry = now.getTime() + ttlSeconds * SECOND;
+  if (ttlSeconds < leastSeconds || expiry > latestEnd.getTime()) {
+    return {
+      kind: "lease-out-of-bounds",
+      leastSeconds,
+      mostSeconds: Math.max(0, Math.floor((latestEnd.getTime() - now.getTime()) / SECOND)),
+    };
+  }
+  return new Date(expiry);
+}
+
+/** State as its owner sees it: a lease past its end is ending, whether or not the reaper has come by. */
+export function shownState(instance: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
+  return instance.state === "running" && instance.expiresAt <= now ? "ending" : instance.state;
+}
+
+/** Connection URL of an instance, as redis-cli and client libraries take it. IPv6 literals are bracketed. */
+export function redisUrl(publicHost: string, port: number, password: string): string {
+  const host = publicHost.includes(":") ? `[${publicHost}]` : publicHost;
+  return `redis://default:${password}@${host}:${port}`;
+}

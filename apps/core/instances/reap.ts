@@ -1,0 +1,66 @@
+import pMap from "p-map";
+import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
+import type { ContainerPlace } from "./instance.ts";
+import { removeAndClose, type EndPorts } from "./end-instance.ts";
+
+/** What the reaper needs. */
+export type ReapPorts = EndPorts & { readonly store: { readonly listDue: (now: Date) => Promise<ContainerPlace[]> } };
+
+/** What a run of the reaper did: instances ended, and hosts whose rows wait, with the fault. */
+export type ReapReport = { readonly ended: number; readonly waiting: readonly WaitingHost[] };
+
+/** A host that did not remove its containers, and how many instances wait for it. */
+export type WaitingHost = { readonly hostName: string; readonly instances: number; readonly fault: EngineFault };
+
+const REMOVALS_PER_HOST = 4;
+
+/**
+ * Ends every lease past its end and finishes the ends that were begun and not completed, on
+ * `concurrency` hosts at once. Rows of a host that fails wait for the next run and are reported.
+ * May be killed at any line and run by several processes at once.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapReport> {
+  const due = await ports.store.listDue(ports.clock());
+  // Leases end on time, whatever their hosts do: their quota places are free from here on.
+  const ending: ContainerPlace[] = [];
+  for (const place of due) {
+    if (place.state === "ending" || (await ports.store.beginEnd(place.instanceId, "expired", ports.clock())))
+      ending.push(place);
+  }
+  const results = await pMap(
+    Map.groupBy(ending, (place) => place.host.name),
+    ([hostName, places]) => clearHost(ports, hostName, places),
+    { concurrency },
+  );
+  return {
+    ended: results.reduce((sum, { ended }) => sum + ended, 0),
+    waiting: results.flatMap(({ waiting }) => waiting),
+  };
+}
+
+/** Removes containers until the host falls silent: one that hangs must not hold up the run once for each of them. */
+async function clearHost(
+  ports: ReapPorts,
+  hostName: string,
+  places: readonly ContainerPlace[],
+): Promise<{ ended: number; waiting: WaitingHost[] }> {
+  let ended = 0;
+  let fault: EngineFault | undefined;
+  await pMap(
+    places,
+    async (place) => {
+      // One that it refuses to remove must not keep the others waiting, today and each time.
+      if (fault && isSilence(fault)) return;
+      try {
+        await removeAndClose(ports, place);
+        ended++;
+      } catch (error) {
+        if (!(error instanceof EngineFault)) throw error;
+        fault = error;
+      }
+    },
+    { concurrency: REMOVALS_PER_HOST },
+  );
+  return { ended, waiting: fault ? [{ hostName, instances: places.length - ended, fault }] : [] };
+}

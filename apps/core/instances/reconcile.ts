@@ -1,0 +1,70 @@
+import pMap from "p-map";
+import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
+import type { EngineHost } from "../fleet/host.ts";
+import { findRepairs, type ContainerFacts, type Repair, type RowFacts } from "./repairs.ts";
+import { endInstance, type EndPorts } from "./end-instance.ts";
+
+/** What reconcile needs. */
+export type ReconcilePorts = EndPorts & {
+  readonly store: {
+    readonly listHosts: () => Promise<{ readonly host: EngineHost }[]>;
+    readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
+  };
+  readonly engines: { readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]> };
+};
+
+/**
+ * Repairs of one host in one run, each with an event. An engine may list what it likes; what it makes
+ * up must not fill the history and keep the other hosts waiting.
+ */
+const REPAIRS_A_RUN = 100;
+
+/** What a run repaired, and the hosts that did not answer or refused a repair, with the last fault. */
+export type ReconcileReport = {
+  readonly repairs: readonly (Repair & { readonly hostName: string })[];
+  readonly unseen: readonly { readonly hostName: string; readonly fault: EngineFault }[];
+};
+
+/**
+ * Makes rows and containers agree on every host, `concurrency` hosts at once. A host that does not
+ * answer is left as it is; one that needs many repairs gets the rest of them, rows first, in the next
+ * runs. May be killed at any line and run by several processes at once.
+ * @throws Unavailable when MySQL does not answer
+ */
+export async function reconcile(ports: ReconcilePorts, concurrency: number): Promise<ReconcileReport> {
+  const hosts = await ports.store.listHosts();
+  const results = await pMap(hosts, ({ host }) => reconcileHost(ports, host), { concurrency });
+  return { repairs: results.flatMap(({ repairs }) => repairs), unseen: results.flatMap(({ unseen }) => unseen) };
+}
+
+async function reconcileHost(
+  ports: ReconcilePorts,
+  host: EngineHost,
+): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
+  const done: ReconcileReport["repairs"][number][] = [];
+  let refusal: EngineFault | undefined;
+  try {
+    const before = await ports.store.listOpenOf(host.name);
+    const containers = await ports.engines.listContainers(host);
+    const after = new Set((await ports.store.listOpenOf(host.name)).map((row) => row.id));
+    for (const repair of findRepairs(before, containers, after, ports.clock()).slice(0, REPAIRS_A_RUN)) {
+      try {
+        await perform(ports, host, repair);
+        done.push({ ...repair, hostName: host.name });
+      } catch (fault) {
+        // A repair that the engine refuses must not keep the others waiting; silence ends them all.
+        if (!(fault instanceof EngineFault) || isSilence(fault)) throw fault;
+        refusal = fault;
+      }
+    }
+    return { repairs: done, unseen: refusal ? [{ hostName: host.name, fault: refusal }] : [] };
+  } catch (fault) {
+    if (!(fault instanceof EngineFault)) throw fault;
+    return { repairs: done, unseen: [{ hostName: host.name, fault }] };
+  }
+}
+
+async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair): Promise<void> {
+  if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId);
+  return endInstance(ports, { instanceId: repair.instanceId, state: "running", host }, repair.cause);
+}

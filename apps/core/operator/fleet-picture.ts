@@ -1,0 +1,227 @@
+import type { DropletLife } from "../figures/figures.ts";
+import type { InstanceState } from "../instances/instance.ts";
+import type { Switch } from "./operator.ts";
+import { isStandby } from "../fleet/placement.ts";
+import type { FleetView, HostStanding } from "../fleet/fleet-view.ts";
+
+/** What the picture is drawn from. */
+export type PicturePorts = {
+  readonly fleet: Pick<FleetView, "standings" | "isBlind">;
+  readonly store: {
+    readonly listTakenSlots: (
+      now: Date,
+    ) => Promise<
+      readonly { readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]
+    >;
+    readonly listHostBirths: () => Promise<Map<string, Date>>;
+    readonly listDropletLives: (since: Date) => Promise<readonly DropletLife[]>;
+    readonly listDoomed: () => Promise<Map<string, "none" | "lost">>;
+    readonly listSwitches: () => Promise<readonly Switch[]>;
+    readonly listRuns: () => Promise<readonly JobRun[]>;
+    readonly countHandouts: (now: Date) => Promise<{ readonly running: number; readonly startedEver: number }>;
+  };
+  readonly rules: PictureRules;
+};
+
+/** Settings that a reader of the picture measures it by. `isFleet`: whether we order and destroy hosts ourselves. */
+export type PictureRules = {
+  readonly isFleet: boolean;
+  readonly standbys: number;
+  readonly cap: number;
+  readonly bootTimeoutSeconds: number;
+};
+
+type JobRun = {
+  readonly job: string;
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+  readonly succeededAt: Date | null;
+  readonly fault: string | null;
+};
+
+/** A host, or a droplet on its way to become one or to its end, as ops see it. */
+export type HostPicture = {
+  readonly name: string;
+  /** Of the host: active, cordoned or draining; of a droplet that is no host: ordered, booting or destroying. */
+  readonly state: string;
+  /** Why it gets no instance now, or "open"; a droplet's state when it is no host. */
+  readonly standing: string;
+  readonly isStandby: boolean;
+  readonly address: string | null;
+  readonly capacity: number;
+  readonly inUse: number;
+  readonly occupied: number;
+  /** A letter a slot: `.` free, `s` starting, `l` leased, `e` ending, `r` resting because something else holds its port. */
+  readonly slots: string;
+  readonly since: string;
+  readonly heartbeatAt: string | null;
+  readonly heartbeatRefused: string | null;
+  readonly memAvailableMb: number | null;
+  readonly containers: number | null;
+  readonly droplet: {
+    readonly id: number | null;
+    readonly state: string;
+    readonly region: string;
+    readonly size: string;
+    readonly hourlyPrice: number | null;
+    readonly orderedAt: string;
+    readonly joinedAt: string | null;
+  } | null;
+  /** Whether the operator wants it destroyed, and its leases with it. */
+  readonly doomed: "none" | "lost" | null;
+};
+
+/** The whole fleet at one moment. */
+export type FleetPicture = {
+  readonly at: string;
+  /** Whether the heartbeats are too old to say who is alive. */
+  readonly isBlind: boolean;
+  readonly rules: PictureRules;
+  readonly hosts: readonly HostPicture[];
+  readonly running: number;
+  readonly startedEver: number;
+  readonly switches: readonly { readonly name: string; readonly paused: boolean; readonly changedAt: string | null }[];
+  readonly jobs: readonly {
+    readonly job: string;
+    readonly startedAt: string;
+    readonly finishedAt: string | null;
+    readonly succeededAt: string | null;
+    readonly fault: string | null;
+  }[];
+};
+
+/** Jobs may be down for hours, and the fleet is still one. */
+const OF_LATE_MS = 24 * 3_600_000;
+
+const letters: Readonly<Record<InstanceState | "resting", string>> = {
+  starting: "s",
+  running: "l",
+  ending: "e",
+  ended: ".",
+  resting: "r",
+};
+
+/** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
+export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date): Promise<FleetPicture> {
+  const [taken, births, droplets, doomed, switches, runs, counts] = await Promise.all([
+    store.listTakenSlots(now),
+    store.listHostBirths(),
+    store.listDropletLives(now),
+    store.listDoomed(),
+    store.listSwitches(),
+    store.listRuns(),
+    store.countHandouts(now),
+  ]);
+  const slots = Map.groupBy(taken, ({ hostName }) => hostName);
+  const lives = new Map(droplets.map((life) => [life.name, life]));
+  const standings = fleet.standings(now).filter(({ host }) => births.has(host.name));
+  const known = new Set(standings.map(({ host }) => host.name));
+  const hosts = standings.map((facts) => ({
+    ...hostPicture(
+      facts,
+      slots.get(facts.host.name) ?? [],
+      births.get(facts.host.name) ?? now,
+      lives.get(facts.host.name),
+    ),
+    doomed: doomed.get(facts.host.name) ?? null,
+  }));
+  const others = droplets
+    .filter(({ name, state }) => state !== "gone" && !known.has(name))
+    .map((life) => ({ ...dropletPicture(life), doomed: doomed.get(life.name) ?? null }));
+  return {
+    at: now.toISOString(),
+    isBlind: fleet.isBlind(now),
+    // The API need not know the cloud's token: where scaling has run of late, there is a fleet.
+    rules: {
+      ...rules,
+      isFleet:
+        rules.isFleet ||
+        runs.some(({ job, startedAt }) => job === "scale" && now.getTime() - startedAt.getTime() < OF_LATE_MS),
+    },
+    hosts: [...hosts, ...others],
+    ...counts,
+    switches: switches.map(({ name, paused, changedAt }) => ({
+      name,
+      paused,
+      changedAt: changedAt?.toISOString() ?? null,
+    })),
+    jobs: runs.map(({ job, startedAt, finishedAt, succeededAt, fault }) => ({
+      job,
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt?.toISOString() ?? null,
+      succeededAt: succeededAt?.toISOString() ?? null,
+      fault,
+    })),
+  };
+}
+
+function hostPicture(
+  { host, pulse, inUse, occupied, standing }: HostStanding,
+  taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[],
+  birth: Date,
+  life: DropletLife | undefined,
+): Omit<HostPicture, "doomed"> {
+  const row = Array.from({ length: host.capacity }, () => ".");
+  for (const { slot, state } of taken) if (slot < row.length) row[slot] = letters[state];
+  const beat = pulse?.kind === "beat" ? pulse.beat : undefined;
+  return {
+    name: host.name,
+    state: host.state,
+    standing: life?.state === "destroying" ? "destroying" : standing,
+    isStandby: isStandby({ host, pulse, inUse, occupied }),
+    address: host.publicHost,
+    capacity: host.capacity,
+    inUse,
+    occupied,
+    slots: row.join(""),
+    since: birth.toISOString(),
+    heartbeatAt: beat?.sentAt ?? null,
+    heartbeatRefused: pulse?.kind === "refused" ? pulse.reason : null,
+    memAvailableMb: beat?.memAvailableMb ?? null,
+    containers: beat?.containers ?? null,
+    droplet: life ? dropletOf(life) : null,
+  };
+}
+
+function dropletPicture(life: DropletLife): Omit<HostPicture, "doomed"> {
+  const nothing = {
+    isStandby: false,
+    address: null,
+    capacity: 0,
+    inUse: 0,
+    occupied: 0,
+    slots: "",
+    heartbeatAt: null,
+    heartbeatRefused: null,
+    memAvailableMb: null,
+    containers: null,
+  };
+  return {
+    ...nothing,
+    name: life.name,
+    state: life.state,
+    standing: life.state,
+    since: life.orderedAt.toISOString(),
+    droplet: dropletOf(life),
+  };
+}
+
+function dropletOf({
+  dropletId,
+  state,
+  region,
+  size,
+  hourlyPrice,
+  orderedAt,
+  joinedAt,
+}: DropletLife): NonNullable<HostPicture["droplet"]> {
+  return {
+    id: dropletId,
+    state,
+    region,
+    size,
+    hourlyPrice,
+    orderedAt: orderedAt.toISOString(),
+    joinedAt: joinedAt?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,17 @@
+import type { InstanceState } from "../instances/instance.ts";
+
+/** Orders that the list of instances comes in; ties go by id. */
+export type InstanceOrder = "created" | "expires" | "address" | "host";
+
+/** Which instances to list, and how. Each part narrows. */
+export type InstanceSearch = {
+  /** Beginning of an id, a holder's address or its beginning, a part of a host's name, or the address:port of an instance. */
+  readonly text?: string | undefined;
+  /** `open`: all that have not ended. */
+  readonly state: InstanceState | "open" | "all";
+  readonly host?: string | undefined;
+  readonly order: InstanceOrder;
+  readonly descending: boolean;
+  /** Id of the last instance of the page before. */
+  readonly after?: string | undefined;
+};

@@ -1,0 +1,116 @@
+import type { FleetEvent } from "../events/event.ts";
+import { EngineFault } from "../fleet/engine-fault.ts";
+import type { HostState } from "../fleet/host.ts";
+import type { ContainerPlace, Instance } from "../instances/instance.ts";
+import type { DoomResult, SwitchName } from "./operator.ts";
+import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
+import { endInstance, type EndPorts } from "../instances/end-instance.ts";
+
+/** What the operator's acts need. */
+export type OperatePorts = EndPorts &
+  ChangeLeasePorts & {
+    readonly store: {
+      readonly setHostState: (name: string, state: HostState) => Promise<boolean>;
+      readonly doomHost: (name: string, leases: "none" | "lost", now: Date) => Promise<DoomResult>;
+      readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
+      readonly addBlock: (address: string, reason: string, now: Date) => Promise<void>;
+      readonly removeBlock: (address: string) => Promise<boolean>;
+      readonly setSwitch: (name: SwitchName, paused: boolean, now: Date) => Promise<boolean>;
+      readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+    };
+    /** Asks for a run of a job now; tells how many processes have heard it. */
+    readonly nudge: (job: string) => Promise<number>;
+  };
+
+const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
+
+/** Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is being destroyed. */
+export async function setHostState(ports: OperatePorts, name: string, state: HostState): Promise<boolean> {
+  if (!(await ports.store.setHostState(name, state))) return false;
+  await note(ports, { kind: kindOfState[state], host: name, reason: "asked for by the operator" });
+  if (state === "draining") void ports.nudge("scale");
+  return true;
+}
+
+/**
+ * Has a host destroyed: it takes nothing from now on, and the leader of the scaling destroys its droplet.
+ * @param leases "none" is refused while it has any; "lost" ends them with it
+ */
+export async function destroyHost(ports: OperatePorts, name: string, leases: "none" | "lost"): Promise<DoomResult> {
+  const result = await ports.store.doomHost(name, leases, ports.clock());
+  if (result.kind !== "doomed") return result;
+  await note(ports, {
+    kind: "destroy",
+    host: name,
+    reason: leases === "lost" ? "asked for by the operator, leases and all" : "asked for by the operator",
+  });
+  void ports.nudge("scale");
+  return result;
+}
+
+/** Ends somebody's instance. "later" when its host does not answer: its lease is over, its container goes when the host does. */
+export async function endForOperator(ports: OperatePorts, id: string): Promise<"ended" | "later" | "unknown"> {
+  const place = await ports.store.findContainer(id);
+  if (!place) return "unknown";
+  const event = { kind: "end", host: place.host.name, instance: id };
+  try {
+    await endInstance(ports, place, "operator");
+  } catch (fault) {
+    if (!(fault instanceof EngineFault)) throw fault;
+    await note(ports, {
+      ...event,
+      reason: `asked for by the operator; its container waits for the host (${fault.reason})`,
+    });
+    return "later";
+  }
+  if (place.state !== "ended") await note(ports, { ...event, reason: "asked for by the operator" });
+  return "ended";
+}
+
+/** Lets somebody's lease end `ttlSeconds` from now, within the bounds that hold for all. */
+export async function extendForOperator(
+  ports: OperatePorts,
+  instance: Instance,
+  ttlSeconds: number,
+): Promise<ChangeLeaseResult> {
+  const result = await changeLease(ports, instance, ttlSeconds);
+  if (result.kind === "changed")
+    await note(ports, {
+      kind: "extend",
+      host: instance.hostName,
+      instance: instance.id,
+      reason: `ends ${result.instance.expiresAt.toISOString()} now, instead of ${instance.expiresAt.toISOString()}`,
+    });
+  return result;
+}
+
+/** Gives an address no more instances; those it holds go on. */
+export async function blockAddress(ports: OperatePorts, address: string, reason: string): Promise<void> {
+  await ports.store.addBlock(address, reason, ports.clock());
+  await note(ports, { kind: "block", reason: reason === "" ? address : `${address}: ${reason}` });
+}
+
+/** Lets a blocked address have instances again. False when it was not blocked. */
+export async function unblockAddress(ports: OperatePorts, address: string): Promise<boolean> {
+  const wasBlocked = await ports.store.removeBlock(address);
+  if (wasBlocked) await note(ports, { kind: "unblock", reason: address });
+  return wasBlocked;
+}
+
+/** Pauses hand-outs or scaling, or lets them go on. */
+export async function setSwitch(ports: OperatePorts, name: SwitchName, paused: boolean): Promise<void> {
+  if (!(await ports.store.setSwitch(name, paused, ports.clock()))) return;
+  await note(ports, { kind: paused ? "pause" : "resume", reason: name });
+  if (name === "scaling" && !paused) void ports.nudge("scale");
+}
+
+/** Has a job run now. False when no process that runs jobs has heard it. */
+export async function runJob(ports: OperatePorts, job: string): Promise<boolean> {
+  if ((await ports.nudge(job)) === 0) return false;
+  await note(ports, { kind: "run", reason: job });
+  return true;
+}
+
+function note({ store, clock }: OperatePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
+  return store.addEvent({ actor: "operator", ...event }, clock());
+}

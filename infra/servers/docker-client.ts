@@ -1,0 +1,36 @@
+import Docker from "dockerode";
+import { hostIn } from "../start/addresses.ts";
+
+const DEFAULT_SOCKET = "/var/run/docker.sock";
+
+/** A Docker client for a `unix://` or `tcp://` address. */
+export function dockerClient(url: string, timeoutMs = 30_000): Docker {
+  if (url.startsWith("unix://")) return new Docker({ socketPath: url.slice("unix://".length), timeout: timeoutMs });
+  const { port } = new URL(url);
+  return new Docker({ host: hostIn(url), port: Number(port === "" ? 2375 : port), timeout: timeoutMs });
+}
+
+/** Resolves when the engine answers within 3 s; rejects otherwise. */
+export async function pingEngine(url: string): Promise<void> {
+  await dockerClient(url, 3_000).ping();
+}
+
+/**
+ * The engine that this machine already offers: DOCKER_HOST when set, else the default socket when
+ * it answers; undefined when there is none. Throws when there is one that this user may not use,
+ * because a second one beside it would fight over the same packet filter.
+ */
+export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
+  if (env.DOCKER_HOST !== undefined && env.DOCKER_HOST !== "") return env.DOCKER_HOST;
+  const url = `unix://${DEFAULT_SOCKET}`;
+  try {
+    await pingEngine(url);
+    return url;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EACCES") return undefined;
+    throw new Error(
+      `a Docker Engine runs here, and this user may not use it: run as root, or as a member of the group docker`,
+      { cause },
+    );
+  }
+}

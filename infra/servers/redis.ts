@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Redis } from "ioredis";
+import { heartbeatUser } from "../../apps/core/fleet/heartbeat-user.ts";
+import { freePort } from "../process/free-port.ts";
+import { keptSecret } from "./kept-secret.ts";
+import { endLeftBehind } from "../process/processes.ts";
+import { startServerProcess } from "../process/server-process.ts";
+import type { ServerProcess } from "../process/server-process.ts";
+
+const STOP_GRACE_MS = 5_000;
+
+export interface RedisServer extends ServerProcess {
+  /** Admin address: `redis://default:<password>@127.0.0.1:<port>`. */
+  url: string;
+}
+
+/**
+ * Starts a private Redis on a free loopback port with its files in `dir`. Nothing is saved to disk:
+ * heartbeats and rate limits are all it holds, and both fill up again by themselves. A server that
+ * a killed run left there is stopped first. `port` brings it back where it was; it listens on
+ * `addresses` besides loopback.
+ */
+export async function startRedis({
+  dir,
+  port,
+  addresses = [],
+}: {
+  dir: string;
+  port?: number;
+  addresses?: string[];
+}): Promise<RedisServer> {
+  const root = resolve(dir);
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const password = await keptSecret(join(root, "password"));
+  const config = join(root, "redis.conf");
+  const pidFile = join(root, "redis.pid");
+  await endLeftBehind(
+    pidFile,
+    ([command, ...args]) => command?.includes("redis-server") === true && args.includes(config),
+    STOP_GRACE_MS,
+  );
+
+  const chosen = port ?? (await freePort());
+  // In a file, because arguments can be read by everybody on the machine.
+  await writeFile(
+    config,
+    configuration({ root, port: chosen, addresses: ["127.0.0.1", ...addresses], pidFile, password }),
+    { mode: 0o600 },
+  );
+  const url = `redis://default:${password}@127.0.0.1:${chosen}`;
+  const server = await startServerProcess({
+    name: "redis-server",
+    command: "redis-server",
+    args: [config],
+    logFile: join(root, "redis.log"),
+    probe: () => withRedis(url, (redis) => redis.ping()),
+    stopGraceMs: STOP_GRACE_MS,
+  });
+  return { ...server, url };
+}
+
+/**
+ * Creates (or gives a new password to) the Redis user that one host's heartbeat logs in as, and
+ * returns the password. `redisUrl` needs the right to manage users. The user lives in Redis's
+ * memory unless that Redis keeps an ACL file: grant again after Redis lost it.
+ */
+export async function grantHeartbeat(redisUrl: string, name: string): Promise<string> {
+  const password = randomBytes(24).toString("base64url");
+  const { user, rules } = heartbeatUser(name, password);
+  await withRedis(redisUrl, (redis) => redis.acl("SETUSER", user, ...rules));
+  return password;
+}
+
+/** Whether the Redis at an address answers; rejects with the reason when it does not. */
+export async function pingRedis(redisUrl: string): Promise<void> {
+  await withRedis(redisUrl, (redis) => redis.ping());
+}
+
+async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 3_000,
+    commandTimeout: 3_000,
+  });
+  // connect() says only that the connection was closed; why, the event before it tells.
+  const reasons: Error[] = [];
+  redis.on("error", (error) => void reasons.push(error));
+  try {
+    await redis.connect();
+    return await use(redis);
+  } catch (error) {
+    throw reasons[0] ?? error;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function configuration({
+  root,
+  port,
+  addresses,
+  pidFile,
+  password,
+}: {
+  root: string;
+  port: number;
+  addresses: string[];
+  pidFile: string;
+  password: string;
+}): string {
+  const settings: [string, string][] = [
+    ["bind", addresses.join(" ")],
+    ["port", String(port)],
+    ["requirepass", password],
+    ["dir", JSON.stringify(root)],
+    ["pidfile", JSON.stringify(pidFile)],
+    // Keeps the arguments as given: they tell whose server this is.
+    ["set-proc-title", "no"],
+    ["save", '""'],
+    ["appendonly", "no"],
+    ["maxmemory", "128mb"],
+    // A host may write its own key: not so much that others' keys go for it.
+    ["proto-max-bulk-len", "1mb"],
+    ["client-query-buffer-limit", "1mb"],
+    ["maxmemory-clients", "10%"],
+    ["maxmemory-policy", "volatile-ttl"],
+    ["always-show-logo", "no"],
+  ];
+  return settings.map((setting) => `${setting.join(" ")}\n`).join("");
+}

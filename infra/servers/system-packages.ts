@@ -1,0 +1,156 @@
+import { execFile } from "node:child_process";
+import { access, constants } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { asRoot, canBeRoot } from "../process/as-root.ts";
+
+const run = promisify(execFile);
+/** Where Debian keeps commands for root, which other users' PATH leaves out. */
+const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+interface Provider {
+  /** Packages of Debian and its kin that bring the command; the first one that the release has. */
+  packages: string[];
+  /** Services that the package would start now and at each boot. */
+  units: string[];
+}
+
+const PROVIDERS = {
+  // The server alone: mariadb-server would set up a system service and a database of its own.
+  mariadbd: { packages: ["mariadb-server-core"], units: [] },
+  "mariadb-install-db": { packages: ["mariadb-server-core"], units: [] },
+  // What mariadb-install-db calls, though its own package does not ask for it.
+  my_print_defaults: { packages: ["mariadb-client-core"], units: [] },
+  "redis-server": { packages: ["redis-server"], units: ["redis-server.service"] },
+  "redis-cli": { packages: ["redis-tools"], units: [] },
+  dockerd: { packages: ["docker.io"], units: ["docker.service", "docker.socket", "containerd.service"] },
+  // Newer releases have the client apart from the engine.
+  docker: { packages: ["docker-cli", "docker.io"], units: ["docker.service", "docker.socket", "containerd.service"] },
+  nft: { packages: ["nftables"], units: [] },
+  iptables: { packages: ["iptables"], units: [] },
+  ip: { packages: ["iproute2"], units: [] },
+  // First process of lab machines; no service of this machine's comes of installing it.
+  systemctl: { packages: ["systemd"], units: [] },
+  "dbus-daemon": { packages: ["dbus"], units: [] },
+  curl: { packages: ["curl"], units: [] },
+  openssl: { packages: ["openssl"], units: [] },
+  bash: { packages: ["bash"], units: [] },
+  chromium: { packages: ["chromium"], units: [] },
+} satisfies Record<string, Provider>;
+
+/** A command that we know how to install. */
+export type SystemCommand = keyof typeof PROVIDERS;
+
+/**
+ * Sees to it that commands are installed, by apt-get when some are missing, and returns the names
+ * of the packages it installed. No service that comes with them is started or stays enabled.
+ * Throws, with the one line that mends it, when we may not install or apt-get fails.
+ */
+export async function ensureSystemPackages(commands: SystemCommand[]): Promise<string[]> {
+  const missing = await missingCommands(commands);
+  if (missing.length === 0) return [];
+  if (!(await isCommand("apt-get")))
+    throw new Error(`please install these commands, then start again: ${missing.join(", ")}`);
+
+  const packages = await packagesFor(missing);
+  const line = `apt-get install --yes --no-install-recommends ${packages.join(" ")}`;
+  if (!(await canBeRoot())) {
+    throw new Error(
+      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. Run this once, then start again:\n  sudo ${line}`,
+    );
+  }
+  // A service that somebody runs already is not ours to switch off.
+  const hadContainerd = await isCommand("containerd");
+  const hadDockerd = await isCommand("dockerd");
+  const units = missing
+    .flatMap((command): string[] => PROVIDERS[command].units)
+    .filter(
+      (unit) => !(hadContainerd && unit.startsWith("containerd.")) && !(hadDockerd && unit.startsWith("docker.")),
+    );
+  try {
+    const [command, args] = await asRoot("sh", [
+      "-c",
+      INSTALL,
+      "install",
+      packages.join(" "),
+      [...new Set(units)].join(" "),
+    ]);
+    await run(command, args, { maxBuffer: 64 * 1024 * 1024 });
+  } catch (cause) {
+    const said = ((cause as { stderr?: string }).stderr ?? "").trim().split("\n").slice(-8).join("\n");
+    throw new Error(
+      `apt-get could not install ${packages.join(", ")}:\n${said}\nTo see all of it, run:\n  sudo ${line}`,
+      { cause },
+    );
+  }
+  const still = await missingCommands(commands);
+  if (still.length > 0) throw new Error(`${packages.join(", ")} did not bring ${still.join(", ")}`);
+  return packages;
+}
+
+/** PATH with the folders for root's commands in it, which we call through sudo or just ask about. */
+export function withSystemFolders(path: string | undefined): string {
+  const folders = (path ?? "").split(":").filter(Boolean);
+  return [...folders, ...SYSTEM_FOLDERS.filter((folder) => !folders.includes(folder))].join(":");
+}
+
+/**
+ * Arguments: the packages, the units. While policy-rc.d says no, packages start no services; units
+ * are disabled afterwards for the next boot. An existing policy is somebody's wish and stays, one
+ * of ours left by a killed run is taken for ours again.
+ */
+const INSTALL = `
+set -u
+policy=/usr/sbin/policy-rc.d
+mark="# getaredis: no services while we install"
+if [ ! -e "$policy" ] || grep -qF "$mark" "$policy"; then
+  trap 'rm -f "$policy"' EXIT
+  trap 'exit 1' INT TERM HUP
+  printf '#!/bin/sh\\n%s\\nexit 101\\n' "$mark" >"$policy"
+  chmod 755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
+install() {
+  # shellcheck disable=SC2086 # a list of names
+  apt-get -o DPkg::Lock::Timeout=120 install --yes --quiet --no-install-recommends $1
+}
+# The lists may be missing or too old: that is only known when the first try fails.
+install "$1" || { apt-get -o DPkg::Lock::Timeout=120 update --quiet && install "$1"; } || exit 1
+if command -v systemctl >/dev/null; then
+  for unit in $2; do
+    systemctl disable --quiet "$unit" >/dev/null 2>&1 || true
+  done
+fi
+`;
+
+async function packagesFor(commands: SystemCommand[]): Promise<string[]> {
+  const chosen = commands.map(async (command) => {
+    const { packages }: Provider = PROVIDERS[command];
+    for (const name of packages.slice(0, -1)) if (await isAvailable(name)) return name;
+    return packages.at(-1) ?? command;
+  });
+  return [...new Set(await Promise.all(chosen))];
+}
+
+async function isAvailable(name: string): Promise<boolean> {
+  const { stdout } = await run("apt-cache", ["policy", name]);
+  return /Candidate: (?!\(none\))/.test(stdout);
+}
+
+async function missingCommands(commands: SystemCommand[]): Promise<SystemCommand[]> {
+  const checked = await Promise.all(commands.map(async (command) => ({ command, isThere: await isCommand(command) })));
+  return checked.filter(({ isThere }) => !isThere).map(({ command }) => command);
+}
+
+async function isCommand(name: string): Promise<boolean> {
+  for (const folder of withSystemFolders(process.env.PATH).split(":")) {
+    if (
+      await access(join(folder, name), constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return true;
+  }
+  return false;
+}

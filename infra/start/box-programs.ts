@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Config } from "../../apps/core/settings/config.ts";
+import { hostIn, inUrl } from "./addresses.ts";
+import { keepRunning } from "../process/kept-running.ts";
+import type { KeptRunning, Places } from "../process/kept-running.ts";
+import { projectPath } from "../process/project-path.ts";
+import { grantHeartbeat } from "../servers/redis.ts";
+import type { Startup } from "../process/startup.ts";
+
+const READY_TIMEOUT_MS = 60_000;
+const SCRIPT_GRACE_MS = 2_000;
+
+/** What the programs of a single box are started with. */
+export interface Box {
+  /** Name of this machine among the hosts. */
+  name: string;
+  publicIp: string;
+  port: number;
+  mysqlUrl: string;
+  redisUrl: string;
+  engineUrl: string;
+  image: string;
+  opsToken: string;
+  serverSecret: string;
+}
+
+/**
+ * Starts heartbeat, expiry, jobs and API, keeps them running until the end, and resolves when the API
+ * says that it can hand out. Throws when it does not.
+ */
+export async function startPrograms(startup: Startup, config: Config, box: Box, places: Places): Promise<void> {
+  const keep = async (
+    name: string,
+    command: string,
+    args: string[],
+    stopGraceMs: number,
+    env: () => Promise<NodeJS.ProcessEnv> | NodeJS.ProcessEnv,
+  ) => {
+    const program = await keepRunning({ name, command, args, env, stopGraceMs }, places, (text) =>
+      console.log(`! ${text}`),
+    );
+    startup.stopLater(program);
+    return program;
+  };
+  const graceMs = config.SHUTDOWN_SECONDS * 1000 + 5_000;
+  await keep("heartbeat", "bash", [projectPath("infra/host/heartbeat.sh")], SCRIPT_GRACE_MS, async () => ({
+    ...heartbeatSettings(config, box),
+    // Anew at each start: a Redis that was restarted has forgotten its users.
+    HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
+  }));
+  await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
+  await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
+  const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
+  await untilReady(startup, `http://${inUrl(listenedOn(config.HOST))}:${box.port}/readyz`, api);
+}
+
+/** The environment of heartbeat.sh, but for the password. */
+export function heartbeatSettings(
+  config: Pick<Config, "HEARTBEAT_SECONDS" | "HEARTBEAT_TTL_SECONDS">,
+  box: Box,
+): NodeJS.ProcessEnv {
+  return {
+    ...scriptSettings(box),
+    HOST_NAME: box.name,
+    PUBLIC_IP: box.publicIp,
+    HEARTBEAT_REDIS_HOST: hostIn(box.redisUrl),
+    HEARTBEAT_REDIS_PORT: new URL(box.redisUrl).port || "6379",
+    HEARTBEAT_SECONDS: String(config.HEARTBEAT_SECONDS),
+    HEARTBEAT_TTL_SECONDS: String(config.HEARTBEAT_TTL_SECONDS),
+  };
+}
+
+function scriptSettings({ engineUrl }: Box): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH, DOCKER_HOST: engineUrl };
+}
+
+/** The environment of the jobs, who need none of the service's secrets. */
+export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image }: Box): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    MYSQL_URL: mysqlUrl,
+    REDIS_URL: redisUrl,
+    DOCKER_HOST: engineUrl,
+    INSTANCE_IMAGE: image,
+    OPS_TOKEN: undefined,
+    SERVER_SECRET: undefined,
+  };
+}
+
+function apiSettings(box: Box): NodeJS.ProcessEnv {
+  return { ...jobsSettings(box), PORT: String(box.port), OPS_TOKEN: box.opsToken, SERVER_SECRET: box.serverSecret };
+}
+
+/** A program that does not even stay up is not waited for. */
+async function untilReady(startup: Startup, readyUrl: string, api: KeptRunning): Promise<void> {
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  let lastAnswer = "no answer";
+  while (performance.now() < deadline) {
+    startup.goOn();
+    if (api.failures() > 0) throw new Error(`the API does not stay up; its log: ${api.logFile}`);
+    try {
+      const response = await fetch(readyUrl, { signal: AbortSignal.timeout(5_000) });
+      if (response.ok) return;
+      lastAnswer = await response.text();
+    } catch {
+      // Not listening yet.
+    }
+    await sleep(50);
+  }
+  throw new Error(`the API did not become ready (${lastAnswer}); its log: ${api.logFile}`);
+}
+
+function listenedOn(host: string): string {
+  return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+}

@@ -1,0 +1,22 @@
+import { readFile } from "node:fs/promises";
+import { parseEnv } from "node:util";
+import { settings } from "../../apps/core/settings/config.ts";
+
+/**
+ * Takes the settings of a `.env` file into the environment, where what is set already wins. No file is
+ * fine. Returns a warning for each name in it that is no setting: a misspelt one would just not work.
+ */
+export async function takeEnvFile(path: string): Promise<string[]> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw new Error(`cannot read ${path}`, { cause });
+  }
+  const entries = Object.entries(parseEnv(text));
+  for (const [name, value] of entries) process.env[name] ??= value;
+  return entries
+    .filter(([name]) => !(name in settings))
+    .map(([name]) => `.env sets ${name}, which is no setting; README.md lists them all`);
+}

@@ -1,0 +1,156 @@
+import { execFile } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { promisify } from "node:util";
+import { registerHost } from "../../apps/core/fleet/register-host.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { migrate } from "../../apps/adapters/mysql/migrations.ts";
+import { loadConfig } from "../../apps/core/settings/config.ts";
+import type { Config } from "../../apps/core/settings/config.ts";
+import { boxAddresses, checkPort, engineElsewhere, inUrl } from "./addresses.ts";
+import { asRoot } from "../process/as-root.ts";
+import { startPrograms } from "./box-programs.ts";
+import { dockerClient, findEngine } from "../servers/docker-client.ts";
+import { takeEnvFile } from "./env-file.ts";
+import { checkConfigured, haveEngine, haveMysql, haveRedis, neededCommands } from "./box-servers.ts";
+import { keepImage } from "./kept-image.ts";
+import { endLeftovers } from "../process/kept-running.ts";
+import type { Places } from "../process/kept-running.ts";
+import { keptSecret } from "../servers/kept-secret.ts";
+import { becomeOnlyRun } from "./only-run.ts";
+import { projectPath } from "../process/project-path.ts";
+import { ensureRedisImage } from "../servers/redis-image.ts";
+import { runProgram } from "../process/run-program.ts";
+import type { Startup } from "../process/startup.ts";
+import { ensureSystemPackages } from "../servers/system-packages.ts";
+
+const run = promisify(execFile);
+const IMAGE_TIMEOUT_MS = 60_000;
+/** Name of this machine among the hosts; in single-box mode there is no other. */
+const HOST_NAME = "box";
+
+await runProgram(
+  async (startup, ending) => {
+    await start(startup);
+    if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve));
+  },
+  { stopped: "stopped", forced: "all is killed; what is left, the next start clears up" },
+);
+
+/** Brings up everything of single-box mode, each thing with its way back on the undo list. */
+async function start(startup: Startup): Promise<void> {
+  for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
+  const config = loadConfig(process.env);
+  const stateDir = resolve(projectPath("."), config.STATE_DIR);
+  const places: Places = { logsDir: join(stateDir, "logs"), pidsDir: join(stateDir, "pids") };
+  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await becomeOnlyRun(stateDir);
+  const left = await endLeftovers(places, config.SHUTDOWN_SECONDS * 1000);
+  if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
+  const port = await checkPort(config.HOST, config.PORT);
+
+  const foundEngine = await findEngine({ DOCKER_HOST: config.DOCKER_HOST });
+  await checkConfigured(startup, config);
+  await startup.inOrder("system packages", async (note) => {
+    const installed = await ensureSystemPackages(neededCommands(config, foundEngine));
+    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
+  });
+  if (config.DOCKER_HOST === "" && foundEngine !== undefined)
+    console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
+  const mysqlUrl = await haveMysql(startup, config, stateDir);
+  const redisUrl = await haveRedis(startup, config, stateDir);
+  // Before the first container can run, and taken away after the last one is gone.
+  const keepsFirewall = foundEngine !== undefined;
+  if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
+    await startup.inOrder("firewall: instances answer, and never call", async () => {
+      await firewall("up", config.INSTANCE_CONNECTIONS_PER_ADDRESS);
+      if (!keepsFirewall) startup.undoLater(() => firewall("down", config.INSTANCE_CONNECTIONS_PER_ADDRESS));
+    });
+  } else {
+    console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
+  }
+  const engineUrl = await haveEngine(startup, foundEngine, stateDir);
+  const image = await startup.inOrder("Redis image", async (note) => {
+    const reference = await ensureRedisImage(
+      dockerClient(engineUrl, IMAGE_TIMEOUT_MS),
+      config.INSTANCE_IMAGE || undefined,
+    );
+    note(reference);
+    return reference;
+  });
+  startup.undoLater(keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop);
+  const addresses = await boxAddresses({ host: config.HOST, publicHost: config.PUBLIC_HOST, engineUrl });
+  await startup.inOrder("database schema", async (note) => {
+    const done = await migrate(mysqlUrl);
+    note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
+    await register(mysqlUrl, config, { engineUrl, ...addresses });
+  });
+
+  const [opsToken, serverSecret] = await Promise.all([
+    config.OPS_TOKEN || keptSecret(join(stateDir, "ops-token")),
+    config.SERVER_SECRET || keptSecret(join(stateDir, "server-secret")),
+  ]);
+  const box = {
+    name: HOST_NAME,
+    publicIp: addresses.publicIp,
+    port,
+    mysqlUrl,
+    redisUrl,
+    engineUrl,
+    image,
+    opsToken,
+    serverSecret,
+  };
+  await startup.inOrder("heartbeat, expiry, jobs, API", () => startPrograms(startup, config, box, places));
+
+  const url = `http://${inUrl(addresses.publicHost)}:${port}`;
+  console.log(`
+Get a Redis is ready.
+  page    ${url}/
+  curl    curl -X POST ${url}/instances
+  ops     ${url}/ops with the token ${opsToken}
+  logs    ${shortened(places.logsDir)}/
+Ctrl-C stops everything.`);
+  if (addresses.bindAddress === "0.0.0.0")
+    console.log("! page, instances and operator's calls are open to the network, and not encrypted");
+}
+
+async function register(
+  mysqlUrl: string,
+  config: Config,
+  box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string },
+): Promise<void> {
+  const store = createMysqlStore(mysqlUrl);
+  try {
+    await registerHost(
+      { store, clock: () => new Date() },
+      {
+        name: HOST_NAME,
+        engineUrl: box.engineUrl,
+        publicHost: box.publicHost,
+        checkHost: box.checkHost,
+        bindAddress: box.bindAddress,
+        capacity: config.HOST_CAPACITY,
+        basePort: config.HOST_BASE_PORT,
+      },
+    );
+  } finally {
+    await store.disconnect();
+  }
+}
+
+async function firewall(direction: "up" | "down", connectionsPerAddress: number): Promise<void> {
+  // By env: sudo lets no environment through.
+  const [command, args] = await asRoot("env", [
+    `CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`,
+    "sh",
+    projectPath("infra/host/firewall.sh"),
+    direction,
+  ]);
+  await run(command, args);
+}
+
+function shortened(path: string): string {
+  const fromHere = relative(process.cwd(), path);
+  return fromHere.startsWith("..") ? path : fromHere;
+}

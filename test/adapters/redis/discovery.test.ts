@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { Redis } from "ioredis";
+import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
+import { Unavailable } from "../../../apps/lib/unavailable.ts";
+import { startServices, type Services } from "../../bed/services.ts";
+import { until } from "../../bed/until.ts";
+
+const beat = (name: string) => ({
+  name,
+  publicIp: "203.0.113.9",
+  privateIp: "10.0.0.9",
+  dockerPort: 2376,
+  containers: 3,
+  memAvailableMb: 512,
+  sentAt: "2026-01-01T00:00:00Z",
+});
+const isUnavailable = (fault: unknown) =>
+  fault instanceof Unavailable && fault.system === "redis" && fault.cause instanceof Error;
+
+describe("redis discovery", () => {
+  let services: Services;
+  let admin: Redis;
+  let redis: Redis;
+  let discovery: ReturnType<typeof createRedisDiscovery>;
+  const faults: Error[] = [];
+  before(async () => {
+    services = await startServices();
+    admin = new Redis(services.redisUrl);
+    admin.on("error", () => undefined);
+  });
+  after(async () => {
+    admin.disconnect();
+    await services.stop();
+  });
+  beforeEach(async () => {
+    await admin.flushall();
+    redis = openRedis(services.redisUrl, (fault) => faults.push(fault));
+    discovery = createRedisDiscovery(redis);
+    await until("Redis answers", () => discovery.ping().then(() => true));
+  });
+  afterEach(() => redis.disconnect());
+
+  const setBeat = (name: string, value: string | object = beat(name)) =>
+    admin.set(`host:${name}`, typeof value === "string" ? value : JSON.stringify(value), "EX", 10);
+
+  it("reads the pulse of each host asked for, and of no other", async () => {
+    for (const name of ["host-a", "host-b", "host-c"]) await setBeat(name);
+    const pulses = await discovery.readPulses(["host-b", "host-a"]);
+    assert.deepEqual(
+      [...pulses],
+      [
+        ["host-b", { kind: "beat", beat: beat("host-b") }],
+        ["host-a", { kind: "beat", beat: beat("host-a") }],
+      ],
+    );
+  });
+
+  it("leaves out a host whose key does not exist, or exists no more", async () => {
+    await setBeat("host-a");
+    await admin.pexpire("host:host-a", 50);
+    assert.deepEqual([...(await discovery.readPulses(["host-a", "host-b"])).keys()], ["host-a"]);
+    await until("the key is over", async () => (await discovery.readPulses(["host-a"])).size === 0);
+  });
+
+  it("keeps a refused beat apart from silence, beside beats that are fine", async () => {
+    await setBeat("host-a", "{");
+    await setBeat("host-b", beat("host-a"));
+    await setBeat("host-c");
+    const pulses = await discovery.readPulses(["host-a", "host-b", "host-c", "host-d"]);
+    assert.deepEqual(
+      [...pulses].map(([name, { kind }]) => [name, kind]),
+      [
+        ["host-a", "refused"],
+        ["host-b", "refused"],
+        ["host-c", "beat"],
+      ],
+    );
+  });
+
+  it("refuses a beat that would never end, or not for a long time: no host sends such", async () => {
+    await setBeat("host-a");
+    await admin.persist("host:host-a");
+    await setBeat("host-b");
+    await admin.expire("host:host-b", 3_700);
+    await setBeat("host-c");
+    const pulses = await discovery.readPulses(["host-a", "host-b", "host-c"]);
+    assert.deepEqual(
+      [...pulses].map(([name, { kind }]) => [name, kind]),
+      [
+        ["host-a", "refused"],
+        ["host-b", "refused"],
+        ["host-c", "beat"],
+      ],
+    );
+  });
+
+  it("takes a key of another type for silence", async () => {
+    await admin.hset("host:host-a", "name", "host-a");
+    await setBeat("host-b");
+    assert.deepEqual([...(await discovery.readPulses(["host-a", "host-b"])).keys()], ["host-b"]);
+  });
+
+  it("asks nothing for no hosts", async () => {
+    redis.disconnect();
+    assert.equal((await discovery.readPulses([])).size, 0);
+  });
+
+  it("reads a thousand hosts in one go", async () => {
+    const names = Array.from({ length: 1000 }, (_, index) => `host-${index}`);
+    await Promise.all(names.map((name) => setBeat(name)));
+    assert.equal((await discovery.readPulses(names)).size, 1000);
+  });
+
+  it("throws Unavailable when Redis hangs, within its time-out, and recovers by itself", async () => {
+    await setBeat("host-a");
+    // Holds every other client's commands back.
+    await admin.call("CLIENT", "PAUSE", "2000", "ALL");
+    const started = performance.now();
+    await Promise.all([
+      assert.rejects(discovery.readPulses(["host-a"]), isUnavailable),
+      assert.rejects(discovery.ping(), isUnavailable),
+    ]);
+    assert.ok(performance.now() - started < 1_500);
+    await until("it answers", async () => (await discovery.readPulses(["host-a"])).size === 1);
+  });
+
+  it("throws Unavailable at once while Redis is gone, and reads again when it is back", async () => {
+    await setBeat("host-a");
+    faults.length = 0;
+    await services.killRedis();
+    const started = performance.now();
+    for (let count = 0; count < 20; count++) {
+      await assert.rejects(discovery.readPulses(["host-a"]), isUnavailable);
+      await assert.rejects(discovery.ping(), isUnavailable);
+    }
+    assert.ok(performance.now() - started < 1_000);
+    await until("the fault is told", () => faults.length > 0);
+    await services.startRedis();
+    await until("it answers", () => discovery.ping().then(() => true));
+    assert.equal(
+      (await discovery.readPulses(["host-a"])).size,
+      0,
+      "Redis came back empty: the host is silent until its next beat",
+    );
+    await until("the test's own client is back", () => setBeat("host-a"));
+    assert.equal((await discovery.readPulses(["host-a"])).size, 1);
+  });
+
+  it("can be opened while Redis is away", async () => {
+    await services.killRedis();
+    const early = openRedis(services.redisUrl, () => undefined);
+    try {
+      await assert.rejects(createRedisDiscovery(early).ping(), isUnavailable);
+      await services.startRedis();
+      await until("it answers", () =>
+        createRedisDiscovery(early)
+          .ping()
+          .then(() => true),
+      );
+    } finally {
+      early.disconnect();
+      await until("the other clients are back", () => Promise.all([admin.ping(), redis.ping()]));
+    }
+  });
+});

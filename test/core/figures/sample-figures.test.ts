@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { sampleFigures, type SamplePorts } from "../../../apps/core/figures/sample-figures.ts";
+import type { MinuteFigures } from "../../../apps/core/figures/figures.ts";
+import type { HostState, Pulse } from "../../../apps/core/fleet/host.ts";
+import { Unavailable } from "../../../apps/lib/unavailable.ts";
+
+const now = new Date("2026-01-01T00:10:30Z");
+const beat = (name: string): Pulse => ({
+  kind: "beat",
+  beat: {
+    name,
+    publicIp: "192.0.2.1",
+    privateIp: "10.0.0.1",
+    dockerPort: 2376,
+    containers: 0,
+    memAvailableMb: 100,
+    sentAt: now.toISOString(),
+  },
+});
+const host = (name: string, inUse: number, state: HostState = "active") => ({
+  host: {
+    name,
+    engineUrl: "https://10.0.0.1:2376",
+    deployment: "d",
+    publicHost: "192.0.2.1",
+    checkHost: "10.0.0.1",
+    bindAddress: "0.0.0.0",
+    capacity: 4,
+    basePort: 20_000,
+    state,
+  },
+  inUse,
+  occupied: inUse,
+});
+
+describe("sampling figures", () => {
+  const sample = async (
+    over: { redisIsAway?: boolean; lastSample?: Date; isEmpty?: boolean; isFleet?: boolean } = {},
+  ) => {
+    const kept = new Map<string, MinuteFigures>();
+    const order: string[] = [];
+    let asked: Date[] = [];
+    const ports: SamplePorts = {
+      store: {
+        listHosts: () =>
+          Promise.resolve(over.isEmpty ? [] : [host("a", 4), host("b", 1), host("c", 0), host("d", 0, "cordoned")]),
+        listDroplets: () =>
+          Promise.resolve(over.isEmpty ? [] : [{ state: "joined" }, { state: "joined" }, { state: "booting" }]),
+        countHandouts: () => Promise.resolve({ running: 5 }),
+        countEnds: (from, to) => {
+          asked = [from, to];
+          return Promise.resolve([
+            { minute: new Date("2026-01-01T00:08:00Z"), cause: "expired", ends: 2 },
+            { minute: new Date("2026-01-01T00:08:00Z"), cause: "owner", ends: 1 },
+            { minute: new Date("2026-01-01T00:09:00Z"), cause: "lost", ends: 3 },
+          ]);
+        },
+        lastMinute: (source) => Promise.resolve(source === "gauges" ? over.lastSample : undefined),
+        keepMinute: (minute, source, figures) => {
+          order.push(source);
+          kept.set(`${minute.toISOString().slice(11, 16)} ${source}`, figures);
+          return Promise.resolve();
+        },
+      },
+      readPulses: () =>
+        over.redisIsAway
+          ? Promise.reject(new Unavailable("redis", new Error("gone")))
+          : Promise.resolve(new Map(["a", "b", "d"].map((name) => [name, beat(name)]))),
+      clock: () => now,
+    };
+    await sampleFigures(ports, over.isFleet ?? true);
+    return { kept, asked: asked.map((moment) => moment.toISOString().slice(0, 19)), order };
+  };
+
+  it("keeps what there is in this minute, and what ended in whole minutes before", async () => {
+    const { kept, asked } = await sample({ lastSample: new Date("2026-01-01T00:09:00Z") });
+    assert.deepEqual(kept.get("00:10 gauges"), {
+      leases: 5,
+      "slots.in_use": 5,
+      "slots.all": 16,
+      "droplets.joined": 2,
+      "droplets.booting": 1,
+      "hosts.full": 1,
+      "hosts.open": 1,
+      "hosts.silent": 1,
+      "hosts.cordoned": 1,
+    });
+    assert.deepEqual(
+      [kept.get("00:08 ends"), kept.get("00:09 ends")],
+      [{ "end.expired": 2, "end.owner": 1 }, { "end.lost": 3 }],
+    );
+    assert.deepEqual(asked, ["2026-01-01T00:00:00", "2026-01-01T00:10:00"]);
+  });
+
+  it("keeps that a fleet has no host and no droplet, and of a service without a fleet nothing about droplets", async () => {
+    assert.deepEqual((await sample({ isEmpty: true })).kept.get("00:10 gauges"), {
+      leases: 5,
+      "slots.in_use": 0,
+      "slots.all": 0,
+      "droplets.joined": 0,
+      "hosts.open": 0,
+    });
+    assert.equal(
+      (await sample({ isEmpty: true, isFleet: false })).kept.get("00:10 gauges")?.["droplets.joined"],
+      undefined,
+    );
+  });
+
+  it("makes up for the ends of all minutes since the last sample, as far back as a week: owners end theirs while no job runs", async () => {
+    assert.deepEqual((await sample({ lastSample: new Date("2025-12-31T20:15:00Z") })).asked, [
+      "2025-12-31T20:15:00",
+      "2026-01-01T00:10:00",
+    ]);
+    for (const lastSample of [new Date("2025-06-01T00:00:00Z"), undefined]) {
+      assert.deepEqual((await sample({ ...(lastSample && { lastSample }) })).asked, [
+        "2025-12-25T00:10:00",
+        "2026-01-01T00:10:00",
+      ]);
+    }
+  });
+
+  it("keeps the ends first: until they are kept, no sample says that they are", async () => {
+    assert.deepEqual((await sample()).order, ["ends", "ends", "gauges"]);
+  });
+
+  it("leaves standings out while Redis is away: who is alive is unknown, nobody is dead", async () => {
+    const { kept } = await sample({ redisIsAway: true });
+    assert.deepEqual(
+      Object.keys(kept.get("00:10 gauges") ?? {}).filter((name) => name.startsWith("hosts.")),
+      [],
+    );
+    assert.equal(kept.get("00:10 gauges")?.["leases"], 5);
+  });
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  containerName,
+  containerSpec,
+  labels,
+  networkOf,
+  type ContainerSpec,
+  type InstanceLimits,
+} from "../../../apps/core/services/container-spec.ts";
+
+const LIMITS: InstanceLimits = {
+  image: "redis:test",
+  memoryMb: 25,
+  memoryLimitMb: 64,
+  evictionPolicy: "noeviction",
+  maxClients: 50,
+  cpus: 0.5,
+};
+const PASSWORD_HASH = Buffer.alloc(32, 0xab);
+
+const specWith = (limits: Partial<InstanceLimits> = {}, notAfter = new Date(1_000_000)): ContainerSpec =>
+  containerSpec(
+    { id: "abc", deployment: "shop", bindAddress: "10.0.0.7", port: 20_003, passwordHash: PASSWORD_HASH, notAfter },
+    { ...LIMITS, ...limits },
+  );
+
+describe("the container of an instance", () => {
+  it("is found again by its instance's id: as name and as label", () => {
+    const spec = specWith();
+    assert.equal(spec.name, containerName("abc"));
+    assert.equal(spec.Labels[labels.instance], "abc");
+    assert.equal(spec.Labels[labels.deployment], "shop");
+  });
+
+  it("says until when it may live in whole seconds, never sooner than asked", () => {
+    assert.equal(specWith({}, new Date(1_000_001)).Labels[labels.notAfter], "1001");
+    assert.equal(specWith({}, new Date(1_000_000)).Labels[labels.notAfter], "1000");
+  });
+
+  it("is reached at its slot's port on the address that its host binds, and there alone", () => {
+    assert.deepEqual(specWith().HostConfig["PortBindings"], {
+      "6379/tcp": [{ HostIp: "10.0.0.7", HostPort: "20003" }],
+    });
+  });
+
+  it("has the password as SHA-256 and nothing to give it away", () => {
+    assert.ok(specWith().Cmd.includes(`#${"ab".repeat(32)}`));
+    assert.ok(
+      !specWith().Cmd.some(
+        (argument) => argument.startsWith(">") || argument === "nopass" || argument === "--requirepass",
+      ),
+    );
+  });
+
+  it("may use its memory and not a byte of swap", () => {
+    const { HostConfig } = specWith({ memoryLimitMb: 96 });
+    assert.equal(HostConfig["Memory"], 96 * 1024 * 1024);
+    assert.equal(HostConfig["MemorySwap"], HostConfig["Memory"]);
+  });
+
+  it("has file descriptors for all clients that it accepts", () => {
+    const [limit] = specWith({ maxClients: 500 }).HostConfig["Ulimits"] as {
+      Name: string;
+      Soft: number;
+      Hard: number;
+    }[];
+    assert.equal(limit?.Name, "nofile");
+    assert.equal(limit.Soft, limit.Hard);
+    // Redis keeps 32 for itself and lowers maxclients when they are not there.
+    assert.ok(limit.Soft >= 500 + 32);
+  });
+
+  it("leaves room for data, clients and one more reply, at any setting that is accepted", () => {
+    for (const [memoryMb, memoryLimitMb] of [
+      [1, 17],
+      [25, 41],
+      [25, 64],
+      [100, 256],
+      [1000, 1016],
+      [1000, 2000],
+    ] as const) {
+      const spec = specWith({ memoryMb, memoryLimitMb });
+      const [, replyMb = 0] = valuesOf(spec, "client-output-buffer-limit").map((value) => parseInt(value, 10));
+      const clientsMb = megabytes(spec, "maxmemory-clients");
+      assert.ok(memoryMb + clientsMb + replyMb < memoryLimitMb, `${memoryMb} MB in ${memoryLimitMb} MB`);
+    }
+  });
+
+  it("passes the largest value in and out within what clients may hold", () => {
+    for (const memoryLimitMb of [41, 64, 96, 256, 2000]) {
+      const spec = specWith({ memoryLimitMb });
+      const valueMb = megabytes(spec, "proto-max-bulk-len");
+      const held = 1.25 * valueMb;
+      assert.ok(valueMb >= 1);
+      assert.ok(held < megabytes(spec, "client-query-buffer-limit"));
+      assert.ok(held < megabytes(spec, "client-output-buffer-limit", 1));
+      assert.ok(2 * held < megabytes(spec, "maxmemory-clients"), `${valueMb} MB in a container of ${memoryLimitMb} MB`);
+    }
+  });
+
+  it("keeps the name of its bridge within what Linux takes", () => {
+    assert.equal(networkOf("a-deployment-with-a-long-name").bridge, "gar-a-deploy");
+    assert.ok(networkOf("a-deployment-with-a-long-name").bridge.length <= 15);
+    assert.equal(specWith().HostConfig["NetworkMode"], networkOf("shop").name);
+  });
+});
+
+function valuesOf(spec: ContainerSpec, option: string): string[] {
+  const from = spec.Cmd.indexOf(`--${option}`) + 1;
+  assert.ok(from > 0, `the server is given ${option}`);
+  const to = spec.Cmd.findIndex((argument, index) => index >= from && argument.startsWith("--"));
+  return spec.Cmd.slice(from, to === -1 ? undefined : to);
+}
+
+function megabytes(spec: ContainerSpec, option: string, index = 0): number {
+  const value = valuesOf(spec, option)[index] ?? "";
+  assert.match(value, /^\d+mb$/);
+  return parseInt(value, 10);
+}

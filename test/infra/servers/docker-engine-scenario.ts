@@ -1,0 +1,91 @@
+/**
+ * What docker-engine.test.ts has happen in namespaces of its own, so that a private engine changes
+ * nothing of this machine. Prints what it saw as one line of JSON. Arguments: a folder, one too long
+ * for sockets.
+ */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { dockerClient, findEngine } from "../../../infra/servers/docker-client.ts";
+import { startDockerEngine } from "../../../infra/servers/docker-engine.ts";
+import { endProcess, findProcesses } from "../../../infra/process/processes.ts";
+import { ensureRedisImage } from "../../../infra/servers/redis-image.ts";
+import { pingRedis } from "../../../infra/servers/redis.ts";
+import { until } from "../../bed/until.ts";
+
+const run = promisify(execFile);
+const [dir = "", longDir = ""] = process.argv.slice(2);
+const PORT = 20_001;
+const engineProcesses = () => findProcesses(([command = ""]) => /dockerd|containerd|redis-server/.test(command));
+const mounts = async () =>
+  (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filter((line) => line.includes(dir));
+const ping = () => pingRedis(`redis://127.0.0.1:${PORT}`);
+const answers = () => ping().then(() => true);
+
+await run("ip", ["link", "set", "lo", "up"]);
+const first = await startDockerEngine({ dir });
+const docker = dockerClient(first.url);
+const image = await ensureRedisImage(docker);
+await docker.createNetwork({ Name: "instances", Driver: "bridge" });
+const container = await docker.createContainer({
+  Image: image,
+  name: "redis",
+  Cmd: ["--protected-mode", "no", "--save", ""],
+  HostConfig: { NetworkMode: "instances", PortBindings: { "6379/tcp": [{ HostPort: String(PORT) }] } },
+});
+await container.start();
+await until("it answers", answers);
+const whileRunning = (await engineProcesses()).length;
+const pidOfInstance = async () => (await container.inspect()).State.Pid;
+const pid = await pidOfInstance();
+
+// As after a SIGKILL of whoever started it: the engine is there, and nobody's.
+const adopted = await startDockerEngine({ dir });
+const pidAfterAdoption = await pidOfInstance();
+
+await endProcess(adopted.pid, 5_000, "SIGKILL");
+const answersWithoutEngine = await answers();
+const restarted = await startDockerEngine({ dir });
+const answersAfterKill = await answers();
+const pidAfterKill = await pidOfInstance();
+// The next engine has to care for what it took over as for its own.
+await container.restart();
+const answersAfterRestart = await until("it answers", answers);
+
+// As after a power cut: the engine and all it ran died at once.
+await restarted.kill();
+await until("all are dead", async () => (await engineProcesses()).length === 0);
+const afterCut = await startDockerEngine({ dir });
+const stateAfterCut = (await container.inspect()).State.Status;
+await container.start();
+const answersAfterCut = await until("it answers", answers);
+
+await afterCut.stop();
+const afterStop = { processes: await engineProcesses(), mounts: await mounts() };
+
+const last = await startDockerEngine({ dir });
+await container.start();
+await until("it answers", answers);
+await endProcess(last.pid, 5_000, "SIGKILL");
+await last.stop();
+const afterStopWithoutEngine = { processes: await engineProcesses(), mounts: await mounts() };
+
+const far = await startDockerEngine({ dir: longDir });
+const farUrl = far.url;
+const farVersion = await dockerClient(far.url).version();
+await far.stop();
+
+process.stdout.write(
+  `${JSON.stringify({
+    adoptedSamePid: adopted.pid === first.pid,
+    whileRunning,
+    livesAfterAdoption: pidAfterAdoption === pid,
+    killed: { answersWithoutEngine, answersAfterKill, livesAfterKill: pidAfterKill === pid, answersAfterRestart },
+    cut: { stateAfterCut, answersAfterCut },
+    afterStop,
+    afterStopWithoutEngine,
+    farUrl,
+    farVersion: farVersion.Version,
+    foundByVariable: await findEngine({ DOCKER_HOST: "unix:///somewhere.sock" }),
+  })}\n`,
+);

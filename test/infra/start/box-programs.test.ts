@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { heartbeatSettings, jobsSettings } from "../../../infra/start/box-programs.ts";
+import type { Box } from "../../../infra/start/box-programs.ts";
+
+const box: Box = {
+  name: "box",
+  publicIp: "192.0.2.1",
+  port: 8080,
+  mysqlUrl: "mysql://root:secret@127.0.0.1:3306/getaredis",
+  redisUrl: "redis://default:secret@127.0.0.1:6380",
+  engineUrl: "unix:///run/docker.sock",
+  image: "getaredis/redis:7",
+  opsToken: "token-of-the-operator",
+  serverSecret: "secret-of-the-server",
+};
+const beats = { HEARTBEAT_SECONDS: 4, HEARTBEAT_TTL_SECONDS: 10 };
+
+describe("the programs of a single box", () => {
+  it("have a heartbeat that finds Redis by name and by address, IPv6 without brackets", () => {
+    const redisOf = (redisUrl: string) => {
+      const { HEARTBEAT_REDIS_HOST: host, HEARTBEAT_REDIS_PORT: port } = heartbeatSettings(beats, { ...box, redisUrl });
+      return [host, port];
+    };
+    assert.deepEqual(redisOf("redis://:p@redis.example:6380"), ["redis.example", "6380"]);
+    assert.deepEqual(redisOf("redis://:p@[2001:db8::1]:6380"), ["2001:db8::1", "6380"]);
+    assert.deepEqual(redisOf("redis://[::1]"), ["::1", "6379"]);
+  });
+
+  it("keep the operator's token and the server's secret from the jobs, also when the settings name them", () => {
+    process.env["OPS_TOKEN"] = box.opsToken;
+    process.env["SERVER_SECRET"] = box.serverSecret;
+    try {
+      const values = Object.values(jobsSettings(box));
+      assert.ok(!values.includes(box.opsToken) && !values.includes(box.serverSecret));
+    } finally {
+      delete process.env["OPS_TOKEN"];
+      delete process.env["SERVER_SECRET"];
+    }
+  });
+});
