@@ -40,15 +40,15 @@ const store = createMysqlStore(config.MYSQL_URL);
 const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
 const discovery = createRedisDiscovery(redis);
 const fleet = createFleetView(
-  { listHosts: store.listHosts, readPulses: discovery.readPulses },
+  { listHosts: store.hosts.list, readPulses: discovery.readPulses },
   config.LIVENESS_MAX_AGE_SECONDS * SECOND,
   config.HOST_REST_SECONDS * SECOND,
 );
 const metrics = createMetrics({
   standings: () => fleet.standings(clock()),
-  countHandouts: () => store.countHandouts(clock()),
-  listDroplets: store.listDroplets,
-  listRuns: store.listRuns,
+  countHandouts: () => store.history.countHandouts(clock()),
+  listDroplets: store.droplets.list,
+  listRuns: store.runs.list,
 });
 const consoles = createRedisConsoles(consoleLimits);
 const create: CreatePorts = {
@@ -92,7 +92,7 @@ const app = await buildServer({
 
 const stopping = new AbortController();
 const watching = watchFleet();
-const keeper = createFigureKeeper({ metrics, keepMinute: store.keepMinute, source: nanoid(16), clock });
+const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });
 const keeping = keepFigures();
 try {
   await app.listen({ host: config.HOST, port: config.PORT });

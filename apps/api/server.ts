@@ -20,7 +20,7 @@ import type { ChangeLeasePorts } from "../core/instances/change-lease.ts";
 import type { CreatePorts } from "../core/instances/create-instance.ts";
 import type { FleetView } from "../core/fleet/fleet-view.ts";
 import type { ConsolePorts } from "../core/console/run-command.ts";
-import type { MysqlStore } from "../adapters/mysql/index.ts";
+import type { Store } from "../core/store.ts";
 import type { Config } from "../core/settings/config.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
 import { ProblemError, problemOfFault } from "../lib/http/problem.ts";
@@ -45,7 +45,7 @@ import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 export type ServerParts = {
   readonly config: Config;
   readonly logger: FastifyBaseLogger;
-  readonly store: MysqlStore;
+  readonly store: Store;
   readonly fleet: FleetView;
   /** Redis of the rate limits; while it does not answer, nobody is limited. */
   readonly redis: Redis;

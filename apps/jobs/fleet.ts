@@ -3,7 +3,7 @@ import { nanoid } from "nanoid";
 import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
 import type { DockerEngines } from "../adapters/docker/engines.ts";
 import { readHostFiles } from "../adapters/host-files/host-files.ts";
-import type { MysqlStore } from "../adapters/mysql/index.ts";
+import type { Store } from "../core/store.ts";
 import { createRedisDiscovery } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { fleetPlan, scalingRules, type Config } from "../core/settings/config.ts";
@@ -24,7 +24,7 @@ const IMAGE_TIMEOUT_MS = 120 * SECOND;
 export async function fleetPorts(
   config: Config,
   parts: {
-    readonly store: MysqlStore;
+    readonly store: Store;
     readonly redis: Redis;
     readonly engines: DockerEngines;
     readonly caPem: () => string;
@@ -33,7 +33,7 @@ export async function fleetPorts(
   },
 ): Promise<FleetJobPorts> {
   const { store, redis, engines, clock } = parts;
-  const deployment = await store.readDeployment();
+  const deployment = await store.hosts.readDeployment();
   const plan = fleetPlan(config, deployment);
   const rules = scalingRules(config);
   const cloud = createDigitalOceanCloud({

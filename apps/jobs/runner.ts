@@ -1,11 +1,9 @@
 import type { Logger } from "pino";
+import type { JobRuns } from "../core/operator/contract.ts";
 import type { Job } from "./schedule.ts";
 
 /** What a runner keeps of each run. */
-export type RunnerStore = {
-  readonly beginRun: (job: string, now: Date) => Promise<void>;
-  readonly finishRun: (job: string, now: Date, fault: string | undefined) => Promise<void>;
-};
+export type RunnerStore = { readonly runs: Pick<JobRuns, "begin" | "finish"> };
 
 /** Runs jobs, each at most once at a time in this process. */
 export type Runner = ReturnType<typeof createRunner>;
@@ -53,14 +51,14 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
 
   async function noted(job: Job): Promise<void> {
     if (job.isOurs && !(await job.isOurs())) return;
-    await store.beginRun(job.name, clock());
+    await store.runs.begin(job.name, clock());
     try {
       await job.run();
-      await store.finishRun(job.name, clock(), undefined);
+      await store.runs.finish(job.name, clock(), undefined);
     } catch (fault) {
       // That the fault cannot be kept must not hide it.
-      await store
-        .finishRun(job.name, clock(), fault instanceof Error ? fault.message : String(fault))
+      await store.runs
+        .finish(job.name, clock(), fault instanceof Error ? fault.message : String(fault))
         .catch(() => undefined);
       throw fault;
     }

@@ -9,16 +9,14 @@ import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
 import { tendHosts, type TendPorts } from "../core/fleet/check-hosts.ts";
 import type { Config } from "../core/settings/config.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
-import type { FleetEvent } from "../core/events/event.ts";
+import type { Events } from "../core/events/contract.ts";
+import type { History } from "../core/figures/contract.ts";
 
 /** What the jobs work with. */
 export type JobPorts = ReapPorts &
   ReconcilePorts &
   SamplePorts & {
-    readonly store: {
-      readonly prune: (before: Date) => Promise<number>;
-      readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
-    };
+    readonly store: { readonly history: Pick<History, "prune">; readonly events: Pick<Events, "add"> };
   };
 
 /** What the jobs of a fleet work with besides. */
@@ -80,7 +78,7 @@ async function runReaper(ports: JobPorts, concurrency: number, logger: Logger): 
   if (ended > 0) logger.info({ ended }, "instances ended");
   for (const { hostName, instances, fault } of waiting) {
     logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
-    await ports.store.addEvent(
+    await ports.store.events.add(
       { actor: "reap", kind: "hold", host: hostName, reason: `ended instances wait for their host: ${fault.reason}` },
       ports.clock(),
     );
@@ -91,7 +89,7 @@ async function runReconcile(ports: JobPorts, concurrency: number, logger: Logger
   const { repairs, unseen } = await reconcile(ports, concurrency);
   for (const { hostName, instanceId, ...repair } of repairs) {
     logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
-    await ports.store.addEvent(
+    await ports.store.events.add(
       { actor: "reconcile", kind: repair.kind, host: hostName, instance: instanceId, reason: repair.reason },
       ports.clock(),
     );
@@ -100,7 +98,7 @@ async function runReconcile(ports: JobPorts, concurrency: number, logger: Logger
 }
 
 async function runPrune(ports: JobPorts, days: number, logger: Logger): Promise<void> {
-  const forgotten = await ports.store.prune(new Date(ports.clock().getTime() - days * DAY));
+  const forgotten = await ports.store.history.prune(new Date(ports.clock().getTime() - days * DAY));
   if (forgotten > 0) logger.info({ forgotten }, "history pruned");
 }
 
@@ -119,7 +117,7 @@ async function runScaling(
     await preparation();
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
-    await scale.store.addEvent(
+    await scale.store.events.add(
       { actor: "scale", kind: "hold", alarm: true, reason: `tag and firewall cannot be made (${fault.message})` },
       scale.clock(),
     );
@@ -132,7 +130,7 @@ async function runScaling(
 async function runPreparation(ports: JobPorts, { prepare }: FleetJobPorts, logger: Logger): Promise<void> {
   for (const reason of await prepareCloud(prepare)) {
     logger.warn({ reason }, "settings and cloud disagree");
-    await ports.store.addEvent({ actor: "scale", kind: "settings", alarm: true, reason }, ports.clock());
+    await ports.store.events.add({ actor: "scale", kind: "settings", alarm: true, reason }, ports.clock());
   }
 }
 

@@ -33,7 +33,7 @@ async function sendImage({
     clientTlsIn(PKI_DIR, () => performance.now()),
   );
   try {
-    const hosts = await store.listHosts();
+    const hosts = await store.hosts.list();
     const have = await pMap(
       hosts,
       async ({ host }) => {

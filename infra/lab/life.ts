@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../apps/core/store.ts";
 import type { Lab } from "./lab.ts";
 import type { LabWishes } from "./options.ts";
 import { drawFleet, shortName } from "./picture.ts";
@@ -107,7 +108,7 @@ async function askFor(
 /** Tells events as they come, and draws the fleet when it has changed. */
 async function narrate(
   lab: Lab,
-  store: MysqlStore,
+  store: Store,
   report: LifeReport,
   tell: (text: string) => void,
   end: AbortSignal,
@@ -116,7 +117,7 @@ async function narrate(
   let drawn = "";
   while (!end.aborted) {
     try {
-      for (const event of (await store.listEvents({ after: told }, 100)).reverse()) {
+      for (const event of (await store.events.list({ after: told }, 100)).reverse()) {
         told = event.id;
         tell(
           `${event.actor} ${event.kind}${event.host === undefined ? "" : ` ${shortName(event.host)}`}: ${event.reason}`,
@@ -124,8 +125,8 @@ async function narrate(
         const joined = event.kind === "join" ? /([\d.]+) s after/.exec(event.reason)?.[1] : undefined;
         if (joined !== undefined) report.joinSeconds.push(Number(joined));
       }
-      const droplets = await store.listDroplets();
-      const hosts = (await store.listHosts()).map(({ host, inUse }) => ({
+      const droplets = await store.droplets.list();
+      const hosts = (await store.hosts.list()).map(({ host, inUse }) => ({
         name: host.name,
         capacity: host.capacity,
         inUse,
@@ -146,14 +147,14 @@ async function isReady({ origin }: Lab): Promise<boolean> {
   return (await fetch(`${origin}/readyz`)).ok;
 }
 
-async function hasStandbys(store: MysqlStore, { standbys }: LabWishes): Promise<boolean> {
+async function hasStandbys(store: Store, { standbys }: LabWishes): Promise<boolean> {
   return (
-    (await store.listHosts()).filter(({ inUse, host }) => inUse === 0 && host.state === "active").length >= standbys
+    (await store.hosts.list()).filter(({ inUse, host }) => inUse === 0 && host.state === "active").length >= standbys
   );
 }
 
-async function isAtRest(lab: Lab, store: MysqlStore, wishes: LabWishes): Promise<boolean> {
-  const droplets = await store.listDroplets();
+async function isAtRest(lab: Lab, store: Store, wishes: LabWishes): Promise<boolean> {
+  const droplets = await store.droplets.list();
   return (
     droplets.length === wishes.standbys &&
     lab.cloud.droplets().length === wishes.standbys &&

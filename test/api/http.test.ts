@@ -26,7 +26,7 @@ describe("HTTP", () => {
     fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
   const post = (headers: Record<string, string>, body?: string) =>
     call("/instances", { method: "POST", headers, ...(body === undefined ? {} : { body }) });
-  const takeStock = () => service.store.countHandouts(new Date());
+  const takeStock = () => service.store.history.countHandouts(new Date());
 
   it("takes JSON that is announced and not sent for no body: some clients always announce it", async () => {
     const answer = await post(json);

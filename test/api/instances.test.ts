@@ -89,7 +89,7 @@ describe("instances", () => {
       }
       await until(
         "the reaper has ended it",
-        async () => (await service.store.findInstance(handout.id))?.state === "ended",
+        async () => (await service.store.leases.find(handout.id))?.state === "ended",
       );
       await until("the host takes instances again", async () => (await post()).status === 201);
     });
@@ -318,7 +318,7 @@ describe("instances", () => {
           "not-found",
         );
       }
-      assert.equal((await service.store.findInstance(id))?.state, "running");
+      assert.equal((await service.store.leases.find(id))?.state, "running");
     });
 
     it("extends and shortens the lease, counted from now", async () => {
@@ -390,7 +390,7 @@ describe("instances", () => {
 
     it("sees the end come when the time is over, and gets its place back", async () => {
       const handout = await created({ "idempotency-key": "expires" });
-      assert.ok(await service.store.setExpiry(handout.id, new Date(Date.now() + 300), new Date()));
+      assert.ok(await service.store.leases.setExpiry(handout.id, new Date(Date.now() + 300), new Date()));
       const last = await until("the instance has ended", async () => {
         const instance = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string | null };
         return instance.state === "ended" ? instance : undefined;

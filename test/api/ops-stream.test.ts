@@ -121,9 +121,12 @@ describe("the operator's stream", () => {
   it("tells alarms that go on, also those whose rows are older than all events that it tells", async () => {
     const { store } = service;
     const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true };
-    await store.addEvent(alarm, new Date(Date.now() - 3_600_000));
+    await store.events.add(alarm, new Date(Date.now() - 3_600_000));
     for (let index = 0; index < 110; index++)
-      await store.addEvent({ actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room" }, new Date());
+      await store.events.add(
+        { actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room" },
+        new Date(),
+      );
     const { news, close } = await follow();
     const alarms = () =>
       news.flatMap(({ kind, data }) =>
@@ -132,10 +135,10 @@ describe("the operator's stream", () => {
     try {
       await until("the first alarms", () => alarms().length > 0);
       assert.deepEqual(alarms(), [[]], "one of an hour ago does not go on");
-      await store.addEvent(alarm, new Date());
+      await store.events.add(alarm, new Date());
       await until("it is told", () => alarms().length > 1);
       assert.deepEqual(alarms()[1], [["gar-1", 2]]);
-      await store.addEvent(alarm, new Date());
+      await store.events.add(alarm, new Date());
       await until("and told again when it is said again", () => alarms().length > 2);
       assert.deepEqual(alarms()[2], [["gar-1", 3]]);
     } finally {

@@ -357,7 +357,7 @@ describe("/ops/api", () => {
   });
 
   it("shows droplets, and events by host, instance and kind, older and newer ones", async () => {
-    const name = await service.store.readDeployment();
+    const name = await service.store.hosts.readDeployment();
     const now = new Date();
     assert.deepEqual(await read("/droplets"), []);
     for (const [kind, host] of [
@@ -365,7 +365,7 @@ describe("/ops/api", () => {
       ["order", "gar-2"],
       ["join", "gar-1"],
     ] as const)
-      await service.store.addEvent({ actor: "scale", kind, host, reason: `of ${name}` }, now);
+      await service.store.events.add({ actor: "scale", kind, host, reason: `of ${name}` }, now);
     const all = await read<
       {
         id: number;

@@ -5,7 +5,7 @@ export const moments = ["before", "after"] as const;
 export interface Death {
   /** The same work for a process that dies at its n-th call: nothing of it happens from then on. */
   mortal: <Work extends (...given: never[]) => Promise<unknown>>(work: Work) => Work;
-  /** All functions of a port made mortal. */
+  /** All functions of a port, and of the ports in it, made mortal. */
   each: <Port extends object>(port: Port) => Port;
   /** Resolves when death has come. */
   died: Promise<true>;
@@ -27,7 +27,10 @@ export function deathAt(call: number, moment: (typeof moments)[number]): Death {
     }) as unknown as typeof work;
   const each: Death["each"] = (port) =>
     Object.fromEntries(
-      Object.entries(port).map(([name, work]) => [name, mortal(work as () => Promise<unknown>)]),
+      Object.entries(port).map(([name, part]: [string, unknown]) => [
+        name,
+        typeof part === "function" ? mortal(part as () => Promise<unknown>) : each(part as object),
+      ]),
     ) as typeof port;
   return { mortal, each, died: death.promise };
 }

@@ -1,7 +1,8 @@
 import { readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../apps/core/store.ts";
 import { startLab, type Lab, type LabOptions } from "../../infra/lab/lab.ts";
 import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
 import { endLeftovers } from "../../infra/process/kept-running.ts";
@@ -11,7 +12,7 @@ const KIND = "getaredis-lab";
 
 /** A lab for tests, and how to look at it. */
 export interface TestLab extends Lab {
-  store: MysqlStore;
+  store: Store;
   /** Names of the hosts that there are. */
   hostNames: () => Promise<string[]>;
   /** Number of the machine that is a host. */
@@ -29,14 +30,14 @@ export async function startTestLab(options: Omit<LabOptions, "dir"> = {}): Promi
   return {
     ...lab,
     store,
-    hostNames: async () => (await store.listHosts()).map(({ host }) => host.name).sort(),
+    hostNames: async () => (await store.hosts.list()).map(({ host }) => host.name).sort(),
     machineOf: async (hostName) => {
-      const row = (await store.listDroplets()).find(({ name }) => name === hostName);
+      const row = (await store.droplets.list()).find(({ name }) => name === hostName);
       if (row?.dropletId == null) throw new Error(`${hostName} is no droplet`);
       return row.dropletId;
     },
     story: async () =>
-      (await store.listEvents({}, 200))
+      (await store.events.list({}, 200))
         .reverse()
         .map(({ actor, kind, host, reason, times }) => `${actor} ${kind} ${host ?? "-"} ×${times}: ${reason}`),
     stop: async () => {

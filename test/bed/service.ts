@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
-import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../apps/core/store.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { startEngineHost, type EngineHost } from "./engine-host.ts";
@@ -16,7 +17,7 @@ export interface Service {
   opsToken: string;
   services: Services;
   hosts: EngineHost[];
-  store: MysqlStore;
+  store: Store;
   /** Everything that the API or the jobs have written so far, one JSON object a line. */
   log: () => string;
   /** The environment of both processes, to start another replica with. */

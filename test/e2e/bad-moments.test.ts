@@ -132,11 +132,15 @@ describe("many at once", () => {
       call.on("error", () => undefined);
       call.end();
       await until("the hand-out has begun", async () =>
-        (await service.store.listOpen(10)).some(({ state }) => state === "starting"),
+        (await service.store.search.find({ state: "open", order: "created", descending: true }, 10)).some(
+          ({ state }) => state === "starting",
+        ),
       );
       call.destroy();
       await until("nothing is left at work", async () =>
-        (await service.store.listOpen(10)).every(({ state }) => state === "running"),
+        (await service.store.search.find({ state: "open", order: "created", descending: true }, 10)).every(
+          ({ state }) => state === "running",
+        ),
       );
       assert.equal((await takeInventory(service)).running, kept);
     }
@@ -154,19 +158,25 @@ describe("many at once", () => {
       post(service, { "x-forwarded-for": `198.51.100.${index}` }).catch(() => undefined),
     );
     await until("some are handed out and some are starting", async () => {
-      const states = (await service.store.listOpen(100)).map(({ state }) => state);
+      const states = (await service.store.search.find({ state: "open", order: "created", descending: true }, 100)).map(
+        ({ state }) => state,
+      );
       return states.includes("running") && states.includes("starting");
     });
     await service.endApi("SIGKILL");
     await Promise.all(calls);
     assert.ok(
-      (await service.store.listOpen(100)).some(({ state }) => state === "starting"),
+      (await service.store.search.find({ state: "open", order: "created", descending: true }, 100)).some(
+        ({ state }) => state === "starting",
+      ),
       "the kill came in the middle",
     );
 
     await service.startApi();
     await until("the deadlines of the cut-off hand-outs are over", async () =>
-      (await service.store.listOpen(100)).every(({ state, expiresAt }) => state !== "starting" || expiresAt <= clock()),
+      (await service.store.search.find({ state: "open", order: "created", descending: true }, 100)).every(
+        ({ state, expiresAt }) => state !== "starting" || expiresAt <= clock(),
+      ),
     );
     // Two reconcilers at once: none may trip over the other.
     await Promise.all([
@@ -269,7 +279,7 @@ describe("parts that fail", () => {
     redis.disconnect();
     await recovered(service);
     assert.ok(await answers(held.url));
-    assert.equal((await service.store.findInstance(held.id))?.state, "running");
+    assert.equal((await service.store.leases.find(held.id))?.state, "running");
   });
 
   it("refuses a malformed heartbeat, places nothing on its host, and tells ops why", async () => {
@@ -374,8 +384,8 @@ describe("parts that fail", () => {
     const squatter = await handout(service);
     const port = new URL(squatter.url).port;
     // The slot is free again in the rows, and its port is not on the host.
-    await service.store.beginEnd(squatter.id, "operator", clock());
-    await service.store.closeInstance(squatter.id, new Date(0));
+    await service.store.leases.beginEnd(squatter.id, "operator", clock());
+    await service.store.leases.close(squatter.id, new Date(0));
     const next = await handout(service);
     assert.notEqual(new URL(next.url).port, port);
     await until(
@@ -392,8 +402,8 @@ describe("parts that fail", () => {
     await host.docker.getContainer(`redis-${gone.id}`).remove({ force: true });
     await host.docker.getContainer(`redis-${stopped.id}`).kill();
     for (const { id } of [gone, stopped]) {
-      await until("the lease is lost", async () => (await service.store.findInstance(id))?.state === "ended");
-      assert.equal((await service.store.findInstance(id))?.endCause, "lost");
+      await until("the lease is lost", async () => (await service.store.leases.find(id))?.state === "ended");
+      assert.equal((await service.store.leases.find(id))?.endCause, "lost");
     }
     await settled();
   });
@@ -401,14 +411,14 @@ describe("parts that fail", () => {
   it("ends a lease past its lifetime, and closes it only when its container is gone", async () => {
     const held = await handout(service);
     const soon = new Date(Date.now() + 500);
-    assert.ok(await service.store.setExpiry(held.id, soon, clock()));
+    assert.ok(await service.store.leases.setExpiry(held.id, soon, clock()));
     proxy.trouble(({ method }) => (method === "DELETE" ? { status: 500, message: "device or resource busy" } : "pass"));
-    await until("the lease has ended", async () => (await service.store.findInstance(held.id))?.state === "ending");
+    await until("the lease has ended", async () => (await service.store.leases.find(held.id))?.state === "ending");
     assert.ok(await answers(held.url), "the container is still there, so the row is not closed");
     proxy.trouble();
-    await until("the row is closed", async () => (await service.store.findInstance(held.id))?.state === "ended");
+    await until("the row is closed", async () => (await service.store.leases.find(held.id))?.state === "ended");
     assert.ok(!(await answers(held.url)));
-    assert.equal((await service.store.findInstance(held.id))?.endCause, "expired");
+    assert.equal((await service.store.leases.find(held.id))?.endCause, "expired");
     await settled();
   });
 
@@ -457,7 +467,11 @@ describe("starting and stopping", () => {
     const service = await startService();
     try {
       const inFlight = [post(service), post(service), post(service)];
-      await until("they are under way", async () => (await service.store.listOpen(10)).length === 3);
+      await until(
+        "they are under way",
+        async () =>
+          (await service.store.search.find({ state: "open", order: "created", descending: true }, 10)).length === 3,
+      );
       await service.endApi("SIGTERM");
       for (const answer of await Promise.all(inFlight)) {
         assert.equal(answer.status, 201);

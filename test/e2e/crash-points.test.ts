@@ -36,7 +36,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
     const redis = openRedis(service.services.redisUrl, () => undefined);
     undo.push(() => redis.disconnect());
     const clock = () => new Date(Date.now() + aheadMs);
-    const { listHosts } = service.store;
+    const listHosts = service.store.hosts.list;
     const fleet = createFleetView(
       { listHosts, readPulses: createRedisDiscovery(redis).readPulses },
       Number.MAX_SAFE_INTEGER,
@@ -157,7 +157,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
         const lost = await createInstance(ports, request());
         assert.ok(lost.kind === "created");
         await host.docker.getContainer(`redis-${lost.handout.id}`).remove({ force: true });
-        const [place] = await service.store.listHosts();
+        const [place] = await service.store.hosts.list();
         assert.ok(place);
         const orphan = {
           id: randomBytes(8).toString("hex"),

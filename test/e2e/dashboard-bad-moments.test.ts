@@ -190,7 +190,7 @@ describe("the dashboard in bad moments", () => {
     await dashboard.database.query("DELETE FROM events");
     try {
       for (let index = 0; index < 130; index++)
-        await dashboard.service.store.addEvent(
+        await dashboard.service.store.events.add(
           { actor: "scale", kind: "order", host: `gar-${index}`, reason: `of number ${index}` },
           now,
         );

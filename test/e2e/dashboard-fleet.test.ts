@@ -62,7 +62,7 @@ describe("the dashboard of a fleet", () => {
   it("destroys a host with a lease when its name is typed: the droplet goes, the lease is lost", async () => {
     const answer = await fetch(`${lab.origin}/instances`, { method: "POST", signal: AbortSignal.timeout(PATIENCE_MS) });
     const { id } = (await answer.json()) as { id: string };
-    const name = (await lab.store.findInstance(id))?.hostName ?? assert.fail("its host");
+    const name = (await lab.store.leases.find(id))?.hostName ?? assert.fail("its host");
     await page.waitForSelector(`${tile(name)} [data-cell="l"]`);
     await page.click(tile(name));
     await page.click("dialog button:text-is('Destroy')");
@@ -70,7 +70,7 @@ describe("the dashboard of a fleet", () => {
     await sure();
     await until("its droplet is gone", () => !droplets().includes(name), PATIENCE_MS);
     await page.waitForSelector(tile(name), { state: "detached" });
-    assert.equal((await lab.store.findInstance(id))?.endCause, "lost");
+    assert.equal((await lab.store.leases.find(id))?.endCause, "lost");
     await page.keyboard.press("Escape");
   });
 
@@ -83,7 +83,7 @@ describe("the dashboard of a fleet", () => {
     const answer = await fetch(`${lab.origin}/instances`, { method: "POST", signal: AbortSignal.timeout(PATIENCE_MS) });
     assert.equal(answer.status, 201);
     await page.waitForSelector(".verdict li:has-text('No standby is ready.')");
-    const steps = async () => (await lab.store.listEvents({ kind: "hold" }, 1))[0]?.times ?? 0;
+    const steps = async () => (await lab.store.events.list({ kind: "hold" }, 1))[0]?.times ?? 0;
     const begun = await steps();
     await until("three more looks have ordered nothing", async () => (await steps()) >= begun + 3, PATIENCE_MS);
     assert.deepEqual(droplets(), before);

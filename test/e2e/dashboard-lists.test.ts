@@ -11,11 +11,11 @@ describe("the dashboard's lists", () => {
   it("finds events by host, instance and kind, follows them live, and goes back in time", async () => {
     const now = new Date();
     for (let index = 0; index < 130; index++)
-      await dashboard.service.store.addEvent(
+      await dashboard.service.store.events.add(
         { actor: "scale", kind: index % 2 ? "order" : "join", host: `gar-${index}`, reason: `of number ${index}` },
         now,
       );
-    await dashboard.service.store.addEvent(
+    await dashboard.service.store.events.add(
       { actor: "scale", kind: "hold", host: "gar-7", instance: "0123456789abcdef", reason: "waits", alarm: true },
       now,
     );
@@ -26,8 +26,14 @@ describe("the dashboard's lists", () => {
     await page.fill("[data-event-filters] [name=host]", "gar-7");
     await page.waitForSelector(".event-reason:text-is('of number 3')", { state: "detached" });
     assert.deepEqual(await page.locator("[data-events] .event-reason").allTextContents(), ["waits", "of number 7"]);
-    await dashboard.service.store.addEvent({ actor: "scale", kind: "drain", host: "gar-7", reason: "told live" }, now);
-    await dashboard.service.store.addEvent({ actor: "scale", kind: "drain", host: "gar-8", reason: "of another" }, now);
+    await dashboard.service.store.events.add(
+      { actor: "scale", kind: "drain", host: "gar-7", reason: "told live" },
+      now,
+    );
+    await dashboard.service.store.events.add(
+      { actor: "scale", kind: "drain", host: "gar-8", reason: "of another" },
+      now,
+    );
     await page.waitForSelector(".event-reason:text-is('told live')");
     assert.equal(await page.locator(".event-reason:text-is('of another')").count(), 0);
     await page.fill("[data-event-filters] [name=kind]", "hold");
@@ -39,13 +45,13 @@ describe("the dashboard's lists", () => {
 
   it("tells an alarm that goes on, however old its row; two of the same words once, and not after they are over", async () => {
     const alarm = (actor: string, host: string | undefined, at: Date) =>
-      dashboard.service.store.addEvent({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
+      dashboard.service.store.events.add({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
     const told = (page: Page) => page.locator("[data-notes] li:has-text('cannot go on')");
     try {
       const hourAgo = new Date(Date.now() - 3_600_000);
       await alarm("scale", "gar-old", hourAgo);
       for (let index = 0; index < 130; index++)
-        await dashboard.service.store.addEvent(
+        await dashboard.service.store.events.add(
           { actor: "scale", kind: "join", host: `gar-${index}`, reason: `of number ${index}` },
           new Date(),
         );
@@ -134,7 +140,7 @@ describe("the dashboard's lists", () => {
     const markup = (where: string) =>
       `<img src=x onerror="window.hurt='${where}'"><script>window.hurt='${where}'</script>`;
     const redis = new Redis(dashboard.service.services.redisUrl);
-    await dashboard.service.store.addEvent(
+    await dashboard.service.store.events.add(
       {
         actor: "scale",
         kind: "<b>kind</b>",
@@ -145,9 +151,9 @@ describe("the dashboard's lists", () => {
       },
       new Date(),
     );
-    await dashboard.service.store.addBlock("203.0.113.5", markup("block"), new Date());
-    await dashboard.service.store.beginRun("<i>job</i>", new Date());
-    await dashboard.service.store.finishRun("<i>job</i>", new Date(), markup("fault"));
+    await dashboard.service.store.blocks.add("203.0.113.5", markup("block"), new Date());
+    await dashboard.service.store.runs.begin("<i>job</i>", new Date());
+    await dashboard.service.store.runs.finish("<i>job</i>", new Date(), markup("fault"));
     await dashboard.database.query(
       "INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))",
       [markup("address")],

@@ -111,7 +111,7 @@ describe("the dashboard", () => {
       await yes.click();
       await said(page, "to be destroyed");
       await standing(page, "host-b", "to be destroyed");
-      assert.deepEqual([...(await dashboard.service.store.listDoomed())], [["host-b", "lost"]]);
+      assert.deepEqual([...(await dashboard.service.store.destroyRequests.list())], [["host-b", "lost"]]);
     } finally {
       await dashboard.database.query("DELETE FROM doomed_hosts");
       await dashboard.database.query("DELETE FROM droplets");
@@ -298,13 +298,13 @@ describe("the dashboard", () => {
   it("runs a job now, and shows that it has", async () => {
     const page = await dashboard.logIn();
     await page.waitForSelector(".job:has-text('prune')");
-    const before = (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime();
+    const before = (await dashboard.service.store.runs.list()).find(({ job }) => job === "prune")?.startedAt.getTime();
     await page.click("[data-run=prune]");
     await said(page, "prune");
     await until(
       "it has run",
       async () =>
-        (await dashboard.service.store.listRuns()).find(({ job }) => job === "prune")?.startedAt.getTime() !== before,
+        (await dashboard.service.store.runs.list()).find(({ job }) => job === "prune")?.startedAt.getTime() !== before,
     );
     await page.waitForSelector(".event-kind:text-is('run')");
   });

@@ -78,7 +78,7 @@ describe("a fleet", () => {
         (await lab.hostNames()).length === hosts &&
         lab.cloud.droplets().length === hosts,
     );
-  const hostOf = async ({ id }: Handout) => (await lab.store.findInstance(id))?.hostName ?? "";
+  const hostOf = async ({ id }: Handout) => (await lab.store.leases.find(id))?.hostName ?? "";
 
   /** As an operator does in the cloud's panel. */
   const powerOff = async (id: number) => {
@@ -109,7 +109,7 @@ describe("a fleet", () => {
   it("never has more droplets than allowed, and says that it is full when it is", async () => {
     for (let slot = 3; slot < CAP * 2; slot++) await handOut();
     await seen("the hold is told", async () =>
-      (await lab.store.listEvents({ kind: "hold" }, 10)).some(({ reason }) =>
+      (await lab.store.events.list({ kind: "hold" }, 10)).some(({ reason }) =>
         reason.includes("no more than 3 are allowed"),
       ),
     );
@@ -125,7 +125,7 @@ describe("a fleet", () => {
     for (const lease of leases.filter((each) => each !== kept)) await end(lease);
     await atRest(2);
     assert.ok((await lab.hostNames()).includes(home));
-    assert.equal((await lab.store.findInstance(kept.id))?.state, "running");
+    assert.equal((await lab.store.leases.find(kept.id))?.state, "running");
     await end(kept);
     await atRest(1);
   });
@@ -152,7 +152,7 @@ describe("a fleet", () => {
         .sort(),
       before,
     );
-    assert.equal((await lab.store.findInstance(lease.id))?.state, "running");
+    assert.equal((await lab.store.leases.find(lease.id))?.state, "running");
     for (const each of [...leases]) await end(each);
     await atRest(1);
   });
@@ -191,7 +191,7 @@ describe("a fleet", () => {
     const name = await hostOf(lease);
     const id = await lab.machineOf(name);
     await powerOff(id);
-    await seen("its lease is told lost", async () => (await lab.store.findInstance(lease.id))?.endCause === "lost");
+    await seen("its lease is told lost", async () => (await lab.store.leases.find(lease.id))?.endCause === "lost");
     leases.length = 0;
     await seen("the host is gone", async () => !(await lab.hostNames()).includes(name));
     await atRest(1);
@@ -204,11 +204,11 @@ describe("a fleet", () => {
     const id = await lab.machineOf(name);
     await lab.room.cutCable(id, "private", true);
     await seen("a person is called", async () =>
-      (await lab.store.listEvents({ host: name, kind: "hold" }, 1)).some(
+      (await lab.store.events.list({ host: name, kind: "hold" }, 1)).some(
         ({ alarm, reason }) => alarm === true && reason.includes("its leases run on"),
       ),
     );
-    assert.equal((await lab.store.findInstance(lease.id))?.state, "running");
+    assert.equal((await lab.store.leases.find(lease.id))?.state, "running");
     assert.ok(lab.room.list().includes(id));
     await lab.room.cutCable(id, "private", false);
     await seen("it is open again", async () =>
@@ -232,7 +232,7 @@ describe("a fleet", () => {
   });
 
   it("goes through faults of the cloud, one after the other and together, and comes to rest by itself", async () => {
-    const orphan = lab.cloud.add({ name: "orphan", tags: [`getaredis-${await lab.store.readDeployment()}`] });
+    const orphan = lab.cloud.add({ name: "orphan", tags: [`getaredis-${await lab.store.hosts.readDeployment()}`] });
     for (const rule of [
       { kind: "rate-limit", times: 2, retryAfterSeconds: 1 },
       { kind: "server-error", times: 2 },

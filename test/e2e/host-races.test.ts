@@ -8,7 +8,8 @@ import { createInstance, type CreatePorts } from "../../apps/core/instances/crea
 import { endInstance } from "../../apps/core/instances/end-instance.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
 import { SCALING } from "../../apps/adapters/mysql/droplets.ts";
-import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../apps/core/store.ts";
 import { createLeadership } from "../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
@@ -28,7 +29,7 @@ const AT_ONCE = 6;
 describe("a hand-out that races the destruction of its host", () => {
   let services: Services;
   let engine: EngineHost;
-  let store: MysqlStore;
+  let store: Store;
   let admin: Connection;
   let ports: Omit<CreatePorts, "fleet">;
   let term: number;
@@ -90,7 +91,7 @@ describe("a hand-out that races the destruction of its host", () => {
         "INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)",
         [name, number + 1, now, now, randomBytes(32)],
       );
-      await store.registerHost(
+      await store.hosts.register(
         {
           name,
           engineUrl: engine.url,
@@ -105,7 +106,7 @@ describe("a hand-out that races the destruction of its host", () => {
       const host: Host = {
         name,
         engineUrl: engine.url,
-        deployment: await store.readDeployment(),
+        deployment: await store.hosts.readDeployment(),
         publicHost: engine.address,
         checkHost: engine.address,
         bindAddress: "0.0.0.0",
@@ -125,8 +126,9 @@ describe("a hand-out that races the destruction of its host", () => {
       // The slot is taken in the first milliseconds: some ends come before that, some after.
       await delay((number * 7) % 8);
       const isDestroyed =
-        (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "surplus", "none", new Date()));
-      if (isDestroyed) await store.closeDroplet(name, "gone", new Date());
+        (await store.droplets.beginDrain(term, name)) &&
+        (await store.droplets.beginDestroy(term, name, "surplus", "none", new Date()));
+      if (isDestroyed) await store.droplets.close(name, "gone", new Date());
       const result = await handingOut;
       assert.notEqual(
         result.kind === "created",

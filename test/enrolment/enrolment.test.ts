@@ -15,7 +15,8 @@ import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { extract } from "tar-stream";
 import { SCALING } from "../../apps/adapters/mysql/droplets.ts";
-import { createMysqlStore, type MysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../apps/core/store.ts";
 import { createLeadership, type Leadership } from "../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { hashSecret, heartbeatPassword } from "../../apps/core/instances/credentials.ts";
@@ -32,7 +33,7 @@ const SERVER_SECRET = "a secret of sixteen and more";
 describe("the enrolment of hosts", () => {
   let dir: string;
   let services: Services;
-  let store: MysqlStore;
+  let store: Store;
   let leadership: Leadership;
   let ca: string;
   let port: number;
@@ -82,7 +83,7 @@ describe("the enrolment of hosts", () => {
   const order = async (token: string): Promise<string> => {
     const term = await until("we lead", () => leadership.term());
     return (
-      (await store.addOrder(
+      (await store.droplets.addOrder(
         term,
         { namePrefix: "fleet", region: "fra1", size: "small", tokenHash: hashSecret(token), cap: 100 },
         new Date(),
@@ -234,7 +235,7 @@ describe("the enrolment of hosts", () => {
     const name = await order(token);
     const csr = await newRequest();
     assert.equal((await enrol(name, token, csr, from)).status, 200);
-    await store.closeOrder(name, "too slow", false, new Date());
+    await store.droplets.closeOrder(name, "too slow", false, new Date());
     await assertProblem(await enrol(name, token, csr, from), 401, "token-wrong");
   });
 

@@ -8,9 +8,11 @@ function fixture(leastPauseMs = 0) {
   const runs: { end: (fault?: Error) => void }[] = [];
   const kept: string[] = [];
   const store = {
-    beginRun: (job: string) => Promise.resolve(void kept.push(`${job} begins`)),
-    finishRun: (job: string, _now: Date, fault: string | undefined) =>
-      Promise.resolve(void kept.push(`${job} ends${fault === undefined ? "" : `: ${fault}`}`)),
+    runs: {
+      begin: (job: string) => Promise.resolve(void kept.push(`${job} begins`)),
+      finish: (job: string, _now: Date, fault: string | undefined) =>
+        Promise.resolve(void kept.push(`${job} ends${fault === undefined ? "" : `: ${fault}`}`)),
+    },
   };
   const job = {
     name: "scale",

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
-import type { ContainerFacts } from "../../core/instances/repairs.ts";
+import type { ContainerFacts } from "../../core/fleet/contract.ts";
 import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container-spec.ts";
 import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../core/fleet/host.ts";

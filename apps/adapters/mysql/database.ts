@@ -8,7 +8,7 @@ const ANSWER_TIMEOUT_MS = 5_000;
 const TRIES = 6;
 
 /** One statement after another on one connection. */
-export type Session = {
+export type Sql = {
   /** Rows of a SELECT. */
   readonly rows: <Row>(sql: string, values?: ExecuteValues) => Promise<Row[]>;
   /** Number of rows that an INSERT, UPDATE or DELETE touched; an UPDATE counts matched rows. */
@@ -30,9 +30,9 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   const prepared = new WeakSet<object>();
 
   /** Runs `work` on one connection, outside a transaction; a statement again when the server broke a deadlock with it. */
-  function query<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  function query<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return withConnection((connection) => {
-      const { rows, run } = sessionOn(connection);
+      const { rows, run } = sqlOn(connection);
       return work({
         rows: (sql, values) => despiteDeadlocks(() => rows(sql, values)),
         run: (sql, values) => despiteDeadlocks(() => run(sql, values)),
@@ -41,12 +41,12 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   }
 
   /** Runs `work` in one transaction; again from its start when the server broke a deadlock with it. */
-  function transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  function transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return despiteDeadlocks(() =>
       withConnection(async (connection) => {
         await inTime(connection.query("START TRANSACTION"));
         try {
-          const result = await work(sessionOn(connection));
+          const result = await work(sqlOn(connection));
           await inTime(connection.query("COMMIT"));
           return result;
         } catch (fault) {
@@ -107,7 +107,7 @@ async function despiteDeadlocks<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function sessionOn(connection: PoolConnection): Session {
+function sqlOn(connection: PoolConnection): Sql {
   return {
     rows: async <Row>(sql: string, values: ExecuteValues = []) => {
       const [rows] = await inTime(connection.execute<RowDataPacket[]>(sql, values));

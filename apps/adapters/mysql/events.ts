@@ -1,3 +1,4 @@
+import type { EventFilter, Events } from "../../core/events/contract.ts";
 import type { FleetEvent, KeptEvent } from "../../core/events/event.ts";
 import type { Database } from "./database.ts";
 
@@ -17,42 +18,28 @@ type EventRow = {
   reason: string;
 };
 
-/** Which events to read; each part narrows. `before` and `after` are ids. */
-export type EventFilter = {
-  readonly host?: string;
-  readonly instance?: string;
-  readonly kind?: string;
-  readonly before?: number;
-  readonly after?: number;
-};
-
-/** The book of decisions. */
-export function eventStatements(database: Database) {
-  /**
-   * Keeps an event. One that its actor has said last of the same host, and says again unchanged, counts up
-   * instead: a hold that lasts a night is one line.
-   */
-  function addEvent(event: FleetEvent, now: Date): Promise<void> {
+/** Rows of the journal. */
+export function eventStatements(database: Database): Events {
+  function add(event: FleetEvent, now: Date): Promise<void> {
     const reason = event.reason.slice(0, LONGEST_REASON);
     const subject = [event.host ?? null, event.instance ?? null];
-    return database.transaction(async (session) => {
-      const [last] = await session.rows<{ id: number; kind: string; reason: string }>(
+    return database.transaction(async (sql) => {
+      const [last] = await sql.rows<{ id: number; kind: string; reason: string }>(
         "SELECT id, kind, reason FROM events WHERE host <=> ? AND instance <=> ? AND actor = ? ORDER BY id DESC LIMIT 1",
         [...subject, event.actor],
       );
       if (last?.kind === event.kind && last.reason === reason) {
-        await session.run("UPDATE events SET times = times + 1, last_at = ? WHERE id = ?", [now, last.id]);
+        await sql.run("UPDATE events SET times = times + 1, last_at = ? WHERE id = ?", [now, last.id]);
         return;
       }
-      await session.run(
+      await sql.run(
         "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason],
       );
     });
   }
 
-  /** Events, newest first, `most` of them at most. */
-  function listEvents(filter: EventFilter, most: number): Promise<KeptEvent[]> {
+  function list(filter: EventFilter, most: number): Promise<KeptEvent[]> {
     const conditions: [string, string | number | undefined][] = [
       ["host = ?", filter.host],
       ["instance = ?", filter.instance],
@@ -62,8 +49,8 @@ export function eventStatements(database: Database) {
     ];
     const given = conditions.filter((condition): condition is [string, string | number] => condition[1] !== undefined);
     const where = given.length === 0 ? "" : `WHERE ${given.map(([sql]) => sql).join(" AND ")}`;
-    return database.query(async (session) => {
-      const rows = await session.rows<EventRow>(
+    return database.query(async (sql) => {
+      const rows = await sql.rows<EventRow>(
         `SELECT ${eventColumns} FROM events ${where} ORDER BY id DESC LIMIT ${Math.trunc(most)}`,
         given.map(([, value]) => value),
       );
@@ -71,10 +58,9 @@ export function eventStatements(database: Database) {
     });
   }
 
-  /** Alarms said since a moment, those said last first, `most` of them at most: also those that have long been there. */
   function listAlarms(since: Date, most: number): Promise<KeptEvent[]> {
-    return database.query(async (session) => {
-      const rows = await session.rows<EventRow>(
+    return database.query(async (sql) => {
+      const rows = await sql.rows<EventRow>(
         `SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ${Math.trunc(most)}`,
         [since],
       );
@@ -82,7 +68,7 @@ export function eventStatements(database: Database) {
     });
   }
 
-  return { addEvent, listEvents, listAlarms };
+  return { add, list, listAlarms };
 }
 
 function toEvent(row: EventRow): KeptEvent {

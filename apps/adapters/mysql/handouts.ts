@@ -1,29 +1,25 @@
+import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
-import type { Database, Session } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
 import { beginEndIn } from "./leases.ts";
 
-/** Rows of a hand-out: taking a slot and a quota place, and turning the draft into a lease. */
-export function handoutStatements(database: Database) {
-  /**
-   * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
-   * transaction. Refusals: the idempotency key is known, the operator has blocked the address or paused
-   * all hand-outs, the quota is used up, the host is full or takes no more instances.
-   */
+/** Rows of hand-outs. */
+export function handoutStatements(database: Database): Handouts {
   function takeSlot(
     draft: Draft,
     hostName: string,
     quota: number,
     claim: IdempotencyClaim | undefined,
   ): Promise<TakeResult> {
-    return database.transaction(async (session) => {
-      await lockAddress(session, draft.address, draft.createdAt);
-      await endLeasesOver(session, draft.address, draft.createdAt);
-      const known = claim && (await findClaim(session, draft.address, claim.keyHash, draft.createdAt));
+    return database.transaction(async (sql) => {
+      await lockAddress(sql, draft.address, draft.createdAt);
+      await endLeasesOver(sql, draft.address, draft.createdAt);
+      const known = claim && (await findClaim(sql, draft.address, claim.keyHash, draft.createdAt));
       if (known) return { kind: "known", ...known };
 
-      const refusal = await refusalByOperator(session, draft.address);
+      const refusal = await refusalByOperator(sql, draft.address);
       if (refusal) return { kind: refusal };
-      const places = await placesOf(session, draft.address);
+      const places = await placesOf(sql, draft.address);
       if (places.length >= quota) {
         return {
           kind: "quota-exceeded",
@@ -33,14 +29,14 @@ export function handoutStatements(database: Database) {
 
       // Shared with other hand-outs, exclusive against a change of the host's state: after a drain has
       // begun, no hand-out can still take a slot.
-      const [host] = await session.rows<{ id: number; capacity: number }>(
+      const [host] = await sql.rows<{ id: number; capacity: number }>(
         "SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE",
         [hostName],
       );
       if (!host) return { kind: "host-closed" };
       // Slots that others are about to take are skipped, not waited for. After a change of the host's
       // ports an instance may still sit on one that now belongs to another slot.
-      const [slot] = await session.rows<{ slot: number; port: number }>(
+      const [slot] = await sql.rows<{ slot: number; port: number }>(
         `SELECT slot, port FROM slots
           WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
             AND NOT EXISTS (SELECT 1 FROM slots AS taken WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
@@ -49,7 +45,7 @@ export function handoutStatements(database: Database) {
       );
       if (!slot) return { kind: "host-full" };
 
-      await session.run(
+      await sql.run(
         `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end)
          VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?)`,
         [
@@ -63,18 +59,14 @@ export function handoutStatements(database: Database) {
           draft.latestEnd,
         ],
       );
-      await session.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [
-        draft.id,
-        host.id,
-        slot.slot,
-      ]);
-      await session.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [
+      await sql.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
+      await sql.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [
         draft.address,
         lowestFree(places.map((place) => place.place)),
         draft.id,
       ]);
       if (claim) {
-        await session.run(
+        await sql.run(
           "INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)",
           [draft.address, claim.keyHash, claim.requestHash, draft.id],
         );
@@ -83,32 +75,27 @@ export function handoutStatements(database: Database) {
     });
   }
 
-  /**
-   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for
-   * retries. False when its deadline is over or somebody has undone it: it is not to be handed out.
-   */
-  function handOut(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
-    return database.transaction(async (session) => {
-      const handed = await session.run(
+  function complete(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
+    return database.transaction(async (sql) => {
+      const handed = await sql.run(
         "UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?",
         [now, expiresAt, id, now],
       );
       if (handed === 1 && sealedAnswer)
-        await session.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
+        await sql.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
       return handed === 1;
     });
   }
 
-  /** What an idempotency key of an address has led to, or undefined when it is unknown or its lease is over at `now`. */
   function readClaim(address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
-    return database.query((session) => findClaim(session, address, keyHash, now));
+    return database.query((sql) => findClaim(sql, address, keyHash, now));
   }
 
-  return { takeSlot, handOut, readClaim };
+  return { takeSlot, complete, readClaim };
 }
 
-async function lockAddress(session: Session, address: string, now: Date): Promise<void> {
-  await session.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
+async function lockAddress(sql: Sql, address: string, now: Date): Promise<void> {
+  await sql.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
     address,
     now,
     now,
@@ -119,21 +106,16 @@ async function lockAddress(session: Session, address: string, now: Date): Promis
  * Leases of the address past their end are ended here, ahead of the reaper, so that they hold neither
  * place nor key. Ended, not just passed over: an extension on its way must not bring them back.
  */
-async function endLeasesOver(session: Session, address: string, now: Date): Promise<void> {
-  const over = await session.rows<{ id: string }>(
+async function endLeasesOver(sql: Sql, address: string, now: Date): Promise<void> {
+  const over = await sql.rows<{ id: string }>(
     "SELECT instances.id FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ? AND state = 'running' AND expires_at <= ?",
     [address, now],
   );
-  for (const { id } of over) await beginEndIn(session, id, "expired", now);
+  for (const { id } of over) await beginEndIn(sql, id, "expired", now);
 }
 
-async function findClaim(
-  session: Session,
-  address: string,
-  keyHash: Buffer,
-  now: Date,
-): Promise<KnownClaim | undefined> {
-  const [row] = await session.rows<{
+async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
+  const [row] = await sql.rows<{
     request_hash: Buffer;
     instance_id: string;
     sealed_answer: Buffer | null;
@@ -153,8 +135,8 @@ async function findClaim(
   );
 }
 
-async function refusalByOperator(session: Session, address: string): Promise<"blocked" | "paused" | undefined> {
-  const [row] = await session.rows<{ blocked: number; paused: number }>(
+async function refusalByOperator(sql: Sql, address: string): Promise<"blocked" | "paused" | undefined> {
+  const [row] = await sql.rows<{ blocked: number; paused: number }>(
     "SELECT EXISTS (SELECT 1 FROM blocks WHERE address = ?) AS blocked, EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused",
     [address],
   );
@@ -163,8 +145,8 @@ async function refusalByOperator(session: Session, address: string): Promise<"bl
 }
 
 /** Places held by leases of the address. */
-function placesOf(session: Session, address: string): Promise<{ place: number; expires_at: Date }[]> {
-  return session.rows(
+function placesOf(sql: Sql, address: string): Promise<{ place: number; expires_at: Date }[]> {
+  return sql.rows(
     "SELECT place, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?",
     [address],
   );

@@ -1,5 +1,6 @@
+import type { Hosts, HostUse } from "../../core/fleet/contract.ts";
 import type { EngineHost, Host, HostState, NewHost } from "../../core/fleet/host.ts";
-import type { Database, Session } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
 
 /** Columns that tell where a host's engine is; of tables hosts and deployment. */
 export const engineHostColumns = "hosts.name, hosts.engine_url, deployment.id AS deployment";
@@ -22,20 +23,14 @@ type HostRow = EngineHostRow & {
 };
 
 /** Rows of hosts and their slots. */
-export function hostStatements(database: Database) {
-  /**
-   * Adds a host with its slots, or brings a known one (same name) up to date; its state is kept. Slots
-   * in use keep their instance and port until they are free; those beyond a smaller capacity are not
-   * taken again, and go when the host is registered anew.
-   */
-  function registerHost(host: NewHost, now: Date): Promise<void> {
-    return database.transaction((session) => registerHostIn(session, host, now));
+export function hostStatements(database: Database): Hosts {
+  function register(host: NewHost, now: Date): Promise<void> {
+    return database.transaction((sql) => registerHostIn(sql, host, now));
   }
 
-  /** All hosts, with the slots that count as use and those that are not free. */
-  function listHosts(): Promise<{ readonly host: Host; readonly inUse: number; readonly occupied: number }[]> {
-    return database.query(async (session) => {
-      const rows = await session.rows<HostRow & { in_use: number | string | null; occupied: number | null }>(
+  function list(): Promise<HostUse[]> {
+    return database.query(async (sql) => {
+      const rows = await sql.rows<HostRow & { in_use: number | string | null; occupied: number | null }>(
         `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state, in_use, occupied
            FROM hosts JOIN deployment
            LEFT JOIN (
@@ -49,60 +44,57 @@ export function hostStatements(database: Database) {
     });
   }
 
-  /**
-   * Opens or closes a host to hand-outs; false when there is no such host, or when it is being
-   * destroyed, or shall be. Waits for hand-outs that hold the host's row: when this returns, no later
-   * hand-out takes a slot of a closed host.
-   */
-  function setHostState(name: string, state: HostState): Promise<boolean> {
-    return database.transaction(async (session) => {
-      const [row] = await session.rows<{ id: number }>(
+  function setState(name: string, state: HostState): Promise<boolean> {
+    return database.transaction(async (sql) => {
+      const [row] = await sql.rows<{ id: number }>(
         "SELECT id FROM hosts WHERE name = ? AND state <> 'gone' FOR UPDATE",
         [name],
       );
       if (!row) return false;
-      const [going] = await session.rows(
+      const [going] = await sql.rows(
         "SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))",
         [name],
       );
       if (going) return false;
-      await session.run("UPDATE hosts SET state = ? WHERE id = ?", [state, row.id]);
+      await sql.run("UPDATE hosts SET state = ? WHERE id = ?", [state, row.id]);
       return true;
     });
   }
 
-  /** Id of this deployment: it marks what is ours on engines and in the cloud. */
+  function listFirstSeen(): Promise<Map<string, Date>> {
+    return database.query(async (sql) => {
+      const rows = await sql.rows<{ name: string; created_at: Date }>(
+        "SELECT name, created_at FROM hosts WHERE state <> 'gone'",
+      );
+      return new Map(rows.map(({ name, created_at: birth }) => [name, birth]));
+    });
+  }
+
   function readDeployment(): Promise<string> {
-    return database.query(async (session) => {
-      const [row] = await session.rows<{ id: string }>("SELECT id FROM deployment");
+    return database.query(async (sql) => {
+      const [row] = await sql.rows<{ id: string }>("SELECT id FROM deployment");
       if (!row) throw new Error("the database is not migrated");
       return row.id;
     });
   }
 
-  return { registerHost, listHosts, setHostState, readDeployment };
+  return { register, list, setState, listFirstSeen, readDeployment };
 }
 
 /** {@link hostStatements}' `registerHost` as a part of a transaction. */
-export async function registerHostIn(session: Session, host: NewHost, now: Date): Promise<void> {
+export async function registerHostIn(sql: Sql, host: NewHost, now: Date): Promise<void> {
   const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
-  await session.run(
+  await sql.run(
     `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
     [...place, host.name, now, ...place],
   );
-  const [row] = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
+  const [row] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
   if (!row) throw new Error(`host ${host.name} vanished while it was registered`);
-  await session.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [
-    row.id,
-    host.capacity,
-  ]);
-  await session.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [
-    host.basePort,
-    row.id,
-  ]);
+  await sql.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [row.id, host.capacity]);
+  await sql.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [host.basePort, row.id]);
   for (let slot = 0; slot < host.capacity; slot++) {
-    await session.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [
+    await sql.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [
       row.id,
       slot,
       host.basePort + slot,

@@ -1,6 +1,7 @@
-import { addressStatements } from "./addresses.ts";
+import type { Store } from "../../core/store.ts";
+import { blockStatements } from "./blocks.ts";
 import { openDatabase } from "./database.ts";
-import { doomedStatements } from "./doomed.ts";
+import { destroyRequestStatements } from "./destroy-requests.ts";
 import { dropletStatements } from "./droplets.ts";
 import { eventStatements } from "./events.ts";
 import { figureStatements } from "./figures.ts";
@@ -8,29 +9,31 @@ import { handoutStatements } from "./handouts.ts";
 import { historyStatements } from "./history.ts";
 import { hostStatements } from "./hosts.ts";
 import { leaseStatements } from "./leases.ts";
+import { loginStatements } from "./logins.ts";
+import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
-import { sessionStatements } from "./sessions.ts";
+import { slotStatements } from "./slots.ts";
 import { switchStatements } from "./switches.ts";
 
-/** Everything kept in MySQL. */
-export type MysqlStore = ReturnType<typeof createMysqlStore>;
-
 /** The store on `mysqlUrl` (MySQL 8 or MariaDB 10.6+, migrated). Calls throw `Unavailable` while the server does not answer. */
-export function createMysqlStore(mysqlUrl: string) {
+export function createMysqlStore(mysqlUrl: string): Store {
   const database = openDatabase(mysqlUrl);
   return {
-    ...handoutStatements(database),
-    ...leaseStatements(database),
-    ...hostStatements(database),
-    ...addressStatements(database),
-    ...historyStatements(database),
-    ...dropletStatements(database),
-    ...eventStatements(database),
-    ...doomedStatements(database),
-    ...switchStatements(database),
-    ...searchStatements(database),
-    ...sessionStatements(database),
-    ...figureStatements(database),
+    handouts: handoutStatements(database),
+    leases: leaseStatements(database),
+    hosts: hostStatements(database),
+    droplets: dropletStatements(database),
+    events: eventStatements(database),
+    switches: switchStatements(database),
+    blocks: blockStatements(database),
+    destroyRequests: destroyRequestStatements(database),
+    search: searchStatements(database),
+    slots: slotStatements(database),
+    logins: loginStatements(database),
+    runs: runStatements(database),
+    figures: figureStatements(database),
+    history: historyStatements(database),
+    ping: async () => void (await database.query((sql) => sql.rows("SELECT 1"))),
     disconnect: database.close,
   };
 }

@@ -1,6 +1,7 @@
+import type { Leases } from "../../core/instances/contract.ts";
 import type { ContainerPlace, EndCause, Instance, InstanceState } from "../../core/instances/instance.ts";
 import type { RowFacts } from "../../core/instances/repairs.ts";
-import type { Database, Session } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
@@ -33,11 +34,10 @@ export type InstanceRow = {
 };
 
 /** Rows of instances from hand-out to the end: reading, changing the lease, ending, closing. */
-export function leaseStatements(database: Database) {
-  /** The instance with this id, or undefined; ended ones are found until history is pruned. */
-  function findInstance(id: string): Promise<Instance | undefined> {
-    return database.query(async (session) => {
-      const [row] = await session.rows<InstanceRow>(
+export function leaseStatements(database: Database): Leases {
+  function find(id: string): Promise<Instance | undefined> {
+    return database.query(async (sql) => {
+      const [row] = await sql.rows<InstanceRow>(
         `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
         [id],
       );
@@ -45,47 +45,29 @@ export function leaseStatements(database: Database) {
     });
   }
 
-  /** Instances not yet ended, newest first, `most` of them at most. */
-  function listOpen(most: number): Promise<Instance[]> {
-    return database.query(async (session) => {
-      const rows = await session.rows<InstanceRow>(
-        `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.state IN ('starting', 'running', 'ending') ORDER BY instances.created_at DESC LIMIT ${Math.trunc(most)}`,
-      );
-      return rows.map(toInstance);
-    });
-  }
-
-  /** Moves the end of a lease that is still running; false when it is over. */
   function setExpiry(id: string, expiresAt: Date, now: Date): Promise<boolean> {
     return database.query(
-      async (session) =>
-        (await session.run(
-          "UPDATE instances SET expires_at = ? WHERE id = ? AND state = 'running' AND expires_at > ?",
-          [expiresAt, id, now],
-        )) === 1,
+      async (sql) =>
+        (await sql.run("UPDATE instances SET expires_at = ? WHERE id = ? AND state = 'running' AND expires_at > ?", [
+          expiresAt,
+          id,
+          now,
+        ])) === 1,
     );
   }
 
-  /**
-   * Begins the end of an instance: from here on it is no lease, its quota place and idempotency key
-   * are free, its slot is not yet. Only one caller begins it. "expired" begins only when the lease is
-   * over at `now`, so that an extension made meanwhile counts; "failed" begins only before the
-   * hand-out, "lost" only after it.
-   * @returns whether this call began the end
-   */
   function beginEnd(id: string, cause: EndCause, now: Date): Promise<boolean> {
-    return database.transaction((session) => beginEndIn(session, id, cause, now));
+    return database.transaction((sql) => beginEndIn(sql, id, cause, now));
   }
 
-  /** Closes an ending instance whose container is gone and frees its slot from `slotFreeFrom` on. Again: no change. */
-  function closeInstance(id: string, now: Date, slotFreeFrom: Date = now): Promise<void> {
-    return database.transaction(async (session) => {
-      const closed = await session.run(
+  function close(id: string, now: Date, slotFreeFrom: Date = now): Promise<void> {
+    return database.transaction(async (sql) => {
+      const closed = await sql.run(
         "UPDATE instances SET state = 'ended', ended_at = ? WHERE id = ? AND state = 'ending'",
         [now, id],
       );
       if (closed === 1)
-        await session.run(
+        await sql.run(
           `UPDATE slots JOIN hosts ON hosts.id = slots.host_id
             SET slots.instance_id = NULL, slots.free_since = ?, slots.port = hosts.base_port + slots.slot
           WHERE slots.instance_id = ?`,
@@ -94,10 +76,9 @@ export function leaseStatements(database: Database) {
     });
   }
 
-  /** Where the container of an instance is, or undefined when the instance is unknown. */
   function findContainer(id: string): Promise<ContainerPlace | undefined> {
-    return database.query(async (session) => {
-      const [row] = await session.rows<EngineHostRow & { id: string; state: InstanceState }>(
+    return database.query(async (sql) => {
+      const [row] = await sql.rows<EngineHostRow & { id: string; state: InstanceState }>(
         `SELECT instances.id, instances.state, ${engineHostColumns} FROM instances JOIN hosts ON hosts.id = host_id JOIN deployment WHERE instances.id = ?`,
         [id],
       );
@@ -105,10 +86,19 @@ export function leaseStatements(database: Database) {
     });
   }
 
-  /** Instances to be ended at `now`: leases past their end, and those whose end has begun. */
+  function findAddress(id: string): Promise<{ readonly host: string; readonly port: number } | undefined> {
+    return database.query(async (sql) => {
+      const [row] = await sql.rows<{ host: string; port: number }>(
+        "SELECT hosts.check_host AS host, instances.port FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?",
+        [id],
+      );
+      return row && { host: row.host, port: row.port };
+    });
+  }
+
   function listDue(now: Date): Promise<ContainerPlace[]> {
-    return database.query(async (session) => {
-      const rows = await session.rows<EngineHostRow & { id: string; state: InstanceState }>(
+    return database.query(async (sql) => {
+      const rows = await sql.rows<EngineHostRow & { id: string; state: InstanceState }>(
         `SELECT instances.id, instances.state, ${engineHostColumns} FROM instances JOIN hosts ON hosts.id = host_id JOIN deployment
           WHERE (instances.state = 'running' AND expires_at <= ?) OR instances.state = 'ending'
           ORDER BY expires_at`,
@@ -118,10 +108,9 @@ export function leaseStatements(database: Database) {
     });
   }
 
-  /** Instances of a host that are not ended. */
   function listOpenOf(hostName: string): Promise<RowFacts[]> {
-    return database.query(async (session) => {
-      const rows = await session.rows<{ id: string; state: InstanceState; expires_at: Date }>(
+    return database.query(async (sql) => {
+      const rows = await sql.rows<{ id: string; state: InstanceState; expires_at: Date }>(
         "SELECT instances.id, instances.state, expires_at FROM instances JOIN hosts ON hosts.id = host_id WHERE hosts.name = ? AND instances.state <> 'ended'",
         [hostName],
       );
@@ -129,19 +118,19 @@ export function leaseStatements(database: Database) {
     });
   }
 
-  return { findInstance, listOpen, setExpiry, beginEnd, closeInstance, findContainer, listDue, listOpenOf };
+  return { find, setExpiry, beginEnd, close, findContainer, findAddress, listDue, listOpenOf };
 }
 
 /** {@link leaseStatements}' `beginEnd` as a part of a transaction. */
-export async function beginEndIn(session: Session, id: string, cause: EndCause, now: Date): Promise<boolean> {
-  const begun = await session.run(
+export async function beginEndIn(sql: Sql, id: string, cause: EndCause, now: Date): Promise<boolean> {
+  const begun = await sql.run(
     `UPDATE instances SET state = 'ending', end_cause = ?
       WHERE id = ? AND state IN (${statesBefore[cause]}) AND (? <> 'expired' OR expires_at <= ?)`,
     [cause, id, cause, now],
   );
   if (begun === 0) return false;
-  await session.run("DELETE FROM quota_places WHERE instance_id = ?", [id]);
-  await session.run("DELETE FROM idempotency_keys WHERE instance_id = ?", [id]);
+  await sql.run("DELETE FROM quota_places WHERE instance_id = ?", [id]);
+  await sql.run("DELETE FROM idempotency_keys WHERE instance_id = ?", [id]);
   return true;
 }
 

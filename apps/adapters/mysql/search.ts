@@ -1,12 +1,10 @@
 import { isIP, isIPv6 } from "node:net";
-import type { Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { InstanceState } from "../../core/instances/instance.ts";
+import type { InstanceDirectory, KnownInstance } from "../../core/operator/contract.ts";
 import type { InstanceOrder, InstanceSearch } from "../../core/operator/instance-search.ts";
 import { addressKey } from "../../core/instances/quota.ts";
-import type { Database, Session } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
 import { instanceColumns, toInstance, type InstanceRow } from "./leases.ts";
-
-/** An instance as ops see it: with the moment that it was handed out, null when it never was. */
-export type KnownInstance = Instance & { readonly handedOutAt: Date | null };
 
 type Condition = { readonly sql: string; readonly values: readonly (string | number | Date)[] };
 type KnownRow = InstanceRow & { handed_out_at: Date | null };
@@ -19,19 +17,15 @@ const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = {
 };
 const openStates: readonly InstanceState[] = ["starting", "running", "ending"];
 
-/** The list of all instances, for the operator. */
-export function searchStatements(database: Database) {
-  /**
-   * One page of instances, `most` of them at most. Ids are picked first, over keys alone: rows are read
-   * for one page only, however many there are.
-   */
-  function searchInstances(search: InstanceSearch, most: number): Promise<KnownInstance[]> {
-    return database.query(async (session) => {
-      const conditions = [...(await narrowing(session, search)), ...(await beyond(session, search))];
+/** Searches over all instances, for the operator. Ids are picked first, over keys alone: rows are read for one page only, however many there are. */
+export function searchStatements(database: Database): InstanceDirectory {
+  function find(search: InstanceSearch, most: number): Promise<KnownInstance[]> {
+    return database.query(async (sql) => {
+      const conditions = [...(await narrowing(sql, search)), ...(await beyond(sql, search))];
       const direction = search.descending ? "DESC" : "ASC";
       const column = columnsOfOrder[search.order];
       const order = `ORDER BY ${column} ${direction}, instances.id ${direction}`;
-      const rows = await session.rows<KnownRow>(
+      const rows = await sql.rows<KnownRow>(
         `SELECT ${instanceColumns}, instances.handed_out_at
            FROM (SELECT id FROM instances ${where(conditions)} ${order} LIMIT ${Math.trunc(most)}) AS page
            JOIN instances ON instances.id = page.id JOIN hosts ON hosts.id = host_id ${order}`,
@@ -41,11 +35,10 @@ export function searchStatements(database: Database) {
     });
   }
 
-  /** How many instances a search finds, on all pages. */
-  function countInstances(search: InstanceSearch): Promise<number> {
-    return database.query(async (session) => {
-      const conditions = await narrowing(session, search);
-      const [row] = await session.rows<{ found: number }>(
+  function count(search: InstanceSearch): Promise<number> {
+    return database.query(async (sql) => {
+      const conditions = await narrowing(sql, search);
+      const [row] = await sql.rows<{ found: number }>(
         `SELECT COUNT(*) AS found FROM instances ${where(conditions)}`,
         valuesOf(conditions),
       );
@@ -53,10 +46,9 @@ export function searchStatements(database: Database) {
     });
   }
 
-  /** {@link findInstance} with the moment of its hand-out. */
-  function findKnownInstance(id: string): Promise<KnownInstance | undefined> {
-    return database.query(async (session) => {
-      const [row] = await session.rows<KnownRow>(
+  function findOne(id: string): Promise<KnownInstance | undefined> {
+    return database.query(async (sql) => {
+      const [row] = await sql.rows<KnownRow>(
         `SELECT ${instanceColumns}, instances.handed_out_at FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
         [id],
       );
@@ -64,41 +56,16 @@ export function searchStatements(database: Database) {
     });
   }
 
-  /** Slots in use of all hosts, by host and in their order; and those whose port rests because something else holds it. */
-  function listTakenSlots(
-    now: Date,
-  ): Promise<{ readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]> {
-    return database.query((session) =>
-      session.rows(
-        `SELECT hosts.name AS hostName, slots.slot, COALESCE(instances.state, 'resting') AS state
-           FROM slots JOIN hosts ON hosts.id = slots.host_id LEFT JOIN instances ON instances.id = slots.instance_id
-          WHERE hosts.state <> 'gone' AND (slots.instance_id IS NOT NULL OR slots.free_since > ?)
-          ORDER BY slots.host_id, slots.slot`,
-        [now],
-      ),
-    );
-  }
-
-  /** When each host became known. */
-  function listHostBirths(): Promise<Map<string, Date>> {
-    return database.query(async (session) => {
-      const rows = await session.rows<{ name: string; created_at: Date }>(
-        "SELECT name, created_at FROM hosts WHERE state <> 'gone'",
-      );
-      return new Map(rows.map(({ name, created_at: birth }) => [name, birth]));
-    });
-  }
-
-  return { searchInstances, countInstances, findKnownInstance, listTakenSlots, listHostBirths };
+  return { find, count, findOne };
 }
 
 /** What narrows a search, but for the page. Hosts are few: they are looked up first, and instances by number. */
-async function narrowing(session: Session, search: InstanceSearch): Promise<Condition[]> {
+async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]> {
   const conditions: Condition[] = [];
   const states = search.state === "open" ? openStates : search.state === "all" ? [] : [search.state];
   if (states.length > 0) conditions.push({ sql: `state IN (${marks(states)})`, values: states });
   if (search.host !== undefined) {
-    const rows = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host]);
+    const rows = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host]);
     conditions.push(
       among(
         "host_id",
@@ -106,16 +73,16 @@ async function narrowing(session: Session, search: InstanceSearch): Promise<Cond
       ),
     );
   }
-  if (search.text !== undefined && search.text !== "") conditions.push(await matching(session, search.text));
+  if (search.text !== undefined && search.text !== "") conditions.push(await matching(sql, search.text));
   return conditions;
 }
 
-async function matching(session: Session, text: string): Promise<Condition> {
+async function matching(sql: Sql, text: string): Promise<Condition> {
   const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
   const places =
     address === undefined
       ? []
-      : await session.rows<{ id: number }>("SELECT id FROM hosts WHERE public_host = ?", [address]);
+      : await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE public_host = ?", [address]);
   if (places.length > 0)
     return {
       sql: `(${
@@ -126,7 +93,7 @@ async function matching(session: Session, text: string): Promise<Condition> {
       } AND port = ?)`,
       values: [...places.map(({ id }) => id), Number(port)],
     };
-  const hosts = await session.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`]);
+  const hosts = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`]);
   // What cannot be an id or an address is not looked for as one: one key is read faster than several.
   const either = [
     ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),
@@ -154,10 +121,10 @@ function ofHolder(text: string): Condition[] {
 }
 
 /** What comes after the last instance of the page before; when that is forgotten meanwhile, the first page comes again. */
-async function beyond(session: Session, { after, order, descending }: InstanceSearch): Promise<Condition[]> {
+async function beyond(sql: Sql, { after, order, descending }: InstanceSearch): Promise<Condition[]> {
   if (after === undefined) return [];
   const column = columnsOfOrder[order];
-  const [last] = await session.rows<{ value: string | number | Date }>(
+  const [last] = await sql.rows<{ value: string | number | Date }>(
     `SELECT ${column} AS value FROM instances WHERE id = ?`,
     [after],
   );

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { matchesHash } from "../../core/instances/credentials.ts";
+import type { Leases } from "../../core/instances/contract.ts";
 import type { Instance } from "../../core/instances/instance.ts";
 import { bearerToken } from "../../lib/http/bearer-token.ts";
 import { ProblemError } from "../../lib/http/problem.ts";
@@ -10,13 +11,13 @@ import { problems } from "../problems/problems.ts";
  * @throws ProblemError for anybody else
  */
 export async function ownInstance(
-  store: { readonly findInstance: (id: string) => Promise<Instance | undefined> },
+  store: { readonly leases: Pick<Leases, "find"> },
   request: FastifyRequest,
   id: string,
 ): Promise<Instance> {
   const token = bearerToken(request);
   if (token === undefined) throw new ProblemError(problems.tokenMissing());
-  const instance = await store.findInstance(id);
+  const instance = await store.leases.find(id);
   if (!instance) throw new ProblemError(problems.noInstance());
   if (!matchesHash(token, instance.tokenHash)) throw new ProblemError(problems.tokenWrong());
   return instance;

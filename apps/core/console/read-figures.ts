@@ -12,7 +12,7 @@ export async function readFigures(
   password: string,
 ): Promise<{ readonly kind: "read"; readonly figures: InstanceFigures } | ConsoleRefusal> {
   if (shownState(instance, ports.clock()) !== "running") return { kind: "not-running" };
-  const address = await ports.store.findAddress(instance.id);
+  const address = await ports.store.leases.findAddress(instance.id);
   if (!address) return { kind: "not-running" };
   const outcome = await ports.consoles.run({
     instanceId: instance.id,

@@ -1,5 +1,6 @@
 import { splitCommandLine } from "./command-line.ts";
 import { judgeCommand, type ConsoleState } from "./command-rules.ts";
+import type { Leases } from "../instances/contract.ts";
 import { shownState, type Instance } from "../instances/instance.ts";
 import type { RedisReply } from "./redis-reply.ts";
 import { replyText } from "./reply-text.ts";
@@ -27,9 +28,7 @@ type CommandOutcome =
 
 /** What running commands needs of the store and of the connections. */
 export type ConsolePorts = {
-  readonly store: {
-    readonly findAddress: (instanceId: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
-  };
+  readonly store: { readonly leases: Pick<Leases, "findAddress"> };
   readonly consoles: {
     readonly run: (command: SentCommand) => Promise<CommandOutcome>;
     readonly close: (instanceId: string, session: string) => void;
@@ -83,7 +82,7 @@ export async function runCommand(
       state: { database: 0, transaction: "none" },
     };
   }
-  const address = await ports.store.findAddress(instance.id);
+  const address = await ports.store.leases.findAddress(instance.id);
   if (!address) return { kind: "not-running" };
   const outcome = await ports.consoles.run({ instanceId: instance.id, session, ...address, password, words, state });
   switch (outcome.kind) {

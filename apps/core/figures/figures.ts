@@ -142,34 +142,3 @@ export const handoutBuckets: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1,
 function lowerBoundOf(bound: number): number {
   return handoutBuckets.findLast((each) => each < bound) ?? 0;
 }
-
-/** A droplet from its order to its end, null while it is there. Price in US dollars, null while the cloud has not named it. */
-export type DropletLife = {
-  readonly name: string;
-  readonly state: string;
-  readonly dropletId: number | null;
-  readonly region: string;
-  readonly size: string;
-  readonly hourlyPrice: number | null;
-  readonly orderedAt: Date;
-  readonly joinedAt: Date | null;
-  readonly goneAt: Date | null;
-};
-
-/** Hours that droplets were there from `from` to `to`, and what that costs in US dollars. An order without a droplet costs nothing. */
-export function costOf(
-  droplets: readonly DropletLife[],
-  from: Date,
-  to: Date,
-): { readonly hours: number; readonly dollars: number } {
-  let hours = 0;
-  let dollars = 0;
-  for (const { dropletId, hourlyPrice, orderedAt, goneAt } of droplets) {
-    if (dropletId === null) continue;
-    const ms = Math.min((goneAt ?? to).getTime(), to.getTime()) - Math.max(orderedAt.getTime(), from.getTime());
-    if (ms <= 0) continue;
-    hours += ms / 3_600_000;
-    dollars += (ms / 3_600_000) * (hourlyPrice ?? 0);
-  }
-  return { hours, dollars };
-}

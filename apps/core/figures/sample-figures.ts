@@ -1,26 +1,18 @@
-import { minuteOf, type MinuteFigures } from "./figures.ts";
-import type { Host, Pulse } from "../fleet/host.ts";
-import type { EndCause } from "../instances/instance.ts";
+import { minuteOf } from "./figures.ts";
+import type { Hosts, ReadPulses } from "../fleet/contract.ts";
+import type { Figures } from "./contract.ts";
 import { standingOf } from "../fleet/placement.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** What sampling needs. */
 export type SamplePorts = {
   readonly store: {
-    readonly listHosts: () => Promise<
-      readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]
-    >;
-    readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
-    readonly countHandouts: (now: Date) => Promise<{ readonly running: number }>;
-    readonly countEnds: (
-      from: Date,
-      to: Date,
-    ) => Promise<readonly { readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]>;
-    /** Last minute that a source has kept figures of; undefined when it has none. */
-    readonly lastMinute: (source: string) => Promise<Date | undefined>;
-    readonly keepMinute: (minute: Date, source: string, figures: MinuteFigures) => Promise<void>;
+    readonly hosts: Pick<Hosts, "list">;
+    readonly droplets: { readonly list: () => Promise<readonly { readonly state: string }[]> };
+    readonly history: { readonly countHandouts: (now: Date) => Promise<{ readonly running: number }> };
+    readonly figures: Pick<Figures, "countEnds" | "lastMinute" | "keepMinute">;
   };
-  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+  readonly readPulses: ReadPulses;
   readonly clock: () => Date;
 };
 
@@ -42,31 +34,31 @@ export async function sampleFigures({ store, readPulses, clock }: SamplePorts, i
   const minute = minuteOf(now);
   // Before this minute's sample: one that fails here looks back as far again.
   await keepEnds(store, minute);
-  const hosts = await store.listHosts();
+  const hosts = await store.hosts.list();
   const figures: Record<string, number> = {
-    leases: (await store.countHandouts(now)).running,
+    leases: (await store.history.countHandouts(now)).running,
     "slots.in_use": sum(hosts.map(({ inUse }) => inUse)),
     "slots.all": sum(hosts.map(({ host }) => host.capacity)),
     ...(isFleet && { "droplets.joined": 0 }),
   };
   const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
-  for (const { state } of await store.listDroplets()) count(`droplets.${state}`);
+  for (const { state } of await store.droplets.list()) count(`droplets.${state}`);
   const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
   if (pulses) figures["hosts.open"] = 0;
   if (pulses)
     for (const facts of hosts)
       count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
-  await store.keepMinute(minute, GAUGES, figures);
+  await store.figures.keepMinute(minute, GAUGES, figures);
 }
 
 /** Counts what has ended by cause, in each whole minute since the last sample and in some before. */
 async function keepEnds(store: SamplePorts["store"], minute: Date): Promise<void> {
   const back = (minutes: number) => minute.getTime() - minutes * MINUTE_MS;
-  const last = (await store.lastMinute(GAUGES))?.getTime() ?? 0;
+  const last = (await store.figures.lastMinute(GAUGES))?.getTime() ?? 0;
   const from = new Date(Math.max(Math.min(last, back(MINUTES_BACK)), back(MOST_MINUTES_BACK)));
-  const ends = await store.countEnds(from, minute);
+  const ends = await store.figures.countEnds(from, minute);
   for (const [time, counts] of Map.groupBy(ends, (each) => each.minute.getTime())) {
-    await store.keepMinute(
+    await store.figures.keepMinute(
       new Date(time),
       "ends",
       Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])),

@@ -1,23 +1,19 @@
 import pMap from "p-map";
-import { CloudFault, type CloudDroplet } from "./cloud.ts";
+import type { Events } from "../events/contract.ts";
+import { CloudFault } from "./cloud.ts";
+import type { Cloud, Droplets, HostEngines, ReadPulses } from "./contract.ts";
 import { EngineFault } from "./engine-fault.ts";
-import type { FleetEvent } from "../events/event.ts";
 import type { DropletRow } from "./droplets.ts";
-import type { EngineHost, NewHost, Pulse } from "./host.ts";
 
 /** What admitting hosts needs. */
 export type AdmitPorts = {
   readonly store: {
-    readonly listDroplets: () => Promise<readonly DropletRow[]>;
-    readonly admitDroplet: (host: NewHost, now: Date) => Promise<boolean>;
-    readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+    readonly droplets: Pick<Droplets, "list" | "admit">;
+    readonly events: Pick<Events, "add">;
   };
-  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
-  readonly cloud: { readonly getDroplet: (id: number) => Promise<CloudDroplet | undefined> };
-  readonly engines: {
-    readonly ping: (host: EngineHost) => Promise<void>;
-    readonly ensureImage: (host: EngineHost) => Promise<void>;
-  };
+  readonly readPulses: ReadPulses;
+  readonly cloud: Pick<Cloud, "getDroplet">;
+  readonly engines: Pick<HostEngines, "ping" | "ensureImage">;
   readonly clock: () => Date;
   readonly hosts: {
     readonly deployment: string;
@@ -35,7 +31,7 @@ export type AdmitPorts = {
  * @throws Unavailable when MySQL or Redis does not answer
  */
 export async function admitHosts(ports: AdmitPorts, concurrency: number): Promise<string[]> {
-  const booting = (await ports.store.listDroplets()).filter(({ state }) => state === "booting");
+  const booting = (await ports.store.droplets.list()).filter(({ state }) => state === "booting");
   const pulses = await ports.readPulses(booting.map(({ name }) => name));
   const beating = booting.filter(({ name }) => pulses.get(name)?.kind === "beat");
   const admitted = await pMap(beating, (row) => admit(ports, row), { concurrency });
@@ -44,7 +40,7 @@ export async function admitHosts(ports: AdmitPorts, concurrency: number): Promis
 
 async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletRow): Promise<boolean> {
   const note = (kind: string, reason: string) =>
-    ports.store.addEvent({ actor: "admit", kind, host: name, reason }, ports.clock());
+    ports.store.events.add({ actor: "admit", kind, host: name, reason }, ports.clock());
   try {
     // The cloud says where it is; what a droplet says of itself is no proof.
     const droplet = dropletId === null ? undefined : await ports.cloud.getDroplet(dropletId);
@@ -63,7 +59,7 @@ async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletR
       basePort,
     };
     const now = ports.clock();
-    if (!(await ports.store.admitDroplet(host, now))) return false;
+    if (!(await ports.store.droplets.admit(host, now))) return false;
     await note("join", `a host ${((now.getTime() - orderedAt.getTime()) / 1000).toFixed(1)} s after its order`);
     return true;
   } catch (fault) {

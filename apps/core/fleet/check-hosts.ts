@@ -1,19 +1,17 @@
 import pMap from "p-map";
 import { EngineFault, isSilence } from "./engine-fault.ts";
-import type { FleetEvent } from "../events/event.ts";
+import type { Events } from "../events/contract.ts";
+import type { Droplets, HostEngines, Hosts } from "./contract.ts";
 import type { EngineHost } from "./host.ts";
 
 /** What tending hosts needs. */
 export type TendPorts = {
   readonly store: {
-    readonly listHosts: () => Promise<readonly { readonly host: EngineHost }[]>;
-    readonly keepReach: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
-    readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+    readonly hosts: Pick<Hosts, "list">;
+    readonly droplets: Pick<Droplets, "keepReach">;
+    readonly events: Pick<Events, "add">;
   };
-  readonly engines: {
-    readonly ping: (host: EngineHost) => Promise<void>;
-    readonly ensureImage: (host: EngineHost) => Promise<void>;
-  };
+  readonly engines: Pick<HostEngines, "ping" | "ensureImage">;
   readonly clock: () => Date;
 };
 
@@ -24,11 +22,11 @@ export type TendPorts = {
  * @throws Unavailable when MySQL does not answer
  */
 export async function tendHosts({ store, engines, clock }: TendPorts, concurrency: number): Promise<void> {
-  const hosts = (await store.listHosts()).map(({ host }) => host);
+  const hosts = (await store.hosts.list()).map(({ host }) => host);
   const isReached = await pMap(hosts, (host) => answers(engines, host), { concurrency });
   const namesOf = (wanted: boolean) =>
     hosts.filter((_host, index) => isReached[index] === wanted).map(({ name }) => name);
-  await store.keepReach(namesOf(true), namesOf(false), clock());
+  await store.droplets.keepReach(namesOf(true), namesOf(false), clock());
   await pMap(
     hosts.filter((_host, index) => isReached[index]),
     async (host) => {
@@ -36,7 +34,7 @@ export async function tendHosts({ store, engines, clock }: TendPorts, concurrenc
         await engines.ensureImage(host);
       } catch (fault) {
         if (!(fault instanceof EngineFault)) throw fault;
-        await store.addEvent(
+        await store.events.add(
           { actor: "tend", kind: "hold", host: host.name, reason: `it cannot be given the image: ${fault.message}` },
           clock(),
         );

@@ -26,6 +26,19 @@ export type DropletRow = {
   readonly unreachedSince: Date | null;
 };
 
+/** A droplet from its order to its end, null while it is there. Price in US dollars, null while the cloud has not named it. */
+export type DropletLife = {
+  readonly name: string;
+  readonly state: string;
+  readonly dropletId: number | null;
+  readonly region: string;
+  readonly size: string;
+  readonly hourlyPrice: number | null;
+  readonly orderedAt: Date;
+  readonly joinedAt: Date | null;
+  readonly goneAt: Date | null;
+};
+
 /** What the cloud says of a droplet that we track: itself; missing in the list, as a lagging list may have it; or gone for certain. */
 export type CloudWord = CloudDroplet | "unlisted" | "gone";
 

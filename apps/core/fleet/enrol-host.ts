@@ -1,14 +1,9 @@
 import type { KeyObject } from "node:crypto";
+import type { Droplets } from "./contract.ts";
 
 /** What enrolling a host needs. */
 export type EnrolPorts = {
-  readonly store: {
-    readonly enrol: (claim: {
-      readonly hostName: string;
-      readonly tokenHash: Buffer;
-      readonly keyHash: Buffer;
-    }) => Promise<"granted" | "refused">;
-  };
+  readonly store: { readonly droplets: Pick<Droplets, "enrol"> };
   readonly authority: {
     readonly readRequest: (pem: string) => CertificateRequest | { readonly refusal: string };
     readonly certify: (request: CertificateRequest, hostName: string, now: Date) => string;
@@ -40,7 +35,7 @@ export async function enrolHost(
   const { hostName, tokenHash } = claim;
   const request = ports.authority.readRequest(claim.requestPem);
   if ("refusal" in request) return { kind: "bad-request", reason: request.refusal };
-  if ((await ports.store.enrol({ hostName, tokenHash, keyHash: request.keyHash })) === "refused")
+  if ((await ports.store.droplets.enrol({ hostName, tokenHash, keyHash: request.keyHash })) === "refused")
     return { kind: "refused" };
   // The first beat comes a moment after the answer.
   const heartbeatPassword = ports.heartbeatPassword(hostName);

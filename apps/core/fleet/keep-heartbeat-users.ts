@@ -1,8 +1,8 @@
-import type { DropletRow } from "./droplets.ts";
+import type { Droplets } from "./contract.ts";
 
 /** What keeping the heartbeats' users needs. */
 export type KeepHeartbeatUsersPorts = {
-  readonly store: { readonly listDroplets: () => Promise<readonly DropletRow[]> };
+  readonly store: { readonly droplets: Pick<Droplets, "list"> };
   /** Lets exactly these hosts' hearts beat. */
   readonly keep: (hostNames: readonly string[]) => Promise<void>;
 };
@@ -13,6 +13,6 @@ export type KeepHeartbeatUsersPorts = {
  * @throws Unavailable when MySQL or Redis does not answer
  */
 export async function keepHeartbeatUsers({ store, keep }: KeepHeartbeatUsersPorts): Promise<void> {
-  const rows = await store.listDroplets();
+  const rows = await store.droplets.list();
   await keep(rows.filter(({ state }) => state !== "destroying").map(({ name }) => name));
 }

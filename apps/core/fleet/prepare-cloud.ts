@@ -25,7 +25,9 @@ export type PreparePorts = {
       readonly vpc: string;
     }) => Promise<readonly string[]>;
   };
-  readonly store: { readonly listHosts: () => Promise<readonly { readonly host: HostPorts }[]> };
+  readonly store: {
+    readonly hosts: { readonly list: () => Promise<readonly { readonly host: HostPorts }[]> };
+  };
   readonly plan: FleetPlan;
   readonly sizes: readonly string[];
   readonly cap: number;
@@ -56,7 +58,7 @@ export async function prepareCloud({
   privateNetwork,
 }: PreparePorts): Promise<string[]> {
   await cloud.ensureTag(plan.tag);
-  const present = (await store.listHosts()).map(({ host }) => host);
+  const present = (await store.hosts.list()).map(({ host }) => host);
   const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
   await cloud.ensureFirewall({
     name: plan.tag,

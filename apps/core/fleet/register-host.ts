@@ -1,8 +1,9 @@
+import type { Hosts } from "./contract.ts";
 import type { NewHost } from "./host.ts";
 
 /** What registering needs. */
 export type RegisterHostPorts = {
-  readonly store: { readonly registerHost: (host: NewHost, now: Date) => Promise<void> };
+  readonly store: { readonly hosts: Pick<Hosts, "register"> };
   readonly clock: () => Date;
 };
 
@@ -19,5 +20,5 @@ export async function registerHost(ports: RegisterHostPorts, host: NewHost): Pro
     throw new Error(
       `ports ${host.basePort} to ${host.basePort + host.capacity - 1} of host ${host.name} are not within 1 to 65535`,
     );
-  await ports.store.registerHost(host, ports.clock());
+  await ports.store.hosts.register(host, ports.clock());
 }

@@ -1,55 +1,19 @@
 import { CloudFault, type CloudDroplet, type DropletOrder } from "./cloud.ts";
 import { hashSecret } from "../instances/credentials.ts";
 import { EngineFault } from "./engine-fault.ts";
+import type { Events } from "../events/contract.ts";
 import type { FleetEvent } from "../events/event.ts";
+import type { Cloud, Droplets, HostEngines } from "./contract.ts";
 import type { FleetSnapshot } from "./droplets.ts";
 import type { EngineHost } from "./host.ts";
-import type { ContainerFacts } from "../instances/repairs.ts";
-import {
-  changedTimers,
-  decideScaling,
-  whyBlind,
-  type HostTimers,
-  type ScalingAction,
-  type ScalingRules,
-} from "./scaling.ts";
+import { changedTimers, decideScaling, whyBlind, type ScalingAction, type ScalingRules } from "./scaling.ts";
 import { lookAtFleet, type LookPorts } from "./take-snapshot.ts";
 
 /** What scaling needs. The store refuses intents of a term that is over. */
 export type ScalePorts = LookPorts & {
-  readonly cloud: {
-    /** One request, never repeated. */
-    readonly createDroplet: (order: DropletOrder) => Promise<CloudDroplet>;
-    readonly deleteDroplet: (id: number) => Promise<"deleting" | "gone">;
-  };
-  readonly store: {
-    readonly forgetUnwell: () => Promise<void>;
-    readonly keepTimers: (timers: readonly HostTimers[]) => Promise<void>;
-    readonly addOrder: (
-      term: number,
-      intent: {
-        readonly namePrefix: string;
-        readonly region: string;
-        readonly size: string;
-        readonly tokenHash: Buffer;
-        readonly cap: number;
-      },
-      now: Date,
-    ) => Promise<string | undefined>;
-    readonly adoptDroplet: (name: string, dropletId: number, hourlyPrice: number) => Promise<boolean>;
-    readonly closeOrder: (name: string, reason: string, outOfStock: boolean, now: Date) => Promise<void>;
-    readonly beginDrain: (term: number, name: string) => Promise<boolean>;
-    readonly beginDestroy: (
-      term: number,
-      name: string,
-      reason: string,
-      leases: "none" | "lost",
-      now: Date,
-    ) => Promise<boolean>;
-    readonly closeDroplet: (name: string, reason: string, now: Date) => Promise<void>;
-    readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
-  };
-  readonly engines: { readonly listContainers: (host: EngineHost) => Promise<readonly ContainerFacts[]> };
+  readonly cloud: Pick<Cloud, "createDroplet" | "deleteDroplet">;
+  readonly store: { readonly droplets: Droplets; readonly events: Pick<Events, "add"> };
+  readonly engines: Pick<HostEngines, "listContainers">;
   /** The script of a droplet's first boot. The token is good once, for this host. */
   readonly userData: (hostName: string, token: string) => string;
   readonly token: () => string;
@@ -78,8 +42,9 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
   const snapshot = await lookAtFleet(ports, ports.plan.tag, now);
   const actions = quickFirst(decideScaling(snapshot, ports.rules, now));
   // Time in which we saw nothing is no silence of theirs.
-  if ("blind" in snapshot || whyBlind(snapshot, ports.rules, now) !== undefined) await ports.store.forgetUnwell();
-  else await ports.store.keepTimers(changedTimers(snapshot.droplets, now));
+  if ("blind" in snapshot || whyBlind(snapshot, ports.rules, now) !== undefined)
+    await ports.store.droplets.forgetUnwell();
+  else await ports.store.droplets.keepTimers(changedTimers(snapshot.droplets, now));
   for (const action of actions) {
     try {
       await perform(ports, term, action, snapshot);
@@ -115,15 +80,15 @@ async function perform(
       return order(ports, term, action);
     case "adopt": {
       const made = findMade(snapshot, action.dropletId);
-      if (await store.adoptDroplet(action.name, action.dropletId, made?.hourlyPrice ?? 0))
+      if (await store.droplets.adopt(action.name, action.dropletId, made?.hourlyPrice ?? 0))
         await note(ports, { kind, host: action.name, reason });
       return;
     }
     case "give-up":
       await note(ports, { kind, host: action.name, reason });
-      return store.closeOrder(action.name, reason, false, clock());
+      return store.droplets.closeOrder(action.name, reason, false, clock());
     case "drain":
-      if (await store.beginDrain(term, action.name)) await note(ports, { kind, host: action.name, reason });
+      if (await store.droplets.beginDrain(term, action.name)) await note(ports, { kind, host: action.name, reason });
       return;
     case "destroy":
       return destroy(ports, term, action, snapshot);
@@ -131,7 +96,7 @@ async function perform(
       return deleteOrClose(ports, action.name, action.dropletId, reason);
     case "close":
       await note(ports, { kind, host: action.name, reason });
-      return store.closeDroplet(action.name, reason, clock());
+      return store.droplets.close(action.name, reason, clock());
     case "sweep":
       await note(ports, { kind, host: action.name, reason, alarm: true });
       await cloud.deleteDroplet(action.dropletId);
@@ -150,7 +115,7 @@ async function order(
   const { store, cloud, clock, plan, rules } = ports;
   const { namePrefix, ...marks } = plan;
   const token = ports.token();
-  const name = await store.addOrder(
+  const name = await store.droplets.addOrder(
     term,
     { namePrefix, region: plan.region, size, tokenHash: hashSecret(token), cap: rules.cap },
     clock(),
@@ -159,7 +124,7 @@ async function order(
   await note(ports, { kind: "order", host: name, reason });
   const refuse = async (fault: unknown, isOutOfStock: boolean) => {
     const message = fault instanceof Error ? fault.message : String(fault);
-    await store.closeOrder(name, message, isOutOfStock, clock());
+    await store.droplets.closeOrder(name, message, isOutOfStock, clock());
     await note(ports, { kind: "order-refused", host: name, reason: message });
   };
   let userData: string;
@@ -172,7 +137,7 @@ async function order(
   try {
     const droplet = await cloud.createDroplet({ ...marks, name, size, userData });
     // Given up meanwhile, by a leader that came while we slept: it is nobody's.
-    if (!(await store.adoptDroplet(name, droplet.id, droplet.hourlyPrice))) await cloud.deleteDroplet(droplet.id);
+    if (!(await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice))) await cloud.deleteDroplet(droplet.id);
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
     // No answer is not a no: the next looks search for it by name.
@@ -194,7 +159,7 @@ async function destroy(
     const doubt = await whyNotEmpty(ports, facts.host.host);
     if (doubt !== undefined) return note(ports, { kind: "hold", host: name, reason: `drained, but ${doubt}` });
   }
-  if (!(await ports.store.beginDestroy(term, name, reason, leases, ports.clock())))
+  if (!(await ports.store.droplets.beginDestroy(term, name, reason, leases, ports.clock())))
     return note(ports, {
       kind: "hold",
       host: name,
@@ -212,7 +177,7 @@ async function deleteOrClose(ports: ScalePorts, name: string, dropletId: number,
     host: name,
     reason: answer === "gone" ? "its droplet is gone" : reason,
   });
-  if (answer === "gone") await ports.store.closeDroplet(name, reason, ports.clock());
+  if (answer === "gone") await ports.store.droplets.close(name, reason, ports.clock());
 }
 
 /** What speaks against an empty engine; undefined when it says itself that it runs nothing of ours. */
@@ -238,5 +203,5 @@ function findMade(snapshot: Awaited<ReturnType<typeof lookAtFleet>>, dropletId: 
 }
 
 function note({ store, clock }: ScalePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
-  return store.addEvent({ actor: "scale", ...event }, clock());
+  return store.events.add({ actor: "scale", ...event }, clock());
 }

@@ -1,28 +1,23 @@
 import pMap from "p-map";
 import { CloudFault, type CloudDroplet } from "./cloud.ts";
-import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot, OrderFailures } from "./droplets.ts";
-import type { Host, Pulse } from "./host.ts";
-import type { Switch } from "../operator/operator.ts";
+import type { Cloud, Droplets, Hosts, ReadPulses } from "./contract.ts";
+import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot } from "./droplets.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** What a look at the whole fleet needs. */
 export type LookPorts = {
-  readonly cloud: {
-    readonly listDroplets: (tag: string) => Promise<readonly CloudDroplet[]>;
-    readonly findDroplets: (name: string) => Promise<readonly CloudDroplet[]>;
-    readonly getDroplet: (id: number) => Promise<CloudDroplet | undefined>;
-  };
+  readonly cloud: Pick<Cloud, "listDroplets" | "findDroplets" | "getDroplet">;
   readonly store: {
-    readonly listDroplets: () => Promise<readonly DropletRow[]>;
-    readonly listHosts: () => Promise<
-      readonly { readonly host: Host; readonly inUse: number; readonly occupied: number }[]
-    >;
-    readonly listGoneIds: (since: Date) => Promise<readonly number[]>;
-    readonly readOrderFailures: () => Promise<OrderFailures>;
-    readonly listSwitches: () => Promise<readonly Switch[]>;
-    readonly listDoomed: () => Promise<Map<string, "none" | "lost">>;
+    readonly droplets: Pick<Droplets, "list" | "listGoneIds" | "readOrderFailures">;
+    readonly hosts: Pick<Hosts, "list">;
+    /** What the operator has paused. */
+    readonly switches: {
+      readonly list: () => Promise<readonly { readonly name: string; readonly paused: boolean }[]>;
+    };
+    /** Hosts that the operator wants destroyed, by name: without leases, or with them lost. */
+    readonly destroyRequests: { readonly list: () => Promise<ReadonlyMap<string, "none" | "lost">> };
   };
-  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+  readonly readPulses: ReadPulses;
 };
 
 /** Droplets missing in the list that one look asks for by id: a list that lags must not cost the hour's calls. */
@@ -40,26 +35,26 @@ const LIST_LAG_MS = 600_000;
 export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Promise<FleetSnapshot | BlindSnapshot> {
   try {
     const listed = await ports.cloud.listDroplets(tag);
-    const rows = await ports.store.listDroplets();
+    const rows = await ports.store.droplets.list();
     const named = (
       await pMap(rows.filter(isUnanswered), ({ name }) => ports.cloud.findDroplets(name), { concurrency: 4 })
     ).flat();
     const known = new Map([...listed, ...named].map((droplet) => [droplet.id, droplet]));
     const words = await wordsOf(ports, rows, known);
-    const hosts = new Map((await ports.store.listHosts()).map((facts) => [facts.host.name, facts]));
+    const hosts = new Map((await ports.store.hosts.list()).map((facts) => [facts.host.name, facts]));
     const pulses = await ports.readPulses(rows.filter(({ state }) => state === "joined").map(({ name }) => name));
     const droplets = rows.map((row): DropletFacts => {
       const host = hosts.get(row.name);
       return { row, host: host && { ...host, pulse: pulses.get(row.name) }, cloud: words.get(row.name) ?? "unlisted" };
     });
-    const goneLately = await ports.store.listGoneIds(new Date(now.getTime() - LIST_LAG_MS));
+    const goneLately = await ports.store.droplets.listGoneIds(new Date(now.getTime() - LIST_LAG_MS));
     const tracked = new Set([...goneLately, ...rows.map(({ dropletId }) => dropletId)]);
-    const isPaused = (await ports.store.listSwitches()).some(({ name, paused }) => name === "scaling" && paused);
+    const isPaused = (await ports.store.switches.list()).some(({ name, paused }) => name === "scaling" && paused);
     return {
       droplets,
       untracked: [...known.values()].filter(({ id }) => !tracked.has(id)),
-      failures: await ports.store.readOrderFailures(),
-      operator: { isPaused, doomed: await ports.store.listDoomed() },
+      failures: await ports.store.droplets.readOrderFailures(),
+      operator: { isPaused, doomed: await ports.store.destroyRequests.list() },
     };
   } catch (fault) {
     if (fault instanceof CloudFault)

@@ -1,8 +1,9 @@
+import type { Leases } from "./contract.ts";
 import { changedExpiry, shownState, type Instance, type LeaseBounds, type LeaseRefusal } from "./instance.ts";
 
 /** What changing a lease needs. */
 export type ChangeLeasePorts = {
-  readonly store: { readonly setExpiry: (id: string, expiresAt: Date, now: Date) => Promise<boolean> };
+  readonly store: { readonly leases: Pick<Leases, "setExpiry"> };
   readonly clock: () => Date;
   readonly lease: LeaseBounds;
 };
@@ -21,6 +22,6 @@ export async function changeLease(
   if (shownState(instance, now) !== "running") return { kind: "not-running" };
   const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.lease.least, now);
   if (!(expiresAt instanceof Date)) return expiresAt;
-  if (!(await ports.store.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };
+  if (!(await ports.store.leases.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };
   return { kind: "changed", instance: { ...instance, expiresAt } };
 }

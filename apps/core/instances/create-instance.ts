@@ -1,7 +1,7 @@
-import type { ContainerSpec, InstanceLimits } from "../services/container-spec.ts";
-import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
-import type { EngineHost, Host } from "../fleet/host.ts";
+import type { InstanceLimits } from "../services/container-spec.ts";
+import type { Host } from "../fleet/host.ts";
 import { leaseSeconds, type LeaseBounds, type LeaseRefusal } from "./instance.ts";
+import type { Handouts, InstanceEngines, WaitForPong } from "./contract.ts";
 import type { EndPorts } from "./end-instance.ts";
 import type { FleetView } from "../fleet/fleet-view.ts";
 import { handOutOn } from "./hand-out-on.ts";
@@ -10,21 +10,9 @@ import { claimOf, replayAnswer } from "./replay-answer.ts";
 /** What a hand-out needs. */
 export type CreatePorts = EndPorts & {
   readonly fleet: Pick<FleetView, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest" | "countSuccess">;
-  readonly store: {
-    readonly takeSlot: (
-      draft: Draft,
-      hostName: string,
-      quota: number,
-      claim: IdempotencyClaim | undefined,
-    ) => Promise<TakeResult>;
-    readonly handOut: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
-    readonly readClaim: (address: string, keyHash: Buffer, now: Date) => Promise<KnownClaim | undefined>;
-  };
-  readonly engines: {
-    readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void>;
-  };
-  /** Waits until the instance answers `PONG` to the password; throws when the signal aborts first. */
-  readonly waitForPong: (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;
+  readonly store: { readonly handouts: Handouts };
+  readonly engines: Pick<InstanceEngines, "startContainer">;
+  readonly waitForPong: WaitForPong;
   readonly random: {
     readonly id: () => string;
     readonly password: () => string;
@@ -101,7 +89,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
   if (typeof ttlSeconds !== "number") return ttlSeconds;
   const deadline = new Date(clock().getTime() + rules.timeoutMs);
   const claim = claimOf(request);
-  const known = claim && (await ports.store.readClaim(request.address, claim.keyHash, clock()));
+  const known = claim && (await ports.store.handouts.readClaim(request.address, claim.keyHash, clock()));
   const replay = known && (await replayAnswer(ports, request, known, deadline));
   if (replay && replay !== "undone") return replay;
 

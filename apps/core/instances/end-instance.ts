@@ -1,15 +1,10 @@
-import type { EngineHost } from "../fleet/host.ts";
+import type { InstanceEngines, Leases } from "./contract.ts";
 import type { ContainerPlace, EndCause } from "./instance.ts";
 
 /** What ending needs of the store and the engines. */
 export type EndPorts = {
-  readonly store: {
-    readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
-    readonly closeInstance: (id: string, now: Date, slotFreeFrom?: Date) => Promise<void>;
-  };
-  readonly engines: {
-    readonly removeContainer: (host: EngineHost, instanceId: string) => Promise<void>;
-  };
+  readonly store: { readonly leases: Pick<Leases, "beginEnd" | "close"> };
+  readonly engines: Pick<InstanceEngines, "removeContainer">;
   readonly clock: () => Date;
 };
 
@@ -24,7 +19,7 @@ export async function endInstance(ports: EndPorts, place: ContainerPlace, cause:
   if (place.state !== "ending") {
     // Not begun: it has been extended or handed out since it was read, or somebody else is ending it
     // and the reaper sees to the rest.
-    if (!(await ports.store.beginEnd(place.instanceId, cause, ports.clock()))) return;
+    if (!(await ports.store.leases.beginEnd(place.instanceId, cause, ports.clock()))) return;
   }
   await removeAndClose(ports, place);
 }
@@ -36,5 +31,5 @@ export async function removeAndClose(
   slotFreeFrom?: Date,
 ): Promise<void> {
   await ports.engines.removeContainer(place.host, place.instanceId);
-  await ports.store.closeInstance(place.instanceId, ports.clock(), slotFreeFrom);
+  await ports.store.leases.close(place.instanceId, ports.clock(), slotFreeFrom);
 }

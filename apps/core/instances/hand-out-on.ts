@@ -52,7 +52,7 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
     deadline: attempt.deadline,
     latestEnd: new Date(createdAt.getTime() + rules.lease.most * 1000),
   };
-  const taken = await store.takeSlot(draft, host.name, rules.quotaPerAddress, attempt.claim);
+  const taken = await store.handouts.takeSlot(draft, host.name, rules.quotaPerAddress, attempt.claim);
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
   if (taken.kind !== "taken") return taken;
   if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);
@@ -143,7 +143,7 @@ async function promise(
           { serverSecret: rules.serverSecret, idempotencyKey, instanceId: draft.id },
           random.nonce(),
         );
-  if (!(await store.handOut(draft.id, expiresAt, now, sealed)))
+  if (!(await store.handouts.complete(draft.id, expiresAt, now, sealed)))
     throw new Error("the hand-out took so long that it was undone");
   return handout;
 }
@@ -161,7 +161,7 @@ async function undo(
 ): Promise<void> {
   const reason = fault instanceof EngineFault ? fault.reason : undefined;
   const slotFreeFrom = reason === "port-taken" ? new Date(ports.clock().getTime() + ports.rules.slotRestMs) : undefined;
-  const [begun] = await Promise.allSettled([ports.store.beginEnd(instanceId, cause, ports.clock())]);
+  const [begun] = await Promise.allSettled([ports.store.leases.beginEnd(instanceId, cause, ports.clock())]);
   try {
     // An engine that hangs would hang again, with the caller waiting.
     if (begun.status === "fulfilled" && reason !== "timeout")
@@ -179,7 +179,7 @@ async function undo(
  * holds; when it says nothing, the row tells reconcile, by its deadline, or a retry.
  */
 async function undoUnwritten(ports: CreatePorts, host: Host, instanceId: string): Promise<void> {
-  if (!(await ports.store.beginEnd(instanceId, "failed", ports.clock()))) return;
+  if (!(await ports.store.leases.beginEnd(instanceId, "failed", ports.clock()))) return;
   try {
     await removeAndClose(ports, { instanceId, host });
   } catch (removal) {

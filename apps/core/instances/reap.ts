@@ -1,10 +1,11 @@
 import pMap from "p-map";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
+import type { Leases } from "./contract.ts";
 import type { ContainerPlace } from "./instance.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 
 /** What the reaper needs. */
-export type ReapPorts = EndPorts & { readonly store: { readonly listDue: (now: Date) => Promise<ContainerPlace[]> } };
+export type ReapPorts = EndPorts & { readonly store: { readonly leases: Pick<Leases, "listDue"> } };
 
 /** What a run of the reaper did: instances ended, and hosts whose rows wait, with the fault. */
 export type ReapReport = { readonly ended: number; readonly waiting: readonly WaitingHost[] };
@@ -21,11 +22,11 @@ const REMOVALS_PER_HOST = 4;
  * @throws Unavailable when MySQL does not answer
  */
 export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapReport> {
-  const due = await ports.store.listDue(ports.clock());
+  const due = await ports.store.leases.listDue(ports.clock());
   // Leases end on time, whatever their hosts do: their quota places are free from here on.
   const ending: ContainerPlace[] = [];
   for (const place of due) {
-    if (place.state === "ending" || (await ports.store.beginEnd(place.instanceId, "expired", ports.clock())))
+    if (place.state === "ending" || (await ports.store.leases.beginEnd(place.instanceId, "expired", ports.clock())))
       ending.push(place);
   }
   const results = await pMap(

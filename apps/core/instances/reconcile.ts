@@ -1,16 +1,17 @@
 import pMap from "p-map";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
 import type { EngineHost } from "../fleet/host.ts";
-import { findRepairs, type ContainerFacts, type Repair, type RowFacts } from "./repairs.ts";
+import type { InstanceEngines, Leases } from "./contract.ts";
+import { findRepairs, type Repair } from "./repairs.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
 
 /** What reconcile needs. */
 export type ReconcilePorts = EndPorts & {
   readonly store: {
-    readonly listHosts: () => Promise<{ readonly host: EngineHost }[]>;
-    readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
+    readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
+    readonly leases: Pick<Leases, "listOpenOf">;
   };
-  readonly engines: { readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]> };
+  readonly engines: Pick<InstanceEngines, "listContainers">;
 };
 
 /**
@@ -32,7 +33,7 @@ export type ReconcileReport = {
  * @throws Unavailable when MySQL does not answer
  */
 export async function reconcile(ports: ReconcilePorts, concurrency: number): Promise<ReconcileReport> {
-  const hosts = await ports.store.listHosts();
+  const hosts = await ports.store.hosts.list();
   const results = await pMap(hosts, ({ host }) => reconcileHost(ports, host), { concurrency });
   return { repairs: results.flatMap(({ repairs }) => repairs), unseen: results.flatMap(({ unseen }) => unseen) };
 }
@@ -44,9 +45,9 @@ async function reconcileHost(
   const done: ReconcileReport["repairs"][number][] = [];
   let refusal: EngineFault | undefined;
   try {
-    const before = await ports.store.listOpenOf(host.name);
+    const before = await ports.store.leases.listOpenOf(host.name);
     const containers = await ports.engines.listContainers(host);
-    const after = new Set((await ports.store.listOpenOf(host.name)).map((row) => row.id));
+    const after = new Set((await ports.store.leases.listOpenOf(host.name)).map((row) => row.id));
     for (const repair of findRepairs(before, containers, after, ports.clock()).slice(0, REPAIRS_A_RUN)) {
       try {
         await perform(ports, host, repair);

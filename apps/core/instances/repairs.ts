@@ -1,10 +1,8 @@
+import type { ContainerFacts } from "../fleet/contract.ts";
 import type { EndCause, InstanceState } from "./instance.ts";
 
 /** A row as reconcile sees it. `deadline` is the time by which a starting instance must be handed out. */
 export type RowFacts = { readonly id: string; readonly state: InstanceState; readonly deadline: Date };
-
-/** A container of ours as its engine lists it. */
-export type ContainerFacts = { readonly instanceId: string; readonly running: boolean };
 
 /** One repair, with the reason that ops read. */
 export type Repair =

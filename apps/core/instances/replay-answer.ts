@@ -29,7 +29,7 @@ export async function replayAnswer(
   for (
     let current: KnownClaim | undefined = known;
     current;
-    current = await ports.store.readClaim(request.address, claim.keyHash, clock())
+    current = await ports.store.handouts.readClaim(request.address, claim.keyHash, clock())
   ) {
     if (!current.requestHash.equals(claim.requestHash)) return { kind: "idempotency-key-reused" };
     if (current.sealedAnswer) {

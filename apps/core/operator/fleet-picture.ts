@@ -1,6 +1,8 @@
-import type { DropletLife } from "../figures/figures.ts";
+import type { History } from "../figures/contract.ts";
+import type { DropletLife } from "../fleet/droplets.ts";
+import type { Droplets, Hosts } from "../fleet/contract.ts";
 import type { InstanceState } from "../instances/instance.ts";
-import type { Switch } from "./operator.ts";
+import type { DestroyRequests, JobRuns, Slots, Switches } from "./contract.ts";
 import { isStandby } from "../fleet/placement.ts";
 import type { FleetView, HostStanding } from "../fleet/fleet-view.ts";
 
@@ -8,17 +10,13 @@ import type { FleetView, HostStanding } from "../fleet/fleet-view.ts";
 export type PicturePorts = {
   readonly fleet: Pick<FleetView, "standings" | "isBlind">;
   readonly store: {
-    readonly listTakenSlots: (
-      now: Date,
-    ) => Promise<
-      readonly { readonly hostName: string; readonly slot: number; readonly state: InstanceState | "resting" }[]
-    >;
-    readonly listHostBirths: () => Promise<Map<string, Date>>;
-    readonly listDropletLives: (since: Date) => Promise<readonly DropletLife[]>;
-    readonly listDoomed: () => Promise<Map<string, "none" | "lost">>;
-    readonly listSwitches: () => Promise<readonly Switch[]>;
-    readonly listRuns: () => Promise<readonly JobRun[]>;
-    readonly countHandouts: (now: Date) => Promise<{ readonly running: number; readonly startedEver: number }>;
+    readonly slots: Slots;
+    readonly hosts: Pick<Hosts, "listFirstSeen">;
+    readonly droplets: Pick<Droplets, "listLives">;
+    readonly destroyRequests: Pick<DestroyRequests, "list">;
+    readonly switches: Pick<Switches, "list">;
+    readonly runs: Pick<JobRuns, "list">;
+    readonly history: Pick<History, "countHandouts">;
   };
   readonly rules: PictureRules;
 };
@@ -29,14 +27,6 @@ export type PictureRules = {
   readonly standbys: number;
   readonly cap: number;
   readonly bootTimeoutSeconds: number;
-};
-
-type JobRun = {
-  readonly job: string;
-  readonly startedAt: Date;
-  readonly finishedAt: Date | null;
-  readonly succeededAt: Date | null;
-  readonly fault: string | null;
 };
 
 /** A host, or a droplet on its way to become one or to its end, as ops see it. */
@@ -104,13 +94,13 @@ const letters: Readonly<Record<InstanceState | "resting", string>> = {
 /** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
 export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date): Promise<FleetPicture> {
   const [taken, births, droplets, doomed, switches, runs, counts] = await Promise.all([
-    store.listTakenSlots(now),
-    store.listHostBirths(),
-    store.listDropletLives(now),
-    store.listDoomed(),
-    store.listSwitches(),
-    store.listRuns(),
-    store.countHandouts(now),
+    store.slots.listTaken(now),
+    store.hosts.listFirstSeen(),
+    store.droplets.listLives(now),
+    store.destroyRequests.list(),
+    store.switches.list(),
+    store.runs.list(),
+    store.history.countHandouts(now),
   ]);
   const slots = Map.groupBy(taken, ({ hostName }) => hostName);
   const lives = new Map(droplets.map((life) => [life.name, life]));

@@ -1,7 +1,11 @@
+import type { Events } from "../events/contract.ts";
+import type { Hosts } from "../fleet/contract.ts";
+import type { Leases } from "../instances/contract.ts";
+import type { Blocks, DestroyRequests, Switches } from "./contract.ts";
 import type { FleetEvent } from "../events/event.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { HostState } from "../fleet/host.ts";
-import type { ContainerPlace, Instance } from "../instances/instance.ts";
+import type { Instance } from "../instances/instance.ts";
 import type { DoomResult, SwitchName } from "./operator.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
 import { endInstance, type EndPorts } from "../instances/end-instance.ts";
@@ -10,13 +14,12 @@ import { endInstance, type EndPorts } from "../instances/end-instance.ts";
 export type OperatePorts = EndPorts &
   ChangeLeasePorts & {
     readonly store: {
-      readonly setHostState: (name: string, state: HostState) => Promise<boolean>;
-      readonly doomHost: (name: string, leases: "none" | "lost", now: Date) => Promise<DoomResult>;
-      readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
-      readonly addBlock: (address: string, reason: string, now: Date) => Promise<void>;
-      readonly removeBlock: (address: string) => Promise<boolean>;
-      readonly setSwitch: (name: SwitchName, paused: boolean, now: Date) => Promise<boolean>;
-      readonly addEvent: (event: FleetEvent, now: Date) => Promise<void>;
+      readonly hosts: Pick<Hosts, "setState">;
+      readonly destroyRequests: Pick<DestroyRequests, "add">;
+      readonly leases: Pick<Leases, "findContainer">;
+      readonly blocks: Pick<Blocks, "add" | "remove">;
+      readonly switches: Pick<Switches, "set">;
+      readonly events: Pick<Events, "add">;
     };
     /** Asks for a run of a job now; tells how many processes have heard it. */
     readonly nudge: (job: string) => Promise<number>;
@@ -26,7 +29,7 @@ const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", c
 
 /** Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is being destroyed. */
 export async function setHostState(ports: OperatePorts, name: string, state: HostState): Promise<boolean> {
-  if (!(await ports.store.setHostState(name, state))) return false;
+  if (!(await ports.store.hosts.setState(name, state))) return false;
   await note(ports, { kind: kindOfState[state], host: name, reason: "asked for by the operator" });
   if (state === "draining") void ports.nudge("scale");
   return true;
@@ -37,7 +40,7 @@ export async function setHostState(ports: OperatePorts, name: string, state: Hos
  * @param leases "none" is refused while it has any; "lost" ends them with it
  */
 export async function destroyHost(ports: OperatePorts, name: string, leases: "none" | "lost"): Promise<DoomResult> {
-  const result = await ports.store.doomHost(name, leases, ports.clock());
+  const result = await ports.store.destroyRequests.add(name, leases, ports.clock());
   if (result.kind !== "doomed") return result;
   await note(ports, {
     kind: "destroy",
@@ -50,7 +53,7 @@ export async function destroyHost(ports: OperatePorts, name: string, leases: "no
 
 /** Ends somebody's instance. "later" when its host does not answer: its lease is over, its container goes when the host does. */
 export async function endForOperator(ports: OperatePorts, id: string): Promise<"ended" | "later" | "unknown"> {
-  const place = await ports.store.findContainer(id);
+  const place = await ports.store.leases.findContainer(id);
   if (!place) return "unknown";
   const event = { kind: "end", host: place.host.name, instance: id };
   try {
@@ -86,20 +89,20 @@ export async function extendForOperator(
 
 /** Gives an address no more instances; those it holds go on. */
 export async function blockAddress(ports: OperatePorts, address: string, reason: string): Promise<void> {
-  await ports.store.addBlock(address, reason, ports.clock());
+  await ports.store.blocks.add(address, reason, ports.clock());
   await note(ports, { kind: "block", reason: reason === "" ? address : `${address}: ${reason}` });
 }
 
 /** Lets a blocked address have instances again. False when it was not blocked. */
 export async function unblockAddress(ports: OperatePorts, address: string): Promise<boolean> {
-  const wasBlocked = await ports.store.removeBlock(address);
+  const wasBlocked = await ports.store.blocks.remove(address);
   if (wasBlocked) await note(ports, { kind: "unblock", reason: address });
   return wasBlocked;
 }
 
 /** Pauses hand-outs or scaling, or lets them go on. */
 export async function setSwitch(ports: OperatePorts, name: SwitchName, paused: boolean): Promise<void> {
-  if (!(await ports.store.setSwitch(name, paused, ports.clock()))) return;
+  if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
   await note(ports, { kind: paused ? "pause" : "resume", reason: name });
   if (name === "scaling" && !paused) void ports.nudge("scale");
 }
@@ -112,5 +115,5 @@ export async function runJob(ports: OperatePorts, job: string): Promise<boolean>
 }
 
 function note({ store, clock }: OperatePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
-  return store.addEvent({ actor: "operator", ...event }, clock());
+  return store.events.add({ actor: "operator", ...event }, clock());
 }

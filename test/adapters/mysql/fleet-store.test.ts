@@ -3,7 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
-import { createMysqlStore, type MysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../../apps/core/store.ts";
 import { createLeadership, type Leadership } from "../../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import { SCALING } from "../../../apps/adapters/mysql/droplets.ts";
@@ -23,7 +24,7 @@ describe("the store of the fleet", () => {
   after(() => services.stop());
 
   let url: string;
-  let store: MysqlStore;
+  let store: Store;
   let admin: Connection;
   let leadership: Leadership;
   let term: number;
@@ -43,7 +44,7 @@ describe("the store of the fleet", () => {
 
   const rows = async (sql: string, values: unknown[] = []) => (await admin.query<RowDataPacket[]>(sql, values))[0];
   const order = async (over: { token?: string; cap?: number; now?: Date; term?: number } = {}) =>
-    store.addOrder(
+    store.droplets.addOrder(
       over.term ?? term,
       { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash(over.token ?? "token"), cap: over.cap ?? 10 },
       over.now ?? start,
@@ -60,8 +61,8 @@ describe("the store of the fleet", () => {
   const joined = async (dropletId: number): Promise<string> => {
     const name = await order();
     assert.ok(name !== undefined);
-    assert.ok(await store.adoptDroplet(name, dropletId, 0.01786));
-    assert.ok(await store.admitDroplet(hostOf(name), at(60)));
+    assert.ok(await store.droplets.adopt(name, dropletId, 0.01786));
+    assert.ok(await store.droplets.admit(hostOf(name), at(60)));
     return name;
   };
   const take = (hostName: string, now = at(70)) => {
@@ -74,7 +75,7 @@ describe("the store of the fleet", () => {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    return store.takeSlot(draft, hostName, 100, undefined).then(({ kind }) => ({ kind, id }));
+    return store.handouts.takeSlot(draft, hostName, 100, undefined).then(({ kind }) => ({ kind, id }));
   };
   const states = async () =>
     (await rows("SELECT state FROM droplets ORDER BY number")).map((row) => row["state"] as string);
@@ -83,7 +84,7 @@ describe("the store of the fleet", () => {
     it("gets a name of its own before the cloud is asked", async () => {
       assert.deepEqual([await order(), await order()], ["gar-1", "gar-2"]);
       assert.deepEqual(
-        (await store.listDroplets()).map(({ name, state, dropletId, orderedAt }) => ({
+        (await store.droplets.list()).map(({ name, state, dropletId, orderedAt }) => ({
           name,
           state,
           dropletId,
@@ -112,9 +113,9 @@ describe("the store of the fleet", () => {
       await order();
       assert.deepEqual(
         [
-          await store.adoptDroplet("gar-1", 7, 0.01),
-          await store.adoptDroplet("gar-1", 8, 0.01),
-          await store.adoptDroplet("gar-2", 7, 0.01),
+          await store.droplets.adopt("gar-1", 7, 0.01),
+          await store.droplets.adopt("gar-1", 8, 0.01),
+          await store.droplets.adopt("gar-2", 7, 0.01),
         ],
         [true, false, false],
       );
@@ -122,25 +123,25 @@ describe("the store of the fleet", () => {
 
     it("that failed counts until one becomes a host", async () => {
       await order();
-      await store.closeOrder("gar-1", "no machine", true, at(1));
+      await store.droplets.closeOrder("gar-1", "no machine", true, at(1));
       await order();
-      await store.closeOrder("gar-2", "limit", false, at(2));
-      assert.deepEqual(await store.readOrderFailures(), { inARow: 2, outOfStock: 1, lastAt: at(2) });
+      await store.droplets.closeOrder("gar-2", "limit", false, at(2));
+      assert.deepEqual(await store.droplets.readOrderFailures(), { inARow: 2, outOfStock: 1, lastAt: at(2) });
       await joined(3);
-      assert.deepEqual(await store.readOrderFailures(), { inARow: 0, outOfStock: 0, lastAt: null });
+      assert.deepEqual(await store.droplets.readOrderFailures(), { inARow: 0, outOfStock: 0, lastAt: null });
     });
 
     it("that boots too long counts as failed from the moment it is given up", async () => {
       await order();
-      await store.adoptDroplet("gar-1", 7, 0.01);
-      assert.ok(await store.beginDestroy(term, "gar-1", "too slow", "none", at(600)));
-      assert.deepEqual(await store.readOrderFailures(), { inARow: 1, outOfStock: 0, lastAt: at(600) });
+      await store.droplets.adopt("gar-1", 7, 0.01);
+      assert.ok(await store.droplets.beginDestroy(term, "gar-1", "too slow", "none", at(600)));
+      assert.deepEqual(await store.droplets.readOrderFailures(), { inARow: 1, outOfStock: 0, lastAt: at(600) });
     });
   });
 
   describe("enrolment", () => {
     const ask = (token: string, key: string, hostName = "gar-1") =>
-      store.enrol({ hostName, tokenHash: hash(token), keyHash: hash(key) });
+      store.droplets.enrol({ hostName, tokenHash: hash(token), keyHash: hash(key) });
 
     it("is granted to the order's token, again to the same key, and to no other key", async () => {
       await order({ token: "right" });
@@ -154,12 +155,12 @@ describe("the store of the fleet", () => {
       await order({ token: "two" });
       assert.equal(await ask("two", "key"), "refused");
       assert.equal(await ask("one", "key", "gar-9"), "refused");
-      await store.adoptDroplet("gar-1", 7, 0.01);
+      await store.droplets.adopt("gar-1", 7, 0.01);
       assert.equal(await ask("one", "key"), "granted");
-      await store.admitDroplet(hostOf("gar-1"), at(60));
+      await store.droplets.admit(hostOf("gar-1"), at(60));
       assert.equal(await ask("one", "key"), "refused");
-      await store.adoptDroplet("gar-2", 8, 0.01);
-      await store.beginDestroy(term, "gar-2", "too slow", "none", at(600));
+      await store.droplets.adopt("gar-2", 8, 0.01);
+      await store.droplets.beginDestroy(term, "gar-2", "too slow", "none", at(600));
       assert.equal(await ask("two", "key", "gar-2"), "refused");
     });
   });
@@ -167,47 +168,47 @@ describe("the store of the fleet", () => {
   describe("a host", () => {
     it("is made of a booted droplet, once", async () => {
       const name = await joined(7);
-      assert.equal(await store.admitDroplet(hostOf(name), at(61)), false);
-      const [found] = await store.listHosts();
+      assert.equal(await store.droplets.admit(hostOf(name), at(61)), false);
+      const [found] = await store.hosts.list();
       assert.deepEqual(
         [found?.host.name, found?.host.state, found?.host.engineUrl],
         [name, "active", "https://10.0.0.5:2376"],
       );
-      const [row] = await store.listDroplets();
+      const [row] = await store.droplets.list();
       assert.deepEqual([row?.state, row?.joinedAt, row?.idleSince], ["joined", at(60), at(60)]);
     });
 
     it("is not made of a droplet that was given up meanwhile", async () => {
       await order();
-      await store.adoptDroplet("gar-1", 7, 0.01);
-      await store.beginDestroy(term, "gar-1", "too slow", "none", at(600));
-      assert.equal(await store.admitDroplet(hostOf("gar-1"), at(601)), false);
-      assert.deepEqual(await store.listHosts(), []);
+      await store.droplets.adopt("gar-1", 7, 0.01);
+      await store.droplets.beginDestroy(term, "gar-1", "too slow", "none", at(600));
+      assert.equal(await store.droplets.admit(hostOf("gar-1"), at(601)), false);
+      assert.deepEqual(await store.hosts.list(), []);
     });
 
     it("is drained when it is empty, and takes nothing from then on", async () => {
       const name = await joined(7);
-      assert.ok(await store.beginDrain(term, name));
+      assert.ok(await store.droplets.beginDrain(term, name));
       assert.equal((await take(name)).kind, "host-closed");
     });
 
     it("is not drained with a lease, nor one in flight, nor by a former leader", async () => {
       const name = await joined(7);
-      assert.equal(await store.beginDrain(term + 1, name), false);
+      assert.equal(await store.droplets.beginDrain(term + 1, name), false);
       assert.equal((await take(name)).kind, "taken");
-      assert.equal(await store.beginDrain(term, name), false);
-      assert.equal(await store.beginDestroy(term, name, "why", "none", at(80)), false);
+      assert.equal(await store.droplets.beginDrain(term, name), false);
+      assert.equal(await store.droplets.beginDestroy(term, name, "why", "none", at(80)), false);
     });
 
     it("can be opened again while it drains, and not once it is to be destroyed", async () => {
       const name = await joined(7);
-      await store.beginDrain(term, name);
-      assert.ok(await store.setHostState(name, "active"));
-      await store.beginDrain(term, name);
-      assert.ok(await store.beginDestroy(term, name, "drained and empty", "none", at(80)));
-      assert.equal(await store.setHostState(name, "active"), false);
+      await store.droplets.beginDrain(term, name);
+      assert.ok(await store.hosts.setState(name, "active"));
+      await store.droplets.beginDrain(term, name);
+      assert.ok(await store.droplets.beginDestroy(term, name, "drained and empty", "none", at(80)));
+      assert.equal(await store.hosts.setState(name, "active"), false);
       assert.deepEqual(
-        (await store.listHosts()).map(({ host }) => host.state),
+        (await store.hosts.list()).map(({ host }) => host.state),
         ["draining"],
       );
     });
@@ -215,14 +216,14 @@ describe("the store of the fleet", () => {
     it("that is gone is no host any more: its slots are gone, its instances closed, its leases lost", async () => {
       const name = await joined(7);
       const { id: running } = await take(name);
-      await store.handOut(running, at(3600), at(71), undefined);
+      await store.handouts.complete(running, at(3600), at(71), undefined);
       const { id: starting } = await take(name);
-      await store.closeDroplet(name, "its droplet is gone", at(90));
-      await store.closeDroplet(name, "again", at(91));
-      assert.deepEqual(await store.listHosts(), []);
+      await store.droplets.close(name, "its droplet is gone", at(90));
+      await store.droplets.close(name, "again", at(91));
+      assert.deepEqual(await store.hosts.list(), []);
       assert.deepEqual(await states(), ["gone"]);
       assert.deepEqual(
-        [await store.findInstance(running), await store.findInstance(starting)].map((each) => [
+        [await store.leases.find(running), await store.leases.find(starting)].map((each) => [
           each?.state,
           each?.endCause,
         ]),
@@ -232,34 +233,34 @@ describe("the store of the fleet", () => {
         ],
       );
       for (const table of ["slots", "quota_places"]) assert.deepEqual(await rows(`SELECT * FROM ${table}`), []);
-      assert.deepEqual(await store.listDue(at(100_000)), []);
+      assert.deepEqual(await store.leases.listDue(at(100_000)), []);
     });
 
     it("that goes with its leases tells them lost at once", async () => {
       const name = await joined(7);
       const { id } = await take(name);
-      await store.handOut(id, at(3600), at(71), undefined);
-      assert.ok(await store.beginDestroy(term, name, "off", "lost", at(90)));
-      const lost = await store.findInstance(id);
+      await store.handouts.complete(id, at(3600), at(71), undefined);
+      assert.ok(await store.droplets.beginDestroy(term, name, "off", "lost", at(90)));
+      const lost = await store.leases.find(id);
       assert.deepEqual([lost?.state, lost?.endCause], ["ending", "lost"]);
     });
 
     it("keeps its timers", async () => {
       const name = await joined(7);
-      await store.keepTimers([{ name, idleSince: null, unwellSince: at(65) }]);
-      const [row] = await store.listDroplets();
+      await store.droplets.keepTimers([{ name, idleSince: null, unwellSince: at(65) }]);
+      const [row] = await store.droplets.list();
       assert.deepEqual([row?.idleSince, row?.unwellSince], [null, at(65)]);
     });
 
     it("is forgotten with the history, once no instance names it", async () => {
       const name = await joined(7);
       const { id } = await take(name);
-      await store.handOut(id, at(3600), at(71), undefined);
-      await store.closeDroplet(name, "gone", at(90));
-      await store.addEvent({ actor: "scale", kind: "close", host: name, reason: "gone" }, at(90));
-      await store.prune(at(90));
+      await store.handouts.complete(id, at(3600), at(71), undefined);
+      await store.droplets.close(name, "gone", at(90));
+      await store.events.add({ actor: "scale", kind: "close", host: name, reason: "gone" }, at(90));
+      await store.history.prune(at(90));
       assert.equal((await rows("SELECT id FROM hosts")).length, 1);
-      await store.prune(at(91));
+      await store.history.prune(at(91));
       for (const table of ["hosts", "droplets", "events", "instances"])
         assert.deepEqual(await rows(`SELECT * FROM ${table}`), [], table);
     });
@@ -273,9 +274,10 @@ describe("the store of the fleet", () => {
         "INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)",
         [name, round + 1, start, start, hash("t")],
       );
-      await store.registerHost(hostOf(name, 1), start);
+      await store.hosts.register(hostOf(name, 1), start);
       const end = async () =>
-        (await store.beginDrain(term, name)) && (await store.beginDestroy(term, name, "race", "none", at(80)));
+        (await store.droplets.beginDrain(term, name)) &&
+        (await store.droplets.beginDestroy(term, name, "race", "none", at(80)));
       const taking = take(name);
       // A hand-out takes some milliseconds: the end begins at any moment of it.
       await delay(round % 10);
@@ -288,37 +290,37 @@ describe("the store of the fleet", () => {
 
   describe("events", () => {
     it("are kept with their reasons, newest first, and found by host, instance and kind", async () => {
-      await store.addEvent({ actor: "scale", kind: "order", host: "gar-1", reason: "no empty host" }, at(1));
-      await store.addEvent({ actor: "scale", kind: "hold", alarm: true, reason: "blind" }, at(2));
-      await store.addEvent(
+      await store.events.add({ actor: "scale", kind: "order", host: "gar-1", reason: "no empty host" }, at(1));
+      await store.events.add({ actor: "scale", kind: "hold", alarm: true, reason: "blind" }, at(2));
+      await store.events.add(
         { actor: "reconcile", kind: "end", host: "gar-1", instance: "a".repeat(16), reason: "lost" },
         at(3),
       );
       assert.deepEqual(
-        (await store.listEvents({}, 10)).map(({ kind, reason, alarm }) => [kind, reason, alarm]),
+        (await store.events.list({}, 10)).map(({ kind, reason, alarm }) => [kind, reason, alarm]),
         [
           ["end", "lost", false],
           ["hold", "blind", true],
           ["order", "no empty host", false],
         ],
       );
-      assert.deepEqual((await store.listEvents({ host: "gar-1", kind: "order" }, 10)).length, 1);
-      assert.deepEqual((await store.listEvents({ instance: "a".repeat(16) }, 10)).length, 1);
-      const [newest] = await store.listEvents({}, 1);
+      assert.deepEqual((await store.events.list({ host: "gar-1", kind: "order" }, 10)).length, 1);
+      assert.deepEqual((await store.events.list({ instance: "a".repeat(16) }, 10)).length, 1);
+      const [newest] = await store.events.list({}, 1);
       assert.deepEqual(
-        (await store.listEvents({ before: newest?.id ?? 0 }, 10)).map(({ kind }) => kind),
+        (await store.events.list({ before: newest?.id ?? 0 }, 10)).map(({ kind }) => kind),
         ["hold", "order"],
       );
     });
 
     it("that come again unchanged count up, so that a night's hold is one line", async () => {
       for (let second = 1; second <= 3; second++)
-        await store.addEvent({ actor: "scale", kind: "hold", reason: "at the cap" }, at(second));
-      await store.addEvent({ actor: "scale", kind: "order", host: "gar-1", reason: "room again" }, at(4));
-      await store.addEvent({ actor: "scale", kind: "hold", reason: "at the cap" }, at(5));
-      await store.addEvent({ actor: "scale", kind: "hold", reason: "another reason" }, at(6));
+        await store.events.add({ actor: "scale", kind: "hold", reason: "at the cap" }, at(second));
+      await store.events.add({ actor: "scale", kind: "order", host: "gar-1", reason: "room again" }, at(4));
+      await store.events.add({ actor: "scale", kind: "hold", reason: "at the cap" }, at(5));
+      await store.events.add({ actor: "scale", kind: "hold", reason: "another reason" }, at(6));
       assert.deepEqual(
-        (await store.listEvents({ kind: "hold" }, 10)).map(({ reason, times, at: first, lastAt }) => [
+        (await store.events.list({ kind: "hold" }, 10)).map(({ reason, times, at: first, lastAt }) => [
           reason,
           times,
           first,
@@ -332,8 +334,8 @@ describe("the store of the fleet", () => {
     });
 
     it("too long for their column are cut, not lost", async () => {
-      await store.addEvent({ actor: "scale", kind: "hold", reason: "x".repeat(5000) }, at(1));
-      assert.equal((await store.listEvents({}, 1))[0]?.reason.length, 500);
+      await store.events.add({ actor: "scale", kind: "hold", reason: "x".repeat(5000) }, at(1));
+      assert.equal((await store.events.list({}, 1))[0]?.reason.length, 500);
     });
   });
 

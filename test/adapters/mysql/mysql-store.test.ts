@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
-import { createMysqlStore, type MysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../../apps/core/store.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { IdempotencyClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
 import type { EndCause } from "../../../apps/core/instances/instance.ts";
@@ -46,9 +47,9 @@ describe("the MySQL store", () => {
   after(() => services.stop());
 
   let url: string;
-  let store: MysqlStore;
+  let store: Store;
   let admin: Connection;
-  const stores: MysqlStore[] = [];
+  const stores: Store[] = [];
   /** Another process's store. */
   const anotherStore = () => {
     const another = createMysqlStore(url);
@@ -75,7 +76,7 @@ describe("the MySQL store", () => {
       hostName?: string;
       quota?: number;
       claim?: IdempotencyClaim;
-      from?: MysqlStore;
+      from?: Store;
     } = {},
   ): Promise<TakeResult & { id: string }> => {
     const {
@@ -95,23 +96,23 @@ describe("the MySQL store", () => {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    return from.takeSlot(draft, hostName, quota, claim).then((result) => ({ ...result, id }));
+    return from.handouts.takeSlot(draft, hostName, quota, claim).then((result) => ({ ...result, id }));
   };
   const lease = async (over: Parameters<typeof take>[0] & { ttlSeconds?: number } = {}): Promise<string> => {
     const { now = start, ttlSeconds = 3600 } = over;
     const taken = await take(over);
     assert.equal(taken.kind, "taken");
-    assert.ok(await store.handOut(taken.id, new Date(now.getTime() + ttlSeconds * 1000), now, undefined));
+    assert.ok(await store.handouts.complete(taken.id, new Date(now.getTime() + ttlSeconds * 1000), now, undefined));
     return taken.id;
   };
   const kinds = (results: readonly TakeResult[]) =>
     Object.fromEntries([...Map.groupBy(results, ({ kind }) => kind)].map(([kind, group]) => [kind, group.length]));
   const usage = async () =>
-    (await store.listHosts()).map(({ host: { name }, inUse, occupied }) => [name, inUse, occupied]);
+    (await store.hosts.list()).map(({ host: { name }, inUse, occupied }) => [name, inUse, occupied]);
 
   describe("taking a slot", () => {
     it("gives a port of the host, the longest unused slot first", async () => {
-      await store.registerHost(host("a", { capacity: 3 }), start);
+      await store.hosts.register(host("a", { capacity: 3 }), start);
       const ids = [];
       for (const port of [20_000, 20_001]) {
         const taken = await take();
@@ -123,8 +124,8 @@ describe("the MySQL store", () => {
         [1, 10],
         [0, 20],
       ] as const) {
-        await store.beginEnd(ids[index] ?? "", "failed", at(seconds));
-        await store.closeInstance(ids[index] ?? "", at(seconds));
+        await store.leases.beginEnd(ids[index] ?? "", "failed", at(seconds));
+        await store.leases.close(ids[index] ?? "", at(seconds));
       }
       const ports = [];
       for (let count = 0; count < 3; count++) {
@@ -135,7 +136,7 @@ describe("the MySQL store", () => {
     });
 
     it("gives one address exactly its quota, out of many requests at four processes", async () => {
-      await store.registerHost(host("a", { capacity: 100 }), start);
+      await store.hosts.register(host("a", { capacity: 100 }), start);
       const processes = [store, anotherStore(), anotherStore(), anotherStore()];
       const results = await Promise.all(
         Array.from({ length: 60 }, (_, index) => take({ from: processes[index % 4] ?? store })),
@@ -149,7 +150,7 @@ describe("the MySQL store", () => {
     });
 
     it("gives many addresses exactly the slots there are, none twice, at four processes", async () => {
-      await store.registerHost(host("a", { capacity: 20 }), start);
+      await store.hosts.register(host("a", { capacity: 20 }), start);
       const processes = [store, anotherStore(), anotherStore(), anotherStore()];
       const results = await Promise.all(
         Array.from({ length: 60 }, (_, index) =>
@@ -175,7 +176,7 @@ describe("the MySQL store", () => {
     });
 
     it("loses nothing and gives nothing twice while leases come and go at four processes", async () => {
-      await store.registerHost(host("a", { capacity: 6 }), start);
+      await store.hosts.register(host("a", { capacity: 6 }), start);
       const processes = [store, anotherStore(), anotherStore(), anotherStore()];
       let tick = 0;
       await Promise.all(
@@ -183,48 +184,49 @@ describe("the MySQL store", () => {
           for (let round = 0; round < 15; round++) {
             const result = await take({ from, address: `198.51.100.${round % 3}`, now: at(++tick) });
             if (result.kind !== "taken") continue;
-            if (round % 2) await from.handOut(result.id, at(10_000), at(tick), undefined);
-            assert.ok(await from.beginEnd(result.id, round % 2 ? "owner" : "failed", at(tick)));
-            if (index % 2) await from.closeInstance(result.id, at(tick));
+            if (round % 2) await from.handouts.complete(result.id, at(10_000), at(tick), undefined);
+            assert.ok(await from.leases.beginEnd(result.id, round % 2 ? "owner" : "failed", at(tick)));
+            if (index % 2) await from.leases.close(result.id, at(tick));
           }
         }),
       );
-      for (const { instanceId } of await store.listDue(at(20_000))) await store.closeInstance(instanceId, at(tick));
+      for (const { instanceId } of await store.leases.listDue(at(20_000)))
+        await store.leases.close(instanceId, at(tick));
       assert.deepEqual(await usage(), [["a", 0, 0]]);
       assert.equal((await rows("SELECT 1 FROM quota_places")).length, 0);
       assert.equal((await rows("SELECT 1 FROM slots WHERE instance_id IS NULL")).length, 6);
     });
 
     it("names the earliest end of a lease when the quota is used up", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       for (const ttlSeconds of [500, 100, 300]) await lease({ ttlSeconds });
       const refused = await take({ now: at(50) });
       assert.deepEqual(refused.kind === "quota-exceeded" && refused.nextFreeAt, at(100));
     });
 
     it("passes over slots that rest until their time has come", async () => {
-      await store.registerHost(host("a", { capacity: 1 }), start);
+      await store.hosts.register(host("a", { capacity: 1 }), start);
       const { id } = await take();
-      await store.beginEnd(id, "failed", at(1));
-      await store.closeInstance(id, at(1), at(300));
+      await store.leases.beginEnd(id, "failed", at(1));
+      await store.leases.close(id, at(1), at(300));
       assert.equal((await take({ now: at(299) })).kind, "host-full");
       assert.equal((await take({ now: at(300) })).kind, "taken");
     });
 
     it("refuses a host that is closed or unknown, and takes nothing", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       for (const state of ["cordoned", "draining"] as const) {
-        await store.setHostState("a", state);
+        await store.hosts.setState("a", state);
         assert.equal((await take()).kind, "host-closed");
       }
       assert.equal((await take({ hostName: "nobody" })).kind, "host-closed");
       assert.equal((await rows("SELECT 1 FROM quota_places")).length, 0);
-      await store.setHostState("a", "active");
+      await store.hosts.setState("a", "active");
       assert.equal((await take()).kind, "taken");
     });
 
     it("leaves nothing behind when a statement in the middle fails", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const { id } = await take();
       await assert.rejects(take({ id, address: "198.51.100.2" }), /Duplicate entry/);
       assert.deepEqual(await usage(), [["a", 1, 1]]);
@@ -243,16 +245,16 @@ describe("the MySQL store", () => {
     ];
     for (const [what, cause, handedOut] of endings) {
       it(`are free at once when ${what}, before the container is gone`, async () => {
-        await store.registerHost(host("a"), start);
+        await store.hosts.register(host("a"), start);
         const claim = claimFor("key");
         const ids = [
           handedOut ? await lease({ quota: 1, claim, ttlSeconds: 60 }) : (await take({ quota: 1, claim })).id,
         ];
         assert.equal((await take({ quota: 1, now: at(1) })).kind, "quota-exceeded");
-        assert.ok(await store.beginEnd(ids[0] ?? "", cause, at(60)));
+        assert.ok(await store.leases.beginEnd(ids[0] ?? "", cause, at(60)));
         assert.deepEqual(await usage(), [["a", 0, 1]], "the slot is not free yet");
         assert.equal(
-          await store.readClaim("198.51.100.1", claim.keyHash, at(60)),
+          await store.handouts.readClaim("198.51.100.1", claim.keyHash, at(60)),
           undefined,
           "the key is free as well",
         );
@@ -261,38 +263,38 @@ describe("the MySQL store", () => {
     }
 
     it("of leases past their end are free before the reaper comes by, and their keys with them", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const claim = claimFor("key");
       const old = await lease({ quota: 1, claim, ttlSeconds: 60 });
       assert.equal((await take({ quota: 1, now: at(59) })).kind, "quota-exceeded");
-      assert.equal((await store.readClaim("198.51.100.1", claim.keyHash, at(59)))?.instanceId, old);
-      assert.equal(await store.readClaim("198.51.100.1", claim.keyHash, at(60)), undefined);
+      assert.equal((await store.handouts.readClaim("198.51.100.1", claim.keyHash, at(59)))?.instanceId, old);
+      assert.equal(await store.handouts.readClaim("198.51.100.1", claim.keyHash, at(60)), undefined);
       const next = await take({ quota: 1, claim, now: at(60) });
       assert.equal(next.kind, "taken");
-      assert.equal((await store.readClaim("198.51.100.1", claim.keyHash, at(60)))?.instanceId, next.id);
+      assert.equal((await store.handouts.readClaim("198.51.100.1", claim.keyHash, at(60)))?.instanceId, next.id);
       assert.deepEqual(
-        (await store.listDue(at(60))).map(({ instanceId }) => instanceId),
+        (await store.leases.listDue(at(60))).map(({ instanceId }) => instanceId),
         [old],
         "its container still waits for the reaper",
       );
     });
 
     it("once taken back cannot return by an extension that comes late", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const old = await lease({ quota: 1, ttlSeconds: 60 });
       assert.equal((await take({ quota: 1, now: at(60) })).kind, "taken");
-      assert.equal(await store.setExpiry(old, at(3600), at(59)), false);
+      assert.equal(await store.leases.setExpiry(old, at(3600), at(59)), false);
       assert.equal((await rows("SELECT 1 FROM quota_places")).length, 1);
     });
 
     it("never outnumber the quota, however extensions and takings fall together", async () => {
-      await store.registerHost(host("a", { capacity: 50 }), start);
+      await store.hosts.register(host("a", { capacity: 50 }), start);
       for (let round = 0; round < 10; round++) {
         const address = `198.51.100.${round}`;
         const id = await lease({ quota: 1, address, ttlSeconds: 60 });
         const [taken, extended] = await Promise.all([
           take({ quota: 1, address, now: at(60) }),
-          anotherStore().setExpiry(id, at(3600), at(59)),
+          anotherStore().leases.setExpiry(id, at(3600), at(59)),
         ]);
         assert.equal(taken.kind === "taken", !extended, "one of the two won");
       }
@@ -301,16 +303,16 @@ describe("the MySQL store", () => {
 
   describe("idempotency keys", () => {
     it("lead every later request to the first one's instance and answer", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const claim = claimFor("key");
       const { id } = await take({ claim });
-      assert.deepEqual(await store.readClaim("198.51.100.1", claim.keyHash, start), {
+      assert.deepEqual(await store.handouts.readClaim("198.51.100.1", claim.keyHash, start), {
         requestHash: claim.requestHash,
         instanceId: id,
         sealedAnswer: null,
         expiresAt: at(30),
       });
-      assert.ok(await store.handOut(id, at(60), at(1), Buffer.from("sealed")));
+      assert.ok(await store.handouts.complete(id, at(60), at(1), Buffer.from("sealed")));
       const known = await take({ claim: claimFor("key", "other body") });
       assert.deepEqual(
         { ...known, id: undefined },
@@ -327,7 +329,7 @@ describe("the MySQL store", () => {
     });
 
     it("make one instance out of many requests at once", async () => {
-      await store.registerHost(host("a", { capacity: 30 }), start);
+      await store.hosts.register(host("a", { capacity: 30 }), start);
       const processes = [store, anotherStore(), anotherStore()];
       const results = await Promise.all(
         Array.from({ length: 30 }, (_, index) =>
@@ -338,24 +340,24 @@ describe("the MySQL store", () => {
     });
 
     it("are known also when the quota is used up", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       await take({ claim: claimFor("key"), quota: 1 });
       assert.equal((await take({ claim: claimFor("key"), quota: 1 })).kind, "known");
     });
 
     it("of different addresses have nothing to do with each other", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       await take({ claim: claimFor("key") });
       assert.equal((await take({ claim: claimFor("key"), address: "198.51.100.2" })).kind, "taken");
-      assert.equal(await store.readClaim("198.51.100.3", claimFor("key").keyHash, start), undefined);
+      assert.equal(await store.handouts.readClaim("198.51.100.3", claimFor("key").keyHash, start), undefined);
     });
   });
 
   describe("handing out", () => {
     it("turns the draft into a lease that ends when it says", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });
-      const instance = await store.findInstance(id);
+      const instance = await store.leases.find(id);
       assert.deepEqual(
         [
           instance?.state,
@@ -371,22 +373,22 @@ describe("the MySQL store", () => {
     });
 
     it("is refused once the deadline is over, or somebody has undone the draft, or a second time", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const { id: late } = await take();
-      assert.equal(await store.handOut(late, at(3600), at(30), Buffer.from("x")), false);
-      assert.equal((await store.findInstance(late))?.state, "starting");
+      assert.equal(await store.handouts.complete(late, at(3600), at(30), Buffer.from("x")), false);
+      assert.equal((await store.leases.find(late))?.state, "starting");
       const { id: undone } = await take();
-      await store.beginEnd(undone, "failed", at(1));
-      assert.equal(await store.handOut(undone, at(3600), at(2), undefined), false);
+      await store.leases.beginEnd(undone, "failed", at(1));
+      assert.equal(await store.handouts.complete(undone, at(3600), at(2), undefined), false);
       const id = await lease();
-      assert.equal(await store.handOut(id, at(9999), at(2), undefined), false);
-      assert.equal(await store.handOut("nobody", at(9999), at(2), undefined), false);
+      assert.equal(await store.handouts.complete(id, at(9999), at(2), undefined), false);
+      assert.equal(await store.handouts.complete("nobody", at(9999), at(2), undefined), false);
     });
   });
 
   describe("changing and ending a lease", () => {
     it("is done although the server ends a deadlock with it", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });
       const watcher = await createConnection({ uri: url });
       try {
@@ -397,7 +399,7 @@ describe("the MySQL store", () => {
         await admin.query(
           "SELECT state FROM instances FORCE INDEX (instances_due) WHERE state = 'running' LOCK IN SHARE MODE",
         );
-        const extending = store.setExpiry(id, at(3600), at(59));
+        const extending = store.leases.setExpiry(id, at(3600), at(59));
         await until("the extension waits for us", async () =>
           String((await watcher.query<RowDataPacket[]>("SHOW ENGINE INNODB STATUS"))[0][0]?.["Status"]).includes(
             "LOCK WAIT",
@@ -412,32 +414,32 @@ describe("the MySQL store", () => {
     });
 
     it("moves its end only while it runs", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });
-      assert.equal(await store.setExpiry(id, at(100), at(59)), true);
-      assert.equal(await store.setExpiry(id, at(100), at(59)), true, "the same once more is no failure");
-      assert.deepEqual((await store.findInstance(id))?.expiresAt, at(100));
-      assert.equal(await store.setExpiry(id, at(200), at(100)), false);
+      assert.equal(await store.leases.setExpiry(id, at(100), at(59)), true);
+      assert.equal(await store.leases.setExpiry(id, at(100), at(59)), true, "the same once more is no failure");
+      assert.deepEqual((await store.leases.find(id))?.expiresAt, at(100));
+      assert.equal(await store.leases.setExpiry(id, at(200), at(100)), false);
       const { id: starting } = await take();
-      assert.equal(await store.setExpiry(starting, at(200), at(1)), false);
+      assert.equal(await store.leases.setExpiry(starting, at(200), at(1)), false);
     });
 
     it("begins once, whoever and however many ask", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const id = await lease();
       const processes = [store, anotherStore(), anotherStore()];
       const causes: EndCause[] = ["owner", "operator", "lost"];
       const begun = await Promise.all(
         Array.from({ length: 15 }, (_, index) =>
-          (processes[index % 3] ?? store).beginEnd(id, causes[index % 3] ?? "lost", at(1)),
+          (processes[index % 3] ?? store).leases.beginEnd(id, causes[index % 3] ?? "lost", at(1)),
         ),
       );
       assert.equal(begun.filter(Boolean).length, 1);
-      assert.equal((await store.findInstance(id))?.endCause, causes[begun.indexOf(true) % 3]);
+      assert.equal((await store.leases.find(id))?.endCause, causes[begun.indexOf(true) % 3]);
     });
 
     it("begins only from the states that its cause allows", async () => {
-      await store.registerHost(host("a", { capacity: 50 }), start);
+      await store.hosts.register(host("a", { capacity: 50 }), start);
       const allowed: Record<EndCause, string[]> = {
         expired: ["running"],
         lost: ["running"],
@@ -451,83 +453,86 @@ describe("the MySQL store", () => {
         const running = await lease({ quota: 50, ttlSeconds: 60 });
         const ending = await lease({ quota: 50 });
         const ended = await lease({ quota: 50 });
-        for (const id of [ending, ended]) await store.beginEnd(id, "operator", at(1));
-        await store.closeInstance(ended, at(1));
+        for (const id of [ending, ended]) await store.leases.beginEnd(id, "operator", at(1));
+        await store.leases.close(ended, at(1));
         const begun = [];
         for (const [state, id] of Object.entries({ starting, running, ending, ended }))
-          if (await store.beginEnd(id, cause, at(60))) begun.push(state);
+          if (await store.leases.beginEnd(id, cause, at(60))) begun.push(state);
         assert.deepEqual(begun, states, cause);
       }
     });
 
     it("as expired waits for an extension made meanwhile", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const id = await lease({ ttlSeconds: 60 });
-      const due = await store.listDue(at(60));
+      const due = await store.leases.listDue(at(60));
       assert.deepEqual(
         due.map(({ instanceId, state }) => [instanceId, state]),
         [[id, "running"]],
       );
-      await store.setExpiry(id, at(120), at(59));
-      assert.equal(await store.beginEnd(id, "expired", at(60)), false);
-      assert.equal((await store.findInstance(id))?.state, "running");
-      assert.deepEqual(await store.listDue(at(60)), []);
+      await store.leases.setExpiry(id, at(120), at(59));
+      assert.equal(await store.leases.beginEnd(id, "expired", at(60)), false);
+      assert.equal((await store.leases.find(id))?.state, "running");
+      assert.deepEqual(await store.leases.listDue(at(60)), []);
     });
 
     it("frees the slot when it is closed, and not a second time after somebody else has taken it", async () => {
-      await store.registerHost(host("a", { capacity: 1 }), start);
+      await store.hosts.register(host("a", { capacity: 1 }), start);
       const id = await lease();
-      await store.closeInstance(id, at(1));
+      await store.leases.close(id, at(1));
       assert.deepEqual(await usage(), [["a", 1, 1]], "a lease that has not ended is not closed");
-      await store.beginEnd(id, "owner", at(2));
-      await store.closeInstance(id, at(3));
+      await store.leases.beginEnd(id, "owner", at(2));
+      await store.leases.close(id, at(3));
       assert.deepEqual(
-        [(await store.findInstance(id))?.state, (await store.findInstance(id))?.endedAt],
+        [(await store.leases.find(id))?.state, (await store.leases.find(id))?.endedAt],
         ["ended", at(3)],
       );
       const next = await lease({ now: at(4) });
-      await store.closeInstance(id, at(5));
+      await store.leases.close(id, at(5));
       assert.deepEqual(await usage(), [["a", 1, 1]]);
-      assert.deepEqual((await store.findInstance(id))?.endedAt, at(3));
-      assert.equal((await store.findInstance(next))?.state, "running");
+      assert.deepEqual((await store.leases.find(id))?.endedAt, at(3));
+      assert.equal((await store.leases.find(next))?.state, "running");
     });
 
     it("is listed until it is over: due ones for the reaper, open ones by host", async () => {
-      await store.registerHost(host("a"), start);
-      await store.registerHost(host("b"), start);
+      await store.hosts.register(host("a"), start);
+      await store.hosts.register(host("b"), start);
       const starting = (await take()).id;
       const running = await lease({ ttlSeconds: 60 });
       const ending = await lease({ hostName: "b", ttlSeconds: 9999 });
-      await store.beginEnd(ending, "owner", at(1));
+      await store.leases.beginEnd(ending, "owner", at(1));
       assert.deepEqual(
-        (await store.listDue(at(59))).map(({ instanceId }) => instanceId),
+        (await store.leases.listDue(at(59))).map(({ instanceId }) => instanceId),
         [ending],
       );
       assert.deepEqual(
-        (await store.listDue(at(60))).map(({ instanceId }) => instanceId),
+        (await store.leases.listDue(at(60))).map(({ instanceId }) => instanceId),
         [running, ending],
       );
       assert.deepEqual(
-        (await store.listOpenOf("a")).map(({ id, state, deadline }) => [id, state, deadline]).sort(),
+        (await store.leases.listOpenOf("a")).map(({ id, state, deadline }) => [id, state, deadline]).sort(),
         [
           [starting, "starting", at(30)],
           [running, "running", at(60)],
         ].sort(),
       );
       assert.deepEqual(
-        (await store.listOpenOf("b")).map(({ id }) => id),
+        (await store.leases.listOpenOf("b")).map(({ id }) => id),
         [ending],
       );
-      assert.deepEqual((await store.listOpen(10)).map(({ id }) => id).sort(), [starting, running, ending].sort());
-      assert.equal((await store.listOpen(1)).length, 1);
-      const place = await store.findContainer(ending);
+      assert.deepEqual(
+        (await store.search.find({ state: "open", order: "created", descending: true }, 10)).map(({ id }) => id).sort(),
+        [starting, running, ending].sort(),
+      );
+      assert.equal((await store.search.find({ state: "open", order: "created", descending: true }, 1)).length, 1);
+      const place = await store.leases.findContainer(ending);
       assert.deepEqual(
         [place?.instanceId, place?.state, place?.host.name, place?.host.engineUrl],
         [ending, "ending", "b", "unix:///run/docker.sock"],
       );
       assert.match(place?.host.deployment ?? "", /^[0-9a-z]{12}$/);
       assert.deepEqual(
-        [await store.findContainer("nobody"), await store.findInstance("nobody")],
+        [await store.leases.findContainer("nobody"), await store.leases.find("nobody")],
         [undefined, undefined],
       );
     });
@@ -535,12 +540,12 @@ describe("the MySQL store", () => {
 
   describe("hosts", () => {
     it("that are closed wait for hand-outs that hold them; afterwards none can take a slot", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const other = await createConnection({ uri: url });
       await other.query("START TRANSACTION");
       await other.query("SELECT id FROM hosts WHERE name = 'a' AND state = 'active' LOCK IN SHARE MODE");
       let closed = false;
-      const closing = store.setHostState("a", "draining").then(() => (closed = true));
+      const closing = store.hosts.setState("a", "draining").then(() => (closed = true));
       await until(
         "the change waits for the lock",
         async () =>
@@ -555,42 +560,42 @@ describe("the MySQL store", () => {
     });
 
     it("that are closed in the middle of many hand-outs take none after that", async () => {
-      await store.registerHost(host("a", { capacity: 50 }), start);
+      await store.hosts.register(host("a", { capacity: 50 }), start);
       const processes = [store, anotherStore()];
       const takings = Array.from({ length: 30 }, (_, index) =>
         take({ address: `198.51.100.${index}`, from: processes[index % 2] ?? store }),
       );
-      await anotherStore().setHostState("a", "draining");
+      await anotherStore().hosts.setState("a", "draining");
       const [atClosing] = await rows("SELECT COUNT(*) AS taken FROM slots WHERE instance_id IS NOT NULL");
       const results = await Promise.all(takings);
       assert.equal(results.filter(({ kind }) => kind === "taken").length, atClosing?.["taken"]);
     });
 
     it("are known by name: registered again they keep their state and their instances", async () => {
-      await store.registerHost(host("a", { capacity: 3 }), start);
+      await store.hosts.register(host("a", { capacity: 3 }), start);
       const id = await lease();
-      await store.setHostState("a", "cordoned");
-      await store.registerHost(host("a", { capacity: 3, engineUrl: "tcp://10.0.0.1:2375" }), at(1));
-      const [only, ...others] = await store.listHosts();
+      await store.hosts.setState("a", "cordoned");
+      await store.hosts.register(host("a", { capacity: 3, engineUrl: "tcp://10.0.0.1:2375" }), at(1));
+      const [only, ...others] = await store.hosts.list();
       assert.deepEqual(
         [only?.host.state, only?.host.engineUrl, only?.inUse, others.length],
         ["cordoned", "tcp://10.0.0.1:2375", 1, 0],
       );
-      assert.equal((await store.findContainer(id))?.host.engineUrl, "tcp://10.0.0.1:2375");
+      assert.equal((await store.leases.findContainer(id))?.host.engineUrl, "tcp://10.0.0.1:2375");
     });
 
     it("grow and shrink: slots in use outlive a smaller capacity and are not given again", async () => {
-      await store.registerHost(host("a", { capacity: 2 }), start);
+      await store.hosts.register(host("a", { capacity: 2 }), start);
       const [one, two] = [await lease(), await lease({ address: "198.51.100.2" })];
-      await store.registerHost(host("a", { capacity: 1 }), at(1));
-      assert.equal((await store.findInstance(two))?.state, "running");
+      await store.hosts.register(host("a", { capacity: 1 }), at(1));
+      assert.equal((await store.leases.find(two))?.state, "running");
       for (const id of [one, two]) {
-        await store.beginEnd(id, "owner", at(2));
-        await store.closeInstance(id, at(2));
+        await store.leases.beginEnd(id, "owner", at(2));
+        await store.leases.close(id, at(2));
       }
       assert.equal((await take({ now: at(3) })).kind, "taken");
       assert.equal((await take({ now: at(3) })).kind, "host-full");
-      await store.registerHost(host("a", { capacity: 4 }), at(4));
+      await store.hosts.register(host("a", { capacity: 4 }), at(4));
       const results = [];
       for (let count = 0; count < 4; count++)
         results.push((await take({ now: at(5), address: `198.51.100.${count}` })).kind);
@@ -598,40 +603,40 @@ describe("the MySQL store", () => {
     });
 
     it("move to other ports: free slots at once, those in use once they are free", async () => {
-      await store.registerHost(host("a", { capacity: 2 }), start);
+      await store.hosts.register(host("a", { capacity: 2 }), start);
       const id = await lease();
       const moved = host("a", { capacity: 2, basePort: 30_000 });
-      await store.registerHost(moved, at(1));
-      assert.equal((await store.findInstance(id))?.port, 20_000);
+      await store.hosts.register(moved, at(1));
+      assert.equal((await store.leases.find(id))?.port, 20_000);
       const other = await take({ now: at(2) });
       assert.equal(other.kind === "taken" && other.port, 30_001);
-      await store.beginEnd(id, "owner", at(3));
-      await store.closeInstance(id, at(3));
+      await store.leases.beginEnd(id, "owner", at(3));
+      await store.leases.close(id, at(3));
       const next = await take({ now: at(5) });
       assert.equal(next.kind === "taken" && next.port, 30_000);
     });
 
     it("give no port to two instances while they move by a few ports", async () => {
-      await store.registerHost(host("a", { capacity: 3 }), start);
+      await store.hosts.register(host("a", { capacity: 3 }), start);
       const first = await lease();
-      assert.equal((await store.findInstance(first))?.port, 20_000);
+      assert.equal((await store.leases.find(first))?.port, 20_000);
       // Slot 1 has the old port of slot 0 now, whose instance is still there.
-      await store.registerHost(host("a", { capacity: 3, basePort: 19_999 }), at(1));
+      await store.hosts.register(host("a", { capacity: 3, basePort: 19_999 }), at(1));
       const ports = [];
       for (let count = 1; count < 3; count++) {
         const taken = await take({ now: at(2), address: `198.51.100.${count + 1}` });
         ports.push(taken.kind === "taken" ? taken.port : taken.kind);
       }
       assert.deepEqual(ports, [20_001, "host-full"]);
-      await store.beginEnd(first, "owner", at(3));
-      await store.closeInstance(first, at(3));
+      await store.leases.beginEnd(first, "owner", at(3));
+      await store.leases.close(first, at(3));
       const next = await take({ now: at(4), address: "198.51.100.9" });
       assert.ok(next.kind === "taken" && [19_999, 20_000].includes(next.port));
     });
 
     it("registered by many at once are there once, with each slot once", async () => {
       await Promise.all(
-        Array.from({ length: 8 }, () => anotherStore().registerHost(host("a", { capacity: 10 }), start)),
+        Array.from({ length: 8 }, () => anotherStore().hosts.register(host("a", { capacity: 10 }), start)),
       );
       assert.equal((await rows("SELECT 1 FROM hosts")).length, 1);
       assert.deepEqual(
@@ -641,13 +646,13 @@ describe("the MySQL store", () => {
     });
 
     it("that do not exist have no state to set", async () => {
-      assert.equal(await store.setHostState("nobody", "cordoned"), false);
+      assert.equal(await store.hosts.setState("nobody", "cordoned"), false);
     });
   });
 
   describe("history", () => {
     it("forgets what ended long ago, and still counts it", async () => {
-      await store.registerHost(host("a", { capacity: 10 }), start);
+      await store.hosts.register(host("a", { capacity: 10 }), start);
       const ids = [
         await lease({ quota: 9 }),
         await lease({ quota: 9 }),
@@ -655,14 +660,14 @@ describe("the MySQL store", () => {
       ];
       const { id: failed } = await take({ quota: 9 });
       for (const [index, id] of [...ids, failed].entries()) {
-        await store.beginEnd(id, index === 3 ? "failed" : "owner", at(10));
-        await store.closeInstance(id, at(index === 1 ? 100 : 10));
+        await store.leases.beginEnd(id, index === 3 ? "failed" : "owner", at(10));
+        await store.leases.close(id, at(index === 1 ? 100 : 10));
       }
       const running = await lease({ now: at(100), address: "198.51.100.1" });
-      assert.deepEqual(await store.countHandouts(at(101)), { running: 1, startedEver: 4 });
-      assert.equal(await store.prune(at(50)), 3);
-      assert.deepEqual(await store.countHandouts(at(101)), { running: 1, startedEver: 4 });
-      assert.deepEqual(await Promise.all([...ids, running].map(async (id) => (await store.findInstance(id))?.state)), [
+      assert.deepEqual(await store.history.countHandouts(at(101)), { running: 1, startedEver: 4 });
+      assert.equal(await store.history.prune(at(50)), 3);
+      assert.deepEqual(await store.history.countHandouts(at(101)), { running: 1, startedEver: 4 });
+      assert.deepEqual(await Promise.all([...ids, running].map(async (id) => (await store.leases.find(id))?.state)), [
         undefined,
         "ended",
         undefined,
@@ -672,11 +677,11 @@ describe("the MySQL store", () => {
         (await rows("SELECT address FROM addresses")).map((row) => row["address"] as string),
         ["198.51.100.1"],
       );
-      assert.equal(await store.prune(at(50)), 0);
+      assert.equal(await store.history.prune(at(50)), 0);
     });
 
     it("is forgotten in pieces, and counted once when two forget at once", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const values = Array.from({ length: 2300 }, (_, index) => [
         String(index).padStart(16, "0"),
         "ended",
@@ -694,25 +699,25 @@ describe("the MySQL store", () => {
         "INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at) VALUES ?",
         [values],
       );
-      const forgotten = await Promise.all([store.prune(at(2)), anotherStore().prune(at(2))]);
+      const forgotten = await Promise.all([store.history.prune(at(2)), anotherStore().history.prune(at(2))]);
       assert.equal(forgotten[0] + forgotten[1], 2300);
-      assert.deepEqual(await store.countHandouts(at(3)), { running: 0, startedEver: 1150 });
+      assert.deepEqual(await store.history.countHandouts(at(3)), { running: 0, startedEver: 1150 });
     });
 
     it("does not count leases past their end as running", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       await lease({ ttlSeconds: 60 });
-      assert.equal((await store.countHandouts(at(59))).running, 1);
-      assert.equal((await store.countHandouts(at(60))).running, 0);
+      assert.equal((await store.history.countHandouts(at(59))).running, 1);
+      assert.equal((await store.history.countHandouts(at(60))).running, 0);
     });
 
     it("keeps when each job last ran and last succeeded", async () => {
-      await store.beginRun("reap", at(1));
-      await store.finishRun("reap", at(2), undefined);
-      await store.beginRun("reap", at(3));
-      await store.finishRun("reap", at(4), "x".repeat(600));
-      await store.beginRun("prune", at(5));
-      assert.deepEqual(await store.listRuns(), [
+      await store.runs.begin("reap", at(1));
+      await store.runs.finish("reap", at(2), undefined);
+      await store.runs.begin("reap", at(3));
+      await store.runs.finish("reap", at(4), "x".repeat(600));
+      await store.runs.begin("prune", at(5));
+      assert.deepEqual(await store.runs.list(), [
         { job: "prune", startedAt: at(5), finishedAt: null, succeededAt: null, fault: null },
         { job: "reap", startedAt: at(3), finishedAt: at(4), succeededAt: at(2), fault: "x".repeat(500) },
       ]);
@@ -763,29 +768,29 @@ describe("the MySQL store", () => {
       fault instanceof Unavailable && fault.system === "mysql" && fault.cause !== undefined;
 
     it("every call throws Unavailable at once, and works again when the server is back, with the same store", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const id = await lease();
       await services.killMysql();
       try {
         const started = performance.now();
         await assert.rejects(store.ping(), isUnavailable);
         await assert.rejects(take(), isUnavailable);
-        await assert.rejects(store.findInstance(id), isUnavailable);
-        await assert.rejects(store.listHosts(), isUnavailable);
-        await assert.rejects(store.beginEnd(id, "owner", at(1)), isUnavailable);
-        await assert.rejects(store.prune(at(1)), isUnavailable);
+        await assert.rejects(store.leases.find(id), isUnavailable);
+        await assert.rejects(store.hosts.list(), isUnavailable);
+        await assert.rejects(store.leases.beginEnd(id, "owner", at(1)), isUnavailable);
+        await assert.rejects(store.history.prune(at(1)), isUnavailable);
         await Promise.all(Array.from({ length: 50 }, () => assert.rejects(take(), isUnavailable)));
         assert.ok(performance.now() - started < 2_000);
       } finally {
         await services.startMysql();
       }
       await store.ping();
-      assert.equal((await store.findInstance(id))?.state, "running", "what was acknowledged is there");
+      assert.equal((await store.leases.find(id))?.state, "running", "what was acknowledged is there");
       assert.equal((await take()).kind, "taken");
     });
 
     it("a transaction cut off in its middle has taken nothing", async () => {
-      await store.registerHost(host("a", { capacity: 50 }), start);
+      await store.hosts.register(host("a", { capacity: 50 }), start);
       const takings = Promise.allSettled(
         Array.from({ length: 40 }, (_, index) => take({ address: `198.51.100.${index}` })),
       );
@@ -812,21 +817,21 @@ describe("the MySQL store", () => {
     });
 
     it("that hangs, calls throw Unavailable within the time-outs, and never get an old answer later", async () => {
-      await store.registerHost(host("a"), start);
+      await store.hosts.register(host("a"), start);
       const wire = await startWire(url);
       const stalled = createMysqlStore(wire.url);
       try {
-        assert.equal((await stalled.listHosts()).length, 1);
+        assert.equal((await stalled.hosts.list()).length, 1);
         wire.stall(true);
         const started = performance.now();
         await Promise.all([
-          assert.rejects(stalled.listHosts(), isUnavailable),
+          assert.rejects(stalled.hosts.list(), isUnavailable),
           assert.rejects(stalled.ping(), isUnavailable),
           assert.rejects(take({ from: stalled }), isUnavailable),
         ]);
         assert.ok(performance.now() - started < 8_000);
         wire.stall(false);
-        const [runs, hosts] = await Promise.all([stalled.listRuns(), stalled.listHosts()]);
+        const [runs, hosts] = await Promise.all([stalled.runs.list(), stalled.hosts.list()]);
         assert.deepEqual([runs.length, hosts.length], [0, 1]);
       } finally {
         wire.stall(false);

@@ -4,7 +4,8 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
 import { SCALING } from "../../../apps/adapters/mysql/droplets.ts";
-import { createMysqlStore, type MysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../../apps/core/store.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { InstanceSearch } from "../../../apps/core/operator/instance-search.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
@@ -21,7 +22,7 @@ describe("what the store keeps for the operator", () => {
   after(() => services.stop());
 
   let url: string;
-  let store: MysqlStore;
+  let store: Store;
   let admin: Connection;
   beforeEach(async () => {
     url = await createDatabase(services.mysqlUrl);
@@ -36,7 +37,7 @@ describe("what the store keeps for the operator", () => {
 
   const rows = async (sql: string, values: unknown[] = []) => (await admin.query<RowDataPacket[]>(sql, values))[0];
   const addHost = (name: string, publicHost = "192.0.2.5") =>
-    store.registerHost(
+    store.hosts.register(
       {
         name,
         engineUrl: "https://10.0.0.5:2376",
@@ -60,31 +61,33 @@ describe("what the store keeps for the operator", () => {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    const { kind } = await store.takeSlot(draft, hostName, 100, undefined);
+    const { kind } = await store.handouts.takeSlot(draft, hostName, 100, undefined);
     return { kind, id };
   };
   const lease = async (hostName: string, over: Parameters<typeof take>[1] & { seconds?: number } = {}) => {
     const { kind, id } = await take(hostName, over);
     assert.equal(kind, "taken");
     const now = over.now ?? at(10);
-    assert.ok(await store.handOut(id, new Date(now.getTime() + (over.seconds ?? 3600) * 1000), now, undefined));
+    assert.ok(
+      await store.handouts.complete(id, new Date(now.getTime() + (over.seconds ?? 3600) * 1000), now, undefined),
+    );
     return id;
   };
 
   describe("sessions", () => {
     it("hold until their end, for the token they began with, and end at once when ended", async () => {
-      await store.beginSession(hash("a"), hash("ops"), at(0), at(60));
-      assert.equal(await store.isSession(hash("a"), hash("ops"), at(59)), true);
-      assert.equal(await store.isSession(hash("a"), hash("ops"), at(60)), false);
-      assert.equal(await store.isSession(hash("a"), hash("another token"), at(1)), false);
-      assert.equal(await store.isSession(hash("b"), hash("ops"), at(1)), false);
-      await store.endSession(hash("a"));
-      assert.equal(await store.isSession(hash("a"), hash("ops"), at(1)), false);
+      await store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
+      assert.equal(await store.logins.isOpen(hash("a"), hash("ops"), at(59)), true);
+      assert.equal(await store.logins.isOpen(hash("a"), hash("ops"), at(60)), false);
+      assert.equal(await store.logins.isOpen(hash("a"), hash("another token"), at(1)), false);
+      assert.equal(await store.logins.isOpen(hash("b"), hash("ops"), at(1)), false);
+      await store.logins.end(hash("a"));
+      assert.equal(await store.logins.isOpen(hash("a"), hash("ops"), at(1)), false);
     });
 
     it("that are over are forgotten when another begins", async () => {
-      await store.beginSession(hash("a"), hash("ops"), at(0), at(60));
-      await store.beginSession(hash("b"), hash("ops"), at(61), at(100));
+      await store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
+      await store.logins.begin(hash("b"), hash("ops"), at(61), at(100));
       assert.deepEqual(
         (await rows("SELECT session_hash FROM ops_sessions")).map((row) => row["session_hash"] as Buffer),
         [hash("b")],
@@ -95,16 +98,16 @@ describe("what the store keeps for the operator", () => {
   describe("switches and blocks", () => {
     it("refuse hand-outs within their own transaction: to nobody's quota, slot or row", async () => {
       await addHost("a");
-      assert.equal(await store.setSwitch("handouts", true, at(1)), true);
+      assert.equal(await store.switches.set("handouts", true, at(1)), true);
       assert.equal((await take("a")).kind, "paused");
-      assert.equal(await store.setSwitch("handouts", true, at(2)), false, "it stood so");
-      assert.equal(await store.setSwitch("handouts", false, at(3)), true);
-      await store.addBlock("198.51.100.1", "mining", at(4));
+      assert.equal(await store.switches.set("handouts", true, at(2)), false, "it stood so");
+      assert.equal(await store.switches.set("handouts", false, at(3)), true);
+      await store.blocks.add("198.51.100.1", "mining", at(4));
       assert.equal((await take("a")).kind, "blocked");
       assert.equal((await take("a", { address: "198.51.100.2" })).kind, "taken");
       assert.equal((await rows("SELECT id FROM instances")).length, 1);
-      assert.equal(await store.removeBlock("198.51.100.1"), true);
-      assert.equal(await store.removeBlock("198.51.100.1"), false);
+      assert.equal(await store.blocks.remove("198.51.100.1"), true);
+      assert.equal(await store.blocks.remove("198.51.100.1"), false);
       assert.equal((await take("a")).kind, "taken");
     });
 
@@ -119,28 +122,28 @@ describe("what the store keeps for the operator", () => {
         deadline: at(30),
         latestEnd: at(86_400),
       };
-      assert.equal((await store.takeSlot(draft, "a", 6, claim)).kind, "taken");
-      await store.addBlock("198.51.100.1", "", at(1));
-      assert.equal((await store.takeSlot({ ...draft, id: "b".repeat(16) }, "a", 6, claim)).kind, "known");
+      assert.equal((await store.handouts.takeSlot(draft, "a", 6, claim)).kind, "taken");
+      await store.blocks.add("198.51.100.1", "", at(1));
+      assert.equal((await store.handouts.takeSlot({ ...draft, id: "b".repeat(16) }, "a", 6, claim)).kind, "known");
     });
 
     it("are listed as they stand, blocks with the newest first; scaling pauses apart from hand-outs", async () => {
-      assert.deepEqual(await store.listSwitches(), [
+      assert.deepEqual(await store.switches.list(), [
         { name: "handouts", paused: false, changedAt: null },
         { name: "scaling", paused: false, changedAt: null },
       ]);
-      await store.setSwitch("scaling", true, at(5));
+      await store.switches.set("scaling", true, at(5));
       assert.deepEqual(
-        (await store.listSwitches()).map(({ name, paused, changedAt }) => [name, paused, changedAt]),
+        (await store.switches.list()).map(({ name, paused, changedAt }) => [name, paused, changedAt]),
         [
           ["handouts", false, null],
           ["scaling", true, at(5)],
         ],
       );
-      await store.addBlock("192.0.2.1", "first", at(1));
-      await store.addBlock("2001:db8::/64", "second", at(2));
-      await store.addBlock("192.0.2.1", "first, seen again", at(3));
-      assert.deepEqual(await store.listBlocks(), [
+      await store.blocks.add("192.0.2.1", "first", at(1));
+      await store.blocks.add("2001:db8::/64", "second", at(2));
+      await store.blocks.add("192.0.2.1", "first, seen again", at(3));
+      assert.deepEqual(await store.blocks.list(), [
         { address: "2001:db8::/64", reason: "second", blockedAt: at(2) },
         { address: "192.0.2.1", reason: "first, seen again", blockedAt: at(1) },
       ]);
@@ -158,15 +161,15 @@ describe("what the store keeps for the operator", () => {
 
     const droplet = async (dropletId: number, joins = true) => {
       const name =
-        (await store.addOrder(
+        (await store.droplets.addOrder(
           term,
           { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("token"), cap: 10 },
           start,
         )) ?? assert.fail("an order");
-      assert.ok(await store.adoptDroplet(name, dropletId, 0.02));
+      assert.ok(await store.droplets.adopt(name, dropletId, 0.02));
       if (joins)
         assert.ok(
-          await store.admitDroplet(
+          await store.droplets.admit(
             {
               name,
               engineUrl: "https://10.0.0.5:2376",
@@ -184,42 +187,42 @@ describe("what the store keeps for the operator", () => {
 
     it("take nothing from then on, and are named to the leader until it has begun", async () => {
       const name = await droplet(7);
-      assert.deepEqual(await store.doomHost(name, "none", at(20)), { kind: "doomed" });
+      assert.deepEqual(await store.destroyRequests.add(name, "none", at(20)), { kind: "doomed" });
       assert.equal((await take(name)).kind, "host-closed");
-      assert.equal(await store.setHostState(name, "active"), false, "no way back");
-      assert.deepEqual([...(await store.listDoomed())], [[name, "none"]]);
-      assert.ok(await store.beginDestroy(term, name, "asked for", "none", at(21)));
-      assert.deepEqual([...(await store.listDoomed())], []);
+      assert.equal(await store.hosts.setState(name, "active"), false, "no way back");
+      assert.deepEqual([...(await store.destroyRequests.list())], [[name, "none"]]);
+      assert.ok(await store.droplets.beginDestroy(term, name, "asked for", "none", at(21)));
+      assert.deepEqual([...(await store.destroyRequests.list())], []);
     });
 
     it("are refused with leases, unless these shall be lost", async () => {
       const name = await droplet(7);
       await lease(name);
-      assert.deepEqual(await store.doomHost(name, "none", at(20)), { kind: "leased", leases: 1 });
-      assert.deepEqual([...(await store.listDoomed())], []);
+      assert.deepEqual(await store.destroyRequests.add(name, "none", at(20)), { kind: "leased", leases: 1 });
+      assert.deepEqual([...(await store.destroyRequests.list())], []);
       assert.equal((await take(name)).kind, "taken", "a refusal closes nothing");
-      assert.deepEqual(await store.doomHost(name, "lost", at(21)), { kind: "doomed" });
-      assert.deepEqual([...(await store.listDoomed())], [[name, "lost"]]);
+      assert.deepEqual(await store.destroyRequests.add(name, "lost", at(21)), { kind: "doomed" });
+      assert.deepEqual([...(await store.destroyRequests.list())], [[name, "lost"]]);
     });
 
     it("may be booting; may not be ours, unknown, or an order without a droplet", async () => {
-      assert.deepEqual(await store.doomHost(await droplet(8, false), "none", at(20)), { kind: "doomed" });
+      assert.deepEqual(await store.destroyRequests.add(await droplet(8, false), "none", at(20)), { kind: "doomed" });
       await addHost("box");
-      assert.deepEqual(await store.doomHost("box", "none", at(20)), { kind: "not-ours" });
-      assert.deepEqual(await store.doomHost("nobody", "none", at(20)), { kind: "unknown" });
+      assert.deepEqual(await store.destroyRequests.add("box", "none", at(20)), { kind: "not-ours" });
+      assert.deepEqual(await store.destroyRequests.add("nobody", "none", at(20)), { kind: "unknown" });
       const order =
-        (await store.addOrder(
+        (await store.droplets.addOrder(
           term,
           { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("x"), cap: 10 },
           start,
         )) ?? "";
-      assert.deepEqual(await store.doomHost(order, "none", at(20)), { kind: "still-ordered" });
+      assert.deepEqual(await store.destroyRequests.add(order, "none", at(20)), { kind: "still-ordered" });
     });
 
     it("and hand-outs cannot pass each other: either the lease is seen, or the host is closed", async () => {
       for (let round = 0; round < 10; round++) {
         const name = await droplet(100 + round);
-        const [doom, taken] = await Promise.all([store.doomHost(name, "none", at(20)), take(name)]);
+        const [doom, taken] = await Promise.all([store.destroyRequests.add(name, "none", at(20)), take(name)]);
         if (doom.kind === "doomed") assert.equal(taken.kind, "host-closed");
         else assert.deepEqual([doom.kind, taken.kind], ["leased", "taken"]);
       }
@@ -229,14 +232,14 @@ describe("what the store keeps for the operator", () => {
   describe("alarms", () => {
     it("come in the order in which they were said last, however old their rows, and are cut from the other end", async () => {
       const say = (reason: string, alarm: boolean, seconds: number) =>
-        store.addEvent({ actor: "scale", kind: "hold", host: reason, reason, alarm }, at(seconds));
+        store.events.add({ actor: "scale", kind: "hold", host: reason, reason, alarm }, at(seconds));
       await say("goes on", true, 0);
       await say("said once", true, 60);
       await say("no alarm", false, 70);
       await say("over", true, 5);
       await say("goes on", true, 80);
       const reasons = async (most: number) =>
-        (await store.listAlarms(at(60), most)).map(({ reason, times }) => `${reason} ×${times}`);
+        (await store.events.listAlarms(at(60), most)).map(({ reason, times }) => `${reason} ×${times}`);
       assert.deepEqual(await reasons(10), ["goes on ×2", "said once ×1"]);
       assert.deepEqual(await reasons(1), ["goes on ×2"]);
     });
@@ -244,24 +247,27 @@ describe("what the store keeps for the operator", () => {
 
   describe("minutes", () => {
     it("are kept whole by each source, again and again", async () => {
-      await store.keepMinute(at(0), "one", { "handout.created": 1 });
-      await store.keepMinute(at(0), "one", { "handout.created": 2 });
-      await store.keepMinute(at(0), "two", { "handout.created": 5 });
-      await store.keepMinute(at(-60), "one", { leases: 1 });
-      const kept = await store.readMinutes(at(0));
+      await store.figures.keepMinute(at(0), "one", { "handout.created": 1 });
+      await store.figures.keepMinute(at(0), "one", { "handout.created": 2 });
+      await store.figures.keepMinute(at(0), "two", { "handout.created": 5 });
+      await store.figures.keepMinute(at(-60), "one", { leases: 1 });
+      const kept = await store.figures.readMinutes(at(0));
       assert.deepEqual(kept.map(({ figures }) => figures["handout.created"]).sort(), [2, 5]);
       assert.ok(kept.every(({ minute }) => minute.getTime() === start.getTime()));
     });
 
     it("are known by the last one that a source has kept", async () => {
-      assert.equal(await store.lastMinute("one"), undefined);
+      assert.equal(await store.figures.lastMinute("one"), undefined);
       for (const [seconds, source] of [
         [60, "one"],
         [0, "one"],
         [120, "two"],
       ] as const)
-        await store.keepMinute(at(seconds), source, {});
-      assert.deepEqual([await store.lastMinute("one"), await store.lastMinute("two")], [at(60), at(120)]);
+        await store.figures.keepMinute(at(seconds), source, {});
+      assert.deepEqual(
+        [await store.figures.lastMinute("one"), await store.figures.lastMinute("two")],
+        [at(60), at(120)],
+      );
     });
 
     it("have their ends counted by cause, and are pruned with history", async () => {
@@ -272,25 +278,25 @@ describe("what the store keeps for the operator", () => {
         [two, "operator", 70],
         [three, "owner", 130],
       ] as const) {
-        await store.beginEnd(id, cause, at(ended));
-        await store.closeInstance(id, at(ended));
+        await store.leases.beginEnd(id, cause, at(ended));
+        await store.leases.close(id, at(ended));
       }
-      const ends = await store.countEnds(at(0), at(180));
+      const ends = await store.figures.countEnds(at(0), at(180));
       assert.deepEqual(
         ends.map(({ minute, cause, ends: count }) => `${minute.getTime() - start.getTime()} ${cause} ${count}`).sort(),
         ["120000 owner 1", "60000 operator 1", "60000 owner 1"],
       );
-      assert.deepEqual(await store.countEnds(at(0), at(60)), []);
-      await store.keepMinute(at(0), "ends", { "end.owner": 1 });
-      await store.prune(at(100_000));
-      assert.deepEqual(await store.readMinutes(at(0)), []);
+      assert.deepEqual(await store.figures.countEnds(at(0), at(60)), []);
+      await store.figures.keepMinute(at(0), "ends", { "end.owner": 1 });
+      await store.history.prune(at(100_000));
+      assert.deepEqual(await store.figures.readMinutes(at(0)), []);
     });
   });
 
   describe("the list of instances", () => {
     const any: InstanceSearch = { state: "all", order: "created", descending: true };
     const found = async (over: Partial<InstanceSearch>, most = 100) =>
-      (await store.searchInstances({ ...any, ...over }, most)).map(({ id }) => id);
+      (await store.search.find({ ...any, ...over }, most)).map(({ id }) => id);
 
     it("is searched by id, holder, host and place, and narrowed by state and host", async () => {
       await addHost("alpha", "192.0.2.5");
@@ -312,17 +318,14 @@ describe("what the store keeps for the operator", () => {
         assert.deepEqual(await found({ text }), text === "_" ? [c] : [], text);
       assert.deepEqual(await found({ host: "beta_1" }), [c]);
       assert.deepEqual(await found({ host: "nobody" }), []);
-      await store.beginEnd(a, "owner", at(20));
+      await store.leases.beginEnd(a, "owner", at(20));
       assert.deepEqual(await found({ state: "ending" }), [a]);
-      assert.equal(await store.countInstances({ ...any, state: "open" }), 3);
-      await store.closeInstance(a, at(21));
+      assert.equal(await store.search.count({ ...any, state: "open" }), 3);
+      await store.leases.close(a, at(21));
       assert.deepEqual(await found({ state: "open", descending: false }), [b, c]);
-      assert.deepEqual(
-        [await store.countInstances({ ...any, state: "ended" }), await store.countInstances(any)],
-        [1, 3],
-      );
-      assert.deepEqual((await store.findKnownInstance(b))?.handedOutAt, at(10));
-      assert.equal(await store.findKnownInstance("c".repeat(16)), undefined);
+      assert.deepEqual([await store.search.count({ ...any, state: "ended" }), await store.search.count(any)], [1, 3]);
+      assert.deepEqual((await store.search.findOne(b))?.handedOutAt, at(10));
+      assert.equal(await store.search.findOne("c".repeat(16)), undefined);
     });
 
     it("finds by a whole address what this holder has, and nobody else: neither those it is the beginning of, nor the neighbour of an IPv6 /64", async () => {
@@ -370,8 +373,8 @@ describe("what the store keeps for the operator", () => {
           assert.equal(new Set(whole).size, 12);
         }
       }
-      const [first] = await store.searchInstances({ ...any, order: "expires", descending: false }, 1);
-      const all = await store.searchInstances(any, 100);
+      const [first] = await store.search.find({ ...any, order: "expires", descending: false }, 1);
+      const all = await store.search.find(any, 100);
       assert.equal(first?.expiresAt.getTime(), Math.min(...all.map(({ expiresAt }) => expiresAt.getTime())));
     });
 
@@ -411,26 +414,26 @@ describe("what the store keeps for the operator", () => {
         return (await read()) - began - idle;
       };
       for (const order of ["created", "expires", "address", "host"] as const) {
-        const page = await store.searchInstances({ ...any, order }, 50);
-        const later = (await store.searchInstances({ ...any, order, after: page.at(-1)?.id }, 50)).at(-1)?.id;
-        await timed(`page by ${order}`, () => store.searchInstances({ ...any, order, after: later }, 50));
+        const page = await store.search.find({ ...any, order }, 50);
+        const later = (await store.search.find({ ...any, order, after: page.at(-1)?.id }, 50)).at(-1)?.id;
+        await timed(`page by ${order}`, () => store.search.find({ ...any, order, after: later }, 50));
         assert.ok(
-          (await readBy(() => store.searchInstances({ ...any, order, after: later }, 50))) < 2000,
+          (await readBy(() => store.search.find({ ...any, order, after: later }, 50))) < 2000,
           `a page by ${order}`,
         );
       }
-      await timed("open, newest first", () => store.searchInstances({ ...any, state: "open" }, 50));
+      await timed("open, newest first", () => store.search.find({ ...any, state: "open" }, 50));
       await timed("open, soonest end", () =>
-        store.searchInstances({ ...any, state: "open", order: "expires", descending: false }, 50),
+        store.search.find({ ...any, state: "open", order: "expires", descending: false }, 50),
       );
-      await timed("by id", () => store.searchInstances({ ...any, text: "000000000abc" }, 50));
-      await timed("by holder", () => store.searchInstances({ ...any, text: "10.7.9." }, 50));
-      await timed("by host", () => store.searchInstances({ ...any, text: "alpha-1" }, 50));
-      await timed("by what may be a host or an id", () => store.searchInstances({ ...any, text: "alph" }, 50));
-      await timed("by place", () => store.searchInstances({ ...any, text: "192.0.2.5:20000" }, 50));
-      await timed("count of all", () => store.countInstances(any));
-      await timed("count of open", () => store.countInstances({ ...any, state: "open" }));
-      await timed("count by host", () => store.countInstances({ ...any, text: "alpha-1" }));
+      await timed("by id", () => store.search.find({ ...any, text: "000000000abc" }, 50));
+      await timed("by holder", () => store.search.find({ ...any, text: "10.7.9." }, 50));
+      await timed("by host", () => store.search.find({ ...any, text: "alpha-1" }, 50));
+      await timed("by what may be a host or an id", () => store.search.find({ ...any, text: "alph" }, 50));
+      await timed("by place", () => store.search.find({ ...any, text: "192.0.2.5:20000" }, 50));
+      await timed("count of all", () => store.search.count(any));
+      await timed("count of open", () => store.search.count({ ...any, state: "open" }));
+      await timed("count by host", () => store.search.count({ ...any, text: "alpha-1" }));
       context.diagnostic(times.join(", "));
     });
   });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { costOf, figureSeries, minuteOf, quantile, type DropletLife } from "../../../apps/core/figures/figures.ts";
+import { figureSeries, minuteOf, quantile } from "../../../apps/core/figures/figures.ts";
+import { costOf } from "../../../apps/core/fleet/droplet-costs.ts";
+import type { DropletLife } from "../../../apps/core/fleet/droplets.ts";
 
 const MINUTE = 60_000;
 const start = new Date("2026-01-01T00:00:00Z");

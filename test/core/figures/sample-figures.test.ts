@@ -43,24 +43,32 @@ describe("sampling figures", () => {
     let asked: Date[] = [];
     const ports: SamplePorts = {
       store: {
-        listHosts: () =>
-          Promise.resolve(over.isEmpty ? [] : [host("a", 4), host("b", 1), host("c", 0), host("d", 0, "cordoned")]),
-        listDroplets: () =>
-          Promise.resolve(over.isEmpty ? [] : [{ state: "joined" }, { state: "joined" }, { state: "booting" }]),
-        countHandouts: () => Promise.resolve({ running: 5 }),
-        countEnds: (from, to) => {
-          asked = [from, to];
-          return Promise.resolve([
-            { minute: new Date("2026-01-01T00:08:00Z"), cause: "expired", ends: 2 },
-            { minute: new Date("2026-01-01T00:08:00Z"), cause: "owner", ends: 1 },
-            { minute: new Date("2026-01-01T00:09:00Z"), cause: "lost", ends: 3 },
-          ]);
+        hosts: {
+          list: () =>
+            Promise.resolve(over.isEmpty ? [] : [host("a", 4), host("b", 1), host("c", 0), host("d", 0, "cordoned")]),
         },
-        lastMinute: (source) => Promise.resolve(source === "gauges" ? over.lastSample : undefined),
-        keepMinute: (minute, source, figures) => {
-          order.push(source);
-          kept.set(`${minute.toISOString().slice(11, 16)} ${source}`, figures);
-          return Promise.resolve();
+        droplets: {
+          list: () =>
+            Promise.resolve(over.isEmpty ? [] : [{ state: "joined" }, { state: "joined" }, { state: "booting" }]),
+        },
+        history: {
+          countHandouts: () => Promise.resolve({ running: 5 }),
+        },
+        figures: {
+          countEnds: (from, to) => {
+            asked = [from, to];
+            return Promise.resolve([
+              { minute: new Date("2026-01-01T00:08:00Z"), cause: "expired", ends: 2 },
+              { minute: new Date("2026-01-01T00:08:00Z"), cause: "owner", ends: 1 },
+              { minute: new Date("2026-01-01T00:09:00Z"), cause: "lost", ends: 3 },
+            ]);
+          },
+          lastMinute: (source) => Promise.resolve(source === "gauges" ? over.lastSample : undefined),
+          keepMinute: (minute, source, figures) => {
+            order.push(source);
+            kept.set(`${minute.toISOString().slice(11, 16)} ${source}`, figures);
+            return Promise.resolve();
+          },
         },
       },
       readPulses: () =>

@@ -16,7 +16,9 @@ function fixture(over: Partial<PreparePorts["cloud"]> = {}, present: { basePort:
       checkOffer: () => Promise.resolve([]),
       ...over,
     },
-    store: { listHosts: () => Promise.resolve(present.map((host) => ({ host }))) },
+    store: {
+      hosts: { list: () => Promise.resolve(present.map((host) => ({ host }))) },
+    },
     plan: { tag: "ours", namePrefix: "ours", region: "fra1", image: "debian-12-x64", vpc: "", sshKeys: [] },
     sizes: ["small"],
     cap: 5,

@@ -17,7 +17,12 @@ describe("registerHost", () => {
   const register = async (over: Partial<typeof place>) => {
     const registered: unknown[] = [];
     await registerHost(
-      { clock: () => start, store: { registerHost: (host) => Promise.resolve(void registered.push(host)) } },
+      {
+        clock: () => start,
+        store: {
+          hosts: { register: (host) => Promise.resolve(void registered.push(host)) },
+        },
+      },
       { ...place, ...over },
     );
     return registered;

@@ -5,7 +5,8 @@ import { admitHosts, type AdmitPorts } from "../../../apps/core/fleet/admit-host
 import { scaleFleet, type ScalePorts } from "../../../apps/core/fleet/scale-fleet.ts";
 import { createDigitalOceanCloud, type CloudCall } from "../../../apps/adapters/digitalocean/index.ts";
 import { SCALING } from "../../../apps/adapters/mysql/droplets.ts";
-import { createMysqlStore, type MysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import type { Store } from "../../../apps/core/store.ts";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
@@ -36,7 +37,7 @@ describe("scaling the fleet", () => {
   after(() => services.stop());
 
   let cloud: LabCloud;
-  let store: MysqlStore;
+  let store: Store;
   let fleet: Awaited<ReturnType<typeof openFleet>>;
   beforeEach(async () => {
     fleet = await openFleet();
@@ -70,7 +71,7 @@ describe("scaling the fleet", () => {
     const { readPulses } = createRedisDiscovery(redis);
     const leadership = createLeadership(url, SCALING);
     const term = (await leadership.term()) ?? assert.fail("nobody else leads");
-    const deployment = await store.readDeployment();
+    const deployment = await store.hosts.readDeployment();
     const config = loadConfig({
       DROPLET_CAP: String(CAP),
       DROPLET_SIZES: "s-1vcpu-1gb,s-1vcpu-2gb",
@@ -132,7 +133,7 @@ describe("scaling the fleet", () => {
           .filter(({ name, status }) => status === "active" && built.has(name))
           .map(({ name }) => name),
       );
-      for (const { name } of await store.listDroplets())
+      for (const { name } of await store.droplets.list())
         await (existing.has(name) && !silent.has(name) ? beat(name) : still(name));
     };
     return {
@@ -167,14 +168,14 @@ describe("scaling the fleet", () => {
     for (let step = 0, quiet = 0; step < MOST_STEPS; step++) {
       const actions = await fleet.step();
       assert.ok(ours().length <= CAP, `${ours().length} droplets, ${CAP} allowed`);
-      const states = (await store.listDroplets()).map(({ state }) => state);
+      const states = (await store.droplets.list()).map(({ state }) => state);
       const isQuiet =
         actions.length === 0 && states.every((state) => state === "joined") && ours().length === states.length;
       quiet = isQuiet ? quiet + 1 : 0;
       if (quiet === 5) return;
       fleet.pass(20);
     }
-    assert.fail(`not at rest after ${MOST_STEPS} steps: ${JSON.stringify(await store.listEvents({}, 10))}`);
+    assert.fail(`not at rest after ${MOST_STEPS} steps: ${JSON.stringify(await store.events.list({}, 10))}`);
   };
   const ours = () => cloud.droplets().filter(({ tags }) => tags.includes(fleet.scale.plan.tag));
   const names = (droplets: readonly { name: string }[]) => droplets.map(({ name }) => name).sort();
@@ -189,19 +190,19 @@ describe("scaling the fleet", () => {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    assert.equal((await store.takeSlot(draft, hostName, 100, undefined)).kind, "taken");
-    assert.ok(await store.handOut(id, new Date(now.getTime() + 86_000_000), now, undefined));
+    assert.equal((await store.handouts.takeSlot(draft, hostName, 100, undefined)).kind, "taken");
+    assert.ok(await store.handouts.complete(id, new Date(now.getTime() + 86_000_000), now, undefined));
     return id;
   };
   const end = async (id: string) => {
-    await store.beginEnd(id, "owner", fleet.clock());
-    await store.closeInstance(id, fleet.clock());
+    await store.leases.beginEnd(id, "owner", fleet.clock());
+    await store.leases.close(id, fleet.clock());
   };
-  const hostNames = async () => (await store.listHosts()).map(({ host }) => host.name).sort();
+  const hostNames = async () => (await store.hosts.list()).map(({ host }) => host.name).sort();
 
   /** Exactly one empty host, every droplet of ours tracked, every row with its droplet. */
   const assertAtRest = async () => {
-    const hosts = await store.listHosts();
+    const hosts = await store.hosts.list();
     assert.equal(
       hosts.filter(({ inUse, host }) => inUse === 0 && host.state === "active").length,
       1,
@@ -209,7 +210,7 @@ describe("scaling the fleet", () => {
     );
     assert.deepEqual(
       names(ours()),
-      names(await store.listDroplets()),
+      names(await store.droplets.list()),
       "each droplet has its row, and each row its droplet",
     );
     assert.equal(new Set(names(cloud.everMade())).size, cloud.everMade().length, "no order has made two droplets");
@@ -225,41 +226,41 @@ describe("scaling the fleet", () => {
     assert.equal((await hostNames()).length, 2);
     for (const name of (await hostNames()).slice(1)) leases.push(await take(name));
     await settle();
-    for (const { host, inUse } of await store.listHosts()) if (inUse === 0) leases.push(await take(host.name));
+    for (const { host, inUse } of await store.hosts.list()) if (inUse === 0) leases.push(await take(host.name));
     await settle();
-    for (const { host, inUse } of await store.listHosts()) if (inUse === 0) leases.push(await take(host.name));
+    for (const { host, inUse } of await store.hosts.list()) if (inUse === 0) leases.push(await take(host.name));
     const [held] = await fleet.step();
     assert.equal(held?.kind, "hold", "four hosts with leases are the cap");
     for (const id of leases) await end(id);
     await settle();
     await assertAtRest();
-    assert.deepEqual((await store.listDroplets()).length, 1);
+    assert.deepEqual((await store.droplets.list()).length, 1);
   });
 
   it("keeps every decision with its reason", async () => {
     await settle();
     const [name = ""] = await hostNames();
     await end(await take(name));
-    const events = (await store.listEvents({}, 50)).reverse().map(({ actor, kind, host }) => [actor, kind, host]);
+    const events = (await store.events.list({}, 50)).reverse().map(({ actor, kind, host }) => [actor, kind, host]);
     assert.deepEqual(events, [
       ["scale", "order", name],
       ["admit", "join", name],
     ]);
-    assert.ok((await store.listEvents({}, 50)).every(({ reason }) => reason.length > 10));
+    assert.ok((await store.events.list({}, 50)).every(({ reason }) => reason.length > 10));
   });
 
   it("destroys the host that the operator names, its leases lost when asked so, and goes on by itself", async () => {
     await settle();
     const [name = ""] = await hostNames();
     const id = await take(name);
-    assert.deepEqual(await store.doomHost(name, "none", fleet.clock()), { kind: "leased", leases: 1 });
-    assert.deepEqual(await store.doomHost(name, "lost", fleet.clock()), { kind: "doomed" });
+    assert.deepEqual(await store.destroyRequests.add(name, "none", fleet.clock()), { kind: "leased", leases: 1 });
+    assert.deepEqual(await store.destroyRequests.add(name, "lost", fleet.clock()), { kind: "doomed" });
     await settle();
     await assertAtRest();
     assert.ok(!(await hostNames()).includes(name) && !names(ours()).includes(name));
-    assert.equal((await store.findInstance(id))?.endCause, "lost");
+    assert.equal((await store.leases.find(id))?.endCause, "lost");
     assert.ok(
-      (await store.listEvents({ host: name, kind: "destroy" }, 5)).some(
+      (await store.events.list({ host: name, kind: "destroy" }, 5)).some(
         ({ actor, reason }) => actor === "scale" && reason === "asked for by the operator",
       ),
     );
@@ -268,16 +269,16 @@ describe("scaling the fleet", () => {
   it("begins nothing while the operator pauses it, but for what is asked for by name, and finishes what has begun", async () => {
     await settle();
     const [name = ""] = await hostNames();
-    await store.setSwitch("scaling", true, fleet.clock());
-    assert.deepEqual(await store.doomHost(name, "none", fleet.clock()), { kind: "doomed" });
+    await store.switches.set("scaling", true, fleet.clock());
+    assert.deepEqual(await store.destroyRequests.add(name, "none", fleet.clock()), { kind: "doomed" });
     for (let step = 0; step < 10; step++) {
       await fleet.step();
       fleet.pass(20);
     }
     assert.deepEqual([names(ours()), await hostNames()], [[], []], "gone, and no other in its place");
-    const [hold] = await store.listEvents({ kind: "hold" }, 1);
+    const [hold] = await store.events.list({ kind: "hold" }, 1);
     assert.deepEqual([hold?.reason, (hold?.times ?? 0) > 5], ["paused by the operator", true]);
-    await store.setSwitch("scaling", false, fleet.clock());
+    await store.switches.set("scaling", false, fleet.clock());
     await settle();
     await assertAtRest();
   });
@@ -366,7 +367,7 @@ describe("scaling the fleet", () => {
       (await scaleFleet(blind, fleet.term)).map(({ kind }) => kind),
       ["hold"],
     );
-    const holds = await store.listEvents({ kind: "hold" }, 10);
+    const holds = await store.events.list({ kind: "hold" }, 10);
     assert.deepEqual(
       holds.map(({ times, alarm }) => [times, alarm]),
       [
@@ -380,8 +381,8 @@ describe("scaling the fleet", () => {
   it("closes an order whose user-data cannot be made, and says why", async () => {
     const broken: ScalePorts = { ...fleet.scale, userData: () => assert.fail("user-data is too long") };
     await assert.rejects(fleet.step(broken), /too long/);
-    assert.deepEqual(await store.listDroplets(), []);
-    assert.match((await store.listEvents({ kind: "order-refused" }, 1))[0]?.reason ?? "", /too long/);
+    assert.deepEqual(await store.droplets.list(), []);
+    assert.match((await store.events.list({ kind: "order-refused" }, 1))[0]?.reason ?? "", /too long/);
     fleet.pass(10);
     await settle();
     await assertAtRest();
@@ -414,7 +415,7 @@ describe("scaling the fleet", () => {
     await settle();
     await cloud.remove(first);
     await settle();
-    const lost = await store.findInstance(lease);
+    const lost = await store.leases.find(lease);
     assert.deepEqual([lost?.state, lost?.endCause], ["ended", "lost"]);
     assert.ok(!(await hostNames()).includes(first));
     await assertAtRest();
@@ -425,7 +426,7 @@ describe("scaling the fleet", () => {
     const [first = ""] = await hostNames();
     const lease = await take(first);
     await settle();
-    const before = (await store.listDroplets()).map(({ name, state }) => [name, state]);
+    const before = (await store.droplets.list()).map(({ name, state }) => [name, state]);
     const another = await startDigitalOcean({ token: TOKEN });
     try {
       const moved: ScalePorts = {
@@ -448,10 +449,10 @@ describe("scaling the fleet", () => {
       await another.stop();
     }
     assert.deepEqual(
-      (await store.listDroplets()).map(({ name, state }) => [name, state]),
+      (await store.droplets.list()).map(({ name, state }) => [name, state]),
       before,
     );
-    assert.equal((await store.findInstance(lease))?.state, "running");
+    assert.equal((await store.leases.find(lease))?.state, "running");
   });
 
   it("does not count the time in which it was blind as silence of the hosts", async () => {
@@ -474,7 +475,7 @@ describe("scaling the fleet", () => {
   it("replaces an empty host that beats and that nobody can reach, and keeps the good one", async () => {
     await settle();
     const [broken = ""] = await hostNames();
-    await store.keepReach([], [broken], fleet.clock());
+    await store.droplets.keepReach([], [broken], fleet.clock());
     for (let step = 0; step < 8; step++) {
       await fleet.step();
       fleet.pass(20);
@@ -488,15 +489,15 @@ describe("scaling the fleet", () => {
 
   it("lets no droplet become or stay a host that the operator wants destroyed", async () => {
     await fleet.step();
-    const [ordered] = await store.listDroplets();
-    assert.equal((await store.doomHost(ordered?.name ?? "", "none", fleet.clock())).kind, "doomed");
+    const [ordered] = await store.droplets.list();
+    assert.equal((await store.destroyRequests.add(ordered?.name ?? "", "none", fleet.clock())).kind, "doomed");
     await fleet.beatAll();
     assert.deepEqual(await admitHosts(fleet.admit, 4), [], "it is booted, and not admitted");
     await settle();
     assert.ok(!(await hostNames()).includes(ordered?.name ?? ""));
     const [name = ""] = await hostNames();
-    assert.equal((await store.doomHost(name, "lost", fleet.clock())).kind, "doomed");
-    assert.equal(await store.setHostState(name, "active"), false, "it takes no lease that would go with it");
+    assert.equal((await store.destroyRequests.add(name, "lost", fleet.clock())).kind, "doomed");
+    assert.equal(await store.hosts.setState(name, "active"), false, "it takes no lease that would go with it");
     await settle();
     assert.ok(!(await hostNames()).includes(name));
     await assertAtRest();

@@ -15,7 +15,7 @@ describe("changeLease", () => {
     const ports = {
       clock: () => at(100),
       lease,
-      store: { setExpiry: (...values: unknown[]) => Promise.resolve(set.push(values) > 0) },
+      store: { leases: { setExpiry: (...values: unknown[]) => Promise.resolve(set.push(values) > 0) } },
     };
     assert.deepEqual(await changeLease(ports, instance, 600), {
       kind: "changed",
@@ -25,7 +25,11 @@ describe("changeLease", () => {
   });
 
   it("refuses when the lease is over, was over a moment before, or would leave its bounds", async () => {
-    const ports = (now: Date) => ({ clock: () => now, lease, store: { setExpiry: () => Promise.resolve(false) } });
+    const ports = (now: Date) => ({
+      clock: () => now,
+      lease,
+      store: { leases: { setExpiry: () => Promise.resolve(false) } },
+    });
     assert.deepEqual(await changeLease(ports(at(3600)), instance, 600), { kind: "not-running" });
     assert.deepEqual(await changeLease(ports(at(100)), instance, 600), { kind: "not-running" });
     assert.deepEqual(await changeLease(ports(at(100)), { ...instance, state: "ending" }, 600), { kind: "not-running" });

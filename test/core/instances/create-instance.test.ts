@@ -91,19 +91,23 @@ function fakePorts(
       countSuccess: () => undefined,
     },
     store: {
-      takeSlot: (draft, hostName) =>
-        note(`take ${draft.id} of ${hostName}`, over.take ? over.take(hostName) : { kind: "taken", port: port++ }),
-      handOut: (id, expiresAt, _now, sealed) => {
-        world.sealed = sealed;
-        return note(`hand out ${id} until ${expiresAt.toISOString()}`, over.handOut ? over.handOut() : true);
+      handouts: {
+        takeSlot: (draft, hostName) =>
+          note(`take ${draft.id} of ${hostName}`, over.take ? over.take(hostName) : { kind: "taken", port: port++ }),
+        complete: (id, expiresAt, _now, sealed) => {
+          world.sealed = sealed;
+          return note(`hand out ${id} until ${expiresAt.toISOString()}`, over.handOut ? over.handOut() : true);
+        },
+        readClaim: () => Promise.resolve(claims.shift()),
       },
-      readClaim: () => Promise.resolve(claims.shift()),
-      beginEnd: async (id, cause) => {
-        calls.push(`end ${id} as ${cause}`);
-        return Promise.resolve(over.beginEnd ? over.beginEnd() : true);
+      leases: {
+        beginEnd: async (id, cause) => {
+          calls.push(`end ${id} as ${cause}`);
+          return Promise.resolve(over.beginEnd ? over.beginEnd() : true);
+        },
+        close: (id, _now, slotFreeFrom) =>
+          note(`close ${id}${slotFreeFrom ? `, slot free from ${slotFreeFrom.toISOString()}` : ""}`, undefined),
       },
-      closeInstance: (id, _now, slotFreeFrom) =>
-        note(`close ${id}${slotFreeFrom ? `, slot free from ${slotFreeFrom.toISOString()}` : ""}`, undefined),
     },
     engines: {
       startContainer: (host, spec) => note(`start ${spec.name} on ${host.name}`, over.startContainer?.(host.name)),

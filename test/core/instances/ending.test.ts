@@ -42,42 +42,48 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
   const ports = {
     clock: () => world.now,
     store: {
-      listDue: () => {
-        checkMysql();
-        const due = [...world.rows.values()].filter(
-          ({ state, expiresAt }) => state === "ending" || (state === "running" && expiresAt <= world.now),
-        );
-        return Promise.resolve(due.map((row) => ({ instanceId: row.id, state: row.state, host: hostNamed(row.host) })));
+      leases: {
+        listDue: () => {
+          checkMysql();
+          const due = [...world.rows.values()].filter(
+            ({ state, expiresAt }) => state === "ending" || (state === "running" && expiresAt <= world.now),
+          );
+          return Promise.resolve(
+            due.map((row) => ({ instanceId: row.id, state: row.state, host: hostNamed(row.host) })),
+          );
+        },
+        listOpenOf: (hostName: string) =>
+          Promise.resolve(
+            [...world.rows.values()]
+              .filter(({ host, state }) => host === hostName && state !== "ended")
+              .map(({ id, state, expiresAt }) => ({ id, state, deadline: expiresAt })),
+          ),
+        beginEnd: (id: string, cause: EndCause) => {
+          checkMysql();
+          const row = world.rows.get(id);
+          if (
+            !row ||
+            row.state === "ending" ||
+            row.state === "ended" ||
+            (cause === "expired" && row.expiresAt > world.now)
+          )
+            return Promise.resolve(false);
+          Object.assign(row, { state: "ending", cause });
+          return Promise.resolve(true);
+        },
+        close: (id: string) => {
+          const row = world.rows.get(id);
+          if (row?.state === "ending") row.state = "ended";
+          return Promise.resolve();
+        },
       },
-      listHosts: () =>
-        Promise.resolve(
-          [...new Set([...world.containers.keys(), ...rows.map(({ host }) => host)])].map((name) => ({
-            host: hostNamed(name),
-          })),
-        ),
-      listOpenOf: (hostName: string) =>
-        Promise.resolve(
-          [...world.rows.values()]
-            .filter(({ host, state }) => host === hostName && state !== "ended")
-            .map(({ id, state, expiresAt }) => ({ id, state, deadline: expiresAt })),
-        ),
-      beginEnd: (id: string, cause: EndCause) => {
-        checkMysql();
-        const row = world.rows.get(id);
-        if (
-          !row ||
-          row.state === "ending" ||
-          row.state === "ended" ||
-          (cause === "expired" && row.expiresAt > world.now)
-        )
-          return Promise.resolve(false);
-        Object.assign(row, { state: "ending", cause });
-        return Promise.resolve(true);
-      },
-      closeInstance: (id: string) => {
-        const row = world.rows.get(id);
-        if (row?.state === "ending") row.state = "ended";
-        return Promise.resolve();
+      hosts: {
+        list: () =>
+          Promise.resolve(
+            [...new Set([...world.containers.keys(), ...rows.map(({ host }) => host)])].map((name) => ({
+              host: hostNamed(name),
+            })),
+          ),
       },
     },
     engines: {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import type { ContainerFacts } from "../../../apps/core/fleet/contract.ts";
 import type { InstanceState } from "../../../apps/core/instances/instance.ts";
-import { findRepairs, type ContainerFacts, type Repair, type RowFacts } from "../../../apps/core/instances/repairs.ts";
+import { findRepairs, type Repair, type RowFacts } from "../../../apps/core/instances/repairs.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
 const later = new Date(now.getTime() + 1000);

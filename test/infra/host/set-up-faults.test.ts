@@ -45,9 +45,11 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
       tls: enrolmentTlsIn(pki, () => performance.now())(),
       enrol: {
         store: {
-          enrol: ({ hostName, keyHash }) => {
-            asked.push({ hostName, keyHash: keyHash.toString("hex") });
-            return Promise.resolve("granted");
+          droplets: {
+            enrol: ({ hostName, keyHash }) => {
+              asked.push({ hostName, keyHash: keyHash.toString("hex") });
+              return Promise.resolve("granted");
+            },
           },
         },
         authority: createCertificateAuthority(authorityIn(pki, () => performance.now())),

@@ -43,7 +43,7 @@ export async function createHomePage({ store, create, config }: Pick<ServerParts
   const assets = `/assets/${await hashOfAssets()}/`;
 
   async function render(request: FastifyRequest, content: HomeContent): Promise<string> {
-    const stats = await store.countHandouts(create.clock()).catch(() => null);
+    const stats = await store.history.countHandouts(create.clock()).catch(() => null);
     return eta.render("index", {
       assets,
       limits: limitsOf(config),

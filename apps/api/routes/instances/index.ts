@@ -158,7 +158,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
       },
       async (request, reply) => {
         const instance = await ownInstance(store, request, request.params.id);
-        const place = await store.findContainer(instance.id);
+        const place = await store.leases.findContainer(instance.id);
         if (!place) throw new ProblemError(problems.noInstance());
         try {
           await endInstance(create, place, "owner");

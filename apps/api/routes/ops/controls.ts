@@ -32,7 +32,7 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
         },
       },
       async () =>
-        (await store.listRuns()).map((run) => ({
+        (await store.runs.list()).map((run) => ({
           job: run.job,
           startedAt: run.startedAt.toISOString(),
           finishedAt: run.finishedAt?.toISOString() ?? null,
@@ -54,7 +54,7 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
       },
       async (request, reply) => {
         const { job } = request.params;
-        if (!(await store.listRuns()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
+        if (!(await store.runs.list()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
         if (!(await runJob(operate, job))) throw new ProblemError(problems.nobodyListens());
         request.log.info({ job }, "operator has a job run");
         return reply.code(202).send(null);
@@ -65,7 +65,7 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
       "/ops/api/switches",
       { schema: { ...forOperator, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusals } } },
       async () =>
-        (await store.listSwitches()).map(({ name, paused, changedAt }) => ({
+        (await store.switches.list()).map(({ name, paused, changedAt }) => ({
           name,
           paused,
           changedAt: changedAt?.toISOString() ?? null,
@@ -99,7 +99,7 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
           response: { 200: Type.Array(OpsBlock), ...refusals },
         },
       },
-      async () => (await store.listBlocks()).map((block) => ({ ...block, blockedAt: block.blockedAt.toISOString() })),
+      async () => (await store.blocks.list()).map((block) => ({ ...block, blockedAt: block.blockedAt.toISOString() })),
     );
 
     app.post(

@@ -47,7 +47,7 @@ export function opsEventRoutes({ store }: OpsParts) {
           ...(before !== undefined && { before: Number(before) }),
           ...(after !== undefined && { after: Number(after) }),
         };
-        return (await store.listEvents({ ...filter, ...range }, MOST_EVENTS)).map(describeEvent);
+        return (await store.events.list({ ...filter, ...range }, MOST_EVENTS)).map(describeEvent);
       },
     );
   };

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
-import { costOf, figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
+import { costOf } from "../../../core/fleet/droplet-costs.ts";
+import { figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
 import type { App } from "../../server.ts";
 import { forOperator, refusals } from "./schemas.ts";
 import type { OpsParts } from "./index.ts";
@@ -54,7 +55,10 @@ export function opsFigureRoutes({ store, create }: OpsParts) {
         const to = new Date(Math.floor(now.getTime() / stepMs) * stepMs + stepMs);
         const from = new Date(to.getTime() - spanMs);
         const midnight = new Date(Math.floor(now.getTime() / (24 * HOUR_MS)) * 24 * HOUR_MS);
-        const [minutes, droplets] = await Promise.all([store.readMinutes(from), store.listDropletLives(midnight)]);
+        const [minutes, droplets] = await Promise.all([
+          store.figures.readMinutes(from),
+          store.droplets.listLives(midnight),
+        ]);
         const { hours, dollars } = costOf(droplets, midnight, now);
         return {
           stepSeconds: stepMs / 1000,

@@ -119,7 +119,7 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
         },
       },
       async () =>
-        (await store.listDroplets()).map((row) => ({
+        (await store.droplets.list()).map((row) => ({
           ...row,
           orderedAt: row.orderedAt.toISOString(),
           joinedAt: row.joinedAt?.toISOString() ?? null,

@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 import { endForOperator, extendForOperator } from "../../../core/operator/operate.ts";
-import type { KnownInstance } from "../../../adapters/mysql/search.ts";
+import type { KnownInstance } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../server.ts";
@@ -66,8 +66,8 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
         const { text, host, after, state = "open", order = "created", direction = "descending", most } = request.query;
         const search = { text: text?.trim(), host, after, state, order, descending: direction === "descending" };
         const [found, total] = await Promise.all([
-          store.searchInstances(search, Number(most ?? MOST_INSTANCES)),
-          store.countInstances(search),
+          store.search.find(search, Number(most ?? MOST_INSTANCES)),
+          store.search.count(search),
         ]);
         const now = create.clock();
         return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
@@ -85,7 +85,7 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
         },
       },
       async (request) => {
-        const instance = await store.findKnownInstance(request.params.id);
+        const instance = await store.search.findOne(request.params.id);
         if (!instance) throw new ProblemError(problems.noInstance());
         return describe(instance, create.clock());
       },
@@ -103,7 +103,7 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
         },
       },
       async (request) => {
-        const instance = await store.findKnownInstance(request.params.id);
+        const instance = await store.search.findOne(request.params.id);
         if (!instance) throw new ProblemError(problems.noInstance());
         const result = await extendForOperator(operate, instance, request.body.ttlSeconds);
         if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));

@@ -1,16 +1,13 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { hashSecret, matchesHash } from "../../../core/instances/credentials.ts";
+import type { Logins } from "../../../core/operator/contract.ts";
 import { bearerToken } from "../../../lib/http/bearer-token.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 
 /** What sessions need. */
 export type SessionPorts = {
-  readonly store: {
-    readonly beginSession: (sessionHash: Buffer, opsTokenHash: Buffer, now: Date, endsAt: Date) => Promise<void>;
-    readonly isSession: (sessionHash: Buffer, opsTokenHash: Buffer, now: Date) => Promise<boolean>;
-    readonly endSession: (sessionHash: Buffer) => Promise<void>;
-  };
+  readonly store: { readonly logins: Logins };
   readonly clock: () => Date;
   readonly opsToken: string;
   readonly newSecret: () => string;
@@ -40,7 +37,7 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
     const secret = newSecret();
     const now = clock();
     const hash = hashSecret(secret);
-    await store.beginSession(hash, opsTokenHash, now, new Date(now.getTime() + SESSION_SECONDS * 1000));
+    await store.logins.begin(hash, opsTokenHash, now, new Date(now.getTime() + SESSION_SECONDS * 1000));
     remember(hash.toString("hex"), true);
     setCookie(request, reply, secret, SESSION_SECONDS);
   }
@@ -52,7 +49,7 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
    */
   async function end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const secret = sessionSecret(request);
-    if (secret !== undefined) await store.endSession(hashSecret(secret));
+    if (secret !== undefined) await store.logins.end(hashSecret(secret));
     setCookie(request, reply, "", 0);
   }
 
@@ -61,7 +58,7 @@ export function createOpsSessions({ store, clock, opsToken, newSecret }: Session
     const secret = sessionSecret(request);
     if (secret === undefined) return false;
     const hash = hashSecret(secret);
-    const isSession = await store.isSession(hash, opsTokenHash, clock());
+    const isSession = await store.logins.isOpen(hash, opsTokenHash, clock());
     remember(hash.toString("hex"), isSession);
     return isSession;
   }

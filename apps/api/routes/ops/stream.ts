@@ -30,8 +30,8 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
   const watch = createFleetWatch(
     {
       draw: () => drawFleet({ fleet, store, rules }, create.clock()),
-      listEvents: () => store.listEvents({}, EVENTS_TOLD),
-      listAlarms: () => store.listAlarms(new Date(create.clock().getTime() - ALARM_MS), ALARMS_TOLD),
+      listEvents: () => store.events.list({}, EVENTS_TOLD),
+      listAlarms: () => store.events.listAlarms(new Date(create.clock().getTime() - ALARM_MS), ALARMS_TOLD),
       onFault: (fault) => logger.debug({ err: fault }, "fleet not drawn"),
     },
     LOOK_MS,

@@ -28,7 +28,7 @@ export function statsRoutes({ store, create, config }: ServerParts) {
         },
       },
       async () => ({
-        ...(await store.countHandouts(create.clock())),
+        ...(await store.history.countHandouts(create.clock())),
         limits: limitsOf(config),
       }),
     );

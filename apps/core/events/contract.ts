@@ -1,0 +1,23 @@
+import type { FleetEvent, KeptEvent } from "./event.ts";
+
+/** Which events to read; each part narrows. `before` and `after` are ids. */
+export type EventFilter = {
+  readonly host?: string;
+  readonly instance?: string;
+  readonly kind?: string;
+  readonly before?: number;
+  readonly after?: number;
+};
+
+/** The journal of decisions and acts. Calls throw `Unavailable` while the store does not answer. */
+export type Events = {
+  /**
+   * Keeps an event. One that its actor reported last of the same host, and reports again unchanged, counts up
+   * instead: a hold that lasts a night is one line.
+   */
+  readonly add: (event: FleetEvent, now: Date) => Promise<void>;
+  /** Events, newest first, `most` of them at most. */
+  readonly list: (filter: EventFilter, most: number) => Promise<KeptEvent[]>;
+  /** Alarms reported since a moment, the latest report first, `most` of them at most: also those that began long before. */
+  readonly listAlarms: (since: Date, most: number) => Promise<KeptEvent[]>;
+};

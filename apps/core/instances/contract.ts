@@ -1,0 +1,74 @@
+import type { ContainerFacts } from "../fleet/contract.ts";
+import type { EngineHost } from "../fleet/host.ts";
+import type { ContainerSpec } from "../services/container-spec.ts";
+import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
+import type { ContainerPlace, EndCause, Instance } from "./instance.ts";
+import type { RowFacts } from "./repairs.ts";
+
+/** Hand-outs as they are kept: taking a slot and a quota place, and turning the draft into a lease. Calls throw `Unavailable` while the store does not answer. */
+export type Handouts = {
+  /**
+   * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
+   * transaction. Refusals: the idempotency key is known, the operator has blocked the address or paused
+   * all hand-outs, the quota is used up, the host is full or takes no more instances.
+   */
+  readonly takeSlot: (
+    draft: Draft,
+    hostName: string,
+    quota: number,
+    claim: IdempotencyClaim | undefined,
+  ) => Promise<TakeResult>;
+  /**
+   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for
+   * retries. False when its deadline is over or somebody has undone it: it is not to be handed out.
+   */
+  readonly complete: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
+  /** What an idempotency key of an address has led to, or undefined when it is unknown or its lease is over at `now`. */
+  readonly readClaim: (address: string, keyHash: Buffer, now: Date) => Promise<KnownClaim | undefined>;
+};
+
+/** Instances from hand-out to end, as they are kept. Calls throw `Unavailable` while the store does not answer. */
+export type Leases = {
+  /** The instance with this id, or undefined; ended ones are found until history is pruned. */
+  readonly find: (id: string) => Promise<Instance | undefined>;
+  /** Moves the end of a lease that is still running; false when it is over. */
+  readonly setExpiry: (id: string, expiresAt: Date, now: Date) => Promise<boolean>;
+  /**
+   * Begins the end of an instance: from here on it is no lease, its quota place and idempotency key
+   * are free, its slot is not yet. Only one caller begins it. "expired" begins only when the lease is
+   * over at `now`, so that an extension made meanwhile counts; "failed" begins only before the
+   * hand-out, "lost" only after it.
+   * @returns whether this call began the end
+   */
+  readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
+  /** Closes an ending instance whose container is gone and frees its slot from `slotFreeFrom` on. Again: no change. */
+  readonly close: (id: string, now: Date, slotFreeFrom?: Date) => Promise<void>;
+  /** Where the container of an instance is, or undefined when the instance is unknown. */
+  readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
+  /** Address and port at which the control plane reaches an instance; undefined when there is none of this id. */
+  readonly findAddress: (id: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
+  /** Instances to be ended at `now`: leases past their end, and those whose end has begun. */
+  readonly listDue: (now: Date) => Promise<ContainerPlace[]>;
+  /** Instances of a host that are not ended. */
+  readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
+};
+
+/** Docker Engines as instances need them. Calls throw `EngineFault` when they did not work out. */
+export type InstanceEngines = {
+  /**
+   * Creates and starts a container, behind those that the engine is starting already.
+   * @throws `signal.reason` when the signal aborts before its turn has come: nothing was done then.
+   *   EngineFault: nothing may be taken for granted.
+   */
+  readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void>;
+  /** Removes an instance's container, running or not, and returns when it is gone; already gone is success. */
+  readonly removeContainer: (host: EngineHost, instanceId: string) => Promise<void>;
+  /** All containers of this deployment on the host, stopped ones included. */
+  readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]>;
+};
+
+/**
+ * Waits until the instance at this address answers to the password, and only to it.
+ * @throws the last fault when `signal` aborts first
+ */
+export type WaitForPong = (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;

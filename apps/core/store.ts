@@ -1,0 +1,37 @@
+import type { Events } from "./events/contract.ts";
+import type { Figures, History } from "./figures/contract.ts";
+import type { Droplets, Hosts } from "./fleet/contract.ts";
+import type { Handouts, Leases } from "./instances/contract.ts";
+import type {
+  Blocks,
+  DestroyRequests,
+  InstanceDirectory,
+  JobRuns,
+  Logins,
+  Slots,
+  Switches,
+} from "./operator/contract.ts";
+
+/**
+ * Everything that is kept, by noun: what an adapter of a store offers. Programs hand the nouns on one by one;
+ * nothing below them takes the whole.
+ */
+export type Store = {
+  readonly handouts: Handouts;
+  readonly leases: Leases;
+  readonly hosts: Hosts;
+  readonly droplets: Droplets;
+  readonly events: Events;
+  readonly switches: Switches;
+  readonly blocks: Blocks;
+  readonly destroyRequests: DestroyRequests;
+  readonly search: InstanceDirectory;
+  readonly slots: Slots;
+  readonly logins: Logins;
+  readonly runs: JobRuns;
+  readonly figures: Figures;
+  readonly history: History;
+  /** Resolves when the store answers. @throws Unavailable when it does not */
+  readonly ping: () => Promise<void>;
+  readonly disconnect: () => Promise<void>;
+};
