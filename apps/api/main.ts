@@ -3,14 +3,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { customAlphabet, nanoid } from "nanoid";
 import { pino } from "pino";
 import type { CreatePorts } from "../core/instances/create-instance.ts";
-import { createFleetView } from "../core/fleet/fleet-view.ts";
+import { createFleetCache } from "../core/fleet/fleet-cache.ts";
 import { COMMAND_TIMEOUT_MS } from "../core/console/run-command.ts";
 import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
-import { nudge } from "../adapters/redis/notifications.ts";
+import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { handoutRules, leaseBounds, loadConfig } from "../core/settings/config.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
@@ -39,10 +39,10 @@ const clock = () => new Date();
 const store = createMysqlStore(config.MYSQL_URL);
 const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
 const discovery = createRedisDiscovery(redis);
-const fleet = createFleetView(
-  { listHosts: store.hosts.list, readPulses: discovery.readPulses },
+const fleet = createFleetCache(
+  { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
   config.LIVENESS_MAX_AGE_SECONDS * SECOND,
-  config.HOST_REST_SECONDS * SECOND,
+  config.HOST_BACKOFF_SECONDS * SECOND,
 );
 const metrics = createMetrics({
   standings: () => fleet.standings(clock()),
@@ -73,7 +73,7 @@ const create: CreatePorts = {
   },
   onStandbyTaken: (host) => {
     logger.debug({ host }, "standby taken");
-    void nudge(redis, "scale");
+    void requestRun(redis, "scale");
   },
   rules: handoutRules(config),
 };

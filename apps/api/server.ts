@@ -18,7 +18,7 @@ import Fastify, {
 import type { Redis } from "ioredis";
 import type { ChangeLeasePorts } from "../core/instances/change-lease.ts";
 import type { CreatePorts } from "../core/instances/create-instance.ts";
-import type { FleetView } from "../core/fleet/fleet-view.ts";
+import type { FleetCache } from "../core/fleet/fleet-cache.ts";
 import type { ConsolePorts } from "../core/console/run-command.ts";
 import type { Store } from "../core/store.ts";
 import type { Config } from "../core/settings/config.ts";
@@ -46,7 +46,7 @@ export type ServerParts = {
   readonly config: Config;
   readonly logger: FastifyBaseLogger;
   readonly store: Store;
-  readonly fleet: FleetView;
+  readonly fleet: FleetCache;
   /** Redis of the rate limits; while it does not answer, nobody is limited. */
   readonly redis: Redis;
   readonly pingRedis: () => Promise<void>;

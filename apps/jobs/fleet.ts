@@ -43,7 +43,7 @@ export async function fleetPorts(
     budgetMs: CLOUD_BUDGET_MS,
   });
   const files = await readHostFiles();
-  const { readPulses } = createRedisDiscovery(redis);
+  const { readHeartbeats } = createRedisDiscovery(redis);
   const users = createHeartbeatUsers(redis);
   const heartbeatRedis = redisForHosts(config);
   const hosts = {
@@ -60,7 +60,7 @@ export async function fleetPorts(
       cloud,
       store,
       engines,
-      readPulses,
+      readHeartbeats,
       clock,
       plan,
       rules,
@@ -80,7 +80,7 @@ export async function fleetPorts(
     },
     admit: {
       store,
-      readPulses,
+      readHeartbeats,
       cloud,
       engines: { ping: engines.ping, ensureImage },
       clock,

@@ -7,14 +7,14 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createLeadership } from "../adapters/mysql/leadership.ts";
 import { clientTlsIn, type ClientTls } from "../adapters/pki/pki-files.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
-import { hearNudges } from "../adapters/redis/notifications.ts";
+import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { loadConfig, type SettingName } from "../core/settings/config.ts";
 import { fleetPorts } from "./fleet.ts";
 import { createRunner } from "./runner.ts";
 import { schedule } from "./schedule.ts";
 
 const SECOND = 1000;
-const NUDGE_PAUSE_MS = 5 * SECOND;
+const REQUEST_PAUSE_MS = 5 * SECOND;
 const FLEET_SETTINGS: readonly SettingName[] = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE"];
 
 const hasFleet = (process.env["DIGITALOCEAN_TOKEN"] ?? "") !== "";
@@ -25,7 +25,7 @@ const clock = () => new Date();
 const store = createMysqlStore(config.MYSQL_URL);
 const clientTls = config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now());
 const engines = createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND, clientTls);
-const runner = createRunner(store, clock, logger, NUDGE_PAUSE_MS);
+const runner = createRunner(store, clock, logger, REQUEST_PAUSE_MS);
 const undo: (() => Promise<unknown>)[] = [() => store.disconnect()];
 
 const redis = connectRedis();
@@ -35,13 +35,13 @@ await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(()
 const fleet = hasFleet && clientTls ? await startFleet(clientTls) : undefined;
 const jobs = schedule(
   config,
-  { store, engines, clock, readPulses: createRedisDiscovery(redis).readPulses },
+  { store, engines, clock, readHeartbeats: createRedisDiscovery(redis).readHeartbeats },
   fleet,
   logger,
 );
-hearNudges(listener, (name) => {
+onRunRequested(listener, (name) => {
   const job = jobs.find((each) => each.name === name);
-  if (job) void runner.nudge(job);
+  if (job) void runner.requestRun(job);
 });
 const tasks = jobs.map((job) => scheduleCron(job.cron, () => runner.tick(job), { name: job.name }));
 logger.info({ jobs: jobs.map(({ name, cron }) => ({ name, cron })) }, "jobs scheduled");

@@ -15,7 +15,7 @@ export type Runner = ReturnType<typeof createRunner>;
 export function createRunner(store: RunnerStore, clock: () => Date, logger: Logger, leastPauseMs: number) {
   const running = new Map<string, Promise<void>>();
   const wanted = new Set<string>();
-  const nudgedAt = new Map<string, number>();
+  const requestedAt = new Map<string, number>();
   const putOff = new Map<string, NodeJS.Timeout>();
   let isStopping = false;
 
@@ -33,20 +33,20 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
    * Runs a job now, or once the pause since its last nudge is over; when it is running, once more
    * afterwards: it may have looked before what it is called for.
    */
-  async function nudge(job: Job): Promise<void> {
-    const waitMs = (nudgedAt.get(job.name) ?? -Infinity) + leastPauseMs - clock().getTime();
+  async function requestRun(job: Job): Promise<void> {
+    const waitMs = (requestedAt.get(job.name) ?? -Infinity) + leastPauseMs - clock().getTime();
     if (waitMs > 0) {
-      if (!putOff.has(job.name)) putOff.set(job.name, setTimeout(() => void nudgeLate(job), waitMs).unref());
+      if (!putOff.has(job.name)) putOff.set(job.name, setTimeout(() => void requestLate(job), waitMs).unref());
       return;
     }
-    nudgedAt.set(job.name, clock().getTime());
+    requestedAt.set(job.name, clock().getTime());
     if (running.has(job.name)) wanted.add(job.name);
     else await tick(job);
   }
 
-  async function nudgeLate(job: Job): Promise<void> {
+  async function requestLate(job: Job): Promise<void> {
     putOff.delete(job.name);
-    await nudge(job);
+    await requestRun(job);
   }
 
   async function noted(job: Job): Promise<void> {
@@ -71,5 +71,5 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
     await Promise.all(running.values());
   }
 
-  return { tick, nudge, stop };
+  return { tick, requestRun, stop };
 }

@@ -6,7 +6,7 @@ import { reap, type ReapPorts } from "../core/instances/reap.ts";
 import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
 import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
-import { tendHosts, type TendPorts } from "../core/fleet/check-hosts.ts";
+import { checkHosts, type CheckHostsPorts } from "../core/fleet/check-hosts.ts";
 import type { Config } from "../core/settings/config.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
 import type { Events } from "../core/events/contract.ts";
@@ -23,7 +23,7 @@ export type JobPorts = ReapPorts &
 export type FleetJobPorts = {
   readonly scale: ScalePorts;
   readonly admit: AdmitPorts;
-  readonly tend: TendPorts;
+  readonly tend: CheckHostsPorts;
   readonly heartbeats: KeepHeartbeatUsersPorts;
   readonly prepare: PreparePorts;
   /** Term of this process's leadership; undefined while another one leads. */
@@ -61,7 +61,7 @@ export function schedule(
   const preparation = once(() => runPreparation(ports, fleet, logger));
   return [
     ...jobs,
-    { name: "tend", cron: config.RECONCILE_CRON, run: () => tendHosts(fleet.tend, config.JOB_CONCURRENCY) },
+    { name: "tend", cron: config.RECONCILE_CRON, run: () => checkHosts(fleet.tend, config.JOB_CONCURRENCY) },
     { name: "heartbeats", cron: config.ADMIT_CRON, run: () => keepHeartbeatUsers(fleet.heartbeats) },
     { name: "admit", cron: config.ADMIT_CRON, run: () => runAdmission(fleet, config.JOB_CONCURRENCY, logger) },
     {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { FleetPicture, HostPicture } from "../../apps/core/operator/fleet-picture.ts";
+import type { FleetOverview, HostOverview } from "../../apps/core/operator/fleet-overview.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 
@@ -49,10 +49,10 @@ describe("the operator's stream", () => {
     };
   };
   const hostsSeen = (news: News[]) => {
-    const hosts = new Map<string, HostPicture>();
+    const hosts = new Map<string, HostOverview>();
     for (const { kind, data } of news)
       if (kind === "picture" || kind === "change")
-        for (const host of (data as FleetPicture).hosts) hosts.set(host.name, host);
+        for (const host of (data as FleetOverview).hosts) hosts.set(host.name, host);
     return hosts;
   };
   const operate = (path: string, method: string, body?: object) =>
@@ -68,7 +68,7 @@ describe("the operator's stream", () => {
       const [first] = await until("the first news", () => (news.length > 0 ? news : undefined));
       assert.equal(first?.kind, "picture");
       assert.deepEqual(
-        (first.data as FleetPicture).hosts.map(({ name, slots, standing, isStandby }) => [
+        (first.data as FleetOverview).hosts.map(({ name, slots, standing, isStandby }) => [
           name,
           slots,
           standing,

@@ -199,7 +199,7 @@ describe("parts that fail", () => {
       env: {
         QUOTA_PER_ADDRESS: "20",
         LIVENESS_MAX_AGE_SECONDS: "2",
-        HOST_REST_SECONDS: "1",
+        HOST_BACKOFF_SECONDS: "1",
         ENGINE_TIMEOUT_SECONDS: "3",
         READY_TIMEOUT_SECONDS: "2",
         HANDOUT_TIMEOUT_SECONDS: "6",
@@ -441,7 +441,7 @@ describe("parts that fail", () => {
 
 describe("starting and stopping", () => {
   it("starts while MySQL, Redis and the engine are down, answers 503, and serves once they are there", async () => {
-    const service = await startService({ env: { LIVENESS_MAX_AGE_SECONDS: "2", HOST_REST_SECONDS: "1" } });
+    const service = await startService({ env: { LIVENESS_MAX_AGE_SECONDS: "2", HOST_BACKOFF_SECONDS: "1" } });
     try {
       await service.endApi("SIGTERM");
       await service.services.killMysql();

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import { createInstance, type CreatePorts, type CreateRequest } from "../../apps/core/instances/create-instance.ts";
-import { createFleetView } from "../../apps/core/fleet/fleet-view.ts";
+import { createFleetCache } from "../../apps/core/fleet/fleet-cache.ts";
 import { reap } from "../../apps/core/instances/reap.ts";
 import { reconcile } from "../../apps/core/instances/reconcile.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
@@ -12,7 +12,7 @@ import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules, loadConfig } from "../../apps/core/settings/config.ts";
 import { containerSpec } from "../../apps/core/services/container-spec.ts";
 import { hashSecret } from "../../apps/core/instances/credentials.ts";
-import { deathAt, moments } from "../bed/death.ts";
+import { crashAt, moments } from "../bed/crash.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
 import { until } from "../bed/until.ts";
@@ -37,8 +37,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
     undo.push(() => redis.disconnect());
     const clock = () => new Date(Date.now() + aheadMs);
     const listHosts = service.store.hosts.list;
-    const fleet = createFleetView(
-      { listHosts, readPulses: createRedisDiscovery(redis).readPulses },
+    const fleet = createFleetCache(
+      { listHosts, readHeartbeats: createRedisDiscovery(redis).readHeartbeats },
       Number.MAX_SAFE_INTEGER,
       1,
     );
@@ -91,8 +91,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
         assert.ok(call < MOST_CALLS, "the action comes to an end");
         await refreshFleet();
         await prepare();
-        const { mortal, died } = dyingAt(ports, call, moment);
-        const survived = await Promise.race([action(mortal).then(() => true), died.then(() => false)]);
+        const { crashing, died } = dyingAt(ports, call, moment);
+        const survived = await Promise.race([action(crashing).then(() => true), died.then(() => false)]);
         // The deadline of a cut-off hand-out is over, a lease that it gave is not.
         aheadMs += 31_000;
         check(await nextRun());
@@ -109,8 +109,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
   it("in a hand-out leaves a lease that runs, or nothing", async () => {
     await killEverywhere(
       () => Promise.resolve(),
-      async (mortal) => {
-        const result = await createInstance(mortal, request());
+      async (crashing) => {
+        const result = await createInstance(crashing, request());
         assert.equal(result.kind, "created");
       },
       () => undefined,
@@ -118,12 +118,12 @@ describe("a process killed at any call to MySQL or an engine", () => {
   });
 
   it("in undoing a hand-out leaves nothing", async () => {
-    const silent: Action = async (mortal) => {
+    const silent: Action = async (crashing) => {
       const result = await createInstance(
         {
-          ...mortal,
+          ...crashing,
           waitForPong: () => Promise.reject(new Error("no PONG")),
-          fleet: { ...mortal.fleet, openHosts: once(mortal.fleet.openHosts) },
+          fleet: { ...crashing.fleet, openHosts: once(crashing.fleet.openHosts) },
         },
         request(),
       );
@@ -143,7 +143,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
           assert.equal(kind, "created");
         aheadMs += 70_000;
       },
-      (mortal) => reap(mortal, 4),
+      (crashing) => reap(crashing, 4),
       (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
     );
   });
@@ -173,21 +173,25 @@ describe("a process killed at any call to MySQL or an engine", () => {
           new AbortController().signal,
         );
       },
-      (mortal) => reconcile(mortal, 4),
+      (crashing) => reconcile(crashing, 4),
       (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
     );
   });
 });
 
 /** The same ports for a process that dies at its `call`-th call. */
-function dyingAt(ports: Ports, call: number, moment: (typeof moments)[number]): { mortal: Ports; died: Promise<true> } {
-  const { mortal, each, died } = deathAt(call, moment);
+function dyingAt(
+  ports: Ports,
+  call: number,
+  moment: (typeof moments)[number],
+): { crashing: Ports; died: Promise<true> } {
+  const { crashing, each, died } = crashAt(call, moment);
   return {
-    mortal: {
+    crashing: {
       ...ports,
       store: each(ports.store),
       engines: each(ports.engines),
-      waitForPong: mortal(ports.waitForPong),
+      waitForPong: crashing(ports.waitForPong),
     },
     died,
   };

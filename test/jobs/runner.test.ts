@@ -63,7 +63,7 @@ describe("a runner of jobs", () => {
     const { runner, job, runs, begun } = fixture();
     const first = runner.tick(job);
     await begun(1);
-    for (let nudges = 0; nudges < 3; nudges++) await runner.nudge(job);
+    for (let nudges = 0; nudges < 3; nudges++) await runner.requestRun(job);
     runs[0]?.end();
     await begun(2);
     runs[1]?.end();
@@ -73,11 +73,11 @@ describe("a runner of jobs", () => {
 
   it("puts off a nudge that comes too soon after the last, and makes one of many", async () => {
     const { runner, job, runs, begun } = fixture(50);
-    const first = runner.nudge(job);
+    const first = runner.requestRun(job);
     await begun(1);
     runs[0]?.end();
     await first;
-    for (let nudges = 0; nudges < 10; nudges++) await runner.nudge(job);
+    for (let nudges = 0; nudges < 10; nudges++) await runner.requestRun(job);
     assert.equal(runs.length, 1);
     await begun(2);
     runs[1]?.end();
@@ -87,10 +87,10 @@ describe("a runner of jobs", () => {
 
   it("runs a nudged job at once when it does not run, and none after it was told to stop", async () => {
     const { runner, job, runs, begun } = fixture();
-    const nudged = runner.nudge(job);
+    const nudged = runner.requestRun(job);
     await begun(1);
     const stopped = runner.stop();
-    await runner.nudge(job);
+    await runner.requestRun(job);
     runs[0]?.end();
     await Promise.all([nudged, stopped]);
     assert.equal(runs.length, 1);

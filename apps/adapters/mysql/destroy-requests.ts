@@ -1,12 +1,12 @@
 import type { DestroyRequests } from "../../core/operator/contract.ts";
-import type { DoomResult } from "../../core/operator/operator.ts";
+import type { DestroyRequestResult } from "../../core/operator/operator.ts";
 import type { Database } from "./database.ts";
 import { countLeases, lockDroplet } from "./droplets.ts";
 
 /** Rows of hosts that the operator wants destroyed. */
 export function destroyRequestStatements(database: Database): DestroyRequests {
-  function add(name: string, leases: "none" | "lost", now: Date): Promise<DoomResult> {
-    return database.transaction(async (sql): Promise<DoomResult> => {
+  function add(name: string, leases: "none" | "lost", now: Date): Promise<DestroyRequestResult> {
+    return database.transaction(async (sql): Promise<DestroyRequestResult> => {
       await lockDroplet(sql, name);
       const [droplet] = await sql.rows<{ state: string }>(
         "SELECT state FROM droplets WHERE name = ? AND state <> 'gone'",
@@ -26,7 +26,7 @@ export function destroyRequestStatements(database: Database): DestroyRequests {
         "INSERT INTO doomed_hosts (name, leases, asked_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE leases = ?",
         [name, leases, now, leases],
       );
-      return { kind: "doomed" };
+      return { kind: "requested" };
     });
   }
 

@@ -136,20 +136,20 @@ export function dropletStatements(database: Database): Droplets {
 
   function keepTimers(timers: readonly HostTimers[]): Promise<void> {
     return database.query(async (sql) => {
-      for (const { name, idleSince, unwellSince } of timers)
+      for (const { name, idleSince, unhealthySince } of timers)
         await sql.run("UPDATE droplets SET idle_since = ?, unwell_since = ? WHERE name = ? AND state = 'joined'", [
           idleSince,
-          unwellSince,
+          unhealthySince,
           name,
         ]);
     });
   }
 
-  async function forgetUnwell(): Promise<void> {
+  async function forgetUnhealthy(): Promise<void> {
     await database.query((sql) => sql.run("UPDATE droplets SET unwell_since = NULL WHERE unwell_since IS NOT NULL"));
   }
 
-  function keepReach(reached: readonly string[], unreached: readonly string[], now: Date): Promise<void> {
+  function keepReachability(reached: readonly string[], unreached: readonly string[], now: Date): Promise<void> {
     return database.query(async (sql) => {
       for (const name of reached)
         await sql.run("UPDATE droplets SET unreached_since = NULL WHERE name = ? AND unreached_since IS NOT NULL", [
@@ -242,8 +242,8 @@ export function dropletStatements(database: Database): Droplets {
     enrol,
     admit,
     keepTimers,
-    forgetUnwell,
-    keepReach,
+    forgetUnhealthy,
+    keepReachability,
     listGoneIds,
     beginDrain,
     beginDestroy,
@@ -288,7 +288,7 @@ function toDroplet(row: DropletDbRow): DropletRow {
     orderedAt: row.ordered_at,
     joinedAt: row.joined_at,
     idleSince: row.idle_since,
-    unwellSince: row.unwell_since,
-    unreachedSince: row.unreached_since,
+    unhealthySince: row.unwell_since,
+    unreachableSince: row.unreached_since,
   };
 }

@@ -33,7 +33,9 @@ export function createMysqlStore(mysqlUrl: string): Store {
     runs: runStatements(database),
     figures: figureStatements(database),
     history: historyStatements(database),
-    ping: async () => void (await database.query((sql) => sql.rows("SELECT 1"))),
+    ping: async () => {
+      await database.query((sql) => sql.rows("SELECT 1"));
+    },
     disconnect: database.close,
   };
 }

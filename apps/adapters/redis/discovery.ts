@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { readHeartbeat, type Pulse } from "../../core/fleet/host.ts";
+import { parseHeartbeat, type HeartbeatReading } from "../../core/fleet/host.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 const COMMAND_TIMEOUT_MS = 1_000;
@@ -29,10 +29,10 @@ export function openRedis(redisUrl: string, onFault: (fault: Error) => void): Re
 /** Who is alive, read from the keys that heartbeats keep alive. */
 export function createRedisDiscovery(redis: Redis) {
   /**
-   * The pulse of each of these hosts; a host whose key does not exist now is absent from the map.
+   * The heartbeat of each of these hosts; a host whose key does not exist now is absent from the map.
    * @throws Unavailable when Redis does not answer: who is alive is unknown then, nobody is dead
    */
-  async function readPulses(hostNames: readonly string[]): Promise<Map<string, Pulse>> {
+  async function readHeartbeats(hostNames: readonly string[]): Promise<Map<string, HeartbeatReading>> {
     if (hostNames.length === 0) return new Map();
     const keys = hostNames.map((name) => `host:${name}`);
     let values: (string | null)[];
@@ -45,18 +45,18 @@ export function createRedisDiscovery(redis: Redis) {
     } catch (fault) {
       throw new Unavailable("redis", fault);
     }
-    const pulses = new Map<string, Pulse>();
+    const heartbeats = new Map<string, HeartbeatReading>();
     for (const [index, name] of hostNames.entries()) {
       const value = values[index];
       const lifeMs = lives[index] ?? NO_KEY;
       if (typeof value !== "string" || lifeMs === NO_KEY) continue;
       const isMortal = lifeMs >= 0 && lifeMs <= LONGEST_LIFE_MS;
-      pulses.set(
+      heartbeats.set(
         name,
-        isMortal ? readHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" },
+        isMortal ? parseHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" },
       );
     }
-    return pulses;
+    return heartbeats;
   }
 
   /** All answers of commands sent together. @throws what went wrong first */
@@ -75,5 +75,5 @@ export function createRedisDiscovery(redis: Redis) {
     }
   }
 
-  return { readPulses, ping };
+  return { readHeartbeats, ping };
 }

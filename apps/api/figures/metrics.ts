@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import type { HostStanding } from "../../core/fleet/fleet-view.ts";
+import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
 import { handoutBuckets } from "../../core/figures/figures.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 

@@ -1,5 +1,5 @@
 import { minuteOf } from "./figures.ts";
-import type { Hosts, ReadPulses } from "../fleet/contract.ts";
+import type { Hosts, ReadHeartbeats } from "../fleet/contract.ts";
 import type { Figures } from "./contract.ts";
 import { standingOf } from "../fleet/placement.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
@@ -12,7 +12,7 @@ export type SamplePorts = {
     readonly history: { readonly countHandouts: (now: Date) => Promise<{ readonly running: number }> };
     readonly figures: Pick<Figures, "countEnds" | "lastMinute" | "keepMinute">;
   };
-  readonly readPulses: ReadPulses;
+  readonly readHeartbeats: ReadHeartbeats;
   readonly clock: () => Date;
 };
 
@@ -29,7 +29,7 @@ const MOST_MINUTES_BACK = 7 * 24 * 60;
  * not guessed; that a fleet has none of something is kept as well.
  * @throws Unavailable when MySQL does not answer
  */
-export async function sampleFigures({ store, readPulses, clock }: SamplePorts, isFleet: boolean): Promise<void> {
+export async function sampleFigures({ store, readHeartbeats, clock }: SamplePorts, isFleet: boolean): Promise<void> {
   const now = clock();
   const minute = minuteOf(now);
   // Before this minute's sample: one that fails here looks back as far again.
@@ -43,11 +43,11 @@ export async function sampleFigures({ store, readPulses, clock }: SamplePorts, i
   };
   const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
   for (const { state } of await store.droplets.list()) count(`droplets.${state}`);
-  const pulses = await whileKnown(readPulses(hosts.map(({ host }) => host.name)));
-  if (pulses) figures["hosts.open"] = 0;
-  if (pulses)
+  const heartbeats = await whileKnown(readHeartbeats(hosts.map(({ host }) => host.name)));
+  if (heartbeats) figures["hosts.open"] = 0;
+  if (heartbeats)
     for (const facts of hosts)
-      count(`hosts.${standingOf({ ...facts, pulse: pulses.get(facts.host.name) }, undefined, now)}`);
+      count(`hosts.${standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, undefined, now)}`);
   await store.figures.keepMinute(minute, GAUGES, figures);
 }
 

@@ -1,7 +1,7 @@
 import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
 import { CloudFault } from "./cloud.ts";
-import type { Cloud, Droplets, HostEngines, ReadPulses } from "./contract.ts";
+import type { Cloud, Droplets, HostEngines, ReadHeartbeats } from "./contract.ts";
 import { EngineFault } from "./engine-fault.ts";
 import type { DropletRow } from "./droplets.ts";
 
@@ -11,7 +11,7 @@ export type AdmitPorts = {
     readonly droplets: Pick<Droplets, "list" | "admit">;
     readonly events: Pick<Events, "add">;
   };
-  readonly readPulses: ReadPulses;
+  readonly readHeartbeats: ReadHeartbeats;
   readonly cloud: Pick<Cloud, "getDroplet">;
   readonly engines: Pick<HostEngines, "ping" | "ensureImage">;
   readonly clock: () => Date;
@@ -32,8 +32,8 @@ export type AdmitPorts = {
  */
 export async function admitHosts(ports: AdmitPorts, concurrency: number): Promise<string[]> {
   const booting = (await ports.store.droplets.list()).filter(({ state }) => state === "booting");
-  const pulses = await ports.readPulses(booting.map(({ name }) => name));
-  const beating = booting.filter(({ name }) => pulses.get(name)?.kind === "beat");
+  const heartbeats = await ports.readHeartbeats(booting.map(({ name }) => name));
+  const beating = booting.filter(({ name }) => heartbeats.get(name)?.kind === "beat");
   const admitted = await pMap(beating, (row) => admit(ports, row), { concurrency });
   return beating.filter((_row, index) => admitted[index]).map(({ name }) => name);
 }

@@ -5,10 +5,10 @@ import type { Droplets, HostEngines, Hosts } from "./contract.ts";
 import type { EngineHost } from "./host.ts";
 
 /** What tending hosts needs. */
-export type TendPorts = {
+export type CheckHostsPorts = {
   readonly store: {
     readonly hosts: Pick<Hosts, "list">;
-    readonly droplets: Pick<Droplets, "keepReach">;
+    readonly droplets: Pick<Droplets, "keepReachability">;
     readonly events: Pick<Events, "add">;
   };
   readonly engines: Pick<HostEngines, "ping" | "ensureImage">;
@@ -21,12 +21,12 @@ export type TendPorts = {
  * when they lack it: it may have been pruned, or the settings name another one since the host joined.
  * @throws Unavailable when MySQL does not answer
  */
-export async function tendHosts({ store, engines, clock }: TendPorts, concurrency: number): Promise<void> {
+export async function checkHosts({ store, engines, clock }: CheckHostsPorts, concurrency: number): Promise<void> {
   const hosts = (await store.hosts.list()).map(({ host }) => host);
   const isReached = await pMap(hosts, (host) => answers(engines, host), { concurrency });
   const namesOf = (wanted: boolean) =>
     hosts.filter((_host, index) => isReached[index] === wanted).map(({ name }) => name);
-  await store.droplets.keepReach(namesOf(true), namesOf(false), clock());
+  await store.droplets.keepReachability(namesOf(true), namesOf(false), clock());
   await pMap(
     hosts.filter((_host, index) => isReached[index]),
     async (host) => {
@@ -44,7 +44,7 @@ export async function tendHosts({ store, engines, clock }: TendPorts, concurrenc
   );
 }
 
-async function answers(engines: TendPorts["engines"], host: EngineHost): Promise<boolean> {
+async function answers(engines: CheckHostsPorts["engines"], host: EngineHost): Promise<boolean> {
   try {
     await engines.ping(host);
     return true;

@@ -1,6 +1,6 @@
 import type { CloudDroplet, DropletOrder } from "./cloud.ts";
 import type { DropletLife, DropletRow, OrderFailures } from "./droplets.ts";
-import type { EngineHost, Host, HostState, NewHost, Pulse } from "./host.ts";
+import type { EngineHost, Host, HostState, NewHost, HeartbeatReading } from "./host.ts";
 import type { HostTimers } from "./scaling.ts";
 
 /** A host with its use, as it is kept. `inUse`: instances that run or start; `occupied`: slots that are not free. */
@@ -72,9 +72,9 @@ export type Droplets = {
   /** Keeps the timers of hosts. */
   readonly keepTimers: (timers: readonly HostTimers[]) => Promise<void>;
   /** Forgets since when hosts have been unwell: it was the control plane that could not see them. */
-  readonly forgetUnwell: () => Promise<void>;
+  readonly forgetUnhealthy: () => Promise<void>;
   /** Keeps since when the engines of hosts have not answered, and forgets it of those that have. */
-  readonly keepReach: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
+  readonly keepReachability: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
   /** Ids of droplets seen gone since a moment: lists may show them for a while yet. */
   readonly listGoneIds: (since: Date) => Promise<number[]>;
   /** Closes an empty, active host to hand-outs for good. False when it is not empty or not active any more. */
@@ -111,7 +111,7 @@ export type HostEngines = {
  * What each of these hosts last said of itself; a host whose key does not exist now is absent from the map.
  * @throws Unavailable when Redis does not answer: which hosts are alive is unknown then
  */
-export type ReadPulses = (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+export type ReadHeartbeats = (hostNames: readonly string[]) => Promise<Map<string, HeartbeatReading>>;
 
 /** The cloud's API. Calls throw `CloudFault` when they did not work out. */
 export type Cloud = {

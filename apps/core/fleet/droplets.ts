@@ -1,5 +1,4 @@
 import type { CloudDroplet } from "./cloud.ts";
-import type { OperatorWishes } from "../operator/operator.ts";
 import type { HostFacts } from "./placement.ts";
 
 /**
@@ -21,9 +20,9 @@ export type DropletRow = {
   /** Since when it has been a host without any lease; null while it has one. */
   readonly idleSince: Date | null;
   /** Since when it has been a host without a good heartbeat or without an answering engine. */
-  readonly unwellSince: Date | null;
+  readonly unhealthySince: Date | null;
   /** Since when its engine has not answered the control plane, whatever its heart says. */
-  readonly unreachedSince: Date | null;
+  readonly unreachableSince: Date | null;
 };
 
 /** A droplet from its order to its end, null while it is there. Price in US dollars, null while the cloud has not named it. */
@@ -45,7 +44,7 @@ export type CloudWord = CloudDroplet | "unlisted" | "gone";
 /** A droplet of ours with all that is known of it at one moment. */
 export type DropletFacts = {
   readonly row: DropletRow;
-  /** The host it has become, with pulse and use. */
+  /** The host it has become, with heartbeat and use. */
   readonly host: HostFacts | undefined;
   readonly cloud: CloudWord;
 };
@@ -58,13 +57,22 @@ export type OrderFailures = {
   readonly lastAt: Date | null;
 };
 
+/**
+ * What the operator wants of the fleet: no steps by itself, and the end of hosts, by name: without leases, or
+ * with them lost.
+ */
+export type OperatorRequests = {
+  readonly isPaused: boolean;
+  readonly destroyRequests: ReadonlyMap<string, "none" | "lost">;
+};
+
 /** One look at everything that decides about the fleet's size. */
 export type FleetSnapshot = {
   readonly droplets: readonly DropletFacts[];
   /** Droplets that carry our tag and that no row tracks. */
   readonly untracked: readonly CloudDroplet[];
   readonly failures: OrderFailures;
-  readonly operator: OperatorWishes;
+  readonly operator: OperatorRequests;
 };
 
 /** Why a fleet cannot be looked at: nothing is decided then, in either direction. */

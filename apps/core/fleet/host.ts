@@ -52,10 +52,10 @@ export type Heartbeat = Static<typeof Heartbeat>;
 export type RefusedHeartbeat = { readonly kind: "refused"; readonly reason: string };
 
 /** What a host's key says. */
-export type Pulse = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
+export type HeartbeatReading = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
 
 /** Reads the value of key `host:<name>`. A beat that is no JSON, has another shape or another host's name is refused. */
-export function readHeartbeat(hostName: string, value: string): Pulse {
+export function parseHeartbeat(hostName: string, value: string): HeartbeatReading {
   let beat: unknown;
   try {
     beat = JSON.parse(value);

@@ -1,10 +1,10 @@
-import type { Host, Pulse } from "./host.ts";
+import type { Host, HeartbeatReading } from "./host.ts";
 
 /** What is known of a host at one moment. */
 export type HostFacts = {
   readonly host: Host;
   /** Its last heartbeat, a refused one, or undefined when its key does not exist. */
-  readonly pulse: Pulse | undefined;
+  readonly heartbeat: HeartbeatReading | undefined;
   /** Instances that count as use: running or starting. */
   readonly inUse: number;
   /** Slots that are not free: those in use, and those whose container is not yet seen gone. */
@@ -15,19 +15,19 @@ export type HostFacts = {
 export type Standing =
   "open" | "full" | "resting" | "cordoned" | "draining" | "silent" | "heartbeat-refused" | "engine-silent";
 
-/** Standing of a host; `restingUntil` is the end of the rest it got for failing a hand-out. */
-export function standingOf(facts: HostFacts, restingUntil: Date | undefined, now: Date): Standing {
+/** Standing of a host; `backoffUntil` is the end of the rest it got for failing a hand-out. */
+export function standingOf(facts: HostFacts, backoffUntil: Date | undefined, now: Date): Standing {
   if (facts.host.state !== "active") return facts.host.state;
-  if (facts.pulse === undefined) return "silent";
-  if (facts.pulse.kind === "refused") return "heartbeat-refused";
-  if (facts.pulse.beat.containers === null) return "engine-silent";
-  if (restingUntil !== undefined && restingUntil > now) return "resting";
+  if (facts.heartbeat === undefined) return "silent";
+  if (facts.heartbeat.kind === "refused") return "heartbeat-refused";
+  if (facts.heartbeat.beat.containers === null) return "engine-silent";
+  if (backoffUntil !== undefined && backoffUntil > now) return "resting";
   return facts.occupied < facts.host.capacity ? "open" : "full";
 }
 
 /** Whether a host is kept ready: alive, open to hand-outs, and without any lease. */
-export function isStandby({ host, pulse, inUse }: HostFacts): boolean {
-  return host.state === "active" && inUse === 0 && pulse?.kind === "beat" && pulse.beat.containers !== null;
+export function isStandby({ host, heartbeat, inUse }: HostFacts): boolean {
+  return host.state === "active" && inUse === 0 && heartbeat?.kind === "beat" && heartbeat.beat.containers !== null;
 }
 
 /**

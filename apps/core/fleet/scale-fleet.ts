@@ -7,10 +7,10 @@ import type { Cloud, Droplets, HostEngines } from "./contract.ts";
 import type { FleetSnapshot } from "./droplets.ts";
 import type { EngineHost } from "./host.ts";
 import { changedTimers, decideScaling, whyBlind, type ScalingAction, type ScalingRules } from "./scaling.ts";
-import { lookAtFleet, type LookPorts } from "./take-snapshot.ts";
+import { takeSnapshot, type SnapshotPorts } from "./take-snapshot.ts";
 
 /** What scaling needs. The store refuses intents of a term that is over. */
-export type ScalePorts = LookPorts & {
+export type ScalePorts = SnapshotPorts & {
   readonly cloud: Pick<Cloud, "createDroplet" | "deleteDroplet">;
   readonly store: { readonly droplets: Droplets; readonly events: Pick<Events, "add"> };
   readonly engines: Pick<HostEngines, "listContainers">;
@@ -39,11 +39,11 @@ const silences: readonly CloudFault["reason"][] = ["unreachable", "timeout", "ra
  */
 export async function scaleFleet(ports: ScalePorts, term: number): Promise<ScalingAction[]> {
   const now = ports.clock();
-  const snapshot = await lookAtFleet(ports, ports.plan.tag, now);
+  const snapshot = await takeSnapshot(ports, ports.plan.tag, now);
   const actions = quickFirst(decideScaling(snapshot, ports.rules, now));
   // Time in which we saw nothing is no silence of theirs.
   if ("blind" in snapshot || whyBlind(snapshot, ports.rules, now) !== undefined)
-    await ports.store.droplets.forgetUnwell();
+    await ports.store.droplets.forgetUnhealthy();
   else await ports.store.droplets.keepTimers(changedTimers(snapshot.droplets, now));
   for (const action of actions) {
     try {
@@ -71,7 +71,7 @@ async function perform(
   ports: ScalePorts,
   term: number,
   action: ScalingAction,
-  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+  snapshot: Awaited<ReturnType<typeof takeSnapshot>>,
 ): Promise<void> {
   const { store, cloud, clock } = ports;
   const { kind, reason } = action;
@@ -150,7 +150,7 @@ async function destroy(
   ports: ScalePorts,
   term: number,
   action: Extract<ScalingAction, { kind: "destroy" }>,
-  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+  snapshot: Awaited<ReturnType<typeof takeSnapshot>>,
 ): Promise<void> {
   const { name, reason, leases } = action;
   const facts = findFacts(snapshot, name);
@@ -192,13 +192,13 @@ async function whyNotEmpty({ engines }: ScalePorts, host: EngineHost): Promise<s
 }
 
 function findFacts(
-  snapshot: Awaited<ReturnType<typeof lookAtFleet>>,
+  snapshot: Awaited<ReturnType<typeof takeSnapshot>>,
   name: string,
 ): FleetSnapshot["droplets"][number] | undefined {
   return "droplets" in snapshot ? snapshot.droplets.find(({ row }) => row.name === name) : undefined;
 }
 
-function findMade(snapshot: Awaited<ReturnType<typeof lookAtFleet>>, dropletId: number): CloudDroplet | undefined {
+function findMade(snapshot: Awaited<ReturnType<typeof takeSnapshot>>, dropletId: number): CloudDroplet | undefined {
   return "untracked" in snapshot ? snapshot.untracked.find(({ id }) => id === dropletId) : undefined;
 }
 

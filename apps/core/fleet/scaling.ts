@@ -43,7 +43,11 @@ export type ScalingRules = {
 };
 
 /** A host's timers as they ought to be kept after a look at it. */
-export type HostTimers = { readonly name: string; readonly idleSince: Date | null; readonly unwellSince: Date | null };
+export type HostTimers = {
+  readonly name: string;
+  readonly idleSince: Date | null;
+  readonly unhealthySince: Date | null;
+};
 
 const LONGEST_BACKOFF_MS = 3_600_000;
 
@@ -59,10 +63,10 @@ export function decideScaling(
   now: Date,
 ): ScalingAction[] {
   if ("blind" in snapshot) return [{ kind: "hold", name: undefined, alarm: true, reason: snapshot.blind }];
-  const { doomed, isPaused } = snapshot.operator;
+  const { destroyRequests, isPaused } = snapshot.operator;
   const blindness = whyBlind(snapshot, rules, now);
   if (isPaused || blindness !== undefined) {
-    const asked = snapshot.droplets.flatMap((droplet) => stepAskedFor(droplet, doomed) ?? []);
+    const asked = snapshot.droplets.flatMap((droplet) => stepAskedFor(droplet, destroyRequests) ?? []);
     const begun = snapshot.droplets
       .filter(({ row }) => row.state === "ordered" || row.state === "destroying")
       .flatMap((droplet) => stepFor(droplet, snapshot.untracked, rules, now) ?? []);
@@ -73,7 +77,7 @@ export function decideScaling(
     ];
   }
   const steps = snapshot.droplets.flatMap(
-    (droplet) => stepAskedFor(droplet, doomed) ?? stepFor(droplet, snapshot.untracked, rules, now) ?? [],
+    (droplet) => stepAskedFor(droplet, destroyRequests) ?? stepFor(droplet, snapshot.untracked, rules, now) ?? [],
   );
   return [
     ...steps,
@@ -90,12 +94,12 @@ export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: Scaling
 }
 
 /** Whether a host is as it should be: its heart beats, and its engine answers itself and us. */
-export function isWell({ row, host, cloud }: DropletFacts): boolean {
+export function isHealthy({ row, host, cloud }: DropletFacts): boolean {
   return (
     cloud !== "gone" &&
-    row.unreachedSince === null &&
-    host?.pulse?.kind === "beat" &&
-    host.pulse.beat.containers !== null
+    row.unreachableSince === null &&
+    host?.heartbeat?.kind === "beat" &&
+    host.heartbeat.beat.containers !== null
   );
 }
 
@@ -105,10 +109,10 @@ export function changedTimers(droplets: readonly DropletFacts[], now: Date): Hos
     const { row, host } = droplet;
     if (row.state !== "joined" || !host) return [];
     const idleSince = host.inUse === 0 ? (row.idleSince ?? now) : null;
-    const unwellSince = isWell(droplet) ? null : (row.unwellSince ?? now);
-    return idleSince === row.idleSince && unwellSince === row.unwellSince
+    const unhealthySince = isHealthy(droplet) ? null : (row.unhealthySince ?? now);
+    return idleSince === row.idleSince && unhealthySince === row.unhealthySince
       ? []
-      : [{ name: row.name, idleSince, unwellSince }];
+      : [{ name: row.name, idleSince, unhealthySince }];
   });
 }
 
@@ -119,7 +123,7 @@ export function changedTimers(droplets: readonly DropletFacts[], now: Date): Hos
 function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined {
   const joined = droplets.filter(({ row }) => row.state === "joined");
   const gone = joined.filter(({ cloud }) => cloud === "gone");
-  const beating = gone.filter(({ host }) => host?.pulse?.kind === "beat").length;
+  const beating = gone.filter(({ host }) => host?.heartbeat?.kind === "beat").length;
   if (beating > 0)
     return `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: is the token another account's?`;
   const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
@@ -134,28 +138,31 @@ function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined
  */
 function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): string | undefined {
   const isNew = ({ row }: DropletFacts) =>
-    row.unwellSince === null || since(row.unwellSince, now) < rules.silentGraceMs;
+    row.unhealthySince === null || since(row.unhealthySince, now) < rules.silentGraceMs;
   const isOn = ({ cloud }: DropletFacts) => cloud === "unlisted" || (cloud !== "gone" && cloud.status === "active");
   const expected = droplets.filter(
     (droplet) =>
       droplet.row.state === "joined" && droplet.host?.host.state === "active" && isOn(droplet) && isNew(droplet),
   );
-  const silent = expected.filter(({ row, host }) => host?.pulse?.kind !== "beat" || row.unreachedSince !== null);
+  const silent = expected.filter(({ row, host }) => host?.heartbeat?.kind !== "beat" || row.unreachableSince !== null);
   if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
   return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them`;
 }
 
 /** Its engine must confirm that it is empty, unless it cannot, or what runs there shall be lost. */
-function stepAskedFor(droplet: DropletFacts, doomed: ReadonlyMap<string, "none" | "lost">): ScalingAction | undefined {
+function stepAskedFor(
+  droplet: DropletFacts,
+  destroyRequests: ReadonlyMap<string, "none" | "lost">,
+): ScalingAction | undefined {
   const { row, cloud } = droplet;
-  const leases = doomed.get(row.name);
+  const leases = destroyRequests.get(row.name);
   if (leases === undefined || (row.state !== "booting" && row.state !== "joined")) return undefined;
   if (cloud === "gone")
     return { kind: "close", name: row.name, reason: "asked for by the operator, and its droplet is gone" };
   return {
     kind: "destroy",
     name: row.name,
-    engine: leases === "lost" || !isWell(droplet) ? "silent" : "confirms",
+    engine: leases === "lost" || !isHealthy(droplet) ? "silent" : "confirms",
     leases,
     reason: "asked for by the operator",
   };
@@ -213,9 +220,9 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
   const { row, host, cloud } = droplet;
   if (!host) return undefined;
   const { name } = row;
-  const unwellMs = row.unwellSince && !isWell(droplet) ? since(row.unwellSince, now) : 0;
-  if (unwellMs >= rules.silentGraceMs) {
-    const reason = `${ailment(droplet)} for ${seconds(unwellMs)}`;
+  const unhealthyMs = row.unhealthySince && !isHealthy(droplet) ? since(row.unhealthySince, now) : 0;
+  if (unhealthyMs >= rules.silentGraceMs) {
+    const reason = `${symptom(droplet)} for ${seconds(unhealthyMs)}`;
     if (host.inUse === 0)
       return { kind: "destroy", name, engine: "silent", leases: "none", reason: `${reason}, and without leases` };
     if (typeof cloud === "object" && cloud.status !== "active")
@@ -226,7 +233,7 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
         leases: "lost",
         reason: `${reason}, and its droplet is ${cloud.status}`,
       };
-    return { kind: "hold", name, alarm: true, reason: `${ailment(droplet)}, but its leases run on` };
+    return { kind: "hold", name, alarm: true, reason: `${symptom(droplet)}, but its leases run on` };
   }
   if (host.host.state !== "draining" || host.occupied > 0) return undefined;
   return { kind: "destroy", name, engine: "confirms", leases: "none", reason: "drained and empty" };
@@ -244,9 +251,9 @@ function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now
     }));
 }
 
-function ailment({ row, host }: DropletFacts): string {
-  if (host?.pulse === undefined) return "silent";
-  return row.unreachedSince === null ? "unwell" : "out of our reach";
+function symptom({ row, host }: DropletFacts): string {
+  if (host?.heartbeat === undefined) return "silent";
+  return row.unreachableSince === null ? "unwell" : "out of our reach";
 }
 
 /** Empty hosts beyond those wanted, the newest first: the oldest has proved itself longest. */
@@ -302,7 +309,7 @@ function isStandby(droplet: DropletFacts): boolean {
     host?.host.state === "active" &&
     host.inUse === 0 &&
     host.occupied < host.host.capacity &&
-    isWell(droplet)
+    isHealthy(droplet)
   );
 }
 
@@ -313,11 +320,11 @@ function isExpectedBack(droplet: DropletFacts, rules: ScalingRules, now: Date): 
     row.state !== "joined" ||
     host?.host.state !== "active" ||
     host.inUse > 0 ||
-    isWell(droplet) ||
+    isHealthy(droplet) ||
     droplet.cloud === "gone"
   )
     return false;
-  return row.unwellSince === null || since(row.unwellSince, now) < rules.silentReplaceMs;
+  return row.unhealthySince === null || since(row.unhealthySince, now) < rules.silentReplaceMs;
 }
 
 /** Doubles with each order that led to no host, an hour at most. */

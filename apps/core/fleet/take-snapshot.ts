@@ -1,11 +1,11 @@
 import pMap from "p-map";
 import { CloudFault, type CloudDroplet } from "./cloud.ts";
-import type { Cloud, Droplets, Hosts, ReadPulses } from "./contract.ts";
+import type { Cloud, Droplets, Hosts, ReadHeartbeats } from "./contract.ts";
 import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot } from "./droplets.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** What a look at the whole fleet needs. */
-export type LookPorts = {
+export type SnapshotPorts = {
   readonly cloud: Pick<Cloud, "listDroplets" | "findDroplets" | "getDroplet">;
   readonly store: {
     readonly droplets: Pick<Droplets, "list" | "listGoneIds" | "readOrderFailures">;
@@ -17,7 +17,7 @@ export type LookPorts = {
     /** Hosts that the operator wants destroyed, by name: without leases, or with them lost. */
     readonly destroyRequests: { readonly list: () => Promise<ReadonlyMap<string, "none" | "lost">> };
   };
-  readonly readPulses: ReadPulses;
+  readonly readHeartbeats: ReadHeartbeats;
 };
 
 /** Droplets missing in the list that one look asks for by id: a list that lags must not cost the hour's calls. */
@@ -32,7 +32,11 @@ const LIST_LAG_MS = 600_000;
  * @returns what is unknown instead, when the cloud or Redis does not answer
  * @throws Unavailable when MySQL does not answer
  */
-export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Promise<FleetSnapshot | BlindSnapshot> {
+export async function takeSnapshot(
+  ports: SnapshotPorts,
+  tag: string,
+  now: Date,
+): Promise<FleetSnapshot | BlindSnapshot> {
   try {
     const listed = await ports.cloud.listDroplets(tag);
     const rows = await ports.store.droplets.list();
@@ -42,10 +46,16 @@ export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Pro
     const known = new Map([...listed, ...named].map((droplet) => [droplet.id, droplet]));
     const words = await wordsOf(ports, rows, known);
     const hosts = new Map((await ports.store.hosts.list()).map((facts) => [facts.host.name, facts]));
-    const pulses = await ports.readPulses(rows.filter(({ state }) => state === "joined").map(({ name }) => name));
+    const heartbeats = await ports.readHeartbeats(
+      rows.filter(({ state }) => state === "joined").map(({ name }) => name),
+    );
     const droplets = rows.map((row): DropletFacts => {
       const host = hosts.get(row.name);
-      return { row, host: host && { ...host, pulse: pulses.get(row.name) }, cloud: words.get(row.name) ?? "unlisted" };
+      return {
+        row,
+        host: host && { ...host, heartbeat: heartbeats.get(row.name) },
+        cloud: words.get(row.name) ?? "unlisted",
+      };
     });
     const goneLately = await ports.store.droplets.listGoneIds(new Date(now.getTime() - LIST_LAG_MS));
     const tracked = new Set([...goneLately, ...rows.map(({ dropletId }) => dropletId)]);
@@ -54,7 +64,7 @@ export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Pro
       droplets,
       untracked: [...known.values()].filter(({ id }) => !tracked.has(id)),
       failures: await ports.store.droplets.readOrderFailures(),
-      operator: { isPaused, doomed: await ports.store.destroyRequests.list() },
+      operator: { isPaused, destroyRequests: await ports.store.destroyRequests.list() },
     };
   } catch (fault) {
     if (fault instanceof CloudFault)
@@ -67,7 +77,7 @@ export async function lookAtFleet(ports: LookPorts, tag: string, now: Date): Pro
 
 /** What the cloud says of each row's droplet. Only a question for the very droplet can tell that it is gone. */
 async function wordsOf(
-  { cloud }: LookPorts,
+  { cloud }: SnapshotPorts,
   rows: readonly DropletRow[],
   known: ReadonlyMap<number, CloudDroplet>,
 ): Promise<Map<string, CloudWord>> {

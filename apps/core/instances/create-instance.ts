@@ -3,13 +3,13 @@ import type { Host } from "../fleet/host.ts";
 import { leaseSeconds, type LeaseBounds, type LeaseRefusal } from "./instance.ts";
 import type { Handouts, InstanceEngines, WaitForPong } from "./contract.ts";
 import type { EndPorts } from "./end-instance.ts";
-import type { FleetView } from "../fleet/fleet-view.ts";
+import type { FleetCache } from "../fleet/fleet-cache.ts";
 import { handOutOn } from "./hand-out-on.ts";
 import { claimOf, replayAnswer } from "./replay-answer.ts";
 
 /** What a hand-out needs. */
 export type CreatePorts = EndPorts & {
-  readonly fleet: Pick<FleetView, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest" | "countSuccess">;
+  readonly fleet: Pick<FleetCache, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest" | "countSuccess">;
   readonly store: { readonly handouts: Handouts };
   readonly engines: Pick<InstanceEngines, "startContainer">;
   readonly waitForPong: WaitForPong;
@@ -35,7 +35,7 @@ export type HandoutRules = {
   readonly timeoutMs: number;
   readonly readyTimeoutMs: number;
   /** How long a slot whose port something else holds is passed over. */
-  readonly slotRestMs: number;
+  readonly slotBackoffMs: number;
   readonly serverSecret: string;
 };
 

@@ -160,7 +160,8 @@ async function undo(
   fault?: unknown,
 ): Promise<void> {
   const reason = fault instanceof EngineFault ? fault.reason : undefined;
-  const slotFreeFrom = reason === "port-taken" ? new Date(ports.clock().getTime() + ports.rules.slotRestMs) : undefined;
+  const slotFreeFrom =
+    reason === "port-taken" ? new Date(ports.clock().getTime() + ports.rules.slotBackoffMs) : undefined;
   const [begun] = await Promise.allSettled([ports.store.leases.beginEnd(instanceId, cause, ports.clock())]);
   try {
     // An engine that hangs would hang again, with the caller waiting.

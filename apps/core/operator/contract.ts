@@ -1,6 +1,6 @@
 import type { Instance, InstanceState } from "../instances/instance.ts";
 import type { InstanceSearch } from "./instance-search.ts";
-import type { Block, DoomResult, Switch, SwitchName } from "./operator.ts";
+import type { Block, DestroyRequestResult, Switch, SwitchName } from "./operator.ts";
 
 /** What the operator has paused. Calls throw `Unavailable` while the store does not answer. */
 export type Switches = {
@@ -25,7 +25,7 @@ export type DestroyRequests = {
    * Notes that a host shall go, and closes it to hand-outs at once; the scaling's leader carries it out.
    * @param leases "none" is refused while the host has any
    */
-  readonly add: (name: string, leases: "none" | "lost", now: Date) => Promise<DoomResult>;
+  readonly add: (name: string, leases: "none" | "lost", now: Date) => Promise<DestroyRequestResult>;
   /** Hosts that shall go and have not begun to, by name: without leases, or with them lost. */
   readonly list: () => Promise<Map<string, "none" | "lost">>;
 };

@@ -6,7 +6,7 @@ import type { FleetEvent } from "../events/event.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { HostState } from "../fleet/host.ts";
 import type { Instance } from "../instances/instance.ts";
-import type { DoomResult, SwitchName } from "./operator.ts";
+import type { DestroyRequestResult, SwitchName } from "./operator.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
 import { endInstance, type EndPorts } from "../instances/end-instance.ts";
 
@@ -22,7 +22,7 @@ export type OperatePorts = EndPorts &
       readonly events: Pick<Events, "add">;
     };
     /** Asks for a run of a job now; tells how many processes have heard it. */
-    readonly nudge: (job: string) => Promise<number>;
+    readonly requestRun: (job: string) => Promise<number>;
   };
 
 const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
@@ -31,7 +31,7 @@ const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", c
 export async function setHostState(ports: OperatePorts, name: string, state: HostState): Promise<boolean> {
   if (!(await ports.store.hosts.setState(name, state))) return false;
   await note(ports, { kind: kindOfState[state], host: name, reason: "asked for by the operator" });
-  if (state === "draining") void ports.nudge("scale");
+  if (state === "draining") void ports.requestRun("scale");
   return true;
 }
 
@@ -39,15 +39,19 @@ export async function setHostState(ports: OperatePorts, name: string, state: Hos
  * Has a host destroyed: it takes nothing from now on, and the leader of the scaling destroys its droplet.
  * @param leases "none" is refused while it has any; "lost" ends them with it
  */
-export async function destroyHost(ports: OperatePorts, name: string, leases: "none" | "lost"): Promise<DoomResult> {
+export async function destroyHost(
+  ports: OperatePorts,
+  name: string,
+  leases: "none" | "lost",
+): Promise<DestroyRequestResult> {
   const result = await ports.store.destroyRequests.add(name, leases, ports.clock());
-  if (result.kind !== "doomed") return result;
+  if (result.kind !== "requested") return result;
   await note(ports, {
     kind: "destroy",
     host: name,
     reason: leases === "lost" ? "asked for by the operator, leases and all" : "asked for by the operator",
   });
-  void ports.nudge("scale");
+  void ports.requestRun("scale");
   return result;
 }
 
@@ -104,12 +108,12 @@ export async function unblockAddress(ports: OperatePorts, address: string): Prom
 export async function setSwitch(ports: OperatePorts, name: SwitchName, paused: boolean): Promise<void> {
   if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
   await note(ports, { kind: paused ? "pause" : "resume", reason: name });
-  if (name === "scaling" && !paused) void ports.nudge("scale");
+  if (name === "scaling" && !paused) void ports.requestRun("scale");
 }
 
 /** Has a job run now. False when no process that runs jobs has heard it. */
 export async function runJob(ports: OperatePorts, job: string): Promise<boolean> {
-  if ((await ports.nudge(job)) === 0) return false;
+  if ((await ports.requestRun(job)) === 0) return false;
   await note(ports, { kind: "run", reason: job });
   return true;
 }

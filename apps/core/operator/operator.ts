@@ -7,12 +7,9 @@ export type Switch = { readonly name: SwitchName; readonly paused: boolean; read
 /** An address that gets no instances. `address` is the key that quotas count by, see `addressKey`. */
 export type Block = { readonly address: string; readonly reason: string; readonly blockedAt: Date };
 
-/** What the operator wants of the fleet: no steps by itself, and the end of hosts, by name: without leases, or with them lost. */
-export type OperatorWishes = { readonly isPaused: boolean; readonly doomed: ReadonlyMap<string, "none" | "lost"> };
-
 /** How asking for the end of a host came out. */
-export type DoomResult =
-  | { readonly kind: "doomed" }
+export type DestroyRequestResult =
+  | { readonly kind: "requested" }
   | { readonly kind: "unknown" }
   /** No droplet: a machine that we have not ordered is not ours to destroy. */
   | { readonly kind: "not-ours" }

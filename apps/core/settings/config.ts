@@ -151,14 +151,14 @@ export const settings = {
   ),
   ENGINE_TIMEOUT_SECONDS: whole(15, "s", "Time a Docker Engine may take for one call.", 1, 600),
   READY_TIMEOUT_SECONDS: whole(5, "s", "Time a started instance may take to its first PONG.", 1, 600),
-  HOST_REST_SECONDS: whole(
+  HOST_BACKOFF_SECONDS: whole(
     15,
     "s",
     "Longest time a host is passed over that fails hand-out after hand-out; it begins with 1 s.",
     1,
     3600,
   ),
-  SLOT_REST_SECONDS: whole(300, "s", "Time a slot whose port is held by something else is passed over.", 1, 86_400),
+  SLOT_BACKOFF_SECONDS: whole(300, "s", "Time a slot whose port is held by something else is passed over.", 1, 86_400),
   SHUTDOWN_SECONDS: whole(35, "s", "Time running requests and jobs get when the process is told to stop.", 1, 600),
 
   DIGITALOCEAN_TOKEN: secret(
@@ -325,7 +325,7 @@ export function handoutRules(config: Config): HandoutRules {
     quotaPerAddress: config.QUOTA_PER_ADDRESS,
     timeoutMs: config.HANDOUT_TIMEOUT_SECONDS * 1000,
     readyTimeoutMs: config.READY_TIMEOUT_SECONDS * 1000,
-    slotRestMs: config.SLOT_REST_SECONDS * 1000,
+    slotBackoffMs: config.SLOT_BACKOFF_SECONDS * 1000,
     serverSecret: config.SERVER_SECRET,
   };
 }

@@ -74,7 +74,9 @@ export function hostView(api, fleet, open) {
       tell(state, host ? stateOf(host) : "There is no such host any more.");
       state.dataset.level = host ? "" : "trouble";
       drawFacts(facts, host ? factsOf(host, fleet.now()) : []);
-      const wanted = host ? `${host.state} ${host.standing} ${host.inUse} ${host.doomed} ${host.droplet !== null}` : "";
+      const wanted = host
+        ? `${host.state} ${host.standing} ${host.inUse} ${host.destroyRequest} ${host.droplet !== null}`
+        : "";
       // Buttons are made anew only when others are wanted: one must not vanish under the finger.
       if (wanted !== drawnActs) acts.replaceChildren(...(host ? actsOf(api, fleet, host) : []));
       drawnActs = wanted;
@@ -96,9 +98,9 @@ function instanceLine({ id, state }) {
   );
 }
 
-function stateOf({ standing, state, isStandby, doomed, heartbeatRefused }) {
-  if (doomed !== null)
-    return `To be destroyed${doomed === "lost" ? ", its leases lost" : ""}: the next step of the scaling does it.`;
+function stateOf({ standing, state, isStandby, destroyRequest, heartbeatRefused }) {
+  if (destroyRequest !== null)
+    return `To be destroyed${destroyRequest === "lost" ? ", its leases lost" : ""}: the next step of the scaling does it.`;
   const refused = heartbeatRefused === null ? "" : `: ${heartbeatRefused}`;
   return `${standingWords[standing] ?? standing}${refused}${isStandby ? ", a standby" : ""}${state === "cordoned" && standing !== "cordoned" ? ", cordoned" : ""}`;
 }
@@ -138,8 +140,8 @@ function factsOf(host, nowMs) {
   ];
 }
 
-function actsOf(api, fleet, { name, state, standing, doomed, droplet }) {
-  if (standing === "destroying" || doomed === "lost") return [];
+function actsOf(api, fleet, { name, state, standing, destroyRequest, droplet }) {
+  if (standing === "destroying" || destroyRequest === "lost") return [];
   const isHost = ["active", "cordoned", "draining"].includes(state);
   const button = (word, style, onClick) => {
     const made = make("button", { class: style, type: "button" }, word);
@@ -153,7 +155,7 @@ function actsOf(api, fleet, { name, state, standing, doomed, droplet }) {
       button("Cordon", "quiet", set("cordoned", `${name} is cordoned: it takes no instances for now.`)),
     isHost &&
       state !== "active" &&
-      doomed === null &&
+      destroyRequest === null &&
       button(
         state === "cordoned" ? "Uncordon" : "Open again",
         "quiet",

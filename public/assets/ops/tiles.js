@@ -79,7 +79,7 @@ function update(tile, host, rules, nowMs, density) {
   mark(tile, "data-state", host.standing);
   tell(
     part("standing", tile),
-    host.doomed !== null && host.standing !== "destroying"
+    host.destroyRequest !== null && host.standing !== "destroying"
       ? "to be destroyed"
       : (standingWords[host.standing] ?? host.standing),
   );
@@ -96,7 +96,7 @@ function update(tile, host, rules, nowMs, density) {
 function levelOf(host) {
   if (isUnwell(host)) return "trouble";
   if (
-    host.doomed !== null ||
+    host.destroyRequest !== null ||
     ["booting", "ordered", "destroying", "cordoned", "draining", "resting"].includes(host.standing)
   )
     return "watch";

@@ -67,7 +67,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
       return true;
     };
   const start = () => engines.startContainer(place, { name: "redis-x" } as ContainerSpec, never);
-  const isWell = () => {
+  const isHealthy = () => {
     answer = (socket, request) => socket.write(answers(request));
   };
 
@@ -110,7 +110,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
       ...starts.map((one) => assert.rejects(one, fails("timeout"))),
       assert.rejects(engines.ensureImage(place, "redis:8", undefined, TIMEOUT_MS), fails("timeout")),
     ]);
-    isWell();
+    isHealthy();
     await start();
     await engines.ensureImage(place, "redis:8", undefined, TIMEOUT_MS);
   });

@@ -247,9 +247,9 @@ describe("the store of the fleet", () => {
 
     it("keeps its timers", async () => {
       const name = await joined(7);
-      await store.droplets.keepTimers([{ name, idleSince: null, unwellSince: at(65) }]);
+      await store.droplets.keepTimers([{ name, idleSince: null, unhealthySince: at(65) }]);
       const [row] = await store.droplets.list();
-      assert.deepEqual([row?.idleSince, row?.unwellSince], [null, at(65)]);
+      assert.deepEqual([row?.idleSince, row?.unhealthySince], [null, at(65)]);
     });
 
     it("is forgotten with the history, once no instance names it", async () => {

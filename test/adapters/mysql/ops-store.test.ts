@@ -187,7 +187,7 @@ describe("what the store keeps for the operator", () => {
 
     it("take nothing from then on, and are named to the leader until it has begun", async () => {
       const name = await droplet(7);
-      assert.deepEqual(await store.destroyRequests.add(name, "none", at(20)), { kind: "doomed" });
+      assert.deepEqual(await store.destroyRequests.add(name, "none", at(20)), { kind: "requested" });
       assert.equal((await take(name)).kind, "host-closed");
       assert.equal(await store.hosts.setState(name, "active"), false, "no way back");
       assert.deepEqual([...(await store.destroyRequests.list())], [[name, "none"]]);
@@ -201,12 +201,12 @@ describe("what the store keeps for the operator", () => {
       assert.deepEqual(await store.destroyRequests.add(name, "none", at(20)), { kind: "leased", leases: 1 });
       assert.deepEqual([...(await store.destroyRequests.list())], []);
       assert.equal((await take(name)).kind, "taken", "a refusal closes nothing");
-      assert.deepEqual(await store.destroyRequests.add(name, "lost", at(21)), { kind: "doomed" });
+      assert.deepEqual(await store.destroyRequests.add(name, "lost", at(21)), { kind: "requested" });
       assert.deepEqual([...(await store.destroyRequests.list())], [[name, "lost"]]);
     });
 
     it("may be booting; may not be ours, unknown, or an order without a droplet", async () => {
-      assert.deepEqual(await store.destroyRequests.add(await droplet(8, false), "none", at(20)), { kind: "doomed" });
+      assert.deepEqual(await store.destroyRequests.add(await droplet(8, false), "none", at(20)), { kind: "requested" });
       await addHost("box");
       assert.deepEqual(await store.destroyRequests.add("box", "none", at(20)), { kind: "not-ours" });
       assert.deepEqual(await store.destroyRequests.add("nobody", "none", at(20)), { kind: "unknown" });
@@ -223,7 +223,7 @@ describe("what the store keeps for the operator", () => {
       for (let round = 0; round < 10; round++) {
         const name = await droplet(100 + round);
         const [doom, taken] = await Promise.all([store.destroyRequests.add(name, "none", at(20)), take(name)]);
-        if (doom.kind === "doomed") assert.equal(taken.kind, "host-closed");
+        if (doom.kind === "requested") assert.equal(taken.kind, "host-closed");
         else assert.deepEqual([doom.kind, taken.kind], ["leased", "taken"]);
       }
     });

@@ -44,11 +44,11 @@ describe("redis discovery", () => {
   const setBeat = (name: string, value: string | object = beat(name)) =>
     admin.set(`host:${name}`, typeof value === "string" ? value : JSON.stringify(value), "EX", 10);
 
-  it("reads the pulse of each host asked for, and of no other", async () => {
+  it("reads the heartbeat of each host asked for, and of no other", async () => {
     for (const name of ["host-a", "host-b", "host-c"]) await setBeat(name);
-    const pulses = await discovery.readPulses(["host-b", "host-a"]);
+    const heartbeats = await discovery.readHeartbeats(["host-b", "host-a"]);
     assert.deepEqual(
-      [...pulses],
+      [...heartbeats],
       [
         ["host-b", { kind: "beat", beat: beat("host-b") }],
         ["host-a", { kind: "beat", beat: beat("host-a") }],
@@ -59,17 +59,17 @@ describe("redis discovery", () => {
   it("leaves out a host whose key does not exist, or exists no more", async () => {
     await setBeat("host-a");
     await admin.pexpire("host:host-a", 50);
-    assert.deepEqual([...(await discovery.readPulses(["host-a", "host-b"])).keys()], ["host-a"]);
-    await until("the key is over", async () => (await discovery.readPulses(["host-a"])).size === 0);
+    assert.deepEqual([...(await discovery.readHeartbeats(["host-a", "host-b"])).keys()], ["host-a"]);
+    await until("the key is over", async () => (await discovery.readHeartbeats(["host-a"])).size === 0);
   });
 
   it("keeps a refused beat apart from silence, beside beats that are fine", async () => {
     await setBeat("host-a", "{");
     await setBeat("host-b", beat("host-a"));
     await setBeat("host-c");
-    const pulses = await discovery.readPulses(["host-a", "host-b", "host-c", "host-d"]);
+    const heartbeats = await discovery.readHeartbeats(["host-a", "host-b", "host-c", "host-d"]);
     assert.deepEqual(
-      [...pulses].map(([name, { kind }]) => [name, kind]),
+      [...heartbeats].map(([name, { kind }]) => [name, kind]),
       [
         ["host-a", "refused"],
         ["host-b", "refused"],
@@ -84,9 +84,9 @@ describe("redis discovery", () => {
     await setBeat("host-b");
     await admin.expire("host:host-b", 3_700);
     await setBeat("host-c");
-    const pulses = await discovery.readPulses(["host-a", "host-b", "host-c"]);
+    const heartbeats = await discovery.readHeartbeats(["host-a", "host-b", "host-c"]);
     assert.deepEqual(
-      [...pulses].map(([name, { kind }]) => [name, kind]),
+      [...heartbeats].map(([name, { kind }]) => [name, kind]),
       [
         ["host-a", "refused"],
         ["host-b", "refused"],
@@ -98,18 +98,18 @@ describe("redis discovery", () => {
   it("takes a key of another type for silence", async () => {
     await admin.hset("host:host-a", "name", "host-a");
     await setBeat("host-b");
-    assert.deepEqual([...(await discovery.readPulses(["host-a", "host-b"])).keys()], ["host-b"]);
+    assert.deepEqual([...(await discovery.readHeartbeats(["host-a", "host-b"])).keys()], ["host-b"]);
   });
 
   it("asks nothing for no hosts", async () => {
     redis.disconnect();
-    assert.equal((await discovery.readPulses([])).size, 0);
+    assert.equal((await discovery.readHeartbeats([])).size, 0);
   });
 
   it("reads a thousand hosts in one go", async () => {
     const names = Array.from({ length: 1000 }, (_, index) => `host-${index}`);
     await Promise.all(names.map((name) => setBeat(name)));
-    assert.equal((await discovery.readPulses(names)).size, 1000);
+    assert.equal((await discovery.readHeartbeats(names)).size, 1000);
   });
 
   it("throws Unavailable when Redis hangs, within its time-out, and recovers by itself", async () => {
@@ -118,11 +118,11 @@ describe("redis discovery", () => {
     await admin.call("CLIENT", "PAUSE", "2000", "ALL");
     const started = performance.now();
     await Promise.all([
-      assert.rejects(discovery.readPulses(["host-a"]), isUnavailable),
+      assert.rejects(discovery.readHeartbeats(["host-a"]), isUnavailable),
       assert.rejects(discovery.ping(), isUnavailable),
     ]);
     assert.ok(performance.now() - started < 1_500);
-    await until("it answers", async () => (await discovery.readPulses(["host-a"])).size === 1);
+    await until("it answers", async () => (await discovery.readHeartbeats(["host-a"])).size === 1);
   });
 
   it("throws Unavailable at once while Redis is gone, and reads again when it is back", async () => {
@@ -131,7 +131,7 @@ describe("redis discovery", () => {
     await services.killRedis();
     const started = performance.now();
     for (let count = 0; count < 20; count++) {
-      await assert.rejects(discovery.readPulses(["host-a"]), isUnavailable);
+      await assert.rejects(discovery.readHeartbeats(["host-a"]), isUnavailable);
       await assert.rejects(discovery.ping(), isUnavailable);
     }
     assert.ok(performance.now() - started < 1_000);
@@ -139,12 +139,12 @@ describe("redis discovery", () => {
     await services.startRedis();
     await until("it answers", () => discovery.ping().then(() => true));
     assert.equal(
-      (await discovery.readPulses(["host-a"])).size,
+      (await discovery.readHeartbeats(["host-a"])).size,
       0,
       "Redis came back empty: the host is silent until its next beat",
     );
     await until("the test's own client is back", () => setBeat("host-a"));
-    assert.equal((await discovery.readPulses(["host-a"])).size, 1);
+    assert.equal((await discovery.readHeartbeats(["host-a"])).size, 1);
   });
 
   it("can be opened while Redis is away", async () => {

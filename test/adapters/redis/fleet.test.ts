@@ -4,7 +4,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../../../apps/adapters/redis/heartbeat-users.ts";
-import { hearNudges, nudge } from "../../../apps/adapters/redis/notifications.ts";
+import { onRunRequested, requestRun } from "../../../apps/adapters/redis/notifications.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
@@ -64,7 +64,7 @@ describe("a fleet's Redis", () => {
         beat("gar-2"),
         (redis: Redis) => redis.get("host:gar-1"),
         (redis: Redis) => redis.acl("LIST"),
-        (redis: Redis) => redis.publish("getaredis:nudge", "scale"),
+        (redis: Redis) => redis.publish("getaredis:run", "scale"),
         (redis: Redis) => redis.keys("*"),
         (redis: Redis) => redis.flushall(),
       ]) {
@@ -102,17 +102,17 @@ describe("a fleet's Redis", () => {
       const heard: string[] = [];
       const listener = openRedis(services.redisUrl, () => undefined);
       clients.push(listener);
-      hearNudges(listener, (job) => heard.push(job));
+      onRunRequested(listener, (job) => heard.push(job));
       const sender = await client();
       const arrives = () =>
         until("it is heard", async () => {
-          await nudge(sender, "scale");
+          await requestRun(sender, "scale");
           return heard.includes("scale");
         });
       await arrives();
       heard.length = 0;
       await services.killRedis();
-      await nudge(sender, "scale");
+      await requestRun(sender, "scale");
       await services.startRedis();
       await arrives();
     });

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { sampleFigures, type SamplePorts } from "../../../apps/core/figures/sample-figures.ts";
 import type { MinuteFigures } from "../../../apps/core/figures/figures.ts";
-import type { HostState, Pulse } from "../../../apps/core/fleet/host.ts";
+import type { HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 
 const now = new Date("2026-01-01T00:10:30Z");
-const beat = (name: string): Pulse => ({
+const beat = (name: string): HeartbeatReading => ({
   kind: "beat",
   beat: {
     name,
@@ -71,7 +71,7 @@ describe("sampling figures", () => {
           },
         },
       },
-      readPulses: () =>
+      readHeartbeats: () =>
         over.redisIsAway
           ? Promise.reject(new Unavailable("redis", new Error("gone")))
           : Promise.resolve(new Map(["a", "b", "d"].map((name) => [name, beat(name)]))),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { readHeartbeat, type Pulse } from "../../../apps/core/fleet/host.ts";
+import { parseHeartbeat, type HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 
 const beat = {
   name: "host-a",
@@ -12,10 +12,10 @@ const beat = {
   memAvailableMb: 512,
   sentAt: "2026-01-01T00:00:00Z",
 };
-const reasonOf = (pulse: Pulse) => (pulse.kind === "refused" ? pulse.reason : undefined);
-const read = (value: unknown) => readHeartbeat("host-a", JSON.stringify(value));
+const reasonOf = (heartbeat: HeartbeatReading) => (heartbeat.kind === "refused" ? heartbeat.reason : undefined);
+const read = (value: unknown) => parseHeartbeat("host-a", JSON.stringify(value));
 
-describe("readHeartbeat", () => {
+describe("parseHeartbeat", () => {
   it("takes a whole beat as it was sent", () => {
     assert.deepEqual(read(beat), { kind: "beat", beat });
   });
@@ -57,20 +57,20 @@ describe("readHeartbeat", () => {
   });
 
   it("refuses a beat that names another host", () => {
-    const pulse = read({ ...beat, name: "host-b" });
-    assert.deepEqual(pulse, { kind: "refused", reason: 'names another host, "host-b"' });
+    const heartbeat = read({ ...beat, name: "host-b" });
+    assert.deepEqual(heartbeat, { kind: "refused", reason: 'names another host, "host-b"' });
   });
 
   it("refuses a beat that was cut off anywhere", () => {
     const whole = JSON.stringify(beat);
     for (let length = 0; length < whole.length; length++)
-      assert.equal(readHeartbeat("host-a", whole.slice(0, length)).kind, "refused", whole.slice(0, length));
+      assert.equal(parseHeartbeat("host-a", whole.slice(0, length)).kind, "refused", whole.slice(0, length));
   });
 
   it("never throws, and never takes a value that is not a whole beat", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (value) =>
-        assert.equal(readHeartbeat("host-a", value).kind, "refused"),
+        assert.equal(parseHeartbeat("host-a", value).kind, "refused"),
       ),
     );
   });

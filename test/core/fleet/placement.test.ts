@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { Host, HostState, Pulse } from "../../../apps/core/fleet/host.ts";
+import type { Host, HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 import { busiestFirst, standingOf, type HostFacts } from "../../../apps/core/fleet/placement.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
@@ -19,7 +19,7 @@ const hostNamed = (name: string, capacity: number, state: HostState): Host => ({
   state,
 });
 
-const beating = (containers: number | null): Pulse => ({
+const beating = (containers: number | null): HeartbeatReading => ({
   kind: "beat",
   beat: {
     name: "any",
@@ -37,16 +37,21 @@ const facts = (
     name?: string;
     capacity?: number;
     state?: HostState;
-    pulse?: Pulse | undefined;
+    heartbeat?: HeartbeatReading | undefined;
     inUse?: number;
     occupied?: number;
   } = {},
 ): HostFacts => {
   const { name = "a", capacity = 4, state = "active", inUse = 0, occupied = inUse } = over;
-  return { host: hostNamed(name, capacity, state), pulse: "pulse" in over ? over.pulse : beating(0), inUse, occupied };
+  return {
+    host: hostNamed(name, capacity, state),
+    heartbeat: "heartbeat" in over ? over.heartbeat : beating(0),
+    inUse,
+    occupied,
+  };
 };
 
-const anyPulse: fc.Arbitrary<Pulse | undefined> = fc.oneof(
+const anyPulse: fc.Arbitrary<HeartbeatReading | undefined> = fc.oneof(
   fc.constant(undefined),
   fc.constant({ kind: "refused", reason: "any" } as const),
   fc.constant(beating(null)),
@@ -57,12 +62,12 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc
     name: fc.stringMatching(/^[a-c]{1,3}$/),
     capacity: fc.integer({ min: 1, max: 5 }),
     state: fc.constantFrom<HostState>("active", "cordoned", "draining"),
-    pulse: anyPulse,
+    heartbeat: anyPulse,
     occupied: fc.nat(6),
     idle: fc.nat(6),
   })
-  .map(({ name, capacity, state, pulse, occupied, idle }) =>
-    facts({ name, capacity, state, pulse, occupied, inUse: Math.max(0, occupied - idle) }),
+  .map(({ name, capacity, state, heartbeat, occupied, idle }) =>
+    facts({ name, capacity, state, heartbeat, occupied, inUse: Math.max(0, occupied - idle) }),
   );
 
 describe("standingOf", () => {
@@ -84,29 +89,29 @@ describe("standingOf", () => {
   });
 
   it("tells silence, a refused beat and a silent engine apart", () => {
-    assert.equal(standingOf(facts({ pulse: undefined }), undefined, now), "silent");
+    assert.equal(standingOf(facts({ heartbeat: undefined }), undefined, now), "silent");
     assert.equal(
-      standingOf(facts({ pulse: { kind: "refused", reason: "not JSON" } }), undefined, now),
+      standingOf(facts({ heartbeat: { kind: "refused", reason: "not JSON" } }), undefined, now),
       "heartbeat-refused",
     );
-    assert.equal(standingOf(facts({ pulse: beating(null) }), undefined, now), "engine-silent");
+    assert.equal(standingOf(facts({ heartbeat: beating(null) }), undefined, now), "engine-silent");
   });
 
   it("names the operator's wish before anything else", () => {
-    assert.equal(standingOf(facts({ state: "cordoned", pulse: undefined }), soon, now), "cordoned");
+    assert.equal(standingOf(facts({ state: "cordoned", heartbeat: undefined }), soon, now), "cordoned");
     assert.equal(standingOf(facts({ state: "draining", inUse: 4 }), undefined, now), "draining");
   });
 
   it("never opens a host that is full, closed, resting or not surely alive", () => {
     fc.assert(
-      fc.property(anyFacts, fc.constantFrom(undefined, now, soon), (host, restingUntil) => {
+      fc.property(anyFacts, fc.constantFrom(undefined, now, soon), (host, backoffUntil) => {
         const mayOpen =
           host.host.state === "active" &&
-          host.pulse?.kind === "beat" &&
-          host.pulse.beat.containers !== null &&
+          host.heartbeat?.kind === "beat" &&
+          host.heartbeat.beat.containers !== null &&
           host.occupied < host.host.capacity &&
-          restingUntil !== soon;
-        assert.equal(standingOf(host, restingUntil, now) === "open", mayOpen);
+          backoffUntil !== soon;
+        assert.equal(standingOf(host, backoffUntil, now) === "open", mayOpen);
       }),
     );
   });

@@ -15,7 +15,7 @@ import type { ScalingAction } from "../../../apps/core/fleet/scaling.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";
 import type { FaultRule } from "../../../infra/lab/digitalocean/faults.ts";
 import type { Machines } from "../../../infra/lab/digitalocean/machines.ts";
-import { deathAt, moments } from "../../bed/death.ts";
+import { crashAt, moments } from "../../bed/crash.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 
 const TOKEN = "dop_v1_0123456789abcdef";
@@ -68,7 +68,7 @@ describe("scaling the fleet", () => {
     });
     const redis = openRedis(services.redisUrl, () => undefined);
     await new Promise((resolve) => redis.once("ready", resolve));
-    const { readPulses } = createRedisDiscovery(redis);
+    const { readHeartbeats } = createRedisDiscovery(redis);
     const leadership = createLeadership(url, SCALING);
     const term = (await leadership.term()) ?? assert.fail("nobody else leads");
     const deployment = await store.hosts.readDeployment();
@@ -93,7 +93,7 @@ describe("scaling the fleet", () => {
       cloud: adapter,
       store,
       engines: { listContainers: () => Promise.resolve([]) },
-      readPulses,
+      readHeartbeats,
       clock,
       plan,
       rules: scalingRules(config),
@@ -102,7 +102,7 @@ describe("scaling the fleet", () => {
     };
     const admit: AdmitPorts = {
       store,
-      readPulses,
+      readHeartbeats,
       cloud: adapter,
       engines: { ping: () => Promise.resolve(), ensureImage: () => Promise.resolve() },
       clock,
@@ -254,7 +254,7 @@ describe("scaling the fleet", () => {
     const [name = ""] = await hostNames();
     const id = await take(name);
     assert.deepEqual(await store.destroyRequests.add(name, "none", fleet.clock()), { kind: "leased", leases: 1 });
-    assert.deepEqual(await store.destroyRequests.add(name, "lost", fleet.clock()), { kind: "doomed" });
+    assert.deepEqual(await store.destroyRequests.add(name, "lost", fleet.clock()), { kind: "requested" });
     await settle();
     await assertAtRest();
     assert.ok(!(await hostNames()).includes(name) && !names(ours()).includes(name));
@@ -270,7 +270,7 @@ describe("scaling the fleet", () => {
     await settle();
     const [name = ""] = await hostNames();
     await store.switches.set("scaling", true, fleet.clock());
-    assert.deepEqual(await store.destroyRequests.add(name, "none", fleet.clock()), { kind: "doomed" });
+    assert.deepEqual(await store.destroyRequests.add(name, "none", fleet.clock()), { kind: "requested" });
     for (let step = 0; step < 10; step++) {
       await fleet.step();
       fleet.pass(20);
@@ -362,7 +362,10 @@ describe("scaling the fleet", () => {
         ["hold"],
       );
     cloud.faults.clear();
-    const blind: ScalePorts = { ...fleet.scale, readPulses: createRedisDiscovery(openRedisNowhere()).readPulses };
+    const blind: ScalePorts = {
+      ...fleet.scale,
+      readHeartbeats: createRedisDiscovery(openRedisNowhere()).readHeartbeats,
+    };
     assert.deepEqual(
       (await scaleFleet(blind, fleet.term)).map(({ kind }) => kind),
       ["hold"],
@@ -475,7 +478,7 @@ describe("scaling the fleet", () => {
   it("replaces an empty host that beats and that nobody can reach, and keeps the good one", async () => {
     await settle();
     const [broken = ""] = await hostNames();
-    await store.droplets.keepReach([], [broken], fleet.clock());
+    await store.droplets.keepReachability([], [broken], fleet.clock());
     for (let step = 0; step < 8; step++) {
       await fleet.step();
       fleet.pass(20);
@@ -490,13 +493,13 @@ describe("scaling the fleet", () => {
   it("lets no droplet become or stay a host that the operator wants destroyed", async () => {
     await fleet.step();
     const [ordered] = await store.droplets.list();
-    assert.equal((await store.destroyRequests.add(ordered?.name ?? "", "none", fleet.clock())).kind, "doomed");
+    assert.equal((await store.destroyRequests.add(ordered?.name ?? "", "none", fleet.clock())).kind, "requested");
     await fleet.beatAll();
     assert.deepEqual(await admitHosts(fleet.admit, 4), [], "it is booted, and not admitted");
     await settle();
     assert.ok(!(await hostNames()).includes(ordered?.name ?? ""));
     const [name = ""] = await hostNames();
-    assert.equal((await store.destroyRequests.add(name, "lost", fleet.clock())).kind, "doomed");
+    assert.equal((await store.destroyRequests.add(name, "lost", fleet.clock())).kind, "requested");
     assert.equal(await store.hosts.setState(name, "active"), false, "it takes no lease that would go with it");
     await settle();
     assert.ok(!(await hostNames()).includes(name));
@@ -532,13 +535,13 @@ describe("scaling the fleet", () => {
           fleet = await openFleet();
           ({ cloud, store } = fleet);
           await prepare();
-          const { each, mortal, died } = deathAt(call, moment);
+          const { each, crashing, died } = crashAt(call, moment);
           const dying: ScalePorts = {
             ...fleet.scale,
             store: each(fleet.scale.store),
             cloud: each(fleet.scale.cloud),
             engines: each(fleet.scale.engines),
-            readPulses: mortal(fleet.scale.readPulses),
+            readHeartbeats: crashing(fleet.scale.readHeartbeats),
           };
           const outcome = await Promise.race([fleet.step(dying), died]);
           fleet.pass(200);

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { CloudDroplet } from "../../../apps/core/fleet/cloud.ts";
 import type { DropletFacts, DropletRow, DropletState, FleetSnapshot } from "../../../apps/core/fleet/droplets.ts";
-import type { HostState, Pulse } from "../../../apps/core/fleet/host.ts";
+import type { HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 import {
   changedTimers,
   decideScaling,
@@ -26,7 +26,7 @@ const rules: ScalingRules = {
   silentGraceMs: 1_800_000,
 };
 const calm = { inARow: 0, outOfStock: 0, lastAt: null };
-const beat = (containers: number | null): Pulse => ({
+const beat = (containers: number | null): HeartbeatReading => ({
   kind: "beat",
   beat: {
     name: "x",
@@ -55,7 +55,7 @@ type Given = Partial<DropletRow> & {
   inUse?: number;
   occupied?: number;
   hostState?: HostState;
-  pulse?: Pulse | undefined;
+  heartbeat?: HeartbeatReading | undefined;
   cloud?: DropletFacts["cloud"];
 };
 
@@ -69,11 +69,11 @@ function droplet(id: number, given: Given = {}): DropletFacts {
     orderedAt: ago(7200 - id),
     joinedAt: state === "joined" ? ago(7000 - id) : null,
     idleSince: state === "joined" && (given.inUse ?? 0) === 0 ? ago(3600) : null,
-    unwellSince: null,
-    unreachedSince: null,
+    unhealthySince: null,
+    unreachableSince: null,
     ...Object.fromEntries(
       Object.entries(given).filter(([key]) =>
-        ["orderedAt", "joinedAt", "idleSince", "unwellSince", "unreachedSince", "dropletId"].includes(key),
+        ["orderedAt", "joinedAt", "idleSince", "unhealthySince", "unreachableSince", "dropletId"].includes(key),
       ),
     ),
   };
@@ -92,7 +92,7 @@ function droplet(id: number, given: Given = {}): DropletFacts {
             basePort: 20_000,
             state: given.hostState ?? "active",
           },
-          pulse: "pulse" in given ? given.pulse : beat(inUse),
+          heartbeat: "heartbeat" in given ? given.heartbeat : beat(inUse),
           inUse,
           occupied: given.occupied ?? inUse,
         }
@@ -100,7 +100,7 @@ function droplet(id: number, given: Given = {}): DropletFacts {
   return { row, host, cloud: given.cloud ?? cloudDroplet(id) };
 }
 
-const nothing: FleetSnapshot["operator"] = { isPaused: false, doomed: new Map() };
+const nothing: FleetSnapshot["operator"] = { isPaused: false, destroyRequests: new Map() };
 const fleet = (droplets: DropletFacts[], more: Partial<FleetSnapshot> = {}): FleetSnapshot => ({
   droplets,
   untracked: [],
@@ -147,7 +147,7 @@ describe("the standby", () => {
     for (const given of [
       { hostState: "cordoned" },
       { hostState: "draining", occupied: 1 },
-      { pulse: beat(null), unwellSince: ago(61) },
+      { heartbeat: beat(null), unhealthySince: ago(61) },
     ] as const) {
       assert.deepEqual(told(decide(fleet([droplet(1, given)]))), ["order"], JSON.stringify(given));
     }
@@ -155,15 +155,17 @@ describe("the standby", () => {
 
   it("is none whose heartbeat is refused: a malformed beat is no empty host", () => {
     assert.deepEqual(
-      told(decide(fleet([droplet(1, { pulse: { kind: "refused", reason: "not JSON" }, unwellSince: ago(61) })]))),
+      told(
+        decide(fleet([droplet(1, { heartbeat: { kind: "refused", reason: "not JSON" }, unhealthySince: ago(61) })])),
+      ),
       ["order"],
     );
   });
 
   it("may be silent for a moment without costing a droplet", () => {
-    assert.deepEqual(decide(fleet([droplet(1, { pulse: undefined, unwellSince: null })])), []);
-    assert.deepEqual(decide(fleet([droplet(1, { pulse: undefined, unwellSince: ago(59) })])), []);
-    assert.deepEqual(told(decide(fleet([droplet(1, { pulse: undefined, unwellSince: ago(60) })]))), ["order"]);
+    assert.deepEqual(decide(fleet([droplet(1, { heartbeat: undefined, unhealthySince: null })])), []);
+    assert.deepEqual(decide(fleet([droplet(1, { heartbeat: undefined, unhealthySince: ago(59) })])), []);
+    assert.deepEqual(told(decide(fleet([droplet(1, { heartbeat: undefined, unhealthySince: ago(60) })]))), ["order"]);
   });
 
   it("can be several, ordered one a step, or none at all", () => {
@@ -272,10 +274,13 @@ describe("an order", () => {
 });
 
 describe("a silent host", () => {
-  const longSilent = { pulse: undefined, unwellSince: ago(1800) };
+  const longSilent = { heartbeat: undefined, unhealthySince: ago(1800) };
 
   it("is destroyed after a long grace when it has no lease", () => {
-    assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { pulse: undefined, unwellSince: ago(1799) })]))), []);
+    assert.deepEqual(
+      told(decide(fleet([droplet(1), droplet(2, { heartbeat: undefined, unhealthySince: ago(1799) })]))),
+      [],
+    );
     assert.deepEqual(decide(fleet([droplet(1), droplet(2, longSilent)])), [
       {
         kind: "destroy",
@@ -307,7 +312,7 @@ describe("a silent host", () => {
   });
 
   it("is closed at once when the cloud says that its droplet is gone", () => {
-    assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { pulse: undefined, inUse: 2, cloud: "gone" })]))), [
+    assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { heartbeat: undefined, inUse: 2, cloud: "gone" })]))), [
       "close d-2",
     ]);
   });
@@ -320,13 +325,14 @@ describe("a silent host", () => {
   });
 
   it("whose engine hangs while its heart beats is treated alike, after the same grace", () => {
-    assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { pulse: beat(null), unwellSince: ago(1800) })]))), [
-      "destroy d-2",
-    ]);
+    assert.deepEqual(
+      told(decide(fleet([droplet(1), droplet(2, { heartbeat: beat(null), unhealthySince: ago(1800) })]))),
+      ["destroy d-2"],
+    );
   });
 
   it("among many means that we are blind: nothing is done in either direction, and a person is called", () => {
-    const silent = (id: number) => droplet(id, { pulse: undefined, unwellSince: ago(1000) });
+    const silent = (id: number) => droplet(id, { heartbeat: undefined, unhealthySince: ago(1000) });
     const actions = decide(fleet([silent(1), silent(2), droplet(3, { inUse: 1 })], { untracked: [cloudDroplet(99)] }));
     assert.deepEqual(actions, [
       {
@@ -340,7 +346,7 @@ describe("a silent host", () => {
   });
 
   it("that is out of our reach while its heart beats is no standby, and goes after the same grace", () => {
-    const beyond = (seconds: number) => droplet(1, { unreachedSince: ago(seconds), unwellSince: ago(seconds) });
+    const beyond = (seconds: number) => droplet(1, { unreachableSince: ago(seconds), unhealthySince: ago(seconds) });
     assert.deepEqual(told(decide(fleet([beyond(60)]))), ["order"]);
     assert.deepEqual(decide(fleet([beyond(1800), droplet(2)])), [
       {
@@ -360,7 +366,7 @@ describe("a silent host", () => {
         decide(
           fleet([
             long,
-            droplet(2, { pulse: undefined, unwellSince: ago(100), inUse: 1 }),
+            droplet(2, { heartbeat: undefined, unhealthySince: ago(100), inUse: 1 }),
             droplet(3, { inUse: 1 }),
             droplet(4, { inUse: 1 }),
           ]),
@@ -371,7 +377,7 @@ describe("a silent host", () => {
   });
 
   it("that we cannot reach, like most of the others, means that it is our certificate, or our network", () => {
-    const actions = decide(fleet([1, 2, 3].map((id) => droplet(id, { unreachedSince: ago(61) }))));
+    const actions = decide(fleet([1, 2, 3].map((id) => droplet(id, { unreachableSince: ago(61) }))));
     assert.deepEqual(
       actions.map(({ kind }) => kind),
       ["hold"],
@@ -391,14 +397,14 @@ describe("a silent host", () => {
   });
 
   it("is not believed gone together with most of the others, until the operator says so by name", () => {
-    const gone = [1, 2, 3].map((id) => droplet(id, { pulse: undefined, cloud: "gone" }));
+    const gone = [1, 2, 3].map((id) => droplet(id, { heartbeat: undefined, cloud: "gone" }));
     assert.deepEqual(told(decide(fleet(gone))), ["hold"]);
-    const asked = decide(fleet(gone, { operator: { isPaused: false, doomed: new Map([["d-1", "lost"]]) } }));
+    const asked = decide(fleet(gone, { operator: { isPaused: false, destroyRequests: new Map([["d-1", "lost"]]) } }));
     assert.deepEqual(told(asked), ["close d-1", "hold"]);
   });
 
   it("is believed gone, like most of the others, when the account shows another droplet of ours", () => {
-    const gone = [1, 2].map((id) => droplet(id, { pulse: undefined, cloud: "gone" }));
+    const gone = [1, 2].map((id) => droplet(id, { heartbeat: undefined, cloud: "gone" }));
     assert.deepEqual(told(decide(fleet([...gone, droplet(3)]))), ["close d-1", "close d-2"]);
     assert.deepEqual(told(decide(fleet(gone, { untracked: [cloudDroplet(9)] }))), [
       "close d-1",
@@ -410,7 +416,7 @@ describe("a silent host", () => {
 
   it("is waited for together with all others, until somebody has cordoned them: then the fleet begins anew", () => {
     const lost = (hostState: HostState) =>
-      [1, 2, 3].map((id) => droplet(id, { pulse: undefined, unwellSince: ago(100), inUse: 1, hostState }));
+      [1, 2, 3].map((id) => droplet(id, { heartbeat: undefined, unhealthySince: ago(100), inUse: 1, hostState }));
     assert.deepEqual(told(decide(fleet(lost("active")))), ["hold"]);
     assert.deepEqual(told(decide(fleet(lost("cordoned")))), ["order"]);
   });
@@ -442,19 +448,22 @@ describe("what is being destroyed", () => {
 
 describe("timers", () => {
   it("begin with the first look at an empty or an unwell host, and end with the first look at a better one", () => {
-    const begin = changedTimers([droplet(1, { idleSince: null, pulse: undefined })], now);
-    assert.deepEqual(begin, [{ name: "d-1", idleSince: now, unwellSince: now }]);
-    const end = changedTimers([droplet(1, { inUse: 1, idleSince: ago(9), unwellSince: ago(9) })], now);
-    assert.deepEqual(end, [{ name: "d-1", idleSince: null, unwellSince: null }]);
+    const begin = changedTimers([droplet(1, { idleSince: null, heartbeat: undefined })], now);
+    assert.deepEqual(begin, [{ name: "d-1", idleSince: now, unhealthySince: now }]);
+    const end = changedTimers([droplet(1, { inUse: 1, idleSince: ago(9), unhealthySince: ago(9) })], now);
+    assert.deepEqual(end, [{ name: "d-1", idleSince: null, unhealthySince: null }]);
     assert.deepEqual(changedTimers([droplet(1), droplet(2, { state: "booting" })], now), []);
   });
 });
 
 describe("the operator", () => {
-  const doomed = (leases: "none" | "lost") => ({ isPaused: false, doomed: new Map([["d-1", leases]]) });
+  const destroyRequests = (leases: "none" | "lost") => ({
+    isPaused: false,
+    destroyRequests: new Map([["d-1", leases]]),
+  });
 
   it("pauses all that would begin; what has begun is finished", () => {
-    const operator = { isPaused: true, doomed: new Map() };
+    const operator = { isPaused: true, destroyRequests: new Map() };
     assert.deepEqual(decide(fleet([], { operator })), [
       { kind: "hold", name: undefined, alarm: false, reason: "paused by the operator" },
     ]);
@@ -474,14 +483,14 @@ describe("the operator", () => {
     const asked = (given: Parameters<typeof droplet>[1], leases: "none" | "lost", isPaused = false) => {
       const [first] = decide(
         fleet([droplet(1, { state: "joined", hostState: "draining", ...given })], {
-          operator: { ...doomed(leases), isPaused },
+          operator: { ...destroyRequests(leases), isPaused },
         }),
       );
       return first?.kind === "destroy" ? `${first.engine} ${first.leases}: ${first.reason}` : first?.kind;
     };
     assert.equal(asked({ inUse: 0 }, "none"), "confirms none: asked for by the operator");
     assert.equal(asked({ inUse: 0 }, "none", true), "confirms none: asked for by the operator");
-    assert.equal(asked({ inUse: 0, pulse: undefined }, "none"), "silent none: asked for by the operator");
+    assert.equal(asked({ inUse: 0, heartbeat: undefined }, "none"), "silent none: asked for by the operator");
     assert.equal(asked({ inUse: 3 }, "lost"), "silent lost: asked for by the operator");
     assert.equal(asked({ state: "booting" }, "none"), "silent none: asked for by the operator");
     assert.equal(asked({ state: "destroying" }, "none"), "delete");
@@ -491,7 +500,7 @@ describe("the operator", () => {
 
 describe("whatever the fleet looks like", () => {
   const state = fc.constantFrom<DropletState[]>("ordered", "booting", "joined", "destroying");
-  const pulse = fc.constantFrom<(Pulse | undefined)[]>(beat(0), beat(null), undefined, {
+  const heartbeat = fc.constantFrom<(HeartbeatReading | undefined)[]>(beat(0), beat(null), undefined, {
     kind: "refused",
     reason: "x",
   });
@@ -504,11 +513,11 @@ describe("whatever the fleet looks like", () => {
         state,
         inUse: fc.integer({ min: 0, max: 4 }),
         occupied: fc.integer({ min: 0, max: 4 }),
-        pulse,
+        heartbeat,
         cloud: cloud(id),
         hostState: fc.constantFrom<HostState[]>("active", "cordoned", "draining"),
         orderedAt: age,
-        unwellSince: fc.option(age),
+        unhealthySince: fc.option(age),
       })
       .map((given) => droplet(id, { ...given, occupied: Math.max(given.inUse, given.occupied) }));
   const anyFleet = fc.record({
@@ -526,7 +535,7 @@ describe("whatever the fleet looks like", () => {
       outOfStock: fc.integer({ min: 0, max: 9 }),
       lastAt: fc.option(age),
     }),
-    operator: fc.record({ isPaused: fc.boolean(), doomed: fc.constant(nothing.doomed) }),
+    operator: fc.record({ isPaused: fc.boolean(), destroyRequests: fc.constant(nothing.destroyRequests) }),
   });
 
   it("no host with a lease is destroyed unless its droplet is off or gone, and none is touched twice", () => {
@@ -562,9 +571,9 @@ describe("whatever the fleet looks like", () => {
               host?.host.state === "active" &&
               host.inUse === 0 &&
               word !== "gone" &&
-              host.pulse?.kind === "beat" &&
-              host.pulse.beat.containers !== null &&
-              row.unwellSince === null,
+              host.heartbeat?.kind === "beat" &&
+              host.heartbeat.beat.containers !== null &&
+              row.unhealthySince === null,
           ),
         );
       }),

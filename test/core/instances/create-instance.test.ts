@@ -20,7 +20,7 @@ const rules = handoutRules(
     INSTANCE_IMAGE: "redis",
     SERVER_SECRET: "sixteen characters",
     HANDOUT_TIMEOUT_SECONDS: "30",
-    SLOT_REST_SECONDS: "300",
+    SLOT_BACKOFF_SECONDS: "300",
   }),
 );
 const wish: CreateRequest = {

@@ -157,14 +157,14 @@ describe("leaseBounds and handoutRules", () => {
       LEASE_MAX_SECONDS: "1000",
       HANDOUT_TIMEOUT_SECONDS: "7",
       READY_TIMEOUT_SECONDS: "2",
-      SLOT_REST_SECONDS: "3",
+      SLOT_BACKOFF_SECONDS: "3",
       QUOTA_PER_ADDRESS: "4",
       INSTANCE_MEMORY_MB: "8",
     });
     assert.deepEqual(leaseBounds(config), { usual: 100, least: 10, most: 1000 });
     const rules = handoutRules(config);
     assert.deepEqual(
-      [rules.timeoutMs, rules.readyTimeoutMs, rules.slotRestMs, rules.quotaPerAddress, rules.limits.memoryMb],
+      [rules.timeoutMs, rules.readyTimeoutMs, rules.slotBackoffMs, rules.quotaPerAddress, rules.limits.memoryMb],
       [7000, 2000, 3000, 4, 8],
     );
     assert.deepEqual(rules.lease, leaseBounds(config));

@@ -52,7 +52,7 @@ const Answer = Type.Object({
   database,
   transaction,
 });
-const FiguresWish = Type.Object({ password }, { additionalProperties: false });
+const FiguresRequest = Type.Object({ password }, { additionalProperties: false });
 const Figures = Type.Object({
   memoryBytes: Type.Integer(),
   maxMemoryBytes: Type.Integer({ description: "What keys and values may take" }),
@@ -111,7 +111,7 @@ export function consoleRoutes({ config, store, console }: ServerParts) {
           summary: "Memory, keys, connections and commands a second, now",
           security: [{ owner: [] }],
           params: InstanceId,
-          body: FiguresWish,
+          body: FiguresRequest,
           response: { 200: Figures, "4xx": ProblemBody, "5xx": ProblemBody },
         },
       },

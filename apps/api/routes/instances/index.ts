@@ -29,7 +29,7 @@ const HandoutBody = Type.Object({
   }),
 });
 const ttlSeconds = Type.Integer({ description: "Lifetime in seconds" });
-const Wish = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additionalProperties: false });
+const HandoutRequest = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additionalProperties: false });
 const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
 const Formats = Type.Object({
   format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })),
@@ -67,7 +67,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
             "The answer comes once the instance has answered PONG to the password. Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.",
           consumes: ["application/json", "application/x-www-form-urlencoded"],
           produces: ["application/json", "text/plain", "text/html"],
-          body: Wish,
+          body: HandoutRequest,
           querystring: Formats,
           headers: IdempotencyHeaders,
           response: { 201: Type.Union([HandoutBody, Type.String()]), "4xx": ProblemBody, "5xx": ProblemBody },
@@ -196,7 +196,7 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
 }
 
 /** The body as fields: none for none; those of a form as the numbers that they spell. */
-function plainBody(request: FastifyRequest): Static<typeof Wish> {
+function plainBody(request: FastifyRequest): Static<typeof HandoutRequest> {
   // Another site would spend its visitor's quota, by a form or by a script that never sees the answer.
   if (isCrossSite(request)) throw new ProblemError(problems.crossSite());
   if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return request.body ?? {};

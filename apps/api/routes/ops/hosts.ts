@@ -23,7 +23,7 @@ const OpsDroplet = Type.Object({
   orderedAt: Moment,
   joinedAt: Moment,
   idleSince: Moment,
-  unwellSince: Moment,
+  unhealthySince: Moment,
 });
 
 /** Hosts and the droplets they are. */
@@ -39,15 +39,15 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
         },
       },
       () =>
-        fleet.standings(create.clock()).map(({ host, pulse, inUse, occupied, standing }) => ({
+        fleet.standings(create.clock()).map(({ host, heartbeat, inUse, occupied, standing }) => ({
           name: host.name,
           state: host.state,
           standing,
           capacity: host.capacity,
           inUse,
           occupied,
-          heartbeat: pulse?.kind === "beat" ? pulse.beat : null,
-          heartbeatRefused: pulse?.kind === "refused" ? pulse.reason : null,
+          heartbeat: heartbeat?.kind === "beat" ? heartbeat.beat : null,
+          heartbeatRefused: heartbeat?.kind === "refused" ? heartbeat.reason : null,
         })),
     );
 
@@ -102,7 +102,7 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
             throw new ProblemError(problems.stillOrdered());
           case "leased":
             throw new ProblemError(problems.leased(result.leases));
-          case "doomed":
+          case "requested":
             request.log.info({ host: name }, "operator wants a host destroyed");
             return reply.code(202).send(null);
         }
@@ -124,7 +124,7 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
           orderedAt: row.orderedAt.toISOString(),
           joinedAt: row.joinedAt?.toISOString() ?? null,
           idleSince: row.idleSince?.toISOString() ?? null,
-          unwellSince: row.unwellSince?.toISOString() ?? null,
+          unhealthySince: row.unhealthySince?.toISOString() ?? null,
         })),
     );
   };

@@ -1,5 +1,5 @@
 import type { OperatePorts } from "../../../core/operator/operate.ts";
-import { nudge } from "../../../adapters/redis/notifications.ts";
+import { requestRun } from "../../../adapters/redis/notifications.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { createOpsSessions } from "./sessions.ts";
 import type { App, ServerParts } from "../../server.ts";
@@ -27,7 +27,10 @@ export function opsRoutes(parts: ServerParts, home: HomePage) {
     opsToken: config.OPS_TOKEN,
     newSecret: create.random.token,
   });
-  const all: OpsParts = { ...parts, operate: { ...create, ...lease, store, nudge: (job) => nudge(redis, job) } };
+  const all: OpsParts = {
+    ...parts,
+    operate: { ...create, ...lease, store, requestRun: (job) => requestRun(redis, job) },
+  };
 
   return async (app: App) => {
     // Before the limit that is everybody's, which a call counted here passes: strangers behind the same

@@ -1,8 +1,8 @@
 import { PassThrough } from "node:stream";
 import { Type } from "typebox";
-import { drawFleet } from "../../../core/operator/fleet-picture.ts";
+import { readOverview } from "../../../core/operator/fleet-overview.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
-import { createFleetWatch, type WatchNews } from "./fleet-watch.ts";
+import { createOverviewFeed, type FeedMessage } from "./overview-feed.ts";
 import type { OpsSessions } from "./sessions.ts";
 import type { App } from "../../server.ts";
 import { describeEvent } from "./events.ts";
@@ -27,9 +27,9 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
     cap: config.DROPLET_CAP,
     bootTimeoutSeconds: config.BOOT_TIMEOUT_SECONDS,
   };
-  const watch = createFleetWatch(
+  const watch = createOverviewFeed(
     {
-      draw: () => drawFleet({ fleet, store, rules }, create.clock()),
+      draw: () => readOverview({ fleet, store, rules }, create.clock()),
       listEvents: () => store.events.list({}, EVENTS_TOLD),
       listAlarms: () => store.events.listAlarms(new Date(create.clock().getTime() - ALARM_MS), ALARMS_TOLD),
       onFault: (fault) => logger.debug({ err: fault }, "fleet not drawn"),
@@ -83,7 +83,7 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
   };
 }
 
-function worded(news: WatchNews): string {
+function worded(news: FeedMessage): string {
   const data = news.kind === "events" || news.kind === "alarms" ? news.data.map(describeEvent) : news.data;
   return `event: ${news.kind}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -4,11 +4,11 @@ import type { Droplets, Hosts } from "../fleet/contract.ts";
 import type { InstanceState } from "../instances/instance.ts";
 import type { DestroyRequests, JobRuns, Slots, Switches } from "./contract.ts";
 import { isStandby } from "../fleet/placement.ts";
-import type { FleetView, HostStanding } from "../fleet/fleet-view.ts";
+import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
 
 /** What the picture is drawn from. */
-export type PicturePorts = {
-  readonly fleet: Pick<FleetView, "standings" | "isBlind">;
+export type OverviewPorts = {
+  readonly fleet: Pick<FleetCache, "standings" | "isBlind">;
   readonly store: {
     readonly slots: Slots;
     readonly hosts: Pick<Hosts, "listFirstSeen">;
@@ -18,11 +18,11 @@ export type PicturePorts = {
     readonly runs: Pick<JobRuns, "list">;
     readonly history: Pick<History, "countHandouts">;
   };
-  readonly rules: PictureRules;
+  readonly rules: OverviewRules;
 };
 
 /** Settings that a reader of the picture measures it by. `isFleet`: whether we order and destroy hosts ourselves. */
-export type PictureRules = {
+export type OverviewRules = {
   readonly isFleet: boolean;
   readonly standbys: number;
   readonly cap: number;
@@ -30,7 +30,7 @@ export type PictureRules = {
 };
 
 /** A host, or a droplet on its way to become one or to its end, as ops see it. */
-export type HostPicture = {
+export type HostOverview = {
   readonly name: string;
   /** Of the host: active, cordoned or draining; of a droplet that is no host: ordered, booting or destroying. */
   readonly state: string;
@@ -58,16 +58,16 @@ export type HostPicture = {
     readonly joinedAt: string | null;
   } | null;
   /** Whether the operator wants it destroyed, and its leases with it. */
-  readonly doomed: "none" | "lost" | null;
+  readonly destroyRequest: "none" | "lost" | null;
 };
 
 /** The whole fleet at one moment. */
-export type FleetPicture = {
+export type FleetOverview = {
   readonly at: string;
   /** Whether the heartbeats are too old to say who is alive. */
   readonly isBlind: boolean;
-  readonly rules: PictureRules;
-  readonly hosts: readonly HostPicture[];
+  readonly rules: OverviewRules;
+  readonly hosts: readonly HostOverview[];
   readonly running: number;
   readonly startedEver: number;
   readonly switches: readonly { readonly name: string; readonly paused: boolean; readonly changedAt: string | null }[];
@@ -92,8 +92,8 @@ const letters: Readonly<Record<InstanceState | "resting", string>> = {
 };
 
 /** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
-export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date): Promise<FleetPicture> {
-  const [taken, births, droplets, doomed, switches, runs, counts] = await Promise.all([
+export async function readOverview({ fleet, store, rules }: OverviewPorts, now: Date): Promise<FleetOverview> {
+  const [taken, births, droplets, requests, switches, runs, counts] = await Promise.all([
     store.slots.listTaken(now),
     store.hosts.listFirstSeen(),
     store.droplets.listLives(now),
@@ -107,17 +107,17 @@ export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date
   const standings = fleet.standings(now).filter(({ host }) => births.has(host.name));
   const known = new Set(standings.map(({ host }) => host.name));
   const hosts = standings.map((facts) => ({
-    ...hostPicture(
+    ...hostOverview(
       facts,
       slots.get(facts.host.name) ?? [],
       births.get(facts.host.name) ?? now,
       lives.get(facts.host.name),
     ),
-    doomed: doomed.get(facts.host.name) ?? null,
+    destroyRequest: requests.get(facts.host.name) ?? null,
   }));
   const others = droplets
     .filter(({ name, state }) => state !== "gone" && !known.has(name))
-    .map((life) => ({ ...dropletPicture(life), doomed: doomed.get(life.name) ?? null }));
+    .map((life) => ({ ...dropletOverview(life), destroyRequest: requests.get(life.name) ?? null }));
   return {
     at: now.toISOString(),
     isBlind: fleet.isBlind(now),
@@ -145,20 +145,20 @@ export async function drawFleet({ fleet, store, rules }: PicturePorts, now: Date
   };
 }
 
-function hostPicture(
-  { host, pulse, inUse, occupied, standing }: HostStanding,
+function hostOverview(
+  { host, heartbeat, inUse, occupied, standing }: HostStanding,
   taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[],
   birth: Date,
   life: DropletLife | undefined,
-): Omit<HostPicture, "doomed"> {
+): Omit<HostOverview, "destroyRequest"> {
   const row = Array.from({ length: host.capacity }, () => ".");
   for (const { slot, state } of taken) if (slot < row.length) row[slot] = letters[state];
-  const beat = pulse?.kind === "beat" ? pulse.beat : undefined;
+  const beat = heartbeat?.kind === "beat" ? heartbeat.beat : undefined;
   return {
     name: host.name,
     state: host.state,
     standing: life?.state === "destroying" ? "destroying" : standing,
-    isStandby: isStandby({ host, pulse, inUse, occupied }),
+    isStandby: isStandby({ host, heartbeat, inUse, occupied }),
     address: host.publicHost,
     capacity: host.capacity,
     inUse,
@@ -166,14 +166,14 @@ function hostPicture(
     slots: row.join(""),
     since: birth.toISOString(),
     heartbeatAt: beat?.sentAt ?? null,
-    heartbeatRefused: pulse?.kind === "refused" ? pulse.reason : null,
+    heartbeatRefused: heartbeat?.kind === "refused" ? heartbeat.reason : null,
     memAvailableMb: beat?.memAvailableMb ?? null,
     containers: beat?.containers ?? null,
     droplet: life ? dropletOf(life) : null,
   };
 }
 
-function dropletPicture(life: DropletLife): Omit<HostPicture, "doomed"> {
+function dropletOverview(life: DropletLife): Omit<HostOverview, "destroyRequest"> {
   const nothing = {
     isStandby: false,
     address: null,
@@ -204,7 +204,7 @@ function dropletOf({
   hourlyPrice,
   orderedAt,
   joinedAt,
-}: DropletLife): NonNullable<HostPicture["droplet"]> {
+}: DropletLife): NonNullable<HostOverview["droplet"]> {
   return {
     id: dropletId,
     state,

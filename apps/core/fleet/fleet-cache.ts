@@ -1,29 +1,29 @@
-import type { Host, Pulse } from "./host.ts";
+import type { Host, HeartbeatReading } from "./host.ts";
 import { busiestFirst, standingOf, type HostFacts, type Standing } from "./placement.ts";
 
 /** What the view reads. */
 export type FleetPorts = {
   readonly listHosts: () => Promise<{ readonly host: Host; readonly inUse: number; readonly occupied: number }[]>;
-  readonly readPulses: (hostNames: readonly string[]) => Promise<Map<string, Pulse>>;
+  readonly readHeartbeats: (hostNames: readonly string[]) => Promise<Map<string, HeartbeatReading>>;
 };
 
 /** A host with its standing, as ops and metrics show it. */
 export type HostStanding = HostFacts & { readonly standing: Standing };
 
-const FIRST_REST_MS = 1_000;
+const FIRST_BACKOFF_MS = 1_000;
 
 /** The fleet as this process last saw it, kept ready so that no request waits on a scan. */
-export type FleetView = ReturnType<typeof createFleetView>;
+export type FleetCache = ReturnType<typeof createFleetCache>;
 
 /**
- * An empty view; {@link FleetView.refresh} fills it.
+ * An empty view; {@link FleetCache.refresh} fills it.
  * @param livenessMaxAgeMs age at which heartbeats read earlier count for nothing
- * @param longestRestMs how long at most a host that fails again and again is passed over
+ * @param longestBackoffMs how long at most a host that fails again and again is passed over
  */
-export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, longestRestMs: number) {
+export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, longestBackoffMs: number) {
   let facts = new Map<string, HostFacts>();
   let ranking: string[] = [];
-  let pulsesReadAt: Date | undefined;
+  let heartbeatsReadAt: Date | undefined;
   const rests = new Map<string, { readonly failures: number; readonly until: Date }>();
 
   /**
@@ -33,15 +33,15 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, lon
    */
   async function refresh(now: Date): Promise<void> {
     const hosts = await ports.listHosts();
-    let pulses: Map<string, Pulse>;
+    let heartbeats: Map<string, HeartbeatReading>;
     try {
-      pulses = await ports.readPulses(hosts.map(({ host }) => host.name));
-      pulsesReadAt = now;
+      heartbeats = await ports.readHeartbeats(hosts.map(({ host }) => host.name));
+      heartbeatsReadAt = now;
     } catch (fault) {
-      show(hosts.map((host) => ({ ...host, pulse: facts.get(host.host.name)?.pulse })));
+      show(hosts.map((host) => ({ ...host, heartbeat: facts.get(host.host.name)?.heartbeat })));
       throw fault;
     }
-    show(hosts.map((host) => ({ ...host, pulse: pulses.get(host.host.name) })));
+    show(hosts.map((host) => ({ ...host, heartbeat: heartbeats.get(host.host.name) })));
   }
 
   function show(hosts: readonly HostFacts[]): void {
@@ -61,7 +61,7 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, lon
 
   /** Whether the heartbeats are too old to say who is alive. */
   function isBlind(now: Date): boolean {
-    return pulsesReadAt === undefined || now.getTime() - pulsesReadAt.getTime() > livenessMaxAgeMs;
+    return heartbeatsReadAt === undefined || now.getTime() - heartbeatsReadAt.getTime() > livenessMaxAgeMs;
   }
 
   /**
@@ -91,7 +91,7 @@ export function createFleetView(ports: FleetPorts, livenessMaxAgeMs: number, lon
     const failures = (last?.failures ?? 0) + 1;
     rests.set(hostName, {
       failures,
-      until: new Date(now.getTime() + Math.min(longestRestMs, FIRST_REST_MS * 2 ** (failures - 1))),
+      until: new Date(now.getTime() + Math.min(longestBackoffMs, FIRST_BACKOFF_MS * 2 ** (failures - 1))),
     });
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createFleetView, type FleetPorts } from "../../../apps/core/fleet/fleet-view.ts";
-import type { Host, Pulse } from "../../../apps/core/fleet/host.ts";
+import { createFleetCache, type FleetPorts } from "../../../apps/core/fleet/fleet-cache.ts";
+import type { Host, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
@@ -9,7 +9,7 @@ const at = (ms: number) => new Date(start.getTime() + ms);
 const LIVENESS_MS = 10_000;
 const LONGEST_REST_MS = 15_000;
 
-const beat = (name: string): Pulse => ({
+const beat = (name: string): HeartbeatReading => ({
   kind: "beat",
   beat: {
     name,
@@ -53,19 +53,19 @@ function fakeFleet(inUse: Record<string, number>, capacity = 4) {
         })),
       );
     },
-    readPulses: async (names) => {
+    readHeartbeats: async (names) => {
       world.asked.push([...names]);
       if (world.redisDown) throw new Unavailable("redis", new Error("down"));
       return Promise.resolve(new Map(names.filter((name) => world.live.has(name)).map((name) => [name, beat(name)])));
     },
   };
-  return { world, view: createFleetView(ports, LIVENESS_MS, LONGEST_REST_MS) };
+  return { world, view: createFleetCache(ports, LIVENESS_MS, LONGEST_REST_MS) };
 }
 
 describe("the fleet view", () => {
-  const namesAt = (view: ReturnType<typeof createFleetView>, now: Date) =>
+  const namesAt = (view: ReturnType<typeof createFleetCache>, now: Date) =>
     [...view.openHosts(now)].map(({ name }) => name);
-  const standingAt = (view: ReturnType<typeof createFleetView>, now: Date) =>
+  const standingAt = (view: ReturnType<typeof createFleetCache>, now: Date) =>
     Object.fromEntries(view.standings(now).map(({ host, standing }) => [host.name, standing]));
 
   it("is blind before it has read anything", () => {
@@ -92,7 +92,7 @@ describe("the fleet view", () => {
     });
   });
 
-  it("asks for the pulses of the hosts that MySQL names", async () => {
+  it("asks for the heartbeats of the hosts that MySQL names", async () => {
     const { view, world } = fakeFleet({ a: 0, b: 0 });
     await view.refresh(start);
     assert.deepEqual(world.asked, [["a", "b"]]);
@@ -159,7 +159,7 @@ describe("the fleet view", () => {
     assert.deepEqual(standingAt(view, at(500)), { a: "resting" });
   });
 
-  it("goes on with the last pulses while Redis does not answer, and is blind once they are too old", async () => {
+  it("goes on with the last heartbeats while Redis does not answer, and is blind once they are too old", async () => {
     const { view, world } = fakeFleet({ a: 0, b: 1 });
     await view.refresh(start);
     world.redisDown = true;

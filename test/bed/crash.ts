@@ -2,21 +2,21 @@
 export const moments = ["before", "after"] as const;
 
 /** A death at one call, counted over everything it was told to strike. */
-export interface Death {
+export interface Crash {
   /** The same work for a process that dies at its n-th call: nothing of it happens from then on. */
-  mortal: <Work extends (...given: never[]) => Promise<unknown>>(work: Work) => Work;
-  /** All functions of a port, and of the ports in it, made mortal. */
+  crashing: <Work extends (...given: never[]) => Promise<unknown>>(work: Work) => Work;
+  /** All functions of a port, and of the ports in it, made crashing. */
   each: <Port extends object>(port: Port) => Port;
   /** Resolves when death has come. */
   died: Promise<true>;
 }
 
-/** Death at the `call`-th call (from 1), before or after its effect. */
-export function deathAt(call: number, moment: (typeof moments)[number]): Death {
+/** Crash at the `call`-th call (from 1), before or after its effect. */
+export function crashAt(call: number, moment: (typeof moments)[number]): Crash {
   let calls = 0;
   const death = Promise.withResolvers<true>();
   const never = new Promise<never>(() => undefined);
-  const mortal: Death["mortal"] = (work) =>
+  const crashing: Crash["crashing"] = (work) =>
     (async (...given: Parameters<typeof work>) => {
       calls++;
       if (calls > call) return never;
@@ -25,12 +25,12 @@ export function deathAt(call: number, moment: (typeof moments)[number]): Death {
       death.resolve(true);
       return never;
     }) as unknown as typeof work;
-  const each: Death["each"] = (port) =>
+  const each: Crash["each"] = (port) =>
     Object.fromEntries(
       Object.entries(port).map(([name, part]: [string, unknown]) => [
         name,
-        typeof part === "function" ? mortal(part as () => Promise<unknown>) : each(part as object),
+        typeof part === "function" ? crashing(part as () => Promise<unknown>) : each(part as object),
       ]),
     ) as typeof port;
-  return { mortal, each, died: death.promise };
+  return { crashing, each, died: death.promise };
 }

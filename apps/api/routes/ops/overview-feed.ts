@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from "node:util";
-import type { FleetPicture, HostPicture } from "../../../core/operator/fleet-picture.ts";
+import type { FleetOverview, HostOverview } from "../../../core/operator/fleet-overview.ts";
 import type { KeptEvent } from "../../../core/events/event.ts";
 
 /** What a watcher is told: the whole at first, and then what has changed. */
-export type WatchNews =
-  | { readonly kind: "picture"; readonly data: FleetPicture }
+export type FeedMessage =
+  | { readonly kind: "picture"; readonly data: FleetOverview }
   /** The picture without what stayed the same; always with its moment. `gone`: names of hosts that are no more. */
   | {
       readonly kind: "change";
-      readonly data: Partial<FleetPicture> & {
+      readonly data: Partial<FleetOverview> & {
         readonly at: string;
-        readonly hosts: readonly HostPicture[];
+        readonly hosts: readonly HostOverview[];
         readonly gone: readonly string[];
       };
     }
@@ -22,26 +22,26 @@ export type WatchNews =
   | { readonly kind: "silence"; readonly data: null };
 
 /** What the watch reads, and what it is told of faults. */
-export type WatchPorts = {
-  readonly draw: () => Promise<FleetPicture>;
+export type FeedPorts = {
+  readonly draw: () => Promise<FleetOverview>;
   readonly listEvents: () => Promise<readonly KeptEvent[]>;
   readonly listAlarms: () => Promise<readonly KeptEvent[]>;
   readonly onFault: (fault: unknown) => void;
 };
 
 /** One look at the fleet for all who watch it. */
-export type FleetWatch = ReturnType<typeof createFleetWatch>;
+export type OverviewFeed = ReturnType<typeof createOverviewFeed>;
 
 /** A watch that looks each `everyMs` while anybody watches, and not at all otherwise. */
-export function createFleetWatch({ draw, listEvents, listAlarms, onFault }: WatchPorts, everyMs: number) {
-  const watchers = new Map<(news: WatchNews) => void, { isNew: boolean }>();
+export function createOverviewFeed({ draw, listEvents, listAlarms, onFault }: FeedPorts, everyMs: number) {
+  const watchers = new Map<(news: FeedMessage) => void, { isNew: boolean }>();
   let timer: NodeJS.Timeout | undefined;
-  let picture: FleetPicture | undefined;
+  let picture: FleetOverview | undefined;
   let events: readonly KeptEvent[] = [];
   let alarms: readonly KeptEvent[] = [];
 
   /** Tells `watcher` all there is at the next look, and what changes from then on. Returns how to leave. */
-  function follow(watcher: (news: WatchNews) => void): () => void {
+  function follow(watcher: (news: FeedMessage) => void): () => void {
     watchers.set(watcher, { isNew: true });
     // At once, also between two looks.
     clearTimeout(timer);
@@ -85,14 +85,14 @@ export function createFleetWatch({ draw, listEvents, listAlarms, onFault }: Watc
   return { follow };
 }
 
-function changeOf(before: FleetPicture, after: FleetPicture): Extract<WatchNews, { kind: "change" }>["data"] {
+function changeOf(before: FleetOverview, after: FleetOverview): Extract<FeedMessage, { kind: "change" }>["data"] {
   const known = new Map(before.hosts.map((host) => [host.name, host]));
   const names = new Set(after.hosts.map(({ name }) => name));
   const rest = Object.entries(after).filter(
-    ([key, value]) => key !== "hosts" && !isDeepStrictEqual(value, before[key as keyof FleetPicture]),
+    ([key, value]) => key !== "hosts" && !isDeepStrictEqual(value, before[key as keyof FleetOverview]),
   );
   return {
-    ...(Object.fromEntries(rest) as Partial<FleetPicture>),
+    ...(Object.fromEntries(rest) as Partial<FleetOverview>),
     at: after.at,
     hosts: after.hosts.filter((host) => !isDeepStrictEqual(host, known.get(host.name))),
     gone: [...known.keys()].filter((name) => !names.has(name)),
