@@ -87,7 +87,7 @@ function fakePorts(
       isBlind: () => over.blind ?? false,
       countTaken: (name) => over.empty?.includes(name) ?? false,
       countFull: (name) => world.full.add(name),
-      rest: (name) => world.resting.add(name),
+      backOff: (name) => world.resting.add(name),
       countSuccess: () => undefined,
     },
     store: {
