@@ -78,7 +78,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
       ssh_keys: order.sshKeys.map(numberOr),
       user_data: order.userData,
       tags: [order.tag],
-      ...(order.vpc === "" ? {} : { vpc_uuid: order.vpc }),
+      ...(order.vpc === undefined ? {} : { vpc_uuid: order.vpc }),
     };
     return droplet(ask, await calls.once<unknown>({ ...ask, request: () => services.droplets.createNewDroplet(body) }));
   }
