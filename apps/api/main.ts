@@ -12,7 +12,8 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
-import { handoutRules, leaseBounds, loadConfig } from "../core/settings/config.ts";
+import { handoutRules, leaseBounds } from "../core/settings/instances.ts";
+import { loadSettings } from "../core/settings/load.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
 import { createMetrics } from "./figures/metrics.ts";
 import { buildServer } from "./server.ts";
@@ -31,18 +32,18 @@ const consoleLimits = {
   mostReplyBytes: 64 * 1024,
 };
 
-const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
+const config = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
-const logger = pino({ name: "api", level: config.LOG_LEVEL, redact: ["err.command.args"] });
+const logger = pino({ name: "api", level: config.service.logLevel, redact: ["err.command.args"] });
 const clock = () => new Date();
 
-const store = createMysqlStore(config.MYSQL_URL);
-const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+const store = createMysqlStore(config.service.mysqlUrl);
+const redis = openRedis(config.service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
 const discovery = createRedisDiscovery(redis);
 const fleet = createFleetCache(
   { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
-  config.LIVENESS_MAX_AGE_SECONDS * SECOND,
-  config.HOST_BACKOFF_SECONDS * SECOND,
+  config.hosts.livenessMaxAgeMs,
+  config.hosts.backoffMs,
 );
 const metrics = createMetrics({
   standings: () => fleet.standings(clock()),
@@ -54,8 +55,8 @@ const consoles = createRedisConsoles(consoleLimits);
 const create: CreatePorts = {
   store,
   engines: createDockerEngines(
-    config.ENGINE_TIMEOUT_SECONDS * SECOND,
-    config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
+    config.hosts.engineTimeoutMs,
+    config.enrolment.pkiDir === undefined ? undefined : clientTlsIn(config.enrolment.pkiDir, () => performance.now()),
   ),
   fleet,
   waitForPong,
@@ -86,7 +87,7 @@ const app = await buildServer({
   pingRedis: discovery.ping,
   metrics,
   create,
-  lease: { store, clock, lease: leaseBounds(config) },
+  lease: { store, clock, lease: leaseBounds(config.instances) },
   console: { store, consoles, clock },
 });
 
@@ -95,12 +96,12 @@ const watching = watchFleet();
 const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });
 const keeping = keepFigures();
 try {
-  await app.listen({ host: config.HOST, port: config.PORT });
+  await app.listen({ host: config.service.host, port: config.service.port });
 } catch (fault) {
   const taken = (fault as NodeJS.ErrnoException).code === "EADDRINUSE";
   logger.fatal(
     { err: fault },
-    taken ? `port ${config.PORT} of ${config.HOST} is taken: set PORT to a free one` : "cannot listen",
+    taken ? `port ${config.service.port} of ${config.service.host} is taken: set PORT to a free one` : "cannot listen",
   );
   process.exitCode = 1;
   await release();
@@ -120,7 +121,7 @@ async function watchFleet(): Promise<void> {
       if (!wasFaulty) logger.warn({ err: fault }, "fleet view cannot be refreshed");
       wasFaulty = true;
     }
-    await delay(config.FLEET_REFRESH_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+    await delay(config.hosts.refreshMs, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
 }
 
@@ -139,7 +140,7 @@ async function release(): Promise<void> {
   const tooLong = setTimeout(() => {
     logger.fatal("requests did not finish in time; reconcile clears what they leave");
     process.exit(1);
-  }, config.SHUTDOWN_SECONDS * SECOND);
+  }, config.service.shutdownMs);
   stopping.abort();
   await app.close();
   await watching;

@@ -4,32 +4,32 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { authorityIn, enrolmentTlsIn } from "../adapters/pki/pki-files.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
-import { loadConfig } from "../core/settings/config.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
+import { loadSettings } from "../core/settings/load.ts";
 import { buildEnrolment } from "./server.ts";
 
 const SECOND = 1000;
 const RENEW_LOOK_MS = 5 * SECOND;
 
-const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "PKI_DIR"]);
+const { service, enrolment } = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "PKI_DIR"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
-const logger = pino({ name: "enrolment", level: config.LOG_LEVEL, redact: ["err.command.args"] });
+const logger = pino({ name: "enrolment", level: service.logLevel, redact: ["err.command.args"] });
 const clockMs = () => performance.now();
 
-const readTls = enrolmentTlsIn(config.PKI_DIR, clockMs);
-const readAuthority = authorityIn(config.PKI_DIR, clockMs);
+const readTls = enrolmentTlsIn(enrolment.pkiDir, clockMs);
+const readAuthority = authorityIn(enrolment.pkiDir, clockMs);
 let tls = readTls();
 // A folder that is not whole is told now, not to the first host.
 readAuthority();
-const store = createMysqlStore(config.MYSQL_URL);
-const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+const store = createMysqlStore(service.mysqlUrl);
+const redis = openRedis(service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
 const app = await buildEnrolment({
   logger,
   tls,
   enrol: {
     store,
     authority: createCertificateAuthority(readAuthority),
-    heartbeatPassword: (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName),
+    heartbeatPassword: (hostName) => heartbeatPassword(service.serverSecret, hostName),
     grantHeartbeat: createHeartbeatUsers(redis).grant,
     clock: () => new Date(),
   },
@@ -37,14 +37,12 @@ const app = await buildEnrolment({
 const renewing = setInterval(takeNewCertificate, RENEW_LOOK_MS);
 let isStopping = false;
 try {
-  await app.listen({ host: config.ENROLMENT_HOST, port: config.ENROLMENT_PORT });
+  await app.listen({ host: enrolment.host, port: enrolment.port });
 } catch (fault) {
   const taken = (fault as NodeJS.ErrnoException).code === "EADDRINUSE";
   logger.fatal(
     { err: fault },
-    taken
-      ? `port ${config.ENROLMENT_PORT} of ${config.ENROLMENT_HOST} is taken: set ENROLMENT_PORT to a free one`
-      : "cannot listen",
+    taken ? `port ${enrolment.port} of ${enrolment.host} is taken: set ENROLMENT_PORT to a free one` : "cannot listen",
   );
   process.exitCode = 1;
   await release();
@@ -68,7 +66,7 @@ async function release(): Promise<void> {
   const tooLong = setTimeout(() => {
     logger.fatal("requests did not finish in time; their hosts ask again");
     process.exit(1);
-  }, config.SHUTDOWN_SECONDS * SECOND);
+  }, service.shutdownMs);
   clearInterval(renewing);
   await app.close();
   redis.disconnect();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Config } from "../../apps/core/settings/config.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
 import { hostIn, inUrl } from "./addresses.ts";
 import { keepRunning } from "../process/kept-running.ts";
 import type { KeptRunning, Places } from "../process/kept-running.ts";
@@ -28,7 +28,7 @@ export interface Box {
  * Starts heartbeat, expiry, jobs and API, keeps them running until the end, and resolves when the API
  * says that it can hand out. Throws when it does not.
  */
-export async function startPrograms(startup: Startup, config: Config, box: Box, places: Places): Promise<void> {
+export async function startPrograms(startup: Startup, settings: Settings, box: Box, places: Places): Promise<void> {
   const keep = async (
     name: string,
     command: string,
@@ -42,21 +42,21 @@ export async function startPrograms(startup: Startup, config: Config, box: Box, 
     startup.stopLater(program);
     return program;
   };
-  const graceMs = config.SHUTDOWN_SECONDS * 1000 + 5_000;
+  const graceMs = settings.service.shutdownMs + 5_000;
   await keep("heartbeat", "bash", [projectPath("infra/host/heartbeat.sh")], SCRIPT_GRACE_MS, async () => ({
-    ...heartbeatSettings(config, box),
+    ...heartbeatSettings(settings.hosts, box),
     // Anew at each start: a Redis that was restarted has forgotten its users.
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
   await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
   const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
-  await untilReady(startup, `http://${inUrl(listenedOn(config.HOST))}:${box.port}/readyz`, api);
+  await untilReady(startup, `http://${inUrl(listenedOn(settings.service.host))}:${box.port}/readyz`, api);
 }
 
 /** The environment of heartbeat.sh, but for the password. */
 export function heartbeatSettings(
-  config: Pick<Config, "HEARTBEAT_SECONDS" | "HEARTBEAT_TTL_SECONDS">,
+  hosts: Pick<Settings["hosts"], "heartbeatSeconds" | "heartbeatTtlSeconds">,
   box: Box,
 ): NodeJS.ProcessEnv {
   return {
@@ -65,8 +65,8 @@ export function heartbeatSettings(
     PUBLIC_IP: box.publicIp,
     HEARTBEAT_REDIS_HOST: hostIn(box.redisUrl),
     HEARTBEAT_REDIS_PORT: new URL(box.redisUrl).port || "6379",
-    HEARTBEAT_SECONDS: String(config.HEARTBEAT_SECONDS),
-    HEARTBEAT_TTL_SECONDS: String(config.HEARTBEAT_TTL_SECONDS),
+    HEARTBEAT_SECONDS: String(hosts.heartbeatSeconds),
+    HEARTBEAT_TTL_SECONDS: String(hosts.heartbeatTtlSeconds),
   };
 }
 

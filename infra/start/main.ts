@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
-import { loadConfig } from "../../apps/core/settings/config.ts";
-import type { Config } from "../../apps/core/settings/config.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
 import { boxAddresses, checkPort, engineElsewhere, inUrl } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
 import { startPrograms } from "./box-programs.ts";
@@ -40,55 +40,59 @@ await runProgram(
 /** Brings up everything of single-box mode, each thing with its way back on the undo list. */
 async function start(startup: Startup): Promise<void> {
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
-  const config = loadConfig(process.env);
-  const stateDir = resolve(projectPath("."), config.STATE_DIR);
+  const settings = loadSettings(process.env);
+  const { service, instances, cloud } = settings;
+  // Its jobs would end at once: what a fleet needs besides is not here.
+  if (cloud)
+    throw new Error(
+      "DIGITALOCEAN_TOKEN is set, but `npm start` runs a single box without a fleet: leave it out, " +
+        "or set up a fleet as infra/deploy/README.md tells",
+    );
+  const stateDir = resolve(projectPath("."), service.stateDir);
   const places: Places = { logsDir: join(stateDir, "logs"), pidsDir: join(stateDir, "pids") };
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(stateDir);
-  const left = await endLeftovers(places, config.SHUTDOWN_SECONDS * 1000);
+  const left = await endLeftovers(places, service.shutdownMs);
   if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
-  const port = await checkPort(config.HOST, config.PORT);
+  const port = await checkPort(service.host, service.port);
 
-  const foundEngine = await findEngine({ DOCKER_HOST: config.DOCKER_HOST });
-  await checkConfigured(startup, config);
+  const foundEngine = await findEngine(service.dockerHost);
+  await checkConfigured(startup, settings);
   await startup.inOrder("system packages", async (note) => {
-    const installed = await ensureSystemPackages(neededCommands(config, foundEngine));
+    const installed = await ensureSystemPackages(neededCommands(settings, foundEngine));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
-  if (config.DOCKER_HOST === "" && foundEngine !== undefined)
+  if (service.dockerHost === undefined && foundEngine !== undefined)
     console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
-  const mysqlUrl = await haveMysql(startup, config, stateDir);
-  const redisUrl = await haveRedis(startup, config, stateDir);
+  const mysqlUrl = await haveMysql(startup, service.mysqlUrl, stateDir);
+  const redisUrl = await haveRedis(startup, service.redisUrl, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
     await startup.inOrder("firewall: instances answer, and never call", async () => {
-      await firewall("up", config.INSTANCE_CONNECTIONS_PER_ADDRESS);
-      if (!keepsFirewall) startup.undoLater(() => firewall("down", config.INSTANCE_CONNECTIONS_PER_ADDRESS));
+      await firewall("up", instances.connectionsPerAddress);
+      if (!keepsFirewall) startup.undoLater(() => firewall("down", instances.connectionsPerAddress));
     });
   } else {
     console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
   }
   const engineUrl = await haveEngine(startup, foundEngine, stateDir);
   const image = await startup.inOrder("Redis image", async (note) => {
-    const reference = await ensureRedisImage(
-      dockerClient(engineUrl, IMAGE_TIMEOUT_MS),
-      config.INSTANCE_IMAGE || undefined,
-    );
+    const reference = await ensureRedisImage(dockerClient(engineUrl, IMAGE_TIMEOUT_MS), instances.image);
     note(reference);
     return reference;
   });
   startup.undoLater(keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop);
-  const addresses = await boxAddresses({ host: config.HOST, publicHost: config.PUBLIC_HOST, engineUrl });
+  const addresses = await boxAddresses({ host: service.host, publicHost: service.publicHost, engineUrl });
   await startup.inOrder("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
     note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
-    await register(mysqlUrl, config, { engineUrl, ...addresses });
+    await register(mysqlUrl, settings.hosts, { engineUrl, ...addresses });
   });
 
   const [opsToken, serverSecret] = await Promise.all([
-    config.OPS_TOKEN || keptSecret(join(stateDir, "ops-token")),
-    config.SERVER_SECRET || keptSecret(join(stateDir, "server-secret")),
+    service.opsToken ?? keptSecret(join(stateDir, "ops-token")),
+    service.serverSecret ?? keptSecret(join(stateDir, "server-secret")),
   ]);
   const box = {
     name: HOST_NAME,
@@ -101,7 +105,7 @@ async function start(startup: Startup): Promise<void> {
     opsToken,
     serverSecret,
   };
-  await startup.inOrder("heartbeat, expiry, jobs, API", () => startPrograms(startup, config, box, places));
+  await startup.inOrder("heartbeat, expiry, jobs, API", () => startPrograms(startup, settings, box, places));
 
   const url = `http://${inUrl(addresses.publicHost)}:${port}`;
   console.log(`
@@ -117,7 +121,7 @@ Ctrl-C stops everything.`);
 
 async function register(
   mysqlUrl: string,
-  config: Config,
+  { capacity, basePort }: Settings["hosts"],
   box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string },
 ): Promise<void> {
   const store = createMysqlStore(mysqlUrl);
@@ -130,8 +134,8 @@ async function register(
         publicHost: box.publicHost,
         checkHost: box.checkHost,
         bindAddress: box.bindAddress,
-        capacity: config.HOST_CAPACITY,
-        basePort: config.HOST_BASE_PORT,
+        capacity,
+        basePort,
       },
     );
   } finally {

@@ -40,7 +40,7 @@ export async function checkOffer(calls: Calls, { region, sizes, image, vpc }: Wa
   if (!found) faults.push(`There is no image ${image}.`);
   else if (!found.regions.includes(region)) faults.push(`Image ${image} is not in ${region}.`);
 
-  if (vpc !== "") {
+  if (vpc !== undefined) {
     const network = (await listAll(calls, { route: "/vpcs", key: "vpcs", item: vpcShape }, end)).find(
       ({ id }) => id === vpc,
     );

@@ -22,7 +22,7 @@ export type PreparePorts = {
       readonly region: string;
       readonly sizes: readonly string[];
       readonly image: string;
-      readonly vpc: string;
+      readonly vpc: string | undefined;
     }) => Promise<readonly string[]>;
   };
   readonly store: {
