@@ -31,7 +31,8 @@ export function hostStatements(database: Database): Hosts {
   function list(): Promise<HostUse[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<HostRow & { in_use: number | string | null; occupied: number | null }>(
-        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state, in_use, occupied
+        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port,
+           hosts.state, in_use, occupied
            FROM hosts JOIN deployment
            LEFT JOIN (
                 SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied
@@ -52,7 +53,9 @@ export function hostStatements(database: Database): Hosts {
       );
       if (!row) return false;
       const [going] = await sql.rows(
-        "SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))",
+        `SELECT name
+         FROM droplets
+         WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))`,
         [name],
       );
       if (going) return false;
@@ -85,8 +88,10 @@ export function hostStatements(database: Database): Hosts {
 export async function registerHostIn(sql: Sql, host: NewHost, now: Date): Promise<void> {
   const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
   await sql.run(
-    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
+    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE
+       engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
     [...place, host.name, now, ...place],
   );
   const [row] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);
