@@ -28,7 +28,10 @@ export const FLEET_NEEDS = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE"] as con
 /** Settings of the jobs when there is a fleet. */
 export type FleetNeeds = FleetSettings<"MYSQL_URL" | "REDIS_URL" | (typeof FLEET_NEEDS)[number]>;
 
-/** What the jobs of the fleet work with, out of the settings. `caPem` is read by each new droplet, to know the control plane by. */
+/**
+ * What the jobs of the fleet work with, out of the settings. `caPem` is
+ * read by each new droplet, to know the control plane by.
+ */
 export async function fleetPorts(
   settings: FleetNeeds,
   parts: {

@@ -25,7 +25,8 @@ export async function checkOffer(calls: Calls, { region, sizes, image, vpc }: Wa
     if (!size) faults.push(`There is no droplet size ${slug}.`);
     else if (!size.available || !size.regions.includes(region))
       faults.push(
-        `Droplet size ${slug} is not offered in ${region}${size.regions.length > 0 ? `, only in ${size.regions.join(", ")}` : ""}.`,
+        `Droplet size ${slug} is not offered in ${region}` +
+          `${size.regions.length > 0 ? `, only in ${size.regions.join(", ")}` : ""}.`,
       );
   }
 

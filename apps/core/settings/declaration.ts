@@ -1,6 +1,9 @@
 import type { Kind } from "./kinds.ts";
 
-/** A setting: its environment variable, what it takes, its default and its meaning. README's table has a row for each. */
+/**
+ * A setting: its environment variable, what it takes, its default
+ * and its meaning. README's table has a row for each.
+ */
 export type Setting<Name extends string = string, T = unknown> = {
   readonly name: Name;
   readonly kind: Kind<T>;

@@ -1,7 +1,10 @@
 import { setting } from "./declaration.ts";
 import { duration, whole } from "./kinds.ts";
 
-/** Hosts, the single box or droplets: their places for instances, their heartbeats, and how long they are waited for. */
+/**
+ * Hosts, the single box or droplets: their places for instances,
+ * their heartbeats, and how long they are waited for.
+ */
 export const hosts = {
   capacity: setting(
     "HOST_CAPACITY",
