@@ -3,7 +3,7 @@ import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { clientTlsIn } from "../../apps/adapters/pki/pki-files.ts";
 import { loadConfig, type Config } from "../../apps/core/settings/config.ts";
-import { messageOf } from "../process/message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 
 const SECOND = 1000;
 const TRANSFER_MS = 120 * SECOND;

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { loadConfig } from "../../apps/core/settings/config.ts";
 import { hostIn } from "../start/addresses.ts";
 import { takeEnvFile } from "../start/env-file.ts";
-import { messageOf } from "../process/message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 import { projectPath } from "../process/project-path.ts";
 import { ensurePki, type PkiChange } from "./ensure-pki.ts";
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf } from "./message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 import { endProcess, isSameProcess, markProcess, sendSignal } from "./processes.ts";
 import type { ProcessMark } from "./processes.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf } from "./message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 import { isSameProcess, markProcess } from "./processes.ts";
 import type { ServerProcess } from "./server-process.ts";
 

@@ -1,4 +1,4 @@
-import { messageOf } from "./message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 import { createStartup, Interrupted, type Startup } from "./startup.ts";
 import { withSystemFolders } from "../servers/system-packages.ts";
 

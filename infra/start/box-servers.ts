@@ -5,7 +5,7 @@ import { pingEngine } from "../servers/docker-client.ts";
 import { clearEngine, startDockerEngine } from "../servers/docker-engine.ts";
 import { keepServer } from "../process/kept-server.ts";
 import { pingMysql, startMariadb } from "../servers/mariadb.ts";
-import { messageOf } from "../process/message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 import { becomeOnlyEngineOwner } from "./only-run.ts";
 import { pingRedis, startRedis } from "../servers/redis.ts";
 import { isLocalImage } from "../servers/redis-image.ts";

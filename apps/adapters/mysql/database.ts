@@ -1,7 +1,7 @@
 import { createPool } from "mysql2/promise";
 import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { within } from "./within.ts";
+import { within } from "../../lib/within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;

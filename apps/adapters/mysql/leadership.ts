@@ -1,6 +1,6 @@
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { within } from "./within.ts";
+import { within } from "../../lib/within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 3_000;
