@@ -42,7 +42,7 @@ export async function fleetPorts(
     timeoutMs: CLOUD_TIMEOUT_MS,
     budgetMs: CLOUD_BUDGET_MS,
   });
-  const files = await readHostFiles();
+  const files = await readHostFiles(config.HOST_FILES_DIR);
   const { readHeartbeats } = createRedisDiscovery(redis);
   const users = createHeartbeatUsers(redis);
   const heartbeatRedis = redisForHosts(config);

@@ -16,7 +16,7 @@ import { schedule } from "./schedule.ts";
 
 const SECOND = 1000;
 const REQUEST_PAUSE_MS = 5 * SECOND;
-const FLEET_SETTINGS: readonly SettingName[] = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE"];
+const FLEET_SETTINGS: readonly SettingName[] = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE", "HOST_FILES_DIR"];
 
 const hasFleet = (process.env["DIGITALOCEAN_TOKEN"] ?? "") !== "";
 const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", ...(hasFleet ? FLEET_SETTINGS : [])]);

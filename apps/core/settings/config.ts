@@ -230,6 +230,11 @@ export const settings = {
     "",
     "Folder of the control plane's certificates: ca.pem, client.pem and client-key.pem, and for the enrolment ca-key.pem. `npm run pki` makes it.",
   ),
+  HOST_FILES_DIR: text(
+    "",
+    "",
+    "Folder with the scripts and systemd units that a droplet runs besides its instances: the project's infra/host.",
+  ),
   ENROLMENT_HOST: text(
     "127.0.0.1",
     "",
