@@ -5,7 +5,7 @@ import { authorityIn, enrolmentTlsIn } from "../adapters/pki/pki-files.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { loadConfig } from "../core/settings/config.ts";
-import { heartbeatPassword } from "../core/instances/credentials.ts";
+import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
 import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { buildEnrolment } from "./server.ts";

@@ -7,7 +7,7 @@ import type { Store } from "../core/store.ts";
 import { createRedisDiscovery } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { fleetPlan, scalingRules, type Config } from "../core/settings/config.ts";
-import { heartbeatPassword } from "../core/instances/credentials.ts";
+import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
 import type { EngineHost } from "../core/fleet/host.ts";
 import { renderUserData } from "../core/fleet/user-data.ts";
 import type { FleetJobPorts } from "./schedule.ts";

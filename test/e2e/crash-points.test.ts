@@ -11,7 +11,7 @@ import { createRedisDiscovery, openRedis } from "../../apps/adapters/redis/disco
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules, loadConfig } from "../../apps/core/settings/config.ts";
 import { containerSpec } from "../../apps/core/services/container-spec.ts";
-import { hashSecret } from "../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../apps/lib/secrets.ts";
 import { crashAt, moments } from "../bed/crash.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";

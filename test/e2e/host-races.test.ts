@@ -76,7 +76,7 @@ describe("a hand-out that races the destruction of its host", () => {
       isBlind: () => false,
       countTaken: () => true,
       countFull: () => (tried = true),
-      rest: () => (tried = true),
+      backOff: () => (tried = true),
       countSuccess: () => undefined,
     };
   };

@@ -6,7 +6,7 @@ import { containerName, labels, networkOf, type ContainerSpec } from "../../core
 import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../core/fleet/host.ts";
 import { engineAgent } from "./agent.ts";
-import type { ClientTls } from "../pki/pki-files.ts";
+import type { ClientTls } from "../../lib/tls.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
 import { messageOf } from "../../lib/errors.ts";
 

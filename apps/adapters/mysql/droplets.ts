@@ -17,7 +17,6 @@ type DropletDbRow = {
   joined_at: Date | null;
   idle_since: Date | null;
   unwell_since: Date | null;
-  unreached_since: Date | null;
 };
 
 /** Rows of droplets. */
@@ -25,7 +24,7 @@ export function dropletStatements(database: Database): Droplets {
   function list(): Promise<DropletRow[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<DropletDbRow>(
-        "SELECT name, state, droplet_id, ordered_at, joined_at, idle_since, unwell_since, unreached_since FROM droplets WHERE state <> 'gone' AND name IS NOT NULL ORDER BY number",
+        "SELECT name, state, droplet_id, ordered_at, joined_at, idle_since, unwell_since FROM droplets WHERE state <> 'gone' AND name IS NOT NULL ORDER BY number",
       );
       return rows.map(toDroplet);
     });
@@ -289,6 +288,5 @@ function toDroplet(row: DropletDbRow): DropletRow {
     joinedAt: row.joined_at,
     idleSince: row.idle_since,
     unhealthySince: row.unwell_since,
-    unreachableSince: row.unreached_since,
   };
 }

@@ -1,5 +1,5 @@
-import type { Hosts, HostUse } from "../../core/fleet/contract.ts";
-import type { EngineHost, Host, HostState, NewHost } from "../../core/fleet/host.ts";
+import type { Hosts } from "../../core/fleet/contract.ts";
+import type { EngineHost, Host, HostState, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Database, Sql } from "./database.ts";
 
 /** Columns that tell where a host's engine is; of tables hosts and deployment. */
@@ -30,9 +30,13 @@ export function hostStatements(database: Database): Hosts {
 
   function list(): Promise<HostUse[]> {
     return database.query(async (sql) => {
-      const rows = await sql.rows<HostRow & { in_use: number | string | null; occupied: number | null }>(
-        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state, in_use, occupied
+      const rows = await sql.rows<
+        HostRow & { in_use: number | string | null; occupied: number | null; unreached_since: Date | null }
+      >(
+        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
+                in_use, occupied, droplets.unreached_since
            FROM hosts JOIN deployment
+           LEFT JOIN droplets ON droplets.name = hosts.name
            LEFT JOIN (
                 SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied
                   FROM slots JOIN instances ON instances.id = slots.instance_id
@@ -40,7 +44,12 @@ export function hostStatements(database: Database): Hosts {
            ) AS taken ON taken.host_id = hosts.id
           WHERE hosts.state <> 'gone'`,
       );
-      return rows.map((row) => ({ host: toHost(row), inUse: Number(row.in_use ?? 0), occupied: row.occupied ?? 0 }));
+      return rows.map((row) => ({
+        host: toHost(row),
+        inUse: Number(row.in_use ?? 0),
+        occupied: row.occupied ?? 0,
+        unreachableSince: row.unreached_since,
+      }));
     });
   }
 

@@ -8,6 +8,9 @@ const SIGN_OF_LIFE_MS = 5_000;
 /** The server drops a leader that it has not heard of for this long, and its lock with it. */
 const SILENCE_SECONDS = 20;
 
+/** Names of locks are the whole server's, and 64 characters at most. */
+const LOCK_NAME = "CONCAT(LEFT(DATABASE(), 40), '.lead.', ?)";
+
 /** One candidate for the leadership of a job among all replicas. */
 export type Leadership = ReturnType<typeof createLeadership>;
 
@@ -45,11 +48,7 @@ export function createLeadership(mysqlUrl: string, job: string) {
 
   async function candidate(connection: Connection): Promise<number | undefined> {
     await connection.query(`SET SESSION wait_timeout = ${SILENCE_SECONDS}`);
-    // Names of locks are the whole server's, and 64 characters at most.
-    const [[lock]] = await connection.query<RowDataPacket[]>(
-      "SELECT GET_LOCK(CONCAT(LEFT(DATABASE(), 40), '.lead.', ?), 0) AS held",
-      [job],
-    );
+    const [[lock]] = await connection.query<RowDataPacket[]>(`SELECT GET_LOCK(${LOCK_NAME}, 0) AS held`, [job]);
     if (lock?.["held"] !== 1) return undefined;
     await connection.query("INSERT INTO leaders (job, term) VALUES (?, 1) ON DUPLICATE KEY UPDATE term = term + 1", [
       job,
@@ -76,7 +75,14 @@ export function createLeadership(mysqlUrl: string, job: string) {
     clearInterval(timer);
     const leaving = held;
     held = undefined;
-    await leaving?.connection.end().catch(() => undefined);
+    if (leaving === undefined) return;
+    try {
+      // The server frees a lock some time after its connection has ended: another process shall lead at once.
+      await within(ANSWER_TIMEOUT_MS, leaving.connection.query(`DO RELEASE_LOCK(${LOCK_NAME})`, [job]));
+      await leaving.connection.end();
+    } catch {
+      leaving.connection.destroy();
+    }
   }
 
   return { term, resign };

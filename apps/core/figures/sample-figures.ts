@@ -1,7 +1,7 @@
 import { minuteOf } from "./figures.ts";
 import type { Hosts, ReadHeartbeats } from "../fleet/contract.ts";
 import type { Figures } from "./contract.ts";
-import { standingOf } from "../fleet/placement.ts";
+import { standingOf } from "../fleet/standing.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** What sampling needs. */
@@ -47,7 +47,7 @@ export async function sampleFigures({ store, readHeartbeats, clock }: SamplePort
   if (heartbeats) figures["hosts.open"] = 0;
   if (heartbeats)
     for (const facts of hosts)
-      count(`hosts.${standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, undefined, now)}`);
+      count(`hosts.${standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, false)}`);
   await store.figures.keepMinute(minute, GAUGES, figures);
 }
 

@@ -1,5 +1,5 @@
 import type { CloudDroplet } from "./cloud.ts";
-import type { HostFacts } from "./placement.ts";
+import type { HostFacts } from "./standing.ts";
 
 /**
  * Life of a droplet of ours: `ordered` (the intent is written, the cloud has perhaps been asked),
@@ -21,8 +21,6 @@ export type DropletRow = {
   readonly idleSince: Date | null;
   /** Since when it has been a host without a good heartbeat or without an answering engine. */
   readonly unhealthySince: Date | null;
-  /** Since when its engine has not answered the control plane, whatever its heart says. */
-  readonly unreachableSince: Date | null;
 };
 
 /** A droplet from its order to its end, null while it is there. Price in US dollars, null while the cloud has not named it. */

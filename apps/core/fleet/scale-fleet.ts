@@ -1,5 +1,5 @@
 import { CloudFault, type CloudDroplet, type DropletOrder } from "./cloud.ts";
-import { hashSecret } from "../instances/credentials.ts";
+import { hashSecret } from "../../lib/secrets.ts";
 import { EngineFault } from "./engine-fault.ts";
 import type { Events } from "../events/contract.ts";
 import type { FleetEvent } from "../events/event.ts";

@@ -1,4 +1,5 @@
 import type { CloudDroplet } from "./cloud.ts";
+import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
 import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
 
 /** One step that moves the fleet, with the reason that ops read. */
@@ -93,14 +94,9 @@ export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: Scaling
   return tooManyGone(snapshot) ?? tooManySilent(snapshot.droplets, rules, now);
 }
 
-/** Whether a host is as it should be: its heart beats, and its engine answers itself and us. */
-export function isHealthy({ row, host, cloud }: DropletFacts): boolean {
-  return (
-    cloud !== "gone" &&
-    row.unreachableSince === null &&
-    host?.heartbeat?.kind === "beat" &&
-    host.heartbeat.beat.containers !== null
-  );
+/** Whether a droplet is a host as it should be. A droplet that the cloud does not know any more is none. */
+export function isHealthy({ host, cloud }: DropletFacts): boolean {
+  return cloud !== "gone" && host !== undefined && hostIsHealthy(host);
 }
 
 /** The timers of the hosts whose timers have to change. */
@@ -144,7 +140,7 @@ function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, n
     (droplet) =>
       droplet.row.state === "joined" && droplet.host?.host.state === "active" && isOn(droplet) && isNew(droplet),
   );
-  const silent = expected.filter(({ row, host }) => host?.heartbeat?.kind !== "beat" || row.unreachableSince !== null);
+  const silent = expected.filter(({ host }) => host?.heartbeat?.kind !== "beat" || host.unreachableSince !== null);
   if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
   return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them`;
 }
@@ -222,7 +218,7 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
   const { name } = row;
   const unhealthyMs = row.unhealthySince && !isHealthy(droplet) ? since(row.unhealthySince, now) : 0;
   if (unhealthyMs >= rules.silentGraceMs) {
-    const reason = `${symptom(droplet)} for ${seconds(unhealthyMs)}`;
+    const reason = `${symptomText(droplet)} for ${seconds(unhealthyMs)}`;
     if (host.inUse === 0)
       return { kind: "destroy", name, engine: "silent", leases: "none", reason: `${reason}, and without leases` };
     if (typeof cloud === "object" && cloud.status !== "active")
@@ -233,7 +229,7 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
         leases: "lost",
         reason: `${reason}, and its droplet is ${cloud.status}`,
       };
-    return { kind: "hold", name, alarm: true, reason: `${symptom(droplet)}, but its leases run on` };
+    return { kind: "hold", name, alarm: true, reason: `${symptomText(droplet)}, but its leases run on` };
   }
   if (host.host.state !== "draining" || host.occupied > 0) return undefined;
   return { kind: "destroy", name, engine: "confirms", leases: "none", reason: "drained and empty" };
@@ -251,10 +247,18 @@ function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now
     }));
 }
 
-function symptom({ row, host }: DropletFacts): string {
-  if (host?.heartbeat === undefined) return "silent";
-  return row.unreachableSince === null ? "unwell" : "out of our reach";
+/** What is wrong with a host, as ops read it. */
+function symptomText({ host }: DropletFacts): string {
+  const symptom = host && symptomOf(host);
+  return symptom === undefined ? "unhealthy" : symptomTexts[symptom];
 }
+
+const symptomTexts: Readonly<Record<NonNullable<ReturnType<typeof symptomOf>>, string>> = {
+  silent: "silent",
+  "heartbeat-refused": "with a refused heartbeat",
+  "engine-silent": "with a silent engine",
+  unreachable: "out of reach",
+};
 
 /** Empty hosts beyond those wanted, the newest first: the oldest has proved itself longest. */
 function surplus(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): ScalingAction[] {
@@ -302,15 +306,8 @@ function orders(
   return [{ kind: "order", size: sizeAfter(failures, rules), reason: shortage }];
 }
 
-function isStandby(droplet: DropletFacts): boolean {
-  const { row, host } = droplet;
-  return (
-    row.state === "joined" &&
-    host?.host.state === "active" &&
-    host.inUse === 0 &&
-    host.occupied < host.host.capacity &&
-    isHealthy(droplet)
-  );
+function isStandby({ row, host, cloud }: DropletFacts): boolean {
+  return row.state === "joined" && cloud !== "gone" && host !== undefined && hostIsStandby(host);
 }
 
 /** An empty host that fell silent a moment ago: a short silence must not cost a droplet. */

@@ -3,7 +3,7 @@ import type { DropletLife } from "../fleet/droplets.ts";
 import type { Droplets, Hosts } from "../fleet/contract.ts";
 import type { InstanceState } from "../instances/instance.ts";
 import type { DestroyRequests, JobRuns, Slots, Switches } from "./contract.ts";
-import { isStandby } from "../fleet/placement.ts";
+import { isStandby } from "../fleet/standing.ts";
 import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
 
 /** What the picture is drawn from. */
@@ -146,11 +146,12 @@ export async function readOverview({ fleet, store, rules }: OverviewPorts, now: 
 }
 
 function hostOverview(
-  { host, heartbeat, inUse, occupied, standing }: HostStanding,
+  { standing, ...facts }: HostStanding,
   taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[],
   birth: Date,
   life: DropletLife | undefined,
 ): Omit<HostOverview, "destroyRequest"> {
+  const { host, heartbeat, inUse, occupied } = facts;
   const row = Array.from({ length: host.capacity }, () => ".");
   for (const { slot, state } of taken) if (slot < row.length) row[slot] = letters[state];
   const beat = heartbeat?.kind === "beat" ? heartbeat.beat : undefined;
@@ -158,7 +159,7 @@ function hostOverview(
     name: host.name,
     state: host.state,
     standing: life?.state === "destroying" ? "destroying" : standing,
-    isStandby: isStandby({ host, heartbeat, inUse, occupied }),
+    isStandby: isStandby(facts),
     address: host.publicHost,
     capacity: host.capacity,
     inUse,

@@ -11,7 +11,7 @@ import {
   networkOf,
   type ContainerSpec,
 } from "../../../apps/core/services/container-spec.ts";
-import { hashSecret } from "../../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../../apps/lib/secrets.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
 import { startEngineHost, type EngineHost } from "../../bed/engine-host.ts";

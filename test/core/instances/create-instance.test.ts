@@ -7,7 +7,8 @@ import {
   type Handout,
 } from "../../../apps/core/instances/create-instance.ts";
 import { handoutRules, loadConfig } from "../../../apps/core/settings/config.ts";
-import { hashSecret, sealAnswer } from "../../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../../apps/lib/secrets.ts";
+import { sealAnswer } from "../../../apps/core/instances/sealed-answer.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { KnownClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
 import type { Host } from "../../../apps/core/fleet/host.ts";
@@ -87,7 +88,7 @@ function fakePorts(
       isBlind: () => over.blind ?? false,
       countTaken: (name) => over.empty?.includes(name) ?? false,
       countFull: (name) => world.full.add(name),
-      rest: (name) => world.resting.add(name),
+      backOff: (name) => world.resting.add(name),
       countSuccess: () => undefined,
     },
     store: {
