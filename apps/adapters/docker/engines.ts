@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
+import pTimeout from "p-timeout";
 import type { ContainerFacts } from "../../core/fleet/contract.ts";
 import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container-spec.ts";
 import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
@@ -245,16 +246,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
  * What `work` gives, or `signal.reason` thrown when the signal aborts first. The signal given to
  * dockerode is not enough: of an answer that breaks off in its middle it tells nobody, then or ever.
  */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason as Error);
-  signal.addEventListener("abort", abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return pTimeout(work, { milliseconds: Number.POSITIVE_INFINITY, signal });
 }
 
 class CertificateMissing extends Error {

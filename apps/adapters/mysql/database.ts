@@ -1,7 +1,7 @@
 import { createPool } from "mysql2/promise";
 import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
+import pTimeout, { TimeoutError } from "p-timeout";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { within } from "../../lib/within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -133,6 +133,7 @@ const refusals = new Set([
 
 /** Whether a fault means that the server is gone or refuses to work, not that a statement is wrong. */
 function isLost(fault: unknown): boolean {
+  if (fault instanceof TimeoutError) return true;
   if (!(fault instanceof Error)) return false;
   const { fatal, sqlState } = fault as { fatal?: boolean; sqlState?: string };
   const code = codeOf(fault);
@@ -144,6 +145,7 @@ export function codeOf(fault: unknown): string {
   return typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
 }
 
+/** The driver's own time-out leaves out the preparing of a statement, and the wait for a connection. */
 function inTime<T>(answer: Promise<T>): Promise<T> {
-  return within(ANSWER_TIMEOUT_MS, answer);
+  return pTimeout(answer, { milliseconds: ANSWER_TIMEOUT_MS });
 }

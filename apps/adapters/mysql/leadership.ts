@@ -1,6 +1,6 @@
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
+import pTimeout from "p-timeout";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { within } from "../../lib/within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 3_000;
@@ -33,7 +33,7 @@ export function createLeadership(mysqlUrl: string, job: string) {
     try {
       connection = await createConnection({ uri: mysqlUrl, timezone: "Z", connectTimeout: CONNECT_TIMEOUT_MS });
       connection.on("error", () => undefined);
-      const gained = await within(ANSWER_TIMEOUT_MS, candidate(connection));
+      const gained = await pTimeout(candidate(connection), { milliseconds: ANSWER_TIMEOUT_MS });
       if (gained === undefined) {
         await connection.end();
         return undefined;
@@ -66,7 +66,8 @@ export function createLeadership(mysqlUrl: string, job: string) {
     };
     connection.on("error", lose);
     (connection as unknown as { connection: NodeJS.EventEmitter }).connection.on("end", lose);
-    timer = setInterval(() => void within(ANSWER_TIMEOUT_MS, connection.query("DO 1")).catch(lose), SIGN_OF_LIFE_MS);
+    const sayAlive = () => pTimeout(connection.query("DO 1"), { milliseconds: ANSWER_TIMEOUT_MS });
+    timer = setInterval(() => void sayAlive().catch(lose), SIGN_OF_LIFE_MS);
     timer.unref();
   }
 
