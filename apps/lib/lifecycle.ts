@@ -1,5 +1,5 @@
+import pTimeout from "p-timeout";
 import { messageOf } from "./errors.ts";
-import { within } from "./within.ts";
 
 const SECOND = 1000;
 const STEP_MS = 5 * SECOND;
@@ -140,7 +140,7 @@ async function errorOf({ name, undo, options }: Step): Promise<Error | undefined
   const late = new Error(`${name} did not finish in time (${withinMs / SECOND} s)${consequence}`);
   try {
     const done = (async () => await undo())();
-    await within(withinMs, done, () => late);
+    await pTimeout(done, { milliseconds: withinMs, message: late });
     return undefined;
   } catch (cause) {
     return cause === late ? late : new Error(`${name}: ${messageOf(cause)}`, { cause });
@@ -149,7 +149,7 @@ async function errorOf({ name, undo, options }: Step): Promise<Error | undefined
 
 async function killAtOnce(steps: readonly Step[]): Promise<void> {
   const kills = Promise.allSettled(steps.map(async ({ options }) => options.kill?.()));
-  await within(KILL_MS, kills).catch(() => undefined);
+  await pTimeout(kills, { milliseconds: KILL_MS, fallback: () => undefined });
 }
 
 /** A service says it in its log. */

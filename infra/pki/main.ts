@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { loadConfig } from "../../apps/core/settings/config.ts";
-import { hostIn } from "../start/addresses.ts";
+import { hostIn } from "../../apps/lib/url-host.ts";
 import { takeEnvFile } from "../start/env-file.ts";
 import { projectPath } from "../process/project-path.ts";
 import { runTerminalProgram } from "../process/terminal-program.ts";

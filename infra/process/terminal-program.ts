@@ -1,6 +1,6 @@
 import { messageOf } from "../../apps/lib/errors.ts";
 import { runProgram, type Lifecycle } from "../../apps/lib/lifecycle.ts";
-import { withSystemFolders } from "../servers/system-packages.ts";
+import { withSystemFolders } from "./system-folders.ts";
 
 /** What the terminal reads at the end. */
 export interface EndMessages {

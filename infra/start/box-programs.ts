@@ -1,6 +1,6 @@
 import type { Config } from "../../apps/core/settings/config.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
-import { hostIn, inUrl } from "./addresses.ts";
+import { hostIn, inUrl } from "../../apps/lib/url-host.ts";
 import { keepProgram, untilReady } from "../process/kept-program.ts";
 import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
