@@ -79,7 +79,9 @@ export function createLeadership(mysqlUrl: string, job: string) {
     if (leaving === undefined) return;
     try {
       // The server frees a lock some time after its connection has ended: another process shall lead at once.
-      await within(ANSWER_TIMEOUT_MS, leaving.connection.query(`DO RELEASE_LOCK(${LOCK_NAME})`, [job]));
+      await pTimeout(leaving.connection.query(`DO RELEASE_LOCK(${LOCK_NAME})`, [job]), {
+        milliseconds: ANSWER_TIMEOUT_MS,
+      });
       await leaving.connection.end();
     } catch {
       leaving.connection.destroy();
