@@ -23,7 +23,7 @@ const CLOUD_BUDGET_MS = 15 * SECOND;
 const IMAGE_TIMEOUT_MS = 120 * SECOND;
 
 /** Settings that the jobs need besides when there is a fleet. */
-export const FLEET_NEEDS = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE"] as const;
+export const FLEET_NEEDS = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE", "HOST_FILES_DIR"] as const;
 
 /** Settings of the jobs when there is a fleet. */
 export type FleetNeeds = FleetSettings<"MYSQL_URL" | "REDIS_URL" | (typeof FLEET_NEEDS)[number]>;
@@ -52,7 +52,7 @@ export async function fleetPorts(
     timeoutMs: CLOUD_TIMEOUT_MS,
     budgetMs: CLOUD_BUDGET_MS,
   });
-  const files = await readHostFiles();
+  const files = await readHostFiles(settings.enrolment.hostFilesDir);
   const { readHeartbeats } = createRedisDiscovery(redis);
   const users = createHeartbeatUsers(redis);
   const heartbeatRedis = redisForHosts(settings);

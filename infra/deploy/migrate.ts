@@ -1,6 +1,6 @@
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
-import { messageOf } from "../process/message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 
 /** Brings the database at MYSQL_URL up to the newest schema, and says what was run. */
 try {

@@ -4,7 +4,7 @@ import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { clientTlsIn } from "../../apps/adapters/pki/pki-files.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Settings } from "../../apps/core/settings/settings.ts";
-import { messageOf } from "../process/message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 
 const TRANSFER_MS = 120_000;
 

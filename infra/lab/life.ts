@@ -5,7 +5,7 @@ import type { ReadHeartbeats } from "../../apps/core/fleet/contract.ts";
 import { isStandby, type HostFacts } from "../../apps/core/fleet/standing.ts";
 import type { Store } from "../../apps/core/store.ts";
 import type { Lab } from "./lab.ts";
-import type { LabWishes } from "./options.ts";
+import type { LabOptions } from "./options.ts";
 import { drawFleet, shortName } from "./picture.ts";
 
 const LOOK_MS = 100;
@@ -33,7 +33,7 @@ export interface LifeReport {
  */
 export async function liveOneLife(
   lab: Lab,
-  wishes: LabWishes,
+  options: LabOptions,
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<LifeReport> {
@@ -54,11 +54,11 @@ export async function liveOneLife(
   const telling = narrate(lab, store, readHosts, report, tell, end);
   try {
     await until(
-      async () => (await hasStandbys(readHosts, wishes)) && (wishes.standbys === 0 || (await isReady(lab))),
+      async () => (await hasStandbys(readHosts, options)) && (options.standbys === 0 || (await isReady(lab))),
       signal,
     );
-    await arrive(lab, wishes, report, tell, signal);
-    await until(async () => await isAtRest(lab, store, readHosts, wishes), signal, wishes.lease * 1000 + PATIENCE_MS);
+    await arrive(lab, options, report, tell, signal);
+    await until(async () => await isAtRest(lab, store, readHosts, options), signal, options.lease * 1000 + PATIENCE_MS);
     const [first] = lab.room.list();
     if (first !== undefined) report.dropletMb = await lab.room.memoryMb(first);
     report.dropletsMade = lab.cloud.everMade().length;
@@ -74,15 +74,15 @@ export async function liveOneLife(
 
 async function arrive(
   lab: Lab,
-  wishes: LabWishes,
+  options: LabOptions,
   report: LifeReport,
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const arrivals: Promise<void>[] = [];
-  for (let number = 1; number <= wishes.arrivals; number++) {
-    arrivals.push(askFor(lab, number, wishes.lease, report, tell));
-    await sleep(wishes.every * 1000, undefined, { signal });
+  for (let number = 1; number <= options.arrivals; number++) {
+    arrivals.push(askFor(lab, number, options.lease, report, tell));
+    await sleep(options.every * 1000, undefined, { signal });
   }
   await Promise.all(arrivals);
 }
@@ -149,7 +149,7 @@ async function isReady({ origin }: Lab): Promise<boolean> {
   return (await fetch(`${origin}/readyz`)).ok;
 }
 
-async function hasStandbys(readHosts: ReadHosts, { standbys }: LabWishes): Promise<boolean> {
+async function hasStandbys(readHosts: ReadHosts, { standbys }: LabOptions): Promise<boolean> {
   return (await readHosts()).filter(isStandby).length >= standbys;
 }
 
@@ -164,12 +164,12 @@ function hostReader(store: Store, readHeartbeats: ReadHeartbeats): ReadHosts {
   };
 }
 
-async function isAtRest(lab: Lab, store: Store, readHosts: ReadHosts, wishes: LabWishes): Promise<boolean> {
+async function isAtRest(lab: Lab, store: Store, readHosts: ReadHosts, options: LabOptions): Promise<boolean> {
   const droplets = await store.droplets.list();
   return (
-    droplets.length === wishes.standbys &&
-    lab.cloud.droplets().length === wishes.standbys &&
-    (await hasStandbys(readHosts, wishes))
+    droplets.length === options.standbys &&
+    lab.cloud.droplets().length === options.standbys &&
+    (await hasStandbys(readHosts, options))
   );
 }
 

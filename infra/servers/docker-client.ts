@@ -1,5 +1,5 @@
 import Docker from "dockerode";
-import { hostIn } from "../start/addresses.ts";
+import { hostIn } from "../../apps/lib/url-host.ts";
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
+import { hostIn } from "../../apps/lib/url-host.ts";
 
 /** Where a single box listens, publishes instances and is found. */
 export interface BoxAddresses {
@@ -55,16 +56,6 @@ export function engineElsewhere(engineUrl: string): string | undefined {
     ...Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
   ];
   return own.includes(host) ? undefined : host;
-}
-
-/** Name or address of the host in a URL; IPv6 addresses come without the brackets they have there. */
-export function hostIn(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, "");
-}
-
-/** A name or address as a URL takes it: IPv6 addresses in brackets. */
-export function inUrl(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Throws, naming the settings, when nothing can listen on an address and port. Returns the port, a free one for 0. */

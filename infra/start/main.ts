@@ -5,23 +5,25 @@ import { promisify } from "node:util";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
+import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Settings } from "../../apps/core/settings/settings.ts";
-import { boxAddresses, checkPort, engineElsewhere, inUrl } from "./addresses.ts";
+import { inUrl } from "../../apps/lib/url-host.ts";
+import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
 import { startPrograms } from "./box-programs.ts";
 import { dockerClient, findEngine } from "../servers/docker-client.ts";
 import { takeEnvFile } from "./env-file.ts";
-import { checkConfigured, haveEngine, haveMysql, haveRedis, neededCommands } from "./box-servers.ts";
+import { checkConfigured, ensureEngine, ensureMysql, ensureRedis, neededCommands } from "./box-servers.ts";
 import { keepImage } from "./kept-image.ts";
-import { endLeftovers } from "../process/kept-running.ts";
-import type { Places } from "../process/kept-running.ts";
+import { endLeftovers } from "../process/kept-program.ts";
+import type { Places } from "../process/kept-program.ts";
 import { keptSecret } from "../servers/kept-secret.ts";
 import { becomeOnlyRun } from "./only-run.ts";
 import { projectPath } from "../process/project-path.ts";
 import { ensureRedisImage } from "../servers/redis-image.ts";
-import { runProgram } from "../process/run-program.ts";
-import type { Startup } from "../process/startup.ts";
+import { stepsUntil } from "../process/progress.ts";
+import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
 
 const run = promisify(execFile);
@@ -29,16 +31,18 @@ const IMAGE_TIMEOUT_MS = 60_000;
 /** Name of this machine among the hosts; in single-box mode there is no other. */
 const HOST_NAME = "box";
 
-await runProgram(
-  async (startup, ending) => {
-    await start(startup);
-    if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve));
+await runTerminalProgram(
+  async (life) => {
+    await start(life);
+    await life.untilTold();
   },
   { stopped: "stopped", forced: "all is killed; what is left, the next start clears up" },
 );
 
-/** Brings up everything of single-box mode, each thing with its way back on the undo list. */
-async function start(startup: Startup): Promise<void> {
+/** Brings up everything of single-box mode, each thing with the step that undoes it. */
+async function start(life: Lifecycle): Promise<void> {
+  const { ending, undoLater } = life;
+  const step = stepsUntil(ending);
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
   const settings = loadSettings(process.env);
   const { service, instances, cloud } = settings;
@@ -57,34 +61,40 @@ async function start(startup: Startup): Promise<void> {
   const port = await checkPort(service.host, service.port);
 
   const foundEngine = await findEngine(service.dockerHost);
-  await checkConfigured(startup, settings);
-  await startup.inOrder("system packages", async (note) => {
+  await checkConfigured(settings, ending);
+  await step("system packages", async (note) => {
     const installed = await ensureSystemPackages(neededCommands(settings, foundEngine));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
   if (service.dockerHost === undefined && foundEngine !== undefined)
     console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
-  const mysqlUrl = await haveMysql(startup, service.mysqlUrl, stateDir);
-  const redisUrl = await haveRedis(startup, service.redisUrl, stateDir);
+  const mysqlUrl = await ensureMysql(life, service.mysqlUrl, stateDir);
+  const redisUrl = await ensureRedis(life, service.redisUrl, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
-    await startup.inOrder("firewall: instances answer, and never call", async () => {
+    await step("firewall: instances answer, and never call", async () => {
       await firewall("up", instances.connectionsPerAddress);
-      if (!keepsFirewall) startup.undoLater(() => firewall("down", instances.connectionsPerAddress));
+      if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances.connectionsPerAddress));
     });
   } else {
     console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
   }
-  const engineUrl = await haveEngine(startup, foundEngine, stateDir);
-  const image = await startup.inOrder("Redis image", async (note) => {
+  const engineUrl = await ensureEngine(life, foundEngine, stateDir);
+  const image = await step("Redis image", async (note) => {
     const reference = await ensureRedisImage(dockerClient(engineUrl, IMAGE_TIMEOUT_MS), instances.image);
     note(reference);
     return reference;
   });
-  startup.undoLater(keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop);
+  undoLater(
+    "look after the image",
+    keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop,
+    {
+      withinMs: IMAGE_TIMEOUT_MS,
+    },
+  );
   const addresses = await boxAddresses({ host: service.host, publicHost: service.publicHost, engineUrl });
-  await startup.inOrder("database schema", async (note) => {
+  await step("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
     note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
     await register(mysqlUrl, settings.hosts, { engineUrl, ...addresses });
@@ -105,7 +115,7 @@ async function start(startup: Startup): Promise<void> {
     opsToken,
     serverSecret,
   };
-  await startup.inOrder("heartbeat, expiry, jobs, API", () => startPrograms(startup, settings, box, places));
+  await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
 
   const url = `http://${inUrl(addresses.publicHost)}:${port}`;
   console.log(`

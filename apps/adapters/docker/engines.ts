@@ -9,6 +9,7 @@ import type { EngineHost } from "../../core/fleet/host.ts";
 import { engineAgent } from "./agent.ts";
 import type { ClientTls } from "../../lib/tls.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
+import { messageOf } from "../../lib/errors.ts";
 
 /** All Docker Engines of the fleet. */
 export type DockerEngines = ReturnType<typeof createDockerEngines>;
@@ -302,8 +303,4 @@ function statusOf(fault: unknown): number | undefined {
   return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number"
     ? fault.statusCode
     : undefined;
-}
-
-function messageOf(fault: unknown): string {
-  return fault instanceof Error ? fault.message : String(fault);
 }

@@ -1,3 +1,5 @@
+import { messageOf } from "../../lib/errors.ts";
+
 /** A droplet as the cloud tells of it. */
 export type CloudDroplet = {
   readonly id: number;
@@ -55,7 +57,7 @@ export class CloudFault extends Error {
   readonly effect: "none" | "unknown";
 
   constructor(reason: CloudFaultReason, effect: "none" | "unknown", cause: unknown) {
-    super(`cloud: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`cloud: ${messageOf(cause)}`, { cause });
     this.reason = reason;
     this.effect = effect;
   }

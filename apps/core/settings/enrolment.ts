@@ -9,6 +9,11 @@ export const enrolment = {
     "Folder of the control plane's certificates: ca.pem, client.pem and client-key.pem, " +
       "and for the enrolment ca-key.pem. `npm run pki` makes it.",
   ),
+  hostFilesDir: optional(
+    "HOST_FILES_DIR",
+    text,
+    "Folder with the scripts and systemd units that a droplet runs besides its instances: the project's infra/host.",
+  ),
   host: setting(
     "ENROLMENT_HOST",
     text,

@@ -110,7 +110,7 @@ describe("npm run lab", () => {
     const plain = readLabOrder(["--slots", "2", "--every", "0.5", "--fault", "hang:2"]);
     assert.ok(plain.kind === "run");
     assert.deepEqual(
-      [plain.wishes.slots, plain.wishes.every, plain.wishes.faults, plain.wishes.once],
+      [plain.options.slots, plain.options.every, plain.options.faults, plain.options.once],
       [2, 0.5, [{ kind: "hang", times: 2 }], false],
     );
   });
