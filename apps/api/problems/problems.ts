@@ -1,6 +1,6 @@
 import type { ChangeLeaseResult } from "../../core/instances/change-lease.ts";
 import type { ConsoleRefusal } from "../../core/console/run-command.ts";
-import type { CreateResult } from "../../core/instances/create-instance.ts";
+import type { CreateResult } from "../../core/instances/handout.ts";
 import { generalProblems, type Problem } from "../../lib/http/problem.ts";
 
 /** Every refusal that a caller can get, by name: the one place that knows statuses. */

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  createInstance,
-  type CreatePorts,
-  type CreateRequest,
-  type Handout,
-} from "../../../apps/core/instances/create-instance.ts";
+import { createInstance, type CreatePorts } from "../../../apps/core/instances/create-instance.ts";
+import type { CreateRequest, Handout } from "../../../apps/core/instances/handout.ts";
 import { handoutRules, loadConfig } from "../../../apps/core/settings/config.ts";
 import { hashSecret, sealAnswer } from "../../../apps/core/instances/credentials.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import fastifyStatic from "@fastify/static";
 import { Eta } from "eta";
 import type { FastifyRequest } from "fastify";
-import type { Handout } from "../../../core/instances/create-instance.ts";
+import type { Handout } from "../../../core/instances/handout.ts";
 import type { Config } from "../../../core/settings/config.ts";
 import type { Problem } from "../../../lib/http/problem.ts";
 import type { App, ServerParts } from "../../server.ts";

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type, type Static } from "typebox";
 import { changeLease } from "../../../core/instances/change-lease.ts";
-import { createInstance, type CreateResult, type Handout } from "../../../core/instances/create-instance.ts";
+import { createInstance } from "../../../core/instances/create-instance.ts";
+import type { CreateResult, Handout } from "../../../core/instances/handout.ts";
 import { endInstance } from "../../../core/instances/end-instance.ts";
 import { EngineFault } from "../../../core/fleet/engine-fault.ts";
 import { shownState, type Instance } from "../../../core/instances/instance.ts";
