@@ -3,12 +3,11 @@ import type { Hosts } from "../fleet/contract.ts";
 import type { Leases } from "../instances/contract.ts";
 import type { Blocks, DestroyRequests, Switches } from "./contract.ts";
 import type { FleetEvent } from "../events/event.ts";
-import { EngineFault } from "../fleet/engine-fault.ts";
 import type { HostState } from "../fleet/host.ts";
 import type { Instance } from "../instances/instance.ts";
 import type { DestroyRequestResult, SwitchName } from "./operator.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
-import { endInstance, type EndPorts } from "../instances/end-instance.ts";
+import { endInstance, type EndPorts, type EndResult } from "../instances/end-instance.ts";
 
 /** What the operator's acts need. */
 export type OperatePorts = EndPorts &
@@ -55,23 +54,20 @@ export async function destroyHost(
   return result;
 }
 
-/** Ends somebody's instance. "later" when its host does not answer: its lease is over, its container goes when the host does. */
-export async function endForOperator(ports: OperatePorts, id: string): Promise<"ended" | "later" | "unknown"> {
+/** Ends somebody's instance, see {@link endInstance}; "unknown" when there is none of this id. */
+export async function endForOperator(ports: OperatePorts, id: string): Promise<EndResult | { kind: "unknown" }> {
   const place = await ports.store.leases.findContainer(id);
-  if (!place) return "unknown";
-  const event = { kind: "end", host: place.host.name, instance: id };
-  try {
-    await endInstance(ports, place, "operator");
-  } catch (fault) {
-    if (!(fault instanceof EngineFault)) throw fault;
+  if (!place) return { kind: "unknown" };
+  const result = await endInstance(ports, place, "operator");
+  const waiting = result.kind === "later" ? `; its container waits for the host (${result.fault.reason})` : "";
+  if (place.state !== "ended")
     await note(ports, {
-      ...event,
-      reason: `asked for by the operator; its container waits for the host (${fault.reason})`,
+      kind: "end",
+      host: place.host.name,
+      instance: id,
+      reason: `asked for by the operator${waiting}`,
     });
-    return "later";
-  }
-  if (place.state !== "ended") await note(ports, { ...event, reason: "asked for by the operator" });
-  return "ended";
+  return result;
 }
 
 /** Lets somebody's lease end `ttlSeconds` from now, within the bounds that hold for all. */

@@ -4,7 +4,6 @@ import { changeLease } from "../../../core/instances/change-lease.ts";
 import { createInstance } from "../../../core/instances/create-instance.ts";
 import type { CreateResult, Handout } from "../../../core/instances/handout.ts";
 import { endInstance } from "../../../core/instances/end-instance.ts";
-import { EngineFault } from "../../../core/fleet/engine-fault.ts";
 import { shownState, type Instance } from "../../../core/instances/instance.ts";
 import { Unavailable } from "../../../lib/unavailable.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
@@ -15,6 +14,7 @@ import { problemOfChange, problemOfCreate, problems } from "../../problems/probl
 import type { App, ServerParts } from "../../server.ts";
 import type { HomePage } from "../home/index.ts";
 import { InstanceId, InstanceState, ProblemBody } from "../schemas.ts";
+import { sendEnd } from "./send-end.ts";
 
 const HandoutBody = Type.Object({
   id: Type.String(),
@@ -161,15 +161,9 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
         const instance = await ownInstance(store, request, request.params.id);
         const place = await store.leases.findContainer(instance.id);
         if (!place) throw new ProblemError(problems.noInstance());
-        try {
-          await endInstance(create, place, "owner");
-        } catch (fault) {
-          if (!(fault instanceof EngineFault)) throw fault;
-          request.log.warn({ instance: instance.id, host: fault.hostName, err: fault }, "container not removed yet");
-          return reply.code(202).send(null);
-        }
-        request.log.info({ instance: instance.id }, "instance ended by its owner");
-        return reply.code(204).send(null);
+        const result = await endInstance(create, place, "owner");
+        if (result.kind === "ended") request.log.info({ instance: instance.id }, "instance ended by its owner");
+        return sendEnd(result, instance.id, request, reply);
       },
     );
   };

@@ -5,6 +5,7 @@ import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../server.ts";
 import { describeInstance } from "../instances/index.ts";
+import { sendEnd } from "../instances/send-end.ts";
 import { forOperator, Moment, refusals } from "./schemas.ts";
 import type { OpsParts } from "./index.ts";
 import { InstanceId, InstanceState } from "../schemas.ts";
@@ -123,10 +124,11 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
         },
       },
       async (request, reply) => {
-        request.log.info({ instance: request.params.id }, "operator ends an instance");
-        const outcome = await endForOperator(operate, request.params.id);
-        if (outcome === "unknown") throw new ProblemError(problems.noInstance());
-        return reply.code(outcome === "ended" ? 204 : 202).send(null);
+        const { id } = request.params;
+        request.log.info({ instance: id }, "operator ends an instance");
+        const result = await endForOperator(operate, id);
+        if (result.kind === "unknown") throw new ProblemError(problems.noInstance());
+        return sendEnd(result, id, request, reply);
       },
     );
   };
