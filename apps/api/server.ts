@@ -23,9 +23,8 @@ import type { ConsolePorts } from "../core/console/run-command.ts";
 import type { Store } from "../core/store.ts";
 import type { Config } from "../core/settings/config.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
-import { ProblemError, problemOfFault } from "../lib/http/problem.ts";
-import { readOutRefusedBodies } from "../lib/http/refused-bodies.ts";
-import { sendAsJson } from "../lib/http/send-as-json.ts";
+import { ProblemError, problemOfFault, sendAsJson } from "../lib/http/problem.ts";
+import { pathOf, readOutRefusedBodies, takeEmptyJson } from "../lib/http/requests.ts";
 import { dropSilentClients } from "../lib/http/silent-clients.ts";
 import { callerKey } from "./callers/caller-key.ts";
 import { describeInvalid } from "./problems/describe-invalid.ts";
@@ -183,19 +182,6 @@ export async function buildServer(parts: ServerParts) {
   await app.register(opsRoutes(parts, home));
   allowed.close();
   return app;
-}
-
-function pathOf(request: FastifyRequest): string {
-  return request.url.split("?", 1)[0]?.slice(0, 200) ?? "";
-}
-
-/** Some clients announce JSON and send none, with DELETE above all; that is no body, not a broken one. */
-function takeEmptyJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser("error", "ignore");
-  app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) =>
-    body === "" ? done(null, undefined) : parse(request, body as string, done),
-  );
 }
 
 /** JSON as people read it in a terminal, closed by a line's end; long answers are left as they are. */

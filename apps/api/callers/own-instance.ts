@@ -2,7 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { matchesHash } from "../../core/instances/credentials.ts";
 import type { Leases } from "../../core/instances/contract.ts";
 import type { Instance } from "../../core/instances/instance.ts";
-import { bearerToken } from "../../lib/http/bearer-token.ts";
+import { bearerToken } from "../../lib/http/requests.ts";
 import { ProblemError } from "../../lib/http/problem.ts";
 import { problems } from "../problems/problems.ts";
 

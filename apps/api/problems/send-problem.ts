@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Problem } from "../../lib/http/problem.ts";
-import { sendAsJson } from "../../lib/http/send-as-json.ts";
+import { sendAsJson, type Problem } from "../../lib/http/problem.ts";
 import type { HomePage } from "../routes/home/index.ts";
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */

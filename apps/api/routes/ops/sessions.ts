@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { hashSecret, matchesHash } from "../../../core/instances/credentials.ts";
 import type { Logins } from "../../../core/operator/contract.ts";
-import { bearerToken } from "../../../lib/http/bearer-token.ts";
+import { bearerToken } from "../../../lib/http/requests.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 
