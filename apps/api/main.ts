@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { customAlphabet, nanoid } from "nanoid";
 import { pino } from "pino";
-import type { CreatePorts } from "../core/instances/create-instance.ts";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
 import { COMMAND_TIMEOUT_MS } from "../core/console/run-command.ts";
 import { clientTlsIn } from "../adapters/pki/pki-files.ts";
@@ -12,7 +11,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
-import { handoutRules, leaseBounds, loadConfig } from "../core/settings/config.ts";
+import { handoutRules, loadConfig } from "../core/settings/config.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
 import { createMetrics } from "./figures/metrics.ts";
 import { buildServer } from "./server.ts";
@@ -51,16 +50,22 @@ const metrics = createMetrics({
   listRuns: store.runs.list,
 });
 const consoles = createRedisConsoles(consoleLimits);
-const create: CreatePorts = {
+const app = await buildServer({
+  logger,
+  clock,
+  delay,
   store,
+  fleet,
+  consoles,
+  metrics,
+  rateLimitRedis: redis,
+  ping: { mysql: store.ping, redis: discovery.ping },
+  requestRun: (job) => requestRun(redis, job),
+  waitForPong,
   engines: createDockerEngines(
     config.ENGINE_TIMEOUT_SECONDS * SECOND,
     config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
   ),
-  fleet,
-  waitForPong,
-  clock,
-  delay,
   random: {
     id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
     password: customAlphabet(ALPHANUMERIC, 32),
@@ -76,18 +81,18 @@ const create: CreatePorts = {
     void requestRun(redis, "scale");
   },
   rules: handoutRules(config),
-};
-const app = await buildServer({
-  config,
-  logger,
-  store,
-  fleet,
-  redis,
-  pingRedis: discovery.ping,
-  metrics,
-  create,
-  lease: { store, clock, lease: leaseBounds(config) },
-  console: { store, consoles, clock },
+  settings: {
+    trustedProxies: config.TRUST_PROXY === "" ? [] : config.TRUST_PROXY.split(",").map((entry) => entry.trim()),
+    requestsPerMinute: config.RATE_LIMIT_PER_MINUTE,
+    handoutsPerMinute: config.HANDOUT_RATE_LIMIT_PER_MINUTE,
+    opsToken: config.OPS_TOKEN,
+    overview: {
+      isFleet: config.DIGITALOCEAN_TOKEN !== "",
+      standbys: config.STANDBY_HOSTS,
+      cap: config.DROPLET_CAP,
+      bootTimeoutSeconds: config.BOOT_TIMEOUT_SECONDS,
+    },
+  },
 });
 
 const stopping = new AbortController();

@@ -1,4 +1,5 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
+import { shownState, type Instance } from "../../core/instances/instance.ts";
 
 /** What every error looks like (RFC 9457). */
 export const ProblemBody = Type.Object(
@@ -10,6 +11,12 @@ export const ProblemBody = Type.Object(
   },
   { title: "Problem" },
 );
+
+/** Answers of a call that may be refused for what the caller did. */
+export const refusals = { "4xx": ProblemBody };
+
+/** Answers of a call that may be refused also because something on our side does not work now. */
+export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
 
 /** Parameters of paths below /instances/:id. */
 export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
@@ -29,3 +36,18 @@ export const InstanceState = Type.Object({
     Type.Null(),
   ]),
 });
+
+/** What its owner and the operator see of an instance; never the password. */
+export function describeInstance(instance: Instance, now: Date): Static<typeof InstanceState> {
+  return {
+    id: instance.id,
+    state: shownState(instance, now),
+    host: instance.publicHost,
+    port: instance.port,
+    username: "default",
+    createdAt: instance.createdAt.toISOString(),
+    expiresAt: instance.expiresAt.toISOString(),
+    endedAt: instance.endedAt?.toISOString() ?? null,
+    endCause: instance.endCause,
+  };
+}

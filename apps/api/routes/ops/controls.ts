@@ -1,12 +1,20 @@
 import { isIP } from "node:net";
 import { Type } from "typebox";
-import { blockAddress, runJob, setSwitch, unblockAddress } from "../../../core/operator/operate.ts";
+import type { Blocks, JobRuns, Switches } from "../../../core/operator/contract.ts";
+import {
+  blockAddress,
+  runJob,
+  setSwitch,
+  unblockAddress,
+  type OperateBlocksPorts,
+  type OperateJobsPorts,
+} from "../../../core/operator/operate.ts";
 import { addressKey } from "../../../core/instances/quota.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
-import type { App } from "../../server.ts";
-import { forOperator, Moment, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
+import type { App } from "../../app.ts";
+import { forOperator, Moment } from "./schemas.ts";
+import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsJob = Type.Object({
   job: Type.String(),
@@ -19,8 +27,20 @@ const OpsSwitch = Type.Object({ name: Type.String(), paused: Type.Boolean(), cha
 const OpsBlock = Type.Object({ address: Type.String(), reason: Type.String(), blockedAt: Moment });
 const BlockedAddress = Type.Object({ address: Type.String({ maxLength: 50 }) });
 
+/** What the calls on jobs, switches and blocked addresses need. */
+export type OpsControlParts = OperateBlocksPorts &
+  OperateJobsPorts & {
+    readonly store: {
+      readonly runs: Pick<JobRuns, "list">;
+      readonly switches: Pick<Switches, "list">;
+      readonly blocks: Pick<Blocks, "list">;
+    };
+  };
+
 /** Jobs, switches and blocked addresses. */
-export function opsControlRoutes({ store, operate }: OpsParts) {
+export function opsControlRoutes(parts: OpsControlParts) {
+  const { store } = parts;
+
   return (app: App) => {
     app.get(
       "/ops/api/jobs",
@@ -28,7 +48,7 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
         schema: {
           ...forOperator,
           summary: "The last run of each job",
-          response: { 200: Type.Array(OpsJob), ...refusals },
+          response: { 200: Type.Array(OpsJob), ...refusalsAndFaults },
         },
       },
       async () =>
@@ -49,13 +69,13 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
           summary: "Run a job now",
           description: "How it comes out is told by GET /ops/api/jobs.",
           params: Type.Object({ job: Type.String({ maxLength: 32 }) }),
-          response: { 202: Type.Null(), ...refusals },
+          response: { 202: Type.Null(), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
         const { job } = request.params;
         if (!(await store.runs.list()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
-        if (!(await runJob(operate, job))) throw new ProblemError(problems.nobodyListens());
+        if (!(await runJob(parts, job))) throw new ProblemError(problems.nobodyListens());
         request.log.info({ job }, "operator has a job run");
         return reply.code(202).send(null);
       },
@@ -63,7 +83,13 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
 
     app.get(
       "/ops/api/switches",
-      { schema: { ...forOperator, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusals } } },
+      {
+        schema: {
+          ...forOperator,
+          summary: "What is paused",
+          response: { 200: Type.Array(OpsSwitch), ...refusalsAndFaults },
+        },
+      },
       async () =>
         (await store.switches.list()).map(({ name, paused, changedAt }) => ({
           name,
@@ -80,11 +106,11 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
           summary: "Pause hand-outs or scaling, or let them go on",
           params: Type.Object({ name: Type.Union([Type.Literal("handouts"), Type.Literal("scaling")]) }),
           body: Type.Object({ paused: Type.Boolean() }, { additionalProperties: false }),
-          response: { 204: Type.Null(), ...refusals },
+          response: { 204: Type.Null(), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
-        await setSwitch(operate, request.params.name, request.body.paused);
+        await setSwitch(parts, request.params.name, request.body.paused);
         request.log.info({ switch: request.params.name, paused: request.body.paused }, "operator set a switch");
         return reply.code(204).send(null);
       },
@@ -96,7 +122,7 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
         schema: {
           ...forOperator,
           summary: "Addresses that get no instances, the newest first",
-          response: { 200: Type.Array(OpsBlock), ...refusals },
+          response: { 200: Type.Array(OpsBlock), ...refusalsAndFaults },
         },
       },
       async () => (await store.blocks.list()).map((block) => ({ ...block, blockedAt: block.blockedAt.toISOString() })),
@@ -113,12 +139,12 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
             { address: Type.String({ maxLength: 50 }), reason: Type.Optional(Type.String({ maxLength: 255 })) },
             { additionalProperties: false },
           ),
-          response: { 201: Type.Pick(OpsBlock, ["address"]), ...refusals },
+          response: { 201: Type.Pick(OpsBlock, ["address"]), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
         const address = keyOf(request.body.address);
-        await blockAddress(operate, address, request.body.reason ?? "");
+        await blockAddress(parts, address, request.body.reason ?? "");
         request.log.info({ address }, "operator blocked an address");
         return reply.code(201).send({ address });
       },
@@ -131,12 +157,12 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
           ...forOperator,
           summary: "Let an address have instances again",
           querystring: BlockedAddress,
-          response: { 204: Type.Null(), ...refusals },
+          response: { 204: Type.Null(), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
         const address = keyOf(request.query.address);
-        if (!(await unblockAddress(operate, address))) throw new ProblemError(problems.notBlocked());
+        if (!(await unblockAddress(parts, address))) throw new ProblemError(problems.notBlocked());
         request.log.info({ address }, "operator unblocked an address");
         return reply.code(204).send(null);
       },

@@ -1,10 +1,12 @@
 import { Type } from "typebox";
-import { destroyHost, setHostState } from "../../../core/operator/operate.ts";
+import type { Droplets } from "../../../core/fleet/contract.ts";
+import type { FleetCache } from "../../../core/fleet/fleet-cache.ts";
+import { destroyHost, setHostState, type OperateHostsPorts } from "../../../core/operator/operate.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
-import type { App } from "../../server.ts";
-import { forOperator, HostName, Moment, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
+import type { App } from "../../app.ts";
+import { forOperator, HostName, Moment } from "./schemas.ts";
+import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsHost = Type.Object({
   name: Type.String(),
@@ -26,8 +28,16 @@ const OpsDroplet = Type.Object({
   unhealthySince: Moment,
 });
 
+/** What the calls on hosts need. */
+export type OpsHostParts = OperateHostsPorts & {
+  readonly store: { readonly droplets: Pick<Droplets, "list"> };
+  readonly fleet: Pick<FleetCache, "standings">;
+};
+
 /** Hosts and the droplets they are. */
-export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
+export function opsHostRoutes(parts: OpsHostParts) {
+  const { store, fleet, clock } = parts;
+
   return (app: App) => {
     app.get(
       "/ops/api/hosts",
@@ -35,11 +45,11 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
         schema: {
           ...forOperator,
           summary: "Hosts with slots, heartbeats and standings",
-          response: { 200: Type.Array(OpsHost), ...refusals },
+          response: { 200: Type.Array(OpsHost), ...refusalsAndFaults },
         },
       },
       () =>
-        fleet.standings(create.clock()).map(({ host, heartbeat, inUse, occupied, standing }) => ({
+        fleet.standings(clock()).map(({ host, heartbeat, inUse, occupied, standing }) => ({
           name: host.name,
           state: host.state,
           standing,
@@ -58,18 +68,19 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
           ...forOperator,
           summary: "Open a host to hand-outs, close it, or let it empty for good",
           description:
-            "cordoned takes no instances for now; draining takes none any more, and a droplet is destroyed once it is empty.",
+            "cordoned takes no instances for now; " +
+            "draining takes none any more, and a droplet is destroyed once it is empty.",
           params: HostName,
           body: Type.Object(
             { state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) },
             { additionalProperties: false },
           ),
-          response: { 204: Type.Null(), ...refusals },
+          response: { 204: Type.Null(), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
         const { name } = request.params;
-        if (!(await setHostState(operate, name, request.body.state))) throw new ProblemError(problems.noHost());
+        if (!(await setHostState(parts, name, request.body.state))) throw new ProblemError(problems.noHost());
         request.log.info({ host: name, state: request.body.state }, "operator set a host's state");
         return reply.code(204).send(null);
       },
@@ -87,12 +98,12 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
             { confirm: Type.Optional(Type.String({ maxLength: 63 })) },
             { additionalProperties: false },
           ),
-          response: { 202: Type.Null(), ...refusals },
+          response: { 202: Type.Null(), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
         const { name } = request.params;
-        const result = await destroyHost(operate, name, request.query.confirm === name ? "lost" : "none");
+        const result = await destroyHost(parts, name, request.query.confirm === name ? "lost" : "none");
         switch (result.kind) {
           case "unknown":
             throw new ProblemError(problems.noHost());
@@ -115,7 +126,7 @@ export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
         schema: {
           ...forOperator,
           summary: "Droplets that are not gone, in the order of their orders",
-          response: { 200: Type.Array(OpsDroplet), ...refusals },
+          response: { 200: Type.Array(OpsDroplet), ...refusalsAndFaults },
         },
       },
       async () =>

@@ -1,14 +1,12 @@
 import { Type, type Static } from "typebox";
-import { endForOperator, extendForOperator } from "../../../core/operator/operate.ts";
-import type { KnownInstance } from "../../../core/operator/contract.ts";
+import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
+import type { InstanceDirectory, KnownInstance } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
-import type { App } from "../../server.ts";
-import { describeInstance } from "../instances/index.ts";
+import type { App } from "../../app.ts";
 import { sendEnd } from "../instances/send-end.ts";
-import { forOperator, Moment, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
-import { InstanceId, InstanceState } from "../schemas.ts";
+import { forOperator, Moment } from "./schemas.ts";
+import { describeInstance, InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
 
 const OpsInstance = Type.Object({
   ...InstanceState.properties,
@@ -49,8 +47,13 @@ const Search = Type.Object(
   { additionalProperties: false },
 );
 
+/** What the calls on instances need. */
+export type OpsInstanceParts = OperateInstancesPorts & { readonly store: { readonly search: InstanceDirectory } };
+
 /** Instances of everybody. */
-export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
+export function opsInstanceRoutes(parts: OpsInstanceParts) {
+  const { store, clock } = parts;
+
   return (app: App) => {
     app.get(
       "/ops/api/instances",
@@ -60,7 +63,7 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
           summary: "Instances, searched, in an order, a page at a time",
           description: "The header total-count tells how many there are on all pages.",
           querystring: Search,
-          response: { 200: Type.Array(OpsInstance), ...refusals },
+          response: { 200: Type.Array(OpsInstance), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
@@ -70,7 +73,7 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
           store.search.find(search, Number(most ?? MOST_INSTANCES)),
           store.search.count(search),
         ]);
-        const now = create.clock();
+        const now = clock();
         return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
       },
     );
@@ -82,13 +85,13 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
           ...forOperator,
           summary: "One instance",
           params: InstanceId,
-          response: { 200: OpsInstance, ...refusals },
+          response: { 200: OpsInstance, ...refusalsAndFaults },
         },
       },
       async (request) => {
         const instance = await store.search.findOne(request.params.id);
         if (!instance) throw new ProblemError(problems.noInstance());
-        return describe(instance, create.clock());
+        return describe(instance, clock());
       },
     );
 
@@ -100,16 +103,16 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
           summary: "Let a lease end ttlSeconds from now",
           params: InstanceId,
           body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }),
-          response: { 200: OpsInstance, ...refusals },
+          response: { 200: OpsInstance, ...refusalsAndFaults },
         },
       },
       async (request) => {
         const instance = await store.search.findOne(request.params.id);
         if (!instance) throw new ProblemError(problems.noInstance());
-        const result = await extendForOperator(operate, instance, request.body.ttlSeconds);
+        const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
         if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
         request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
-        return describe({ ...instance, ...result.instance }, create.clock());
+        return describe({ ...instance, ...result.instance }, clock());
       },
     );
 
@@ -120,13 +123,13 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
           ...forOperator,
           summary: "End an instance",
           params: InstanceId,
-          response: { 202: Type.Null(), 204: Type.Null(), ...refusals },
+          response: { 202: Type.Null(), 204: Type.Null(), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
         const { id } = request.params;
         request.log.info({ instance: id }, "operator ends an instance");
-        const result = await endForOperator(operate, id);
+        const result = await endForOperator(parts, id);
         if (result.kind === "unknown") throw new ProblemError(problems.noInstance());
         return sendEnd(result, id, request, reply);
       },
