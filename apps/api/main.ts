@@ -50,22 +50,23 @@ const metrics = createMetrics({
   listRuns: store.runs.list,
 });
 const consoles = createRedisConsoles(consoleLimits);
+const engines = createDockerEngines(
+  config.ENGINE_TIMEOUT_SECONDS * SECOND,
+  config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
+);
 const app = await buildServer({
   logger,
   clock,
   delay,
   store,
   fleet,
+  engines,
   consoles,
   metrics,
   rateLimitRedis: redis,
   ping: { mysql: store.ping, redis: discovery.ping },
   requestRun: (job) => requestRun(redis, job),
   waitForPong,
-  engines: createDockerEngines(
-    config.ENGINE_TIMEOUT_SECONDS * SECOND,
-    config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
-  ),
   random: {
     id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
     password: customAlphabet(ALPHANUMERIC, 32),

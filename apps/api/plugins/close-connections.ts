@@ -1,6 +1,6 @@
 import type { App } from "../app.ts";
 
-/** Closes each connection with its next answer once the server stops: a client that keeps one would keep the process. */
+/** Closes connections with their next answer once the server stops: a client that keeps one would keep the process. */
 export function closeConnectionsOnStop(app: App): void {
   let isStopping = false;
   app.addHook("preClose", (done) => {

@@ -7,7 +7,10 @@ import { problems } from "../problems/problems.ts";
 
 /** What the limits need. */
 export type RateLimitParts = {
-  /** Redis that all replicas count in; while it does not answer, nobody is limited. Without one, each counts for itself. */
+  /**
+   * Redis that all replicas count in; while it does not answer, nobody is limited. Without one, this process counts
+   * for itself.
+   */
   readonly rateLimitRedis: Redis | undefined;
   readonly settings: { readonly requestsPerMinute: number };
 };

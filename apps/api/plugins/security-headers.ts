@@ -24,7 +24,7 @@ export async function addSecurityHeaders(app: App): Promise<void> {
   });
 }
 
-/** The policy of the API reference: the same, with the one inline style that Swagger UI sets on itself. As the header's value. */
+/** The same for the API reference, with the one inline style that Swagger UI sets on itself. As the header's value. */
 export const referenceSecurityPolicy = headerValue({
   ...directives,
   "style-src": [...own, "'unsafe-hashes'", "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"],

@@ -29,11 +29,14 @@ export type OperateInstancesPorts = NotePorts &
   EndPorts &
   ChangeLeasePorts & { readonly store: { readonly leases: Pick<Leases, "findContainer"> } };
 
-/** What acts on blocked addresses need. */
-export type OperateBlocksPorts = NotePorts & { readonly store: { readonly blocks: Pick<Blocks, "add" | "remove"> } };
+/** What blocking an address needs. */
+export type BlockAddressPorts = NotePorts & { readonly store: { readonly blocks: Pick<Blocks, "add" | "remove"> } };
 
-/** What acts on switches and jobs need. */
-export type OperateJobsPorts = NotePorts & RunPorts & { readonly store: { readonly switches: Pick<Switches, "set"> } };
+/** What setting a switch needs. */
+export type SetSwitchPorts = NotePorts & RunPorts & { readonly store: { readonly switches: Pick<Switches, "set"> } };
+
+/** What running a job needs. */
+export type RunJobPorts = NotePorts & RunPorts;
 
 const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
 
@@ -105,27 +108,27 @@ export async function extendForOperator(
 }
 
 /** Gives an address no more instances; those it holds go on. */
-export async function blockAddress(ports: OperateBlocksPorts, address: string, reason: string): Promise<void> {
+export async function blockAddress(ports: BlockAddressPorts, address: string, reason: string): Promise<void> {
   await ports.store.blocks.add(address, reason, ports.clock());
   await note(ports, { kind: "block", reason: reason === "" ? address : `${address}: ${reason}` });
 }
 
 /** Lets a blocked address have instances again. False when it was not blocked. */
-export async function unblockAddress(ports: OperateBlocksPorts, address: string): Promise<boolean> {
+export async function unblockAddress(ports: BlockAddressPorts, address: string): Promise<boolean> {
   const wasBlocked = await ports.store.blocks.remove(address);
   if (wasBlocked) await note(ports, { kind: "unblock", reason: address });
   return wasBlocked;
 }
 
 /** Pauses hand-outs or scaling, or lets them go on. */
-export async function setSwitch(ports: OperateJobsPorts, name: SwitchName, paused: boolean): Promise<void> {
+export async function setSwitch(ports: SetSwitchPorts, name: SwitchName, paused: boolean): Promise<void> {
   if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
   await note(ports, { kind: paused ? "pause" : "resume", reason: name });
   if (name === "scaling" && !paused) void ports.requestRun("scale");
 }
 
 /** Has a job run now. False when no process that runs jobs has heard it. */
-export async function runJob(ports: NotePorts & RunPorts, job: string): Promise<boolean> {
+export async function runJob(ports: RunJobPorts, job: string): Promise<boolean> {
   if ((await ports.requestRun(job)) === 0) return false;
   await note(ports, { kind: "run", reason: job });
   return true;

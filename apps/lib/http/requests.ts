@@ -16,7 +16,7 @@ export function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, LONGEST_PATH) ?? "";
 }
 
-/** Takes an empty body for none also where JSON is announced: many clients always announce it, with DELETE above all. */
+/** Takes an empty body for none also where JSON is announced: many clients always announce it, with DELETE too. */
 export function takeEmptyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "ignore");
   app.removeContentTypeParser("application/json");

@@ -60,8 +60,8 @@ export const schemas = {
     tags: ["instances"],
     summary: "Run a command",
     description:
-      "Logs in with the instance's password, so with its owner's rights. Long replies are cut, slow commands given up, " +
-      "and commands that turn the connection into a stream are refused.",
+      "Logs in with the instance's password, so with its owner's rights. Long replies are cut, slow commands " +
+      "given up, and commands that turn the connection into a stream are refused.",
     security: [{ owner: [] }],
     params: InstanceId,
     body: Command,

@@ -23,7 +23,10 @@ export function plainBody(request: FastifyRequest): Static<typeof HandoutRequest
   );
 }
 
-/** The form that a caller asks for, by name or by its Accept header. @throws ProblemError when there is none of this kind */
+/**
+ * The form that a caller asks for, by name or by its Accept header.
+ * @throws ProblemError when there is none of this kind
+ */
 export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof HandoutFormat> }>): Format {
   if (request.query.format) return request.query.format;
   switch (request.accepts().type(["application/json", "text/plain", "text/html"])) {

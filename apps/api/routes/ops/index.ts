@@ -1,21 +1,25 @@
 import cookie from "@fastify/cookie";
 import type { App, HomePage } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
-import { opsControlRoutes, type OpsControlParts } from "./controls.ts";
+import { opsBlockRoutes, type OpsBlockParts } from "./blocks.ts";
 import { opsEventRoutes, type OpsEventParts } from "./events.ts";
 import { opsFigureRoutes, type OpsFigureParts } from "./figures.ts";
 import { opsHostRoutes, type OpsHostParts } from "./hosts.ts";
 import { opsInstanceRoutes, type OpsInstanceParts } from "./instances.ts";
+import { opsJobRoutes, type OpsJobParts } from "./jobs.ts";
 import { createOperatorLogins, type LoginPorts } from "./logins.ts";
 import { opsPageRoutes } from "./page.ts";
 import { opsStreamRoutes, type OpsStreamParts } from "./stream.ts";
+import { opsSwitchRoutes, type OpsSwitchParts } from "./switches.ts";
 
 /** What the operator's room needs. */
 export type OpsRouteParts = LoginPorts &
   OpsHostParts &
   OpsInstanceParts &
   OpsEventParts &
-  OpsControlParts &
+  OpsJobParts &
+  OpsSwitchParts &
+  OpsBlockParts &
   OpsFigureParts &
   OpsStreamParts & { readonly settings: { readonly requestsPerMinute: number } };
 
@@ -49,7 +53,9 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
       await guarded.register(opsHostRoutes(parts));
       await guarded.register(opsInstanceRoutes(parts));
       await guarded.register(opsEventRoutes(parts));
-      await guarded.register(opsControlRoutes(parts));
+      await guarded.register(opsJobRoutes(parts));
+      await guarded.register(opsSwitchRoutes(parts));
+      await guarded.register(opsBlockRoutes(parts));
       await guarded.register(opsFigureRoutes(parts));
       await guarded.register(opsStreamRoutes(parts, logins));
     });

@@ -47,6 +47,35 @@ const Search = Type.Object(
   { additionalProperties: false },
 );
 
+const schemas = {
+  list: {
+    ...forOperator,
+    summary: "Instances, searched, in an order, a page at a time",
+    description: "The header total-count tells how many there are on all pages.",
+    querystring: Search,
+    response: { 200: Type.Array(OpsInstance), ...refusalsAndFaults },
+  },
+  read: {
+    ...forOperator,
+    summary: "One instance",
+    params: InstanceId,
+    response: { 200: OpsInstance, ...refusalsAndFaults },
+  },
+  change: {
+    ...forOperator,
+    summary: "Let a lease end ttlSeconds from now",
+    params: InstanceId,
+    body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }),
+    response: { 200: OpsInstance, ...refusalsAndFaults },
+  },
+  end: {
+    ...forOperator,
+    summary: "End an instance",
+    params: InstanceId,
+    response: { 202: Type.Null(), 204: Type.Null(), ...refusalsAndFaults },
+  },
+};
+
 /** What the calls on instances need. */
 export type OpsInstanceParts = OperateInstancesPorts & { readonly store: { readonly search: InstanceDirectory } };
 
@@ -55,85 +84,39 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
   const { store, clock } = parts;
 
   return (app: App) => {
-    app.get(
-      "/ops/api/instances",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Instances, searched, in an order, a page at a time",
-          description: "The header total-count tells how many there are on all pages.",
-          querystring: Search,
-          response: { 200: Type.Array(OpsInstance), ...refusalsAndFaults },
-        },
-      },
-      async (request, reply) => {
-        const { text, host, after, state = "open", order = "created", direction = "descending", most } = request.query;
-        const search = { text: text?.trim(), host, after, state, order, descending: direction === "descending" };
-        const [found, total] = await Promise.all([
-          store.search.find(search, Number(most ?? MOST_INSTANCES)),
-          store.search.count(search),
-        ]);
-        const now = clock();
-        return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
-      },
-    );
+    app.get("/ops/api/instances", { schema: schemas.list }, async (request, reply) => {
+      const { text, host, after, state = "open", order = "created", direction = "descending", most } = request.query;
+      const search = { text: text?.trim(), host, after, state, order, descending: direction === "descending" };
+      const [found, total] = await Promise.all([
+        store.search.find(search, Number(most ?? MOST_INSTANCES)),
+        store.search.count(search),
+      ]);
+      const now = clock();
+      return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
+    });
 
-    app.get(
-      "/ops/api/instances/:id",
-      {
-        schema: {
-          ...forOperator,
-          summary: "One instance",
-          params: InstanceId,
-          response: { 200: OpsInstance, ...refusalsAndFaults },
-        },
-      },
-      async (request) => {
-        const instance = await store.search.findOne(request.params.id);
-        if (!instance) throw new ProblemError(problems.noInstance());
-        return describe(instance, clock());
-      },
-    );
+    app.get("/ops/api/instances/:id", { schema: schemas.read }, async (request) => {
+      const instance = await store.search.findOne(request.params.id);
+      if (!instance) throw new ProblemError(problems.noInstance());
+      return describe(instance, clock());
+    });
 
-    app.patch(
-      "/ops/api/instances/:id",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Let a lease end ttlSeconds from now",
-          params: InstanceId,
-          body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }),
-          response: { 200: OpsInstance, ...refusalsAndFaults },
-        },
-      },
-      async (request) => {
-        const instance = await store.search.findOne(request.params.id);
-        if (!instance) throw new ProblemError(problems.noInstance());
-        const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
-        if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
-        request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
-        return describe({ ...instance, ...result.instance }, clock());
-      },
-    );
+    app.patch("/ops/api/instances/:id", { schema: schemas.change }, async (request) => {
+      const instance = await store.search.findOne(request.params.id);
+      if (!instance) throw new ProblemError(problems.noInstance());
+      const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
+      if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
+      request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
+      return describe({ ...instance, ...result.instance }, clock());
+    });
 
-    app.delete(
-      "/ops/api/instances/:id",
-      {
-        schema: {
-          ...forOperator,
-          summary: "End an instance",
-          params: InstanceId,
-          response: { 202: Type.Null(), 204: Type.Null(), ...refusalsAndFaults },
-        },
-      },
-      async (request, reply) => {
-        const { id } = request.params;
-        request.log.info({ instance: id }, "operator ends an instance");
-        const result = await endForOperator(parts, id);
-        if (result.kind === "unknown") throw new ProblemError(problems.noInstance());
-        return sendEnd(result, id, request, reply);
-      },
-    );
+    app.delete("/ops/api/instances/:id", { schema: schemas.end }, async (request, reply) => {
+      const { id } = request.params;
+      request.log.info({ instance: id }, "operator ends an instance");
+      const result = await endForOperator(parts, id);
+      if (result.kind === "unknown") throw new ProblemError(problems.noInstance());
+      return sendEnd(result, id, request, reply);
+    });
   };
 }
 

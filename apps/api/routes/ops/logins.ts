@@ -100,7 +100,7 @@ export function createOperatorLogins({ store, clock, random, settings }: LoginPo
   return { begin, end, isOpen, isKnown, admit };
 }
 
-/** The secret in the request's cookie; undefined for what is none of ours by its shape, so that nobody is asked about it. */
+/** The secret in the request's cookie. A value of another shape is none of ours: the store is not asked about it. */
 function secretOf({ cookies }: FastifyRequest): string | undefined {
   const value = cookies[COOKIE];
   return value !== undefined && /^[\w-]{20,100}$/.test(value) ? value : undefined;

@@ -9,10 +9,28 @@ import { refusalsAndFaults } from "../schemas.ts";
 
 const LOGINS_PER_MINUTE = 10;
 
+const tags = ["operator"];
+const schemas = {
+  read: {
+    tags,
+    summary: "Whether the dashboard is logged in",
+    response: { 204: Type.Null(), ...refusalsAndFaults },
+  },
+  logIn: {
+    tags,
+    summary: "Log in: the answer sets the login's cookie",
+    body: Type.Object(
+      { token: Type.String({ minLength: 1, maxLength: 500, description: "The operator's token" }) },
+      { additionalProperties: false },
+    ),
+    response: { 204: Type.Null(), ...refusalsAndFaults },
+  },
+  logOut: { tags, summary: "Log out", response: { 204: Type.Null(), ...refusalsAndFaults } },
+};
+
 /** `GET /ops`, which holds nothing secret, and logging in and out there. */
 export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage, "assets">) {
   const eta = new Eta({ views: publicFolder, cache: true });
-  const tags = ["operator"];
 
   return (app: App) => {
     app.get("/ops", { schema: { hide: true } }, async (request, reply) => {
@@ -27,34 +45,16 @@ export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage,
         .send(eta.render("ops", { assets, session }));
     });
 
-    app.get(
-      "/ops/api/session",
-      {
-        schema: {
-          tags,
-          summary: "Whether the dashboard is logged in",
-          response: { 204: Type.Null(), ...refusalsAndFaults },
-        },
-      },
-      async (request, reply) => {
-        if (!(await logins.isOpen(request))) throw new ProblemError(problems.opsTokenMissing());
-        return reply.code(204).header("cache-control", "no-store").send(null);
-      },
-    );
+    app.get("/ops/api/session", { schema: schemas.read }, async (request, reply) => {
+      if (!(await logins.isOpen(request))) throw new ProblemError(problems.opsTokenMissing());
+      return reply.code(204).header("cache-control", "no-store").send(null);
+    });
 
     app.post(
       "/ops/api/session",
       {
         config: { rateLimit: { max: LOGINS_PER_MINUTE, timeWindow: "1 minute" } },
-        schema: {
-          tags,
-          summary: "Log in: the answer sets the session's cookie",
-          body: Type.Object(
-            { token: Type.String({ minLength: 1, maxLength: 500, description: "The operator's token" }) },
-            { additionalProperties: false },
-          ),
-          response: { 204: Type.Null(), ...refusalsAndFaults },
-        },
+        schema: schemas.logIn,
       },
       async (request, reply) => {
         await logins.begin(request.body.token, request, reply);
@@ -63,13 +63,9 @@ export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage,
       },
     );
 
-    app.delete(
-      "/ops/api/session",
-      { schema: { tags, summary: "Log out", response: { 204: Type.Null(), ...refusalsAndFaults } } },
-      async (request, reply) => {
-        await logins.end(request, reply);
-        return reply.code(204).send(null);
-      },
-    );
+    app.delete("/ops/api/session", { schema: schemas.logOut }, async (request, reply) => {
+      await logins.end(request, reply);
+      return reply.code(204).send(null);
+    });
   };
 }
