@@ -1,5 +1,4 @@
-import { Type, type Static } from "typebox";
-import { shownState, type Instance } from "../../core/instances/instance.ts";
+import { Type } from "typebox";
 
 /** What every error looks like (RFC 9457). */
 export const ProblemBody = Type.Object(
@@ -21,7 +20,7 @@ export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
 /** Parameters of paths below /instances/:id. */
 export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
 
-/** An instance as its owner sees it. */
+/** An instance as its owner and the operator see it. */
 export const InstanceState = Type.Object({
   id: Type.String(),
   state: Type.Union([Type.Literal("starting"), Type.Literal("running"), Type.Literal("ending"), Type.Literal("ended")]),
@@ -36,18 +35,3 @@ export const InstanceState = Type.Object({
     Type.Null(),
   ]),
 });
-
-/** What its owner and the operator see of an instance; never the password. */
-export function describeInstance(instance: Instance, now: Date): Static<typeof InstanceState> {
-  return {
-    id: instance.id,
-    state: shownState(instance, now),
-    host: instance.publicHost,
-    port: instance.port,
-    username: "default",
-    createdAt: instance.createdAt.toISOString(),
-    expiresAt: instance.expiresAt.toISOString(),
-    endedAt: instance.endedAt?.toISOString() ?? null,
-    endCause: instance.endCause,
-  };
-}

@@ -13,10 +13,9 @@ import { ownInstance } from "../../callers/own-instance.ts";
 import { isFromOtherSite } from "../../callers/request-origin.ts";
 import type { Metrics } from "../../figures/metrics.ts";
 import { problemOfChange, problemOfCreate, problems } from "../../problems/problems.ts";
-import { describeInstance } from "../schemas.ts";
+import { describeInstance, sendEnd } from "../instance-answers.ts";
 import { formatOf, plainBody, sendHandout } from "./formats.ts";
 import { schemas } from "./schemas.ts";
-import { sendEnd } from "./send-end.ts";
 
 /** What the calls of an instance's holder need. */
 export type InstanceRouteParts = CreatePorts &

@@ -4,9 +4,9 @@ import type { InstanceDirectory, KnownInstance } from "../../../core/operator/co
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../app.ts";
-import { sendEnd } from "../instances/send-end.ts";
 import { forOperator, Moment } from "./schemas.ts";
-import { describeInstance, InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
+import { describeInstance, sendEnd } from "../instance-answers.ts";
+import { InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
 
 const OpsInstance = Type.Object({
   ...InstanceState.properties,
