@@ -41,8 +41,11 @@ export type Leases = {
    * @returns whether this call began the end
    */
   readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
-  /** Closes an ending instance whose container is gone and frees its slot from `slotFreeFrom` on. Again: no change. */
-  readonly close: (id: string, now: Date, slotFreeFrom?: Date) => Promise<void>;
+  /**
+   * Closes an ending instance whose container is gone, and frees its slot. Until `portTakenUntil` the slot is
+   * passed over: something that is not ours holds its port. Again: no change.
+   */
+  readonly close: (id: string, now: Date, portTakenUntil?: Date) => Promise<void>;
   /** Where the container of an instance is, or undefined when the instance is unknown. */
   readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
   /** Address and port at which the control plane reaches an instance; undefined when there is none of this id. */

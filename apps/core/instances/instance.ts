@@ -12,8 +12,13 @@ export type InstanceState = "starting" | "running" | "ending" | "ended";
  */
 export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost";
 
+/** Until when an instance is: its hand-out must be finished by a deadline; handed out, it is a lease that expires. */
+type InstanceTerm =
+  | { readonly handedOutAt: null; readonly deadline: Date; readonly expiresAt: null }
+  | { readonly handedOutAt: Date; readonly deadline: null; readonly expiresAt: Date };
+
 /** One Redis container that a person holds for a while. */
-export type Instance = {
+export type Instance = InstanceTerm & {
   readonly id: string;
   readonly state: InstanceState;
   readonly hostName: string;
@@ -25,8 +30,6 @@ export type Instance = {
   /** SHA-256 of the owner's token. */
   readonly tokenHash: Buffer;
   readonly createdAt: Date;
-  /** End of the lease; of a starting instance, the time by which its hand-out is given up. */
-  readonly expiresAt: Date;
   /** Time that no extension can pass. */
   readonly latestEnd: Date;
   readonly endedAt: Date | null;
@@ -75,8 +78,8 @@ export function changedExpiry(
 }
 
 /** State as its owner sees it: a lease past its end is ending, whether or not the reaper has come by. */
-export function shownState(instance: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
-  return instance.state === "running" && instance.expiresAt <= now ? "ending" : instance.state;
+export function shownState({ state, expiresAt }: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
+  return state === "running" && expiresAt !== null && expiresAt <= now ? "ending" : state;
 }
 
 /** Connection URL of an instance, as redis-cli and client libraries take it. IPv6 literals are bracketed. */

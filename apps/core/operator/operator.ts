@@ -1,3 +1,8 @@
+/** All jobs, in the order of their names. */
+export const jobNames = ["admit", "figures", "health", "heartbeats", "prune", "reap", "reconcile", "scale"] as const;
+
+export type JobName = (typeof jobNames)[number];
+
 /** What the operator can pause: hand-outs to everybody, and steps of the fleet's scaling. */
 export type SwitchName = "handouts" | "scaling";
 
