@@ -92,7 +92,12 @@ const app = await buildServer({
 
 const stopping = new AbortController();
 const watching = watchFleet();
-const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });
+const keeper = createFigureKeeper({
+  tally: metrics.handoutTally,
+  keepMinute: store.figures.keepMinute,
+  source: nanoid(16),
+  clock,
+});
 const keeping = keepFigures();
 try {
   await app.listen({ host: config.HOST, port: config.PORT });

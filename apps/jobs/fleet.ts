@@ -86,13 +86,22 @@ export async function fleetPorts(
       clock,
       hosts,
     },
-    tend: { store, engines: { ping: engines.ping, ensureImage }, clock },
+    health: { store, engines: { ping: engines.ping, ensureImage }, clock },
     heartbeats: {
       store,
       keep: (hostNames) =>
         users.keep(plan.namePrefix, hostNames, (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName)),
     },
-    prepare: { cloud, store, plan, sizes: rules.sizes, cap: rules.cap, hosts, privateNetwork: config.PRIVATE_NETWORK },
+    prepare: {
+      cloud,
+      store,
+      clock,
+      plan,
+      sizes: rules.sizes,
+      cap: rules.cap,
+      hosts,
+      privateNetwork: config.PRIVATE_NETWORK,
+    },
     term: parts.term,
   };
 }

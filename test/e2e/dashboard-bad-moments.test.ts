@@ -98,7 +98,7 @@ describe("the dashboard in bad moments", () => {
     await page.waitForSelector("[data-instances-empty]:visible");
     await hide(page, true);
     const { id } = await dashboard.handOut();
-    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]');
+    await page.waitForSelector('[data-host="host-a"] [data-cell="leased"]');
     await takeNews(page, 4);
     assert.equal(await page.locator(row(id)).count(), 0, "nothing is asked for while nobody looks");
     await hide(page, false);

@@ -7,6 +7,7 @@ import type { EndCause } from "../instances/instance.ts";
 export type HandoutOutcome =
   | Exclude<CreateResult["kind"], "no-capacity">
   | Extract<CreateResult, { kind: "no-capacity" }>["reason"]
+  /** The store does not answer; something else went wrong. */
   | "unavailable"
   | "fault";
 
@@ -97,7 +98,8 @@ function mergeByMinute(minutes: readonly KeptMinute[]): KeptMinute[] {
   return [...merged].sort(([a], [b]) => a - b).map(([minute, figures]) => ({ minute: new Date(minute), figures }));
 }
 
-function addFigures(a: MinuteFigures, b: MinuteFigures): MinuteFigures {
+/** Figures of two processes, or of two parts of a minute, as one. */
+export function addFigures(a: MinuteFigures, b: MinuteFigures): MinuteFigures {
   const slots = a.slots && b.slots;
   return {
     ...a,

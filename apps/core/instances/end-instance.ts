@@ -28,8 +28,8 @@ export async function endInstance(ports: EndPorts, place: ContainerPlace, cause:
 export async function removeAndClose(
   ports: EndPorts,
   place: Omit<ContainerPlace, "state">,
-  slotFreeFrom?: Date,
+  portTakenUntil?: Date,
 ): Promise<void> {
   await ports.engines.removeContainer(place.host, place.instanceId);
-  await ports.store.leases.close(place.instanceId, ports.clock(), slotFreeFrom);
+  await ports.store.leases.close(place.instanceId, ports.clock(), portTakenUntil);
 }

@@ -36,6 +36,9 @@ export type Instance = InstanceTerm & {
   readonly endCause: EndCause | null;
 };
 
+/** An instance that has been handed out. */
+export type Lease = Extract<Instance, { expiresAt: Date }>;
+
 /** An instance's container: whose it is and where. */
 export type ContainerPlace = { readonly instanceId: string; readonly state: InstanceState; readonly host: EngineHost };
 
@@ -80,6 +83,11 @@ export function changedExpiry(
 /** State as its owner sees it: a lease past its end is ending, whether or not the reaper has come by. */
 export function shownState({ state, expiresAt }: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
   return state === "running" && expiresAt !== null && expiresAt <= now ? "ending" : state;
+}
+
+/** Until when an instance is, as its owner and ops see it: the end of its lease, or of the time that its hand-out has. */
+export function shownEnd(instance: Instance): Date {
+  return instance.expiresAt ?? instance.deadline;
 }
 
 /** Connection URL of an instance, as redis-cli and client libraries take it. IPv6 literals are bracketed. */

@@ -2,11 +2,11 @@ import type { Events } from "../events/contract.ts";
 import type { Hosts } from "../fleet/contract.ts";
 import type { Leases } from "../instances/contract.ts";
 import type { Blocks, DestroyRequests, Switches } from "./contract.ts";
-import type { FleetEvent } from "../events/event.ts";
+import type { Happening } from "../events/event.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { HostState } from "../fleet/host.ts";
-import type { Instance } from "../instances/instance.ts";
-import type { DestroyRequestResult, SwitchName } from "./operator.ts";
+import { shownEnd, type Instance } from "../instances/instance.ts";
+import type { DestroyRequestResult, JobName, SwitchName } from "./operator.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
 import { endInstance, type EndPorts } from "../instances/end-instance.ts";
 
@@ -22,10 +22,13 @@ export type OperatePorts = EndPorts &
       readonly events: Pick<Events, "add">;
     };
     /** Asks for a run of a job now; tells how many processes have heard it. */
-    readonly requestRun: (job: string) => Promise<number>;
+    readonly requestRun: (job: JobName) => Promise<number>;
   };
 
-const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
+const kindOfState = { active: "uncordon", cordoned: "cordon", draining: "drain" } as const satisfies Record<
+  HostState,
+  unknown
+>;
 
 /** Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is being destroyed. */
 export async function setHostState(ports: OperatePorts, name: string, state: HostState): Promise<boolean> {
@@ -59,7 +62,7 @@ export async function destroyHost(
 export async function endForOperator(ports: OperatePorts, id: string): Promise<"ended" | "later" | "unknown"> {
   const place = await ports.store.leases.findContainer(id);
   if (!place) return "unknown";
-  const event = { kind: "end", host: place.host.name, instance: id };
+  const event = { kind: "end", host: place.host.name, instance: id, data: { cause: "operator" } } as const;
   try {
     await endInstance(ports, place, "operator");
   } catch (fault) {
@@ -81,43 +84,50 @@ export async function extendForOperator(
   ttlSeconds: number,
 ): Promise<ChangeLeaseResult> {
   const result = await changeLease(ports, instance, ttlSeconds);
-  if (result.kind === "changed")
+  if (result.kind === "changed") {
+    const [from, to] = [shownEnd(instance).toISOString(), result.instance.expiresAt.toISOString()];
     await note(ports, {
       kind: "extend",
       host: instance.hostName,
       instance: instance.id,
-      reason: `ends ${result.instance.expiresAt.toISOString()} now, instead of ${instance.expiresAt.toISOString()}`,
+      reason: `ends ${to} now, instead of ${from}`,
+      data: { from, to },
     });
+  }
   return result;
 }
 
 /** Gives an address no more instances; those it holds go on. */
 export async function blockAddress(ports: OperatePorts, address: string, reason: string): Promise<void> {
   await ports.store.blocks.add(address, reason, ports.clock());
-  await note(ports, { kind: "block", reason: reason === "" ? address : `${address}: ${reason}` });
+  await note(ports, {
+    kind: "block",
+    reason: reason === "" ? address : `${address}: ${reason}`,
+    data: { address },
+  });
 }
 
 /** Lets a blocked address have instances again. False when it was not blocked. */
 export async function unblockAddress(ports: OperatePorts, address: string): Promise<boolean> {
   const wasBlocked = await ports.store.blocks.remove(address);
-  if (wasBlocked) await note(ports, { kind: "unblock", reason: address });
+  if (wasBlocked) await note(ports, { kind: "unblock", reason: address, data: { address } });
   return wasBlocked;
 }
 
 /** Pauses hand-outs or scaling, or lets them go on. */
 export async function setSwitch(ports: OperatePorts, name: SwitchName, paused: boolean): Promise<void> {
   if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
-  await note(ports, { kind: paused ? "pause" : "resume", reason: name });
+  await note(ports, { kind: paused ? "pause" : "resume", reason: name, data: { switch: name } });
   if (name === "scaling" && !paused) void ports.requestRun("scale");
 }
 
 /** Has a job run now. False when no process that runs jobs has heard it. */
-export async function runJob(ports: OperatePorts, job: string): Promise<boolean> {
+export async function runJob(ports: OperatePorts, job: JobName): Promise<boolean> {
   if ((await ports.requestRun(job)) === 0) return false;
-  await note(ports, { kind: "run", reason: job });
+  await note(ports, { kind: "run", reason: job, data: { job } });
   return true;
 }
 
-function note({ store, clock }: OperatePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
+function note({ store, clock }: OperatePorts, event: Happening): Promise<void> {
   return store.events.add({ actor: "operator", ...event }, clock());
 }

@@ -4,7 +4,8 @@ import { changeLease } from "../../../core/instances/change-lease.ts";
 import { createInstance, type CreateResult, type Handout } from "../../../core/instances/create-instance.ts";
 import { endInstance } from "../../../core/instances/end-instance.ts";
 import { EngineFault } from "../../../core/fleet/engine-fault.ts";
-import { shownState, type Instance } from "../../../core/instances/instance.ts";
+import type { HandoutOutcome } from "../../../core/figures/figures.ts";
+import { shownEnd, shownState, type Instance } from "../../../core/instances/instance.ts";
 import { Unavailable } from "../../../lib/unavailable.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { callerKey } from "../../callers/caller-key.ts";
@@ -79,22 +80,22 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
         reply.raw.once("close", () => {
           if (!reply.raw.writableFinished) hungUp.abort();
         });
-        const stopTimer = metrics.handoutSeconds.startTimer();
+        const startedAt = performance.now();
         const result = await createInstance(create, {
           address: callerKey(request),
           ttlSeconds: request.body.ttlSeconds,
           idempotencyKey: request.headers["idempotency-key"],
           signal: hungUp.signal,
         }).catch((fault: unknown) => {
-          metrics.handouts.inc({ result: fault instanceof Unavailable ? "unavailable" : "fault" });
+          metrics.countHandout(fault instanceof Unavailable ? "unavailable" : "fault");
           throw fault;
         });
-        metrics.handouts.inc({ result: labelOf(result) });
+        metrics.countHandout(outcomeOf(result));
         if (result.kind !== "created") {
           request.log.info({ result }, "hand-out refused");
           throw new ProblemError(problemOfCreate(result, create.clock()));
         }
-        if (!result.replayed) stopTimer();
+        if (!result.replayed) metrics.timeHandout((performance.now() - startedAt) / 1000);
         request.log.info(
           { instance: result.handout.id, host: result.hostName, replayed: result.replayed },
           "instance handed out",
@@ -174,8 +175,8 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
   };
 }
 
-/** How metrics name it: a retry that gets the known answer hands out nothing. */
-function labelOf(result: CreateResult): string {
+/** How it is counted: a retry that gets the known answer hands out nothing. */
+function outcomeOf(result: CreateResult): HandoutOutcome | "replayed" {
   if (result.kind === "created") return result.replayed ? "replayed" : "created";
   return result.kind === "no-capacity" ? result.reason : result.kind;
 }
@@ -189,7 +190,7 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
     port: instance.port,
     username: "default",
     createdAt: instance.createdAt.toISOString(),
-    expiresAt: instance.expiresAt.toISOString(),
+    expiresAt: shownEnd(instance).toISOString(),
     endedAt: instance.endedAt?.toISOString() ?? null,
     endCause: instance.endCause,
   };

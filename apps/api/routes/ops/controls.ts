@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { Type } from "typebox";
 import { blockAddress, runJob, setSwitch, unblockAddress } from "../../../core/operator/operate.ts";
+import { jobNames } from "../../../core/operator/operator.ts";
 import { addressKey } from "../../../core/instances/quota.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
@@ -9,7 +10,7 @@ import { forOperator, Moment, refusals } from "./schemas.ts";
 import type { OpsParts } from "./index.ts";
 
 const OpsJob = Type.Object({
-  job: Type.String(),
+  job: Type.Enum([...jobNames]),
   startedAt: Moment,
   finishedAt: Moment,
   succeededAt: Moment,
@@ -53,8 +54,10 @@ export function opsControlRoutes({ store, operate }: OpsParts) {
         },
       },
       async (request, reply) => {
-        const { job } = request.params;
-        if (!(await store.runs.list()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
+        const job = jobNames.find((name) => name === request.params.job);
+        // Here is no job that has never run: without a fleet, there is none that scales.
+        if (job === undefined || !(await store.runs.list()).some((run) => run.job === job))
+          throw new ProblemError(problems.noJob());
         if (!(await runJob(operate, job))) throw new ProblemError(problems.nobodyListens());
         request.log.info({ job }, "operator has a job run");
         return reply.code(202).send(null);

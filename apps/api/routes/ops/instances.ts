@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 import { endForOperator, extendForOperator } from "../../../core/operator/operate.ts";
-import type { KnownInstance } from "../../../core/operator/contract.ts";
+import type { Instance } from "../../../core/instances/instance.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../server.ts";
@@ -132,7 +132,7 @@ export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
   };
 }
 
-function describe(instance: KnownInstance, now: Date): Static<typeof OpsInstance> {
+function describe(instance: Instance, now: Date): Static<typeof OpsInstance> {
   return {
     ...describeInstance(instance, now),
     hostName: instance.hostName,
