@@ -191,7 +191,13 @@ describe("the dashboard in bad moments", () => {
     try {
       for (let index = 0; index < 130; index++)
         await dashboard.service.store.events.add(
-          { actor: "scale", kind: "order", host: `gar-${index}`, reason: `of number ${index}` },
+          {
+            actor: "scale",
+            kind: "order",
+            host: `gar-${index}`,
+            reason: `of number ${index}`,
+            data: { size: "small" },
+          },
           now,
         );
       const page = await dashboard.logIn();
