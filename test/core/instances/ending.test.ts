@@ -245,24 +245,24 @@ describe("reconcile", () => {
       "b remove-container nobodys-either",
     ]);
     assert.deepEqual(unseen, []);
-    const told = Object.fromEntries(world.events.map((event) => [event.instance, event]));
+    const told = (instance: string) => world.events.find((event) => event.instance === instance);
     assert.equal(world.events.length, 4);
     const of = { actor: "reconcile", host: "a" } as const;
-    assert.deepEqual(told["lost"], {
+    assert.deepEqual(told("lost"), {
       ...of,
       kind: "end",
       instance: "lost",
       reason: "its container is gone",
       data: { cause: "lost" },
     });
-    assert.deepEqual(told["stuck"], {
+    assert.deepEqual(told("stuck"), {
       ...of,
       kind: "end",
       instance: "stuck",
       reason: "still starting after its deadline",
       data: { cause: "failed" },
     });
-    assert.deepEqual(told["nobodys"], {
+    assert.deepEqual(told("nobodys"), {
       ...of,
       kind: "remove-container",
       instance: "nobodys",
