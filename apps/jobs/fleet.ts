@@ -96,7 +96,7 @@ export async function fleetPorts(
       clock,
       hosts,
     },
-    tend: { store, engines: { ping: engines.ping, ensureImage }, clock },
+    health: { store, engines: { ping: engines.ping, ensureImage }, clock },
     heartbeats: {
       store,
       keep: (hostNames) =>
@@ -107,6 +107,7 @@ export async function fleetPorts(
     prepare: {
       cloud,
       store,
+      clock,
       plan,
       sizes: settings.fleet.sizes,
       cap: settings.fleet.cap,

@@ -129,8 +129,7 @@ async function narrate(
         tell(
           `${event.actor} ${event.kind}${event.host === undefined ? "" : ` ${shortName(event.host)}`}: ${event.reason}`,
         );
-        const joined = event.kind === "join" ? /([\d.]+) s after/.exec(event.reason)?.[1] : undefined;
-        if (joined !== undefined) report.joinSeconds.push(Number(joined));
+        if (event.kind === "join" && event.data) report.joinSeconds.push(event.data.secondsAfterOrder);
       }
       const droplets = await store.droplets.list();
       const hosts = await readHosts();

@@ -63,7 +63,7 @@ describe("the dashboard of a fleet", () => {
     const answer = await fetch(`${lab.origin}/instances`, { method: "POST", signal: AbortSignal.timeout(PATIENCE_MS) });
     const { id } = (await answer.json()) as { id: string };
     const name = (await lab.store.leases.find(id))?.hostName ?? assert.fail("its host");
-    await page.waitForSelector(`${tile(name)} [data-cell="l"]`);
+    await page.waitForSelector(`${tile(name)} [data-cell="leased"]`);
     await page.click(tile(name));
     await page.click("dialog button:text-is('Destroy')");
     await page.fill("#ask-field", name);

@@ -51,12 +51,12 @@ describe("the dashboard", () => {
     const page = await dashboard.logIn();
     await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
     const { id } = await dashboard.handOut();
-    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]');
+    await page.waitForSelector('[data-host="host-a"] [data-cell="leased"]');
     await page.waitForSelector(`tr[data-id="${id}"] [data-state=running]`);
     assert.equal(await page.locator('[data-host="host-a"] .cells > i').count(), 4);
     await page.waitForSelector('[data-host="host-b"] [data-standby]:visible');
     await dashboard.operate(`/instances/${id}`, "DELETE");
-    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]', { state: "detached" });
+    await page.waitForSelector('[data-host="host-a"] [data-cell="leased"]', { state: "detached" });
     await page.waitForSelector(`tr[data-id="${id}"]`, { state: "detached" });
     assert.equal(
       await page.evaluate("document.querySelector('[data-host=host-b]').kept"),
@@ -99,7 +99,7 @@ describe("the dashboard", () => {
       await dashboard.operate("/hosts/host-a", "PATCH", { state: "cordoned" });
       await dashboard.handOut();
       const page = await dashboard.logIn();
-      await page.waitForSelector('[data-host="host-b"] [data-cell="l"]');
+      await page.waitForSelector('[data-host="host-b"] [data-cell="leased"]');
       assert.match((await page.textContent('[data-host="host-b"] [data-facts]')) ?? "", /fra1 · \$0\.03\d$/);
       await page.click("[data-host=host-b]");
       await page.click("dialog button:text-is('Destroy')");

@@ -6,8 +6,6 @@ import { counted, dollars, lasting, standingWords } from "./words.js";
 const ROOMY = 30;
 const COMPACT = 150;
 const HOUR_MS = 3_600_000;
-/** Letters of slots, in the order that a bar shows them. */
-const letters = ["l", "s", "e", "r", "."];
 
 /** Draws a tile for each host, worst first. */
 export function createTiles(open) {
@@ -19,7 +17,8 @@ export function createTiles(open) {
   });
 
   function draw(picture, nowMs) {
-    const { hosts, rules } = picture;
+    // A replica of before sends no legend; the next one that the stream comes from does.
+    const { hosts, rules, slotLegend = {} } = picture;
     mark(box, "aria-busy", null);
     mark(box, "data-density", hosts.length <= ROOMY ? "roomy" : hosts.length <= COMPACT ? "compact" : "dense");
     keep(
@@ -27,7 +26,7 @@ export function createTiles(open) {
       [...hosts].sort(worstFirst),
       ({ name }) => name,
       create,
-      (tile, host) => update(tile, host, rules, nowMs, box.dataset.density),
+      (tile, host) => update(tile, host, rules, slotLegend, nowMs, box.dataset.density),
     );
     empty.hidden = hosts.length > 0;
     tell(
@@ -74,7 +73,7 @@ function create({ name }) {
   );
 }
 
-function update(tile, host, rules, nowMs, density) {
+function update(tile, host, rules, slotLegend, nowMs, density) {
   mark(tile, "data-level", levelOf(host));
   mark(tile, "data-state", host.standing);
   tell(
@@ -84,7 +83,7 @@ function update(tile, host, rules, nowMs, density) {
       : (standingWords[host.standing] ?? host.standing),
   );
   part("standby", tile).hidden = !host.isStandby;
-  drawCells(part("cells", tile), host, density);
+  drawCells(part("cells", tile), host, slotLegend, density);
   tell(part("facts", tile), factsOf(host, rules, nowMs));
   mark(
     tile,
@@ -103,28 +102,28 @@ function levelOf(host) {
   return "well";
 }
 
-function drawCells(box, { slots, droplet, standing }, density) {
+function drawCells(box, { slots, droplet, standing }, slotLegend, density) {
   if (droplet && (standing === "booting" || standing === "ordered")) return drawProgress(box, standing);
   const shape = `${density === "dense" ? "bar" : "cells"} ${slots}`;
   // Most tiles of most news are as they were.
   if (box.dataset.shape === shape) return;
-  if (density === "dense") drawBar(box, slots);
-  else drawGrid(box, slots);
+  if (density === "dense") drawBar(box, slots, slotLegend);
+  else drawGrid(box, slots, slotLegend);
   box.dataset.shape = shape;
 }
 
-function drawGrid(box, slots) {
+function drawGrid(box, slots, slotLegend) {
   if (box.childElementCount !== slots.length || box.dataset.kind !== "grid")
     box.replaceChildren(...Array.from(slots, () => make("i")));
   box.dataset.kind = "grid";
-  for (const [index, cell] of [...box.children].entries()) mark(cell, "data-cell", slots[index]);
+  for (const [index, cell] of [...box.children].entries()) mark(cell, "data-cell", slotLegend[slots[index]] ?? null);
 }
 
-function drawBar(box, slots) {
+function drawBar(box, slots, slotLegend) {
   box.dataset.kind = "bar";
   box.replaceChildren(
-    ...letters.map((letter) => {
-      const piece = make("i", { "data-cell": letter });
+    ...Object.entries(slotLegend).map(([letter, state]) => {
+      const piece = make("i", { "data-cell": state });
       piece.style.flexGrow = String([...slots].filter((slot) => slot === letter).length);
       return piece;
     }),

@@ -290,10 +290,20 @@ describe("the store of the fleet", () => {
 
   describe("events", () => {
     it("are kept with their reasons, newest first, and found by host, instance and kind", async () => {
-      await store.events.add({ actor: "scale", kind: "order", host: "gar-1", reason: "no empty host" }, at(1));
+      await store.events.add(
+        { actor: "scale", kind: "order", host: "gar-1", reason: "no empty host", data: { size: "small" } },
+        at(1),
+      );
       await store.events.add({ actor: "scale", kind: "hold", alarm: true, reason: "blind" }, at(2));
       await store.events.add(
-        { actor: "reconcile", kind: "end", host: "gar-1", instance: "a".repeat(16), reason: "lost" },
+        {
+          actor: "reconcile",
+          kind: "end",
+          host: "gar-1",
+          instance: "a".repeat(16),
+          reason: "lost",
+          data: { cause: "lost" },
+        },
         at(3),
       );
       assert.deepEqual(
@@ -313,10 +323,39 @@ describe("the store of the fleet", () => {
       );
     });
 
+    it("are kept with what programs read of them; of kinds without, and of older rows, nothing", async () => {
+      const join = { actor: "admit", kind: "join", host: "gar-1", reason: "a host 3.3 s after its order" } as const;
+      await store.events.add({ ...join, data: { secondsAfterOrder: 3.25 } }, at(1));
+      await store.events.add({ actor: "operator", kind: "cordon", host: "gar-1", reason: "asked for" }, at(2));
+      // As a replica of before writes it.
+      await rows(
+        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, 'admit', 'join', 'gar-2', NULL, 0, 'a host 4.0 s after its order'), (?, ?, 'tend', 'hold', 'gar-2', NULL, 0, 'no image')",
+        [at(3), at(3), at(4), at(4)],
+      );
+      assert.deepEqual(
+        (await store.events.list({}, 10)).map(({ actor, kind, data }) => [actor, kind, data]),
+        [
+          ["health", "hold", null],
+          ["admit", "join", null],
+          ["operator", "cordon", null],
+          ["admit", "join", { secondsAfterOrder: 3.25 }],
+        ],
+      );
+      await store.events.add({ ...join, data: { secondsAfterOrder: 3.3 } }, at(5));
+      assert.deepEqual(
+        (await store.events.list({ host: "gar-1", kind: "join" }, 10)).map(({ times, data }) => [times, data]),
+        [[2, { secondsAfterOrder: 3.3 }]],
+        "counted up, with the data of the last time",
+      );
+    });
+
     it("that come again unchanged count up, so that a night's hold is one line", async () => {
       for (let second = 1; second <= 3; second++)
         await store.events.add({ actor: "scale", kind: "hold", reason: "at the cap" }, at(second));
-      await store.events.add({ actor: "scale", kind: "order", host: "gar-1", reason: "room again" }, at(4));
+      await store.events.add(
+        { actor: "scale", kind: "order", host: "gar-1", reason: "room again", data: { size: "small" } },
+        at(4),
+      );
       await store.events.add({ actor: "scale", kind: "hold", reason: "at the cap" }, at(5));
       await store.events.add({ actor: "scale", kind: "hold", reason: "another reason" }, at(6));
       assert.deepEqual(

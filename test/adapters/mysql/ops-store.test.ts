@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
@@ -8,6 +9,7 @@ import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { InstanceSearch } from "../../../apps/core/operator/instance-search.ts";
+import type { MinuteFigures } from "../../../apps/core/figures/figures.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
@@ -247,13 +249,60 @@ describe("what the store keeps for the operator", () => {
 
   describe("minutes", () => {
     it("are kept whole by each source, again and again", async () => {
-      await store.figures.keepMinute(at(0), "one", { "handout.created": 1 });
-      await store.figures.keepMinute(at(0), "one", { "handout.created": 2 });
-      await store.figures.keepMinute(at(0), "two", { "handout.created": 5 });
+      await store.figures.keepMinute(at(0), "one", { handouts: { created: 1 } });
+      await store.figures.keepMinute(at(0), "one", { handouts: { created: 2 } });
+      await store.figures.keepMinute(at(0), "two", { handouts: { created: 5 } });
       await store.figures.keepMinute(at(-60), "one", { leases: 1 });
       const kept = await store.figures.readMinutes(at(0));
-      assert.deepEqual(kept.map(({ figures }) => figures["handout.created"]).sort(), [2, 5]);
+      assert.deepEqual(kept.map(({ figures }) => figures.handouts?.created).sort(), [2, 5]);
       assert.ok(kept.every(({ minute }) => minute.getTime() === start.getTime()));
+    });
+
+    it("are read as they were kept, figure by figure, and hold nothing that a later writing leaves out", async () => {
+      const whole: MinuteFigures = {
+        handouts: { created: 2, "quota-exceeded": 1 },
+        took: [
+          { boundSeconds: 0.005, count: 1 },
+          { boundSeconds: 10, count: 1 },
+          { boundSeconds: Infinity, count: 3 },
+        ],
+        ends: { owner: 4 },
+        leases: 0,
+        slots: { inUse: 1, all: 4 },
+        hosts: { open: 1, "engine-silent": 2 },
+        droplets: { joined: 3 },
+      };
+      await store.figures.keepMinute(at(0), "one", whole);
+      assert.deepEqual(await store.figures.readMinutes(at(0)), [{ minute: at(0), figures: whole }]);
+      const less: MinuteFigures = { leases: 7, hosts: { open: 3 } };
+      await store.figures.keepMinute(at(0), "one", less);
+      assert.deepEqual(await store.figures.readMinutes(at(0)), [{ minute: at(0), figures: less }]);
+      await store.figures.keepMinute(at(0), "one", {});
+      assert.deepEqual(await store.figures.readMinutes(at(0)), []);
+    });
+
+    it("are whole, one writing or the other, when two processes keep the same source's at once", async () => {
+      const another = createMysqlStore(url);
+      const versions: readonly MinuteFigures[] = [
+        { leases: 1, hosts: { open: 1 }, droplets: { joined: 1 } },
+        { ends: { lost: 2 }, hosts: { full: 2 }, droplets: { booting: 2 } },
+      ];
+      try {
+        for (let round = 0; round < 20; round++) {
+          await Promise.all(
+            [store, another].map((each, index) =>
+              each.figures.keepMinute(at(round * 60), "one", versions[index] ?? {}),
+            ),
+          );
+          const [kept] = await store.figures.readMinutes(at(round * 60));
+          assert.ok(
+            versions.some((version) => isDeepStrictEqual(kept?.figures, version)),
+            JSON.stringify(kept?.figures),
+          );
+        }
+      } finally {
+        await another.disconnect();
+      }
     });
 
     it("are known by the last one that a source has kept", async () => {
@@ -263,7 +312,7 @@ describe("what the store keeps for the operator", () => {
         [0, "one"],
         [120, "two"],
       ] as const)
-        await store.figures.keepMinute(at(seconds), source, {});
+        await store.figures.keepMinute(at(seconds), source, { leases: 0 });
       assert.deepEqual(
         [await store.figures.lastMinute("one"), await store.figures.lastMinute("two")],
         [at(60), at(120)],
@@ -287,9 +336,42 @@ describe("what the store keeps for the operator", () => {
         ["120000 owner 1", "60000 operator 1", "60000 owner 1"],
       );
       assert.deepEqual(await store.figures.countEnds(at(0), at(60)), []);
-      await store.figures.keepMinute(at(0), "ends", { "end.owner": 1 });
+      await store.figures.keepMinute(at(0), "ends", { ends: { owner: 1 } });
       await store.history.prune(at(100_000));
       assert.deepEqual(await store.figures.readMinutes(at(0)), []);
+    });
+  });
+
+  describe("runs of jobs", () => {
+    it("are kept with how the last one came out; rows of names that are no job's are passed over", async () => {
+      await store.runs.begin("scale", at(1));
+      await store.runs.finish("scale", at(2), undefined);
+      await store.runs.begin("health", at(3));
+      await store.runs.finish("health", at(4), "no answer");
+      // As a replica of before writes it.
+      await rows("INSERT INTO job_runs (job, started_at) VALUES ('tend', ?)", [at(5)]);
+      assert.deepEqual(await store.runs.list(), [
+        { job: "health", startedAt: at(3), finishedAt: at(4), succeededAt: null, fault: "no answer" },
+        { job: "scale", startedAt: at(1), finishedAt: at(2), succeededAt: at(2), fault: null },
+      ]);
+    });
+  });
+
+  describe("slots that are not free", () => {
+    it("are told with the state of what holds them, or that something else holds their port, until it is over", async () => {
+      await addHost("a");
+      const running = await lease("a");
+      const { id: starting } = await take("a");
+      const { id: failed } = await take("a");
+      await store.leases.beginEnd(failed, "failed", at(11));
+      await store.leases.close(failed, at(12), at(300));
+      const taken = async (now: Date) =>
+        (await store.slots.listTaken(now)).map(({ hostName, slot, state }) => `${hostName} ${slot} ${state}`);
+      assert.deepEqual(await taken(at(299)), ["a 0 running", "a 1 starting", "a 2 port-taken"]);
+      assert.deepEqual(await taken(at(300)), ["a 0 running", "a 1 starting"]);
+      await store.leases.beginEnd(running, "owner", at(301));
+      assert.deepEqual(await taken(at(301)), ["a 0 ending", "a 1 starting"]);
+      assert.ok(starting);
     });
   });
 
@@ -375,7 +457,10 @@ describe("what the store keeps for the operator", () => {
       }
       const [first] = await store.search.find({ ...any, order: "expires", descending: false }, 1);
       const all = await store.search.find(any, 100);
-      assert.equal(first?.expiresAt.getTime(), Math.min(...all.map(({ expiresAt }) => expiresAt.getTime())));
+      assert.equal(
+        first?.expiresAt?.getTime(),
+        Math.min(...all.map(({ expiresAt }) => expiresAt?.getTime() ?? assert.fail("a lease"))),
+      );
     });
 
     it("of a hundred thousand is read by its keys: no page and no order looks at more rows than it shows, give or take", async (context) => {

@@ -106,8 +106,8 @@ function fakePorts(
           calls.push(`end ${id} as ${cause}`);
           return Promise.resolve(over.beginEnd ? over.beginEnd() : true);
         },
-        close: (id, _now, slotFreeFrom) =>
-          note(`close ${id}${slotFreeFrom ? `, slot free from ${slotFreeFrom.toISOString()}` : ""}`, undefined),
+        close: (id, _now, portTakenUntil) =>
+          note(`close ${id}${portTakenUntil ? `, port taken until ${portTakenUntil.toISOString()}` : ""}`, undefined),
       },
     },
     engines: {
@@ -253,13 +253,13 @@ describe("createInstance", () => {
     });
   });
 
-  it("tries another slot of the same host when something holds the port, and lets the slot rest", async () => {
+  it("tries another slot of the same host when something holds the port, and has the slot passed over for a while", async () => {
     const { ports, calls, world } = fakePorts({ startContainer: failing(2, fault("port-taken")) });
     const result = await createInstance(ports, wish);
     assert.equal(result.kind === "created" && result.hostName, "a");
     assert.deepEqual(
       calls.filter((call) => call.startsWith("close")),
-      [1, 2].map((id) => `close id${id}, slot free from ${at(300).toISOString()}`),
+      [1, 2].map((id) => `close id${id}, port taken until ${at(300).toISOString()}`),
     );
     assert.equal(world.resting.size, 0);
   });
@@ -411,7 +411,7 @@ describe("createInstance", () => {
       { serverSecret: rules.serverSecret, idempotencyKey: "key", instanceId: "id0" },
       Buffer.alloc(12),
     );
-    const atWork: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer: null, expiresAt: at(60) };
+    const atWork: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer: null, expiresAt: null };
     const done: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer, expiresAt: at(60) };
 
     it("seals the answer, so that the store alone cannot give the password away", async () => {

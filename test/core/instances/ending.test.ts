@@ -5,7 +5,10 @@ import { reap } from "../../../apps/core/instances/reap.ts";
 import { reconcile } from "../../../apps/core/instances/reconcile.ts";
 import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../../apps/core/fleet/host.ts";
-import type { EndCause, InstanceState } from "../../../apps/core/instances/instance.ts";
+import type { InstanceState } from "../../../apps/core/instances/instance.ts";
+import type { EndCause } from "../../../apps/core/events/names.ts";
+import type { FleetEvent } from "../../../apps/core/events/event.ts";
+import type { RowFacts } from "../../../apps/core/instances/repairs.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
@@ -30,6 +33,7 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
     stubborn: new Set<string>(),
     mysqlDown: false,
     removals: [] as string[],
+    events: [] as FleetEvent[],
     now: at(100),
   };
   const containersOf = (host: EngineHost) => {
@@ -42,6 +46,7 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
   const ports = {
     clock: () => world.now,
     store: {
+      events: { add: (event: FleetEvent) => Promise.resolve(void world.events.push(event)) },
       leases: {
         listDue: () => {
           checkMysql();
@@ -56,7 +61,11 @@ function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
           Promise.resolve(
             [...world.rows.values()]
               .filter(({ host, state }) => host === hostName && state !== "ended")
-              .map(({ id, state, expiresAt }) => ({ id, state, deadline: expiresAt })),
+              .map(({ id, state, expiresAt }): RowFacts =>
+                state === "starting"
+                  ? { id, state, deadline: expiresAt }
+                  : { id, state: state === "running" ? state : "ending" },
+              ),
           ),
         beginEnd: (id: string, cause: EndCause) => {
           checkMysql();
@@ -172,6 +181,8 @@ describe("reap", () => {
       waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
       [["a", 10, "unreachable"]],
     );
+    const reason = "ended instances wait for their host: unreachable";
+    assert.deepEqual(world.events, [{ actor: "reap", kind: "hold", host: "a", reason }]);
     assert.deepEqual(new Set(many.map(({ id }) => states()[id])), new Set(["ending, expired"]));
     world.down.clear();
     assert.deepEqual(await reap(ports, 4), { ended: 10, waiting: [] });
@@ -236,6 +247,29 @@ describe("reconcile", () => {
       "b remove-container nobodys-either",
     ]);
     assert.deepEqual(unseen, []);
+    const told = (instance: string) => world.events.find((event) => event.instance === instance);
+    assert.equal(world.events.length, 4);
+    const of = { actor: "reconcile", host: "a" } as const;
+    assert.deepEqual(told("lost"), {
+      ...of,
+      kind: "end",
+      instance: "lost",
+      reason: "its container is gone",
+      data: { cause: "lost" },
+    });
+    assert.deepEqual(told("stuck"), {
+      ...of,
+      kind: "end",
+      instance: "stuck",
+      reason: "still starting after its deadline",
+      data: { cause: "failed" },
+    });
+    assert.deepEqual(told("nobodys"), {
+      ...of,
+      kind: "remove-container",
+      instance: "nobodys",
+      reason: "it has no open row on this host",
+    });
     assert.deepEqual(states(), {
       fine: "running",
       lost: "ended, lost",
@@ -279,6 +313,7 @@ describe("reconcile", () => {
       unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
       [["a", "refused"]],
     );
+    assert.ok(!world.events.some(({ instance }) => instance === "lost"), "what was not done is no event");
     assert.equal(states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 

@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 import type { Events } from "../../../core/events/contract.ts";
-import type { KeptEvent } from "../../../core/events/event.ts";
+import { eventActors, eventKinds, type KeptEvent } from "../../../core/events/event.ts";
 import type { App } from "../../app.ts";
 import { forOperator, Moment } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
@@ -10,18 +10,24 @@ const OpsEvent = Type.Object({
   at: Moment,
   lastAt: Moment,
   times: Type.Integer({ description: "how often it was said unchanged" }),
-  actor: Type.String(),
-  kind: Type.String(),
+  actor: Type.Enum([...eventActors]),
+  kind: Type.Enum([...eventKinds]),
   host: Type.Union([Type.String(), Type.Null()]),
   instance: Type.Union([Type.String(), Type.Null()]),
   alarm: Type.Boolean({ description: "whether a person must see to it" }),
   reason: Type.String(),
+  data: Type.Unsafe<KeptEvent["data"]>(
+    Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()], {
+      description:
+        "what programs read of it, by kind: order {size}, adopt and sweep {dropletId}, join {secondsAfterOrder}, end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}; null where there is none, and of events older than this field",
+    }),
+  ),
 });
 const EventQuery = Type.Object(
   {
     host: Type.Optional(Type.String({ maxLength: 63 })),
     instance: Type.Optional(Type.String({ maxLength: 16 })),
-    kind: Type.Optional(Type.String({ maxLength: 32 })),
+    kind: Type.Optional(Type.Enum([...eventKinds])),
     before: Type.Optional(Type.String({ pattern: "^\\d{1,15}$", description: "id of an event: only older ones" })),
     after: Type.Optional(Type.String({ pattern: "^\\d{1,15}$", description: "id of an event: only newer ones" })),
   },

@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
-import type { InstanceDirectory, KnownInstance } from "../../../core/operator/contract.ts";
+import type { Instance } from "../../../core/instances/instance.ts";
+import type { InstanceDirectory } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../app.ts";
@@ -120,7 +121,7 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
   };
 }
 
-function describe(instance: KnownInstance, now: Date): Static<typeof OpsInstance> {
+function describe(instance: Instance, now: Date): Static<typeof OpsInstance> {
   return {
     ...describeInstance(instance, now),
     hostName: instance.hostName,
