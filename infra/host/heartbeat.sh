@@ -13,8 +13,8 @@
 #   HEARTBEAT_TTL_SECONDS          lifetime of the key (10)
 #
 # A Redis that is away, hangs or is not ready is tried again for ever, after 1 s up to 15 s. A
-# refused password is different: waiting does not mend it. It is said on standard error and ends the
-# script with code 77, and whoever supervises it starts it again. Wrong settings end it with 64.
+# refused password is different: waiting does not help. It is said on standard error and ends the
+# script with code 77, and its supervisor starts it again. Wrong settings end it with 64.
 # Nothing but bash, timeout and the docker command is needed.
 set -u
 # Lengths in Redis's protocol are in bytes, times in UTC.
@@ -76,7 +76,7 @@ disconnect() {
 	redis=
 }
 
-# Sends one command and sees to its answer: true for OK, false for anything else.
+# Sends one command and checks its answer: true for OK, false for anything else.
 command_redis() { # words of the command
 	local request="*$#"$'\r\n' word answer
 	for word in "$@"; do

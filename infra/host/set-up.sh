@@ -10,7 +10,7 @@
 # What it makes: addresses.env, server-key.pem, server.pem and heartbeat-password beside them. The key
 # never leaves the machine. Each step that was done before is passed over.
 #
-# A control plane that refuses the token ends it with code 77: waiting does not mend that.
+# A control plane that refuses the token ends it with code 77: waiting does not help.
 set -eu
 umask 077
 
@@ -21,7 +21,7 @@ readonly SERVICES=(getaredis-firewall.service getaredis-docker.service getaredis
 say() { echo "set-up: $*" >&2; }
 
 # Tries a step again and again: networks, registries and the control plane come and go. A step is not
-# under `set -e` here: each of its commands has to see to its own failure.
+# under `set -e` here: each of its commands has to handle its own failure.
 until_done() { # words of a command
 	local pause=1 code
 	while true; do

@@ -3,7 +3,7 @@
 # usage: boot.sh <folder of the machine> <host name> <label of its control groups>
 #
 # Its root is an overlay of this machine's: the same programs, and files of its own. What is this
-# machine's alone is hidden. It says "ready", and goes on when it is told that its cables are plugged in.
+# machine's alone is hidden. It says "ready", and goes on when it is told that its network cards are connected.
 set -eu
 
 dir=$1 name=$2 label=$3

@@ -84,11 +84,11 @@ describe("a host whose surroundings fail", () => {
 
   it("beats again when its private cable is mended", async () => {
     await lab.beats();
-    await lab.room.cutCable(lab.id, "private", true);
+    await lab.room.cutLink(lab.id, "private", true);
     try {
       await lab.isSilent();
     } finally {
-      await lab.room.cutCable(lab.id, "private", false);
+      await lab.room.cutLink(lab.id, "private", false);
     }
     await lab.beats();
   });

@@ -18,7 +18,9 @@ const UNTIL = fileURLToPath(new URL("../../bed/until.ts", import.meta.url));
 const PLACES = "/tmp/getaredis-bed";
 const COUNTS_BOOTS = "#!/bin/bash\nid -un\nhostname\necho run >>/var/lib/user-data-runs\n";
 
-/** systemd looks 10 s after its TERM, and 10 s after its KILL, whether processes have ended that are nobody's within. */
+/**
+ * At a shutdown systemd waits 10 s after SIGTERM, and 10 s after SIGKILL, for processes that are in none of its units.
+ */
 const SHUTDOWN_MS = 30_000;
 
 describe("the room of lab machines", () => {
@@ -190,11 +192,11 @@ describe("the room of lab machines", () => {
     const { id, publicIp, privateIp } = await build();
     const answers = async (address: string) => (await run("bash", ["-c", isThere(address)])).stdout.trim() === "yes";
     assert.deepEqual([await answers(publicIp), await answers(privateIp)], [true, true]);
-    await room.cutCable(id, "private", true);
+    await room.cutLink(id, "private", true);
     assert.deepEqual([await answers(publicIp), await answers(privateIp)], [true, false]);
     assert.equal(await metadata(id, "v1/region"), "fra1200", "metadata comes by the public cable");
-    await room.cutCable(id, "private", false);
-    await room.cutCable(id, "public", true);
+    await room.cutLink(id, "private", false);
+    await room.cutLink(id, "public", true);
     assert.deepEqual(
       [await answers(publicIp), await until("the private network answers", () => answers(privateIp))],
       [false, true],
