@@ -16,7 +16,7 @@ describe("a host whose surroundings fail", () => {
   });
   after(() => lab.stop());
 
-  it("lets its instances reach nothing: not the metadata service, the control plane, the engine or another machine", async () => {
+  it("lets its instances reach nothing: no metadata service, control plane, engine or other machine", async () => {
     const instance = await lab.handOut();
     const { publicIp, privateIp } = lab;
     const pid = await lab.shell(`docker inspect --format '{{.State.Pid}}' ${await lab.containerOf(instance)}`);
@@ -95,7 +95,8 @@ describe("a host whose surroundings fail", () => {
 
   it("does not try wrong settings again and again, and says what is wrong", async () => {
     await lab.shell(
-      "cp /etc/getaredis/host.env /root/host.env; echo HEARTBEAT_TTL_SECONDS=1 >>/etc/getaredis/host.env; systemctl restart getaredis-heartbeat.service",
+      "cp /etc/getaredis/host.env /root/host.env; echo HEARTBEAT_TTL_SECONDS=1 >>/etc/getaredis/host.env; " +
+        "systemctl restart getaredis-heartbeat.service",
     );
     try {
       await until("the unit has failed", async () => (await lab.shown("heartbeat", "ActiveState")) === "failed");

@@ -80,13 +80,11 @@ describe("the room of lab machines", () => {
     const [, address = "", port = ""] = /dnat to ([\d.]+):(\d+)/.exec(rules) ?? [];
     const answer = await fetch(`http://${address}:${port}/metadata/v1/user-data`);
     assert.equal(answer.status, 403, "this machine's own processes are not the machine");
-    assert.equal(
-      await shell(
-        other.id,
-        `ip route add ${address} via ${await shell(other.id, "ip -4 route show 169.254.169.254 | cut -d' ' -f3")}; curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}' http://${address}:${port}/metadata/v1/user-data || true`,
-      ),
-      "403",
-    );
+    const router = await shell(other.id, "ip -4 route show 169.254.169.254 | cut -d' ' -f3");
+    const curl = "curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}'";
+    const url = `http://${address}:${port}/metadata/v1/user-data`;
+    const asked = `ip route add ${address} via ${router}; ${curl} ${url} || true`;
+    assert.equal(await shell(other.id, asked), "403");
     await Promise.all([room.destroy(one.id), room.destroy(other.id)]);
   });
 
@@ -177,8 +175,10 @@ describe("the room of lab machines", () => {
       import { until } from ${JSON.stringify(UNTIL)};
       const room = await openMachineRoom((fault) => { throw fault; });
       try {
-        const [, other] = await Promise.all([1, 2].map((id) => room.build({ id, name: "machine-" + id, userData: "", region: "fra1", size: "small" })));
-        for (const id of [1, 2]) await until("it has booted", () => room.exec(id, "systemctl", "is-system-running"), 30_000);
+        const order = { userData: "", region: "fra1", size: "small" };
+        const [, other] = await Promise.all([1, 2].map((id) => room.build({ id, name: "machine-" + id, ...order })));
+        for (const id of [1, 2])
+          await until("it has booted", () => room.exec(id, "systemctl", "is-system-running"), 30_000);
         console.log("there:", await room.exec(1, "bash", "-c", ${JSON.stringify(isThere("$0"))}, other.privateIp));
       } finally {
         await room.stop();
