@@ -49,7 +49,8 @@ read_settings() {
 	require HEARTBEAT_REDIS_PORT '[1-9][0-9]{0,4}' 'a port'
 	require HEARTBEAT_SECONDS '[1-9][0-9]{0,3}' 'a number of seconds'
 	require HEARTBEAT_TTL_SECONDS '[1-9][0-9]{0,3}' 'a number of seconds'
-	((HEARTBEAT_TTL_SECONDS > HEARTBEAT_SECONDS)) || misconfigured "HEARTBEAT_TTL_SECONDS must be more than HEARTBEAT_SECONDS"
+	((HEARTBEAT_TTL_SECONDS > HEARTBEAT_SECONDS)) ||
+		misconfigured "HEARTBEAT_TTL_SECONDS must be more than HEARTBEAT_SECONDS"
 
 	password=$HEARTBEAT_REDIS_PASSWORD
 	# What we start, the docker command, has no business with it.
@@ -67,7 +68,9 @@ pause() { # seconds
 
 connect() {
 	# Opening /dev/tcp cannot be given a time limit, a process that tries it can.
-	timeout "$CONNECT_SECONDS" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$HEARTBEAT_REDIS_HOST" "$HEARTBEAT_REDIS_PORT" 2>/dev/null || return 1
+	timeout "$CONNECT_SECONDS" bash -c 'exec 3<>"/dev/tcp/$0/$1"' \
+		"$HEARTBEAT_REDIS_HOST" "$HEARTBEAT_REDIS_PORT" 2>/dev/null ||
+		return 1
 	{ exec {redis}<>"/dev/tcp/$HEARTBEAT_REDIS_HOST/$HEARTBEAT_REDIS_PORT"; } 2>/dev/null
 }
 
@@ -105,7 +108,8 @@ command_redis() { # words of the command
 count_containers() {
 	local line answers
 	containers=0
-	exec {answers}< <(timeout "$ENGINE_SECONDS" docker ps --quiet --filter label=getaredis.instance 2>/dev/null && echo complete)
+	exec {answers}< <(timeout "$ENGINE_SECONDS" docker ps --quiet --filter label=getaredis.instance 2>/dev/null &&
+		echo complete)
 	while read -r -t $((ENGINE_SECONDS + 1)) -u "$answers" line; do
 		if [[ $line == complete ]]; then
 			exec {answers}<&-
