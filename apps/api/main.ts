@@ -12,7 +12,8 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
-import { handoutRules, leaseBounds, loadConfig } from "../core/settings/config.ts";
+import { handoutRules, leaseBounds } from "../core/settings/instances.ts";
+import { loadSettings } from "../core/settings/load.ts";
 import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
@@ -33,24 +34,24 @@ const consoleLimits = {
   mostReplyBytes: 64 * 1024,
 };
 
-const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
+const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
-const logger = pino({ name: "api", level: config.LOG_LEVEL, redact: ["err.command.args"] });
+const logger = pino({ name: "api", level: settings.service.logLevel, redact: ["err.command.args"] });
 const clock = () => new Date();
 
 await runProgram(serve, inLog(logger));
 
 /** Takes requests until it is told to stop; then lets those in flight finish or be undone, and lets go of everything. */
 async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
-  const store = createMysqlStore(config.MYSQL_URL);
+  const store = createMysqlStore(settings.service.mysqlUrl);
   undoLater("database", store.disconnect);
-  const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+  const redis = openRedis(settings.service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
   undoLater("redis", () => redis.disconnect());
   const discovery = createRedisDiscovery(redis);
   const fleet = createFleetCache(
     { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
-    config.LIVENESS_MAX_AGE_SECONDS * SECOND,
-    config.HOST_BACKOFF_SECONDS * SECOND,
+    settings.hosts.livenessMaxAgeMs,
+    settings.hosts.backoffMs,
   );
   const metrics = createMetrics({
     standings: () => fleet.standings(clock()),
@@ -63,8 +64,10 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const create: CreatePorts = {
     store,
     engines: createDockerEngines(
-      config.ENGINE_TIMEOUT_SECONDS * SECOND,
-      config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
+      settings.hosts.engineTimeoutMs,
+      settings.enrolment.pkiDir === undefined
+        ? undefined
+        : clientTlsIn(settings.enrolment.pkiDir, () => performance.now()),
     ),
     fleet,
     waitForPong,
@@ -84,10 +87,10 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       logger.debug({ host }, "standby taken");
       void requestRun(redis, "scale");
     },
-    rules: handoutRules(config),
+    rules: handoutRules(settings),
   };
   const app = await buildServer({
-    config,
+    config: settings,
     logger,
     store,
     fleet,
@@ -95,7 +98,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     pingRedis: discovery.ping,
     metrics,
     create,
-    lease: { store, clock, lease: leaseBounds(config) },
+    lease: { store, clock, lease: leaseBounds(settings.instances) },
     console: { store, consoles, clock },
   });
 
@@ -108,10 +111,10 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     await keeper.keep().catch((fault: unknown) => logger.warn({ err: fault }, "the last figures are lost"));
   });
   undoLater("requests", () => app.close(), {
-    withinMs: config.SHUTDOWN_SECONDS * SECOND,
+    withinMs: settings.service.shutdownMs,
     ifLate: "reconcile clears what they leave",
   });
-  await listen(app, { host: config.HOST, port: config.PORT, setting: "PORT" });
+  await listen(app, { host: settings.service.host, port: settings.service.port, setting: "PORT" });
   await untilTold();
 
   /** Keeps the view of the fleet fresh; a fault is logged when it begins and when it is over. */
@@ -127,7 +130,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
         if (!wasFaulty) logger.warn({ err: fault }, "fleet view cannot be refreshed");
         wasFaulty = true;
       }
-      await delay(config.FLEET_REFRESH_MS, undefined, { signal: stop }).catch(() => undefined);
+      await delay(settings.hosts.refreshMs, undefined, { signal: stop }).catch(() => undefined);
     }
   }
 

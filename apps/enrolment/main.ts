@@ -4,7 +4,7 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { authorityIn, enrolmentTlsIn } from "../adapters/pki/pki-files.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
-import { loadConfig } from "../core/settings/config.ts";
+import { loadSettings } from "../core/settings/load.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
 import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
@@ -13,13 +13,13 @@ import { buildEnrolment } from "./server.ts";
 const SECOND = 1000;
 const RENEW_LOOK_MS = 5 * SECOND;
 
-const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "PKI_DIR"]);
+const { service, enrolment } = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "PKI_DIR"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
-const logger = pino({ name: "enrolment", level: config.LOG_LEVEL, redact: ["err.command.args"] });
+const logger = pino({ name: "enrolment", level: service.logLevel, redact: ["err.command.args"] });
 const clockMs = () => performance.now();
 
-const readTls = enrolmentTlsIn(config.PKI_DIR, clockMs);
-const readAuthority = authorityIn(config.PKI_DIR, clockMs);
+const readTls = enrolmentTlsIn(enrolment.pkiDir, clockMs);
+const readAuthority = authorityIn(enrolment.pkiDir, clockMs);
 let tls = readTls();
 // A folder that is not whole is told now, not to the first host.
 readAuthority();
@@ -28,9 +28,9 @@ await runProgram(serve, inLog(logger));
 
 /** Takes requests until it is told to stop; then lets those in flight finish, and lets go of everything. */
 async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
-  const store = createMysqlStore(config.MYSQL_URL);
+  const store = createMysqlStore(service.mysqlUrl);
   undoLater("database", store.disconnect);
-  const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+  const redis = openRedis(service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
   undoLater("redis", () => redis.disconnect());
   const app = await buildEnrolment({
     logger,
@@ -38,18 +38,18 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     enrol: {
       store,
       authority: createCertificateAuthority(readAuthority),
-      heartbeatPassword: (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName),
+      heartbeatPassword: (hostName) => heartbeatPassword(service.serverSecret, hostName),
       grantHeartbeat: createHeartbeatUsers(redis).grant,
       clock: () => new Date(),
     },
   });
   undoLater("requests", () => app.close(), {
-    withinMs: config.SHUTDOWN_SECONDS * SECOND,
+    withinMs: service.shutdownMs,
     ifLate: "their hosts ask again",
   });
   const renewing = setInterval(takeNewCertificate, RENEW_LOOK_MS);
   undoLater("certificate's renewal", () => clearInterval(renewing));
-  await listen(app, { host: config.ENROLMENT_HOST, port: config.ENROLMENT_PORT, setting: "ENROLMENT_PORT" });
+  await listen(app, { host: enrolment.host, port: enrolment.port, setting: "ENROLMENT_PORT" });
   await untilTold();
 
   /** Shows a renewed certificate from the next connection on. */

@@ -9,40 +9,39 @@ import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import type { ClientTls } from "../lib/tls.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
-import { loadConfig, type SettingName } from "../core/settings/config.ts";
+import { loadSettings } from "../core/settings/load.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
-import { fleetPorts } from "./fleet.ts";
+import { FLEET_NEEDS, fleetPorts, type FleetNeeds } from "./fleet.ts";
 import { createRunner } from "./runner.ts";
 import { schedule } from "./schedule.ts";
 
 const SECOND = 1000;
 const REQUEST_PAUSE_MS = 5 * SECOND;
-const FLEET_SETTINGS: readonly SettingName[] = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE", "HOST_FILES_DIR"];
 
-const hasFleet = (process.env["DIGITALOCEAN_TOKEN"] ?? "") !== "";
-const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", ...(hasFleet ? FLEET_SETTINGS : [])]);
+const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL"], FLEET_NEEDS);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
-const logger = pino({ name: "jobs", level: config.LOG_LEVEL, redact: ["err.command.args"] });
+const logger = pino({ name: "jobs", level: settings.service.logLevel, redact: ["err.command.args"] });
 const clock = () => new Date();
 
 await runProgram(work, inLog(logger));
 
 /** Runs jobs when they are due or asked for, until it is told to stop; then lets those at work finish. */
 async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
-  const store = createMysqlStore(config.MYSQL_URL);
+  const store = createMysqlStore(settings.service.mysqlUrl);
   undoLater("database", store.disconnect);
-  const clientTls = config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now());
-  const engines = createDockerEngines(config.ENGINE_TIMEOUT_SECONDS * SECOND, clientTls);
+  const { pkiDir } = settings.enrolment;
+  const clientTls = pkiDir === undefined ? undefined : clientTlsIn(pkiDir, () => performance.now());
+  const engines = createDockerEngines(settings.hosts.engineTimeoutMs, clientTls);
   const redis = connectRedis();
   const listener = connectRedis();
   // The first look at the fleet should not fail for a connection on its way.
   await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
-  const fleet = hasFleet && clientTls ? await startFleet(clientTls) : undefined;
+  const fleet = settings.cloud && clientTls ? await startFleet(settings, clientTls) : undefined;
   const readHeartbeats = createRedisDiscovery(redis).readHeartbeats;
-  const jobs = schedule(config, { store, engines, clock, readHeartbeats }, fleet, logger);
+  const jobs = schedule(settings.jobs, { store, engines, clock, readHeartbeats }, fleet, logger);
   const runner = createRunner(store, clock, logger, REQUEST_PAUSE_MS);
   undoLater("jobs at work", runner.stop, {
-    withinMs: config.SHUTDOWN_SECONDS * SECOND,
+    withinMs: settings.service.shutdownMs,
     ifLate: "the next run goes on where they stopped",
   });
   onRunRequested(listener, (name) => {
@@ -58,14 +57,16 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   for (const job of jobs) void runner.tick(job);
   await untilTold();
 
-  async function startFleet(tls: () => ClientTls) {
-    const leadership = createLeadership(config.MYSQL_URL, SCALING);
+  async function startFleet(needs: FleetNeeds, tls: () => ClientTls) {
+    const leadership = createLeadership(needs.service.mysqlUrl, SCALING);
     undoLater("leadership", leadership.resign);
-    return fleetPorts(config, { store, redis, engines, clock, term: leadership.term, caPem: () => tls().ca });
+    return fleetPorts(needs, { store, redis, engines, clock, term: leadership.term, caPem: () => tls().ca });
   }
 
   function connectRedis() {
-    const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+    const redis = openRedis(settings.service.redisUrl, (fault) =>
+      logger.warn({ err: fault }, "redis connection failed"),
+    );
     undoLater("redis", () => redis.disconnect());
     return redis;
   }

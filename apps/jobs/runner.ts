@@ -6,9 +6,6 @@ import { messageOf } from "../lib/errors.ts";
 /** What a runner keeps of each run. */
 export type RunnerStore = { readonly runs: Pick<JobRuns, "begin" | "finish"> };
 
-/** Runs jobs, each at most once at a time in this process. */
-export type Runner = ReturnType<typeof createRunner>;
-
 /**
  * A runner that keeps how each run came out.
  * @param leastPauseMs between two runs that a job is nudged to: who nudges is outside our power

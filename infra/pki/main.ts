@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { loadConfig } from "../../apps/core/settings/config.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
 import { hostIn } from "../../apps/lib/url-host.ts";
 import { takeEnvFile } from "../start/env-file.ts";
 import { projectPath } from "../process/project-path.ts";
@@ -36,9 +36,9 @@ async function main(ending: AbortSignal): Promise<void> {
   const changes = (["rotate-client", "rotate-ca", "retire-old-ca"] as const).filter((name) => values[name]);
   if (positionals.length > 1 || changes.length > 1) throw new Error(USAGE);
   await takeEnvFile(projectPath(".env"));
-  const config = loadConfig(process.env);
-  const dir = positionals[0] ?? (config.PKI_DIR || join(resolve(projectPath("."), config.STATE_DIR), "pki"));
-  const ownName = config.ENROLMENT_URL === "" ? config.ENROLMENT_HOST : hostIn(config.ENROLMENT_URL);
+  const { service, enrolment } = loadSettings(process.env);
+  const dir = positionals[0] ?? enrolment.pkiDir ?? join(resolve(projectPath("."), service.stateDir), "pki");
+  const ownName = enrolment.url === undefined ? enrolment.host : hostIn(enrolment.url);
   await report(dir, { enrolmentNames: [ownName, ...values["enrolment-name"]], change: changes[0], ending });
 }
 

@@ -22,14 +22,14 @@ export interface BoxAddresses {
  */
 export async function boxAddresses(settings: {
   host: string;
-  publicHost: string;
+  publicHost: string | undefined;
   engineUrl: string;
 }): Promise<BoxAddresses> {
   const elsewhere = engineElsewhere(settings.engineUrl);
   if (elsewhere !== undefined) {
     const { address } = await addressOf("DOCKER_HOST", elsewhere);
     return {
-      publicHost: settings.publicHost || elsewhere,
+      publicHost: settings.publicHost ?? elsewhere,
       bindAddress: "0.0.0.0",
       checkHost: elsewhere,
       publicIp: address,
@@ -39,7 +39,7 @@ export async function boxAddresses(settings: {
   const isWildcard = address === "0.0.0.0" || address === "::";
   const outward = outwardAddress() ?? "127.0.0.1";
   return {
-    publicHost: settings.publicHost || (isWildcard ? outward : settings.host),
+    publicHost: settings.publicHost ?? (isWildcard ? outward : settings.host),
     // Instances live on an IPv4 bridge; the engine also publishes on IPv6 where it can.
     bindAddress: isWildcard ? "0.0.0.0" : address,
     checkHost: isWildcard ? "127.0.0.1" : address,

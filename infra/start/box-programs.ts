@@ -1,4 +1,4 @@
-import type { Config } from "../../apps/core/settings/config.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { hostIn, inUrl } from "../../apps/lib/url-host.ts";
 import { keepProgram, untilReady } from "../process/kept-program.ts";
@@ -30,7 +30,7 @@ export interface Box {
  */
 export async function startPrograms(
   { ending, undoLater }: Lifecycle,
-  config: Config,
+  settings: Settings,
   box: Box,
   places: Places,
 ): Promise<void> {
@@ -47,21 +47,21 @@ export async function startPrograms(
     undoLater(name, program.stop, { withinMs: stopGraceMs + KILL_MS, kill: program.kill });
     return program;
   };
-  const graceMs = config.SHUTDOWN_SECONDS * 1000 + 5_000;
+  const graceMs = settings.service.shutdownMs + 5_000;
   await keep("heartbeat", "bash", [projectPath("infra/host/heartbeat.sh")], SCRIPT_GRACE_MS, async () => ({
-    ...heartbeatSettings(config, box),
+    ...heartbeatSettings(settings.hosts, box),
     // At each start: a Redis that was restarted has forgotten its users.
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
   await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
   const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
-  await untilReady(`http://${inUrl(listenedOn(config.HOST))}:${box.port}/readyz`, api, ending);
+  await untilReady(`http://${inUrl(listenedOn(settings.service.host))}:${box.port}/readyz`, api, ending);
 }
 
 /** The environment of heartbeat.sh, but for the password. */
 export function heartbeatSettings(
-  config: Pick<Config, "HEARTBEAT_SECONDS" | "HEARTBEAT_TTL_SECONDS">,
+  hosts: Pick<Settings["hosts"], "heartbeatSeconds" | "heartbeatTtlSeconds">,
   box: Box,
 ): NodeJS.ProcessEnv {
   return {
@@ -70,8 +70,8 @@ export function heartbeatSettings(
     PUBLIC_IP: box.publicIp,
     HEARTBEAT_REDIS_HOST: hostIn(box.redisUrl),
     HEARTBEAT_REDIS_PORT: new URL(box.redisUrl).port || "6379",
-    HEARTBEAT_SECONDS: String(config.HEARTBEAT_SECONDS),
-    HEARTBEAT_TTL_SECONDS: String(config.HEARTBEAT_TTL_SECONDS),
+    HEARTBEAT_SECONDS: String(hosts.heartbeatSeconds),
+    HEARTBEAT_TTL_SECONDS: String(hosts.heartbeatTtlSeconds),
   };
 }
 

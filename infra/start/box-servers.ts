@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Config } from "../../apps/core/settings/config.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
 import { engineElsewhere } from "./addresses.ts";
 import { pingEngine } from "../servers/docker-client.ts";
 import { clearEngine, startDockerEngine } from "../servers/docker-engine.ts";
@@ -20,12 +20,12 @@ const SERVER_STOP_MS = 90_000;
 const CLEAR_MS = 60_000;
 
 /** The commands that single-box mode calls, given the engine that is there already. */
-export function neededCommands(config: Config, foundEngine: string | undefined): SystemCommand[] {
+export function neededCommands({ service, instances }: Settings, foundEngine: string | undefined): SystemCommand[] {
   return [
     "bash",
     "docker",
-    ...(config.MYSQL_URL === "" ? (["mariadbd", "mariadb-install-db", "my_print_defaults"] as const) : []),
-    ...(config.REDIS_URL === "" || isLocalImage(config.INSTANCE_IMAGE) ? (["redis-server"] as const) : []),
+    ...(service.mysqlUrl === undefined ? (["mariadbd", "mariadb-install-db", "my_print_defaults"] as const) : []),
+    ...(service.redisUrl === undefined || isLocalImage(instances.image) ? (["redis-server"] as const) : []),
     ...(foundEngine === undefined ? (["dockerd", "iptables"] as const) : []),
     ...(engineElsewhere(foundEngine ?? "unix:") === undefined ? (["nft"] as const) : []),
   ];
@@ -35,18 +35,15 @@ export function neededCommands(config: Config, foundEngine: string | undefined):
  * Asks the servers that the settings name, before anything of our own is started. Throws, naming the setting, when
  * one does not answer.
  */
-export async function checkConfigured(
-  { MYSQL_URL, REDIS_URL, DOCKER_HOST }: Config,
-  ending: AbortSignal,
-): Promise<void> {
-  const asked: [setting: string, url: string, ask: (url: string) => Promise<void>, instead: string][] = [
-    ["MYSQL_URL", MYSQL_URL, pingMysql, "a private MariaDB"],
-    ["REDIS_URL", REDIS_URL, pingRedis, "a private Redis"],
-    ["DOCKER_HOST", DOCKER_HOST, pingEngine, "the default socket's engine or a private one"],
+export async function checkConfigured({ service }: Settings, ending: AbortSignal): Promise<void> {
+  const asked: [setting: string, url: string | undefined, ask: (url: string) => Promise<void>, instead: string][] = [
+    ["MYSQL_URL", service.mysqlUrl, pingMysql, "a private MariaDB"],
+    ["REDIS_URL", service.redisUrl, pingRedis, "a private Redis"],
+    ["DOCKER_HOST", service.dockerHost, pingEngine, "the default socket's engine or a private one"],
   ];
   const step = stepsUntil(ending);
   for (const [setting, url, ask, instead] of asked) {
-    if (url === "") continue;
+    if (url === undefined) continue;
     await step(`server of ${setting}`, () =>
       ask(url).catch((cause: unknown) => {
         throw new Error(
@@ -60,15 +57,15 @@ export async function checkConfigured(
 }
 
 /** Address of the configured MySQL, else of a private one that is started now. */
-export async function ensureMysql(life: Lifecycle, config: Config, stateDir: string): Promise<string> {
-  if (config.MYSQL_URL !== "") return config.MYSQL_URL;
+export async function ensureMysql(life: Lifecycle, configured: string | undefined, stateDir: string): Promise<string> {
+  if (configured !== undefined) return configured;
   const start = (url?: string) => startMariadb({ dir: join(stateDir, "mariadb"), ...portOf(url) });
   return stepsUntil(life.ending)("private MariaDB", () => keepServer(life, "MariaDB", start));
 }
 
 /** Address of the configured Redis, else of a private one that is started now. */
-export async function ensureRedis(life: Lifecycle, config: Config, stateDir: string): Promise<string> {
-  if (config.REDIS_URL !== "") return config.REDIS_URL;
+export async function ensureRedis(life: Lifecycle, configured: string | undefined, stateDir: string): Promise<string> {
+  if (configured !== undefined) return configured;
   const start = (url?: string) => startRedis({ dir: join(stateDir, "redis"), ...portOf(url) });
   return stepsUntil(life.ending)("private Redis", () => keepServer(life, "Redis", start));
 }

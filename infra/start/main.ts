@@ -6,8 +6,8 @@ import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
-import { loadConfig } from "../../apps/core/settings/config.ts";
-import type { Config } from "../../apps/core/settings/config.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
 import { inUrl } from "../../apps/lib/url-host.ts";
 import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
@@ -44,57 +44,61 @@ async function start(life: Lifecycle): Promise<void> {
   const { ending, undoLater } = life;
   const step = stepsUntil(ending);
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
-  const config = loadConfig(process.env);
-  const stateDir = resolve(projectPath("."), config.STATE_DIR);
+  const settings = loadSettings(process.env);
+  const { service, instances, cloud } = settings;
+  // Its jobs would end at once: what a fleet needs besides is not here.
+  if (cloud)
+    throw new Error(
+      "DIGITALOCEAN_TOKEN is set, but `npm start` runs a single box without a fleet: leave it out, " +
+        "or set up a fleet as infra/deploy/README.md tells",
+    );
+  const stateDir = resolve(projectPath("."), service.stateDir);
   const places: Places = { logsDir: join(stateDir, "logs"), pidsDir: join(stateDir, "pids") };
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(stateDir);
-  const left = await endLeftovers(places, config.SHUTDOWN_SECONDS * 1000);
+  const left = await endLeftovers(places, service.shutdownMs);
   if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
-  const port = await checkPort(config.HOST, config.PORT);
+  const port = await checkPort(service.host, service.port);
 
-  const foundEngine = await findEngine({ DOCKER_HOST: config.DOCKER_HOST });
-  await checkConfigured(config, ending);
+  const foundEngine = await findEngine(service.dockerHost);
+  await checkConfigured(settings, ending);
   await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages(neededCommands(config, foundEngine));
+    const installed = await ensureSystemPackages(neededCommands(settings, foundEngine));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
-  if (config.DOCKER_HOST === "" && foundEngine !== undefined)
+  if (service.dockerHost === undefined && foundEngine !== undefined)
     console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
-  const mysqlUrl = await ensureMysql(life, config, stateDir);
-  const redisUrl = await ensureRedis(life, config, stateDir);
+  const mysqlUrl = await ensureMysql(life, service.mysqlUrl, stateDir);
+  const redisUrl = await ensureRedis(life, service.redisUrl, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
     await step("firewall: instances answer, and never call", async () => {
-      await firewall("up", config.INSTANCE_CONNECTIONS_PER_ADDRESS);
-      if (!keepsFirewall) undoLater("firewall", () => firewall("down", config.INSTANCE_CONNECTIONS_PER_ADDRESS));
+      await firewall("up", instances.connectionsPerAddress);
+      if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances.connectionsPerAddress));
     });
   } else {
     console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
   }
   const engineUrl = await ensureEngine(life, foundEngine, stateDir);
   const image = await step("Redis image", async (note) => {
-    const reference = await ensureRedisImage(
-      dockerClient(engineUrl, IMAGE_TIMEOUT_MS),
-      config.INSTANCE_IMAGE || undefined,
-    );
+    const reference = await ensureRedisImage(dockerClient(engineUrl, IMAGE_TIMEOUT_MS), instances.image);
     note(reference);
     return reference;
   });
   undoLater("image check", keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop, {
     withinMs: IMAGE_TIMEOUT_MS,
   });
-  const addresses = await boxAddresses({ host: config.HOST, publicHost: config.PUBLIC_HOST, engineUrl });
+  const addresses = await boxAddresses({ host: service.host, publicHost: service.publicHost, engineUrl });
   await step("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
     note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
-    await register(mysqlUrl, config, { engineUrl, ...addresses });
+    await register(mysqlUrl, settings.hosts, { engineUrl, ...addresses });
   });
 
   const [opsToken, serverSecret] = await Promise.all([
-    config.OPS_TOKEN || keptSecret(join(stateDir, "ops-token")),
-    config.SERVER_SECRET || keptSecret(join(stateDir, "server-secret")),
+    service.opsToken ?? keptSecret(join(stateDir, "ops-token")),
+    service.serverSecret ?? keptSecret(join(stateDir, "server-secret")),
   ]);
   const box = {
     name: HOST_NAME,
@@ -107,7 +111,7 @@ async function start(life: Lifecycle): Promise<void> {
     opsToken,
     serverSecret,
   };
-  await step("heartbeat, expiry, jobs, API", () => startPrograms(life, config, box, places));
+  await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
 
   const url = `http://${inUrl(addresses.publicHost)}:${port}`;
   console.log(`
@@ -123,7 +127,7 @@ Ctrl-C stops everything.`);
 
 async function register(
   mysqlUrl: string,
-  config: Config,
+  { capacity, basePort }: Settings["hosts"],
   box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string },
 ): Promise<void> {
   const store = createMysqlStore(mysqlUrl);
@@ -136,8 +140,8 @@ async function register(
         publicHost: box.publicHost,
         checkHost: box.checkHost,
         bindAddress: box.bindAddress,
-        capacity: config.HOST_CAPACITY,
-        basePort: config.HOST_BASE_PORT,
+        capacity,
+        basePort,
       },
     );
   } finally {

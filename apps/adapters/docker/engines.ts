@@ -137,7 +137,10 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     });
   }
 
-  /** All containers of this deployment on the host, stopped ones included; what has no instance's label is none of ours. */
+  /**
+   * All containers of this deployment on the host, stopped ones
+   * included; what has no instance's label is none of ours.
+   */
   async function listContainers(host: EngineHost): Promise<ContainerFacts[]> {
     return call(host, async ({ docker }, abortSignal) => {
       const containers = await docker.listContainers({

@@ -29,7 +29,10 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   });
   const prepared = new WeakSet<object>();
 
-  /** Runs `work` on one connection, outside a transaction; a statement again when the server broke a deadlock with it. */
+  /**
+   * Runs `work` on one connection, outside a transaction; a
+   * statement again when the server broke a deadlock with it.
+   */
   function query<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return withConnection((connection) => {
       const { rows, run } = sqlOn(connection);

@@ -61,7 +61,9 @@ export function hostStatements(database: Database): Hosts {
       );
       if (!row) return false;
       const [going] = await sql.rows(
-        "SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))",
+        `SELECT name
+         FROM droplets
+         WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))`,
         [name],
       );
       if (going) return false;
@@ -94,8 +96,10 @@ export function hostStatements(database: Database): Hosts {
 export async function registerHostIn(sql: Sql, host: NewHost, now: Date): Promise<void> {
   const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
   await sql.run(
-    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
+    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE
+       engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
     [...place, host.name, now, ...place],
   );
   const [row] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);

@@ -20,7 +20,10 @@ const GAUGES = "gauges";
 const MINUTE_MS = 60_000;
 /** Minutes whose ends are counted anew each time: what ended may be written down a little later. */
 const MINUTES_BACK = 10;
-/** Owners end theirs also while no job runs: those minutes are made up for, as far back as a week, the longest time that is shown. */
+/**
+ * Owners end theirs also while no job runs: those minutes are made up
+ * for, as far back as a week, the longest time that is shown.
+ */
 const MOST_MINUTES_BACK = 7 * 24 * 60;
 
 /**

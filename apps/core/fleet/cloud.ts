@@ -25,8 +25,8 @@ export type DropletOrder = {
   readonly size: string;
   /** Slug or id of the system image. */
   readonly image: string;
-  /** Private network; empty: the region's default one. */
-  readonly vpc: string;
+  /** Private network; undefined: the region's default one. */
+  readonly vpc: string | undefined;
   /** Ids or fingerprints of keys that may log in as root. */
   readonly sshKeys: readonly string[];
   /** Script that the first boot runs as root, 64 KiB at most. */

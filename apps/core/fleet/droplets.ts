@@ -23,7 +23,10 @@ export type DropletRow = {
   readonly unhealthySince: Date | null;
 };
 
-/** A droplet from its order to its end, null while it is there. Price in US dollars, null while the cloud has not named it. */
+/**
+ * A droplet from its order to its end, null while it is there. Price
+ * in US dollars, null while the cloud has not named it.
+ */
 export type DropletLife = {
   readonly name: string;
   readonly state: string;
@@ -36,7 +39,10 @@ export type DropletLife = {
   readonly goneAt: Date | null;
 };
 
-/** What the cloud says of a droplet that we track: itself; missing in the list, as a lagging list may have it; or gone for certain. */
+/**
+ * What the cloud says of a droplet that we track: itself; missing in the
+ * list, as a lagging list may have it; or gone for certain.
+ */
 export type CloudWord = CloudDroplet | "unlisted" | "gone";
 
 /** A droplet of ours with all that is known of it at one moment. */

@@ -65,7 +65,10 @@ export type RefusedHeartbeat = { readonly kind: "refused"; readonly reason: stri
 /** What a host's key says. */
 export type HeartbeatReading = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
 
-/** Reads the value of key `host:<name>`. A beat that is no JSON, has another shape or another host's name is refused. */
+/**
+ * Reads the value of key `host:<name>`. A beat that is no JSON,
+ * has another shape or another host's name is refused.
+ */
 export function parseHeartbeat(hostName: string, value: string): HeartbeatReading {
   let beat: unknown;
   try {

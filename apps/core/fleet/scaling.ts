@@ -88,7 +88,10 @@ export function decideScaling(
   ];
 }
 
-/** Why nothing that is seen may be believed; undefined when it may. What was begun or asked for goes on all the same. */
+/**
+ * Why nothing that is seen may be believed; undefined when it
+ * may. What was begun or asked for goes on all the same.
+ */
 export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: ScalingRules, now: Date): string | undefined {
   if ("blind" in snapshot) return snapshot.blind;
   return tooManyGone(snapshot) ?? tooManySilent(snapshot.droplets, rules, now);
@@ -121,7 +124,10 @@ function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined
   const gone = joined.filter(({ cloud }) => cloud === "gone");
   const beating = gone.filter(({ host }) => host?.heartbeat?.kind === "beat").length;
   if (beating > 0)
-    return `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: is the token another account's?`;
+    return (
+      `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: ` +
+      "is the token another account's?"
+    );
   const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
   if (isOurAccount || gone.length < 2 || gone.length * 2 <= joined.length) return undefined;
   return `the cloud knows nothing of ${gone.length} of ${joined.length} hosts: is the token another account's?`;
@@ -142,7 +148,10 @@ function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, n
   );
   const silent = expected.filter(({ host }) => host?.heartbeat?.kind !== "beat" || host.unreachableSince !== null);
   if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
-  return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them`;
+  return (
+    `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: ` +
+    "it is we who do not hear them. If they are lost for good, cordon them"
+  );
 }
 
 /** Its engine must confirm that it is empty, unless it cannot, or what runs there shall be lost. */
@@ -291,7 +300,8 @@ function orders(
   const expectedBack = staying.filter((droplet) => isExpectedBack(droplet, rules, now)).length;
   if (standbys + onTheirWay + expectedBack >= rules.standbys) return [];
 
-  const shortage = `${standbys} empty ${standbys === 1 ? "host" : "hosts"} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
+  const empty = `${standbys} empty ${standbys === 1 ? "host" : "hosts"}`;
+  const shortage = `${empty} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
   const hold = (reason: string): ScalingAction[] => [{ kind: "hold", name: undefined, alarm: false, reason }];
   // What is leaving still exists, and costs.
   const existing =
@@ -301,7 +311,8 @@ function orders(
   const notBefore = endOfBackoff(failures, rules);
   if (notBefore > now)
     return hold(
-      `${shortage}; after ${failures.inARow} failed ${failures.inARow === 1 ? "order" : "orders"} the next one waits until ${notBefore.toISOString()}`,
+      `${shortage}; after ${failures.inARow} failed ${failures.inARow === 1 ? "order" : "orders"} ` +
+        `the next one waits until ${notBefore.toISOString()}`,
     );
   return [{ kind: "order", size: sizeAfter(failures, rules), reason: shortage }];
 }

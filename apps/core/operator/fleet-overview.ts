@@ -41,7 +41,10 @@ export type HostOverview = {
   readonly capacity: number;
   readonly inUse: number;
   readonly occupied: number;
-  /** A letter a slot: `.` free, `s` starting, `l` leased, `e` ending, `r` resting because something else holds its port. */
+  /**
+   * A letter a slot: `.` free, `s` starting, `l` leased, `e` ending,
+   * `r` resting because something else holds its port.
+   */
   readonly slots: string;
   readonly since: string;
   readonly heartbeatAt: string | null;

@@ -70,8 +70,6 @@ export function createFirewalls(hasTag: (name: string) => boolean) {
   return { create, update, get: (id: string) => json(find(id)), remove, list: () => [...firewalls.values()].map(json) };
 }
 
-export type Firewalls = ReturnType<typeof createFirewalls>;
-
 function json({ id, createdAt, body }: Firewall): object {
   const { name, inbound_rules = [], outbound_rules = [], droplet_ids = [], tags = [] } = body;
   return {

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { after, afterEach, before, describe, it } from "node:test";
 import { createDockerEngines, type DockerEngines } from "../../../apps/adapters/docker/engines.ts";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
-import { handoutRules, loadConfig } from "../../../apps/core/settings/config.ts";
+import { instanceLimits } from "../../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../../apps/core/settings/load.ts";
 import {
   containerName,
   containerSpec,
@@ -42,7 +43,7 @@ describe("docker engines", () => {
   let nextPort = 20_000;
   const specOf = (over: { id?: string; port?: number; deployment?: string; image?: string } = {}): ContainerSpec => {
     const { id = newId(), port = nextPort++, deployment = place.deployment, image = host.image } = over;
-    const { limits } = handoutRules(loadConfig({ INSTANCE_IMAGE: image }));
+    const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: image }, ["INSTANCE_IMAGE"]).instances);
     return containerSpec(
       {
         id,
