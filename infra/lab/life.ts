@@ -178,7 +178,8 @@ async function until(condition: () => Promise<boolean>, signal: AbortSignal, pat
     signal.throwIfAborted();
     if (performance.now() > deadline)
       throw new Error(
-        `the fleet has not come to rest within ${Math.round(patienceMs / 1000)} s: its log and the events above say why`,
+        `the fleet has not come to rest within ${Math.round(patienceMs / 1000)} s: its log and the events above ` +
+          "say why",
       );
     await sleep(LOOK_MS);
   }

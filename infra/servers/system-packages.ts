@@ -8,7 +8,7 @@ import { withSystemFolders } from "../process/system-folders.ts";
 const run = promisify(execFile);
 
 interface Provider {
-  /** Packages of Debian and its kin that bring the command; the first one that the release has. */
+  /** Packages of Debian and Ubuntu that bring the command; the first one that the release has is taken. */
   packages: string[];
   /** Services that the package would start now and at each boot. */
   units: string[];
@@ -41,9 +41,9 @@ const PROVIDERS = {
 export type SystemCommand = keyof typeof PROVIDERS;
 
 /**
- * Sees to it that commands are installed, by apt-get when some are missing, and returns the names
- * of the packages it installed. No service that comes with them is started or stays enabled.
- * Throws, with the one line that mends it, when we may not install or apt-get fails.
+ * Installs those commands that are missing by apt-get, and returns the names of the packages it
+ * installed. No service that comes with them is started or stays enabled.
+ * Throws, with the command line to run, when we may not install or apt-get fails.
  */
 export async function ensureSystemPackages(commands: SystemCommand[]): Promise<string[]> {
   const missing = await missingCommands(commands);
@@ -55,10 +55,11 @@ export async function ensureSystemPackages(commands: SystemCommand[]): Promise<s
   const line = `apt-get install --yes --no-install-recommends ${packages.join(" ")}`;
   if (!(await canBeRoot())) {
     throw new Error(
-      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. Run this once, then start again:\n  sudo ${line}`,
+      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. ` +
+        `Run this once, then start again:\n  sudo ${line}`,
     );
   }
-  // A service that somebody runs already is not ours to switch off.
+  // A service that ran before is not ours to switch off.
   const hadContainerd = await isCommand("containerd");
   const hadDockerd = await isCommand("dockerd");
   const units = missing
@@ -89,7 +90,7 @@ export async function ensureSystemPackages(commands: SystemCommand[]): Promise<s
 
 /**
  * Arguments: the packages, the units. While policy-rc.d says no, packages start no services; units
- * are disabled afterwards for the next boot. An existing policy is somebody's wish and stays, one
+ * are disabled afterwards for the next boot. An existing policy is the machine's own and stays, one
  * of ours left by a killed run is taken for ours again.
  */
 const INSTALL = `

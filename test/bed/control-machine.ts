@@ -13,7 +13,7 @@ import { projectPath } from "../../infra/process/project-path.ts";
 import { until } from "./until.ts";
 
 const run = promisify(execFile);
-/** What the development machines do not have: its servers would be services there. */
+/** Packages that the development machines do not have: their servers would be services there. */
 const PACKAGES = ["mariadb-server", "nginx"];
 const PACKAGES_DIR = projectPath(".getaredis/test-packages");
 const OURS = ["apps", "infra", "migrations", "public", "package.json", "package-lock.json", "README.md"];
@@ -30,12 +30,15 @@ export interface ControlMachine {
   privateIp: string;
   /** Runs a script in the machine as root and returns what it printed; rejects when it fails. */
   sh: (script: string) => Promise<string>;
-  /** Pulls the plug, and boots again from the same disk. */
+  /** Cuts the power, and boots again from the same disk. */
   reboot: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
-/** Needs root, and the packages fetched. Machines and network go with this process, however it ends. Whoever calls stops it, also on failure. */
+/**
+ * Starts it. Needs root, and the packages fetched. Machines and network end with this process, however it ends. The
+ * caller stops it, also when a test fails.
+ */
 export async function startControlMachine(): Promise<ControlMachine> {
   const undo = createUndoList();
   try {
@@ -53,10 +56,11 @@ export async function startControlMachine(): Promise<ControlMachine> {
         BOOT_MS,
       );
     await booted();
-    // Ours says that packages start no services; a stock machine has none.
-    // Nor does its disk have to outlast this machine's.
+    // The policy of this machine says that packages start no services; a stock machine has none. Writes need not
+    // reach the disk: the machine's ends with the test.
     await sh(
-      "rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis",
+      "rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; " +
+        "echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis",
     );
     await deliver(
       room,
@@ -164,7 +168,8 @@ async function deliver(
   try {
     const { port } = server.address() as AddressInfo;
     await sh(
-      `set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | tar --extract --no-same-owner --directory ${dir}`,
+      `set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | ` +
+        `tar --extract --no-same-owner --directory ${dir}`,
     );
   } finally {
     server.closeAllConnections();

@@ -17,7 +17,7 @@ export interface TestLab extends Lab {
   story: () => Promise<string[]>;
 }
 
-/** Starts a lab in a folder of its own. Whoever calls stops it, also on failure. */
+/** Starts a lab in a folder of its own. The caller stops it, also when a test fails. */
 export async function startTestLab(options: Omit<LabSetup, "dir"> = {}): Promise<TestLab> {
   const dir = await claimOwnFolder(KIND);
   const lab = await startLab({ dir, ...options });

@@ -52,7 +52,7 @@ const STOP_MS = 60_000;
 const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url));
 const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
 
-/** Starts it all and resolves when the API is ready. Whoever calls stops it, also on failure. */
+/** Starts it all and resolves when the API is ready. The caller stops it, also when a test fails. */
 export async function startService({
   hostNames = ["host-a"],
   capacity = 8,
@@ -174,7 +174,7 @@ function startNode(file: string, env: Record<string, string>, output: string[]):
 
 async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  // Not "exit": its last words may still be on their way to us.
+  // Not "exit": its last lines may not have been read by then.
   const closed = once(child, "close");
   child.kill(signal);
   await closed;

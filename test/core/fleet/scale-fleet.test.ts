@@ -540,7 +540,7 @@ describe("scaling the fleet", () => {
           fleet = await openFleet();
           ({ cloud, store } = fleet);
           await prepare();
-          const { each, crashing, died } = crashAt(call, moment);
+          const { each, crashing, crashed } = crashAt(call, moment);
           const dying: ScalePorts = {
             ...fleet.scale,
             store: each(fleet.scale.store),
@@ -548,7 +548,7 @@ describe("scaling the fleet", () => {
             engines: each(fleet.scale.engines),
             readHeartbeats: crashing(fleet.scale.readHeartbeats),
           };
-          const outcome = await Promise.race([fleet.step(dying), died]);
+          const outcome = await Promise.race([fleet.step(dying), crashed]);
           fleet.pass(200);
           await settle();
           await assertAtRest();

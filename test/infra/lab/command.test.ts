@@ -103,7 +103,8 @@ describe("npm run lab", () => {
       text: [
         '--slots must be a number from 1 to 100, not "none"',
         '--cap must be a number from 1 to 50, not "0"',
-        '--fault "rain" is none of rate-limit, server-error, hang, answer-lost, half-answer, droplet-limit, out-of-stock, never-active, never-boots, slow-boot, list-lags, delete-refused, delete-fails, delete-ignored',
+        '--fault "rain" is none of rate-limit, server-error, hang, answer-lost, half-answer, droplet-limit, ' +
+          "out-of-stock, never-active, never-boots, slow-boot, list-lags, delete-refused, delete-fails, delete-ignored",
         '--fault hang:N takes a whole number, not "x"',
       ].join("\n"),
     });
