@@ -30,7 +30,14 @@ describe("checking hosts", () => {
         store: {
           hosts: {
             list: () =>
-              Promise.resolve(["a", "b", "c"].map((name) => ({ host: hostNamed(name), inUse: 0, occupied: 0 }))),
+              Promise.resolve(
+                ["a", "b", "c"].map((name) => ({
+                  host: hostNamed(name),
+                  inUse: 0,
+                  occupied: 0,
+                  unreachableSince: null,
+                })),
+              ),
           },
           droplets: {
             keepReachability: (...names) => Promise.resolve(void (reachability = names)),
