@@ -44,7 +44,7 @@ await step("system packages", async (note) => {
     "dbus-daemon",
     "curl",
     "openssl",
-    "chromium",
+    "chromium-headless-shell",
   ]);
   if (installed.length > 0) note(`installed ${installed.join(", ")}`);
 });

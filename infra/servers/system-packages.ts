@@ -35,7 +35,7 @@ const PROVIDERS = {
   curl: { packages: ["curl"], units: [] },
   openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },
-  chromium: { packages: ["chromium"], units: [] },
+  "chromium-headless-shell": { packages: ["chromium-headless-shell"], units: [] },
 } satisfies Record<string, Provider>;
 
 /** A command that we know how to install. */

@@ -53,7 +53,7 @@ await ensureSystemPackages([
   "mariadbd",
   "mariadb-install-db",
   "my_print_defaults",
-  "chromium",
+  "chromium-headless-shell",
 ]);
 await mkdir(PICTURES, { recursive: true });
 
