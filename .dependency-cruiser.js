@@ -4,12 +4,21 @@
  */
 export default {
   forbidden: [
-    { name: "no-circle", comment: "No file leads back to itself, not even by types.", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "no-circle",
+      comment: "No file leads back to itself, not even by types.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
   ],
   options: {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
     doNotFollow: { path: "node_modules" },
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default", "types"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "require", "node", "default", "types"],
+    },
   },
 };

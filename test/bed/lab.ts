@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
+import { compileCache } from "./compile-cache.ts";
 import { startLab, type Lab, type LabOptions } from "../../infra/lab/lab.ts";
 import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
 import { endLeftovers } from "../../infra/process/kept-running.ts";
@@ -25,7 +26,7 @@ export interface TestLab extends Lab {
 export async function startTestLab(options: Omit<LabOptions, "dir"> = {}): Promise<TestLab> {
   await clearAbandoned();
   const dir = join(tmpdir(), await ownedName(KIND));
-  const lab = await startLab({ dir, ...options });
+  const lab = await startLab({ dir, ...options, env: { ...compileCache(), ...options.env } });
   const store = createMysqlStore(lab.mysqlUrl);
   return {
     ...lab,
