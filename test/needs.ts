@@ -4,7 +4,7 @@
 export type Need = "nothing" | "machine";
 
 /** The longest path that a file's path begins with decides. */
-const NEEDS: Readonly<Record<string, Need>> = {
+export const NEEDS: Readonly<Record<string, Need>> = {
   "test/": "machine",
   "test/adapters/digitalocean/": "nothing",
   "test/adapters/docker/engine-answers.test.ts": "nothing",

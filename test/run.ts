@@ -111,7 +111,7 @@ async function runAll(): Promise<void> {
 }
 
 function checkPart({ name, program, args }: Check): Part {
-  return { name, run: () => run(projectPath(`node_modules/.bin/${program}`), args) };
+  return { name, run: () => run(process.execPath, [projectPath(`node_modules/.bin/${program}`), ...args]) };
 }
 
 function purePart(these: readonly string[]): Part {
