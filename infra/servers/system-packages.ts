@@ -105,9 +105,9 @@ export function withSystemFolders(path: string | undefined): string {
 }
 
 /**
- * Arguments: the packages, the units, the path of apt-get.sh. While policy-rc.d says no, packages start no services; units
- * are disabled afterwards for the next boot. An existing policy is somebody's wish and stays, one
- * of ours left by a killed run is taken for ours again.
+ * Arguments: the packages, the units, the path of apt-get.sh. While policy-rc.d says no, packages start
+ * no services; units are disabled afterwards for the next boot. An existing policy is somebody else's and
+ * stays, one of ours left by a killed run is taken for ours again.
  */
 const INSTALL = `
 set -u
