@@ -1,5 +1,4 @@
 import tseslint from "typescript-eslint";
-import importX from "eslint-plugin-import-x";
 
 const clocks = ["Date.now", "new Date() without an argument", "performance.now"];
 
@@ -8,14 +7,8 @@ export default tseslint.config(
   {
     files: ["apps/**/*.ts", "infra/**/*.ts", "test/**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
-    plugins: { "import-x": importX },
     languageOptions: { parserOptions: { projectService: true } },
-    settings: {
-      "import-x/resolver": { node: { extensions: [".ts", ".js"] } },
-      "import-x/parsers": { "@typescript-eslint/parser": [".ts"] },
-    },
     rules: {
-      "import-x/no-cycle": "error",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/consistent-type-imports": "error",

@@ -54,7 +54,7 @@ have() {
 	done
 	[ "${#missing[@]}" != 0 ] || return 0
 	export DEBIAN_FRONTEND=noninteractive
-	local apt=(apt-get -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 --yes -qq)
+	local apt=(sh "$HERE/infra/servers/apt-get.sh" -o Dpkg::Use-Pty=0 --yes -qq)
 	# The lists may be missing or too old: that is only known when the first try fails. All that dpkg says
 	# is in /var/log/apt/term.log.
 	"${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null ||

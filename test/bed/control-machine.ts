@@ -1,18 +1,17 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { promisify } from "node:util";
 import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { startDigitalOcean, type LabCloud } from "../../infra/lab/digitalocean/index.ts";
 import { openMachineRoom, type MachineRoom } from "../../infra/lab/machines/room.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
+import { APT_GET, runApt } from "../../infra/servers/system-packages.ts";
 import { until } from "./until.ts";
 
-const run = promisify(execFile);
 /** Packages that the development machines do not have: their servers would be services there. */
 const PACKAGES = ["mariadb-server", "nginx"];
 const PACKAGES_DIR = projectPath(".getaredis/test-packages");
@@ -125,21 +124,18 @@ async function order(cloud: LabCloud, token: string): Promise<{ id: number; publ
 export async function fetchControlPackages(): Promise<void> {
   await mkdir(join(PACKAGES_DIR, "partial"), { recursive: true });
   const download = () =>
-    run(
-      "apt-get",
-      [
-        "install",
-        "--download-only",
-        "--yes",
-        "--no-install-recommends",
-        "-o",
-        `Dir::Cache::archives=${PACKAGES_DIR}`,
-        ...PACKAGES,
-      ],
-      { maxBuffer: 16 * 1024 * 1024 },
-    );
+    runApt([
+      APT_GET,
+      "install",
+      "--download-only",
+      "--yes",
+      "--no-install-recommends",
+      "-o",
+      `Dir::Cache::archives=${PACKAGES_DIR}`,
+      ...PACKAGES,
+    ]);
   await download().catch(async () => {
-    await run("apt-get", ["update"]);
+    await runApt([APT_GET, "update"]);
     await download();
   });
 }

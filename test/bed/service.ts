@@ -10,6 +10,7 @@ import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { startEngineHost, type EngineHost } from "./engine-host.ts";
+import { compileCache } from "./compile-cache.ts";
 import { createDatabase, startServices, type Services } from "./services.ts";
 
 /** The whole product on real parts: databases, engine hosts with heartbeats, API and jobs as processes. */
@@ -113,6 +114,7 @@ export async function startService({
     const everySecond = "* * * * * *";
     const processEnv: Record<string, string> = {
       PATH: process.env["PATH"] ?? "",
+      ...compileCache(),
       MYSQL_URL: mysqlUrl,
       REDIS_URL: services.redisUrl,
       OPS_TOKEN: opsToken,
