@@ -49,7 +49,9 @@ await step("system packages", async (note) => {
   ]);
   if (installed.length > 0) note(`installed ${installed.join(", ")}`);
 });
-await step("types", () => succeed(bin("tsc"), ["--project", project]));
+await step("types", () =>
+  Promise.all([project, `${project}public`].map((each) => succeed(bin("tsc"), ["--project", each]))),
+);
 await step("linter", () => succeed(bin("eslint"), ["--max-warnings=0", project]));
 if (!process.argv.includes("--only-checks")) {
   const files = paths.length > 0 ? paths : (await Array.fromAsync(glob("test/**/*.test.ts", { cwd: project }))).sort();

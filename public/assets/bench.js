@@ -6,7 +6,7 @@ import { createFigures } from "./figures.js";
  * The workbench below the slip: console and figures of the instance shown. Loaded once there is one.
  * @param {HTMLElement} root
  * @param {Api} api
- * @param {(id: string) => void} onRefused  Called when the service takes no commands for an instance: it may have ended.
+ * @param {(id: string) => void} onRefused  Called when the service refuses calls for an instance, which may have ended.
  * @returns {Bench}
  */
 export function createBench(root, api, onRefused) {

@@ -32,10 +32,10 @@ export function createHeld(onChange) {
     if (isShared) entries = parsed(read(localStorageOf, INSTANCES));
   }
 
-  /** @param {(kept: Entry[]) => Entry[]} deed */
-  function change(deed) {
+  /** @param {(kept: Entry[]) => Entry[]} update */
+  function change(update) {
     load();
-    entries = deed(entries);
+    entries = update(entries);
     isShared = write(localStorageOf, INSTANCES, JSON.stringify(entries));
   }
 
@@ -87,7 +87,7 @@ const localStorageOf = () => localStorage;
 const sessionStorageOf = () => sessionStorage;
 
 /**
- * Another version of this page, or the visitor, may have written something else there: that is left out.
+ * The entries that storage holds, without what another version of this page, or the visitor, has written there.
  * @param {string | null} text
  * @returns {Entry[]}
  */
@@ -137,7 +137,7 @@ function read(storageOf, name) {
 }
 
 /**
- * Returns whether it is kept: storage may be off or full, and then the page itself still remembers.
+ * Returns whether it was written: storage may be off or full.
  * @param {() => Storage} storageOf
  * @param {string} name
  * @param {string | null} text

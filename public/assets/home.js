@@ -17,7 +17,7 @@ const REFRESH_MS = 60 * SECOND;
 const REFRESH_ENDING_MS = 3 * SECOND;
 /** An extension by less than this is not worth a button. */
 const LEAST_GAIN_MS = 60 * SECOND;
-/** Left out of the longest lease allowed, for the request itself takes time. */
+/** Kept below the longest lease allowed, because the request itself takes time. */
 const MARGIN_MS = 5 * SECOND;
 
 const form = find(HTMLFormElement, "#get");
@@ -62,14 +62,14 @@ takeOverAnswer();
 select(held.list().at(-1)?.instance.id);
 void refresh();
 
-/** A form that was posted before this script ran has its answer in the page: that is kept, too. */
+/** When the form was posted before this script ran, its answer is in the page, and is kept like any other. */
 function takeOverAnswer() {
   if (slipRoot.dataset.instance) {
     /** @type {unknown} */
     const handout = JSON.parse(slipRoot.dataset.instance);
     held.add(/** @type {Handout} */ (handout));
   }
-  // The address becomes that of the page again, so that a reload does not post once more.
+  // The address becomes that of the page again, so that a reload does not post a second time.
   if (location.pathname === "/instances") history.replaceState(null, "", "/");
 }
 
@@ -83,7 +83,7 @@ async function getInstance() {
   const { value, problem } = await api.create(held.pendingKey());
   working = false;
   if (problem) {
-    // After any other refusal the instance of a lost answer may still be there: the next press asks for the same.
+    // After any other problem an earlier answer may have been lost: the next press asks for the same instance.
     if (problem.status === CONFLICT) held.settle();
     restUntilMs = Date.now() + problem.retryAfterSeconds * SECOND;
     select(selectedId);
@@ -139,7 +139,7 @@ function select(id) {
   slip.offerExtension(gain < LEAST_GAIN_MS ? null : gain);
 }
 
-/** Another tab got, extended or ended one. */
+/** Another tab has got, extended or ended an instance. */
 function showWhatChanged() {
   if (!working) select(held.find(selectedId) ? selectedId : held.list().at(-1)?.instance.id);
 }
@@ -216,17 +216,17 @@ function choose(event) {
 }
 
 /** @type {Record<string, (instance: Held) => unknown>} */
-const deeds = { extend, end: askToEnd, "end-now": end, keep, clear };
+const handlers = { extend, end: askToEnd, "end-now": end, keep, clear };
 
 /** @param {Event} event */
 function act(event) {
   const entry = held.find(selectedId);
-  if (entry) deeds[closest(event, "[data-act]")?.dataset.act ?? ""]?.(entry.instance);
+  if (entry) handlers[closest(event, "[data-act]")?.dataset.act ?? ""]?.(entry.instance);
 }
 
 function askToEnd() {
   slip.actions("sure");
-  // On the harmless answer, so that pressing Enter twice ends nothing.
+  // The focus is on the harmless answer, so that pressing Enter twice ends nothing.
   slip.act("keep").focus();
 }
 
@@ -252,7 +252,7 @@ async function extend(instance) {
 
 /** @param {Held} instance */
 async function end(instance) {
-  // The problem shown may have been that there are too many instances.
+  // The problem shown may be that there are too many instances, which is over now.
   problemBox.hidden = true;
   slip.actions(null);
   slip.setState("ending");
@@ -262,7 +262,7 @@ async function end(instance) {
     await showRefusal(instance, problem);
     return;
   }
-  // Its host may not answer: then it is still ending, as the service tells.
+  // While its host does not answer it is still ending: the service says which.
   const { value } = await api.status(instance);
   held.update(instance.id, value ?? { state: "ended", endedAt: new Date(api.now()).toISOString(), endCause: "owner" });
   if (selectedId === instance.id) select(instance.id);
@@ -320,7 +320,7 @@ function tick() {
   for (const { instance } of over) held.update(instance.id, { state: "ending" });
   if (over.length > 0) {
     select(selectedId);
-    // It may have been extended elsewhere: the service tells.
+    // It may have been extended elsewhere: the service says so.
     refreshAtMs = 0;
   }
   showStates();
@@ -335,7 +335,7 @@ async function showStats() {
 }
 
 /**
- * Tells screen readers. Emptied in between, for the same words twice would be read out once.
+ * Tells screen readers. The place is emptied first, because they read the same words only once.
  * @param {string} text
  */
 function say(text) {

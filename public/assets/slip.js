@@ -18,7 +18,7 @@ const NOTE_ENDED = "Its data is deleted, and its password no longer works.";
 export function createSlip(root, clock, isKept) {
   const noteLine = part("lease-note", root);
   const fields = part("fields", root);
-  // Without what stands there for those who have no JavaScript.
+  // The first text only: what follows is for browsers without JavaScript.
   const keptNote = noteLine.firstChild?.nodeValue ?? "";
   const usualNote = () => (isKept() ? keptNote : NOTE_UNKEPT);
   /** @type {unknown} */

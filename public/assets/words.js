@@ -66,7 +66,7 @@ export function whyEnded(cause) {
 /** When no answer came, or what came was not from the service. */
 export const noAnswer = { title: "No answer came back", detail: "The connection broke, or the service is restarting." };
 
-/** What that means for each request: it may have been done all the same. */
+/** What a missing answer means for each request, which may have been done all the same. */
 export const unanswered = {
   create: "Press again: if a Redis was already started for you, you get that one and not a second.",
   extend: "If the time left has not grown, extend it again.",

@@ -324,7 +324,10 @@ describe("the dashboard", () => {
     await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
     await dashboard.service.endApi("SIGKILL");
     await page.waitForSelector("[data-stale]:visible");
-    assert.match((await page.textContent("[data-stale]")) ?? "", /^The connection is lost\. This page shows the state at/);
+    assert.match(
+      (await page.textContent("[data-stale]")) ?? "",
+      /^The connection is lost\. This page shows the state at/,
+    );
     await dashboard.service.startApi();
     await page.waitForSelector("[data-news=live]");
     await page.waitForSelector("[data-stale]", { state: "hidden" });

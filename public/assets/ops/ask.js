@@ -7,7 +7,7 @@ const dialog = find(HTMLDialogElement, "[data-ask]");
 /** @typedef {{ title: string, detail: string, act: string }} Question  act: the word on the button that says yes. */
 
 /**
- * Asks before something that does harm. Resolves to whether it shall be done.
+ * Asks the operator before something that does harm. Resolves to whether to do it.
  * @param {Question & { typed?: string }} question  typed: what must be typed first, such as a host's name.
  */
 export function ask({ typed, ...question }) {
@@ -20,7 +20,7 @@ export function ask({ typed, ...question }) {
 }
 
 /**
- * Asks for a text. Resolves to undefined when nothing shall be done.
+ * Asks the operator for a text. Resolves to undefined when the operator cancels.
  * @param {Question & { label: string, value: string }} question  value: what stands in the field at first.
  */
 export async function askFor({ label, value, ...question }) {
@@ -73,12 +73,12 @@ const SHOWN_MS = 6_000;
 const box = part("said");
 const dialogs = findAll(HTMLDialogElement, "dialog");
 /**
- * In the order that they were opened.
+ * The open dialogs, in the order that they were opened.
  * @type {HTMLDialogElement[]}
  */
 let opened = [];
 
-// Beside an open dialog, nothing can be clicked, and nothing is read out: what is said goes into the topmost one.
+// Outside an open dialog nothing can be clicked, and nothing is read out: messages go into the topmost dialog.
 const watching = new MutationObserver(() => {
   opened = [...opened.filter(({ open }) => open), ...dialogs.filter((each) => each.open && !opened.includes(each))];
   const place = opened.at(-1) ?? document.body;
@@ -87,7 +87,7 @@ const watching = new MutationObserver(() => {
 for (const each of dialogs) watching.observe(each, { attributes: true, attributeFilter: ["open"] });
 
 /**
- * Shows for some seconds how something came out; a problem for longer. A click removes it.
+ * Shows a message for some seconds, a problem for longer. A click removes it.
  * @param {string} text
  * @param {CallProblem} [problem]
  */
@@ -99,7 +99,7 @@ export function say(text, problem) {
 }
 
 /**
- * Does something and shows how it came out. Resolves to whether it worked.
+ * Does something, with its button disabled meanwhile, and shows the outcome. Resolves to whether it worked.
  * @param {HTMLButtonElement} button
  * @param {() => Promise<Answer<unknown>>} doing
  * @param {string} done

@@ -109,7 +109,7 @@ export function createControls(api, now) {
     await load();
   }
 
-  /** Reads the blocked addresses anew, until it works. */
+  /** Reads the blocked addresses again, and retries until it works. */
   async function load() {
     clearTimeout(retrying);
     if (!isInside()) return;

@@ -89,7 +89,7 @@ function arrange(parent, children) {
   for (const child of [...parent.children]) if (!children.has(child)) child.remove();
   let place = parent.firstElementChild;
   for (const child of children) {
-    // When the next one is wanted here, the one that stands here is out of place, not all that follow it.
+    // When the next element is wanted here, only the one that stands here is out of place.
     if (place && child !== place && child === place.nextElementSibling) {
       place.remove();
       place = child;

@@ -8,7 +8,7 @@ import { followLinks, linkTo } from "./panel.js";
 import { clock } from "./words.js";
 
 const MOST_KEPT = 400;
-/** So many the stream sends at first: when there are fewer, there are no older ones. */
+/** The stream sends so many events at first: when there are fewer, there are no older ones. */
 const TOLD = 100;
 const PAGE = 200;
 const TYPING_MS = 250;
@@ -27,24 +27,24 @@ export function createEvents(api, now, open) {
   const fresh = part("new-events");
   const kinds = find(HTMLDataListElement, "[data-kinds]");
   /**
-   * Of all the stream has sent, newest first.
+   * What the stream has sent, newest first.
    * @type {readonly OpsEvent[]}
    */
   let live = [];
   /**
-   * Those that fit the filter, which are asked for; undefined without a filter.
+   * Events that the service found: those of the filter, or older ones. Undefined while `live` is shown.
    * @type {readonly OpsEvent[] | undefined}
    */
   let found;
   /**
-   * Those that go on, also when they are not in the list any more.
+   * Alarms that go on, also when they are too old for the list.
    * @type {readonly OpsEvent[]}
    */
   let alarms = [];
   let unseen = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  /** Counts the filters: an answer to an earlier one comes too late. */
+  /** Counts the filters, so that an answer to an earlier one is not shown. */
   let filtering = 0;
   let isGoingBack = false;
 
@@ -133,7 +133,7 @@ export function createEvents(api, now, open) {
   }
 
   /**
-   * Takes over the alarms that go on. One that has come again may have a line that the stream does not send any more.
+   * Takes over the alarms that go on. Their lines may be so old that the stream does not send them again.
    * @param {readonly OpsEvent[]} events
    */
   function takeAlarms(events) {
@@ -225,7 +225,7 @@ export function tellMoment(element, moment, nowMs) {
 }
 
 /**
- * Events as they came last.
+ * The events of a list, each as it came last.
  * @param {readonly OpsEvent[]} before
  * @param {readonly OpsEvent[]} events
  */

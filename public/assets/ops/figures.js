@@ -110,7 +110,7 @@ export function createFigures(api) {
     });
     plots.droplets.show({
       ...common,
-      nothing: "No droplets: this service runs on hosts that it does not order.",
+      nothing: "No droplets: this service orders no hosts.",
       series: piled(figures.droplets, standingWords, ["joined"]),
     });
     latest = figures;

@@ -65,7 +65,7 @@ export function hostView(api, fleet, open) {
         api.events({ host: name }),
       ]);
       if (shape !== loaded) return;
-      // Again with the next news.
+      // The next news of the host load it again.
       if (found.problem || told.problem) loaded = undefined;
       if (found.value) {
         showInstances(found.value, (line, each) => {

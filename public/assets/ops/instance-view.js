@@ -14,7 +14,7 @@ const REFRESH_MS = 3_000;
 const HOUR_S = 3600;
 
 /**
- * Something that happened to an instance, or, in words, what is known of its lease.
+ * A line of the timeline: an event, or in words what is known of the lease.
  * @typedef {{ key: string | number, at: string } & (
  *   | { event: OpsEvent, word?: undefined }
  *   | { event?: undefined, word: string, isToCome?: boolean }

@@ -66,7 +66,7 @@ export function createInstances(api, now, open) {
     sort(by, by === order && direction === "descending" ? "ascending" : "descending");
     void anew();
   });
-  // Narrow screens have no head to press.
+  // Narrow screens do not show the head.
   searchOrder.addEventListener("input", () => {
     const [by = "", towards = ""] = searchOrder.value.split(" ");
     sort(by, towards);
@@ -75,7 +75,7 @@ export function createInstances(api, now, open) {
     const id = closest(event, "[data-id]")?.dataset.id;
     if (id) open("instance", id);
   });
-  // From the page that is shown: pressed twice before the next one has come, each asks for the same one.
+  // Next means after the page that is shown: pressed twice before the answer, it asks for the same page twice.
   next.addEventListener("click", () => {
     const last = rows.at(-1);
     if (last) void load([...trail, last.id]);
@@ -157,7 +157,7 @@ export function createInstances(api, now, open) {
       tell(count, `Not up to date: ${problem.title.toLowerCase()}.`);
       return;
     }
-    // All that was on this page, the last one, is gone.
+    // This was the last page, and everything on it is gone.
     if (value.length === 0 && wanted.length > 0) {
       await load(wanted.slice(0, -1));
       return;

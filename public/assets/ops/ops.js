@@ -56,7 +56,7 @@ let heardAt;
 /** @type {string | undefined} */
 let slotsDrawn;
 
-// Until here, nothing could have sent the token but the browser itself.
+// Before its script runs, the form would send the token by the browser alone, so the button waits for it.
 logInButton.disabled = false;
 logInForm.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -128,7 +128,7 @@ function enter() {
 }
 
 /**
- * Forgets all that there was to see.
+ * Removes everything that only an operator may see.
  * @param {string} why
  */
 function leave(why) {
@@ -166,7 +166,7 @@ function onNews(news) {
   body.dataset.news = "live";
   if (news.kind === "events") {
     events.take(news.data);
-    // Also those of another browser.
+    // The address may have been blocked in another browser.
     if (news.data.some(({ kind }) => kind === "block" || kind === "unblock")) void controls.load();
   } else if (news.kind === "alarms") events.takeAlarms(news.data);
   else fleet.take(news);

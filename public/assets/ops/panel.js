@@ -3,8 +3,8 @@ import { closest, find, part } from "../elements.js";
 import { listIn, make, tell } from "./dom.js";
 
 /**
- * The panel at the side with one host or one instance. Its address is in the page's: it survives a
- * reload, and Back closes it.
+ * The panel at the side with one host or one instance. What it shows is in the page's address: it survives
+ * a reload, and Back closes it.
  * @param {{ host: View, instance: View }} views
  */
 export function createPanel(views) {
@@ -32,12 +32,12 @@ export function createPanel(views) {
     box = next;
     refresh = views[kind === "host" ? "host" : "instance"](decodeURIComponent(name), box);
     if (!dialog.open) dialog.showModal();
-    // Also from one thing to another: what had the focus is gone.
+    // The element that had the focus is gone, also when the panel goes from one thing to another.
     find(HTMLElement, "#panel-title", box).focus();
   }
 
   part("close-panel").addEventListener("click", () => dialog.close());
-  // A click beside it closes it.
+  // A click beside the panel closes it.
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
@@ -86,7 +86,7 @@ export function followLinks(element, open, shown) {
 /** @typedef {[name: string, value: string | HTMLElement]} Fact */
 
 /**
- * Makes a `dl` show facts, as often as they are given. An element stays the one that was given first.
+ * Makes a `dl` show facts. A text is updated with each call, an element stays the one that was given first.
  * @param {HTMLElement} list
  * @returns {(facts: readonly Fact[]) => void}
  */

@@ -11,9 +11,12 @@ const LINES = 2;
  * @typedef {{ name: string, word: string, shape: "line" | "bar" | "area", values: Values }} Series
  */
 /**
- * Series over `times`, in milliseconds since 1970. per: of what time a value is the sum, such as "per minute";
- * nothing: what is said when there are no values.
- * @typedef {{ times: readonly number[], stepMs: number, per?: string, series: readonly Series[], nothing: string }} Data
+ * @typedef {object} Data
+ * @property {readonly number[]} times  Beginnings of the steps, in milliseconds since 1970.
+ * @property {number} stepMs
+ * @property {readonly Series[]} series
+ * @property {string} [per]  Of what time a value is the sum, such as "per minute".
+ * @property {string} nothing  What is shown when there are no values.
  */
 
 /**

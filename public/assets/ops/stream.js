@@ -1,6 +1,6 @@
 /** @import { StreamNews } from "../../api-types.ts" */
 
-/** News come each second; when none come for so long, the connection is taken for broken. */
+/** News come each second. Without any for so long, the connection counts as broken. */
 const SILENCE_MS = 6_000;
 const RETRY_MS = 1_500;
 /** @type {readonly StreamNews["kind"][]} */

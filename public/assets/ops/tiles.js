@@ -6,7 +6,7 @@ import { listIn, make, mark, tell } from "./dom.js";
 import { isUnhealthy } from "./verdict.js";
 import { counted, dollars, lasting, standingWord } from "./words.js";
 
-/** Up to so many hosts each slot is a cell of its own; beyond, and far beyond, less is drawn. */
+/** Numbers of hosts up to which tiles are large, and up to which each slot is a cell of its own. */
 const ROOMY = 30;
 const COMPACT = 150;
 const HOUR_MS = 3_600_000;
@@ -63,7 +63,8 @@ function summaryOf(hosts) {
 const ranks = ["silent", "unreachable", "engine-silent", "heartbeat-refused", "destroying", "booting", "ordered"];
 
 /**
- * What needs attention first, then what changes, then by name, so that nothing moves with each lease.
+ * Hosts that need attention come first, then those that change, then the others; each by name, so that no tile
+ * moves with a lease.
  * @param {HostOverview} a
  * @param {HostOverview} b
  */
@@ -137,7 +138,7 @@ function drawCells(box, { slots, droplet, standing }, slotLegend, density) {
     return;
   }
   const shape = `${density === "dense" ? "bar" : "cells"} ${slots}`;
-  // Most news change few tiles.
+  // Most news leave most tiles as they are.
   if (box.dataset.shape === shape) return;
   if (density === "dense") drawBar(box, slots, slotLegend);
   else drawGrid(box, slots, slotLegend);

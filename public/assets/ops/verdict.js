@@ -30,12 +30,10 @@ export function verdictOf(overview, alarms, nowMs) {
     ...alarmNotes(alarms, new Set(told.map(({ host }) => host))),
   ];
   const unhealthy = overview.hosts.filter(isUnhealthy).length;
-  if (unhealthy > 0 && !overview.isBlind)
-    return {
-      level: "trouble",
-      headline: `${unhealthy} of ${counted(overview.hosts.length, "host")} ${unhealthy === 1 ? "is" : "are"} unhealthy.`,
-      notes,
-    };
+  if (unhealthy > 0 && !overview.isBlind) {
+    const all = counted(overview.hosts.length, "host");
+    return { level: "trouble", headline: `${unhealthy} of ${all} ${unhealthy === 1 ? "is" : "are"} unhealthy.`, notes };
+  }
   if (notes.some(({ level }) => level === "trouble"))
     return { level: "trouble", headline: "Something is wrong.", notes };
   if (notes.length > 0) return { level: "watch", headline: "Working, with warnings.", notes };
