@@ -14,6 +14,11 @@ export const CHECKS: readonly Check[] = [
     program: "tsc",
     args: ["--project", ".", "--incremental", "--tsBuildInfoFile", `${KEPT}/types.tsbuildinfo`],
   },
+  {
+    name: "types of the pages",
+    program: "tsc",
+    args: ["--project", "public", "--incremental", "--tsBuildInfoFile", `${KEPT}/page-types.tsbuildinfo`],
+  },
   // Nothing kept from one run to the next: rules that look at types find other faults when another file changes.
   { name: "linter", program: "eslint", args: ["--max-warnings=0", "."] },
   { name: "imports", program: "depcruise", args: ["--config", ".dependency-cruiser.js", "apps", "infra", "test"] },

@@ -75,7 +75,9 @@ describe("the dashboard in bad moments", () => {
     await page.click("[data-host=host-a]");
     await dashboard.service.endApi("SIGKILL");
     try {
-      await page.waitForSelector("dialog [role=alert]:has-text('The connection is lost: this is how it was at')");
+      await page.waitForSelector(
+        "dialog [role=alert]:has-text('The connection is lost. This page shows the state at')",
+      );
       await page.evaluate(
         "window.told = 0; for (const alert of document.querySelectorAll('[data-stale] [role=alert]')) new MutationObserver(() => window.told++).observe(alert, { childList: true, characterData: true, subtree: true })",
       );

@@ -47,7 +47,7 @@ describe("the dashboard's lists", () => {
     await page.fill("[data-event-filters] [name=kind]", "hold");
     await page.waitForSelector(".event-reason:text-is('told live')", { state: "detached" });
     await page.fill("[data-event-filters] [name=host]", "nobody");
-    await page.waitForSelector("[data-events-empty]:has-text('No event fits.')");
+    await page.waitForSelector("[data-events-empty]:has-text('No event matches.')");
     await dashboard.database.query("DELETE FROM events");
   });
 
@@ -128,7 +128,7 @@ describe("the dashboard's lists", () => {
     const first = () => page.getAttribute("[data-instances] tr:first-child", "data-id");
     await page.waitForSelector("[data-instances-empty]:has-text('Nobody holds')");
     await page.fill("[data-search] [name=text]", "203.0.113.");
-    await page.waitForSelector("[data-instances-empty]:has-text('Nothing fits.')");
+    await page.waitForSelector("[data-instances-empty]:has-text('No instance matches.')");
     await page.selectOption("[data-search] [name=state]", "ended");
     await page.waitForSelector("[data-instances-count]:text-is('1–50 of 120')");
     assert.equal(await first(), "old0000000000100");

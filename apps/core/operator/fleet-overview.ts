@@ -1,8 +1,9 @@
 import type { History } from "../figures/contract.ts";
-import type { DropletLife } from "../fleet/droplets.ts";
+import type { DropletLife, DropletState } from "../fleet/droplets.ts";
 import type { Droplets, Hosts } from "../fleet/contract.ts";
 import type { DestroyRequests, JobRuns, Slots, Switches, TakenSlot } from "./contract.ts";
-import { isStandby } from "../fleet/standing.ts";
+import type { SwitchName } from "../events/names.ts";
+import { isStandby, type Standing } from "../fleet/standing.ts";
 import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
 import { slotLegend, slotRow } from "./slot-row.ts";
 
@@ -35,7 +36,7 @@ export type HostOverview = {
   /** Of the host: active, cordoned or draining; of a droplet that is no host: ordered, booting or destroying. */
   readonly state: string;
   /** Why it gets no instance now, or "open"; a droplet's state when it is no host. */
-  readonly standing: string;
+  readonly standing: Standing | DropletState;
   readonly isStandby: boolean;
   readonly address: string | null;
   readonly capacity: number;
@@ -72,7 +73,11 @@ export type FleetOverview = {
   readonly slotLegend: Readonly<Record<string, string>>;
   readonly running: number;
   readonly startedEver: number;
-  readonly switches: readonly { readonly name: string; readonly paused: boolean; readonly changedAt: string | null }[];
+  readonly switches: readonly {
+    readonly name: SwitchName;
+    readonly paused: boolean;
+    readonly changedAt: string | null;
+  }[];
   readonly jobs: readonly {
     readonly job: string;
     readonly startedAt: string;

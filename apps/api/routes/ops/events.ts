@@ -2,13 +2,13 @@ import { Type, type Static } from "typebox";
 import type { Events } from "../../../core/events/contract.ts";
 import { eventActors, eventKinds, type KeptEvent } from "../../../core/events/event.ts";
 import type { App } from "../../app.ts";
-import { forOperator, Moment } from "./schemas.ts";
+import { forOperator } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsEvent = Type.Object({
   id: Type.Integer(),
-  at: Moment,
-  lastAt: Moment,
+  at: Type.String({ format: "date-time" }),
+  lastAt: Type.String({ format: "date-time" }),
   times: Type.Integer({ description: "how often it was said unchanged" }),
   actor: Type.Enum([...eventActors]),
   kind: Type.Enum([...eventKinds]),
@@ -23,6 +23,8 @@ const OpsEvent = Type.Object({
     }),
   ),
 });
+/** An event as ops read it. */
+export type OpsEvent = Static<typeof OpsEvent>;
 const EventQuery = Type.Object(
   {
     host: Type.Optional(Type.String({ maxLength: 63 })),
@@ -33,6 +35,8 @@ const EventQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+/** Which events to list, as the query of a URL. */
+export type OpsEventQuery = Static<typeof EventQuery>;
 const MOST_EVENTS = 200;
 
 /** What reading the journal needs. */
@@ -67,8 +71,8 @@ export function opsEventRoutes({ store }: OpsEventParts) {
   };
 }
 
-/** An event as ops read it. */
-export function describeEvent(event: KeptEvent): Static<typeof OpsEvent> {
+/** Words an event as ops read it. */
+export function describeEvent(event: KeptEvent): OpsEvent {
   return {
     ...event,
     at: event.at.toISOString(),

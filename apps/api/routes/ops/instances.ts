@@ -16,6 +16,8 @@ const OpsInstance = Type.Object({
   handedOutAt: Moment,
   latestEnd: Type.String({ format: "date-time", description: "No extension passes it" }),
 });
+/** An instance as ops read it. */
+export type OpsInstance = Static<typeof OpsInstance>;
 const MOST_INSTANCES = 1000;
 const Search = Type.Object(
   {
@@ -47,6 +49,8 @@ const Search = Type.Object(
   },
   { additionalProperties: false },
 );
+/** Which instances to list, and how, as the query of a URL. */
+export type OpsSearch = Static<typeof Search>;
 
 const schemas = {
   list: {
@@ -121,7 +125,7 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
   };
 }
 
-function describe(instance: Instance, now: Date): Static<typeof OpsInstance> {
+function describe(instance: Instance, now: Date): OpsInstance {
   return {
     ...describeInstance(instance, now),
     hostName: instance.hostName,
