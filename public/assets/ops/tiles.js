@@ -28,11 +28,11 @@ export function createTiles(open) {
   });
 
   /**
-   * @param {FleetOverview} overview
+   * @param {Omit<FleetOverview, "slotLegend"> & { slotLegend?: SlotLegend }} overview
+   *   An older replica of the service sends no legend; the next one that the stream comes from does.
    * @param {number} nowMs
    */
   function draw({ hosts, rules, slotLegend = {} }, nowMs) {
-    // An older replica of the service sends no legend; the next one that the stream comes from does.
     const density = hosts.length <= ROOMY ? "roomy" : hosts.length <= COMPACT ? "compact" : "dense";
     mark(box, "aria-busy", null);
     mark(box, "data-density", density);
