@@ -231,7 +231,7 @@ describe("a control plane set up by install.sh", () => {
     assert.match(await machine.sh("curl --silent --fail http://127.0.0.1:8080/metrics"), /getaredis/);
   });
 
-  it("runs each program as its own user: only jobs have the cloud's token, only the enrolment the CA's key", async () => {
+  it("runs each program as its own user: only jobs have the cloud's token, only enrolment the CA's key", async () => {
     const users = new Set<string>();
     for (const program of PROGRAMS) {
       const pid = await pidOf(program);
