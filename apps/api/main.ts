@@ -12,6 +12,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
+import { realTime } from "../lib/time.ts";
 import { handoutRules, leaseBounds, loadConfig } from "../core/settings/config.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
 import { createMetrics } from "./figures/metrics.ts";
@@ -34,7 +35,7 @@ const consoleLimits = {
 const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "api", level: config.LOG_LEVEL, redact: ["err.command.args"] });
-const clock = () => new Date();
+const { clock } = realTime;
 
 const store = createMysqlStore(config.MYSQL_URL);
 const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
@@ -59,8 +60,7 @@ const create: CreatePorts = {
   ),
   fleet,
   waitForPong,
-  clock,
-  delay,
+  ...realTime,
   random: {
     id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
     password: customAlphabet(ALPHANUMERIC, 32),

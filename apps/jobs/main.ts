@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { schedule as scheduleCron } from "node-cron";
 import { pino } from "pino";
 import { createDockerEngines } from "../adapters/docker/engines.ts";
-import { SCALING } from "../adapters/mysql/droplets.ts";
+import { SCALING } from "../core/fleet/scaling.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createLeadership } from "../adapters/mysql/leadership.ts";
 import { clientTlsIn, type ClientTls } from "../adapters/pki/pki-files.ts";

@@ -20,6 +20,8 @@ export type CreatePorts = EndPorts & {
     readonly nonce: () => Buffer;
   };
   readonly delay: (ms: number) => Promise<void>;
+  /** A signal that aborts after so many milliseconds. */
+  readonly after: (ms: number) => AbortSignal;
   /** Told of each host that failed, with the fault. */
   readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
   /** Told when an empty host gets its first instance: the fleet wants another one. */

@@ -59,7 +59,7 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
 
   // A caller that hung up has no use for it, unless its key lets it come back for the answer.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;
-  const tooLate = AbortSignal.timeout(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
+  const tooLate = ports.after(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
     await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
@@ -91,7 +91,7 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
 
 /** Starts the container and sees its `PONG`. The host itself removes it after the lease's latest end. */
 async function bringUp(
-  { engines, rules, waitForPong }: CreatePorts,
+  { engines, rules, waitForPong, after }: CreatePorts,
   host: Host,
   draft: Draft,
   port: number,
@@ -109,7 +109,7 @@ async function bringUp(
     notAfter,
   };
   await engines.startContainer(host, containerSpec(instance, rules.limits), unwanted);
-  await waitForPong(host.checkHost, port, password, AbortSignal.timeout(rules.readyTimeoutMs));
+  await waitForPong(host.checkHost, port, password, after(rules.readyTimeoutMs));
 }
 
 /** Turns the draft into a lease and gives the answer to it. */

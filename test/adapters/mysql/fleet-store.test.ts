@@ -7,7 +7,7 @@ import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { createLeadership, type Leadership } from "../../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
-import { SCALING } from "../../../apps/adapters/mysql/droplets.ts";
+import { SCALING } from "../../../apps/core/fleet/scaling.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";

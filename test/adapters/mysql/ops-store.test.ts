@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
-import { SCALING } from "../../../apps/adapters/mysql/droplets.ts";
+import { SCALING } from "../../../apps/core/fleet/scaling.ts";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";

@@ -4,7 +4,7 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { admitHosts, type AdmitPorts } from "../../../apps/core/fleet/admit-hosts.ts";
 import { scaleFleet, type ScalePorts } from "../../../apps/core/fleet/scale-fleet.ts";
 import { createDigitalOceanCloud, type CloudCall } from "../../../apps/adapters/digitalocean/index.ts";
-import { SCALING } from "../../../apps/adapters/mysql/droplets.ts";
+import { SCALING } from "../../../apps/core/fleet/scaling.ts";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
