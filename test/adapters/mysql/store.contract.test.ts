@@ -4,7 +4,7 @@ import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import { SCALING } from "../../../apps/core/fleet/scaling.ts";
-import { createDatabase, startServices, type Services } from "../../bed/services.ts";
+import { createDatabase, emptyDatabase, startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
 import { describeLeadershipContract } from "../../contracts/leadership.ts";
 import type { KeptKind } from "../../contracts/store/bed.ts";
@@ -24,6 +24,7 @@ const tables: Readonly<Record<KeptKind, string>> = {
 
 describe("the MySQL store", () => {
   let services: Services;
+  let url: string;
   before(async () => {
     services = await startServices();
     // MySQL 8 refuses by default what MariaDB lets pass: values that do not fit, and loose grouping.
@@ -32,17 +33,13 @@ describe("the MySQL store", () => {
       "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
     );
     await admin.end();
+    url = await createDatabase(services.mysqlUrl);
+    await migrate(url);
   });
   after(() => services.stop());
 
-  const openDatabase = async () => {
-    const url = await createDatabase(services.mysqlUrl);
-    await migrate(url);
-    return url;
-  };
-
   describeStoreContract(async () => {
-    const url = await openDatabase();
+    await emptyDatabase(url);
     const stores = [createMysqlStore(url)];
     const another = () => {
       const store = createMysqlStore(url);
@@ -73,7 +70,7 @@ describe("the MySQL store", () => {
   });
 
   describeLeadershipContract(async () => {
-    const url = await openDatabase();
+    await emptyDatabase(url);
     return (job) => createLeadership(url, job);
   });
 });
