@@ -39,7 +39,10 @@ describe("redis discovery", () => {
         await answers();
         await until("the test's own client is back", () => admin.ping());
       },
-      close: () => Promise.resolve(redis.disconnect()),
+      close: () => {
+        redis.disconnect();
+        return Promise.resolve();
+      },
     };
   });
 });
