@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
-import { settings } from "../apps/core/settings/config.ts";
+import { settings } from "../apps/core/settings/settings.ts";
 
 const readme = await readFile(new URL("../README.md", import.meta.url), "utf8");
 
@@ -17,9 +17,9 @@ const rows = readme.split("\n").flatMap((line) => {
 
 describe("README.md", () => {
   it("has a row for each setting in its table, in order, with default, unit and meaning as declared", () => {
-    const declared = Object.entries(settings).map(([name, { default: fallback, unit, meaning }]) => ({
+    const declared = settings.map(({ name, kind, default: fallback, meaning }) => ({
       name,
-      cells: [fallback === "" ? "" : `\`${fallback}\``, unit, meaning],
+      cells: [fallback === "" ? "" : `\`${fallback}\``, kind.unit, meaning],
     }));
     assert.deepEqual(rows, declared);
   });

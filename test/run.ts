@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pMap from "p-map";
 import { step } from "../infra/process/progress.ts";
-import { ensureSystemPackages, withSystemFolders } from "../infra/servers/system-packages.ts";
+import { withSystemFolders } from "../infra/process/system-folders.ts";
+import { ensureSystemPackages } from "../infra/servers/system-packages.ts";
 import { fetchControlPackages } from "./bed/control-machine.ts";
 
 /**

@@ -13,7 +13,10 @@ import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { realTime } from "../lib/time.ts";
-import { handoutRules, leaseBounds, loadConfig } from "../core/settings/config.ts";
+import { handoutRules, leaseBounds } from "../core/settings/instances.ts";
+import { loadSettings } from "../core/settings/load.ts";
+import { listen } from "../lib/http/listen.ts";
+import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
 import { createMetrics } from "./figures/metrics.ts";
 import { buildServer } from "./server.ts";
@@ -32,122 +35,110 @@ const consoleLimits = {
   mostReplyBytes: 64 * 1024,
 };
 
-const config = loadConfig(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
+const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
-const logger = pino({ name: "api", level: config.LOG_LEVEL, redact: ["err.command.args"] });
+const logger = pino({ name: "api", level: settings.service.logLevel, redact: ["err.command.args"] });
 const { clock } = realTime;
 
-const store = createMysqlStore(config.MYSQL_URL);
-const redis = openRedis(config.REDIS_URL, (fault) => logger.warn({ err: fault }, "redis connection failed"));
-const discovery = createRedisDiscovery(redis);
-const fleet = createFleetCache(
-  { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
-  config.LIVENESS_MAX_AGE_SECONDS * SECOND,
-  config.HOST_BACKOFF_SECONDS * SECOND,
-);
-const metrics = createMetrics({
-  standings: () => fleet.standings(clock()),
-  countHandouts: () => store.history.countHandouts(clock()),
-  listDroplets: store.droplets.list,
-  listRuns: store.runs.list,
-});
-const consoles = createRedisConsoles(consoleLimits);
-const create: CreatePorts = {
-  store,
-  engines: createDockerEngines(
-    config.ENGINE_TIMEOUT_SECONDS * SECOND,
-    config.PKI_DIR === "" ? undefined : clientTlsIn(config.PKI_DIR, () => performance.now()),
-  ),
-  fleet,
-  waitForPong,
-  ...realTime,
-  random: {
-    id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
-    password: customAlphabet(ALPHANUMERIC, 32),
-    token: () => nanoid(32),
-    nonce: () => randomBytes(12),
-  },
-  onHostFailure: (host, instance, fault) => {
-    metrics.hostFailures.inc({ host });
-    logger.warn({ host, instance, err: fault }, "hand-out failed on host");
-  },
-  onStandbyTaken: (host) => {
-    logger.debug({ host }, "standby taken");
-    void requestRun(redis, "scale");
-  },
-  rules: handoutRules(config),
-};
-const app = await buildServer({
-  config,
-  logger,
-  store,
-  fleet,
-  redis,
-  pingRedis: discovery.ping,
-  metrics,
-  create,
-  lease: { store, clock, lease: leaseBounds(config) },
-  console: { store, consoles, clock },
-});
+await runProgram(serve, inLog(logger));
 
-const stopping = new AbortController();
-const watching = watchFleet();
-const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });
-const keeping = keepFigures();
-try {
-  await app.listen({ host: config.HOST, port: config.PORT });
-} catch (fault) {
-  const taken = (fault as NodeJS.ErrnoException).code === "EADDRINUSE";
-  logger.fatal(
-    { err: fault },
-    taken ? `port ${config.PORT} of ${config.HOST} is taken: set PORT to a free one` : "cannot listen",
+/** Takes requests until it is told to stop; then lets those in flight finish or be undone, and lets go of everything. */
+async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
+  const store = createMysqlStore(settings.service.mysqlUrl);
+  undoLater("database", store.disconnect);
+  const redis = openRedis(settings.service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+  undoLater("redis", () => redis.disconnect());
+  const discovery = createRedisDiscovery(redis);
+  const fleet = createFleetCache(
+    { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
+    settings.hosts.livenessMaxAgeMs,
+    settings.hosts.backoffMs,
   );
-  process.exitCode = 1;
-  await release();
-}
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void release());
+  const metrics = createMetrics({
+    standings: () => fleet.standings(clock()),
+    countHandouts: () => store.history.countHandouts(clock()),
+    listDroplets: store.droplets.list,
+    listRuns: store.runs.list,
+  });
+  const consoles = createRedisConsoles(consoleLimits);
+  undoLater("consoles", consoles.closeAll);
+  const create: CreatePorts = {
+    store,
+    engines: createDockerEngines(
+      settings.hosts.engineTimeoutMs,
+      settings.enrolment.pkiDir === undefined
+        ? undefined
+        : clientTlsIn(settings.enrolment.pkiDir, () => performance.now()),
+    ),
+    fleet,
+    waitForPong,
+    ...realTime,
+    random: {
+      id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
+      password: customAlphabet(ALPHANUMERIC, 32),
+      token: () => nanoid(32),
+      nonce: () => randomBytes(12),
+    },
+    onHostFailure: (host, instance, fault) => {
+      metrics.hostFailures.inc({ host });
+      logger.warn({ host, instance, err: fault }, "hand-out failed on host");
+    },
+    onStandbyTaken: (host) => {
+      logger.debug({ host }, "standby taken");
+      void requestRun(redis, "scale");
+    },
+    rules: handoutRules(settings),
+  };
+  const app = await buildServer({
+    config: settings,
+    logger,
+    store,
+    fleet,
+    redis,
+    pingRedis: discovery.ping,
+    metrics,
+    create,
+    lease: { store, clock, lease: leaseBounds(settings.instances) },
+    console: { store, consoles, clock },
+  });
 
-/** Keeps the view of the fleet fresh; a fault is logged when it begins and when it is over. */
-async function watchFleet(): Promise<void> {
-  let wasFaulty = false;
-  while (!stopping.signal.aborted) {
-    try {
-      await fleet.refresh(clock());
-      if (wasFaulty) logger.info("fleet view is fresh again");
-      wasFaulty = false;
-    } catch (fault) {
-      metrics.viewFaults.inc();
-      if (!wasFaulty) logger.warn({ err: fault }, "fleet view cannot be refreshed");
-      wasFaulty = true;
+  const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });
+  const stopping = new AbortController();
+  const loops = [watchFleet(stopping.signal), keepFigures(stopping.signal)];
+  undoLater("fleet cache and figures", async () => {
+    stopping.abort();
+    await Promise.all(loops);
+    await keeper.keep().catch((fault: unknown) => logger.warn({ err: fault }, "the last figures are lost"));
+  });
+  undoLater("requests", () => app.close(), {
+    withinMs: settings.service.shutdownMs,
+    ifLate: "reconcile clears what they leave",
+  });
+  await listen(app, { host: settings.service.host, port: settings.service.port, setting: "PORT" });
+  await untilTold();
+
+  /** Keeps the view of the fleet fresh; a fault is logged when it begins and when it is over. */
+  async function watchFleet(stop: AbortSignal): Promise<void> {
+    let wasFaulty = false;
+    while (!stop.aborted) {
+      try {
+        await fleet.refresh(clock());
+        if (wasFaulty) logger.info("fleet view is fresh again");
+        wasFaulty = false;
+      } catch (fault) {
+        metrics.viewFaults.inc();
+        if (!wasFaulty) logger.warn({ err: fault }, "fleet view cannot be refreshed");
+        wasFaulty = true;
+      }
+      await delay(settings.hosts.refreshMs, undefined, { signal: stop }).catch(() => undefined);
     }
-    await delay(config.FLEET_REFRESH_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
   }
-}
 
-/** Keeps figures every few seconds; what cannot be kept now is kept later. */
-async function keepFigures(): Promise<void> {
-  while (!stopping.signal.aborted) {
-    await keeper.keep().catch((fault: unknown) => logger.debug({ err: fault }, "figures not kept"));
-    await delay(FIGURES_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+  /** Keeps figures every few seconds; what cannot be kept now is kept later. */
+  async function keepFigures(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      await keeper.keep().catch((fault: unknown) => logger.debug({ err: fault }, "figures not kept"));
+      await delay(FIGURES_MS, undefined, { signal: stop }).catch(() => undefined);
+    }
   }
-}
-
-/** Stops taking requests, lets those in flight finish or be undone, and lets go of everything. */
-async function release(): Promise<void> {
-  if (stopping.signal.aborted) return;
-  logger.info("stopping");
-  const tooLong = setTimeout(() => {
-    logger.fatal("requests did not finish in time; reconcile clears what they leave");
-    process.exit(1);
-  }, config.SHUTDOWN_SECONDS * SECOND);
-  stopping.abort();
-  await app.close();
-  await watching;
-  await keeping;
-  await keeper.keep().catch((fault: unknown) => logger.warn({ err: fault }, "the last figures are lost"));
-  consoles.closeAll();
-  redis.disconnect();
-  await store.disconnect();
-  clearTimeout(tooLong);
-  logger.info("stopped");
 }

@@ -21,7 +21,7 @@ import type { CreatePorts } from "../core/instances/create-instance.ts";
 import type { FleetCache } from "../core/fleet/fleet-cache.ts";
 import type { ConsolePorts } from "../core/console/run-command.ts";
 import type { Store } from "../core/store.ts";
-import type { Config } from "../core/settings/config.ts";
+import type { Settings } from "../core/settings/settings.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
 import { ProblemError, problemOfFault } from "../lib/http/problem.ts";
 import { readOutRefusedBodies } from "../lib/http/refused-bodies.ts";
@@ -43,7 +43,7 @@ import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 
 /** Everything the application is built from. */
 export type ServerParts = {
-  readonly config: Config;
+  readonly config: Settings<"OPS_TOKEN">;
   readonly logger: FastifyBaseLogger;
   readonly store: Store;
   readonly fleet: FleetCache;
@@ -75,13 +75,13 @@ export async function buildServer(parts: ServerParts) {
   const home = await createHomePage(parts);
   const app = Fastify({
     loggerInstance: parts.logger,
-    trustProxy: config.TRUST_PROXY === "" ? false : config.TRUST_PROXY.split(",").map((entry) => entry.trim()),
+    trustProxy: config.service.trustProxy ?? false,
     bodyLimit: 16 * KIB,
     // A request must be whole within 15 s; a connection without traffic may outlast the slowest hand-out.
     // Node takes the longer of these two for the whole request and the shorter for its headers.
     requestTimeout: 15 * SECOND,
     http: { headersTimeout: 10 * SECOND, connectionsCheckingInterval: 2 * SECOND },
-    connectionTimeout: (config.HANDOUT_TIMEOUT_SECONDS + 30) * SECOND,
+    connectionTimeout: config.instances.handoutTimeoutMs + 30 * SECOND,
     forceCloseConnections: "idle",
     // Bodies are taken as they were sent, and an unknown field is an error, not dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
@@ -136,7 +136,7 @@ export async function buildServer(parts: ServerParts) {
   takeEmptyJson(app);
   app.addHook("onSend", (_request, reply, payload, done) => done(null, readableJson(reply, payload)));
   await app.register(rateLimit, {
-    max: config.RATE_LIMIT_PER_MINUTE,
+    max: config.service.rateLimitPerMinute,
     timeWindow: "1 minute",
     redis: parts.redis,
     nameSpace: "rate:",

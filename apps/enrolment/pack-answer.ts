@@ -1,7 +1,10 @@
 import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
 
-/** What a host gets, as a tar of two files that need no other tool to take apart: `server.pem` and `heartbeat-password`. */
+/**
+ * What a host gets, as a tar of two files that need no other tool
+ * to take apart: `server.pem` and `heartbeat-password`.
+ */
 export async function packAnswer({
   certificate,
   heartbeatPassword,

@@ -6,8 +6,10 @@ import { readHostFiles } from "../adapters/host-files/host-files.ts";
 import type { Store } from "../core/store.ts";
 import { createRedisDiscovery } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
-import { fleetPlan, scalingRules, type Config } from "../core/settings/config.ts";
-import { heartbeatPassword } from "../core/instances/credentials.ts";
+import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
+import { enrolmentUrl } from "../core/settings/enrolment.ts";
+import { fleetPlan } from "../core/settings/fleet.ts";
+import type { FleetSettings } from "../core/settings/settings.ts";
 import type { EngineHost } from "../core/fleet/host.ts";
 import { renderUserData } from "../core/fleet/user-data.ts";
 import type { FleetJobPorts } from "./schedule.ts";
@@ -20,9 +22,18 @@ const CLOUD_BUDGET_MS = 15 * SECOND;
 /** A pull of some tens of megabytes, on a small droplet. */
 const IMAGE_TIMEOUT_MS = 120 * SECOND;
 
-/** What the jobs of the fleet work with, out of the settings. `caPem` is read by each new droplet, to know the control plane by. */
+/** Settings that the jobs need besides when there is a fleet. */
+export const FLEET_NEEDS = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE", "HOST_FILES_DIR"] as const;
+
+/** Settings of the jobs when there is a fleet. */
+export type FleetNeeds = FleetSettings<"MYSQL_URL" | "REDIS_URL" | (typeof FLEET_NEEDS)[number]>;
+
+/**
+ * What the jobs of the fleet work with, out of the settings. `caPem` is
+ * read by each new droplet, to know the control plane by.
+ */
 export async function fleetPorts(
-  config: Config,
+  settings: FleetNeeds,
   parts: {
     readonly store: Store;
     readonly redis: Redis;
@@ -34,26 +45,25 @@ export async function fleetPorts(
 ): Promise<FleetJobPorts> {
   const { store, redis, engines, clock } = parts;
   const deployment = await store.hosts.readDeployment();
-  const plan = fleetPlan(config, deployment);
-  const rules = scalingRules(config);
+  const plan = fleetPlan(settings.fleet, deployment);
   const cloud = createDigitalOceanCloud({
-    token: config.DIGITALOCEAN_TOKEN,
-    url: config.DIGITALOCEAN_URL,
+    token: settings.cloud.token,
+    url: settings.cloud.url,
     timeoutMs: CLOUD_TIMEOUT_MS,
     budgetMs: CLOUD_BUDGET_MS,
   });
-  const files = await readHostFiles();
+  const files = await readHostFiles(settings.enrolment.hostFilesDir);
   const { readHeartbeats } = createRedisDiscovery(redis);
   const users = createHeartbeatUsers(redis);
-  const heartbeatRedis = redisForHosts(config);
+  const heartbeatRedis = redisForHosts(settings);
   const hosts = {
     deployment,
-    capacity: config.HOST_CAPACITY,
-    basePort: config.HOST_BASE_PORT,
+    capacity: settings.hosts.capacity,
+    basePort: settings.hosts.basePort,
     enginePort: ENGINE_PORT,
   };
   const ensureImage = (host: EngineHost) =>
-    engines.ensureImage(host, config.INSTANCE_IMAGE, config.INSTANCE_IMAGE_ARCHIVE || undefined, IMAGE_TIMEOUT_MS);
+    engines.ensureImage(host, settings.instances.image, settings.instances.imageArchive, IMAGE_TIMEOUT_MS);
 
   return {
     scale: {
@@ -63,19 +73,19 @@ export async function fleetPorts(
       readHeartbeats,
       clock,
       plan,
-      rules,
+      rules: settings.fleet,
       token: () => nanoid(32),
       userData: (hostName, token) =>
         renderUserData(files, {
           hostName,
-          enrolmentUrl: enrolmentUrl(config),
+          enrolmentUrl: enrolmentUrl(settings.enrolment),
           enrolmentToken: token,
           caPem: parts.caPem(),
           redisHost: heartbeatRedis.host,
           redisPort: heartbeatRedis.port,
-          heartbeatSeconds: config.HEARTBEAT_SECONDS,
-          heartbeatTtlSeconds: config.HEARTBEAT_TTL_SECONDS,
-          connectionsPerAddress: config.INSTANCE_CONNECTIONS_PER_ADDRESS,
+          heartbeatSeconds: settings.hosts.heartbeatSeconds,
+          heartbeatTtlSeconds: settings.hosts.heartbeatTtlSeconds,
+          connectionsPerAddress: settings.instances.connectionsPerAddress,
         }),
     },
     admit: {
@@ -90,18 +100,25 @@ export async function fleetPorts(
     heartbeats: {
       store,
       keep: (hostNames) =>
-        users.keep(plan.namePrefix, hostNames, (hostName) => heartbeatPassword(config.SERVER_SECRET, hostName)),
+        users.keep(plan.namePrefix, hostNames, (hostName) =>
+          heartbeatPassword(settings.service.serverSecret, hostName),
+        ),
     },
-    prepare: { cloud, store, plan, sizes: rules.sizes, cap: rules.cap, hosts, privateNetwork: config.PRIVATE_NETWORK },
+    prepare: {
+      cloud,
+      store,
+      plan,
+      sizes: settings.fleet.sizes,
+      cap: settings.fleet.cap,
+      hosts,
+      privateNetwork: settings.fleet.privateNetwork,
+    },
     term: parts.term,
   };
 }
 
-function enrolmentUrl(config: Config): string {
-  return config.ENROLMENT_URL || `https://${config.ENROLMENT_HOST}:${config.ENROLMENT_PORT}`;
-}
-
-function redisForHosts({ HEARTBEAT_REDIS, REDIS_URL }: Config): { host: string; port: number } {
-  const { hostname, port } = new URL(HEARTBEAT_REDIS === "" ? REDIS_URL : `redis://${HEARTBEAT_REDIS}`);
+function redisForHosts({ enrolment, service }: FleetNeeds): { readonly host: string; readonly port: number } {
+  if (enrolment.heartbeatRedis) return enrolment.heartbeatRedis;
+  const { hostname, port } = new URL(service.redisUrl);
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 6379) };
 }

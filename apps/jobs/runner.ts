@@ -1,12 +1,10 @@
 import type { Logger } from "pino";
 import type { JobRuns } from "../core/operator/contract.ts";
 import type { Job } from "./schedule.ts";
+import { messageOf } from "../lib/errors.ts";
 
 /** What a runner keeps of each run. */
 export type RunnerStore = { readonly runs: Pick<JobRuns, "begin" | "finish"> };
-
-/** Runs jobs, each at most once at a time in this process. */
-export type Runner = ReturnType<typeof createRunner>;
 
 /**
  * A runner that keeps how each run came out.
@@ -57,9 +55,7 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
       await store.runs.finish(job.name, clock(), undefined);
     } catch (fault) {
       // That the fault cannot be kept must not hide it.
-      await store.runs
-        .finish(job.name, clock(), fault instanceof Error ? fault.message : String(fault))
-        .catch(() => undefined);
+      await store.runs.finish(job.name, clock(), messageOf(fault)).catch(() => undefined);
       throw fault;
     }
   }

@@ -7,7 +7,7 @@ import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
 import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
 import { checkHosts, type CheckHostsPorts } from "../core/fleet/check-hosts.ts";
-import type { Config } from "../core/settings/config.ts";
+import type { Settings } from "../core/settings/settings.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
 import type { Events } from "../core/events/contract.ts";
 import type { History } from "../core/figures/contract.ts";
@@ -46,27 +46,27 @@ const EACH_MINUTE = "* * * * *";
 
 /** The table of all jobs. Without a fleet, there is nothing to scale. */
 export function schedule(
-  config: Config,
+  { reapCron, reconcileCron, pruneCron, admitCron, scaleCron, historyDays, concurrency }: Settings["jobs"],
   ports: JobPorts,
   fleet: FleetJobPorts | undefined,
   logger: Logger,
 ): readonly Job[] {
   const jobs: Job[] = [
-    { name: "reap", cron: config.REAP_CRON, run: () => runReaper(ports, config.JOB_CONCURRENCY, logger) },
-    { name: "reconcile", cron: config.RECONCILE_CRON, run: () => runReconcile(ports, config.JOB_CONCURRENCY, logger) },
-    { name: "prune", cron: config.PRUNE_CRON, run: () => runPrune(ports, config.HISTORY_DAYS, logger) },
+    { name: "reap", cron: reapCron, run: () => runReaper(ports, concurrency, logger) },
+    { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, concurrency, logger) },
+    { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, logger) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
   const preparation = once(() => runPreparation(ports, fleet, logger));
   return [
     ...jobs,
-    { name: "tend", cron: config.RECONCILE_CRON, run: () => checkHosts(fleet.tend, config.JOB_CONCURRENCY) },
-    { name: "heartbeats", cron: config.ADMIT_CRON, run: () => keepHeartbeatUsers(fleet.heartbeats) },
-    { name: "admit", cron: config.ADMIT_CRON, run: () => runAdmission(fleet, config.JOB_CONCURRENCY, logger) },
+    { name: "tend", cron: reconcileCron, run: () => checkHosts(fleet.tend, concurrency) },
+    { name: "heartbeats", cron: admitCron, run: () => keepHeartbeatUsers(fleet.heartbeats) },
+    { name: "admit", cron: admitCron, run: () => runAdmission(fleet, concurrency, logger) },
     {
       name: "scale",
-      cron: config.SCALE_CRON,
+      cron: scaleCron,
       isOurs: async () => (await fleet.term()) !== undefined,
       run: () => runScaling(fleet, preparation, logger),
     },

@@ -153,7 +153,7 @@ export function createTwinCloud({
     const strangers = sshKeys.filter((key) => !offer.sshKeys.includes(key));
     if (strangers.length > 0) throw refusal(`${strangers.join(", ")} are invalid key identifiers`);
     if (Buffer.byteLength(userData) > LONGEST_USER_DATA) throw refusal("User data is too long (maximum is 64 KiB).");
-    if (vpc !== "" && !offer.vpcs.includes(vpc)) throw refusal("You specified an invalid VPC");
+    if (vpc !== undefined && !offer.vpcs.includes(vpc)) throw refusal("You specified an invalid VPC");
     if (strike("droplet-limit", "createDroplet", size) || existing().length >= account.dropletLimit)
       throw new CloudFault("droplet-limit", "none", "this will exceed your droplet limit");
     if (strike("out-of-stock", "createDroplet", size))
@@ -225,7 +225,7 @@ export function createTwinCloud({
       ...(offer.regions.includes(region) ? [] : [`There is no region ${region}.`]),
       ...sizes.filter((size) => offer.sizes[size] === undefined).map((size) => `There is no droplet size ${size}.`),
       ...(offer.images.includes(image) ? [] : [`There is no image ${image}.`]),
-      ...(vpc === "" || offer.vpcs.includes(vpc) ? [] : [`There is no private network ${vpc}.`]),
+      ...(vpc === undefined || offer.vpcs.includes(vpc) ? [] : [`There is no private network ${vpc}.`]),
     ],
   };
 

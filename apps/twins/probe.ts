@@ -1,5 +1,5 @@
-import { hashSecret } from "../core/instances/credentials.ts";
 import type { WaitForPong } from "../core/instances/contract.ts";
+import { hashSecret } from "../lib/secrets.ts";
 import { publishedPort, type TwinEngine } from "./engines.ts";
 import { inTurns, type Staging } from "./turns.ts";
 

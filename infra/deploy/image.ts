@@ -1,5 +1,5 @@
 import { rename, writeFile } from "node:fs/promises";
-import { messageOf } from "../process/message-of.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 import { writeImageArchive } from "../servers/redis-image.ts";
 
 const [archive, envFile] = process.argv.slice(2);

@@ -2,35 +2,34 @@ import pMap from "p-map";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { clientTlsIn } from "../../apps/adapters/pki/pki-files.ts";
-import { loadConfig, type Config } from "../../apps/core/settings/config.ts";
-import { messageOf } from "../process/message-of.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 
-const SECOND = 1000;
-const TRANSFER_MS = 120 * SECOND;
+const TRANSFER_MS = 120_000;
 
 /**
  * Sees to it that every host has the image of the settings: hosts get theirs when they join, and with another
  * one in the settings those that joined before would fail every hand-out.
  */
 try {
-  await sendImage(loadConfig(process.env, ["MYSQL_URL", "PKI_DIR", "INSTANCE_IMAGE"]));
+  await sendImage(loadSettings(process.env, ["MYSQL_URL", "PKI_DIR", "INSTANCE_IMAGE"]));
 } catch (fault) {
   console.error(messageOf(fault));
   process.exitCode = 1;
 }
 
 async function sendImage({
-  MYSQL_URL,
-  PKI_DIR,
-  INSTANCE_IMAGE,
-  INSTANCE_IMAGE_ARCHIVE,
-  ENGINE_TIMEOUT_SECONDS,
-  JOB_CONCURRENCY,
-}: Config): Promise<void> {
-  const store = createMysqlStore(MYSQL_URL);
+  service,
+  enrolment,
+  hosts: { engineTimeoutMs },
+  instances: { image, imageArchive },
+  jobs,
+}: Settings<"MYSQL_URL" | "PKI_DIR" | "INSTANCE_IMAGE">): Promise<void> {
+  const store = createMysqlStore(service.mysqlUrl);
   const engines = createDockerEngines(
-    ENGINE_TIMEOUT_SECONDS * SECOND,
-    clientTlsIn(PKI_DIR, () => performance.now()),
+    engineTimeoutMs,
+    clientTlsIn(enrolment.pkiDir, () => performance.now()),
   );
   try {
     const hosts = await store.hosts.list();
@@ -38,16 +37,16 @@ async function sendImage({
       hosts,
       async ({ host }) => {
         try {
-          await engines.ensureImage(host, INSTANCE_IMAGE, INSTANCE_IMAGE_ARCHIVE || undefined, TRANSFER_MS);
+          await engines.ensureImage(host, image, imageArchive, TRANSFER_MS);
           return true;
         } catch (fault) {
           console.log(`! ${host.name} has not got the image, drain it: ${messageOf(fault)}`);
           return false;
         }
       },
-      { concurrency: JOB_CONCURRENCY },
+      { concurrency: jobs.concurrency },
     );
-    console.log(`✓ ${have.filter(Boolean).length} of ${hosts.length} hosts have ${INSTANCE_IMAGE}`);
+    console.log(`✓ ${have.filter(Boolean).length} of ${hosts.length} hosts have ${image}`);
   } finally {
     await store.disconnect();
   }

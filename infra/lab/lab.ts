@@ -1,22 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
+import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { freePort } from "../process/free-port.ts";
-import { keepRunning, type KeptRunning } from "../process/kept-running.ts";
+import { keepProgram, untilReady, type KeptProgram } from "../process/kept-program.ts";
 import { startMariadb } from "../servers/mariadb.ts";
 import { projectPath } from "../process/project-path.ts";
 import { startRedis } from "../servers/redis.ts";
 import { writeImageArchive } from "../servers/redis-image.ts";
-import { createUndoList } from "../process/undo-list.ts";
 import { ensurePki } from "../pki/ensure-pki.ts";
 import { startDigitalOcean, type LabCloud } from "./digitalocean/index.ts";
 import { openMachineRoom, type MachineRoom } from "./machines/room.ts";
 
-const READY_TIMEOUT_MS = 30_000;
 const STOP_GRACE_MS = 10_000;
+/** Longer than any part takes, SIGKILL at the end of its grace included. */
+const STOP_MS = 60_000;
 
 /** A program of the control plane. */
 export type ProgramName = "api" | "jobs" | "enrolment";
@@ -35,15 +35,17 @@ export interface Lab {
   /** The environment of the control plane's programs. */
   env: NodeJS.ProcessEnv;
   logsDir: string;
-  programs: Record<ProgramName, KeptRunning>;
+  programs: Record<ProgramName, KeptProgram>;
   /** Starts a program once more, as another replica or after it was killed; `env` overrides. */
-  start: (program: ProgramName, name?: string, env?: NodeJS.ProcessEnv) => Promise<KeptRunning>;
+  start: (program: ProgramName, name?: string, env?: NodeJS.ProcessEnv) => Promise<KeptProgram>;
   /** SIGKILL to the private Redis, which forgets everything; then it comes back where it was. */
   restartRedis: () => Promise<void>;
   stop: () => Promise<void>;
+  /** SIGKILL to servers and programs, without waiting. Machines end with this process. */
+  kill: () => Promise<void>;
 }
 
-export interface LabOptions {
+export interface LabSetup {
   /** Folder for everything that the lab keeps. */
   dir: string;
   /** Settings of the control plane, over those that make a life fast. */
@@ -90,13 +92,13 @@ export async function startLab({
   port = 0,
   cloud: cloudSettings = {},
   say = () => undefined,
-}: LabOptions): Promise<Lab> {
+}: LabSetup): Promise<Lab> {
   const undo = createUndoList();
   const places = { logsDir: join(dir, "logs"), pidsDir: join(dir, "pids") };
   await mkdir(dir, { recursive: true, mode: 0o711 });
   try {
     const room = await openMachineRoom((fault) => say(`a machine failed: ${String(fault)}`));
-    undo.add(room.stop);
+    undo.add("machines", room.stop, { withinMs: STOP_MS });
     const token = `dop_v1_${randomBytes(32).toString("hex")}`;
     const cloud = await startDigitalOcean({
       token,
@@ -104,12 +106,12 @@ export async function startLab({
       onFault: (fault) => say(`the cloud failed: ${String(fault)}`),
       ...cloudSettings,
     });
-    undo.add(cloud.stop);
+    undo.add("cloud", cloud.stop);
     const mysql = await startMariadb({ dir: join(dir, "mariadb") });
-    undo.add(mysql.stop);
+    undo.add("MariaDB", mysql.stop, { withinMs: STOP_MS, kill: mysql.kill });
     const redisPlace = { dir: join(dir, "redis"), addresses: [room.controlAddress] };
     let redis = await startRedis(redisPlace);
-    undo.add(() => redis.stop());
+    undo.add("Redis", () => redis.stop(), { withinMs: STOP_MS, kill: () => redis.kill() });
     const pkiDir = join(dir, "pki");
     await ensurePki(pkiDir, { enrolmentNames: [room.controlAddress], now: new Date() });
     const archive = join(dir, "redis-image.tar");
@@ -133,6 +135,7 @@ export async function startLab({
       DIGITALOCEAN_URL: cloud.url,
       PRIVATE_NETWORK: room.network,
       PKI_DIR: pkiDir,
+      HOST_FILES_DIR: projectPath("infra/host"),
       ENROLMENT_HOST: room.controlAddress,
       ENROLMENT_PORT: String(enrolmentPort),
       PORT: String(apiPort),
@@ -141,7 +144,7 @@ export async function startLab({
     };
     const origin = `http://127.0.0.1:${apiPort}`;
     const start: Lab["start"] = async (program, name = program, more = {}) => {
-      const running = await keepRunning(
+      const running = await keepProgram(
         {
           name,
           command: process.execPath,
@@ -152,11 +155,11 @@ export async function startLab({
         places,
         say,
       );
-      undo.add(running.stop);
+      undo.add(name, running.stop, { withinMs: STOP_MS, kill: running.kill });
       return running;
     };
     const programs = { enrolment: await start("enrolment"), jobs: await start("jobs"), api: await start("api") };
-    await untilAnswered(`${origin}/healthz`, programs.api);
+    await untilReady(`${origin}/healthz`, programs.api);
     return {
       origin,
       opsToken,
@@ -174,6 +177,7 @@ export async function startLab({
         redis = await startRedis({ ...redisPlace, port: Number(redisPort) });
       },
       stop: undo.undoAll,
+      kill: undo.killAll,
     };
   } catch (cause) {
     await undo.undoAll().catch(() => undefined);
@@ -191,15 +195,4 @@ async function emptyDatabase(mysqlUrl: string): Promise<void> {
   } finally {
     await connection.end();
   }
-}
-
-async function untilAnswered(url: string, api: KeptRunning): Promise<void> {
-  const deadline = performance.now() + READY_TIMEOUT_MS;
-  while (performance.now() < deadline) {
-    if (api.failures() > 0) throw new Error(`the API does not stay up; its log: ${api.logFile}`);
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (answer?.ok) return;
-    await sleep(50);
-  }
-  throw new Error(`the API does not answer; its log: ${api.logFile}`);
 }

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
+import { createRedisDiscovery, openRedis } from "../../apps/adapters/redis/discovery.ts";
+import type { ReadHeartbeats } from "../../apps/core/fleet/contract.ts";
+import { isStandby, type HostFacts } from "../../apps/core/fleet/standing.ts";
 import type { Store } from "../../apps/core/store.ts";
 import type { Lab } from "./lab.ts";
-import type { LabWishes } from "./options.ts";
+import type { LabOptions } from "./options.ts";
 import { drawFleet, shortName } from "./picture.ts";
 
 const LOOK_MS = 100;
@@ -30,11 +33,13 @@ export interface LifeReport {
  */
 export async function liveOneLife(
   lab: Lab,
-  wishes: LabWishes,
+  options: LabOptions,
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<LifeReport> {
   const store = createMysqlStore(lab.mysqlUrl);
+  const redis = openRedis(lab.redisUrl, () => undefined);
+  const readHosts = hostReader(store, createRedisDiscovery(redis).readHeartbeats);
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
   const report: LifeReport = {
@@ -46,14 +51,14 @@ export async function liveOneLife(
     apiCalls: 0,
     dropletMb: 0,
   };
-  const telling = narrate(lab, store, report, tell, end);
+  const telling = narrate(lab, store, readHosts, report, tell, end);
   try {
     await until(
-      async () => (await hasStandbys(store, wishes)) && (wishes.standbys === 0 || (await isReady(lab))),
+      async () => (await hasStandbys(readHosts, options)) && (options.standbys === 0 || (await isReady(lab))),
       signal,
     );
-    await arrive(lab, wishes, report, tell, signal);
-    await until(async () => await isAtRest(lab, store, wishes), signal, wishes.lease * 1000 + PATIENCE_MS);
+    await arrive(lab, options, report, tell, signal);
+    await until(async () => await isAtRest(lab, store, readHosts, options), signal, options.lease * 1000 + PATIENCE_MS);
     const [first] = lab.room.list();
     if (first !== undefined) report.dropletMb = await lab.room.memoryMb(first);
     report.dropletsMade = lab.cloud.everMade().length;
@@ -62,21 +67,22 @@ export async function liveOneLife(
   } finally {
     over.abort();
     await telling;
+    redis.disconnect();
     await store.disconnect();
   }
 }
 
 async function arrive(
   lab: Lab,
-  wishes: LabWishes,
+  options: LabOptions,
   report: LifeReport,
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const arrivals: Promise<void>[] = [];
-  for (let number = 1; number <= wishes.arrivals; number++) {
-    arrivals.push(askFor(lab, number, wishes.lease, report, tell));
-    await sleep(wishes.every * 1000, undefined, { signal });
+  for (let number = 1; number <= options.arrivals; number++) {
+    arrivals.push(askFor(lab, number, options.lease, report, tell));
+    await sleep(options.every * 1000, undefined, { signal });
   }
   await Promise.all(arrivals);
 }
@@ -109,6 +115,7 @@ async function askFor(
 async function narrate(
   lab: Lab,
   store: Store,
+  readHosts: ReadHosts,
   report: LifeReport,
   tell: (text: string) => void,
   end: AbortSignal,
@@ -126,12 +133,7 @@ async function narrate(
         if (joined !== undefined) report.joinSeconds.push(Number(joined));
       }
       const droplets = await store.droplets.list();
-      const hosts = (await store.hosts.list()).map(({ host, inUse }) => ({
-        name: host.name,
-        capacity: host.capacity,
-        inUse,
-        state: host.state,
-      }));
+      const hosts = await readHosts();
       const drawing = drawFleet(droplets, hosts);
       if (drawing !== drawn) tell(`  ${drawing}`);
       drawn = drawing;
@@ -147,18 +149,27 @@ async function isReady({ origin }: Lab): Promise<boolean> {
   return (await fetch(`${origin}/readyz`)).ok;
 }
 
-async function hasStandbys(store: Store, { standbys }: LabWishes): Promise<boolean> {
-  return (
-    (await store.hosts.list()).filter(({ inUse, host }) => inUse === 0 && host.state === "active").length >= standbys
-  );
+async function hasStandbys(readHosts: ReadHosts, { standbys }: LabOptions): Promise<boolean> {
+  return (await readHosts()).filter(isStandby).length >= standbys;
 }
 
-async function isAtRest(lab: Lab, store: Store, wishes: LabWishes): Promise<boolean> {
+/** Hosts with what they last said of themselves. */
+type ReadHosts = () => Promise<readonly HostFacts[]>;
+
+function hostReader(store: Store, readHeartbeats: ReadHeartbeats): ReadHosts {
+  return async () => {
+    const hosts = await store.hosts.list();
+    const heartbeats = await readHeartbeats(hosts.map(({ host }) => host.name));
+    return hosts.map((use) => ({ ...use, heartbeat: heartbeats.get(use.host.name) }));
+  };
+}
+
+async function isAtRest(lab: Lab, store: Store, readHosts: ReadHosts, options: LabOptions): Promise<boolean> {
   const droplets = await store.droplets.list();
   return (
-    droplets.length === wishes.standbys &&
-    lab.cloud.droplets().length === wishes.standbys &&
-    (await hasStandbys(store, wishes))
+    droplets.length === options.standbys &&
+    lab.cloud.droplets().length === options.standbys &&
+    (await hasStandbys(readHosts, options))
   );
 }
 

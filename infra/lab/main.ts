@@ -1,16 +1,19 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { endLeftovers } from "../process/kept-running.ts";
+import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
+import { endLeftovers } from "../process/kept-program.ts";
 import { becomeOnlyRun } from "../start/only-run.ts";
 import { projectPath } from "../process/project-path.ts";
-import { runProgram } from "../process/run-program.ts";
-import type { Startup } from "../process/startup.ts";
+import { stepsUntil } from "../process/progress.ts";
+import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
 import { startLab, type Lab } from "./lab.ts";
 import { liveOneLife, type LifeReport } from "./life.ts";
-import { readLabOrder, type LabWishes } from "./options.ts";
+import { readLabOrder, type LabOptions } from "./options.ts";
 
 const SECOND = 1000;
+/** Longer than all steps of its stop take together as a rule. */
+const STOP_MS = 180 * SECOND;
 
 const order = readLabOrder(process.argv.slice(2));
 if (order.kind !== "run") {
@@ -18,21 +21,22 @@ if (order.kind !== "run") {
   process.exit(order.kind === "help" ? 0 : 64);
 }
 
-const { wishes } = order;
-await runProgram((startup, ending) => run(wishes, startup, ending), {
+const { options } = order;
+await runTerminalProgram((life) => run(options, life), {
   stopped: "stopped: droplets, servers and networks are gone",
   forced: "droplets end with this process; what else is left, the next start clears up",
 });
 
 /** Starts the lab, lives a life in it, and stays until the end is asked for. */
-async function run(wishes: LabWishes, startup: Startup, ending: AbortSignal): Promise<void> {
+async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecycle): Promise<void> {
+  const step = stepsUntil(ending);
   if (process.getuid?.() !== 0) throw new Error("the lab needs root: its droplets are namespaces of the kernel");
   const dir = resolve(projectPath("."), process.env["STATE_DIR"] ?? ".getaredis", "lab");
   await mkdir(dir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(dir);
   const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);
   if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
-  await startup.inOrder("system packages", async (note) => {
+  await step("system packages", async (note) => {
     const installed = await ensureSystemPackages([
       "bash",
       "docker",
@@ -51,24 +55,25 @@ async function run(wishes: LabWishes, startup: Startup, ending: AbortSignal): Pr
     ]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
-  const lab = await startup.inOrder("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", () =>
-    startLab({ dir, port: wishes.port, env: settingsOf(wishes), say: (text) => console.log(`! ${text}`) }),
-  );
-  startup.undoLater(lab.stop);
-  for (const fault of wishes.faults) lab.cloud.faults.add(fault);
-  startup.goOn();
-  introduce(lab, wishes);
+  const lab = await step("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", async () => {
+    const say = (text: string) => console.log(`! ${text}`);
+    const started = await startLab({ dir, port: options.port, env: settingsOf(options), say });
+    undoLater("lab", started.stop, { withinMs: STOP_MS, kill: started.kill });
+    return started;
+  });
+  for (const fault of options.faults) lab.cloud.faults.add(fault);
+  introduce(lab, options);
 
   const startedAt = performance.now();
   const tell = (text: string) =>
     console.log(`${((performance.now() - startedAt) / SECOND).toFixed(1).padStart(6)} s  ${text}`);
-  sum(await liveOneLife(lab, wishes, tell, ending));
-  if (wishes.once) return;
+  sum(await liveOneLife(lab, options, tell, ending));
+  if (options.once) return;
   console.log("The lab goes on: use the page, or make something go wrong. Ctrl-C stops everything.");
-  await new Promise((resolve) => ending.addEventListener("abort", resolve));
+  await untilTold();
 }
 
-function settingsOf({ slots, cap, standbys, tick, lease }: LabWishes): NodeJS.ProcessEnv {
+function settingsOf({ slots, cap, standbys, tick, lease }: LabOptions): NodeJS.ProcessEnv {
   return {
     HOST_CAPACITY: String(slots),
     DROPLET_CAP: String(cap),
@@ -78,7 +83,7 @@ function settingsOf({ slots, cap, standbys, tick, lease }: LabWishes): NodeJS.Pr
   };
 }
 
-function introduce(lab: Lab, { arrivals, every, lease, slots, cap, standbys }: LabWishes): void {
+function introduce(lab: Lab, { arrivals, every, lease, slots, cap, standbys }: LabOptions): void {
   const cloudToken = lab.env["DIGITALOCEAN_TOKEN"] ?? "";
   console.log(`
 The lab is ready: ${standbys} standby wanted, ${slots} slots a host, ${cap} droplets at most.

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { faultKinds, type FaultKind } from "./digitalocean/faults.ts";
 
 /** What a user of `npm run lab` may ask for. */
-export interface LabWishes {
+export interface LabOptions {
   /** Slots of each host. */
   slots: number;
   cap: number;
@@ -21,9 +21,9 @@ export interface LabWishes {
   once: boolean;
 }
 
-/** Wishes, or the text to print instead of doing anything. */
+/** Options, or the text to print instead of doing anything. */
 export type LabOrder =
-  | { readonly kind: "run"; readonly wishes: LabWishes }
+  | { readonly kind: "run"; readonly options: LabOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "fault"; readonly text: string };
 
@@ -59,7 +59,7 @@ export function readLabOrder(args: readonly string[]): LabOrder {
   }
   if (values["help"] === true) return { kind: "help", text: help };
   const faults: string[] = [];
-  const wishes = { once: values["once"] === true, faults: [] } as unknown as LabWishes;
+  const options = { once: values["once"] === true, faults: [] } as unknown as LabOptions;
   for (const [name, { usual, least, most }] of Object.entries(numbers) as [
     NumberName,
     (typeof numbers)[NumberName],
@@ -71,16 +71,16 @@ export function readLabOrder(args: readonly string[]): LabOrder {
       (!/^\d+(\.\d+)?$/.test(given) || value < least || value > most || (name !== "every" && !Number.isInteger(value)))
     )
       faults.push(`--${name} must be a number from ${least} to ${most}, not "${given}"`);
-    wishes[name] = value;
+    options[name] = value;
   }
   for (const given of (values["fault"] ?? []) as string[]) {
     const [kind = "", times] = given.split(":");
     if (!faultKinds.includes(kind as FaultKind)) faults.push(`--fault "${given}" is none of ${faultKinds.join(", ")}`);
     else if (times !== undefined && !/^[1-9]\d{0,3}$/.test(times))
       faults.push(`--fault ${kind}:N takes a whole number, not "${times}"`);
-    else wishes.faults.push({ kind: kind as FaultKind, ...(times !== undefined && { times: Number(times) }) });
+    else options.faults.push({ kind: kind as FaultKind, ...(times !== undefined && { times: Number(times) }) });
   }
-  return faults.length === 0 ? { kind: "run", wishes } : { kind: "fault", text: faults.join("\n") };
+  return faults.length === 0 ? { kind: "run", options } : { kind: "fault", text: faults.join("\n") };
 }
 
 const help = `npm run lab -- [options]

@@ -14,6 +14,8 @@ export type PkiOptions = {
   readonly enrolmentNames: readonly string[];
   readonly now: Date;
   readonly change?: PkiChange | undefined;
+  /** Aborts the wait for another process that works on the folder. */
+  readonly ending?: AbortSignal;
 };
 
 /** What was done or found, for a person; a warning asks for something to be done. */
@@ -35,22 +37,26 @@ const RENEW_DAYS = 30;
  * @throws when the folder is not one of ours or broken, a name is none, or the change does not fit: the
  *   folder is as it was then
  */
-export async function ensurePki(dir: string, { enrolmentNames, now, change }: PkiOptions): Promise<PkiNote[]> {
+export async function ensurePki(dir: string, { enrolmentNames, now, change, ending }: PkiOptions): Promise<PkiNote[]> {
   const folder = resolve(dir);
   const names = enrolmentNames.map(plainName);
-  return oneAtATime(folder, async () => {
-    const known = await readFolder(folder);
-    if (known === undefined && change !== undefined)
-      throw new Error(`${folder} holds no certificates yet, so there is nothing to change: run npm run pki first`);
-    const { pki, notes } = known === undefined ? create(names, now) : renew(known, names, now, change);
-    if (known !== undefined && (await closeToOthers(folder)))
-      notes.push({
-        kind: "warning",
-        text: "others could read the folder or its keys: they cannot any more; if one may have, see README.md on stolen keys",
-      });
-    if (notes.some(({ kind }) => kind === "done")) await writeFolder(folder, pki);
-    return notes;
-  });
+  return oneAtATime(
+    folder,
+    async () => {
+      const known = await readFolder(folder);
+      if (known === undefined && change !== undefined)
+        throw new Error(`${folder} holds no certificates yet, so there is nothing to change: run npm run pki first`);
+      const { pki, notes } = known === undefined ? create(names, now) : renew(known, names, now, change);
+      if (known !== undefined && (await closeToOthers(folder)))
+        notes.push({
+          kind: "warning",
+          text: "others could read the folder or its keys: they cannot any more; if one may have, see README.md on stolen keys",
+        });
+      if (notes.some(({ kind }) => kind === "done")) await writeFolder(folder, pki);
+      return notes;
+    },
+    ending,
+  );
 }
 
 type Outcome = { readonly pki: Pki; readonly notes: PkiNote[] };

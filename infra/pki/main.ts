@@ -1,11 +1,11 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { loadConfig } from "../../apps/core/settings/config.ts";
-import { hostIn } from "../start/addresses.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import { hostIn } from "../../apps/lib/url-host.ts";
 import { takeEnvFile } from "../start/env-file.ts";
-import { messageOf } from "../process/message-of.ts";
 import { projectPath } from "../process/project-path.ts";
-import { ensurePki, type PkiChange } from "./ensure-pki.ts";
+import { runTerminalProgram } from "../process/terminal-program.ts";
+import { ensurePki, type PkiOptions } from "./ensure-pki.ts";
 
 const USAGE = `npm run pki -- [folder] [--enrolment-name <name or address>]… [--rotate-client | --rotate-ca | --retire-old-ca]
 
@@ -15,14 +15,9 @@ that are given. infra/pki/README.md tells what the files are and when to rotate.
 
 const signs = { done: "✓", kept: "= kept", warning: "!" };
 
-try {
-  await main();
-} catch (fault) {
-  console.error(messageOf(fault));
-  process.exitCode = 1;
-}
+await runTerminalProgram(({ ending }) => main(ending), { forced: "the folder is as it was, or as it should be" });
 
-async function main(): Promise<void> {
+async function main(ending: AbortSignal): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -40,14 +35,14 @@ async function main(): Promise<void> {
   const changes = (["rotate-client", "rotate-ca", "retire-old-ca"] as const).filter((name) => values[name]);
   if (positionals.length > 1 || changes.length > 1) throw new Error(USAGE);
   await takeEnvFile(projectPath(".env"));
-  const config = loadConfig(process.env);
-  const dir = positionals[0] ?? (config.PKI_DIR || join(resolve(projectPath("."), config.STATE_DIR), "pki"));
-  const ownName = config.ENROLMENT_URL === "" ? config.ENROLMENT_HOST : hostIn(config.ENROLMENT_URL);
-  await report(dir, [ownName, ...values["enrolment-name"]], changes[0]);
+  const { service, enrolment } = loadSettings(process.env);
+  const dir = positionals[0] ?? enrolment.pkiDir ?? join(resolve(projectPath("."), service.stateDir), "pki");
+  const ownName = enrolment.url === undefined ? enrolment.host : hostIn(enrolment.url);
+  await report(dir, { enrolmentNames: [ownName, ...values["enrolment-name"]], change: changes[0], ending });
 }
 
-async function report(dir: string, enrolmentNames: readonly string[], change: PkiChange | undefined): Promise<void> {
-  const notes = await ensurePki(dir, { enrolmentNames, now: new Date(), change });
+async function report(dir: string, options: Omit<PkiOptions, "now">): Promise<void> {
+  const notes = await ensurePki(dir, { ...options, now: new Date() });
   for (const { kind, text } of notes) console.log(`${signs[kind]} ${text}`);
   console.log(
     `\nCertificates are in ${resolve(dir)}: set PKI_DIR to it. Its keys open every host: guard them, and keep a backup.`,

@@ -6,6 +6,7 @@ import { asRoot } from "./as-root.ts";
 
 const run = promisify(execFile);
 const POLL_MS = 20;
+const WATCH_MS = 1_000;
 
 /**
  * One process for as long as it lives. A pid alone is not enough to recognise a process written
@@ -26,6 +27,13 @@ export async function markProcess(pid: number): Promise<ProcessMark | undefined>
 /** Whether exactly the marked process still runs. */
 export async function isSameProcess(mark: ProcessMark): Promise<boolean> {
   return (await startTicksOf(mark.pid)) === mark.startedAtTicks;
+}
+
+/** Resolves within a second after a process has ended, also one that is not our child; at once when it does not run. */
+export async function untilGone(pid: number): Promise<undefined> {
+  const mark = await markProcess(pid);
+  while (mark !== undefined && (await isSameProcess(mark))) await sleep(WATCH_MS);
+  return undefined;
 }
 
 /** The arguments a process was started with; empty when it does not run. */
@@ -80,7 +88,7 @@ export async function endLeftBehind(
   if (pid !== undefined && isOurs(await commandLineOf(pid))) await endProcess(pid, graceMs);
 }
 
-/** The pid that a pid file holds, whoever has it by now; undefined without such a file. */
+/** The pid that a pid file holds, which may be of another process by now; undefined without such a file. */
 export async function pidIn(pidFile: string): Promise<number | undefined> {
   try {
     return Number(await readFile(pidFile, "utf8"));

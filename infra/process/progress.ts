@@ -1,8 +1,8 @@
 const LONG_MS = 2_000;
 
 /**
- * Runs one step and prints a line about it: `✓` and the time it took, or `✗`. On a terminal the
- * line is there while the step runs; elsewhere a second line announces what takes long.
+ * Runs one step and prints a line about it: `✓` and the time it took, or `✗`; `note` adds to that line. On a
+ * terminal the line is there while the step runs; elsewhere a second line announces what takes long.
  */
 export async function step<T>(name: string, work: (note: (text: string) => void) => Promise<T>): Promise<T> {
   const startedAt = performance.now();
@@ -20,4 +20,14 @@ export async function step<T>(name: string, work: (note: (text: string) => void)
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     process.stdout.write(`${onTerminal ? "\r\u001b[K" : ""}${sign} ${name}${detail} (${seconds} s)\n`);
   }
+}
+
+/** Steps that throw `ending`'s reason, instead of beginning or of going on after them, once that is aborted. */
+export function stepsUntil(ending: AbortSignal): typeof step {
+  return async (name, work) => {
+    ending.throwIfAborted();
+    const result = await step(name, work);
+    ending.throwIfAborted();
+    return result;
+  };
 }

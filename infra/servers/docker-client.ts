@@ -1,5 +1,5 @@
 import Docker from "dockerode";
-import { hostIn } from "../start/addresses.ts";
+import { hostIn } from "../../apps/lib/url-host.ts";
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 
@@ -20,8 +20,8 @@ export async function pingEngine(url: string): Promise<void> {
  * it answers; undefined when there is none. Throws when there is one that this user may not use,
  * because a second one beside it would fight over the same packet filter.
  */
-export async function findEngine(env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> {
-  if (env.DOCKER_HOST !== undefined && env.DOCKER_HOST !== "") return env.DOCKER_HOST;
+export async function findEngine(configured: string | undefined): Promise<string | undefined> {
+  if (configured !== undefined) return configured;
   const url = `unix://${DEFAULT_SOCKET}`;
   try {
     await pingEngine(url);

@@ -56,9 +56,9 @@ export async function localRedisImage(): Promise<string> {
   return `${LOCAL_REPOSITORY}:${version}-${hash.digest("hex").slice(0, 8)}`;
 }
 
-/** Whether we make this image ourselves; "" stands for the default, which we do. */
-export function isLocalImage(reference: string): boolean {
-  return reference === "" || reference.startsWith(`${LOCAL_REPOSITORY}:`);
+/** Whether we make this image ourselves; undefined stands for the default, which we do. */
+export function isLocalImage(reference: string | undefined): boolean {
+  return reference === undefined || reference.startsWith(`${LOCAL_REPOSITORY}:`);
 }
 
 /** The archive that makes an image of this name: a layer, what to run of it, and a list of both. The same files give the same bytes. */

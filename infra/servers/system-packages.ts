@@ -3,10 +3,9 @@ import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { asRoot, canBeRoot } from "../process/as-root.ts";
+import { withSystemFolders } from "../process/system-folders.ts";
 
 const run = promisify(execFile);
-/** Where Debian keeps commands for root, which other users' PATH leaves out. */
-const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 interface Provider {
   /** Packages of Debian and its kin that bring the command; the first one that the release has. */
@@ -86,12 +85,6 @@ export async function ensureSystemPackages(commands: SystemCommand[]): Promise<s
   const still = await missingCommands(commands);
   if (still.length > 0) throw new Error(`${packages.join(", ")} did not bring ${still.join(", ")}`);
   return packages;
-}
-
-/** PATH with the folders for root's commands in it, which we call through sudo or just ask about. */
-export function withSystemFolders(path: string | undefined): string {
-  const folders = (path ?? "").split(":").filter(Boolean);
-  return [...folders, ...SYSTEM_FOLDERS.filter((folder) => !folders.includes(folder))].join(":");
 }
 
 /**

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
+import { hostIn } from "../../apps/lib/url-host.ts";
 
 /** Where a single box listens, publishes instances and is found. */
 export interface BoxAddresses {
@@ -21,14 +22,14 @@ export interface BoxAddresses {
  */
 export async function boxAddresses(settings: {
   host: string;
-  publicHost: string;
+  publicHost: string | undefined;
   engineUrl: string;
 }): Promise<BoxAddresses> {
   const elsewhere = engineElsewhere(settings.engineUrl);
   if (elsewhere !== undefined) {
     const { address } = await addressOf("DOCKER_HOST", elsewhere);
     return {
-      publicHost: settings.publicHost || elsewhere,
+      publicHost: settings.publicHost ?? elsewhere,
       bindAddress: "0.0.0.0",
       checkHost: elsewhere,
       publicIp: address,
@@ -38,7 +39,7 @@ export async function boxAddresses(settings: {
   const isWildcard = address === "0.0.0.0" || address === "::";
   const outward = outwardAddress() ?? "127.0.0.1";
   return {
-    publicHost: settings.publicHost || (isWildcard ? outward : settings.host),
+    publicHost: settings.publicHost ?? (isWildcard ? outward : settings.host),
     // Instances live on an IPv4 bridge; the engine publishes on IPv6 besides where it can.
     bindAddress: isWildcard ? "0.0.0.0" : address,
     checkHost: isWildcard ? "127.0.0.1" : address,
@@ -55,16 +56,6 @@ export function engineElsewhere(engineUrl: string): string | undefined {
     ...Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
   ];
   return own.includes(host) ? undefined : host;
-}
-
-/** Name or address of the host in a URL; IPv6 addresses come without the brackets they have there. */
-export function hostIn(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, "");
-}
-
-/** A name or address as a URL takes it: IPv6 addresses in brackets. */
-export function inUrl(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Throws, naming the settings, when nothing can listen on an address and port. Returns the port, a free one for 0. */

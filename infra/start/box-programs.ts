@@ -1,14 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import type { Config } from "../../apps/core/settings/config.ts";
-import { hostIn, inUrl } from "./addresses.ts";
-import { keepRunning } from "../process/kept-running.ts";
-import type { KeptRunning, Places } from "../process/kept-running.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
+import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
+import { hostIn, inUrl } from "../../apps/lib/url-host.ts";
+import { keepProgram, untilReady } from "../process/kept-program.ts";
+import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
 import { grantHeartbeat } from "../servers/redis.ts";
-import type { Startup } from "../process/startup.ts";
 
-const READY_TIMEOUT_MS = 60_000;
 const SCRIPT_GRACE_MS = 2_000;
+/** For what comes after the grace: SIGKILL, and the wait for it. */
+const KILL_MS = 15_000;
 
 /** What the programs of a single box are started with. */
 export interface Box {
@@ -28,7 +28,12 @@ export interface Box {
  * Starts heartbeat, expiry, jobs and API, keeps them running until the end, and resolves when the API
  * says that it can hand out. Throws when it does not.
  */
-export async function startPrograms(startup: Startup, config: Config, box: Box, places: Places): Promise<void> {
+export async function startPrograms(
+  { ending, undoLater }: Lifecycle,
+  settings: Settings,
+  box: Box,
+  places: Places,
+): Promise<void> {
   const keep = async (
     name: string,
     command: string,
@@ -36,27 +41,27 @@ export async function startPrograms(startup: Startup, config: Config, box: Box, 
     stopGraceMs: number,
     env: () => Promise<NodeJS.ProcessEnv> | NodeJS.ProcessEnv,
   ) => {
-    const program = await keepRunning({ name, command, args, env, stopGraceMs }, places, (text) =>
+    const program = await keepProgram({ name, command, args, env, stopGraceMs }, places, (text) =>
       console.log(`! ${text}`),
     );
-    startup.stopLater(program);
+    undoLater(name, program.stop, { withinMs: stopGraceMs + KILL_MS, kill: program.kill });
     return program;
   };
-  const graceMs = config.SHUTDOWN_SECONDS * 1000 + 5_000;
+  const graceMs = settings.service.shutdownMs + 5_000;
   await keep("heartbeat", "bash", [projectPath("infra/host/heartbeat.sh")], SCRIPT_GRACE_MS, async () => ({
-    ...heartbeatSettings(config, box),
+    ...heartbeatSettings(settings.hosts, box),
     // Anew at each start: a Redis that was restarted has forgotten its users.
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
   await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
   const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
-  await untilReady(startup, `http://${inUrl(listenedOn(config.HOST))}:${box.port}/readyz`, api);
+  await untilReady(`http://${inUrl(listenedOn(settings.service.host))}:${box.port}/readyz`, api, ending);
 }
 
 /** The environment of heartbeat.sh, but for the password. */
 export function heartbeatSettings(
-  config: Pick<Config, "HEARTBEAT_SECONDS" | "HEARTBEAT_TTL_SECONDS">,
+  hosts: Pick<Settings["hosts"], "heartbeatSeconds" | "heartbeatTtlSeconds">,
   box: Box,
 ): NodeJS.ProcessEnv {
   return {
@@ -65,8 +70,8 @@ export function heartbeatSettings(
     PUBLIC_IP: box.publicIp,
     HEARTBEAT_REDIS_HOST: hostIn(box.redisUrl),
     HEARTBEAT_REDIS_PORT: new URL(box.redisUrl).port || "6379",
-    HEARTBEAT_SECONDS: String(config.HEARTBEAT_SECONDS),
-    HEARTBEAT_TTL_SECONDS: String(config.HEARTBEAT_TTL_SECONDS),
+    HEARTBEAT_SECONDS: String(hosts.heartbeatSeconds),
+    HEARTBEAT_TTL_SECONDS: String(hosts.heartbeatTtlSeconds),
   };
 }
 
@@ -74,7 +79,7 @@ function scriptSettings({ engineUrl }: Box): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, DOCKER_HOST: engineUrl };
 }
 
-/** The environment of the jobs, who need none of the service's secrets. */
+/** The environment of the jobs, which need none of the service's secrets. */
 export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image }: Box): NodeJS.ProcessEnv {
   return {
     ...process.env,
@@ -82,6 +87,7 @@ export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image }: Box): Nod
     REDIS_URL: redisUrl,
     DOCKER_HOST: engineUrl,
     INSTANCE_IMAGE: image,
+    HOST_FILES_DIR: process.env["HOST_FILES_DIR"] ?? projectPath("infra/host"),
     OPS_TOKEN: undefined,
     SERVER_SECRET: undefined,
   };
@@ -89,25 +95,6 @@ export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image }: Box): Nod
 
 function apiSettings(box: Box): NodeJS.ProcessEnv {
   return { ...jobsSettings(box), PORT: String(box.port), OPS_TOKEN: box.opsToken, SERVER_SECRET: box.serverSecret };
-}
-
-/** A program that does not even stay up is not waited for. */
-async function untilReady(startup: Startup, readyUrl: string, api: KeptRunning): Promise<void> {
-  const deadline = performance.now() + READY_TIMEOUT_MS;
-  let lastAnswer = "no answer";
-  while (performance.now() < deadline) {
-    startup.goOn();
-    if (api.failures() > 0) throw new Error(`the API does not stay up; its log: ${api.logFile}`);
-    try {
-      const response = await fetch(readyUrl, { signal: AbortSignal.timeout(5_000) });
-      if (response.ok) return;
-      lastAnswer = await response.text();
-    } catch {
-      // Not listening yet.
-    }
-    await sleep(50);
-  }
-  throw new Error(`the API did not become ready (${lastAnswer}); its log: ${api.logFile}`);
 }
 
 function listenedOn(host: string): string {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { parseEnv } from "node:util";
-import { settings } from "../../apps/core/settings/config.ts";
+import { formerNames } from "../../apps/core/settings/load.ts";
+import { settings } from "../../apps/core/settings/settings.ts";
 
 /**
  * Takes the settings of a `.env` file into the environment, where what is set already wins. No file is
@@ -16,7 +17,12 @@ export async function takeEnvFile(path: string): Promise<string[]> {
   }
   const entries = Object.entries(parseEnv(text));
   for (const [name, value] of entries) process.env[name] ??= value;
-  return entries
-    .filter(([name]) => !(name in settings))
-    .map(([name]) => `.env sets ${name}, which is no setting; README.md lists them all`);
+  const known = new Set<string>(settings.map(({ name }) => name));
+  return entries.flatMap(([name]) => {
+    if (known.has(name)) return [];
+    const now = formerNames[name];
+    return now === undefined
+      ? `.env sets ${name}, which is no setting; README.md lists them all`
+      : `.env sets ${name}, which is now called ${now}`;
+  });
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { hasImage } from "../../apps/adapters/docker/images.ts";
 import { ensureRedisImage } from "../servers/redis-image.ts";
+import { messageOf } from "../../apps/lib/errors.ts";
 
 const LOOK_MS = 30_000;
 const ANSWER_MS = 10_000;
@@ -25,7 +26,7 @@ export function keepImage(
       say(`the image ${reference} was gone and is there again`);
     } catch (error) {
       // An engine that is away is brought back elsewhere; looked at again next time.
-      say(`cannot see to the image ${reference}: ${error instanceof Error ? error.message : String(error)}`);
+      say(`cannot see to the image ${reference}: ${messageOf(error)}`);
     }
   };
   const watch = async () => {

@@ -5,23 +5,25 @@ import { promisify } from "node:util";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
-import { loadConfig } from "../../apps/core/settings/config.ts";
-import type { Config } from "../../apps/core/settings/config.ts";
-import { boxAddresses, checkPort, engineElsewhere, inUrl } from "./addresses.ts";
+import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import type { Settings } from "../../apps/core/settings/settings.ts";
+import { inUrl } from "../../apps/lib/url-host.ts";
+import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
 import { startPrograms } from "./box-programs.ts";
 import { dockerClient, findEngine } from "../servers/docker-client.ts";
 import { takeEnvFile } from "./env-file.ts";
-import { checkConfigured, haveEngine, haveMysql, haveRedis, neededCommands } from "./box-servers.ts";
+import { checkConfigured, ensureEngine, ensureMysql, ensureRedis, neededCommands } from "./box-servers.ts";
 import { keepImage } from "./kept-image.ts";
-import { endLeftovers } from "../process/kept-running.ts";
-import type { Places } from "../process/kept-running.ts";
+import { endLeftovers } from "../process/kept-program.ts";
+import type { Places } from "../process/kept-program.ts";
 import { keptSecret } from "../servers/kept-secret.ts";
 import { becomeOnlyRun } from "./only-run.ts";
 import { projectPath } from "../process/project-path.ts";
 import { ensureRedisImage } from "../servers/redis-image.ts";
-import { runProgram } from "../process/run-program.ts";
-import type { Startup } from "../process/startup.ts";
+import { stepsUntil } from "../process/progress.ts";
+import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
 
 const run = promisify(execFile);
@@ -29,66 +31,78 @@ const IMAGE_TIMEOUT_MS = 60_000;
 /** Name of this machine among the hosts; in single-box mode there is no other. */
 const HOST_NAME = "box";
 
-await runProgram(
-  async (startup, ending) => {
-    await start(startup);
-    if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve));
+await runTerminalProgram(
+  async (life) => {
+    await start(life);
+    await life.untilTold();
   },
   { stopped: "stopped", forced: "all is killed; what is left, the next start clears up" },
 );
 
-/** Brings up everything of single-box mode, each thing with its way back on the undo list. */
-async function start(startup: Startup): Promise<void> {
+/** Brings up everything of single-box mode, each thing with the step that undoes it. */
+async function start(life: Lifecycle): Promise<void> {
+  const { ending, undoLater } = life;
+  const step = stepsUntil(ending);
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
-  const config = loadConfig(process.env);
-  const stateDir = resolve(projectPath("."), config.STATE_DIR);
+  const settings = loadSettings(process.env);
+  const { service, instances, cloud } = settings;
+  // Its jobs would end at once: what a fleet needs besides is not here.
+  if (cloud)
+    throw new Error(
+      "DIGITALOCEAN_TOKEN is set, but `npm start` runs a single box without a fleet: leave it out, " +
+        "or set up a fleet as infra/deploy/README.md tells",
+    );
+  const stateDir = resolve(projectPath("."), service.stateDir);
   const places: Places = { logsDir: join(stateDir, "logs"), pidsDir: join(stateDir, "pids") };
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(stateDir);
-  const left = await endLeftovers(places, config.SHUTDOWN_SECONDS * 1000);
+  const left = await endLeftovers(places, service.shutdownMs);
   if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
-  const port = await checkPort(config.HOST, config.PORT);
+  const port = await checkPort(service.host, service.port);
 
-  const foundEngine = await findEngine({ DOCKER_HOST: config.DOCKER_HOST });
-  await checkConfigured(startup, config);
-  await startup.inOrder("system packages", async (note) => {
-    const installed = await ensureSystemPackages(neededCommands(config, foundEngine));
+  const foundEngine = await findEngine(service.dockerHost);
+  await checkConfigured(settings, ending);
+  await step("system packages", async (note) => {
+    const installed = await ensureSystemPackages(neededCommands(settings, foundEngine));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
-  if (config.DOCKER_HOST === "" && foundEngine !== undefined)
+  if (service.dockerHost === undefined && foundEngine !== undefined)
     console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
-  const mysqlUrl = await haveMysql(startup, config, stateDir);
-  const redisUrl = await haveRedis(startup, config, stateDir);
+  const mysqlUrl = await ensureMysql(life, service.mysqlUrl, stateDir);
+  const redisUrl = await ensureRedis(life, service.redisUrl, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
-    await startup.inOrder("firewall: instances answer, and never call", async () => {
-      await firewall("up", config.INSTANCE_CONNECTIONS_PER_ADDRESS);
-      if (!keepsFirewall) startup.undoLater(() => firewall("down", config.INSTANCE_CONNECTIONS_PER_ADDRESS));
+    await step("firewall: instances answer, and never call", async () => {
+      await firewall("up", instances.connectionsPerAddress);
+      if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances.connectionsPerAddress));
     });
   } else {
     console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
   }
-  const engineUrl = await haveEngine(startup, foundEngine, stateDir);
-  const image = await startup.inOrder("Redis image", async (note) => {
-    const reference = await ensureRedisImage(
-      dockerClient(engineUrl, IMAGE_TIMEOUT_MS),
-      config.INSTANCE_IMAGE || undefined,
-    );
+  const engineUrl = await ensureEngine(life, foundEngine, stateDir);
+  const image = await step("Redis image", async (note) => {
+    const reference = await ensureRedisImage(dockerClient(engineUrl, IMAGE_TIMEOUT_MS), instances.image);
     note(reference);
     return reference;
   });
-  startup.undoLater(keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop);
-  const addresses = await boxAddresses({ host: config.HOST, publicHost: config.PUBLIC_HOST, engineUrl });
-  await startup.inOrder("database schema", async (note) => {
+  undoLater(
+    "look after the image",
+    keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop,
+    {
+      withinMs: IMAGE_TIMEOUT_MS,
+    },
+  );
+  const addresses = await boxAddresses({ host: service.host, publicHost: service.publicHost, engineUrl });
+  await step("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
     note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
-    await register(mysqlUrl, config, { engineUrl, ...addresses });
+    await register(mysqlUrl, settings.hosts, { engineUrl, ...addresses });
   });
 
   const [opsToken, serverSecret] = await Promise.all([
-    config.OPS_TOKEN || keptSecret(join(stateDir, "ops-token")),
-    config.SERVER_SECRET || keptSecret(join(stateDir, "server-secret")),
+    service.opsToken ?? keptSecret(join(stateDir, "ops-token")),
+    service.serverSecret ?? keptSecret(join(stateDir, "server-secret")),
   ]);
   const box = {
     name: HOST_NAME,
@@ -101,7 +115,7 @@ async function start(startup: Startup): Promise<void> {
     opsToken,
     serverSecret,
   };
-  await startup.inOrder("heartbeat, expiry, jobs, API", () => startPrograms(startup, config, box, places));
+  await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
 
   const url = `http://${inUrl(addresses.publicHost)}:${port}`;
   console.log(`
@@ -117,7 +131,7 @@ Ctrl-C stops everything.`);
 
 async function register(
   mysqlUrl: string,
-  config: Config,
+  { capacity, basePort }: Settings["hosts"],
   box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string },
 ): Promise<void> {
   const store = createMysqlStore(mysqlUrl);
@@ -130,8 +144,8 @@ async function register(
         publicHost: box.publicHost,
         checkHost: box.checkHost,
         bindAddress: box.bindAddress,
-        capacity: config.HOST_CAPACITY,
-        basePort: config.HOST_BASE_PORT,
+        capacity,
+        basePort,
       },
     );
   } finally {

@@ -6,10 +6,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { startDigitalOcean, type LabCloud } from "../../infra/lab/digitalocean/index.ts";
 import { openMachineRoom, type MachineRoom } from "../../infra/lab/machines/room.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
-import { createUndoList } from "../../infra/process/undo-list.ts";
 import { until } from "./until.ts";
 
 const run = promisify(execFile);
@@ -40,10 +40,10 @@ export async function startControlMachine(): Promise<ControlMachine> {
   const undo = createUndoList();
   try {
     const room = await openMachineRoom((fault) => console.error(fault));
-    undo.add(room.stop);
+    undo.add("machines", room.stop, { withinMs: 60_000 });
     const token = "a-token-of-the-lab";
     const cloud = await startDigitalOcean({ token, host: room.controlAddress, machines: room });
-    undo.add(cloud.stop);
+    undo.add("cloud", cloud.stop);
     const { id, publicIp, privateIp } = await order(cloud, token);
     const sh = (script: string) => room.exec(id, "bash", "--norc", "-euc", script);
     const booted = () =>

@@ -1,12 +1,8 @@
-import { readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
-import { startLab, type Lab, type LabOptions } from "../../infra/lab/lab.ts";
-import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
-import { endLeftovers } from "../../infra/process/kept-running.ts";
-import { endProcess, findProcesses } from "../../infra/process/processes.ts";
+import { startLab, type Lab, type LabSetup } from "../../infra/lab/lab.ts";
+import { claimOwnFolder } from "./own-folder.ts";
 
 const KIND = "getaredis-lab";
 
@@ -22,9 +18,8 @@ export interface TestLab extends Lab {
 }
 
 /** Starts a lab in a folder of its own. Whoever calls stops it, also on failure. */
-export async function startTestLab(options: Omit<LabOptions, "dir"> = {}): Promise<TestLab> {
-  await clearAbandoned();
-  const dir = join(tmpdir(), await ownedName(KIND));
+export async function startTestLab(options: Omit<LabSetup, "dir"> = {}): Promise<TestLab> {
+  const dir = await claimOwnFolder(KIND);
   const lab = await startLab({ dir, ...options });
   const store = createMysqlStore(lab.mysqlUrl);
   return {
@@ -46,17 +41,4 @@ export async function startTestLab(options: Omit<LabOptions, "dir"> = {}): Promi
       await rm(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** Servers outlive a test process that was killed: the next one ends them and removes their data. */
-async function clearAbandoned(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    if (!name.startsWith(`${KIND}-`) || (await hasLiveOwner(name))) continue;
-    const dir = join(tmpdir(), name);
-    await endLeftovers({ pidsDir: join(dir, "pids") }, 1_000);
-    const isServerThere = ([command = "", ...args]: string[]) =>
-      /(mariadbd|redis-server)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`));
-    for (const pid of await findProcesses(isServerThere)) await endProcess(pid, 5_000, "SIGKILL");
-    await rm(dir, { recursive: true, force: true });
-  }
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
+import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { startEngineHost, type EngineHost } from "./engine-host.ts";
@@ -45,6 +46,9 @@ export interface ServiceOptions {
   engineUrl?: (host: EngineHost) => Promise<{ url: string; stop: () => Promise<void> }>;
 }
 
+/** Longer than the time that the programs give running requests and jobs. */
+const STOP_MS = 60_000;
+
 const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url));
 const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
 
@@ -57,26 +61,21 @@ export async function startService({
   jobs = true,
   engineUrl,
 }: ServiceOptions = {}): Promise<Service> {
-  const undo: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    const faults: unknown[] = [];
-    for (const step of undo.reverse()) await step().catch((fault: unknown) => faults.push(fault));
-    if (faults.length > 0) throw new AggregateError(faults, "the service did not stop cleanly");
-  };
+  const undo = createUndoList();
   try {
     const services = await startServices();
-    undo.push(() => services.stop());
+    undo.add("services", services.stop, { withinMs: STOP_MS });
     const mysqlUrl = await createDatabase(services.mysqlUrl);
     await migrate(mysqlUrl);
     const store = createMysqlStore(mysqlUrl);
-    undo.push(() => store.disconnect());
+    undo.add("store", store.disconnect);
 
     const hosts = await Promise.all(hostNames.map((name) => startEngineHost({ name })));
-    for (const host of hosts) undo.push(() => host.stop());
+    for (const host of hosts) undo.add(host.name, host.stop, { withinMs: STOP_MS });
     for (const host of hosts) {
       const { name, url, address } = host;
       const way = await engineUrl?.(host);
-      if (way) undo.push(way.stop);
+      if (way) undo.add("way to the engine", way.stop);
       const place = {
         name,
         engineUrl: way?.url ?? url,
@@ -107,7 +106,7 @@ export async function startService({
       heartbeats = [];
     };
     await startHeartbeats();
-    undo.push(stopHeartbeats);
+    undo.add("heartbeats", stopHeartbeats, { withinMs: STOP_MS });
 
     const port = await freePort();
     const opsToken = randomBytes(16).toString("hex");
@@ -134,10 +133,10 @@ export async function startService({
       await untilReady(`http://127.0.0.1:${port}`, api, output);
     };
     await startApi();
-    undo.push(() => end(api, "SIGTERM"));
+    undo.add("API", () => end(api, "SIGTERM"), { withinMs: STOP_MS });
     if (jobs) {
       const process = startNode(jobsMain, processEnv, output);
-      undo.push(() => end(process, "SIGTERM"));
+      undo.add("jobs", () => end(process, "SIGTERM"), { withinMs: STOP_MS });
     }
     return {
       origin: `http://127.0.0.1:${port}`,
@@ -152,16 +151,16 @@ export async function startService({
       startReplica: async () => {
         const replicaPort = await freePort();
         const replica = startNode(apiMain, { ...processEnv, PORT: String(replicaPort) }, output);
-        undo.push(() => end(replica, "SIGTERM"));
+        undo.add("replica", () => end(replica, "SIGTERM"), { withinMs: STOP_MS });
         await untilReady(`http://127.0.0.1:${replicaPort}`, replica, output);
         return { origin: `http://127.0.0.1:${replicaPort}`, stop: () => end(replica, "SIGTERM") };
       },
       startHeartbeats,
       stopHeartbeats,
-      stop,
+      stop: undo.undoAll,
     };
   } catch (cause) {
-    await stop().catch(() => undefined);
+    await undo.undoAll().catch(() => undefined);
     throw cause;
   }
 }

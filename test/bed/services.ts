@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { startMariadb } from "../../infra/servers/mariadb.ts";
-import { endProcess, findProcesses } from "../../infra/process/processes.ts";
+import { endProcess } from "../../infra/process/processes.ts";
 import { startRedis } from "../../infra/servers/redis.ts";
-import { hasLiveOwner, ownedName } from "../../infra/lab/machines/owners.ts";
+import { claimOwnFolder } from "./own-folder.ts";
 
 const KIND = "getaredis-services";
 
@@ -25,9 +24,7 @@ export interface Services {
 
 /** Starts both, in about a second. Whoever calls stops them, also on failure. */
 export async function startServices(): Promise<Services> {
-  await clearAbandoned();
-  const dir = join(tmpdir(), await ownedName(KIND));
-  await mkdir(dir, { mode: 0o700 });
+  const dir = await claimOwnFolder(KIND);
   const mysqlDir = join(dir, "mysql");
   const redisDir = join(dir, "redis");
   const [mysqlStart, redisStart] = await Promise.allSettled([
@@ -83,7 +80,8 @@ export async function emptyDatabase(url: string): Promise<void> {
   const connection = await createConnection({ uri: url, multipleStatements: true });
   try {
     const [rows] = await connection.query<RowDataPacket[]>(
-      "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name NOT IN ('migrations', 'deployment')",
+      `SELECT table_name AS name FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name NOT IN ('migrations', 'deployment')`,
     );
     await connection.query(
       [
@@ -96,17 +94,5 @@ export async function emptyDatabase(url: string): Promise<void> {
     );
   } finally {
     await connection.end();
-  }
-}
-
-/** Servers outlive a test process that was killed: the next one ends them and removes their data. */
-async function clearAbandoned(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    if (!name.startsWith(`${KIND}-`) || (await hasLiveOwner(name))) continue;
-    const dir = join(tmpdir(), name);
-    const isServerThere = ([command = "", ...args]: string[]) =>
-      /(mariadbd|redis-server)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`));
-    for (const pid of await findProcesses(isServerThere)) await endProcess(pid, 5_000, "SIGKILL");
-    await rm(dir, { recursive: true, force: true });
   }
 }

@@ -47,7 +47,7 @@ const order: DropletOrder = {
   region: "fra1",
   size: "s-1vcpu-2gb",
   image: "debian-12-x64",
-  vpc: "",
+  vpc: undefined,
   sshKeys: [],
   userData: "#!/bin/sh\n# for this host alone\n",
 };
@@ -248,7 +248,7 @@ export function describeCloudContract(open: OpenCloud): void {
 
     it("has no objections to what can be ordered, and one for each thing that cannot", async () => {
       const { cloud } = await openBed();
-      const fine = { region: "fra1", sizes: ["s-1vcpu-2gb", "s-2vcpu-4gb"], image: "debian-12-x64", vpc: "" };
+      const fine = { region: "fra1", sizes: ["s-1vcpu-2gb", "s-2vcpu-4gb"], image: "debian-12-x64", vpc: undefined };
       assert.deepEqual(await cloud.checkOffer(fine), []);
       assert.deepEqual(await cloud.checkOffer({ ...fine, sizes: ["huge"], image: "plan9", vpc: "nowhere" }), [
         "There is no droplet size huge.",

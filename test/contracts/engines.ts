@@ -3,10 +3,11 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { EngineFault, type EngineFaultReason } from "../../apps/core/fleet/engine-fault.ts";
 import type { HostEngines } from "../../apps/core/fleet/contract.ts";
 import type { EngineHost } from "../../apps/core/fleet/host.ts";
-import { hashSecret } from "../../apps/core/instances/credentials.ts";
 import type { InstanceEngines, WaitForPong } from "../../apps/core/instances/contract.ts";
 import { containerSpec, type ContainerSpec } from "../../apps/core/services/container-spec.ts";
-import { handoutRules, loadConfig } from "../../apps/core/settings/config.ts";
+import { instanceLimits } from "../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import { hashSecret } from "../../apps/lib/secrets.ts";
 import { newId } from "./store/bed.ts";
 
 type Engines = HostEngines & InstanceEngines;
@@ -53,7 +54,7 @@ export function describeEnginesContract(open: OpenEngines): void {
     let nextPort = 21_000;
     const specOf = (over: { id?: string; port?: number; deployment?: string; image?: string } = {}): ContainerSpec => {
       const { id = newId(), port = nextPort++, deployment = bed.place.deployment, image = bed.image } = over;
-      const { limits } = handoutRules(loadConfig({ INSTANCE_IMAGE: image }));
+      const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: image }, ["INSTANCE_IMAGE"]).instances);
       const notAfter = new Date("2100-01-01T00:00:00Z");
       const passwordHash = hashSecret(PASSWORD);
       return containerSpec({ id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter }, limits);

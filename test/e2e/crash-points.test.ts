@@ -8,9 +8,10 @@ import { reconcile } from "../../apps/core/instances/reconcile.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
 import { createRedisDiscovery, openRedis } from "../../apps/adapters/redis/discovery.ts";
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
-import { handoutRules, loadConfig } from "../../apps/core/settings/config.ts";
+import { handoutRules } from "../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
 import { containerSpec } from "../../apps/core/services/container-spec.ts";
-import { hashSecret } from "../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../apps/lib/secrets.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { crashAt, moments } from "../bed/crash.ts";
 import { startService, type Service } from "../bed/service.ts";
@@ -44,7 +45,10 @@ describe("a process killed at any call to MySQL or an engine", () => {
     );
     refreshFleet = () => fleet.refresh(clock());
     await until("the fleet is seen", () => refreshFleet().then(() => true));
-    const config = loadConfig({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" });
+    const settings = loadSettings({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" }, [
+      "INSTANCE_IMAGE",
+      "SERVER_SECRET",
+    ]);
     const hex = (bytes: number) => randomBytes(bytes).toString("hex");
     ports = {
       store: service.store,
@@ -56,7 +60,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,
       onStandbyTaken: () => undefined,
-      rules: handoutRules(config),
+      rules: handoutRules(settings),
     };
   });
   after(async () => {

@@ -13,7 +13,8 @@ import type { Store } from "../../apps/core/store.ts";
 import { createLeadership } from "../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
-import { handoutRules, loadConfig } from "../../apps/core/settings/config.ts";
+import { handoutRules } from "../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Host } from "../../apps/core/fleet/host.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { startEngineHost, type EngineHost } from "../bed/engine-host.ts";
@@ -58,7 +59,12 @@ describe("a hand-out that races the destruction of its host", () => {
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,
       onStandbyTaken: () => undefined,
-      rules: handoutRules(loadConfig({ INSTANCE_IMAGE: engine.image, SERVER_SECRET: "sixteen characters" })),
+      rules: handoutRules(
+        loadSettings({ INSTANCE_IMAGE: engine.image, SERVER_SECRET: "sixteen characters" }, [
+          "INSTANCE_IMAGE",
+          "SERVER_SECRET",
+        ]),
+      ),
     };
   });
   after(async () => {
@@ -76,7 +82,7 @@ describe("a hand-out that races the destruction of its host", () => {
       isBlind: () => false,
       countTaken: () => true,
       countFull: () => (tried = true),
-      rest: () => (tried = true),
+      backOff: () => (tried = true),
       countSuccess: () => undefined,
     };
   };

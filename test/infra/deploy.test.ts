@@ -8,7 +8,8 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseEnv } from "node:util";
-import { loadConfig, settings, type SettingName } from "../../apps/core/settings/config.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import { settings } from "../../apps/core/settings/settings.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { pingRedis } from "../../infra/servers/redis.ts";
 import { startControlMachine, type ControlMachine } from "../bed/control-machine.ts";
@@ -38,7 +39,7 @@ describe("the files of a deployment", () => {
   it("have an example of the settings that names only what there is, each once", async () => {
     const names = [...(await example()).matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map(([, name]) => name ?? "");
     assert.deepEqual(
-      names.filter((name) => !(name in settings)),
+      names.filter((name) => !settings.some((setting) => setting.name === name)),
       [],
     );
     assert.equal(new Set(names).size, names.length);
@@ -46,33 +47,31 @@ describe("the files of a deployment", () => {
 
   it("have all in that example that the programs need, but the cloud's token", async () => {
     const env = parseEnv(await example());
-    const needed: SettingName[] = ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET"];
-    const config = loadConfig(env, needed);
-    assert.equal(config.DIGITALOCEAN_TOKEN, "");
-    assert.equal(config.ENROLMENT_HOST, "10.114.0.2");
-    assert.equal(config.TRUST_PROXY, "loopback");
+    const { cloud, enrolment, service } = loadSettings(env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET"]);
+    assert.equal(cloud, undefined);
+    assert.equal(enrolment.host, "10.114.0.2");
+    assert.deepEqual(service.trustProxy, ["loopback"]);
   });
 
   it("agree on ports, and wait longer than the programs do", async () => {
-    const config = loadConfig(parseEnv(await example()));
+    const { service, instances, hosts, enrolment } = loadSettings(parseEnv(await example()), ["REDIS_URL"]);
     const [site, firewall, redis] = [
       await deployFile("nginx-site.conf"),
       await deployFile("firewall.nft"),
       await deployFile("redis.conf"),
     ];
-    assert.ok(site.includes(`server ${config.HOST}:${config.PORT};`));
-    const redisPort = new URL(config.REDIS_URL).port;
-    assert.equal(config.HEARTBEAT_REDIS, `10.114.0.2:${redisPort}`);
+    assert.ok(site.includes(`server ${service.host}:${service.port};`));
+    const redisPort = new URL(service.redisUrl).port;
+    assert.deepEqual(enrolment.heartbeatRedis, { host: "10.114.0.2", port: Number(redisPort) });
     assert.match(redis, new RegExp(`^port ${redisPort}$`, "m"));
-    assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${config.ENROLMENT_PORT} } accept`));
+    assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${enrolment.port} } accept`));
     assert.ok(
-      Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) >
-        config.HANDOUT_TIMEOUT_SECONDS + config.ENGINE_TIMEOUT_SECONDS,
+      Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) * 1000 > instances.handoutTimeoutMs + hosts.engineTimeoutMs,
     );
     for (const program of PROGRAMS)
       assert.ok(
-        Number(/^TimeoutStopSec=(\d+)$/m.exec(await deployFile(`units/getaredis-${program}.service`))?.[1]) >
-          config.SHUTDOWN_SECONDS,
+        Number(/^TimeoutStopSec=(\d+)$/m.exec(await deployFile(`units/getaredis-${program}.service`))?.[1]) * 1000 >
+          service.shutdownMs,
       );
   });
 });

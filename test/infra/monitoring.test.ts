@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { createMetrics } from "../../apps/api/figures/metrics.ts";
-import type { Standing } from "../../apps/core/fleet/placement.ts";
+import type { Standing } from "../../apps/core/fleet/standing.ts";
 
 const file = (name: string) => readFile(new URL(`../../infra/monitoring/${name}`, import.meta.url), "utf8");
 const rules = await file("alert-rules.yml");
@@ -79,12 +79,13 @@ describe("infra/monitoring", () => {
     const standings: Record<Standing, true> = {
       open: true,
       full: true,
-      resting: true,
+      "backing-off": true,
       cordoned: true,
       draining: true,
       silent: true,
       "heartbeat-refused": true,
       "engine-silent": true,
+      unreachable: true,
     };
     for (const [, asked = ""] of expressions.join("\n").matchAll(/standing=~?"([^"]+)"/g))
       for (const name of asked.split("|")) assert.ok(name in standings, name);

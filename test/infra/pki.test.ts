@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createCertificateAuthority } from "../../apps/adapters/pki/certificate-authority.ts";
 import { certificatesIn } from "../../apps/adapters/pki/certificates.ts";
-import { authorityIn, clientTlsIn, enrolmentTlsIn, type ClientTls } from "../../apps/adapters/pki/pki-files.ts";
+import { authorityIn, clientTlsIn, enrolmentTlsIn } from "../../apps/adapters/pki/pki-files.ts";
+import type { ClientTls } from "../../apps/lib/tls.ts";
 import { ensurePki, type PkiChange } from "../../infra/pki/ensure-pki.ts";
 
 const run = promisify(execFile);

@@ -1,5 +1,6 @@
 import { CloudFault, type CloudFaultReason } from "../../core/fleet/cloud.ts";
 import { Refusal, exchange, type Exchange } from "./library.ts";
+import { messageOf } from "../../lib/errors.ts";
 
 /** One request that was made, for those who count. `outcome` is the status, or why there was none. */
 export type CloudCall = {
@@ -127,7 +128,7 @@ export function createCalls(settings: CallSettings) {
         new Refusal(fault.status, fault.id, said(`${fault.status} ${fault.message}`)),
       );
     if (call.signal.aborted) return new CloudFault("timeout", unlessReading, new Error(said("no answer in time")));
-    const text = fault instanceof Error ? fault.message : String(fault);
+    const text = messageOf(fault);
     // An answer that the library could not read is one all the same.
     return new CloudFault(call.status === undefined ? "unreachable" : "refused", unlessReading, new Error(said(text)));
   }

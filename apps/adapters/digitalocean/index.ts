@@ -8,13 +8,9 @@ import { checkOffer, type Wanted } from "./offer.ts";
 import { accountShape, dropletShape, toDroplet } from "./shapes.ts";
 
 export type { CloudCall } from "./calls.ts";
-export type { FirewallPlan, InboundRule } from "./firewalls.ts";
 
 /** Settings of the adapter; those with a usual value may be left out. */
 export type DigitalOceanSettings = Pick<CallSettings, "token" | "url" | "timeoutMs"> & Partial<CallSettings>;
-
-/** DigitalOcean as a maker of droplets. */
-export type DigitalOceanCloud = ReturnType<typeof createDigitalOceanCloud>;
 
 /**
  * DigitalOcean by its API v2. Every function throws `CloudFault` and nothing else. All but
@@ -78,7 +74,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
       ssh_keys: order.sshKeys.map(numberOr),
       user_data: order.userData,
       tags: [order.tag],
-      ...(order.vpc === "" ? {} : { vpc_uuid: order.vpc }),
+      ...(order.vpc === undefined ? {} : { vpc_uuid: order.vpc }),
     };
     return droplet(ask, await calls.once<unknown>({ ...ask, request: () => services.droplets.createNewDroplet(body) }));
   }

@@ -25,7 +25,8 @@ export async function checkOffer(calls: Calls, { region, sizes, image, vpc }: Wa
     if (!size) faults.push(`There is no droplet size ${slug}.`);
     else if (!size.available || !size.regions.includes(region))
       faults.push(
-        `Droplet size ${slug} is not offered in ${region}${size.regions.length > 0 ? `, only in ${size.regions.join(", ")}` : ""}.`,
+        `Droplet size ${slug} is not offered in ${region}` +
+          `${size.regions.length > 0 ? `, only in ${size.regions.join(", ")}` : ""}.`,
       );
   }
 
@@ -40,7 +41,7 @@ export async function checkOffer(calls: Calls, { region, sizes, image, vpc }: Wa
   if (!found) faults.push(`There is no image ${image}.`);
   else if (!found.regions.includes(region)) faults.push(`Image ${image} is not in ${region}.`);
 
-  if (vpc !== "") {
+  if (vpc !== undefined) {
     const network = (await listAll(calls, { route: "/vpcs", key: "vpcs", item: vpcShape }, end)).find(
       ({ id }) => id === vpc,
     );

@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, type ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import type { ClientTls } from "../pki/pki-files.ts";
+import type { ClientTls } from "../../lib/tls.ts";
 
 /** An answer that is longer is no engine's: a thousand containers are listed in a tenth of it. */
 const ANSWER_BYTES = 16 * 1024 * 1024;

@@ -1,13 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
+import pTimeout from "p-timeout";
 import type { ContainerFacts } from "../../core/fleet/contract.ts";
 import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container-spec.ts";
 import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../core/fleet/host.ts";
 import { engineAgent } from "./agent.ts";
-import type { ClientTls } from "../pki/pki-files.ts";
+import type { ClientTls } from "../../lib/tls.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
+import { messageOf } from "../../lib/errors.ts";
 
 /** All Docker Engines of the fleet. */
 export type DockerEngines = ReturnType<typeof createDockerEngines>;
@@ -135,7 +137,10 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     });
   }
 
-  /** All containers of this deployment on the host, stopped ones included; what has no instance's label is none of ours. */
+  /**
+   * All containers of this deployment on the host, stopped ones
+   * included; what has no instance's label is none of ours.
+   */
   async function listContainers(host: EngineHost): Promise<ContainerFacts[]> {
     return call(host, async ({ docker }, abortSignal) => {
       const containers = await docker.listContainers({
@@ -244,16 +249,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
  * What `work` gives, or `signal.reason` thrown when the signal aborts first. The signal given to
  * dockerode is not enough: of an answer that breaks off in its middle it tells nobody, then or ever.
  */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason as Error);
-  signal.addEventListener("abort", abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return pTimeout(work, { milliseconds: Number.POSITIVE_INFINITY, signal });
 }
 
 class CertificateMissing extends Error {
@@ -306,8 +303,4 @@ function statusOf(fault: unknown): number | undefined {
   return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number"
     ? fault.statusCode
     : undefined;
-}
-
-function messageOf(fault: unknown): string {
-  return fault instanceof Error ? fault.message : String(fault);
 }

@@ -1,6 +1,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type Docker from "dockerode";
+import { messageOf } from "../../lib/errors.ts";
 
 /** No image of this name could be had: the archive cannot be read, or engine or registry do not have it. */
 export class ImageMissing extends Error {
@@ -67,8 +68,4 @@ async function finished(begin: () => Promise<NodeJS.ReadableStream>, what: strin
     .map((line) => (JSON.parse(line) as { error?: string }).error)
     .find((error) => error !== undefined);
   if (fault !== undefined) throw new ImageMissing(`${what}: ${fault}`);
-}
-
-function messageOf(fault: unknown): string {
-  return fault instanceof Error ? fault.message : String(fault);
 }

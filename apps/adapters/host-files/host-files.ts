@@ -1,16 +1,15 @@
 import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { HostFiles } from "../../core/fleet/user-data.ts";
 
-const folder = new URL("../../../infra/host/", import.meta.url);
-
-/** What a host runs besides its instances, as `infra/host/` has it: scripts and systemd units. */
-export async function readHostFiles(): Promise<HostFiles> {
-  return { scripts: await readAll(folder, ".sh"), units: await readAll(new URL("units/", folder), ".service") };
+/** What a host runs besides its instances: the scripts of a folder, and the systemd units of `units` in it. */
+export async function readHostFiles(dir: string): Promise<HostFiles> {
+  return { scripts: await readAll(dir, ".sh"), units: await readAll(join(dir, "units"), ".service") };
 }
 
-async function readAll(dir: URL, ending: string): Promise<Map<string, string>> {
+async function readAll(dir: string, ending: string): Promise<Map<string, string>> {
   const names = (await readdir(dir)).filter((name) => name.endsWith(ending)).sort();
   return new Map(
-    await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, dir), "utf8")] as const)),
+    await Promise.all(names.map(async (name) => [name, await readFile(join(dir, name), "utf8")] as const)),
   );
 }

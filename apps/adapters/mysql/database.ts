@@ -1,7 +1,7 @@
 import { createPool } from "mysql2/promise";
 import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
+import pTimeout, { TimeoutError } from "p-timeout";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -29,7 +29,10 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   });
   const prepared = new WeakSet<object>();
 
-  /** Runs `work` on one connection, outside a transaction; a statement again when the server broke a deadlock with it. */
+  /**
+   * Runs `work` on one connection, outside a transaction; a
+   * statement again when the server broke a deadlock with it.
+   */
   function query<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return withConnection((connection) => {
       const { rows, run } = sqlOn(connection);
@@ -133,6 +136,7 @@ const refusals = new Set([
 
 /** Whether a fault means that the server is gone or refuses to work, not that a statement is wrong. */
 function isLost(fault: unknown): boolean {
+  if (fault instanceof TimeoutError) return true;
   if (!(fault instanceof Error)) return false;
   const { fatal, sqlState } = fault as { fatal?: boolean; sqlState?: string };
   const code = codeOf(fault);
@@ -144,6 +148,7 @@ export function codeOf(fault: unknown): string {
   return typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
 }
 
+/** The driver's own time-out leaves out the preparing of a statement, and the wait for a connection. */
 function inTime<T>(answer: Promise<T>): Promise<T> {
-  return within(ANSWER_TIMEOUT_MS, answer);
+  return pTimeout(answer, { milliseconds: ANSWER_TIMEOUT_MS });
 }

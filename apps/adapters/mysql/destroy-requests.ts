@@ -33,7 +33,10 @@ export function destroyRequestStatements(database: Database): DestroyRequests {
   function list(): Promise<Map<string, "none" | "lost">> {
     return database.query(async (sql) => {
       const rows = await sql.rows<{ name: string; leases: "none" | "lost" }>(
-        "SELECT doomed_hosts.name, leases FROM doomed_hosts JOIN droplets ON droplets.name = doomed_hosts.name WHERE state IN ('booting', 'joined')",
+        `SELECT doomed_hosts.name, leases
+         FROM doomed_hosts
+         JOIN droplets ON droplets.name = doomed_hosts.name
+         WHERE state IN ('booting', 'joined')`,
       );
       return new Map(rows.map(({ name, leases }) => [name, leases]));
     });

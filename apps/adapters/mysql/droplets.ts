@@ -14,7 +14,6 @@ type DropletDbRow = {
   joined_at: Date | null;
   idle_since: Date | null;
   unwell_since: Date | null;
-  unreached_since: Date | null;
 };
 
 /** Rows of droplets. */
@@ -22,7 +21,10 @@ export function dropletStatements(database: Database): Droplets {
   function list(): Promise<DropletRow[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<DropletDbRow>(
-        "SELECT name, state, droplet_id, ordered_at, joined_at, idle_since, unwell_since, unreached_since FROM droplets WHERE state <> 'gone' AND name IS NOT NULL ORDER BY number",
+        `SELECT name, state, droplet_id, ordered_at, joined_at, idle_since, unwell_since
+         FROM droplets
+         WHERE state <> 'gone' AND name IS NOT NULL
+         ORDER BY number`,
       );
       return rows.map(toDroplet);
     });
@@ -31,7 +33,8 @@ export function dropletStatements(database: Database): Droplets {
   function listLives(since: Date): Promise<DropletLife[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<Omit<DropletLife, "hourlyPrice"> & { hourlyPrice: string | null }>(
-        `SELECT name, state, droplet_id AS dropletId, region, size, hourly_price AS hourlyPrice, ordered_at AS orderedAt, joined_at AS joinedAt, gone_at AS goneAt
+        `SELECT name, state, droplet_id AS dropletId, region, size, hourly_price AS hourlyPrice,
+           ordered_at AS orderedAt, joined_at AS joinedAt, gone_at AS goneAt
            FROM droplets WHERE name IS NOT NULL AND (state <> 'gone' OR gone_at >= ?) ORDER BY number`,
         [since],
       );
@@ -78,7 +81,9 @@ export function dropletStatements(database: Database): Droplets {
     return database.query(async (sql) => {
       try {
         const adopted = await sql.run(
-          "UPDATE droplets SET state = 'booting', droplet_id = ?, hourly_price = ? WHERE name = ? AND state = 'ordered'",
+          `UPDATE droplets
+           SET state = 'booting', droplet_id = ?, hourly_price = ?
+           WHERE name = ? AND state = 'ordered'`,
           [dropletId, hourlyPrice, name],
         );
         return (
@@ -96,7 +101,9 @@ export function dropletStatements(database: Database): Droplets {
   async function closeOrder(name: string, reason: string, outOfStock: boolean, now: Date): Promise<void> {
     await database.query((sql) =>
       sql.run(
-        "UPDATE droplets SET state = 'gone', ending_at = ?, gone_at = ?, end_reason = ?, out_of_stock = ? WHERE name = ? AND state = 'ordered'",
+        `UPDATE droplets
+         SET state = 'gone', ending_at = ?, gone_at = ?, end_reason = ?, out_of_stock = ?
+         WHERE name = ? AND state = 'ordered'`,
         [now, now, reason.slice(0, 255), outOfStock ? 1 : 0, name],
       ),
     );
@@ -113,7 +120,12 @@ export function dropletStatements(database: Database): Droplets {
   }): Promise<"granted" | "refused"> {
     return database.query(async (sql) => {
       const granted = await sql.run(
-        "UPDATE droplets SET key_hash = ? WHERE name = ? AND token_hash = ? AND state IN ('ordered', 'booting') AND (key_hash IS NULL OR key_hash = ?)",
+        `UPDATE droplets
+         SET key_hash = ?
+         WHERE name = ?
+           AND token_hash = ?
+           AND state IN ('ordered', 'booting')
+           AND (key_hash IS NULL OR key_hash = ?)`,
         [keyHash, hostName, tokenHash, keyHash],
       );
       return granted === 1 ? "granted" : "refused";
@@ -123,7 +135,9 @@ export function dropletStatements(database: Database): Droplets {
   function admit(host: NewHost, now: Date): Promise<boolean> {
     return database.transaction(async (sql) => {
       const joined = await sql.run(
-        "UPDATE droplets SET state = 'joined', joined_at = ?, idle_since = ? WHERE name = ? AND state = 'booting' AND name NOT IN (SELECT name FROM doomed_hosts)",
+        `UPDATE droplets
+         SET state = 'joined', joined_at = ?, idle_since = ?
+         WHERE name = ? AND state = 'booting' AND name NOT IN (SELECT name FROM doomed_hosts)`,
         [now, now, host.name],
       );
       if (joined === 1) await registerHostIn(sql, host, now);
@@ -198,7 +212,9 @@ export function dropletStatements(database: Database): Droplets {
       const [host] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [name]);
       if (host && leases === "none" && (await countLeases(sql, host.id)) > 0) return false;
       const begun = await sql.run(
-        "UPDATE droplets SET state = 'destroying', ending_at = ?, end_reason = ? WHERE name = ? AND state IN ('booting', 'joined')",
+        `UPDATE droplets
+         SET state = 'destroying', ending_at = ?, end_reason = ?
+         WHERE name = ? AND state IN ('booting', 'joined')`,
         [now, reason.slice(0, 255), name],
       );
       if (begun === 0) return false;
@@ -215,7 +231,10 @@ export function dropletStatements(database: Database): Droplets {
       await lockDroplet(sql, name);
       const [host] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [name]);
       const closed = await sql.run(
-        "UPDATE droplets SET state = 'gone', gone_at = ?, ending_at = COALESCE(ending_at, ?), end_reason = COALESCE(end_reason, ?) WHERE name = ? AND state <> 'gone'",
+        `UPDATE droplets
+         SET state = 'gone', gone_at = ?, ending_at = COALESCE(ending_at, ?),
+           end_reason = COALESCE(end_reason, ?)
+         WHERE name = ? AND state <> 'gone'`,
         [now, now, reason.slice(0, 255), name],
       );
       if (closed === 0 || !host) return;
@@ -286,6 +305,5 @@ function toDroplet(row: DropletDbRow): DropletRow {
     joinedAt: row.joined_at,
     idleSince: row.idle_since,
     unhealthySince: row.unwell_since,
-    unreachableSince: row.unreached_since,
   };
 }

@@ -25,7 +25,11 @@ export function eventStatements(database: Database): Events {
     const subject = [event.host ?? null, event.instance ?? null];
     return database.transaction(async (sql) => {
       const [last] = await sql.rows<{ id: number; kind: string; reason: string }>(
-        "SELECT id, kind, reason FROM events WHERE host <=> ? AND instance <=> ? AND actor = ? ORDER BY id DESC LIMIT 1",
+        `SELECT id, kind, reason
+         FROM events
+         WHERE host <=> ? AND instance <=> ? AND actor = ?
+         ORDER BY id DESC
+         LIMIT 1`,
         [...subject, event.actor],
       );
       if (last?.kind === event.kind && last.reason === reason) {
@@ -61,7 +65,11 @@ export function eventStatements(database: Database): Events {
   function listAlarms(since: Date, most: number): Promise<KeptEvent[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<EventRow>(
-        `SELECT ${eventColumns} FROM events WHERE alarm = 1 AND last_at >= ? ORDER BY last_at DESC, id DESC LIMIT ${Math.trunc(most)}`,
+        `SELECT ${eventColumns}
+         FROM events
+         WHERE alarm = 1 AND last_at >= ?
+         ORDER BY last_at DESC, id DESC
+         LIMIT ${Math.trunc(most)}`,
         [since],
       );
       return rows.map(toEvent);

@@ -44,7 +44,10 @@ export function figureStatements(database: Database): Figures {
   ): Promise<{ readonly minute: Date; readonly cause: EndCause; readonly ends: number }[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<{ since: number; cause: EndCause; ends: number }>(
-        "SELECT TIMESTAMPDIFF(MINUTE, ?, ended_at) AS since, end_cause AS cause, COUNT(*) AS ends FROM instances WHERE ended_at >= ? AND ended_at < ? AND end_cause IS NOT NULL GROUP BY since, end_cause",
+        `SELECT TIMESTAMPDIFF(MINUTE, ?, ended_at) AS since, end_cause AS cause, COUNT(*) AS ends
+         FROM instances
+         WHERE ended_at >= ? AND ended_at < ? AND end_cause IS NOT NULL
+         GROUP BY since, end_cause`,
         [from, from, to],
       );
       return rows.map(({ since, cause, ends }) => ({ minute: new Date(from.getTime() + since * 60_000), cause, ends }));

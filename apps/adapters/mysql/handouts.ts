@@ -39,7 +39,9 @@ export function handoutStatements(database: Database): Handouts {
       const [slot] = await sql.rows<{ slot: number; port: number }>(
         `SELECT slot, port FROM slots
           WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
-            AND NOT EXISTS (SELECT 1 FROM slots AS taken WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
+            AND NOT EXISTS (
+              SELECT 1 FROM slots AS taken
+              WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
           ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
         [host.id, draft.createdAt, host.capacity],
       );
@@ -78,7 +80,9 @@ export function handoutStatements(database: Database): Handouts {
   function complete(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
     return database.transaction(async (sql) => {
       const handed = await sql.run(
-        "UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?",
+        `UPDATE instances
+         SET state = 'running', handed_out_at = ?, expires_at = ?
+         WHERE id = ? AND state = 'starting' AND expires_at > ?`,
         [now, expiresAt, id, now],
       );
       if (handed === 1 && sealedAnswer)
@@ -108,7 +112,10 @@ async function lockAddress(sql: Sql, address: string, now: Date): Promise<void> 
  */
 async function endLeasesOver(sql: Sql, address: string, now: Date): Promise<void> {
   const over = await sql.rows<{ id: string }>(
-    "SELECT instances.id FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ? AND state = 'running' AND expires_at <= ?",
+    `SELECT instances.id
+     FROM quota_places
+     JOIN instances ON instances.id = instance_id
+     WHERE quota_places.address = ? AND state = 'running' AND expires_at <= ?`,
     [address, now],
   );
   for (const { id } of over) await beginEndIn(sql, id, "expired", now);
@@ -121,7 +128,9 @@ async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date):
     sealed_answer: Buffer | null;
     expires_at: Date;
   }>(
-    `SELECT request_hash, instance_id, sealed_answer, expires_at FROM idempotency_keys JOIN instances ON instances.id = instance_id
+    `SELECT request_hash, instance_id, sealed_answer, expires_at
+     FROM idempotency_keys
+     JOIN instances ON instances.id = instance_id
       WHERE idempotency_keys.address = ? AND key_hash = ? AND NOT (state = 'running' AND expires_at <= ?)`,
     [address, keyHash, now],
   );
@@ -137,7 +146,8 @@ async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date):
 
 async function refusalByOperator(sql: Sql, address: string): Promise<"blocked" | "paused" | undefined> {
   const [row] = await sql.rows<{ blocked: number; paused: number }>(
-    "SELECT EXISTS (SELECT 1 FROM blocks WHERE address = ?) AS blocked, EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused",
+    `SELECT EXISTS (SELECT 1 FROM blocks WHERE address = ?) AS blocked,
+       EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused`,
     [address],
   );
   if (row?.blocked === 1) return "blocked";
@@ -147,7 +157,10 @@ async function refusalByOperator(sql: Sql, address: string): Promise<"blocked" |
 /** Places held by leases of the address. */
 function placesOf(sql: Sql, address: string): Promise<{ place: number; expires_at: Date }[]> {
   return sql.rows(
-    "SELECT place, expires_at FROM quota_places JOIN instances ON instances.id = instance_id WHERE quota_places.address = ?",
+    `SELECT place, expires_at
+     FROM quota_places
+     JOIN instances ON instances.id = instance_id
+     WHERE quota_places.address = ?`,
     [address],
   );
 }

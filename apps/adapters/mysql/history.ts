@@ -17,7 +17,8 @@ export function historyStatements(database: Database): History {
     return database.query(async (sql) => {
       const [row] = await sql.rows<{ running: number; started: number | string }>(
         `SELECT (SELECT COUNT(*) FROM instances WHERE state = 'running' AND expires_at > ?) AS running,
-                (SELECT pruned_handouts FROM deployment) + (SELECT COUNT(handed_out_at) FROM instances WHERE handed_out_at IS NOT NULL) AS started`,
+                (SELECT pruned_handouts FROM deployment)
+                  + (SELECT COUNT(handed_out_at) FROM instances WHERE handed_out_at IS NOT NULL) AS started`,
         [now],
       );
       return { running: row?.running ?? 0, startedEver: Number(row?.started ?? 0) };
@@ -30,7 +31,12 @@ export function historyStatements(database: Database): History {
       batch = await database.transaction(async (sql) => {
         // Two pruners must not count the same row: the second skips what the first holds.
         const rows = await sql.rows<{ id: string; handed: number }>(
-          `SELECT id, handed_out_at IS NOT NULL AS handed FROM instances WHERE state = 'ended' AND ended_at < ? ORDER BY ended_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+          `SELECT id, handed_out_at IS NOT NULL AS handed
+           FROM instances
+           WHERE state = 'ended' AND ended_at < ?
+           ORDER BY ended_at
+           LIMIT ${BATCH}
+           FOR UPDATE SKIP LOCKED`,
           [before],
         );
         for (const { id } of rows) await sql.run("DELETE FROM instances WHERE id = ?", [id]);
@@ -42,7 +48,10 @@ export function historyStatements(database: Database): History {
     await database.query(async (sql) => {
       // A host stays as long as an instance names it.
       await sql.run(
-        "DELETE FROM hosts WHERE state = 'gone' AND name IN (SELECT name FROM droplets WHERE gone_at < ?) AND id NOT IN (SELECT host_id FROM instances)",
+        `DELETE FROM hosts
+         WHERE state = 'gone'
+           AND name IN (SELECT name FROM droplets WHERE gone_at < ?)
+           AND id NOT IN (SELECT host_id FROM instances)`,
         [before],
       );
       await sql.run(
@@ -50,7 +59,8 @@ export function historyStatements(database: Database): History {
         [before],
       );
       await sql.run(
-        "DELETE FROM doomed_hosts WHERE asked_at < ? AND name NOT IN (SELECT name FROM droplets WHERE name IS NOT NULL)",
+        `DELETE FROM doomed_hosts
+         WHERE asked_at < ? AND name NOT IN (SELECT name FROM droplets WHERE name IS NOT NULL)`,
         [before],
       );
       await sql.run("DELETE FROM events WHERE last_at < ?", [before]);

@@ -1,5 +1,5 @@
-import type { Hosts, HostUse } from "../../core/fleet/contract.ts";
-import type { EngineHost, Host, HostState, NewHost } from "../../core/fleet/host.ts";
+import type { Hosts } from "../../core/fleet/contract.ts";
+import type { EngineHost, Host, HostState, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Database, Sql } from "./database.ts";
 
 /** Columns that tell where a host's engine is; of tables hosts and deployment. */
@@ -30,9 +30,13 @@ export function hostStatements(database: Database): Hosts {
 
   function list(): Promise<HostUse[]> {
     return database.query(async (sql) => {
-      const rows = await sql.rows<HostRow & { in_use: number | string | null; occupied: number | null }>(
-        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state, in_use, occupied
+      const rows = await sql.rows<
+        HostRow & { in_use: number | string | null; occupied: number | null; unreached_since: Date | null }
+      >(
+        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
+                in_use, occupied, droplets.unreached_since
            FROM hosts JOIN deployment
+           LEFT JOIN droplets ON droplets.name = hosts.name
            LEFT JOIN (
                 SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied
                   FROM slots JOIN instances ON instances.id = slots.instance_id
@@ -40,7 +44,12 @@ export function hostStatements(database: Database): Hosts {
            ) AS taken ON taken.host_id = hosts.id
           WHERE hosts.state <> 'gone'`,
       );
-      return rows.map((row) => ({ host: toHost(row), inUse: Number(row.in_use ?? 0), occupied: row.occupied ?? 0 }));
+      return rows.map((row) => ({
+        host: toHost(row),
+        inUse: Number(row.in_use ?? 0),
+        occupied: row.occupied ?? 0,
+        unreachableSince: row.unreached_since,
+      }));
     });
   }
 
@@ -52,7 +61,9 @@ export function hostStatements(database: Database): Hosts {
       );
       if (!row) return false;
       const [going] = await sql.rows(
-        "SELECT name FROM droplets WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))",
+        `SELECT name
+         FROM droplets
+         WHERE name = ? AND (state = 'destroying' OR name IN (SELECT name FROM doomed_hosts))`,
         [name],
       );
       if (going) return false;
@@ -85,8 +96,10 @@ export function hostStatements(database: Database): Hosts {
 export async function registerHostIn(sql: Sql, host: NewHost, now: Date): Promise<void> {
   const place = [host.engineUrl, host.publicHost, host.checkHost, host.bindAddress, host.capacity, host.basePort];
   await sql.run(
-    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON DUPLICATE KEY UPDATE engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
+    `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE
+       engine_url = ?, public_host = ?, check_host = ?, bind_address = ?, capacity = ?, base_port = ?`,
     [...place, host.name, now, ...place],
   );
   const [row] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [host.name]);

@@ -15,7 +15,10 @@ import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
 import { switchStatements } from "./switches.ts";
 
-/** The store on `mysqlUrl` (MySQL 8 or MariaDB 10.6+, migrated). Calls throw `Unavailable` while the server does not answer. */
+/**
+ * The store on `mysqlUrl` (MySQL 8 or MariaDB 10.6+, migrated). Calls
+ * throw `Unavailable` while the server does not answer.
+ */
 export function createMysqlStore(mysqlUrl: string): Store {
   const database = openDatabase(mysqlUrl);
   return {

@@ -1,12 +1,15 @@
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
+import pTimeout from "p-timeout";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 3_000;
 const SIGN_OF_LIFE_MS = 5_000;
 /** The server drops a leader that it has not heard of for this long, and its lock with it. */
 const SILENCE_SECONDS = 20;
+
+/** Names of locks are the whole server's, and 64 characters at most. */
+const LOCK_NAME = "CONCAT(LEFT(DATABASE(), 40), '.lead.', ?)";
 
 /** One candidate for the leadership of a job among all replicas. */
 export type Leadership = ReturnType<typeof createLeadership>;
@@ -30,7 +33,7 @@ export function createLeadership(mysqlUrl: string, job: string) {
     try {
       connection = await createConnection({ uri: mysqlUrl, timezone: "Z", connectTimeout: CONNECT_TIMEOUT_MS });
       connection.on("error", () => undefined);
-      const gained = await within(ANSWER_TIMEOUT_MS, candidate(connection));
+      const gained = await pTimeout(candidate(connection), { milliseconds: ANSWER_TIMEOUT_MS });
       if (gained === undefined) {
         await connection.end();
         return undefined;
@@ -45,11 +48,7 @@ export function createLeadership(mysqlUrl: string, job: string) {
 
   async function candidate(connection: Connection): Promise<number | undefined> {
     await connection.query(`SET SESSION wait_timeout = ${SILENCE_SECONDS}`);
-    // Names of locks are the whole server's, and 64 characters at most.
-    const [[lock]] = await connection.query<RowDataPacket[]>(
-      "SELECT GET_LOCK(CONCAT(LEFT(DATABASE(), 40), '.lead.', ?), 0) AS held",
-      [job],
-    );
+    const [[lock]] = await connection.query<RowDataPacket[]>(`SELECT GET_LOCK(${LOCK_NAME}, 0) AS held`, [job]);
     if (lock?.["held"] !== 1) return undefined;
     await connection.query("INSERT INTO leaders (job, term) VALUES (?, 1) ON DUPLICATE KEY UPDATE term = term + 1", [
       job,
@@ -67,7 +66,8 @@ export function createLeadership(mysqlUrl: string, job: string) {
     };
     connection.on("error", lose);
     (connection as unknown as { connection: NodeJS.EventEmitter }).connection.on("end", lose);
-    timer = setInterval(() => void within(ANSWER_TIMEOUT_MS, connection.query("DO 1")).catch(lose), SIGN_OF_LIFE_MS);
+    const sayAlive = () => pTimeout(connection.query("DO 1"), { milliseconds: ANSWER_TIMEOUT_MS });
+    timer = setInterval(() => void sayAlive().catch(lose), SIGN_OF_LIFE_MS);
     timer.unref();
   }
 
@@ -76,7 +76,16 @@ export function createLeadership(mysqlUrl: string, job: string) {
     clearInterval(timer);
     const leaving = held;
     held = undefined;
-    await leaving?.connection.end().catch(() => undefined);
+    if (leaving === undefined) return;
+    try {
+      // The server frees a lock some time after its connection has ended: another process shall lead at once.
+      await pTimeout(leaving.connection.query(`DO RELEASE_LOCK(${LOCK_NAME})`, [job]), {
+        milliseconds: ANSWER_TIMEOUT_MS,
+      });
+      await leaving.connection.end();
+    } catch {
+      leaving.connection.destroy();
+    }
   }
 
   return { term, resign };

@@ -5,8 +5,10 @@ import type { Database, Sql } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
-export const instanceColumns = `instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address, instances.token_hash,
-  instances.created_at, instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause`;
+export const instanceColumns = `
+  instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
+  instances.token_hash, instances.created_at, instances.expires_at, instances.latest_end,
+  instances.ended_at, instances.end_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
   failed: "'starting'",
@@ -79,7 +81,11 @@ export function leaseStatements(database: Database): Leases {
   function findContainer(id: string): Promise<ContainerPlace | undefined> {
     return database.query(async (sql) => {
       const [row] = await sql.rows<EngineHostRow & { id: string; state: InstanceState }>(
-        `SELECT instances.id, instances.state, ${engineHostColumns} FROM instances JOIN hosts ON hosts.id = host_id JOIN deployment WHERE instances.id = ?`,
+        `SELECT instances.id, instances.state, ${engineHostColumns}
+         FROM instances
+         JOIN hosts ON hosts.id = host_id
+         JOIN deployment
+         WHERE instances.id = ?`,
         [id],
       );
       return row && { instanceId: row.id, state: row.state, host: engineHost(row) };
@@ -89,7 +95,10 @@ export function leaseStatements(database: Database): Leases {
   function findAddress(id: string): Promise<{ readonly host: string; readonly port: number } | undefined> {
     return database.query(async (sql) => {
       const [row] = await sql.rows<{ host: string; port: number }>(
-        "SELECT hosts.check_host AS host, instances.port FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?",
+        `SELECT hosts.check_host AS host, instances.port
+         FROM instances
+         JOIN hosts ON hosts.id = host_id
+         WHERE instances.id = ?`,
         [id],
       );
       return row && { host: row.host, port: row.port };
@@ -99,7 +108,10 @@ export function leaseStatements(database: Database): Leases {
   function listDue(now: Date): Promise<ContainerPlace[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<EngineHostRow & { id: string; state: InstanceState }>(
-        `SELECT instances.id, instances.state, ${engineHostColumns} FROM instances JOIN hosts ON hosts.id = host_id JOIN deployment
+        `SELECT instances.id, instances.state, ${engineHostColumns}
+         FROM instances
+         JOIN hosts ON hosts.id = host_id
+         JOIN deployment
           WHERE (instances.state = 'running' AND expires_at <= ?) OR instances.state = 'ending'
           ORDER BY expires_at`,
         [now],
@@ -111,7 +123,10 @@ export function leaseStatements(database: Database): Leases {
   function listOpenOf(hostName: string): Promise<RowFacts[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<{ id: string; state: InstanceState; expires_at: Date }>(
-        "SELECT instances.id, instances.state, expires_at FROM instances JOIN hosts ON hosts.id = host_id WHERE hosts.name = ? AND instances.state <> 'ended'",
+        `SELECT instances.id, instances.state, expires_at
+         FROM instances
+         JOIN hosts ON hosts.id = host_id
+         WHERE hosts.name = ? AND instances.state <> 'ended'`,
         [hostName],
       );
       return rows.map((row) => ({ id: row.id, state: row.state, deadline: row.expires_at }));

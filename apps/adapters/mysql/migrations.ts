@@ -25,7 +25,10 @@ export async function migrate(mysqlUrl: string): Promise<string[]> {
     if (lock?.["held"] !== 1)
       throw new Error(`another process has been migrating the database for more than ${LOCK_SECONDS} s`);
     await connection.query(
-      "CREATE TABLE IF NOT EXISTS migrations (name VARCHAR(100) NOT NULL PRIMARY KEY, run_at DATETIME(3) NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
+      `CREATE TABLE IF NOT EXISTS migrations (
+         name VARCHAR(100) NOT NULL PRIMARY KEY,
+         run_at DATETIME(3) NOT NULL
+       ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
     );
     const [rows] = await connection.query<RowDataPacket[]>("SELECT name FROM migrations");
     const done = new Set(rows.map((row) => row["name"] as string));

@@ -25,7 +25,9 @@ export function runStatements(database: Database): JobRuns {
   function list(): Promise<JobRun[]> {
     return database.query((sql) =>
       sql.rows(
-        "SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault FROM job_runs ORDER BY job",
+        `SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault
+         FROM job_runs
+         ORDER BY job`,
       ),
     );
   }

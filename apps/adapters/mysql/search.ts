@@ -17,7 +17,10 @@ const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = {
 };
 const openStates: readonly InstanceState[] = ["starting", "running", "ending"];
 
-/** Searches over all instances, for the operator. Ids are picked first, over keys alone: rows are read for one page only, however many there are. */
+/**
+ * Searches over all instances, for the operator. Ids are picked first, over
+ * keys alone: rows are read for one page only, however many there are.
+ */
 export function searchStatements(database: Database): InstanceDirectory {
   function find(search: InstanceSearch, most: number): Promise<KnownInstance[]> {
     return database.query(async (sql) => {
@@ -49,7 +52,10 @@ export function searchStatements(database: Database): InstanceDirectory {
   function findOne(id: string): Promise<KnownInstance | undefined> {
     return database.query(async (sql) => {
       const [row] = await sql.rows<KnownRow>(
-        `SELECT ${instanceColumns}, instances.handed_out_at FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
+        `SELECT ${instanceColumns}, instances.handed_out_at
+         FROM instances
+         JOIN hosts ON hosts.id = host_id
+         WHERE instances.id = ?`,
         [id],
       );
       return row && toKnown(row);
@@ -112,7 +118,10 @@ async function matching(sql: Sql, text: string): Promise<Condition> {
     : { sql: `(${either.map(({ sql }) => sql).join(" OR ")})`, values: valuesOf(either) };
 }
 
-/** Holders are kept by the key that quotas count by: a whole address is that of one holder, a part the beginning of several. */
+/**
+ * Holders are kept by the key that quotas count by: a whole address
+ * is that of one holder, a part the beginning of several.
+ */
 function ofHolder(text: string): Condition[] {
   const network = text.replace(/\/64$/, "");
   const whole = isIPv6(network) ? network : text;
@@ -120,7 +129,10 @@ function ofHolder(text: string): Condition[] {
   return /^[0-9a-f.:/]+$/.test(text) ? [{ sql: "address LIKE ?", values: [`${text}%`] }] : [];
 }
 
-/** What comes after the last instance of the page before; when that is forgotten meanwhile, the first page comes again. */
+/**
+ * What comes after the last instance of the page before; when that
+ * is forgotten meanwhile, the first page comes again.
+ */
 async function beyond(sql: Sql, { after, order, descending }: InstanceSearch): Promise<Condition[]> {
   if (after === undefined) return [];
   const column = columnsOfOrder[order];

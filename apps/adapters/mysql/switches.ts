@@ -23,7 +23,9 @@ export function switchStatements(database: Database): Switches {
       const [row] = await sql.rows<{ paused: number }>("SELECT paused FROM switches WHERE name = ? FOR UPDATE", [name]);
       if ((row?.paused === 1) === paused) return false;
       await sql.run(
-        "INSERT INTO switches (name, paused, changed_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE paused = ?, changed_at = ?",
+        `INSERT INTO switches (name, paused, changed_at)
+         VALUES (?, ?, ?)
+         ON DUPLICATE KEY UPDATE paused = ?, changed_at = ?`,
         [name, paused ? 1 : 0, now, paused ? 1 : 0, now],
       );
       return true;

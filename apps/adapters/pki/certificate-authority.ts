@@ -22,6 +22,9 @@ const BACKDATE_MS = 5 * MINUTE;
  */
 const HOST_LIFETIME_DAYS = 825;
 
+const LABEL = "(?:NEW )?CERTIFICATE REQUEST";
+const REQUEST_PEM = new RegExp(`^\\s*-----BEGIN ${LABEL}-----([A-Za-z0-9+/=\\s]+)-----END ${LABEL}-----\\s*$`);
+
 const hashes: Readonly<Record<string, string>> = {
   "1.2.840.10045.4.3.2": "sha256",
   "1.2.840.10045.4.3.3": "sha384",
@@ -53,10 +56,7 @@ export function createCertificateAuthority(authority: () => Authority, lifetimeD
  * key must be EC on P-256, or RSA of 2048 to 4096 bits, and have signed it.
  */
 function readCertificateRequest(pem: string): CertificateRequest | { readonly refusal: string } {
-  const [, base64] =
-    /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/.exec(
-      pem,
-    ) ?? [];
+  const [, base64] = REQUEST_PEM.exec(pem) ?? [];
   if (base64 === undefined) return { refusal: "The body is no certificate request in PEM." };
   let request: CertificationRequest;
   let publicKey: KeyObject;

@@ -51,7 +51,9 @@ const KEY_ID_BYTES = 20;
 const SERIAL_BYTES = 16;
 
 /**
- * Makes a certificate (PEM), signed with an EC key. The serial number is random.
+ * Makes a certificate (PEM), signed with an EC key. The serial number is random. Written with the ASN.1
+ * schemas themselves: @peculiar/x509, which is made of them, needs a polyfill that changes the global
+ * Reflect, makes everything asynchronous, and names keys by SHA-1 where certificates in use have SHA-256.
  * @param issuer the CA's certificate; undefined makes one that signs itself
  */
 export function makeCertificate(

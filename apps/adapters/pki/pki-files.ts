@@ -1,19 +1,9 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ClientTls, ServerTls } from "../../lib/tls.ts";
 import { certificatesIn } from "./certificates.ts";
 import { followFiles } from "./followed-files.ts";
-
-/** Our side of mutual TLS with the hosts' engines, in PEM. */
-export type ClientTls = {
-  /** The CA that hosts' certificates are of; two, one after the other, while one replaces another. */
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-};
-
-/** What the enrolment of hosts shows of itself, in PEM. */
-export type ServerTls = Omit<ClientTls, "ca">;
 
 /** The CA that signs for hosts now. */
 export type Authority = { readonly certificate: X509Certificate; readonly key: KeyObject };

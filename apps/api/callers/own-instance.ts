@@ -1,5 +1,5 @@
 import type { FastifyRequest } from "fastify";
-import { matchesHash } from "../../core/instances/credentials.ts";
+import { matchesHash } from "../../lib/secrets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
 import type { Instance } from "../../core/instances/instance.ts";
 import { bearerToken } from "../../lib/http/bearer-token.ts";

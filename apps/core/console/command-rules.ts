@@ -19,7 +19,9 @@ export type ConsoleVerdict =
 
 const needsStream = (name: string) => ({
   kind: "refuse" as const,
-  why: `${name.toUpperCase()} turns a connection into a stream, which the console does not follow. Use redis-cli or a client.`,
+  why:
+    `${name.toUpperCase()} turns a connection into a stream, which the console does not follow. ` +
+    "Use redis-cli or a client.",
 });
 
 /**

@@ -12,7 +12,10 @@ export type InstanceFigures = {
   readonly opsPerSecond: number;
 };
 
-/** Figures out of the answer to INFO with the sections clients, memory, stats and keyspace; undefined when one is missing. */
+/**
+ * Figures out of the answer to INFO with the sections clients,
+ * memory, stats and keyspace; undefined when one is missing.
+ */
 export function figuresOf(info: string): InstanceFigures | undefined {
   const values = new Map([...info.matchAll(/^(\w+):(.*?)\r?$/gm)].map(([, name = "", value = ""]) => [name, value]));
   const number = (name: string) => Number(values.get(name) ?? Number.NaN);

@@ -114,6 +114,8 @@ export async function runCommand(
 const notes = {
   "transaction-lost":
     "The connection that held the transaction is gone, so this was not run. Begin the transaction again.",
-  "too-slow": `No reply within ${COMMAND_TIMEOUT_MS / 1000} s, so the connection was closed. Whether the command had an effect is unknown.`,
+  "too-slow":
+    `No reply within ${COMMAND_TIMEOUT_MS / 1000} s, so the connection was closed. ` +
+    "Whether the command had an effect is unknown.",
   closed: "The connection closed before a reply came. Whether the command had an effect is unknown.",
 } as const;

@@ -18,6 +18,9 @@ export type Events = {
   readonly add: (event: FleetEvent, now: Date) => Promise<void>;
   /** Events, newest first, `most` of them at most. */
   readonly list: (filter: EventFilter, most: number) => Promise<KeptEvent[]>;
-  /** Alarms reported since a moment, the latest report first, `most` of them at most: also those that began long before. */
+  /**
+   * Alarms reported since a moment, the latest report first, `most`
+   * of them at most: also those that began long before.
+   */
   readonly listAlarms: (since: Date, most: number) => Promise<KeptEvent[]>;
 };

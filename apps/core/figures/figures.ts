@@ -80,7 +80,10 @@ function mergeByMinute(minutes: readonly KeptMinute[]): { minute: number; figure
   return [...merged].sort(([a], [b]) => a - b).map(([minute, figures]) => ({ minute, figures }));
 }
 
-/** A step's minutes as one: counts added up, gauges at their highest; without those of which only a whole sample says something. */
+/**
+ * A step's minutes as one: counts added up, gauges at their highest;
+ * without those of which only a whole sample says something.
+ */
 function putTogether(step: readonly Counts[]): Counts {
   const whole = new Map<string, number>();
   for (const [name, value] of step.flatMap((figures) => [...figures])) {

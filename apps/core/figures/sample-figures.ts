@@ -1,7 +1,7 @@
 import { minuteOf } from "./figures.ts";
 import type { Hosts, ReadHeartbeats } from "../fleet/contract.ts";
 import type { Figures } from "./contract.ts";
-import { standingOf } from "../fleet/placement.ts";
+import { standingOf } from "../fleet/standing.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** What sampling needs. */
@@ -20,7 +20,10 @@ const GAUGES = "gauges";
 const MINUTE_MS = 60_000;
 /** Minutes whose ends are counted anew each time: what ended may be written down a little later. */
 const MINUTES_BACK = 10;
-/** Owners end theirs also while no job runs: those minutes are made up for, as far back as a week, the longest time that is shown. */
+/**
+ * Owners end theirs also while no job runs: those minutes are made up
+ * for, as far back as a week, the longest time that is shown.
+ */
 const MOST_MINUTES_BACK = 7 * 24 * 60;
 
 /**
@@ -47,7 +50,7 @@ export async function sampleFigures({ store, readHeartbeats, clock }: SamplePort
   if (heartbeats) figures["hosts.open"] = 0;
   if (heartbeats)
     for (const facts of hosts)
-      count(`hosts.${standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, undefined, now)}`);
+      count(`hosts.${standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, false)}`);
   await store.figures.keepMinute(minute, GAUGES, figures);
 }
 

@@ -1,3 +1,5 @@
+import { messageOf } from "../../lib/errors.ts";
+
 /** A droplet as the cloud tells of it. */
 export type CloudDroplet = {
   readonly id: number;
@@ -23,8 +25,8 @@ export type DropletOrder = {
   readonly size: string;
   /** Slug or id of the system image. */
   readonly image: string;
-  /** Private network; empty: the region's default one. */
-  readonly vpc: string;
+  /** Private network; undefined: the region's default one. */
+  readonly vpc: string | undefined;
   /** Ids or fingerprints of keys that may log in as root. */
   readonly sshKeys: readonly string[];
   /** Script that the first boot runs as root, 64 KiB at most. */
@@ -55,7 +57,7 @@ export class CloudFault extends Error {
   readonly effect: "none" | "unknown";
 
   constructor(reason: CloudFaultReason, effect: "none" | "unknown", cause: unknown) {
-    super(`cloud: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`cloud: ${messageOf(cause)}`, { cause });
     this.reason = reason;
     this.effect = effect;
   }

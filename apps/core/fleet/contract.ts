@@ -1,10 +1,7 @@
 import type { CloudDroplet, DropletOrder } from "./cloud.ts";
 import type { DropletLife, DropletRow, OrderFailures } from "./droplets.ts";
-import type { EngineHost, Host, HostState, NewHost, HeartbeatReading } from "./host.ts";
+import type { EngineHost, HeartbeatReading, HostState, HostUse, NewHost } from "./host.ts";
 import type { HostTimers } from "./scaling.ts";
-
-/** A host with its use, as it is kept. `inUse`: instances that run or start; `occupied`: slots that are not free. */
-export type HostUse = { readonly host: Host; readonly inUse: number; readonly occupied: number };
 
 /** Hosts as they are kept. Calls throw `Unavailable` while the store does not answer. */
 export type Hosts = {

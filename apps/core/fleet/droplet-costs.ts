@@ -1,6 +1,9 @@
 import type { DropletLife } from "./droplets.ts";
 
-/** Hours that droplets were there from `from` to `to`, and what that costs in US dollars. An order without a droplet costs nothing. */
+/**
+ * Hours that droplets were there from `from` to `to`, and what that
+ * costs in US dollars. An order without a droplet costs nothing.
+ */
 export function costOf(
   droplets: readonly DropletLife[],
   from: Date,

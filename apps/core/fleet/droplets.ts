@@ -1,5 +1,5 @@
 import type { CloudDroplet } from "./cloud.ts";
-import type { HostFacts } from "./placement.ts";
+import type { HostFacts } from "./standing.ts";
 
 /**
  * Life of a droplet of ours: `ordered` (the intent is written, the cloud has perhaps been asked),
@@ -21,11 +21,12 @@ export type DropletRow = {
   readonly idleSince: Date | null;
   /** Since when it has been a host without a good heartbeat or without an answering engine. */
   readonly unhealthySince: Date | null;
-  /** Since when its engine has not answered the control plane, whatever its heart says. */
-  readonly unreachableSince: Date | null;
 };
 
-/** A droplet from its order to its end, null while it is there. Price in US dollars, null while the cloud has not named it. */
+/**
+ * A droplet from its order to its end, null while it is there. Price
+ * in US dollars, null while the cloud has not named it.
+ */
 export type DropletLife = {
   readonly name: string;
   readonly state: string;
@@ -38,7 +39,10 @@ export type DropletLife = {
   readonly goneAt: Date | null;
 };
 
-/** What the cloud says of a droplet that we track: itself; missing in the list, as a lagging list may have it; or gone for certain. */
+/**
+ * What the cloud says of a droplet that we track: itself; missing in the
+ * list, as a lagging list may have it; or gone for certain.
+ */
 export type CloudWord = CloudDroplet | "unlisted" | "gone";
 
 /** A droplet of ours with all that is known of it at one moment. */

@@ -1,3 +1,5 @@
+import { messageOf } from "../../lib/errors.ts";
+
 /**
  * Why an engine did not do what it was asked: it cannot be reached, it or we do not take the other's
  * certificate, it did not answer in time, the port is held by something else on the host, it has no
@@ -12,7 +14,7 @@ export class EngineFault extends Error {
   readonly hostName: string;
 
   constructor(reason: EngineFaultReason, hostName: string, cause: unknown) {
-    super(`engine of ${hostName}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`engine of ${hostName}: ${messageOf(cause)}`, { cause });
     this.reason = reason;
     this.hostName = hostName;
   }

@@ -1,9 +1,10 @@
-import type { Host, HeartbeatReading } from "./host.ts";
-import { busiestFirst, standingOf, type HostFacts, type Standing } from "./placement.ts";
+import type { HeartbeatReading, Host, HostUse } from "./host.ts";
+import { busiestFirst } from "./placement.ts";
+import { standingOf, type HostFacts, type Standing } from "./standing.ts";
 
 /** What the view reads. */
 export type FleetPorts = {
-  readonly listHosts: () => Promise<{ readonly host: Host; readonly inUse: number; readonly occupied: number }[]>;
+  readonly listHosts: () => Promise<readonly HostUse[]>;
   readonly readHeartbeats: (hostNames: readonly string[]) => Promise<Map<string, HeartbeatReading>>;
 };
 
@@ -24,7 +25,7 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
   let facts = new Map<string, HostFacts>();
   let ranking: string[] = [];
   let heartbeatsReadAt: Date | undefined;
-  const rests = new Map<string, { readonly failures: number; readonly until: Date }>();
+  const backOffs = new Map<string, { readonly failures: number; readonly until: Date }>();
 
   /**
    * Reads hosts and heartbeats anew. When Redis does not answer, the last heartbeats are kept and
@@ -54,7 +55,7 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
     if (isBlind(now)) return undefined;
     for (const name of ranking) {
       const host = facts.get(name);
-      if (host && standingOf(host, rests.get(name)?.until, now) === "open") yield host.host;
+      if (host && standingOf(host, isBackingOff(name, now)) === "open") yield host.host;
     }
     return undefined;
   }
@@ -84,29 +85,34 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
    * Passes over a host that has just failed: for a second, and twice as long each time it fails again.
    * One slip does not stop a fleet of one host; a broken host costs few requests.
    */
-  function rest(hostName: string, now: Date): void {
-    const last = rests.get(hostName);
+  function backOff(hostName: string, now: Date): void {
+    const last = backOffs.get(hostName);
     // Requests that failed together count once.
     if (last && last.until > now) return;
     const failures = (last?.failures ?? 0) + 1;
-    rests.set(hostName, {
+    backOffs.set(hostName, {
       failures,
       until: new Date(now.getTime() + Math.min(longestBackoffMs, FIRST_BACKOFF_MS * 2 ** (failures - 1))),
     });
   }
 
+  function isBackingOff(hostName: string, now: Date): boolean {
+    const backOff = backOffs.get(hostName);
+    return backOff !== undefined && backOff.until > now;
+  }
+
   /** Forgets earlier failures of a host: it has just handed out an instance. */
   function countSuccess(hostName: string): void {
-    rests.delete(hostName);
+    backOffs.delete(hostName);
   }
 
   /** All hosts with their standings. */
   function standings(now: Date): HostStanding[] {
     return [...facts.values()].map((host) => ({
       ...host,
-      standing: standingOf(host, rests.get(host.host.name)?.until, now),
+      standing: standingOf(host, isBackingOff(host.host.name, now)),
     }));
   }
 
-  return { refresh, openHosts, isBlind, countTaken, countFull, rest, countSuccess, standings };
+  return { refresh, openHosts, isBlind, countTaken, countFull, backOff, countSuccess, standings };
 }

@@ -1,4 +1,5 @@
-import { hashSecret } from "../instances/credentials.ts";
+import { hkdfSync } from "node:crypto";
+import { hashSecret } from "../../lib/secrets.ts";
 
 /** Prefix of the Redis users that heartbeats log in as. */
 export const heartbeatUserPrefix = "host-";
@@ -18,4 +19,12 @@ export function heartbeatUser(
     user: `${heartbeatUserPrefix}${hostName}`,
     rules: ["reset", "on", `#${hashSecret(password).toString("hex")}`, `%W~host:${hostName}`, "+set", "+ping"],
   };
+}
+
+/**
+ * Password of the Redis user that a host's heartbeat logs in as. Derived, not kept: the control plane
+ * can grant it again whenever Redis has lost its users.
+ */
+export function heartbeatPassword(serverSecret: string, hostName: string): string {
+  return Buffer.from(hkdfSync("sha256", serverSecret, hostName, "heartbeat", 24)).toString("base64url");
 }

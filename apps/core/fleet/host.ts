@@ -24,6 +24,17 @@ export type Host = EngineHost & {
   readonly state: HostState;
 };
 
+/** A host with its use, as it is kept. */
+export type HostUse = {
+  readonly host: Host;
+  /** Instances that count as use: running or starting. */
+  readonly inUse: number;
+  /** Slots that are not free: those in use, and those whose container is not yet seen gone. */
+  readonly occupied: number;
+  /** Since when its engine has not answered the control plane, whatever its heartbeat says; null while it does. */
+  readonly unreachableSince: Date | null;
+};
+
 /** A host as it is registered: what the store does not add by itself. */
 export type NewHost = Omit<Host, "deployment" | "state">;
 
@@ -67,7 +78,10 @@ export function readHeartbeat(hostName: string, value: string, lifeMs: number | 
     : parseHeartbeat(hostName, value);
 }
 
-/** Reads the value of key `host:<name>`. A beat that is no JSON, has another shape or another host's name is refused. */
+/**
+ * Reads the value of key `host:<name>`. A beat that is no JSON,
+ * has another shape or another host's name is refused.
+ */
 export function parseHeartbeat(hostName: string, value: string): HeartbeatReading {
   let beat: unknown;
   try {

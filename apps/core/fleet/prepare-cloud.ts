@@ -22,7 +22,7 @@ export type PreparePorts = {
       readonly region: string;
       readonly sizes: readonly string[];
       readonly image: string;
-      readonly vpc: string;
+      readonly vpc: string | undefined;
     }) => Promise<readonly string[]>;
   };
   readonly store: {
@@ -92,7 +92,10 @@ async function checkAccount(cloud: PreparePorts["cloud"], cap: number): Promise<
   return faults;
 }
 
-/** What a check finds, or that it could not be made: orders do not wait for it, and are refused with a reason of their own. */
+/**
+ * What a check finds, or that it could not be made: orders do not
+ * wait for it, and are refused with a reason of their own.
+ */
 async function faultsOf(check: Promise<readonly string[]>): Promise<readonly string[]> {
   try {
     return await check;

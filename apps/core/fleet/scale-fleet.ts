@@ -1,5 +1,5 @@
 import { CloudFault, type CloudDroplet, type DropletOrder } from "./cloud.ts";
-import { hashSecret } from "../instances/credentials.ts";
+import { hashSecret } from "../../lib/secrets.ts";
 import { EngineFault } from "./engine-fault.ts";
 import type { Events } from "../events/contract.ts";
 import type { FleetEvent } from "../events/event.ts";
@@ -8,6 +8,7 @@ import type { FleetSnapshot } from "./droplets.ts";
 import type { EngineHost } from "./host.ts";
 import { changedTimers, decideScaling, whyBlind, type ScalingAction, type ScalingRules } from "./scaling.ts";
 import { takeSnapshot, type SnapshotPorts } from "./take-snapshot.ts";
+import { messageOf } from "../../lib/errors.ts";
 
 /** What scaling needs. The store refuses intents of a term that is over. */
 export type ScalePorts = SnapshotPorts & {
@@ -123,7 +124,7 @@ async function order(
   if (name === undefined) return;
   await note(ports, { kind: "order", host: name, reason });
   const refuse = async (fault: unknown, isOutOfStock: boolean) => {
-    const message = fault instanceof Error ? fault.message : String(fault);
+    const message = messageOf(fault);
     await store.droplets.closeOrder(name, message, isOutOfStock, clock());
     await note(ports, { kind: "order-refused", host: name, reason: message });
   };

@@ -1,4 +1,5 @@
 import type { CloudDroplet } from "./cloud.ts";
+import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
 import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
 
 /** The job of the fleet's scaling: its leader alone writes what moves money or hosts, by its term. */
@@ -90,20 +91,18 @@ export function decideScaling(
   ];
 }
 
-/** Why nothing that is seen may be believed; undefined when it may. What was begun or asked for goes on all the same. */
+/**
+ * Why nothing that is seen may be believed; undefined when it
+ * may. What was begun or asked for goes on all the same.
+ */
 export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: ScalingRules, now: Date): string | undefined {
   if ("blind" in snapshot) return snapshot.blind;
   return tooManyGone(snapshot) ?? tooManySilent(snapshot.droplets, rules, now);
 }
 
-/** Whether a host is as it should be: its heart beats, and its engine answers itself and us. */
-export function isHealthy({ row, host, cloud }: DropletFacts): boolean {
-  return (
-    cloud !== "gone" &&
-    row.unreachableSince === null &&
-    host?.heartbeat?.kind === "beat" &&
-    host.heartbeat.beat.containers !== null
-  );
+/** Whether a droplet is a host as it should be. A droplet that the cloud does not know any more is none. */
+export function isHealthy({ host, cloud }: DropletFacts): boolean {
+  return cloud !== "gone" && host !== undefined && hostIsHealthy(host);
 }
 
 /** The timers of the hosts whose timers have to change. */
@@ -128,7 +127,10 @@ function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined
   const gone = joined.filter(({ cloud }) => cloud === "gone");
   const beating = gone.filter(({ host }) => host?.heartbeat?.kind === "beat").length;
   if (beating > 0)
-    return `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: is the token another account's?`;
+    return (
+      `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: ` +
+      "is the token another account's?"
+    );
   const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
   if (isOurAccount || gone.length < 2 || gone.length * 2 <= joined.length) return undefined;
   return `the cloud knows nothing of ${gone.length} of ${joined.length} hosts: is the token another account's?`;
@@ -147,9 +149,12 @@ function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, n
     (droplet) =>
       droplet.row.state === "joined" && droplet.host?.host.state === "active" && isOn(droplet) && isNew(droplet),
   );
-  const silent = expected.filter(({ row, host }) => host?.heartbeat?.kind !== "beat" || row.unreachableSince !== null);
+  const silent = expected.filter(({ host }) => host?.heartbeat?.kind !== "beat" || host.unreachableSince !== null);
   if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
-  return `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them`;
+  return (
+    `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: ` +
+    "it is we who do not hear them. If they are lost for good, cordon them"
+  );
 }
 
 /** Its engine must confirm that it is empty, unless it cannot, or what runs there shall be lost. */
@@ -225,7 +230,7 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
   const { name } = row;
   const unhealthyMs = row.unhealthySince && !isHealthy(droplet) ? since(row.unhealthySince, now) : 0;
   if (unhealthyMs >= rules.silentGraceMs) {
-    const reason = `${symptom(droplet)} for ${seconds(unhealthyMs)}`;
+    const reason = `${symptomText(droplet)} for ${seconds(unhealthyMs)}`;
     if (host.inUse === 0)
       return { kind: "destroy", name, engine: "silent", leases: "none", reason: `${reason}, and without leases` };
     if (typeof cloud === "object" && cloud.status !== "active")
@@ -236,7 +241,7 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
         leases: "lost",
         reason: `${reason}, and its droplet is ${cloud.status}`,
       };
-    return { kind: "hold", name, alarm: true, reason: `${symptom(droplet)}, but its leases run on` };
+    return { kind: "hold", name, alarm: true, reason: `${symptomText(droplet)}, but its leases run on` };
   }
   if (host.host.state !== "draining" || host.occupied > 0) return undefined;
   return { kind: "destroy", name, engine: "confirms", leases: "none", reason: "drained and empty" };
@@ -254,10 +259,18 @@ function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now
     }));
 }
 
-function symptom({ row, host }: DropletFacts): string {
-  if (host?.heartbeat === undefined) return "silent";
-  return row.unreachableSince === null ? "unwell" : "out of our reach";
+/** What is wrong with a host, as ops read it. */
+function symptomText({ host }: DropletFacts): string {
+  const symptom = host && symptomOf(host);
+  return symptom === undefined ? "unhealthy" : symptomTexts[symptom];
 }
+
+const symptomTexts: Readonly<Record<NonNullable<ReturnType<typeof symptomOf>>, string>> = {
+  silent: "silent",
+  "heartbeat-refused": "with a refused heartbeat",
+  "engine-silent": "with a silent engine",
+  unreachable: "out of reach",
+};
 
 /** Empty hosts beyond those wanted, the newest first: the oldest has proved itself longest. */
 function surplus(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): ScalingAction[] {
@@ -290,7 +303,8 @@ function orders(
   const expectedBack = staying.filter((droplet) => isExpectedBack(droplet, rules, now)).length;
   if (standbys + onTheirWay + expectedBack >= rules.standbys) return [];
 
-  const shortage = `${standbys} empty ${standbys === 1 ? "host" : "hosts"} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
+  const empty = `${standbys} empty ${standbys === 1 ? "host" : "hosts"}`;
+  const shortage = `${empty} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
   const hold = (reason: string): ScalingAction[] => [{ kind: "hold", name: undefined, alarm: false, reason }];
   // What is leaving still exists, and costs.
   const existing =
@@ -300,20 +314,14 @@ function orders(
   const notBefore = endOfBackoff(failures, rules);
   if (notBefore > now)
     return hold(
-      `${shortage}; after ${failures.inARow} failed ${failures.inARow === 1 ? "order" : "orders"} the next one waits until ${notBefore.toISOString()}`,
+      `${shortage}; after ${failures.inARow} failed ${failures.inARow === 1 ? "order" : "orders"} ` +
+        `the next one waits until ${notBefore.toISOString()}`,
     );
   return [{ kind: "order", size: sizeAfter(failures, rules), reason: shortage }];
 }
 
-function isStandby(droplet: DropletFacts): boolean {
-  const { row, host } = droplet;
-  return (
-    row.state === "joined" &&
-    host?.host.state === "active" &&
-    host.inUse === 0 &&
-    host.occupied < host.host.capacity &&
-    isHealthy(droplet)
-  );
+function isStandby({ row, host, cloud }: DropletFacts): boolean {
+  return row.state === "joined" && cloud !== "gone" && host !== undefined && hostIsStandby(host);
 }
 
 /** An empty host that fell silent a moment ago: a short silence must not cost a droplet. */

@@ -5,7 +5,10 @@ import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.
 import type { ContainerPlace, EndCause, Instance } from "./instance.ts";
 import type { RowFacts } from "./repairs.ts";
 
-/** Hand-outs as they are kept: taking a slot and a quota place, and turning the draft into a lease. Calls throw `Unavailable` while the store does not answer. */
+/**
+ * Hand-outs as they are kept: taking a slot and a quota place, and turning the draft into a lease. Calls throw
+ * `Unavailable` while the store does not answer.
+ */
 export type Handouts = {
   /**
    * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
@@ -23,7 +26,10 @@ export type Handouts = {
    * retries. False when its deadline is over or somebody has undone it: it is not to be handed out.
    */
   readonly complete: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
-  /** What an idempotency key of an address has led to, or undefined when it is unknown or its lease is over at `now`. */
+  /**
+   * What an idempotency key of an address has led to, or undefined
+   * when it is unknown or its lease is over at `now`.
+   */
   readonly readClaim: (address: string, keyHash: Buffer, now: Date) => Promise<KnownClaim | undefined>;
 };
 

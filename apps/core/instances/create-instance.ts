@@ -9,7 +9,7 @@ import { claimOf, replayAnswer } from "./replay-answer.ts";
 
 /** What a hand-out needs. */
 export type CreatePorts = EndPorts & {
-  readonly fleet: Pick<FleetCache, "openHosts" | "isBlind" | "countTaken" | "countFull" | "rest" | "countSuccess">;
+  readonly fleet: Pick<FleetCache, "openHosts" | "isBlind" | "countTaken" | "countFull" | "backOff" | "countSuccess">;
   readonly store: { readonly handouts: Handouts };
   readonly engines: Pick<InstanceEngines, "startContainer">;
   readonly waitForPong: WaitForPong;
@@ -108,7 +108,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
       ports.fleet.countFull(host.name);
     } else if (attempt.kind === "host-failed") {
       failures++;
-      ports.fleet.rest(host.name, clock());
+      ports.fleet.backOff(host.name, clock());
     } else {
       return attempt;
     }

@@ -1,4 +1,5 @@
-import { hashSecret, sealAnswer } from "./credentials.ts";
+import { hashSecret } from "../../lib/secrets.ts";
+import { sealAnswer } from "./sealed-answer.ts";
 import { containerSpec } from "../services/container-spec.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { Draft, IdempotencyClaim, TakeResult } from "./handout.ts";

@@ -13,7 +13,10 @@ export type Draft = {
 /** A caller's idempotency key and the request that came with it, both as SHA-256. */
 export type IdempotencyClaim = { readonly keyHash: Buffer; readonly requestHash: Buffer };
 
-/** What an idempotency key has led to; the answer is null while its hand-out goes on. `expiresAt` is the lease's end now. */
+/**
+ * What an idempotency key has led to; the answer is null while its
+ * hand-out goes on. `expiresAt` is the lease's end now.
+ */
 export type KnownClaim = {
   readonly requestHash: Buffer;
   readonly instanceId: string;

@@ -56,7 +56,10 @@ export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): nu
   return seconds;
 }
 
-/** New end of a running lease that shall last `ttlSeconds` from `now`, `leastSeconds` at least, and not past `latestEnd`. */
+/**
+ * New end of a running lease that shall last `ttlSeconds` from
+ * `now`, `leastSeconds` at least, and not past `latestEnd`.
+ */
 export function changedExpiry(
   latestEnd: Date,
   ttlSeconds: number,

@@ -1,4 +1,5 @@
-import { hashSecret, openAnswer } from "./credentials.ts";
+import { hashSecret } from "../../lib/secrets.ts";
+import { openAnswer } from "./sealed-answer.ts";
 import type { IdempotencyClaim, KnownClaim } from "./handout.ts";
 import type { CreatePorts, CreateRequest, CreateResult, Handout } from "./create-instance.ts";
 

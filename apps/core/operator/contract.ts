@@ -52,7 +52,10 @@ export type TakenSlot = {
 
 /** Slots of hosts. Calls throw `Unavailable` while the store does not answer. */
 export type Slots = {
-  /** Slots in use of all hosts, by host and in their order; and those passed over because something else holds their port. */
+  /**
+   * Slots in use of all hosts, by host and in their order; and those
+   * passed over because something else holds their port.
+   */
   readonly listTaken: (now: Date) => Promise<TakenSlot[]>;
 };
 

@@ -3,7 +3,7 @@ import type { DropletLife } from "../fleet/droplets.ts";
 import type { Droplets, Hosts } from "../fleet/contract.ts";
 import type { InstanceState } from "../instances/instance.ts";
 import type { DestroyRequests, JobRuns, Slots, Switches } from "./contract.ts";
-import { isStandby } from "../fleet/placement.ts";
+import { isStandby } from "../fleet/standing.ts";
 import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
 
 /** What the picture is drawn from. */
@@ -41,7 +41,10 @@ export type HostOverview = {
   readonly capacity: number;
   readonly inUse: number;
   readonly occupied: number;
-  /** A letter a slot: `.` free, `s` starting, `l` leased, `e` ending, `r` resting because something else holds its port. */
+  /**
+   * A letter a slot: `.` free, `s` starting, `l` leased, `e` ending,
+   * `r` resting because something else holds its port.
+   */
   readonly slots: string;
   readonly since: string;
   readonly heartbeatAt: string | null;
@@ -146,11 +149,12 @@ export async function readOverview({ fleet, store, rules }: OverviewPorts, now: 
 }
 
 function hostOverview(
-  { host, heartbeat, inUse, occupied, standing }: HostStanding,
+  { standing, ...facts }: HostStanding,
   taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[],
   birth: Date,
   life: DropletLife | undefined,
 ): Omit<HostOverview, "destroyRequest"> {
+  const { host, heartbeat, inUse, occupied } = facts;
   const row = Array.from({ length: host.capacity }, () => ".");
   for (const { slot, state } of taken) if (slot < row.length) row[slot] = letters[state];
   const beat = heartbeat?.kind === "beat" ? heartbeat.beat : undefined;
@@ -158,7 +162,7 @@ function hostOverview(
     name: host.name,
     state: host.state,
     standing: life?.state === "destroying" ? "destroying" : standing,
-    isStandby: isStandby({ host, heartbeat, inUse, occupied }),
+    isStandby: isStandby(facts),
     address: host.publicHost,
     capacity: host.capacity,
     inUse,

@@ -5,7 +5,10 @@ export type InstanceOrder = "created" | "expires" | "address" | "host";
 
 /** Which instances to list, and how. Each part narrows. */
 export type InstanceSearch = {
-  /** Beginning of an id, a holder's address or its beginning, a part of a host's name, or the address:port of an instance. */
+  /**
+   * Beginning of an id, a holder's address or its beginning, a part
+   * of a host's name, or the address:port of an instance.
+   */
   readonly text?: string | undefined;
   /** `open`: all that have not ended. */
   readonly state: InstanceState | "open" | "all";

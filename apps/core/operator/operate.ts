@@ -27,7 +27,10 @@ export type OperatePorts = EndPorts &
 
 const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
 
-/** Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is being destroyed. */
+/**
+ * Opens a host to hand-outs, closes it, or lets it empty for good. False
+ * when there is none of this name, or it is being destroyed.
+ */
 export async function setHostState(ports: OperatePorts, name: string, state: HostState): Promise<boolean> {
   if (!(await ports.store.hosts.setState(name, state))) return false;
   await note(ports, { kind: kindOfState[state], host: name, reason: "asked for by the operator" });
@@ -55,7 +58,10 @@ export async function destroyHost(
   return result;
 }
 
-/** Ends somebody's instance. "later" when its host does not answer: its lease is over, its container goes when the host does. */
+/**
+ * Ends somebody's instance. "later" when its host does not answer:
+ * its lease is over, its container goes when the host does.
+ */
 export async function endForOperator(ports: OperatePorts, id: string): Promise<"ended" | "later" | "unknown"> {
   const place = await ports.store.leases.findContainer(id);
   if (!place) return "unknown";

@@ -38,8 +38,9 @@ const REDIS_PORT = "6379/tcp";
  * administers the server or opens connections. Enforced alike by Redis 7.0 and Valkey 8.
  */
 const OWNER_RIGHTS =
-  "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -dump -lolwut +info +keys +flushdb +flushall +sort +sort_ro +role +client|list " +
-  "+eval +evalsha +eval_ro +evalsha_ro +script|load +script|exists +script|flush +script|kill";
+  "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -dump -lolwut +info +keys +flushdb +flushall " +
+  "+sort +sort_ro +role +client|list +eval +evalsha +eval_ro +evalsha_ro " +
+  "+script|load +script|exists +script|flush +script|kill";
 
 /**
  * Freed memory goes back at once. jemalloc would keep it for ten seconds, and that much reply buffers

@@ -18,6 +18,7 @@ export function hostEffects(tables: Tables): Effects<Hosts> {
           : {
               host: toHost(tables, row, row.state),
               inUse: inUse.get(row.name) ?? 0,
+              unreachableSince: tables.droplets.get(row.name)?.unreachableSince ?? null,
               occupied: (tables.slots.get(row.name) ?? []).filter(({ instanceId }) => instanceId !== null).length,
             },
       );

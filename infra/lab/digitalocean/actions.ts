@@ -1,4 +1,4 @@
-import { refusals } from "./refusal.ts";
+import { apiErrors } from "./api-error.ts";
 
 /** An event of a droplet. */
 export type Action = {
@@ -35,10 +35,10 @@ export function createActions() {
     return action;
   }
 
-  /** @throws Refusal when there is none */
+  /** @throws ApiError when there is none */
   function get(id: number): Action {
     const action = actions.get(id);
-    if (!action) throw refusals.notFound();
+    if (!action) throw apiErrors.notFound();
     return action;
   }
 

@@ -8,7 +8,7 @@ import type { Faults } from "./faults.ts";
 import { createFirewalls } from "./firewalls.ts";
 import { isTag, readOrder } from "./orders.ts";
 import { pageOf } from "./paging.ts";
-import { refusals } from "./refusal.ts";
+import { apiErrors } from "./api-error.ts";
 import { occasionOf, urlOf } from "./server.ts";
 import type { Vpc } from "./vpcs.ts";
 
@@ -66,7 +66,7 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
     const url = urlOf(request);
     const tag = url.searchParams.get("tag_name");
     const name = url.searchParams.get("name");
-    if (tag !== null && name !== null) throw refusals.unprocessable("tag_name and name can not be combined");
+    if (tag !== null && name !== null) throw apiErrors.unprocessable("tag_name and name can not be combined");
     const found =
       tag !== null
         ? taggedWith(tag)
@@ -79,8 +79,8 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
   });
   app.post("/v2/droplets", (request, reply) => {
     const occasion = occasionOf(request, droplets);
-    if (faults.strike(occasion, "droplet-limit")) throw refusals.dropletLimit();
-    if (faults.strike(occasion, "out-of-stock")) throw refusals.outOfStock();
+    if (faults.strike(occasion, "droplet-limit")) throw apiErrors.dropletLimit();
+    if (faults.strike(occasion, "out-of-stock")) throw apiErrors.outOfStock();
     const order = readOrder(request.body, { vpcs, sshKeys });
     const { droplet, action } = droplets.create(order, occasion);
     for (const tag of order.tags) tags.add(tag);
@@ -98,9 +98,9 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
     pageOf("actions", droplets.actionsOf(dropletOf(request.params.id).id).map(actionJson), urlOf(request)),
   );
   app.post<ById>("/v2/droplets/:id/actions", (request, reply) => {
-    if (!actionSchema.Check(request.body)) throw refusals.badRequest();
+    if (!actionSchema.Check(request.body)) throw apiErrors.badRequest();
     const { type } = request.body;
-    if (!isPowerAction(type)) throw refusals.unprocessable(`the lab knows no action ${type}`);
+    if (!isPowerAction(type)) throw apiErrors.unprocessable(`the lab knows no action ${type}`);
     return reply.code(201).send({ action: actionJson(droplets.power(dropletOf(request.params.id).id, type)) });
   });
   app.get<ById>("/v2/actions/:id", (request) => ({ action: actionJson(droplets.action(Number(request.params.id))) }));
@@ -113,7 +113,7 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
     ),
   );
   app.post("/v2/tags", (request, reply) => {
-    if (!tagSchema.Check(request.body)) throw refusals.badRequest();
+    if (!tagSchema.Check(request.body)) throw apiErrors.badRequest();
     const { name } = request.body;
     if (!isTag(name)) {
       const error = `Error validating resource tag: "tag-name ${JSON.stringify(name)} contains invalid characters"`;
@@ -168,12 +168,12 @@ export function apiRoutes(app: FastifyInstance, { droplets, faults, vpcs, sshKey
   }
 
   function tagOf(name: string): string {
-    if (!tags.has(name)) throw refusals.notFound();
+    if (!tags.has(name)) throw apiErrors.notFound();
     return name;
   }
 
   function resourcesOf(body: unknown): LabDroplet[] {
-    if (!resourcesSchema.Check(body)) throw refusals.badRequest();
+    if (!resourcesSchema.Check(body)) throw apiErrors.badRequest();
     return body.resources.map((resource) => dropletOf(resource.resource_id));
   }
 }

@@ -2,7 +2,7 @@ import { createActions, type Action, type Actions } from "./actions.ts";
 import type { Image, Region, Size } from "./catalogue.ts";
 import type { Faults, Occasion } from "./faults.ts";
 import type { Machines } from "./machines.ts";
-import { refusals } from "./refusal.ts";
+import { apiErrors } from "./api-error.ts";
 
 /** A droplet as the stand-in keeps it. Times in milliseconds since 1970. */
 export type LabDroplet = {
@@ -65,7 +65,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
 
   /** Takes an order; the machine comes by and by. */
   function create(order: NewDroplet, occasion: Occasion): { droplet: LabDroplet; action: Action } {
-    if (droplets.size >= dropletLimit) throw refusals.dropletLimit();
+    if (droplets.size >= dropletLimit) throw apiErrors.dropletLimit();
     const isNeverActive = faults.strike(occasion, "never-active") !== undefined;
     const isNeverBooting = faults.strike(occasion, "never-boots") !== undefined;
     const bootDelayMs = faults.strike(occasion, "slow-boot")?.ms ?? 0;
@@ -120,20 +120,20 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     return [...droplets.values()].filter(({ listedFrom }) => listedFrom <= now).reverse();
   }
 
-  /** @throws Refusal when there is none */
+  /** @throws ApiError when there is none */
   function get(id: number): LabDroplet {
     const droplet = droplets.get(id);
-    if (!droplet) throw refusals.notFound();
+    if (!droplet) throw apiErrors.notFound();
     return droplet;
   }
 
   /** Takes a deletion; the droplet is there a moment longer. */
   function remove(id: number, occasion: Occasion): void {
     const droplet = get(id);
-    if (faults.strike(occasion, "delete-refused")) throw refusals.pendingEvent();
-    if (faults.strike(occasion, "delete-fails")) throw refusals.serverError();
+    if (faults.strike(occasion, "delete-refused")) throw apiErrors.pendingEvent();
+    if (faults.strike(occasion, "delete-fails")) throw apiErrors.serverError();
     if (faults.strike(occasion, "delete-ignored") || droplet.isDeleted) return;
-    if (droplet.isLocked) throw refusals.pendingEvent();
+    if (droplet.isLocked) throw apiErrors.pendingEvent();
     droplet.isDeleted = true;
     follow(
       (async () => {
@@ -158,7 +158,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
   /** Begins an event of the droplet's power. */
   function power(id: number, type: PowerAction): Action {
     const droplet = get(id);
-    if (droplet.isLocked || droplet.isDeleted || droplet.status === "new") throw refusals.pendingEvent();
+    if (droplet.isLocked || droplet.isDeleted || droplet.status === "new") throw apiErrors.pendingEvent();
     const action = actions.begin(type, id, droplet.region.slug);
     droplet.isLocked = true;
     follow(

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { timeText } from "./answers.ts";
-import { refusals } from "./refusal.ts";
+import { apiErrors } from "./api-error.ts";
 
 const Targets = Type.Object({
   addresses: Type.Optional(Type.Array(Type.String())),
@@ -47,7 +47,7 @@ export function createFirewalls(hasTag: (name: string) => boolean) {
 
   function find(id: string): Firewall {
     const firewall = firewalls.get(id);
-    if (!firewall) throw refusals.notFound();
+    if (!firewall) throw apiErrors.notFound();
     return firewall;
   }
 
@@ -57,20 +57,18 @@ export function createFirewalls(hasTag: (name: string) => boolean) {
   }
 
   function check(body: unknown, id: string | undefined): Static<typeof Body> {
-    if (!bodySchema.Check(body)) throw refusals.badRequest();
+    if (!bodySchema.Check(body)) throw apiErrors.badRequest();
     if ((body.inbound_rules ?? []).length + (body.outbound_rules ?? []).length === 0)
-      throw refusals.unprocessable("a firewall must have at least one rule");
+      throw apiErrors.unprocessable("a firewall must have at least one rule");
     if ([...firewalls.values()].some((other) => other.id !== id && other.body.name === body.name))
-      throw refusals.duplicateName();
+      throw apiErrors.duplicateName();
     const stranger = (body.tags ?? []).find((tag) => !hasTag(tag));
-    if (stranger !== undefined) throw refusals.unprocessable(`tag ${stranger} does not exist`);
+    if (stranger !== undefined) throw apiErrors.unprocessable(`tag ${stranger} does not exist`);
     return body;
   }
 
   return { create, update, get: (id: string) => json(find(id)), remove, list: () => [...firewalls.values()].map(json) };
 }
-
-export type Firewalls = ReturnType<typeof createFirewalls>;
 
 function json({ id, createdAt, body }: Firewall): object {
   const { name, inbound_rules = [], outbound_rules = [], droplet_ids = [], tags = [] } = body;

@@ -5,7 +5,7 @@ import type { CallLog } from "./calls.ts";
 import type { Droplets } from "./droplets.ts";
 import { faultKinds, type Faults } from "./faults.ts";
 import type { Machines } from "./machines.ts";
-import { refusals } from "./refusal.ts";
+import { apiErrors } from "./api-error.ts";
 
 /** What the lab's own routes speak of. */
 export type LabParts = {
@@ -39,7 +39,7 @@ export function labRoutes(app: FastifyInstance, { droplets, faults, calls, machi
   app.get("/lab/faults", () => ({ faults: faults.list() }));
   app.post("/lab/faults", (request, reply) => {
     if (!ruleSchema.Check(request.body))
-      throw refusals.unprocessable(
+      throw apiErrors.unprocessable(
         `not a rule: ${ruleSchema.Errors(request.body)[0]?.message ?? ""}; kinds are ${faultKinds.join(", ")}`,
       );
     return reply.code(201).send({ id: faults.add(request.body) });
@@ -49,7 +49,7 @@ export function labRoutes(app: FastifyInstance, { droplets, faults, calls, machi
     return reply.code(204).send();
   });
   app.delete<ById>("/lab/faults/:id", (request, reply) => {
-    if (!faults.remove(Number(request.params.id))) throw refusals.notFound();
+    if (!faults.remove(Number(request.params.id))) throw apiErrors.notFound();
     return reply.code(204).send();
   });
 
@@ -65,15 +65,15 @@ export function labRoutes(app: FastifyInstance, { droplets, faults, calls, machi
     return reply.code(204).send();
   });
   app.post<ById>("/lab/droplets/:id/partition", async (request, reply) => {
-    if (!partitionSchema.Check(request.body)) throw refusals.badRequest();
+    if (!partitionSchema.Check(request.body)) throw apiErrors.badRequest();
     const { partition } = present(machines);
-    if (!partition) throw refusals.unprocessable("these machines cannot be cut off");
+    if (!partition) throw apiErrors.unprocessable("these machines cannot be cut off");
     await partition(droplets.get(Number(request.params.id)).id, request.body.isCutOff);
     return reply.code(204).send();
   });
 }
 
 function present(machines: Machines | undefined): Machines {
-  if (!machines) throw refusals.unprocessable("this lab has no machines");
+  if (!machines) throw apiErrors.unprocessable("this lab has no machines");
   return machines;
 }

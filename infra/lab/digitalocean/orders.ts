@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { catalogue } from "./catalogue.ts";
 import type { NewDroplet } from "./droplets.ts";
-import { refusals } from "./refusal.ts";
+import { apiErrors } from "./api-error.ts";
 import type { Vpc } from "./vpcs.ts";
 
 const KIB = 1024;
@@ -20,37 +20,37 @@ const orderSchema = Compile(
   }),
 );
 
-/** Checks the order of a droplet as DigitalOcean does. @throws Refusal that says what is wrong with it */
+/** Checks the order of a droplet as DigitalOcean does. @throws ApiError that says what is wrong with it */
 export function readOrder(
   body: unknown,
   known: { readonly vpcs: readonly Vpc[]; readonly sshKeys: readonly (string | number)[] },
 ): NewDroplet {
-  if (!orderSchema.Check(body)) throw refusals.badRequest();
+  if (!orderSchema.Check(body)) throw apiErrors.badRequest();
   const { name, user_data: userData = "", ssh_keys: sshKeys = [] } = body;
   if (!/^[a-zA-Z0-9]?[a-z0-9A-Z.-]*[a-z0-9A-Z]$/.test(name) || name.length > 255)
-    throw refusals.unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)");
+    throw apiErrors.unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)");
   const size = catalogue.sizes.find(({ slug }) => slug === body.size);
-  if (!size) throw refusals.unprocessable("You specified an invalid size for Droplet creation.");
+  if (!size) throw apiErrors.unprocessable("You specified an invalid size for Droplet creation.");
   const image = catalogue.images.find(({ id, slug }) => body.image === id || body.image === slug);
-  if (!image) throw refusals.unprocessable("You specified an invalid image for Droplet creation.");
+  if (!image) throw apiErrors.unprocessable("You specified an invalid image for Droplet creation.");
   const region = catalogue.regions.find(({ slug }) => slug === (body.region ?? "nyc3"));
-  if (!region) throw refusals.unprocessable("You specified an invalid region for Droplet creation.");
-  if (!region.available) throw refusals.unprocessable("Region is not available");
-  if (!size.available || !size.regions.includes(region.slug)) throw refusals.outOfStock();
+  if (!region) throw apiErrors.unprocessable("You specified an invalid region for Droplet creation.");
+  if (!region.available) throw apiErrors.unprocessable("Region is not available");
+  if (!size.available || !size.regions.includes(region.slug)) throw apiErrors.outOfStock();
   const strangers = sshKeys.filter((key) => !known.sshKeys.includes(key));
   if (strangers.length > 0)
-    throw refusals.unprocessable(`${strangers.join(", ")} are invalid key identifiers for Droplet creation.`);
+    throw apiErrors.unprocessable(`${strangers.join(", ")} are invalid key identifiers for Droplet creation.`);
   if (Buffer.byteLength(userData) > 64 * KIB)
-    throw refusals.unprocessable("User data is too long (maximum is 64 KiB).");
+    throw apiErrors.unprocessable("User data is too long (maximum is 64 KiB).");
   const tags = body.tags ?? [];
   if (!tags.every(isTag))
-    throw refusals.unprocessable("Tags may only contain letters, numbers, colons, dashes and underscores.");
+    throw apiErrors.unprocessable("Tags may only contain letters, numbers, colons, dashes and underscores.");
   const vpc = known.vpcs.find(
     (network) =>
       network.region === region.slug &&
       (body.vpc_uuid === undefined ? network.isDefault : network.id === body.vpc_uuid),
   );
-  if (!vpc) throw refusals.unprocessable("You specified an invalid VPC for Droplet creation.");
+  if (!vpc) throw apiErrors.unprocessable("You specified an invalid VPC for Droplet creation.");
   return { name, region, size, image, vpc: vpc.id, userData, tags };
 }
 

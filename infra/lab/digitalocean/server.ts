@@ -4,7 +4,7 @@ import type { CallLog } from "./calls.ts";
 import type { Droplets } from "./droplets.ts";
 import type { Faults, Occasion } from "./faults.ts";
 import type { createRateLimits } from "./rate-limits.ts";
-import { Refusal, refusals } from "./refusal.ts";
+import { ApiError, apiErrors } from "./api-error.ts";
 
 /** What the application is built from; its routes come on top. */
 export type ServerParts = {
@@ -31,21 +31,21 @@ export function buildServer({ token, limits, faults, droplets, calls }: ServerPa
     const now = Date.now();
     const isOwn = isSame(request.headers.authorization ?? "", `Bearer ${token}`);
     if (!isApi(request)) {
-      if (!isOwn) throw refusals.unauthorized();
+      if (!isOwn) throw apiErrors.unauthorized();
       return;
     }
     const turn = isOwn ? limits.take(now) : undefined;
     void reply.headers({ ...limits.headers(now), "x-request-id": request.id });
-    if (turn === undefined) throw refusals.unauthorized();
-    if (turn !== "taken") throw refusals.tooMany(turn.retryAfterSeconds);
+    if (turn === undefined) throw apiErrors.unauthorized();
+    if (turn !== "taken") throw apiErrors.tooMany(turn.retryAfterSeconds);
   });
 
   app.addHook("preHandler", async (request, reply) => {
     if (!isApi(request)) return;
     const occasion = occasionOf(request, droplets);
     const limited = faults.strike(occasion, "rate-limit");
-    if (limited) throw refusals.tooMany(limited.retryAfterSeconds);
-    if (faults.strike(occasion, "server-error")) throw refusals.serverError();
+    if (limited) throw apiErrors.tooMany(limited.retryAfterSeconds);
+    if (faults.strike(occasion, "server-error")) throw apiErrors.serverError();
     if (!faults.strike(occasion, "hang")) return;
     log(request, "none");
     reply.hijack();
@@ -69,12 +69,12 @@ export function buildServer({ token, limits, faults, droplets, calls }: ServerPa
 
   app.setErrorHandler((fault, request, reply) => {
     const refusal =
-      fault instanceof Refusal ? fault : isClientsFault(fault) ? refusals.badRequest() : refusals.serverError();
+      fault instanceof ApiError ? fault : isClientsFault(fault) ? apiErrors.badRequest() : apiErrors.serverError();
     if (refusal.retryAfterSeconds !== undefined) void reply.header("retry-after", refusal.retryAfterSeconds);
     return reply.code(refusal.status).send({ id: refusal.id, message: refusal.message, request_id: request.id });
   });
   app.setNotFoundHandler(() => {
-    throw refusals.notFound();
+    throw apiErrors.notFound();
   });
   return app;
 

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { access, mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { hasLiveOwner, ownedName } from "./owners.ts";
+import { clearAbandoned, ownedName } from "../../process/owners.ts";
 
 const run = promisify(execFile);
 /** Not the tmp folder of the moment: the next run has to find what this one leaves. Short, for sockets. */
@@ -31,7 +31,7 @@ export interface Place {
 /** Takes the lowest free place, after clearing those whose owner is gone. Safe across processes. */
 export async function claimPlace(): Promise<Place> {
   await mkdir(ROOT, { recursive: true, mode: 0o711 });
-  await clearAbandoned();
+  await clearAbandoned(ROOT, () => true, clearPlace);
   // The owner is written before the name is taken: a place never exists without one.
   const owner = await ownedName("owner");
   const claim = join(ROOT, await ownedName("claim"));
@@ -87,21 +87,16 @@ async function clear(dir: string, number: number): Promise<void> {
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 }
 
-async function clearAbandoned(): Promise<void> {
-  for (const name of await readdir(ROOT)) {
-    const dir = join(ROOT, name);
-    if (await hasOwner(dir)) continue;
-    // Of several processes that clear, the one whose rename succeeds does it.
-    const number = /^\d+$/.test(name) ? Number(name) : undefined;
-    const mine = join(ROOT, await ownedName("cleared"));
-    const isMine = await rename(dir, mine).then(
-      () => true,
-      () => false,
-    );
-    if (!isMine) continue;
-    if (number === undefined) await rm(mine, { recursive: true, force: true, maxRetries: 5 });
-    else await clear(mine, number);
-  }
+/** Of several processes that clear, the one whose rename succeeds does it. */
+async function clearPlace(dir: string, name: string): Promise<void> {
+  const mine = join(ROOT, await ownedName("cleared"));
+  const isMine = await rename(dir, mine).then(
+    () => true,
+    () => false,
+  );
+  if (!isMine) return;
+  if (/^\d+$/.test(name)) await clear(mine, Number(name));
+  else await rm(mine, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** Version 1 has one tree a controller, version 2 a single one. */
@@ -131,15 +126,5 @@ async function removeControlGroup(path: string): Promise<void> {
       if (code !== "EBUSY" || performance.now() > deadline) throw error;
       await sleep(POLL_MS);
     }
-  }
-}
-
-async function hasOwner(dir: string): Promise<boolean> {
-  // A folder on its way to or from being a place has its owner in its name.
-  if (await hasLiveOwner(dir)) return true;
-  try {
-    return await hasLiveOwner(await readFile(join(dir, "owner"), "utf8"));
-  } catch {
-    return false;
   }
 }

@@ -50,7 +50,7 @@ function summaryOf(hosts) {
     : `${counted(hosts.length, "host")}, ${inUse.toLocaleString("en")} of ${counted(capacity, "slot")} in use`;
 }
 
-const ranks = ["silent", "engine-silent", "heartbeat-refused", "destroying", "booting", "ordered"];
+const ranks = ["silent", "unreachable", "engine-silent", "heartbeat-refused", "destroying", "booting", "ordered"];
 
 /** What needs eyes first, then what moves, then by name, so that nothing jumps with each lease. */
 function worstFirst(a, b) {
@@ -97,7 +97,7 @@ function levelOf(host) {
   if (isUnwell(host)) return "trouble";
   if (
     host.destroyRequest !== null ||
-    ["booting", "ordered", "destroying", "cordoned", "draining", "resting"].includes(host.standing)
+    ["booting", "ordered", "destroying", "cordoned", "draining", "backing-off"].includes(host.standing)
   )
     return "watch";
   return "well";

@@ -51,14 +51,14 @@ export function roomOf(picture) {
 
 /** Whether something is wrong with a host that a person should see to. */
 export function isUnwell({ standing }) {
-  return standing === "silent" || standing === "heartbeat-refused" || standing === "engine-silent";
+  return ["silent", "heartbeat-refused", "engine-silent", "unreachable"].includes(standing);
 }
 
 function isLive({ standing }) {
   return (
     standing === "open" ||
     standing === "full" ||
-    standing === "resting" ||
+    standing === "backing-off" ||
     standing === "cordoned" ||
     standing === "draining"
   );
@@ -80,10 +80,14 @@ function hostNotes({ isBlind, hosts }) {
   }));
   const others =
     unwell.length > NAMED ? [{ level: "trouble", text: `${unwell.length - NAMED} other hosts are unwell too.` }] : [];
-  const resting = hosts
-    .filter(({ standing }) => standing === "resting")
-    .map(({ name }) => ({ level: "watch", host: name, text: `${name}: rests after a failed hand-out` }));
-  return [...told, ...others, ...resting];
+  const backingOff = hosts
+    .filter(({ standing }) => standing === "backing-off")
+    .map(({ name }) => ({
+      level: "watch",
+      host: name,
+      text: `${name}: passed over for a moment, a hand-out failed on it`,
+    }));
+  return [...told, ...others, ...backingOff];
 }
 
 function roomNotes(picture) {

@@ -26,7 +26,7 @@ const order: DropletOrder = {
   region: "fra1",
   size: "s-1vcpu-2gb",
   image: "debian-12-x64",
-  vpc: "",
+  vpc: undefined,
   sshKeys: [],
   userData: "#!/bin/sh\n# for this host alone\n",
 };
@@ -191,7 +191,7 @@ describe("the DigitalOcean adapter", () => {
         cloud.ensureTag(TAG),
         cloud.ensureFirewall({ name: "ours", tag: TAG, inbound }),
         cloud.readAccount(),
-        cloud.checkOffer({ region: "fra1", sizes: [], image: "debian-12-x64", vpc: "" }),
+        cloud.checkOffer({ region: "fra1", sizes: [], image: "debian-12-x64", vpc: undefined }),
       ];
       for (const work of works) {
         const fault = await faultOf(work);
@@ -627,7 +627,13 @@ describe("the DigitalOcean adapter", () => {
 
     it("says in a sentence each what cannot be ordered", async () => {
       const check = (change: Partial<Parameters<ReturnType<typeof open>["checkOffer"]>[0]>) =>
-        open().checkOffer({ region: "fra1", sizes: ["s-1vcpu-2gb"], image: "debian-12-x64", vpc: "", ...change });
+        open().checkOffer({
+          region: "fra1",
+          sizes: ["s-1vcpu-2gb"],
+          image: "debian-12-x64",
+          vpc: undefined,
+          ...change,
+        });
       assert.deepEqual(await check({ region: "mars1" }), [
         "There is no region mars1; there are ams3, fra1, lon1, nyc2, nyc3.",
       ]);

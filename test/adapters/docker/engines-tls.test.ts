@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { makeCertificate, type CertificateFacts } from "../../../apps/adapters/pki/certificates.ts";
 import { createDockerEngines } from "../../../apps/adapters/docker/engines.ts";
-import type { ClientTls } from "../../../apps/adapters/pki/pki-files.ts";
+import type { ClientTls } from "../../../apps/lib/tls.ts";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
-import { handoutRules, loadConfig } from "../../../apps/core/settings/config.ts";
+import { instanceLimits } from "../../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../../apps/core/settings/load.ts";
 import { containerSpec } from "../../../apps/core/services/container-spec.ts";
-import { hashSecret } from "../../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../../apps/lib/secrets.ts";
 import { EngineFault, isSilence, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
 import { ensureRedisImage, writeImageArchive } from "../../../infra/servers/redis-image.ts";
@@ -79,7 +80,7 @@ describe("docker engines over mutual TLS", () => {
     it("open the engine, and an instance starts there", async () => {
       const { ping, startContainer, listContainers, removeContainer } = engines(ours);
       await ping(place);
-      const { limits } = handoutRules(loadConfig({ INSTANCE_IMAGE: host.image }));
+      const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: host.image }, ["INSTANCE_IMAGE"]).instances);
       const spec = containerSpec(
         {
           id: "0123456789abcdef",

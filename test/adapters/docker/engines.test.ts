@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { after, afterEach, before, describe, it } from "node:test";
 import { createDockerEngines, type DockerEngines } from "../../../apps/adapters/docker/engines.ts";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
-import { handoutRules, loadConfig } from "../../../apps/core/settings/config.ts";
+import { instanceLimits } from "../../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../../apps/core/settings/load.ts";
 import {
   containerName,
   containerSpec,
@@ -11,7 +12,7 @@ import {
   networkOf,
   type ContainerSpec,
 } from "../../../apps/core/services/container-spec.ts";
-import { hashSecret } from "../../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../../apps/lib/secrets.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
 import { startEngineHost, type EngineHost } from "../../bed/engine-host.ts";
@@ -42,7 +43,7 @@ describe("docker engines", () => {
   let nextPort = 20_000;
   const specOf = (over: { id?: string; port?: number; deployment?: string } = {}): ContainerSpec => {
     const { id = newId(), port = nextPort++, deployment = place.deployment } = over;
-    const { limits } = handoutRules(loadConfig({ INSTANCE_IMAGE: host.image }));
+    const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: host.image }, ["INSTANCE_IMAGE"]).instances);
     return containerSpec(
       {
         id,

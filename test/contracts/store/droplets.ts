@@ -190,6 +190,20 @@ export function describeDroplets(open: OpenStore): void {
         assert.deepEqual([lost?.state, lost?.endCause], ["ending", "lost"]);
       });
 
+      it("says since when its engine has not answered, until it answers", async () => {
+        const name = await joined(term, 7);
+        const since = async () => [
+          (await bed.store.droplets.list())[0]?.unreachableSince,
+          (await bed.store.hosts.list())[0]?.unreachableSince,
+        ];
+        assert.deepEqual(await since(), [null, null]);
+        await bed.store.droplets.keepReachability([], [name], at(65));
+        await bed.store.droplets.keepReachability([], [name], at(70));
+        assert.deepEqual(await since(), [at(65), at(65)]);
+        await bed.store.droplets.keepReachability([name], [], at(75));
+        assert.deepEqual(await since(), [null, null]);
+      });
+
       it("keeps its timers", async () => {
         const name = await joined(term, 7);
         await bed.store.droplets.keepTimers([{ name, idleSince: null, unhealthySince: at(65) }]);

@@ -32,6 +32,7 @@ const host = (name: string, inUse: number, state: HostState = "active") => ({
   },
   inUse,
   occupied: inUse,
+  unreachableSince: null,
 });
 
 describe("sampling figures", () => {

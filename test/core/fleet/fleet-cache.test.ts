@@ -7,7 +7,7 @@ import { Unavailable } from "../../../apps/lib/unavailable.ts";
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (ms: number) => new Date(start.getTime() + ms);
 const LIVENESS_MS = 10_000;
-const LONGEST_REST_MS = 15_000;
+const LONGEST_BACKOFF_MS = 15_000;
 
 const beat = (name: string): HeartbeatReading => ({
   kind: "beat",
@@ -50,6 +50,7 @@ function fakeFleet(inUse: Record<string, number>, capacity = 4) {
           },
           inUse: used,
           occupied: used,
+          unreachableSince: null,
         })),
       );
     },
@@ -59,7 +60,7 @@ function fakeFleet(inUse: Record<string, number>, capacity = 4) {
       return Promise.resolve(new Map(names.filter((name) => world.live.has(name)).map((name) => [name, beat(name)])));
     },
   };
-  return { world, view: createFleetCache(ports, LIVENESS_MS, LONGEST_REST_MS) };
+  return { world, view: createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS) };
 }
 
 describe("the fleet view", () => {
@@ -125,8 +126,8 @@ describe("the fleet view", () => {
     let now = start.getTime();
     for (const restMs of [1000, 2000, 4000, 8000, 15_000, 15_000]) {
       await view.refresh(new Date(now));
-      view.rest("a", new Date(now));
-      assert.deepEqual(standingAt(view, new Date(now + restMs - 1)), { a: "resting" });
+      view.backOff("a", new Date(now));
+      assert.deepEqual(standingAt(view, new Date(now + restMs - 1)), { a: "backing-off" });
       await view.refresh(new Date(now + restMs));
       assert.deepEqual(namesAt(view, new Date(now + restMs)), ["a"], `after ${restMs} ms`);
       now += restMs;
@@ -136,27 +137,27 @@ describe("the fleet view", () => {
   it("counts failures that come together once", async () => {
     const { view } = fakeFleet({ a: 0 });
     await view.refresh(start);
-    for (let count = 0; count < 10; count++) view.rest("a", at(count));
+    for (let count = 0; count < 10; count++) view.backOff("a", at(count));
     assert.deepEqual(namesAt(view, at(1000)), ["a"]);
   });
 
   it("forgets failures once the host has handed out an instance", async () => {
     const { view } = fakeFleet({ a: 0 });
     await view.refresh(start);
-    view.rest("a", start);
-    view.rest("a", at(1000));
+    view.backOff("a", start);
+    view.backOff("a", at(1000));
     view.countSuccess("a");
     assert.deepEqual(namesAt(view, at(1001)), ["a"]);
-    view.rest("a", at(1001));
+    view.backOff("a", at(1001));
     assert.deepEqual(namesAt(view, at(2001)), ["a"], "the next rest is the first again");
   });
 
   it("keeps a rest over the next reading", async () => {
     const { view } = fakeFleet({ a: 0 });
     await view.refresh(start);
-    view.rest("a", start);
+    view.backOff("a", start);
     await view.refresh(at(500));
-    assert.deepEqual(standingAt(view, at(500)), { a: "resting" });
+    assert.deepEqual(standingAt(view, at(500)), { a: "backing-off" });
   });
 
   it("goes on with the last heartbeats while Redis does not answer, and is blind once they are too old", async () => {
@@ -198,7 +199,7 @@ describe("the fleet view", () => {
     await view.refresh(at(1));
     assert.deepEqual(standingAt(view, at(1)), { b: "open" });
     for (const act of [view.countTaken, view.countFull, view.countSuccess]) act("a");
-    view.rest("a", at(1));
+    view.backOff("a", at(1));
     assert.deepEqual(standingAt(view, at(1)), { b: "open" });
   });
 

@@ -19,7 +19,7 @@ function fixture(over: Partial<PreparePorts["cloud"]> = {}, present: { basePort:
     store: {
       hosts: { list: () => Promise.resolve(present.map((host) => ({ host }))) },
     },
-    plan: { tag: "ours", namePrefix: "ours", region: "fra1", image: "debian-12-x64", vpc: "", sshKeys: [] },
+    plan: { tag: "ours", namePrefix: "ours", region: "fra1", image: "debian-12-x64", vpc: undefined, sshKeys: [] },
     sizes: ["small"],
     cap: 5,
     hosts: { basePort: 20_000, capacity: 20, enginePort: 2376 },

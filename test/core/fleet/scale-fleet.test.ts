@@ -10,7 +10,8 @@ import type { Store } from "../../../apps/core/store.ts";
 import { createLeadership } from "../../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
-import { fleetPlan, loadConfig, scalingRules } from "../../../apps/core/settings/config.ts";
+import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
+import { loadSettings } from "../../../apps/core/settings/load.ts";
 import type { ScalingAction } from "../../../apps/core/fleet/scaling.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";
 import type { FaultRule } from "../../../infra/lab/digitalocean/faults.ts";
@@ -72,7 +73,7 @@ describe("scaling the fleet", () => {
     const leadership = createLeadership(url, SCALING);
     const term = (await leadership.term()) ?? assert.fail("nobody else leads");
     const deployment = await store.hosts.readDeployment();
-    const config = loadConfig({
+    const settings = loadSettings({
       DROPLET_CAP: String(CAP),
       DROPLET_SIZES: "s-1vcpu-1gb,s-1vcpu-2gb",
       SURPLUS_SECONDS: "60",
@@ -88,7 +89,7 @@ describe("scaling the fleet", () => {
       delay: () => Promise.resolve(),
       onCall: (call) => calls.push(call),
     });
-    const plan = fleetPlan(config, deployment);
+    const plan = fleetPlan(settings.fleet, deployment);
     const scale: ScalePorts = {
       cloud: adapter,
       store,
@@ -96,7 +97,7 @@ describe("scaling the fleet", () => {
       readHeartbeats,
       clock,
       plan,
-      rules: scalingRules(config),
+      rules: settings.fleet,
       token: () => randomBytes(16).toString("hex"),
       userData: (name) => `#!/bin/sh\n# ${name}\n`,
     };

@@ -55,6 +55,7 @@ type Given = Partial<DropletRow> & {
   inUse?: number;
   occupied?: number;
   hostState?: HostState;
+  unreachableSince?: Date | null;
   heartbeat?: HeartbeatReading | undefined;
   cloud?: DropletFacts["cloud"];
 };
@@ -70,10 +71,9 @@ function droplet(id: number, given: Given = {}): DropletFacts {
     joinedAt: state === "joined" ? ago(7000 - id) : null,
     idleSince: state === "joined" && (given.inUse ?? 0) === 0 ? ago(3600) : null,
     unhealthySince: null,
-    unreachableSince: null,
     ...Object.fromEntries(
       Object.entries(given).filter(([key]) =>
-        ["orderedAt", "joinedAt", "idleSince", "unhealthySince", "unreachableSince", "dropletId"].includes(key),
+        ["orderedAt", "joinedAt", "idleSince", "unhealthySince", "dropletId"].includes(key),
       ),
     ),
   };
@@ -95,6 +95,7 @@ function droplet(id: number, given: Given = {}): DropletFacts {
           heartbeat: "heartbeat" in given ? given.heartbeat : beat(inUse),
           inUse,
           occupied: given.occupied ?? inUse,
+          unreachableSince: given.unreachableSince ?? null,
         }
       : undefined;
   return { row, host, cloud: given.cloud ?? cloudDroplet(id) };
@@ -345,7 +346,7 @@ describe("a silent host", () => {
     ]);
   });
 
-  it("that is out of our reach while its heart beats is no standby, and goes after the same grace", () => {
+  it("that is out of reach while its heartbeat arrives is no standby, and goes after the same grace", () => {
     const beyond = (seconds: number) => droplet(1, { unreachableSince: ago(seconds), unhealthySince: ago(seconds) });
     assert.deepEqual(told(decide(fleet([beyond(60)]))), ["order"]);
     assert.deepEqual(decide(fleet([beyond(1800), droplet(2)])), [
@@ -354,7 +355,7 @@ describe("a silent host", () => {
         name: "d-1",
         engine: "silent",
         leases: "none",
-        reason: "out of our reach for 1800 s, and without leases",
+        reason: "out of reach for 1800 s, and without leases",
       },
     ]);
   });

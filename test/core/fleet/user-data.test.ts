@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { readHostFiles } from "../../../apps/adapters/host-files/host-files.ts";
+import { projectPath } from "../../../infra/process/project-path.ts";
 import { renderUserData, type HostFiles, type HostSetup } from "../../../apps/core/fleet/user-data.ts";
 
 const run = promisify(execFile);
@@ -29,7 +30,7 @@ const few: HostFiles = {
 describe("user-data", () => {
   let real: HostFiles;
   before(async () => {
-    real = await readHostFiles();
+    real = await readHostFiles(projectPath("infra/host"));
   });
 
   it("has room left in DigitalOcean's 64 KiB, two CAs in it while one replaces another", () => {

@@ -6,8 +6,10 @@ import {
   type CreateRequest,
   type Handout,
 } from "../../../apps/core/instances/create-instance.ts";
-import { handoutRules, loadConfig } from "../../../apps/core/settings/config.ts";
-import { hashSecret, sealAnswer } from "../../../apps/core/instances/credentials.ts";
+import { hashSecret } from "../../../apps/lib/secrets.ts";
+import { sealAnswer } from "../../../apps/core/instances/sealed-answer.ts";
+import { handoutRules } from "../../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../../apps/core/settings/load.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { KnownClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
 import type { Host } from "../../../apps/core/fleet/host.ts";
@@ -16,12 +18,15 @@ import { Unavailable } from "../../../apps/lib/unavailable.ts";
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 const rules = handoutRules(
-  loadConfig({
-    INSTANCE_IMAGE: "redis",
-    SERVER_SECRET: "sixteen characters",
-    HANDOUT_TIMEOUT_SECONDS: "30",
-    SLOT_BACKOFF_SECONDS: "300",
-  }),
+  loadSettings(
+    {
+      INSTANCE_IMAGE: "redis",
+      SERVER_SECRET: "sixteen characters",
+      HANDOUT_TIMEOUT_SECONDS: "30",
+      SLOT_BACKOFF_SECONDS: "300",
+    },
+    ["INSTANCE_IMAGE", "SERVER_SECRET"],
+  ),
 );
 const wish: CreateRequest = {
   address: "198.51.100.1",
@@ -87,7 +92,7 @@ function fakePorts(
       isBlind: () => over.blind ?? false,
       countTaken: (name) => over.empty?.includes(name) ?? false,
       countFull: (name) => world.full.add(name),
-      rest: (name) => world.resting.add(name),
+      backOff: (name) => world.resting.add(name),
       countSuccess: () => undefined,
     },
     store: {

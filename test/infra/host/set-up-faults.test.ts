@@ -7,12 +7,13 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { pino } from "pino";
 import { createCertificateAuthority } from "../../../apps/adapters/pki/certificate-authority.ts";
 import { readHostFiles } from "../../../apps/adapters/host-files/host-files.ts";
+import { projectPath } from "../../../infra/process/project-path.ts";
 import { authorityIn, enrolmentTlsIn } from "../../../apps/adapters/pki/pki-files.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { renderUserData } from "../../../apps/core/fleet/user-data.ts";
 import { buildEnrolment } from "../../../apps/enrolment/server.ts";
 import { openMachineRoom, type MachineRoom } from "../../../infra/lab/machines/room.ts";
-import { createUndoList } from "../../../infra/process/undo-list.ts";
+import { createUndoList } from "../../../apps/lib/lifecycle.ts";
 import { ensurePki } from "../../../infra/pki/ensure-pki.ts";
 import { until } from "../../bed/until.ts";
 
@@ -34,9 +35,9 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "getaredis-set-up-"));
-    undo.add(() => rm(dir, { recursive: true, force: true }));
+    undo.add("folder", () => rm(dir, { recursive: true, force: true }));
     room = await openMachineRoom((fault) => faults.push(fault));
-    undo.add(room.stop);
+    undo.add("machines", room.stop, { withinMs: 60_000 });
     const pki = join(dir, "pki");
     await ensurePki(pki, { enrolmentNames: [room.controlAddress], now: new Date() });
     caPem = await readFile(join(pki, "ca.pem"), "utf8");
@@ -59,7 +60,7 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
         clock: () => new Date(),
       },
     });
-    undo.add(() => enrolment.close());
+    undo.add("enrolment", () => enrolment.close());
     await enrolment.listen({ host: room.controlAddress, port: 0 });
     enrolmentUrl = `https://${room.controlAddress}:${(enrolment.server.address() as AddressInfo).port}`;
   });
@@ -72,7 +73,7 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
   /** `first` is done by the machine before anything else of its user-data. */
   const build = async ({ ca = caPem, first = "" } = {}) => {
     const id = ++lastId;
-    const userData = renderUserData(await readHostFiles(), {
+    const userData = renderUserData(await readHostFiles(projectPath("infra/host")), {
       hostName: `host-${id}`,
       enrolmentUrl,
       enrolmentToken: `token-of-host-${id}`.padEnd(32, "x"),

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { readHostFiles } from "../../../apps/adapters/host-files/host-files.ts";
+import { projectPath } from "../../../infra/process/project-path.ts";
 import { renderUserData } from "../../../apps/core/fleet/user-data.ts";
 import { startHostLab, type HostLab } from "../../bed/host-lab.ts";
 import { until } from "../../bed/until.ts";
@@ -49,7 +50,7 @@ describe("a droplet that its user-data makes a host", () => {
 
   it("fails for all to see, and asks no more, when its token is refused", async () => {
     const token = "never-given-to-anybody-0123456789";
-    const userData = renderUserData(await readHostFiles(), {
+    const userData = renderUserData(await readHostFiles(projectPath("infra/host")), {
       hostName: "stranger",
       enrolmentUrl: `https://${lab.controlAddress}:${lab.env["ENROLMENT_PORT"]}`,
       enrolmentToken: token,

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { HostFacts } from "../../../apps/core/fleet/standing.ts";
 import { drawFleet } from "../../../infra/lab/picture.ts";
 import { readLabOrder } from "../../../infra/lab/options.ts";
 import { childrenOf, findProcesses, markProcess } from "../../../infra/process/processes.ts";
@@ -109,7 +110,7 @@ describe("npm run lab", () => {
     const plain = readLabOrder(["--slots", "2", "--every", "0.5", "--fault", "hang:2"]);
     assert.ok(plain.kind === "run");
     assert.deepEqual(
-      [plain.wishes.slots, plain.wishes.every, plain.wishes.faults, plain.wishes.once],
+      [plain.options.slots, plain.options.every, plain.options.faults, plain.options.once],
       [2, 0.5, [{ kind: "hang", times: 2 }], false],
     );
   });
@@ -120,10 +121,35 @@ describe("npm run lab", () => {
       { name: "gar-x-2", state: "joined" },
       { name: "gar-x-3", state: "booting" },
     ] as const;
-    const hosts = [
-      { name: "gar-x-1", capacity: 3, inUse: 2, state: "active" },
-      { name: "gar-x-2", capacity: 3, inUse: 0, state: "active" },
-    ];
+    const host = (name: string, inUse: number): HostFacts => ({
+      host: {
+        name,
+        engineUrl: "https://10.0.0.1:2376",
+        deployment: "x",
+        publicHost: "192.0.2.1",
+        checkHost: "10.0.0.1",
+        bindAddress: "0.0.0.0",
+        capacity: 3,
+        basePort: 20_000,
+        state: "active",
+      },
+      heartbeat: {
+        kind: "beat",
+        beat: {
+          name,
+          publicIp: "192.0.2.1",
+          privateIp: "10.0.0.1",
+          dockerPort: 2376,
+          containers: inUse,
+          memAvailableMb: 100,
+          sentAt: "2026-01-01T00:00:00Z",
+        },
+      },
+      inUse,
+      occupied: inUse,
+      unreachableSince: null,
+    });
+    const hosts = [host("gar-x-1", 2), host("gar-x-2", 0)];
     assert.equal(drawFleet(droplets, hosts), "#1 ■■□   #2 □□□ standby   #3 booting");
     assert.equal(drawFleet([], []), "no droplets");
   });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { hasLiveOwner } from "../../../infra/lab/machines/owners.ts";
+import { hasLiveOwner } from "../../../infra/process/owners.ts";
 import { openMachineRoom, type MachineRoom } from "../../../infra/lab/machines/room.ts";
 import { isSameProcess, markProcess, type ProcessMark } from "../../../infra/process/processes.ts";
 import { until } from "../../bed/until.ts";

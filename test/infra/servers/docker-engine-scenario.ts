@@ -86,6 +86,6 @@ process.stdout.write(
     afterStopWithoutEngine,
     farUrl,
     farVersion: farVersion.Version,
-    foundByVariable: await findEngine({ DOCKER_HOST: "unix:///somewhere.sock" }),
+    foundByVariable: await findEngine("unix:///somewhere.sock"),
   })}\n`,
 );

@@ -14,7 +14,7 @@ const box: Box = {
   opsToken: "token-of-the-operator",
   serverSecret: "secret-of-the-server",
 };
-const beats = { HEARTBEAT_SECONDS: 4, HEARTBEAT_TTL_SECONDS: 10 };
+const beats = { heartbeatSeconds: 4, heartbeatTtlSeconds: 10 };
 
 describe("the programs of a single box", () => {
   it("have a heartbeat that finds Redis by name and by address, IPv6 without brackets", () => {

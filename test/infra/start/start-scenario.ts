@@ -66,6 +66,8 @@ function ours(): Promise<number[]> {
 
 const faulty = start({ PORT: "many", LEASE_SECONDS: "long" });
 const faultyExit = await faulty.exit;
+const withToken = start({ DIGITALOCEAN_TOKEN: "dop_v1_0123456789abcdef" });
+const withTokenExit = await withToken.exit;
 const unreachable = start({ MYSQL_URL: "mysql://root:hidden-word@127.0.0.1:1/none" });
 const unreachableExit = await unreachable.exit;
 const squatter = createServer().listen(port, "127.0.0.1");
@@ -138,6 +140,7 @@ const mounts = (await readFile("/proc/self/mountinfo", "utf8")).split("\n").filt
 process.stdout.write(
   `${JSON.stringify({
     faulty: { exit: faultyExit, output: faulty.output() },
+    withToken: { exit: withTokenExit, output: withToken.output() },
     unreachable: { exit: unreachableExit, output: unreachable.output() },
     blocked: { exit: blockedExit, output: blocked.output(), started: startedBeforePort },
     status: answer.status,

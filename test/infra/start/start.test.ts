@@ -19,6 +19,7 @@ interface Ended {
 }
 interface Seen {
   faulty: Ended;
+  withToken: Ended;
   unreachable: Ended;
   blocked: Ended & { started: number };
   status: number;
@@ -73,6 +74,12 @@ describe("npm start", () => {
     assert.match(seen.faulty.output, /PORT/);
     assert.match(seen.faulty.output, /LEASE_SECONDS/);
     assert.doesNotMatch(seen.faulty.output, /✓/);
+  });
+
+  it("refuses the token of a cloud and starts nothing: a fleet is set up otherwise", () => {
+    assert.equal(seen.withToken.exit, 1);
+    assert.match(seen.withToken.output, /DIGITALOCEAN_TOKEN is set.*infra\/deploy\/README\.md/);
+    assert.doesNotMatch(seen.withToken.output, /✓/);
   });
 
   it("names the setting of a server that does not answer, and not its password", () => {

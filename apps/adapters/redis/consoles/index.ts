@@ -1,4 +1,4 @@
-import { hashSecret, matchesHash } from "../../../core/instances/credentials.ts";
+import { hashSecret, matchesHash } from "../../../lib/secrets.ts";
 import { stateAfter, type ConsoleState } from "../../../core/console/command-rules.ts";
 import type { SizedReply } from "../../../core/console/redis-reply.ts";
 import { NoReply, openConnection, type RedisConnection } from "./connection.ts";

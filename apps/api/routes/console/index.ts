@@ -69,7 +69,7 @@ export function consoleRoutes({ config, store, console }: ServerParts) {
       "/instances/:id/console",
       {
         config: {
-          rateLimit: { max: Math.min(COMMANDS_PER_MINUTE, config.RATE_LIMIT_PER_MINUTE), timeWindow: "1 minute" },
+          rateLimit: { max: Math.min(COMMANDS_PER_MINUTE, config.service.rateLimitPerMinute), timeWindow: "1 minute" },
         },
         schema: {
           tags: ["instances"],
@@ -105,7 +105,7 @@ export function consoleRoutes({ config, store, console }: ServerParts) {
       "/instances/:id/figures",
       {
         // A count of its own: pages that look each second or two take nothing from other calls.
-        config: { rateLimit: { max: config.RATE_LIMIT_PER_MINUTE, timeWindow: "1 minute" } },
+        config: { rateLimit: { max: config.service.rateLimitPerMinute, timeWindow: "1 minute" } },
         schema: {
           tags: ["instances"],
           summary: "Memory, keys, connections and commands a second, now",

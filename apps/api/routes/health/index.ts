@@ -36,7 +36,7 @@ export function healthRoutes({ store, fleet, metrics, pingRedis, create }: Serve
         const now = create.clock();
         const standings = fleet.standings(now);
         const live = standings.filter(
-          ({ standing }) => standing === "open" || standing === "full" || standing === "resting",
+          ({ standing }) => standing === "open" || standing === "full" || standing === "backing-off",
         ).length;
         const hosts = fleet.isBlind(now) ? "unseen" : live > 0 ? "ok" : "none is live";
         const checks = { mysql: outcome(mysql), redis: outcome(redis), hosts };

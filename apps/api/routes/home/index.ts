@@ -5,7 +5,7 @@ import fastifyStatic from "@fastify/static";
 import { Eta } from "eta";
 import type { FastifyRequest } from "fastify";
 import type { Handout } from "../../../core/instances/create-instance.ts";
-import type { Config } from "../../../core/settings/config.ts";
+import type { Settings } from "../../../core/settings/settings.ts";
 import type { Problem } from "../../../lib/http/problem.ts";
 import type { App, ServerParts } from "../../server.ts";
 
@@ -16,14 +16,14 @@ const assetsFolder = `${publicFolder}/assets`;
 export const iconFile = `${assetsFolder}/icon.svg`;
 
 /** The limits that people are told. */
-export function limitsOf(config: Config) {
+export function limitsOf({ instances }: Pick<Settings, "instances">) {
   return {
-    ttlSeconds: config.LEASE_SECONDS,
-    minTtlSeconds: config.LEASE_MIN_SECONDS,
-    maxTtlSeconds: config.LEASE_MAX_SECONDS,
-    perAddress: config.QUOTA_PER_ADDRESS,
-    memoryMb: config.INSTANCE_MEMORY_MB,
-    maxClients: config.INSTANCE_MAX_CLIENTS,
+    ttlSeconds: instances.leaseSeconds,
+    minTtlSeconds: instances.leaseMinSeconds,
+    maxTtlSeconds: instances.leaseMaxSeconds,
+    perAddress: instances.quotaPerAddress,
+    memoryMb: instances.memoryMb,
+    maxClients: instances.maxClients,
   };
 }
 

@@ -54,7 +54,7 @@ export function instanceRoutes(parts: ServerParts, home: HomePage) {
     app.post(
       "/instances",
       {
-        config: { rateLimit: { max: config.HANDOUT_RATE_LIMIT_PER_MINUTE, timeWindow: "1 minute" } },
+        config: { rateLimit: { max: config.instances.handoutRateLimitPerMinute, timeWindow: "1 minute" } },
         // No body at all asks for the usual lifetime.
         preValidation: (request, _reply, done) => {
           (request as FastifyRequest).body = plainBody(request);

@@ -24,7 +24,7 @@ export function opsRoutes(parts: ServerParts, home: HomePage) {
   const sessions = createOpsSessions({
     store,
     clock: create.clock,
-    opsToken: config.OPS_TOKEN,
+    opsToken: config.service.opsToken,
     newSecret: create.random.token,
   });
   const all: OpsParts = {
@@ -36,7 +36,7 @@ export function opsRoutes(parts: ServerParts, home: HomePage) {
     // Before the limit that is everybody's, which a call counted here passes: strangers behind the same
     // address use up nothing of this one. What has a limit of its own keeps it: logging in.
     const limit = app.rateLimit({
-      max: OPERATOR_SHARE * config.RATE_LIMIT_PER_MINUTE,
+      max: OPERATOR_SHARE * config.service.rateLimitPerMinute,
       keyGenerator: (request) => `operator ${callerKey(request)}`,
     });
     app.addHook("onRequest", async (request, reply) => {

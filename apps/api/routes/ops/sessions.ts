@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { hashSecret, matchesHash } from "../../../core/instances/credentials.ts";
+import { hashSecret, matchesHash } from "../../../lib/secrets.ts";
 import type { Logins } from "../../../core/operator/contract.ts";
 import { bearerToken } from "../../../lib/http/bearer-token.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";

@@ -22,10 +22,10 @@ const ALARM_MS = 5 * 60_000;
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
 export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsParts, sessions: OpsSessions) {
   const rules = {
-    isFleet: config.DIGITALOCEAN_TOKEN !== "",
-    standbys: config.STANDBY_HOSTS,
-    cap: config.DROPLET_CAP,
-    bootTimeoutSeconds: config.BOOT_TIMEOUT_SECONDS,
+    isFleet: config.cloud !== undefined,
+    standbys: config.fleet.standbys,
+    cap: config.fleet.cap,
+    bootTimeoutSeconds: config.fleet.bootTimeoutMs / 1000,
   };
   const watch = createOverviewFeed(
     {

@@ -1,14 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, timingSafeEqual } from "node:crypto";
-
-/** SHA-256 of a secret: what is kept of passwords and tokens. They carry 128 bits or more, so no salt is needed. */
-export function hashSecret(secret: string): Buffer {
-  return createHash("sha256").update(secret).digest();
-}
-
-/** Whether `secret` is the one that `hash` was made of, compared in constant time. */
-export function matchesHash(secret: string, hash: Buffer): boolean {
-  return timingSafeEqual(hashSecret(secret), hash);
-}
+import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -42,14 +32,6 @@ export function openAnswer(
   });
   decipher.setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
   return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString("utf8");
-}
-
-/**
- * Password of the Redis user that a host's heartbeat logs in as. Derived, not kept: the control plane
- * can grant it again whenever Redis has lost its users.
- */
-export function heartbeatPassword(serverSecret: string, hostName: string): string {
-  return Buffer.from(hkdfSync("sha256", serverSecret, hostName, "heartbeat", 24)).toString("base64url");
 }
 
 function sealingKey({

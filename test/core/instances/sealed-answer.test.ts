@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { hashSecret, matchesHash, openAnswer, sealAnswer } from "../../../apps/core/instances/credentials.ts";
+import { openAnswer, sealAnswer } from "../../../apps/core/instances/sealed-answer.ts";
 
 const sealing = {
   serverSecret: "a secret of the server",
@@ -10,20 +10,6 @@ const sealing = {
   instanceId: "0123456789abcdef",
 };
 const nonce = () => randomBytes(12);
-
-describe("hashSecret", () => {
-  it("is the SHA-256 that Redis's ACL takes", () => {
-    assert.equal(hashSecret("abc").toString("hex"), createHash("sha256").update("abc").digest("hex"));
-  });
-
-  it("is matched by the same secret and by no other", () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), (secret, other) =>
-        assert.equal(matchesHash(other, hashSecret(secret)), other === secret),
-      ),
-    );
-  });
-});
 
 describe("sealAnswer and openAnswer", () => {
   it("give back what was sealed, whatever it was", () => {

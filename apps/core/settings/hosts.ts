@@ -1,0 +1,52 @@
+import { setting } from "./declaration.ts";
+import { duration, whole } from "./kinds.ts";
+
+/**
+ * Hosts, the single box or droplets: their places for instances,
+ * their heartbeats, and how long they are waited for.
+ */
+export const hosts = {
+  capacity: setting(
+    "HOST_CAPACITY",
+    whole(1, 10_000, "slots"),
+    40,
+    "Instances a host may run: the single box, or each droplet.",
+  ),
+  basePort: setting(
+    "HOST_BASE_PORT",
+    whole(1, 65_535),
+    20_000,
+    "First port of a host's instances; slot n publishes HOST_BASE_PORT + n.",
+  ),
+  heartbeatSeconds: setting("HEARTBEAT_SECONDS", whole(1, 3600, "s"), 4, "Time between two heartbeats of a host."),
+  heartbeatTtlSeconds: setting(
+    "HEARTBEAT_TTL_SECONDS",
+    whole(1, 3600, "s"),
+    10,
+    "Life of a heartbeat key: a host silent for longer takes no more instances.",
+  ),
+  refreshMs: setting(
+    "FLEET_REFRESH_MS",
+    whole(50, 60_000, "ms"),
+    1000,
+    "Time between two readings of hosts and heartbeats by the API.",
+  ),
+  livenessMaxAgeMs: setting(
+    "LIVENESS_MAX_AGE_SECONDS",
+    duration(1, 3600),
+    10,
+    "Age at which heartbeats read earlier count for nothing (Redis does not answer): no more hand-outs.",
+  ),
+  engineTimeoutMs: setting(
+    "ENGINE_TIMEOUT_SECONDS",
+    duration(1, 600),
+    15,
+    "Time a Docker Engine may take for one call.",
+  ),
+  backoffMs: setting(
+    "HOST_BACKOFF_SECONDS",
+    duration(1, 3600),
+    15,
+    "Longest time a host is passed over that fails hand-out after hand-out; it begins with 1 s.",
+  ),
+};

@@ -1,0 +1,136 @@
+import type { HandoutRules } from "../instances/create-instance.ts";
+import type { LeaseBounds } from "../instances/instance.ts";
+import type { InstanceLimits } from "../services/container-spec.ts";
+import { optional, setting, type ValuesOf } from "./declaration.ts";
+import { decimal, duration, oneOf, text, whole } from "./kinds.ts";
+
+const KIB = 1024;
+const MONTH_SECONDS = 30 * 86_400;
+
+/** Instances: their leases, what they are and may use, and the times of a hand-out. */
+export const instances = {
+  leaseSeconds: setting(
+    "LEASE_SECONDS",
+    whole(1, MONTH_SECONDS, "s"),
+    12 * 3600,
+    "Lifetime of an instance when the request names none.",
+  ),
+  leaseMinSeconds: setting(
+    "LEASE_MIN_SECONDS",
+    whole(1, MONTH_SECONDS, "s"),
+    60,
+    "Shortest lifetime a request may ask for.",
+  ),
+  leaseMaxSeconds: setting(
+    "LEASE_MAX_SECONDS",
+    whole(1, MONTH_SECONDS, "s"),
+    24 * 3600,
+    "Longest lifetime of an instance, extensions included.",
+  ),
+  quotaPerAddress: setting(
+    "QUOTA_PER_ADDRESS",
+    whole(1, 10_000, "instances"),
+    6,
+    "Live instances an IPv4 address or an IPv6 /64 may hold at once.",
+  ),
+  handoutRateLimitPerMinute: setting(
+    "HANDOUT_RATE_LIMIT_PER_MINUTE",
+    whole(1, 1_000_000, "requests"),
+    30,
+    "`POST /instances` a minute an address may make.",
+  ),
+  image: optional(
+    "INSTANCE_IMAGE",
+    text,
+    "Container image with redis-server as its entry point (Redis 7.0 to 7.2, or Valkey). " +
+      "Default: made from this machine's redis-server package.",
+  ),
+  imageArchive: optional(
+    "INSTANCE_IMAGE_ARCHIVE",
+    text,
+    "File with the image, as `docker save` writes it, sent to each new host. Default: hosts pull INSTANCE_IMAGE.",
+  ),
+  memoryMb: setting("INSTANCE_MEMORY_MB", whole(1, 64 * KIB, "MB"), 25, "Data an instance may hold (maxmemory)."),
+  memoryLimitMb: setting(
+    "INSTANCE_MEMORY_LIMIT_MB",
+    whole(6, 128 * KIB, "MB"),
+    64,
+    "Memory of an instance's container, buffers and fragmentation included; no swap.",
+  ),
+  evictionPolicy: setting(
+    "INSTANCE_EVICTION_POLICY",
+    oneOf([
+      "noeviction",
+      "allkeys-lru",
+      "allkeys-lfu",
+      "allkeys-random",
+      "volatile-lru",
+      "volatile-lfu",
+      "volatile-random",
+      "volatile-ttl",
+    ]),
+    "noeviction",
+    "What a full instance does: noeviction refuses writes with an error, the others drop keys.",
+  ),
+  maxClients: setting(
+    "INSTANCE_MAX_CLIENTS",
+    whole(1, 10_000, "connections"),
+    50,
+    "Connections an instance accepts at once.",
+  ),
+  connectionsPerAddress: setting(
+    "INSTANCE_CONNECTIONS_PER_ADDRESS",
+    whole(1, 10_000, "connections"),
+    40,
+    "Connections an address may hold to one instance; " +
+      "fewer than INSTANCE_MAX_CLIENTS, so that no stranger without the password holds them all.",
+  ),
+  cpus: setting("INSTANCE_CPUS", decimal(0.01, 64, "cores"), 0.5, "Processor share of an instance."),
+  handoutTimeoutMs: setting(
+    "HANDOUT_TIMEOUT_SECONDS",
+    duration(1, 600),
+    30,
+    "Time a hand-out may take over all hosts tried; a row older than that and still starting is undone.",
+  ),
+  readyTimeoutMs: setting(
+    "READY_TIMEOUT_SECONDS",
+    duration(1, 600),
+    5,
+    "Time a started instance may take to its first PONG.",
+  ),
+  slotBackoffMs: setting(
+    "SLOT_BACKOFF_SECONDS",
+    duration(1, 86_400),
+    300,
+    "Time a slot whose port is held by something else is passed over.",
+  ),
+};
+
+type InstanceSettings<Needed extends string = never> = ValuesOf<typeof instances, Needed>;
+
+/** Bounds of a lease, out of the settings. */
+export function leaseBounds(settings: InstanceSettings): LeaseBounds {
+  return { usual: settings.leaseSeconds, least: settings.leaseMinSeconds, most: settings.leaseMaxSeconds };
+}
+
+/** What an instance is and may use, out of the settings. */
+export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): InstanceLimits {
+  const { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus } = settings;
+  return { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus };
+}
+
+/** Rules of hand-outs, out of the settings. */
+export function handoutRules(settings: {
+  readonly instances: InstanceSettings<"INSTANCE_IMAGE">;
+  readonly service: { readonly serverSecret: string };
+}): HandoutRules {
+  return {
+    limits: instanceLimits(settings.instances),
+    lease: leaseBounds(settings.instances),
+    quotaPerAddress: settings.instances.quotaPerAddress,
+    timeoutMs: settings.instances.handoutTimeoutMs,
+    readyTimeoutMs: settings.instances.readyTimeoutMs,
+    slotBackoffMs: settings.instances.slotBackoffMs,
+    serverSecret: settings.service.serverSecret,
+  };
+}

@@ -1,0 +1,23 @@
+import { setting } from "./declaration.ts";
+import { cron, whole } from "./kinds.ts";
+
+/** The jobs: when they run, and how much at once. */
+export const jobs = {
+  scaleCron: setting("SCALE_CRON", cron, "*/30 * * * * *", "When the fleet is compared with what it should be."),
+  admitCron: setting("ADMIT_CRON", cron, "*/5 * * * * *", "When booted droplets are made hosts."),
+  reapCron: setting(
+    "REAP_CRON",
+    cron,
+    "* * * * *",
+    "When instances past their lifetime are ended (cron, seconds allowed as a sixth field in front).",
+  ),
+  reconcileCron: setting("RECONCILE_CRON", cron, "* * * * *", "When rows and containers are compared and repaired."),
+  pruneCron: setting("PRUNE_CRON", cron, "17 * * * *", "When history older than HISTORY_DAYS is dropped."),
+  historyDays: setting(
+    "HISTORY_DAYS",
+    whole(1, 3650, "days"),
+    30,
+    "How long ended instances, with their addresses, are remembered.",
+  ),
+  concurrency: setting("JOB_CONCURRENCY", whole(1, 1000, "hosts"), 8, "Hosts a job works on at once."),
+};

@@ -1,0 +1,144 @@
+import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+import { validate } from "node-cron";
+
+/** What a setting takes. `parse` throws an error that says what it must be. */
+export type Kind<T> = {
+  /** Unit of the value in the environment, or "". */
+  readonly unit: string;
+  /** Never shown, not even when it is wrong. */
+  readonly isSecret?: boolean;
+  readonly parse: (input: string) => T;
+};
+
+const SECOND = 1000;
+const SECRET_LENGTH = 16;
+
+/** Anything. */
+export const text: Kind<string> = { unit: "", parse: (input) => input };
+
+/** 16 characters or more. */
+export const secret: Kind<string> = {
+  unit: "",
+  isSecret: true,
+  parse: (input) => must(`have ${SECRET_LENGTH} characters or more`, input.length >= SECRET_LENGTH, input),
+};
+
+/** A name or an IP address of a machine. */
+export const hostName: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must(
+      "be a host name or an IP address, without scheme and port",
+      isIP(input) !== 0 ||
+        /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(input),
+      input,
+    ),
+};
+
+/** One entry or more, separated by commas. */
+export const list: Kind<readonly [string, ...string[]]> = {
+  unit: "",
+  parse: (input) => {
+    const [first, ...others] = entriesOf(input).filter(Boolean);
+    if (first === undefined) throw new Error("must name one or more, separated by commas");
+    return [first, ...others];
+  },
+};
+
+/** Addresses and networks of proxies, or the names that Fastify has for some. */
+export const proxies: Kind<string[]> = {
+  unit: "",
+  parse: (input) => {
+    const named = ["loopback", "linklocal", "uniquelocal"];
+    for (const entry of entriesOf(input)) {
+      if (!named.includes(entry) && isIP(entry) === 0 && !ipaddr.isValidCIDR(entry))
+        throw new Error(`"${entry}" is neither an address, nor a CIDR, nor one of ${named.join(", ")}`);
+    }
+    return entriesOf(input);
+  },
+};
+
+/** A network in CIDR notation. */
+export const network: Kind<string> = {
+  unit: "",
+  parse: (input) => must("be a network such as 10.114.0.0/20", ipaddr.isValidCIDR(input), input),
+};
+
+/** Where a server is: `host:port`, IPv6 addresses in brackets there and without them in the value. */
+export const hostAndPort: Kind<{ readonly host: string; readonly port: number }> = {
+  unit: "",
+  parse: (input) => {
+    const [, host, port] = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):([1-9]\d{0,4})$/.exec(input) ?? [];
+    if (host === undefined || Number(port) > 65_535) throw new Error("must be host:port");
+    return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  },
+};
+
+/** A cron expression, as node-cron takes it. */
+export const cron: Kind<string> = {
+  unit: "",
+  parse: (input) => must("be a cron expression of five fields, or six with seconds in front", validate(input), input),
+};
+
+/** A whole number in digits. */
+export function whole(least: number, most: number, unit = ""): Kind<number> {
+  return {
+    unit,
+    parse: (input) => {
+      const isOne = /^\d+$/.test(input) && Number(input) >= least && Number(input) <= most;
+      return must(`be a whole number from ${least} to ${most}`, isOne, Number(input));
+    },
+  };
+}
+
+/** A time in whole seconds, whose value is in milliseconds. */
+export function duration(leastSeconds: number, mostSeconds: number): Kind<number> {
+  const { parse } = whole(leastSeconds, mostSeconds);
+  return { unit: "s", parse: (input) => parse(input) * SECOND };
+}
+
+/** A number in digits, with a point or without. */
+export function decimal(least: number, most: number, unit: string): Kind<number> {
+  return {
+    unit,
+    parse: (input) => {
+      const isOne = /^\d+(\.\d+)?$/.test(input) && Number(input) >= least && Number(input) <= most;
+      return must(`be a number from ${least} to ${most}`, isOne, Number(input));
+    },
+  };
+}
+
+/** One of some words. */
+export function oneOf<const Choice extends string>(choices: readonly Choice[]): Kind<Choice> {
+  return {
+    unit: "",
+    parse: (input) => {
+      const chosen = choices.find((choice) => choice === input);
+      if (chosen === undefined) throw new Error(`must be one of ${choices.join(", ")}`);
+      return chosen;
+    },
+  };
+}
+
+/** A URL with one of these schemes, e.g. `mysql:`. */
+export function url(...schemes: readonly string[]): Kind<string> {
+  return {
+    unit: "",
+    parse: (input) =>
+      must(
+        `be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(" or ")}`,
+        URL.canParse(input) && schemes.includes(new URL(input).protocol),
+        input,
+      ),
+  };
+}
+
+function must<T>(what: string, isSo: boolean, value: T): T {
+  if (!isSo) throw new Error(`must ${what}`);
+  return value;
+}
+
+function entriesOf(input: string): string[] {
+  return input.split(",").map((entry) => entry.trim());
+}

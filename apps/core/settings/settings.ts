@@ -1,0 +1,39 @@
+import { cloud } from "./cloud.ts";
+import type { Setting, ValuesOf } from "./declaration.ts";
+import { enrolment } from "./enrolment.ts";
+import { fleet } from "./fleet.ts";
+import { hosts } from "./hosts.ts";
+import { instances } from "./instances.ts";
+import { jobs } from "./jobs.ts";
+import { service } from "./service.ts";
+
+/** All rooms of settings, in the order of README's table. */
+export const rooms = { service, instances, hosts, cloud, fleet, enrolment, jobs };
+
+type Rooms = typeof rooms;
+type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;
+
+/** Name of a setting, as it stands in the environment. */
+export type SettingName = (DeclaredIn<Rooms[keyof Rooms]> & Setting)["name"];
+
+/** Every setting of the product, declared once, in the order of README's table. */
+export const settings = Object.values<Record<string, Setting>>(rooms).flatMap((room) =>
+  Object.values(room),
+) as readonly Setting<SettingName>[];
+
+/**
+ * The settings of a program, by room; those that are not set and have no default are undefined. `Needed`
+ * are those the program cannot do without, `NeededByFleet` those it needs besides when it runs a fleet.
+ * Whether it runs one is told by `cloud`, which is undefined when it does not.
+ */
+export type Settings<Needed extends SettingName = never, NeededByFleet extends SettingName = never> =
+  (RoomValues<Needed> & { readonly cloud: undefined }) | FleetSettings<Needed | NeededByFleet>;
+
+/** The settings of a program that runs a fleet. */
+export type FleetSettings<Needed extends SettingName = never> = RoomValues<Needed> & {
+  readonly cloud: ValuesOf<typeof cloud, "DIGITALOCEAN_TOKEN">;
+};
+
+type RoomValues<Needed extends SettingName> = {
+  readonly [R in Exclude<keyof Rooms, "cloud">]: ValuesOf<Rooms[R], Needed>;
+};

@@ -1,0 +1,28 @@
+import { messageOf } from "../../apps/lib/errors.ts";
+import { runProgram, type Lifecycle } from "../../apps/lib/lifecycle.ts";
+import { withSystemFolders } from "./system-folders.ts";
+
+/** What the terminal reads at the end. */
+export interface EndMessages {
+  /** Everything is undone. Nothing is said when not given. */
+  stopped?: string;
+  /** The end was forced by a second signal. */
+  forced: string;
+}
+
+/** Runs a program of the command line by the one lifecycle, and says in the terminal what becomes of it. */
+export async function runTerminalProgram(
+  work: (life: Lifecycle) => Promise<void>,
+  { stopped, forced }: EndMessages,
+): Promise<void> {
+  process.env.PATH = withSystemFolders(process.env.PATH);
+  await runProgram(work, {
+    stopping: () => console.log("\nstopping; again to force"),
+    forced: () => console.log(`\nforced: ${forced}`),
+    failed: (error) => console.error(`\n${messageOf(error)}`),
+    leftUndone: (error) => console.error(`\nstopping went wrong: ${messageOf(error)}`),
+    stopped: () => {
+      if (stopped !== undefined) console.log(stopped);
+    },
+  });
+}

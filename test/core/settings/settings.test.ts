@@ -1,0 +1,273 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { Setting } from "../../../apps/core/settings/declaration.ts";
+import { enrolmentUrl } from "../../../apps/core/settings/enrolment.ts";
+import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
+import { handoutRules, leaseBounds } from "../../../apps/core/settings/instances.ts";
+import { formerNames, loadSettings, type SettingsError } from "../../../apps/core/settings/load.ts";
+import { rooms, settings, type SettingName } from "../../../apps/core/settings/settings.ts";
+
+/** The faults that loading reports, or none. */
+function faultsOf(
+  env: Record<string, string>,
+  needed: readonly SettingName[] = [],
+  neededByFleet: readonly SettingName[] = [],
+): readonly string[] {
+  try {
+    loadSettings(env, needed, neededByFleet);
+    return [];
+  } catch (error) {
+    return (error as SettingsError).faults;
+  }
+}
+
+describe("loadSettings", () => {
+  it("gives every setting its default when nothing is set, and undefined to those without one", () => {
+    const { cloud, ...loaded } = loadSettings({});
+    assert.equal(cloud, undefined);
+    for (const [room, values] of Object.entries(loaded)) {
+      const declared = Object.entries<Setting>(rooms[room as keyof typeof loaded]);
+      assert.deepEqual(
+        Object.keys(values),
+        declared.map(([key]) => key),
+      );
+      for (const [key, { name, kind, default: fallback }] of declared)
+        assert.deepEqual(
+          (values as Record<string, unknown>)[key],
+          fallback === "" ? undefined : kind.parse(fallback),
+          name,
+        );
+    }
+    assert.deepEqual(
+      [loaded.service.port, loaded.service.mysqlUrl, loaded.fleet.sizes, loaded.instances.handoutTimeoutMs],
+      [8080, undefined, ["s-1vcpu-2gb"], 30_000],
+    );
+  });
+
+  it("takes values from the environment, parsed: numbers, lists, addresses, durations in milliseconds", () => {
+    const { service, instances, hosts, fleet, enrolment, jobs } = loadSettings({
+      PORT: "9000",
+      INSTANCE_CPUS: "1.5",
+      PUBLIC_HOST: "redis.example.org",
+      TRUST_PROXY: "loopback, 10.0.0.0/8,2001:db8::1",
+      REAP_CRON: "*/5 * * * * *",
+      LEASE_SECONDS: "120",
+      ENGINE_TIMEOUT_SECONDS: "7",
+      DROPLET_SIZES: "s-1vcpu-1gb, s-1vcpu-2gb",
+      DROPLET_SSH_KEYS: "512190,3b:16:e4:bf",
+      HEARTBEAT_REDIS: "redis.internal:6380",
+    });
+    assert.deepEqual(
+      [service.port, instances.cpus, service.publicHost, jobs.reapCron],
+      [9000, 1.5, "redis.example.org", "*/5 * * * * *"],
+    );
+    assert.deepEqual(service.trustProxy, ["loopback", "10.0.0.0/8", "2001:db8::1"]);
+    assert.deepEqual([instances.leaseSeconds, hosts.engineTimeoutMs], [120, 7000]);
+    assert.deepEqual(fleet.sizes, ["s-1vcpu-1gb", "s-1vcpu-2gb"]);
+    assert.deepEqual(fleet.sshKeys, ["512190", "3b:16:e4:bf"]);
+    assert.deepEqual(enrolment.heartbeatRedis, { host: "redis.internal", port: 6380 });
+  });
+
+  it("takes a host and a port by IPv6, too, and no port beyond the last", () => {
+    assert.deepEqual(loadSettings({ HEARTBEAT_REDIS: "[2001:db8::1]:65535" }).enrolment.heartbeatRedis, {
+      host: "2001:db8::1",
+      port: 65_535,
+    });
+    for (const HEARTBEAT_REDIS of ["redis", "redis:0", "redis:65536", "2001:db8::1:6379", "redis://redis:6379"])
+      assert.equal(faultsOf({ HEARTBEAT_REDIS }).length, 1, HEARTBEAT_REDIS);
+  });
+
+  it("treats an empty variable as one that is not set", () => {
+    const { service } = loadSettings({ PORT: "", LOG_LEVEL: "", OPS_TOKEN: "" });
+    assert.deepEqual([service.port, service.logLevel, service.opsToken], [8080, "info", undefined]);
+  });
+
+  it("has a cloud when its token is set, and asks then, and only then, for what a fleet needs", () => {
+    const DIGITALOCEAN_TOKEN = "dop_v1_0123456789abcdef";
+    assert.deepEqual(loadSettings({ DIGITALOCEAN_TOKEN }).cloud, {
+      token: DIGITALOCEAN_TOKEN,
+      url: "https://api.digitalocean.com/v2",
+    });
+    assert.deepEqual(faultsOf({}, [], ["PKI_DIR"]), []);
+    assert.equal(loadSettings({ DIGITALOCEAN_TOKEN: "" }, [], ["PKI_DIR"]).cloud, undefined);
+    assert.match(faultsOf({ DIGITALOCEAN_TOKEN }, [], ["PKI_DIR"]).join("\n"), /^PKI_DIR is missing: Folder of/);
+    assert.deepEqual(faultsOf({ DIGITALOCEAN_TOKEN, PKI_DIR: "/pki" }, [], ["PKI_DIR"]), []);
+  });
+
+  it("refuses the former name of a setting with the one of now, and never takes its value", () => {
+    assert.deepEqual(Object.entries(formerNames), [
+      ["HOST_REST_SECONDS", "HOST_BACKOFF_SECONDS"],
+      ["SLOT_REST_SECONDS", "SLOT_BACKOFF_SECONDS"],
+    ]);
+    for (const [former, name] of Object.entries(formerNames)) {
+      assert.deepEqual(faultsOf({ [former]: "20" }), [`${former} is now called ${name}: set ${name} instead`]);
+      assert.equal(faultsOf({ [former]: "20", [name]: "20" }).length, 1);
+      assert.deepEqual(faultsOf({ [former]: "" }), []);
+    }
+  });
+
+  it("passes over variables that are not its own", () => {
+    assert.deepEqual(loadSettings({ HOME: "/root" }), loadSettings({}));
+  });
+
+  it("reports every fault at once, each with the setting's name and what it takes", () => {
+    const env = {
+      PORT: "80a",
+      HOST_CAPACITY: "0",
+      INSTANCE_CPUS: "much",
+      PUBLIC_HOST: "http://example.org",
+      TRUST_PROXY: "10.0.0.0/99",
+      MYSQL_URL: "postgres://db",
+      LOG_LEVEL: "loud",
+      OPS_TOKEN: "short",
+      REAP_CRON: "sometimes",
+      INSTANCE_EVICTION_POLICY: "none",
+    };
+    const faults = faultsOf(env, ["REDIS_URL", "INSTANCE_IMAGE"]);
+    for (const name of [...Object.keys(env), "REDIS_URL", "INSTANCE_IMAGE"])
+      assert.equal(faults.filter((fault) => fault.startsWith(`${name} `)).length, 1, `${name}: ${faults.join("\n")}`);
+    assert.equal(faults.length, 12);
+    assert.match(faults.find((fault) => fault.startsWith("PORT")) ?? "", /"80a".*0 to 65535/);
+    assert.match(faults.find((fault) => fault.startsWith("LOG_LEVEL")) ?? "", /trace, debug, info/);
+    assert.throws(
+      () => loadSettings(env),
+      (error: Error) => faultsOf(env).every((fault) => error.message.includes(fault)),
+    );
+  });
+
+  it("takes for DOCKER_HOST what the docker command takes, too, and nothing that would go unencrypted against its word", () => {
+    for (const DOCKER_HOST of ["unix:///run/docker.sock", "tcp://10.0.0.1:2375"])
+      assert.deepEqual(faultsOf({ DOCKER_HOST }), []);
+    for (const DOCKER_HOST of ["http://10.0.0.1:2375", "https://10.0.0.1:2376"])
+      assert.match(faultsOf({ DOCKER_HOST })[0] ?? "", /must be a URL that starts with unix:\/\/ or tcp:\/\//);
+  });
+
+  it("refuses numbers in any other spelling than digits", () => {
+    for (const PORT of ["-1", "1e3", "0x50", " 80", "80 ", "8.0", "65536", "Infinity", "NaN"])
+      assert.equal(faultsOf({ PORT }).length, 1, PORT);
+    for (const INSTANCE_CPUS of ["-0.5", ".5", "1e-1", "0.5 cores", "0", "65"])
+      assert.equal(faultsOf({ INSTANCE_CPUS }).length, 1, INSTANCE_CPUS);
+  });
+
+  it("takes the whole range of a number and nothing beside it", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -100, max: 70_000 }), (port) =>
+        assert.equal(faultsOf({ PORT: String(port) }).length === 0, port >= 0 && port <= 65_535),
+      ),
+    );
+  });
+
+  it("never shows a secret, nor the password inside an address", () => {
+    const faults = faultsOf({
+      OPS_TOKEN: "hunter2",
+      SERVER_SECRET: "hunter2",
+      MYSQL_URL: "mysq://root:hunter2@db/x",
+      REDIS_URL: "http://:hunter2@db",
+      PORT: "no",
+    }).join("\n");
+    assert.match(faults, /OPS_TOKEN[^]*SERVER_SECRET|SERVER_SECRET[^]*OPS_TOKEN/);
+    assert.match(faults, /MYSQL_URL/);
+    assert.doesNotMatch(faults, /hunter2/);
+  });
+
+  it("does not show a password that itself has the signs of an address", () => {
+    for (const MYSQL_URL of ["mysq://root:hun@ter2@db/x", "mysq://root:hun/ter2@db/x", "root:hunter2@db:3306/x"]) {
+      const [fault = ""] = faultsOf({ MYSQL_URL });
+      assert.doesNotMatch(fault, /ter2/, fault);
+    }
+  });
+
+  const relations: [fault: RegExp, env: Record<string, string>][] = [
+    [/LEASE_MIN_SECONDS .* LEASE_SECONDS/, { LEASE_MIN_SECONDS: "100", LEASE_SECONDS: "99" }],
+    [/LEASE_SECONDS .* LEASE_MAX_SECONDS/, { LEASE_SECONDS: "100", LEASE_MAX_SECONDS: "99" }],
+    [/INSTANCE_MEMORY_LIMIT_MB/, { INSTANCE_MEMORY_MB: "49", INSTANCE_MEMORY_LIMIT_MB: "64" }],
+    [/HEARTBEAT_SECONDS/, { HEARTBEAT_SECONDS: "10", HEARTBEAT_TTL_SECONDS: "10" }],
+    [/port 65535/, { HOST_BASE_PORT: "65500", HOST_CAPACITY: "37" }],
+    [/database other than 0/, { REDIS_URL: "redis://127.0.0.1:6379/2" }],
+    [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
+  ];
+  for (const [fault, env] of relations) {
+    it(`refuses ${Object.entries(env)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(" with ")}`, () => {
+      assert.match(faultsOf(env).join("\n"), fault);
+    });
+  }
+
+  it("reports all broken relations at once", () => {
+    assert.equal(
+      faultsOf(Object.assign({}, ...relations.slice(1).map(([, env]) => env)) as Record<string, string>).length,
+      relations.length - 1,
+    );
+  });
+
+  it("takes each relation at its very edge", () => {
+    assert.deepEqual(faultsOf({ LEASE_MIN_SECONDS: "100", LEASE_SECONDS: "100", LEASE_MAX_SECONDS: "100" }), []);
+    assert.deepEqual(faultsOf({ INSTANCE_MEMORY_MB: "48", INSTANCE_MEMORY_LIMIT_MB: "64" }), []);
+    assert.deepEqual(faultsOf({ HOST_BASE_PORT: "65500", HOST_CAPACITY: "36" }), []);
+  });
+});
+
+describe("what is derived from the settings", () => {
+  it("has the units that decisions take", () => {
+    const settings = loadSettings(
+      {
+        LEASE_SECONDS: "100",
+        LEASE_MIN_SECONDS: "10",
+        LEASE_MAX_SECONDS: "1000",
+        HANDOUT_TIMEOUT_SECONDS: "7",
+        READY_TIMEOUT_SECONDS: "2",
+        SLOT_BACKOFF_SECONDS: "3",
+        QUOTA_PER_ADDRESS: "4",
+        INSTANCE_MEMORY_MB: "8",
+        INSTANCE_IMAGE: "redis:7",
+        SERVER_SECRET: "sixteen characters",
+      },
+      ["INSTANCE_IMAGE", "SERVER_SECRET"],
+    );
+    assert.deepEqual(leaseBounds(settings.instances), { usual: 100, least: 10, most: 1000 });
+    const rules = handoutRules(settings);
+    assert.deepEqual(
+      [rules.timeoutMs, rules.readyTimeoutMs, rules.slotBackoffMs, rules.quotaPerAddress, rules.limits.memoryMb],
+      [7000, 2000, 3000, 4, 8],
+    );
+    assert.deepEqual([rules.limits.image, rules.serverSecret], ["redis:7", "sixteen characters"]);
+    assert.deepEqual(rules.lease, leaseBounds(settings.instances));
+  });
+
+  it("names droplets and their tag by the deployment, without network and keys where none are set", () => {
+    assert.deepEqual(fleetPlan(loadSettings({}).fleet, "abc"), {
+      namePrefix: "gar-abc",
+      tag: "getaredis-abc",
+      region: "fra1",
+      image: "debian-12-x64",
+      vpc: undefined,
+      sshKeys: [],
+    });
+  });
+
+  it("finds the enrolment at its own address where no other is set", () => {
+    const urlOf = (env: Record<string, string>) => enrolmentUrl(loadSettings(env).enrolment);
+    assert.equal(urlOf({ ENROLMENT_HOST: "10.0.0.1", ENROLMENT_PORT: "8444" }), "https://10.0.0.1:8444");
+    assert.equal(urlOf({ ENROLMENT_URL: "https://enrol.example:1" }), "https://enrol.example:1");
+  });
+});
+
+describe("settings", () => {
+  it("have each a name of its own, and a default that they take themselves", () => {
+    assert.equal(new Set(settings.map(({ name }) => name)).size, settings.length);
+    for (const { name, kind, default: fallback } of settings)
+      if (fallback !== "") assert.doesNotThrow(() => kind.parse(fallback), name);
+  });
+
+  it("each have a meaning that is a sentence, and numbers with a meaning of their own have a unit", () => {
+    for (const { name, kind, meaning } of settings) {
+      assert.match(meaning, /^\S.*[.)]$/, name);
+      if (/_SECONDS$/.test(name)) assert.equal(kind.unit, "s", name);
+      if (/_MS$/.test(name)) assert.equal(kind.unit, "ms", name);
+      if (/_MB$/.test(name)) assert.equal(kind.unit, "MB", name);
+      if (/_DAYS$/.test(name)) assert.equal(kind.unit, "days", name);
+    }
+  });
+});
