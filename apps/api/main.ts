@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { customAlphabet, nanoid } from "nanoid";
 import { pino } from "pino";
-import type { CreatePorts } from "../core/instances/create-instance.ts";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
 import { COMMAND_TIMEOUT_MS } from "../core/console/run-command.ts";
 import { clientTlsIn } from "../adapters/pki/pki-files.ts";
@@ -12,8 +11,8 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
+import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
-import { handoutRules, leaseBounds } from "../core/settings/instances.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
@@ -62,17 +61,24 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   });
   const consoles = createRedisConsoles(consoleLimits);
   undoLater("consoles", consoles.closeAll);
-  const create: CreatePorts = {
-    store,
-    engines: createDockerEngines(
-      settings.hosts.engineTimeoutMs,
-      settings.enrolment.pkiDir === undefined
-        ? undefined
-        : clientTlsIn(settings.enrolment.pkiDir, () => performance.now()),
-    ),
-    fleet,
-    waitForPong,
+  const engines = createDockerEngines(
+    settings.hosts.engineTimeoutMs,
+    settings.enrolment.pkiDir === undefined
+      ? undefined
+      : clientTlsIn(settings.enrolment.pkiDir, () => performance.now()),
+  );
+  const app = await buildServer({
+    logger,
     ...realTime,
+    store,
+    fleet,
+    engines,
+    consoles,
+    metrics,
+    rateLimitRedis: redis,
+    ping: { mysql: store.ping, redis: discovery.ping },
+    requestRun: (job) => requestRun(redis, job),
+    waitForPong,
     random: {
       id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
       password: customAlphabet(ALPHANUMERIC, 32),
@@ -88,18 +94,18 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       void requestRun(redis, "scale");
     },
     rules: handoutRules(settings),
-  };
-  const app = await buildServer({
-    config: settings,
-    logger,
-    store,
-    fleet,
-    redis,
-    pingRedis: discovery.ping,
-    metrics,
-    create,
-    lease: { store, clock, lease: leaseBounds(settings.instances) },
-    console: { store, consoles, clock },
+    settings: {
+      trustedProxies: settings.service.trustProxy ?? [],
+      requestsPerMinute: settings.service.rateLimitPerMinute,
+      handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
+      opsToken: settings.service.opsToken,
+      overview: {
+        isFleet: settings.cloud !== undefined,
+        standbys: settings.fleet.standbys,
+        cap: settings.fleet.cap,
+        bootTimeoutSeconds: settings.fleet.bootTimeoutMs / SECOND,
+      },
+    },
   });
 
   const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });

@@ -5,11 +5,9 @@ import { Type } from "typebox";
 import { enrolHost, type EnrolPorts } from "../core/fleet/enrol-host.ts";
 import type { ServerTls } from "../lib/tls.ts";
 import { hashSecret } from "../lib/secrets.ts";
-import { bearerToken } from "../lib/http/bearer-token.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
-import { generalProblems, problemOfFault, ProblemError } from "../lib/http/problem.ts";
-import { readOutRefusedBodies } from "../lib/http/refused-bodies.ts";
-import { sendAsJson } from "../lib/http/send-as-json.ts";
+import { generalProblems, problemOfFault, ProblemError, sendAsJson } from "../lib/http/problem.ts";
+import { bearerToken, readOutRefusedBodies } from "../lib/http/requests.ts";
 import { packAnswer } from "./pack-answer.ts";
 import { problems, unreadable } from "./problems.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 import { assertProblem } from "./assert-problem.ts";

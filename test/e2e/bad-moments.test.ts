@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Redis } from "ioredis";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { reap } from "../../apps/core/instances/reap.ts";
 import { reconcile } from "../../apps/core/instances/reconcile.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";

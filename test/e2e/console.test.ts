@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Redis } from "ioredis";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { until } from "../bed/until.ts";
 import { seriousViolations } from "./chromium.ts";
 import { endInstance, getInstance, sidewaysOf, visitPages } from "./page-visits.ts";

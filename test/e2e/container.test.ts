@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import type { ContainerInspectInfo } from "dockerode";
 import { Redis } from "ioredis";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { createInstance, type CreatePorts, type CreateRequest } from "../../apps/core/instances/create-instance.ts";
+import { createInstance, type CreatePorts } from "../../apps/core/instances/create-instance.ts";
+import type { CreateRequest } from "../../apps/core/instances/handout.ts";
 import { createFleetCache } from "../../apps/core/fleet/fleet-cache.ts";
 import { reap } from "../../apps/core/instances/reap.ts";
 import { reconcile } from "../../apps/core/instances/reconcile.ts";

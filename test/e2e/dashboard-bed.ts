@@ -3,7 +3,7 @@ import { after, afterEach, before } from "node:test";
 import { Redis } from "ioredis";
 import { createPool, type Pool } from "mysql2/promise";
 import type { Browser, BrowserContextOptions, ElementHandle, Page } from "playwright-core";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 import { launchChromium, visit, type Visit } from "./chromium.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { PLAIN_HTTP_NAME } from "./chromium.ts";
 import { getInstance, heldBy, ping, textOf, visitPages } from "./page-visits.ts";
 

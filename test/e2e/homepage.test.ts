@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Page } from "playwright-core";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { until } from "../bed/until.ts";
 import { PLAIN_HTTP_NAME } from "./chromium.ts";
 import { endInstance, getInstance, heldBy, ping, textOf, visitPages } from "./page-visits.ts";

@@ -145,7 +145,8 @@ describe("a hand-out that races the destruction of its host", () => {
       if (result.kind !== "created") return;
       created++;
       await waitForPong(engine.address, result.handout.port, result.handout.password, AbortSignal.timeout(5_000));
-      await endInstance(ports, { instanceId: result.handout.id, state: "running", host }, "owner");
+      const place = { instanceId: result.handout.id, state: "running" as const, host };
+      assert.deepEqual(await endInstance(ports, place, "owner"), { kind: "ended" });
     };
     await pMap(
       Array.from({ length: RACES }, (_, number) => number),

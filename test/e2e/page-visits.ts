@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { Redis } from "ioredis";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import type { Handout } from "../../apps/core/instances/create-instance.ts";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 import { launchChromium, visit, type Visit } from "./chromium.ts";

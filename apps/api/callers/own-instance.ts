@@ -2,7 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { matchesHash } from "../../lib/secrets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
 import type { Instance } from "../../core/instances/instance.ts";
-import { bearerToken } from "../../lib/http/bearer-token.ts";
+import { bearerToken } from "../../lib/http/requests.ts";
 import { ProblemError } from "../../lib/http/problem.ts";
 import { problems } from "../problems/problems.ts";
 
@@ -11,13 +11,13 @@ import { problems } from "../problems/problems.ts";
  * @throws ProblemError for anybody else
  */
 export async function ownInstance(
-  store: { readonly leases: Pick<Leases, "find"> },
+  { leases }: { readonly leases: Pick<Leases, "find"> },
   request: FastifyRequest,
   id: string,
 ): Promise<Instance> {
   const token = bearerToken(request);
   if (token === undefined) throw new ProblemError(problems.tokenMissing());
-  const instance = await store.leases.find(id);
+  const instance = await leases.find(id);
   if (!instance) throw new ProblemError(problems.noInstance());
   if (!matchesHash(token, instance.tokenHash)) throw new ProblemError(problems.tokenWrong());
   return instance;

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
 import { handoutBuckets } from "../../core/figures/figures.ts";
-import { Unavailable } from "../../lib/unavailable.ts";
+import { whileKnown } from "../../lib/unavailable.ts";
 
 /** What the gauges ask when they are read. */
 export type MetricSources = {
@@ -16,7 +16,10 @@ export type MetricSources = {
 /** Prometheus metrics of the API process and of what it sees. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** A registry with all metrics; gauges read their sources when they are scraped. */
+/**
+ * A registry with all metrics; gauges read their sources when they are scraped. While MySQL does not answer, what
+ * only it knows is left out: the process's own figures are needed then most of all.
+ */
 export function createMetrics(sources: MetricSources) {
   const registry = new Registry();
   const registers = [registry];
@@ -73,7 +76,7 @@ export function createMetrics(sources: MetricSources) {
     help: "Leases that run now",
     registers,
     async collect() {
-      const counts = await whileKnown(sources.countHandouts());
+      const counts = await whileKnown(sources.countHandouts(), "mysql");
       if (counts) this.set(counts.running);
       else this.remove();
     },
@@ -84,7 +87,7 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ["state"],
     registers,
     async collect() {
-      const droplets = await whileKnown(sources.listDroplets());
+      const droplets = await whileKnown(sources.listDroplets(), "mysql");
       this.reset();
       for (const { state } of droplets ?? []) this.inc({ state });
     },
@@ -95,22 +98,12 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ["job"],
     registers,
     async collect() {
-      const runs = await whileKnown(sources.listRuns());
+      const runs = await whileKnown(sources.listRuns(), "mysql");
       this.reset();
       for (const { job, succeededAt } of runs ?? []) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
     },
   });
   return { registry, handouts, handoutSeconds, hostFailures, viewFaults };
-}
-
-/** What MySQL tells, or undefined while it does not answer: the process's own figures are needed then most of all. */
-async function whileKnown<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (fault) {
-    if (fault instanceof Unavailable) return undefined;
-    throw fault;
-  }
 }
 
 function sum(numbers: readonly number[]): number {

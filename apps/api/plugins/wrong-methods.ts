@@ -1,5 +1,6 @@
-import type { FastifyInstance, HTTPMethods } from "fastify";
+import type { HTTPMethods } from "fastify";
 import { ProblemError } from "../../lib/http/problem.ts";
+import type { App } from "../app.ts";
 import { problems } from "../problems/problems.ts";
 
 const methods: readonly HTTPMethods[] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT", "OPTIONS"];
@@ -8,7 +9,7 @@ const methods: readonly HTTPMethods[] = ["DELETE", "GET", "HEAD", "PATCH", "POST
  * Answers known paths called with another method by 405 and an `Allow` header. Watches routes from now
  * on; `close` adds the answers once all of them are registered.
  */
-export function answerWrongMethods(app: FastifyInstance) {
+export function answerWrongMethods(app: App) {
   const known = new Map<string, Set<string>>();
   let watching = true;
   app.addHook("onRoute", ({ url, method }) => {

@@ -1,6 +1,6 @@
 import type { ChangeLeaseResult } from "../../core/instances/change-lease.ts";
 import type { ConsoleRefusal } from "../../core/console/run-command.ts";
-import type { CreateResult } from "../../core/instances/create-instance.ts";
+import type { CreateResult } from "../../core/instances/handout.ts";
 import { generalProblems, type Problem } from "../../lib/http/problem.ts";
 
 /** Every refusal that a caller can get, by name: the one place that knows statuses. */
@@ -96,7 +96,9 @@ export const problems = {
     type: "urn:getaredis:host-leased",
     title: "People hold instances there",
     status: 409,
-    detail: `This host has ${leases} ${leases === 1 ? "lease" : "leases"}. Drain it and wait, or confirm with its name that they shall be lost.`,
+    detail:
+      `This host has ${leases} ${leases === 1 ? "lease" : "leases"}. ` +
+      "Drain it and wait, or confirm with its name that they shall be lost.",
   }),
   notAnAddress: (): Problem => ({
     type: "urn:getaredis:invalid-request",
@@ -142,7 +144,9 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         type: "urn:getaredis:quota-exceeded",
         title: "Your address has all its instances",
         status: 403,
-        detail: `An address may hold ${result.quota} at once. End one of them, or wait ${duration(seconds)}: that is when the first one ends by itself.`,
+        detail:
+          `An address may hold ${result.quota} at once. ` +
+          `End one of them, or wait ${duration(seconds)}: that is when the first one ends by itself.`,
       };
     }
     case "blocked":

@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { Problem } from "../../lib/http/problem.ts";
-import { sendAsJson } from "../../lib/http/send-as-json.ts";
-import type { HomePage } from "../routes/home/index.ts";
+import { sendAsJson, type Problem } from "../../lib/http/problem.ts";
+import type { HomePage } from "../app.ts";
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
 export async function sendProblem(
@@ -12,7 +11,7 @@ export async function sendProblem(
 ): Promise<FastifyReply> {
   reply.code(problem.status).header("cache-control", "no-store");
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
-  // Whoever appends the answer to a file of settings must not break it.
+  // As a comment: the answer may be appended to a file of settings, which must stay readable.
   const { format } = request.query as { format?: unknown };
   if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${problem.title}: ${problem.detail}\n`);
   switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {

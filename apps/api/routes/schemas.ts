@@ -11,10 +11,16 @@ export const ProblemBody = Type.Object(
   { title: "Problem" },
 );
 
+/** Answers of a call that may be refused for what the caller did. */
+export const refusals = { "4xx": ProblemBody };
+
+/** Answers of a call that may be refused also because something on our side does not work now. */
+export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
+
 /** Parameters of paths below /instances/:id. */
 export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
 
-/** An instance as its owner sees it. */
+/** An instance as its owner and the operator see it. */
 export const InstanceState = Type.Object({
   id: Type.String(),
   state: Type.Union([Type.Literal("starting"), Type.Literal("running"), Type.Literal("ending"), Type.Literal("ended")]),

@@ -2,7 +2,7 @@ import { minuteOf } from "./figures.ts";
 import type { Hosts, ReadHeartbeats } from "../fleet/contract.ts";
 import type { Figures } from "./contract.ts";
 import { standingOf } from "../fleet/standing.ts";
-import { Unavailable } from "../../lib/unavailable.ts";
+import { whileKnown } from "../../lib/unavailable.ts";
 
 /** What sampling needs. */
 export type SamplePorts = {
@@ -46,7 +46,7 @@ export async function sampleFigures({ store, readHeartbeats, clock }: SamplePort
   };
   const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
   for (const { state } of await store.droplets.list()) count(`droplets.${state}`);
-  const heartbeats = await whileKnown(readHeartbeats(hosts.map(({ host }) => host.name)));
+  const heartbeats = await whileKnown(readHeartbeats(hosts.map(({ host }) => host.name)), "redis");
   if (heartbeats) figures["hosts.open"] = 0;
   if (heartbeats)
     for (const facts of hosts)
@@ -66,15 +66,6 @@ async function keepEnds(store: SamplePorts["store"], minute: Date): Promise<void
       "ends",
       Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])),
     );
-  }
-}
-
-async function whileKnown<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (fault) {
-    if (fault instanceof Unavailable && fault.system === "redis") return undefined;
-    throw fault;
   }
 }
 

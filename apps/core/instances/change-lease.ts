@@ -5,7 +5,7 @@ import { changedExpiry, shownState, type Instance, type LeaseBounds, type LeaseR
 export type ChangeLeasePorts = {
   readonly store: { readonly leases: Pick<Leases, "setExpiry"> };
   readonly clock: () => Date;
-  readonly lease: LeaseBounds;
+  readonly rules: { readonly lease: Pick<LeaseBounds, "least"> };
 };
 
 /** How a change of a lease came out. */
@@ -20,7 +20,7 @@ export async function changeLease(
 ): Promise<ChangeLeaseResult> {
   const now = ports.clock();
   if (shownState(instance, now) !== "running") return { kind: "not-running" };
-  const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.lease.least, now);
+  const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.rules.lease.least, now);
   if (!(expiresAt instanceof Date)) return expiresAt;
   if (!(await ports.store.leases.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };
   return { kind: "changed", instance: { ...instance, expiresAt } };

@@ -1,83 +1,19 @@
-import type { InstanceLimits } from "../services/container-spec.ts";
 import type { Host } from "../fleet/host.ts";
-import { leaseSeconds, type LeaseBounds, type LeaseRefusal } from "./instance.ts";
-import type { Handouts, InstanceEngines, WaitForPong } from "./contract.ts";
-import type { EndPorts } from "./end-instance.ts";
+import { leaseSeconds, type LeaseBounds } from "./instance.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
-import { handOutOn } from "./hand-out-on.ts";
-import { claimOf, replayAnswer } from "./replay-answer.ts";
+import { handOutOn, type HandOutPorts } from "./hand-out-on.ts";
+import type { CreateRequest, CreateResult } from "./handout.ts";
+import { claimOf, replayAnswer, type ReplayPorts } from "./replay-answer.ts";
 
 /** What a hand-out needs. */
-export type CreatePorts = EndPorts & {
-  readonly fleet: Pick<FleetCache, "openHosts" | "isBlind" | "countTaken" | "countFull" | "backOff" | "countSuccess">;
-  readonly store: { readonly handouts: Handouts };
-  readonly engines: Pick<InstanceEngines, "startContainer">;
-  readonly waitForPong: WaitForPong;
-  readonly random: {
-    readonly id: () => string;
-    readonly password: () => string;
-    readonly token: () => string;
-    readonly nonce: () => Buffer;
+export type CreatePorts = HandOutPorts &
+  ReplayPorts & {
+    readonly fleet: Pick<FleetCache, "openHosts" | "isBlind" | "countFull" | "backOff">;
+    readonly rules: HandoutRules;
   };
-  readonly delay: (ms: number) => Promise<void>;
-  /** A signal that aborts after so many milliseconds. */
-  readonly after: (ms: number) => AbortSignal;
-  /** Told of each host that failed, with the fault. */
-  readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
-  /** Told when an empty host gets its first instance: the fleet wants another one. */
-  readonly onStandbyTaken: (hostName: string) => void;
-  readonly rules: HandoutRules;
-};
 
 /** Settings of hand-outs. */
-export type HandoutRules = {
-  readonly limits: InstanceLimits;
-  readonly lease: LeaseBounds;
-  readonly quotaPerAddress: number;
-  readonly timeoutMs: number;
-  readonly readyTimeoutMs: number;
-  /** How long a slot whose port something else holds is passed over. */
-  readonly slotBackoffMs: number;
-  readonly serverSecret: string;
-};
-
-/** One person's wish. `address` is the key that quotas count by; `signal` aborts when the caller has hung up. */
-export type CreateRequest = {
-  readonly address: string;
-  readonly ttlSeconds: number | undefined;
-  readonly idempotencyKey: string | undefined;
-  readonly signal: AbortSignal;
-};
-
-/** What the holder gets, once: the password and the token are kept nowhere in the clear. */
-export type Handout = {
-  readonly id: string;
-  readonly host: string;
-  readonly port: number;
-  readonly username: "default";
-  readonly password: string;
-  readonly url: string;
-  readonly createdAt: string;
-  readonly expiresAt: string;
-  readonly token: string;
-};
-
-/** How a hand-out came out. */
-export type CreateResult =
-  | {
-      readonly kind: "created";
-      readonly handout: Handout;
-      readonly hostName: string | undefined;
-      readonly replayed: boolean;
-    }
-  | LeaseRefusal
-  | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
-  /** By the operator: this address, or everybody for now. */
-  | { readonly kind: "blocked" | "paused" }
-  | { readonly kind: "no-capacity"; readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" }
-  | { readonly kind: "idempotency-key-reused" }
-  | { readonly kind: "idempotency-key-in-progress" }
-  | { readonly kind: "abandoned" };
+export type HandoutRules = HandOutPorts["rules"] & ReplayPorts["rules"] & { readonly lease: LeaseBounds };
 
 /**
  * Hands out one instance: takes a slot of the busiest open host and a quota place in one transaction,

@@ -1,3 +1,4 @@
+import { EngineFault } from "../fleet/engine-fault.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
 import type { ContainerPlace, EndCause } from "./instance.ts";
 
@@ -8,23 +9,39 @@ export type EndPorts = {
   readonly clock: () => Date;
 };
 
+/** How ending an instance came out. */
+export type EndResult =
+  /** Nothing is left to do for this caller. */
+  | { readonly kind: "ended" }
+  /** The lease is over, but the container may still be there: the row stays `ending` for the reaper. */
+  | { readonly kind: "later"; readonly fault: EngineFault };
+
 /**
  * Ends an instance: the lease first, with its quota place, then the container, and only when the
  * engine says that it is gone, the row and its slot. Any number of callers may do so at once; each
  * step done before is passed over.
- * @throws EngineFault when the container may still be there: the row stays `ending` for the reaper
+ * @throws Unavailable when MySQL does not answer
  */
-export async function endInstance(ports: EndPorts, place: ContainerPlace, cause: EndCause): Promise<void> {
-  if (place.state === "ended") return;
+export async function endInstance(ports: EndPorts, place: ContainerPlace, cause: EndCause): Promise<EndResult> {
+  if (place.state === "ended") return { kind: "ended" };
   if (place.state !== "ending") {
     // Not begun: it has been extended or handed out since it was read, or somebody else is ending it
     // and the reaper sees to the rest.
-    if (!(await ports.store.leases.beginEnd(place.instanceId, cause, ports.clock()))) return;
+    if (!(await ports.store.leases.beginEnd(place.instanceId, cause, ports.clock()))) return { kind: "ended" };
   }
-  await removeAndClose(ports, place);
+  try {
+    await removeAndClose(ports, place);
+  } catch (fault) {
+    if (fault instanceof EngineFault) return { kind: "later", fault };
+    throw fault;
+  }
+  return { kind: "ended" };
 }
 
-/** The second half of an end that has begun. @throws EngineFault as {@link endInstance} */
+/**
+ * The second half of an end that has begun.
+ * @throws EngineFault when the container may still be there: the row stays `ending` for the reaper
+ */
 export async function removeAndClose(
   ports: EndPorts,
   place: Omit<ContainerPlace, "state">,

@@ -1,13 +1,44 @@
 import { hashSecret } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
-import { containerSpec } from "../services/container-spec.ts";
+import { containerSpec, type InstanceLimits } from "../services/container-spec.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
-import type { Draft, IdempotencyClaim, TakeResult } from "./handout.ts";
+import type { FleetCache } from "../fleet/fleet-cache.ts";
+import type { CreateRequest, CreateResult, Draft, Handout, IdempotencyClaim, TakeResult } from "./handout.ts";
 import type { Host } from "../fleet/host.ts";
-import { redisUrl } from "./instance.ts";
+import { redisUrl, type LeaseBounds } from "./instance.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
-import type { CreatePorts, CreateRequest, CreateResult, Handout } from "./create-instance.ts";
-import { removeAndClose } from "./end-instance.ts";
+import type { Handouts, InstanceEngines, WaitForPong } from "./contract.ts";
+import { removeAndClose, type EndPorts } from "./end-instance.ts";
+
+/** What a hand-out on one host needs. */
+export type HandOutPorts = EndPorts & {
+  readonly fleet: Pick<FleetCache, "countTaken" | "countSuccess">;
+  readonly store: { readonly handouts: Pick<Handouts, "takeSlot" | "complete"> };
+  readonly engines: Pick<InstanceEngines, "startContainer">;
+  readonly waitForPong: WaitForPong;
+  /** A signal that aborts after so many milliseconds. */
+  readonly after: (ms: number) => AbortSignal;
+  readonly random: {
+    readonly id: () => string;
+    readonly password: () => string;
+    readonly token: () => string;
+    readonly nonce: () => Buffer;
+  };
+  /** Told of each host that failed, with the fault. */
+  readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
+  /** Told when an empty host gets its first instance: the fleet wants another one. */
+  readonly onStandbyTaken: (hostName: string) => void;
+  readonly rules: {
+    readonly limits: InstanceLimits;
+    readonly lease: Pick<LeaseBounds, "most">;
+    readonly quotaPerAddress: number;
+    readonly timeoutMs: number;
+    readonly readyTimeoutMs: number;
+    /** How long a slot whose port something else holds is passed over. */
+    readonly slotBackoffMs: number;
+    readonly serverSecret: string;
+  };
+};
 
 /** A request on its way over the hosts; it is given up at `deadline`. */
 export type Attempt = CreateRequest & {
@@ -29,7 +60,7 @@ const PORT_TRIES = 5;
  * Whatever is taken and not handed out is given back.
  * @throws Unavailable when MySQL does not answer
  */
-export async function handOutOn(ports: CreatePorts, host: Host, attempt: Attempt): Promise<AttemptResult> {
+export async function handOutOn(ports: HandOutPorts, host: Host, attempt: Attempt): Promise<AttemptResult> {
   for (let tries = 0; tries < PORT_TRIES; tries++) {
     const result = await trySlot(ports, host, attempt);
     if (result.kind !== "port-taken") return result;
@@ -40,7 +71,7 @@ export async function handOutOn(ports: CreatePorts, host: Host, attempt: Attempt
 type Secrets = { readonly password: string; readonly token: string };
 type SlotResult = AttemptResult | { readonly kind: "port-taken" };
 
-async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promise<SlotResult> {
+async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promise<SlotResult> {
   const { rules, clock, random, store } = ports;
   const id = random.id();
   const secrets: Secrets = { password: random.password(), token: random.token() };
@@ -92,7 +123,7 @@ async function trySlot(ports: CreatePorts, host: Host, attempt: Attempt): Promis
 
 /** Starts the container and sees its `PONG`. The host itself removes it after the lease's latest end. */
 async function bringUp(
-  { engines, rules, waitForPong, after }: CreatePorts,
+  { engines, rules, waitForPong, after }: HandOutPorts,
   host: Host,
   draft: Draft,
   port: number,
@@ -115,7 +146,7 @@ async function bringUp(
 
 /** Turns the draft into a lease and gives the answer to it. */
 async function promise(
-  { store, clock, random, rules }: CreatePorts,
+  { store, clock, random, rules }: HandOutPorts,
   host: Host,
   draft: Draft,
   port: number,
@@ -154,7 +185,7 @@ async function promise(
  * gone. What cannot be removed now stays `ending` for the reaper, the slot with it.
  */
 async function undo(
-  ports: CreatePorts,
+  ports: HandOutPorts,
   host: Host,
   instanceId: string,
   cause: "failed" | "abandoned",
@@ -180,7 +211,7 @@ async function undo(
  * Undoes a hand-out unless it is written. The end waits for a writing still under way, so what it says
  * holds; when it says nothing, the row tells reconcile, by its deadline, or a retry.
  */
-async function undoUnwritten(ports: CreatePorts, host: Host, instanceId: string): Promise<void> {
+async function undoUnwritten(ports: HandOutPorts, host: Host, instanceId: string): Promise<void> {
   if (!(await ports.store.leases.beginEnd(instanceId, "failed", ports.clock()))) return;
   try {
     await removeAndClose(ports, { instanceId, host });

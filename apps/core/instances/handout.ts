@@ -1,3 +1,43 @@
+import type { LeaseRefusal } from "./instance.ts";
+
+/** One request for an instance. `address` is the key that quotas count by; `signal` aborts when the caller has hung up. */
+export type CreateRequest = {
+  readonly address: string;
+  readonly ttlSeconds: number | undefined;
+  readonly idempotencyKey: string | undefined;
+  readonly signal: AbortSignal;
+};
+
+/** What the holder gets, once: the password and the token are kept nowhere in the clear. */
+export type Handout = {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly username: "default";
+  readonly password: string;
+  readonly url: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly token: string;
+};
+
+/** How a hand-out came out. */
+export type CreateResult =
+  | {
+      readonly kind: "created";
+      readonly handout: Handout;
+      readonly hostName: string | undefined;
+      readonly replayed: boolean;
+    }
+  | LeaseRefusal
+  | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
+  /** By the operator: this address, or everybody for now. */
+  | { readonly kind: "blocked" | "paused" }
+  | { readonly kind: "no-capacity"; readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" }
+  | { readonly kind: "idempotency-key-reused" }
+  | { readonly kind: "idempotency-key-in-progress" }
+  | { readonly kind: "abandoned" };
+
 /** A hand-out's first row. */
 export type Draft = {
   readonly id: string;

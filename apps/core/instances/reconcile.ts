@@ -67,5 +67,8 @@ async function reconcileHost(
 
 async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair): Promise<void> {
   if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId);
-  return endInstance(ports, { instanceId: repair.instanceId, state: "running", host }, repair.cause);
+  const place = { instanceId: repair.instanceId, state: "running" as const, host };
+  const result = await endInstance(ports, place, repair.cause);
+  // The repair is not done: it is reported with the host that refused it, or did not answer.
+  if (result.kind === "later") throw result.fault;
 }

@@ -1,7 +1,15 @@
 import { hashSecret } from "../../lib/secrets.ts";
 import { openAnswer } from "./sealed-answer.ts";
-import type { IdempotencyClaim, KnownClaim } from "./handout.ts";
-import type { CreatePorts, CreateRequest, CreateResult, Handout } from "./create-instance.ts";
+import type { Handouts } from "./contract.ts";
+import type { CreateRequest, CreateResult, Handout, IdempotencyClaim, KnownClaim } from "./handout.ts";
+
+/** What repeating the answer to a known idempotency key needs. */
+export type ReplayPorts = {
+  readonly store: { readonly handouts: Pick<Handouts, "readClaim"> };
+  readonly clock: () => Date;
+  readonly delay: (ms: number) => Promise<void>;
+  readonly rules: { readonly serverSecret: string };
+};
 
 const POLL_MS = 50;
 
@@ -19,7 +27,7 @@ export function claimOf(request: CreateRequest): IdempotencyClaim | undefined {
  * when it failed and left nothing, so that this request is the first now.
  */
 export async function replayAnswer(
-  ports: CreatePorts,
+  ports: ReplayPorts,
   request: CreateRequest,
   known: KnownClaim,
   deadline: Date,

@@ -3,35 +3,48 @@ import type { Hosts } from "../fleet/contract.ts";
 import type { Leases } from "../instances/contract.ts";
 import type { Blocks, DestroyRequests, Switches } from "./contract.ts";
 import type { FleetEvent } from "../events/event.ts";
-import { EngineFault } from "../fleet/engine-fault.ts";
 import type { HostState } from "../fleet/host.ts";
 import type { Instance } from "../instances/instance.ts";
 import type { DestroyRequestResult, SwitchName } from "./operator.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
-import { endInstance, type EndPorts } from "../instances/end-instance.ts";
+import { endInstance, type EndPorts, type EndResult } from "../instances/end-instance.ts";
 
-/** What the operator's acts need. */
-export type OperatePorts = EndPorts &
-  ChangeLeasePorts & {
+/** Each act is kept as an event. */
+type NotePorts = { readonly store: { readonly events: Pick<Events, "add"> }; readonly clock: () => Date };
+
+/** Asks for a run of a job now; tells how many processes have heard it. */
+type RunPorts = { readonly requestRun: (job: string) => Promise<number> };
+
+/** What acts on hosts need. */
+export type OperateHostsPorts = NotePorts &
+  RunPorts & {
     readonly store: {
       readonly hosts: Pick<Hosts, "setState">;
       readonly destroyRequests: Pick<DestroyRequests, "add">;
-      readonly leases: Pick<Leases, "findContainer">;
-      readonly blocks: Pick<Blocks, "add" | "remove">;
-      readonly switches: Pick<Switches, "set">;
-      readonly events: Pick<Events, "add">;
     };
-    /** Asks for a run of a job now; tells how many processes have heard it. */
-    readonly requestRun: (job: string) => Promise<number>;
   };
+
+/** What acts on somebody's instance need. */
+export type OperateInstancesPorts = NotePorts &
+  EndPorts &
+  ChangeLeasePorts & { readonly store: { readonly leases: Pick<Leases, "findContainer"> } };
+
+/** What blocking an address needs. */
+export type BlockAddressPorts = NotePorts & { readonly store: { readonly blocks: Pick<Blocks, "add" | "remove"> } };
+
+/** What setting a switch needs. */
+export type SetSwitchPorts = NotePorts & RunPorts & { readonly store: { readonly switches: Pick<Switches, "set"> } };
+
+/** What running a job needs. */
+export type RunJobPorts = NotePorts & RunPorts;
 
 const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
 
 /**
- * Opens a host to hand-outs, closes it, or lets it empty for good. False
- * when there is none of this name, or it is being destroyed.
+ * Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is
+ * being destroyed.
  */
-export async function setHostState(ports: OperatePorts, name: string, state: HostState): Promise<boolean> {
+export async function setHostState(ports: OperateHostsPorts, name: string, state: HostState): Promise<boolean> {
   if (!(await ports.store.hosts.setState(name, state))) return false;
   await note(ports, { kind: kindOfState[state], host: name, reason: "asked for by the operator" });
   if (state === "draining") void ports.requestRun("scale");
@@ -43,7 +56,7 @@ export async function setHostState(ports: OperatePorts, name: string, state: Hos
  * @param leases "none" is refused while it has any; "lost" ends them with it
  */
 export async function destroyHost(
-  ports: OperatePorts,
+  ports: OperateHostsPorts,
   name: string,
   leases: "none" | "lost",
 ): Promise<DestroyRequestResult> {
@@ -58,31 +71,28 @@ export async function destroyHost(
   return result;
 }
 
-/**
- * Ends somebody's instance. "later" when its host does not answer:
- * its lease is over, its container goes when the host does.
- */
-export async function endForOperator(ports: OperatePorts, id: string): Promise<"ended" | "later" | "unknown"> {
+/** Ends somebody's instance, see {@link endInstance}; "unknown" when there is none of this id. */
+export async function endForOperator(
+  ports: OperateInstancesPorts,
+  id: string,
+): Promise<EndResult | { kind: "unknown" }> {
   const place = await ports.store.leases.findContainer(id);
-  if (!place) return "unknown";
-  const event = { kind: "end", host: place.host.name, instance: id };
-  try {
-    await endInstance(ports, place, "operator");
-  } catch (fault) {
-    if (!(fault instanceof EngineFault)) throw fault;
+  if (!place) return { kind: "unknown" };
+  const result = await endInstance(ports, place, "operator");
+  const waiting = result.kind === "later" ? `; its container waits for the host (${result.fault.reason})` : "";
+  if (place.state !== "ended")
     await note(ports, {
-      ...event,
-      reason: `asked for by the operator; its container waits for the host (${fault.reason})`,
+      kind: "end",
+      host: place.host.name,
+      instance: id,
+      reason: `asked for by the operator${waiting}`,
     });
-    return "later";
-  }
-  if (place.state !== "ended") await note(ports, { ...event, reason: "asked for by the operator" });
-  return "ended";
+  return result;
 }
 
 /** Lets somebody's lease end `ttlSeconds` from now, within the bounds that hold for all. */
 export async function extendForOperator(
-  ports: OperatePorts,
+  ports: OperateInstancesPorts,
   instance: Instance,
   ttlSeconds: number,
 ): Promise<ChangeLeaseResult> {
@@ -98,32 +108,32 @@ export async function extendForOperator(
 }
 
 /** Gives an address no more instances; those it holds go on. */
-export async function blockAddress(ports: OperatePorts, address: string, reason: string): Promise<void> {
+export async function blockAddress(ports: BlockAddressPorts, address: string, reason: string): Promise<void> {
   await ports.store.blocks.add(address, reason, ports.clock());
   await note(ports, { kind: "block", reason: reason === "" ? address : `${address}: ${reason}` });
 }
 
 /** Lets a blocked address have instances again. False when it was not blocked. */
-export async function unblockAddress(ports: OperatePorts, address: string): Promise<boolean> {
+export async function unblockAddress(ports: BlockAddressPorts, address: string): Promise<boolean> {
   const wasBlocked = await ports.store.blocks.remove(address);
   if (wasBlocked) await note(ports, { kind: "unblock", reason: address });
   return wasBlocked;
 }
 
 /** Pauses hand-outs or scaling, or lets them go on. */
-export async function setSwitch(ports: OperatePorts, name: SwitchName, paused: boolean): Promise<void> {
+export async function setSwitch(ports: SetSwitchPorts, name: SwitchName, paused: boolean): Promise<void> {
   if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
   await note(ports, { kind: paused ? "pause" : "resume", reason: name });
   if (name === "scaling" && !paused) void ports.requestRun("scale");
 }
 
 /** Has a job run now. False when no process that runs jobs has heard it. */
-export async function runJob(ports: OperatePorts, job: string): Promise<boolean> {
+export async function runJob(ports: RunJobPorts, job: string): Promise<boolean> {
   if ((await ports.requestRun(job)) === 0) return false;
   await note(ports, { kind: "run", reason: job });
   return true;
 }
 
-function note({ store, clock }: OperatePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
+function note({ store, clock }: NotePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
   return store.events.add({ actor: "operator", ...event }, clock());
 }

@@ -1,4 +1,4 @@
-import type { FastifyError } from "fastify";
+import type { FastifyError, FastifyReply } from "fastify";
 import { Unavailable } from "../unavailable.ts";
 
 /** A refusal or fault as a caller sees it (RFC 9457), with the seconds after which to try again. */
@@ -9,6 +9,14 @@ export type Problem = {
   readonly detail: string;
   readonly retryAfterSeconds?: number;
 };
+
+/** Sends a problem as problem+json, whatever the caller reads. */
+export function sendAsJson({ type, title, status, detail }: Problem, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(status)
+    .type("application/problem+json; charset=utf-8")
+    .send(`${JSON.stringify({ type, title, status, detail }, null, 2)}\n`);
+}
 
 /** Carries a problem through Fastify's error handling, for hooks that can only throw. */
 export class ProblemError extends Error {

@@ -14,7 +14,7 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
     list: () =>
       rows()
         .filter(({ state }) => state !== "gone")
-        .map(({ name, state, dropletId, orderedAt, joinedAt, idleSince, unhealthySince, unreachableSince }) => ({
+        .map(({ name, state, dropletId, orderedAt, joinedAt, idleSince, unhealthySince }) => ({
           name,
           state,
           dropletId,
@@ -22,7 +22,6 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
           joinedAt,
           idleSince,
           unhealthySince,
-          unreachableSince,
         })),
 
     listLives: (since) =>

@@ -1,5 +1,6 @@
 import { randomUUID, timingSafeEqual } from "node:crypto";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import { takeEmptyJson } from "../../../apps/lib/http/requests.ts";
 import type { CallLog } from "./calls.ts";
 import type { Droplets } from "./droplets.ts";
 import type { Faults, Occasion } from "./faults.ts";
@@ -25,7 +26,7 @@ export function buildServer({ token, limits, faults, droplets, calls }: ServerPa
     forceCloseConnections: true,
     genReqId: () => randomUUID(),
   });
-  takeAnyBody(app);
+  takeEmptyJson(app);
 
   app.addHook("onRequest", async (request, reply) => {
     const now = Date.now();
@@ -113,15 +114,6 @@ export function urlOf(request: FastifyRequest): URL {
 /** The lab's own routes beside the API are not limited, and do not fail. */
 function isApi(request: FastifyRequest): boolean {
   return !request.url.startsWith("/lab/");
-}
-
-/** DELETE with `Content-Type: application/json` and no body is what many clients send. */
-function takeAnyBody(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser("error", "ignore");
-  app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) =>
-    body === "" ? done(null, undefined) : parse(request, body as string, done),
-  );
 }
 
 function isSame(given: string, wanted: string): boolean {

@@ -14,7 +14,7 @@ describe("changeLease", () => {
     const set: unknown[] = [];
     const ports = {
       clock: () => at(100),
-      lease,
+      rules: { lease },
       store: { leases: { setExpiry: (...values: unknown[]) => Promise.resolve(set.push(values) > 0) } },
     };
     assert.deepEqual(await changeLease(ports, instance, 600), {
@@ -27,7 +27,7 @@ describe("changeLease", () => {
   it("refuses when the lease is over, was over a moment before, or would leave its bounds", async () => {
     const ports = (now: Date) => ({
       clock: () => now,
-      lease,
+      rules: { lease },
       store: { leases: { setExpiry: () => Promise.resolve(false) } },
     });
     assert.deepEqual(await changeLease(ports(at(3600)), instance, 600), { kind: "not-running" });

@@ -1,15 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  createInstance,
-  type CreatePorts,
-  type CreateRequest,
-  type Handout,
-} from "../../../apps/core/instances/create-instance.ts";
-import { hashSecret } from "../../../apps/lib/secrets.ts";
-import { sealAnswer } from "../../../apps/core/instances/sealed-answer.ts";
+import { createInstance, type CreatePorts } from "../../../apps/core/instances/create-instance.ts";
+import type { CreateRequest, Handout } from "../../../apps/core/instances/handout.ts";
 import { handoutRules } from "../../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../../apps/core/settings/load.ts";
+import { sealAnswer } from "../../../apps/core/instances/sealed-answer.ts";
+import { hashSecret } from "../../../apps/lib/secrets.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { KnownClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
 import type { Host } from "../../../apps/core/fleet/host.ts";

@@ -120,13 +120,14 @@ describe("endInstance", () => {
   it("closes the row only after the container is gone", async () => {
     const { ports, states, world } = fakeWorld([row("i", "running")], { a: ["i"] });
     world.down.add("a");
-    await assert.rejects(
-      endInstance(ports, { instanceId: "i", state: "running", host: hostNamed("a") }, "owner"),
-      EngineFault,
-    );
+    const result = await endInstance(ports, { instanceId: "i", state: "running", host: hostNamed("a") }, "owner");
+    assert.ok(result.kind === "later" && result.fault instanceof EngineFault, "the fault is told, for the log");
+    assert.equal(result.fault.reason, "unreachable");
     assert.deepEqual(states(), { i: "ending, owner" });
     world.down.clear();
-    await endInstance(ports, { instanceId: "i", state: "ending", host: hostNamed("a") }, "expired");
+    assert.deepEqual(await endInstance(ports, { instanceId: "i", state: "ending", host: hostNamed("a") }, "expired"), {
+      kind: "ended",
+    });
     assert.deepEqual(states(), { i: "ended, owner" }, "the first cause stays");
   });
 

@@ -1,10 +1,24 @@
 import { Type } from "typebox";
-import type { App, ServerParts } from "../../server.ts";
+import type { FleetCache } from "../../../core/fleet/fleet-cache.ts";
+import type { App } from "../../app.ts";
+import type { Metrics } from "../../figures/metrics.ts";
+
+/** What the probes need. */
+export type HealthRouteParts = {
+  /** Each resolves when its system answers. */
+  readonly ping: { readonly mysql: () => Promise<void>; readonly redis: () => Promise<void> };
+  readonly fleet: Pick<FleetCache, "standings" | "isBlind">;
+  readonly metrics: Pick<Metrics, "registry">;
+  readonly clock: () => Date;
+};
 
 const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
 
-/** Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: whoever floods us must not make us look dead. */
-export function healthRoutes({ store, fleet, metrics, pingRedis, create }: ServerParts) {
+/**
+ * Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: a flood of requests
+ * must not make us look dead.
+ */
+export function healthRoutes({ ping, fleet, metrics, clock }: HealthRouteParts) {
   return (app: App) => {
     const config = { rateLimit: false as const };
 
@@ -32,8 +46,8 @@ export function healthRoutes({ store, fleet, metrics, pingRedis, create }: Serve
         },
       },
       async (_request, reply) => {
-        const [mysql, redis] = await Promise.allSettled([store.ping(), pingRedis()]);
-        const now = create.clock();
+        const [mysql, redis] = await Promise.allSettled([ping.mysql(), ping.redis()]);
+        const now = clock();
         const standings = fleet.standings(now);
         const live = standings.filter(
           ({ standing }) => standing === "open" || standing === "full" || standing === "backing-off",

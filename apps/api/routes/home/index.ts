@@ -1,64 +1,37 @@
 import { createHash } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import fastifyStatic from "@fastify/static";
 import { Eta } from "eta";
-import type { FastifyRequest } from "fastify";
-import type { Handout } from "../../../core/instances/create-instance.ts";
-import type { Settings } from "../../../core/settings/settings.ts";
-import type { Problem } from "../../../lib/http/problem.ts";
-import type { App, ServerParts } from "../../server.ts";
+import type { History } from "../../../core/figures/contract.ts";
+import type { App, HomePage } from "../../app.ts";
+import { assetsFolder, publicFolder } from "../../public-folder.ts";
+import { publicLimits, type PublicRules } from "../public-limits.ts";
 
-const publicFolder = fileURLToPath(new URL("../../../../public", import.meta.url));
-const assetsFolder = `${publicFolder}/assets`;
-
-/** The mark of the product. */
-export const iconFile = `${assetsFolder}/icon.svg`;
-
-/** The limits that people are told. */
-export function limitsOf({ instances }: Pick<Settings, "instances">) {
-  return {
-    ttlSeconds: instances.leaseSeconds,
-    minTtlSeconds: instances.leaseMinSeconds,
-    maxTtlSeconds: instances.leaseMaxSeconds,
-    perAddress: instances.quotaPerAddress,
-    memoryMb: instances.memoryMb,
-    maxClients: instances.maxClients,
-  };
-}
-
-/** What the page shows besides the button: the outcome of a form post. */
-export type HomeContent = {
-  readonly instance?: Handout;
-  readonly problem?: Pick<Problem, "title" | "detail" | "status">;
+/** What the homepage needs. */
+export type HomePageParts = {
+  readonly store: { readonly history: Pick<History, "countHandouts"> };
+  readonly clock: () => Date;
+  readonly rules: PublicRules;
 };
 
-/** The homepage, rendered by {@link HomePage.render} for visits and for form posts without JavaScript. */
-export type HomePage = Awaited<ReturnType<typeof createHomePage>>;
-
-/** Reads the templates when first used; the counts on the page are absent while MySQL does not answer. */
-export async function createHomePage({ store, create, config }: Pick<ServerParts, "store" | "create" | "config">) {
+/** The homepage. Templates are read when first used; the page's counts are absent while MySQL does not answer. */
+export async function createHomePage({ store, clock, rules }: HomePageParts): Promise<HomePage> {
   const eta = new Eta({ views: publicFolder, cache: true });
   // In the path of every asset, imported modules too: browsers may keep them for ever and never mix two versions.
   const assets = `/assets/${await hashOfAssets()}/`;
+  const limits = publicLimits(rules);
 
-  async function render(request: FastifyRequest, content: HomeContent): Promise<string> {
-    const stats = await store.history.countHandouts(create.clock()).catch(() => null);
-    return eta.render("index", {
-      assets,
-      limits: limitsOf(config),
-      stats,
-      origin: `${request.protocol}://${request.host}`,
-      instance: content.instance ?? null,
-      problem: content.problem ?? null,
-    });
-  }
+  const render: HomePage["render"] = async (request, { instance = null, problem = null }) => {
+    const stats = await store.history.countHandouts(clock()).catch(() => null);
+    const origin = `${request.protocol}://${request.host}`;
+    return eta.render("index", { assets, limits, stats, origin, instance, problem });
+  };
 
   return { render, assets };
 }
 
-/** `GET /` and the files it uses. */
-export function homeRoutes(_parts: ServerParts, home: HomePage) {
+/** `GET /` and the files that pages load. */
+export function homeRoutes(home: HomePage) {
   return async (app: App) => {
     await app.register(fastifyStatic, {
       root: assetsFolder,

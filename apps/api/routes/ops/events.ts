@@ -1,8 +1,9 @@
 import { Type, type Static } from "typebox";
+import type { Events } from "../../../core/events/contract.ts";
 import type { KeptEvent } from "../../../core/events/event.ts";
-import type { App } from "../../server.ts";
-import { forOperator, Moment, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
+import type { App } from "../../app.ts";
+import { forOperator, Moment } from "./schemas.ts";
+import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsEvent = Type.Object({
   id: Type.Integer(),
@@ -28,8 +29,11 @@ const EventQuery = Type.Object(
 );
 const MOST_EVENTS = 200;
 
-/** The book of decisions. */
-export function opsEventRoutes({ store }: OpsParts) {
+/** What reading the journal needs. */
+export type OpsEventParts = { readonly store: { readonly events: Pick<Events, "list"> } };
+
+/** The journal of decisions and acts. */
+export function opsEventRoutes({ store }: OpsEventParts) {
   return (app: App) => {
     app.get(
       "/ops/api/events",
@@ -38,7 +42,7 @@ export function opsEventRoutes({ store }: OpsParts) {
           ...forOperator,
           summary: `What was decided and done, and why, newest first, ${MOST_EVENTS} at most`,
           querystring: EventQuery,
-          response: { 200: Type.Array(OpsEvent), ...refusals },
+          response: { 200: Type.Array(OpsEvent), ...refusalsAndFaults },
         },
       },
       async (request) => {

@@ -1,9 +1,11 @@
 import { Type } from "typebox";
+import type { Figures as KeptFigures } from "../../../core/figures/contract.ts";
+import type { Droplets } from "../../../core/fleet/contract.ts";
 import { costOf } from "../../../core/fleet/droplet-costs.ts";
 import { figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
-import type { App } from "../../server.ts";
-import { forOperator, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
+import type { App } from "../../app.ts";
+import { forOperator } from "./schemas.ts";
+import { refusalsAndFaults } from "../schemas.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -32,8 +34,17 @@ const Figures = Type.Object({
   today: Type.Object({ dropletHours: Type.Number(), dollars: Type.Number() }, { description: "Since midnight UTC" }),
 });
 
+/** What reading figures needs. */
+export type OpsFigureParts = {
+  readonly store: {
+    readonly figures: Pick<KeptFigures, "readMinutes">;
+    readonly droplets: Pick<Droplets, "listLives">;
+  };
+  readonly clock: () => Date;
+};
+
 /** What there was and how fast, over the last hour, day or week. */
-export function opsFigureRoutes({ store, create }: OpsParts) {
+export function opsFigureRoutes({ store, clock }: OpsFigureParts) {
   return (app: App) => {
     app.get(
       "/ops/api/figures",
@@ -45,11 +56,11 @@ export function opsFigureRoutes({ store, create }: OpsParts) {
             { span: Type.Optional(Type.Enum(["hour", "day", "week"])) },
             { additionalProperties: false },
           ),
-          response: { 200: Figures, ...refusals },
+          response: { 200: Figures, ...refusalsAndFaults },
         },
       },
       async (request) => {
-        const now = create.clock();
+        const now = clock();
         const { spanMs, stepMs } = spans[request.query.span ?? "hour"];
         // Up to the end of the step that goes on.
         const to = new Date(Math.floor(now.getTime() / stepMs) * stepMs + stepMs);

@@ -1,10 +1,12 @@
 import { Type } from "typebox";
-import { destroyHost, setHostState } from "../../../core/operator/operate.ts";
+import type { Droplets } from "../../../core/fleet/contract.ts";
+import type { FleetCache } from "../../../core/fleet/fleet-cache.ts";
+import { destroyHost, setHostState, type OperateHostsPorts } from "../../../core/operator/operate.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
-import type { App } from "../../server.ts";
-import { forOperator, HostName, Moment, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
+import type { App } from "../../app.ts";
+import { forOperator, HostName, Moment } from "./schemas.ts";
+import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsHost = Type.Object({
   name: Type.String(),
@@ -26,106 +28,100 @@ const OpsDroplet = Type.Object({
   unhealthySince: Moment,
 });
 
+const schemas = {
+  list: {
+    ...forOperator,
+    summary: "Hosts with slots, heartbeats and standings",
+    response: { 200: Type.Array(OpsHost), ...refusalsAndFaults },
+  },
+  change: {
+    ...forOperator,
+    summary: "Open a host to hand-outs, close it, or let it empty for good",
+    description:
+      "cordoned takes no instances for now; " +
+      "draining takes none any more, and a droplet is destroyed once it is empty.",
+    params: HostName,
+    body: Type.Object(
+      { state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) },
+      { additionalProperties: false },
+    ),
+    response: { 204: Type.Null(), ...refusalsAndFaults },
+  },
+  destroy: {
+    ...forOperator,
+    summary: "Destroy a host: its droplet goes with the next step of the scaling",
+    description: "Refused while it has leases, unless confirm is its name: they are lost then.",
+    params: HostName,
+    querystring: Type.Object(
+      { confirm: Type.Optional(Type.String({ maxLength: 63 })) },
+      { additionalProperties: false },
+    ),
+    response: { 202: Type.Null(), ...refusalsAndFaults },
+  },
+  listDroplets: {
+    ...forOperator,
+    summary: "Droplets that are not gone, in the order of their orders",
+    response: { 200: Type.Array(OpsDroplet), ...refusalsAndFaults },
+  },
+};
+
+/** What the calls on hosts need. */
+export type OpsHostParts = OperateHostsPorts & {
+  readonly store: { readonly droplets: Pick<Droplets, "list"> };
+  readonly fleet: Pick<FleetCache, "standings">;
+};
+
 /** Hosts and the droplets they are. */
-export function opsHostRoutes({ store, fleet, create, operate }: OpsParts) {
+export function opsHostRoutes(parts: OpsHostParts) {
+  const { store, fleet, clock } = parts;
+
   return (app: App) => {
-    app.get(
-      "/ops/api/hosts",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Hosts with slots, heartbeats and standings",
-          response: { 200: Type.Array(OpsHost), ...refusals },
-        },
-      },
-      () =>
-        fleet.standings(create.clock()).map(({ host, heartbeat, inUse, occupied, standing }) => ({
-          name: host.name,
-          state: host.state,
-          standing,
-          capacity: host.capacity,
-          inUse,
-          occupied,
-          heartbeat: heartbeat?.kind === "beat" ? heartbeat.beat : null,
-          heartbeatRefused: heartbeat?.kind === "refused" ? heartbeat.reason : null,
-        })),
+    app.get("/ops/api/hosts", { schema: schemas.list }, () =>
+      fleet.standings(clock()).map(({ host, heartbeat, inUse, occupied, standing }) => ({
+        name: host.name,
+        state: host.state,
+        standing,
+        capacity: host.capacity,
+        inUse,
+        occupied,
+        heartbeat: heartbeat?.kind === "beat" ? heartbeat.beat : null,
+        heartbeatRefused: heartbeat?.kind === "refused" ? heartbeat.reason : null,
+      })),
     );
 
-    app.patch(
-      "/ops/api/hosts/:name",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Open a host to hand-outs, close it, or let it empty for good",
-          description:
-            "cordoned takes no instances for now; draining takes none any more, and a droplet is destroyed once it is empty.",
-          params: HostName,
-          body: Type.Object(
-            { state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) },
-            { additionalProperties: false },
-          ),
-          response: { 204: Type.Null(), ...refusals },
-        },
-      },
-      async (request, reply) => {
-        const { name } = request.params;
-        if (!(await setHostState(operate, name, request.body.state))) throw new ProblemError(problems.noHost());
-        request.log.info({ host: name, state: request.body.state }, "operator set a host's state");
-        return reply.code(204).send(null);
-      },
-    );
+    app.patch("/ops/api/hosts/:name", { schema: schemas.change }, async (request, reply) => {
+      const { name } = request.params;
+      if (!(await setHostState(parts, name, request.body.state))) throw new ProblemError(problems.noHost());
+      request.log.info({ host: name, state: request.body.state }, "operator set a host's state");
+      return reply.code(204).send(null);
+    });
 
-    app.delete(
-      "/ops/api/hosts/:name",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Destroy a host: its droplet goes with the next step of the scaling",
-          description: "Refused while it has leases, unless confirm is its name: they are lost then.",
-          params: HostName,
-          querystring: Type.Object(
-            { confirm: Type.Optional(Type.String({ maxLength: 63 })) },
-            { additionalProperties: false },
-          ),
-          response: { 202: Type.Null(), ...refusals },
-        },
-      },
-      async (request, reply) => {
-        const { name } = request.params;
-        const result = await destroyHost(operate, name, request.query.confirm === name ? "lost" : "none");
-        switch (result.kind) {
-          case "unknown":
-            throw new ProblemError(problems.noHost());
-          case "not-ours":
-            throw new ProblemError(problems.notOurs());
-          case "still-ordered":
-            throw new ProblemError(problems.stillOrdered());
-          case "leased":
-            throw new ProblemError(problems.leased(result.leases));
-          case "requested":
-            request.log.info({ host: name }, "operator wants a host destroyed");
-            return reply.code(202).send(null);
-        }
-      },
-    );
+    app.delete("/ops/api/hosts/:name", { schema: schemas.destroy }, async (request, reply) => {
+      const { name } = request.params;
+      const result = await destroyHost(parts, name, request.query.confirm === name ? "lost" : "none");
+      switch (result.kind) {
+        case "unknown":
+          throw new ProblemError(problems.noHost());
+        case "not-ours":
+          throw new ProblemError(problems.notOurs());
+        case "still-ordered":
+          throw new ProblemError(problems.stillOrdered());
+        case "leased":
+          throw new ProblemError(problems.leased(result.leases));
+        case "requested":
+          request.log.info({ host: name }, "operator wants a host destroyed");
+          return reply.code(202).send(null);
+      }
+    });
 
-    app.get(
-      "/ops/api/droplets",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Droplets that are not gone, in the order of their orders",
-          response: { 200: Type.Array(OpsDroplet), ...refusals },
-        },
-      },
-      async () =>
-        (await store.droplets.list()).map((row) => ({
-          ...row,
-          orderedAt: row.orderedAt.toISOString(),
-          joinedAt: row.joinedAt?.toISOString() ?? null,
-          idleSince: row.idleSince?.toISOString() ?? null,
-          unhealthySince: row.unhealthySince?.toISOString() ?? null,
-        })),
+    app.get("/ops/api/droplets", { schema: schemas.listDroplets }, async () =>
+      (await store.droplets.list()).map((row) => ({
+        ...row,
+        orderedAt: row.orderedAt.toISOString(),
+        joinedAt: row.joinedAt?.toISOString() ?? null,
+        idleSince: row.idleSince?.toISOString() ?? null,
+        unhealthySince: row.unhealthySince?.toISOString() ?? null,
+      })),
     );
   };
 }

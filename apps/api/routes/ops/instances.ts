@@ -1,13 +1,12 @@
 import { Type, type Static } from "typebox";
-import { endForOperator, extendForOperator } from "../../../core/operator/operate.ts";
-import type { KnownInstance } from "../../../core/operator/contract.ts";
+import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
+import type { InstanceDirectory, KnownInstance } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
-import type { App } from "../../server.ts";
-import { describeInstance } from "../instances/index.ts";
-import { forOperator, Moment, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
-import { InstanceId, InstanceState } from "../schemas.ts";
+import type { App } from "../../app.ts";
+import { forOperator, Moment } from "./schemas.ts";
+import { describeInstance, sendEnd } from "../instance-answers.ts";
+import { InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
 
 const OpsInstance = Type.Object({
   ...InstanceState.properties,
@@ -48,87 +47,76 @@ const Search = Type.Object(
   { additionalProperties: false },
 );
 
+const schemas = {
+  list: {
+    ...forOperator,
+    summary: "Instances, searched, in an order, a page at a time",
+    description: "The header total-count tells how many there are on all pages.",
+    querystring: Search,
+    response: { 200: Type.Array(OpsInstance), ...refusalsAndFaults },
+  },
+  read: {
+    ...forOperator,
+    summary: "One instance",
+    params: InstanceId,
+    response: { 200: OpsInstance, ...refusalsAndFaults },
+  },
+  change: {
+    ...forOperator,
+    summary: "Let a lease end ttlSeconds from now",
+    params: InstanceId,
+    body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }),
+    response: { 200: OpsInstance, ...refusalsAndFaults },
+  },
+  end: {
+    ...forOperator,
+    summary: "End an instance",
+    params: InstanceId,
+    response: { 202: Type.Null(), 204: Type.Null(), ...refusalsAndFaults },
+  },
+};
+
+/** What the calls on instances need. */
+export type OpsInstanceParts = OperateInstancesPorts & { readonly store: { readonly search: InstanceDirectory } };
+
 /** Instances of everybody. */
-export function opsInstanceRoutes({ store, create, operate }: OpsParts) {
+export function opsInstanceRoutes(parts: OpsInstanceParts) {
+  const { store, clock } = parts;
+
   return (app: App) => {
-    app.get(
-      "/ops/api/instances",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Instances, searched, in an order, a page at a time",
-          description: "The header total-count tells how many there are on all pages.",
-          querystring: Search,
-          response: { 200: Type.Array(OpsInstance), ...refusals },
-        },
-      },
-      async (request, reply) => {
-        const { text, host, after, state = "open", order = "created", direction = "descending", most } = request.query;
-        const search = { text: text?.trim(), host, after, state, order, descending: direction === "descending" };
-        const [found, total] = await Promise.all([
-          store.search.find(search, Number(most ?? MOST_INSTANCES)),
-          store.search.count(search),
-        ]);
-        const now = create.clock();
-        return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
-      },
-    );
+    app.get("/ops/api/instances", { schema: schemas.list }, async (request, reply) => {
+      const { text, host, after, state = "open", order = "created", direction = "descending", most } = request.query;
+      const search = { text: text?.trim(), host, after, state, order, descending: direction === "descending" };
+      const [found, total] = await Promise.all([
+        store.search.find(search, Number(most ?? MOST_INSTANCES)),
+        store.search.count(search),
+      ]);
+      const now = clock();
+      return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
+    });
 
-    app.get(
-      "/ops/api/instances/:id",
-      {
-        schema: {
-          ...forOperator,
-          summary: "One instance",
-          params: InstanceId,
-          response: { 200: OpsInstance, ...refusals },
-        },
-      },
-      async (request) => {
-        const instance = await store.search.findOne(request.params.id);
-        if (!instance) throw new ProblemError(problems.noInstance());
-        return describe(instance, create.clock());
-      },
-    );
+    app.get("/ops/api/instances/:id", { schema: schemas.read }, async (request) => {
+      const instance = await store.search.findOne(request.params.id);
+      if (!instance) throw new ProblemError(problems.noInstance());
+      return describe(instance, clock());
+    });
 
-    app.patch(
-      "/ops/api/instances/:id",
-      {
-        schema: {
-          ...forOperator,
-          summary: "Let a lease end ttlSeconds from now",
-          params: InstanceId,
-          body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }),
-          response: { 200: OpsInstance, ...refusals },
-        },
-      },
-      async (request) => {
-        const instance = await store.search.findOne(request.params.id);
-        if (!instance) throw new ProblemError(problems.noInstance());
-        const result = await extendForOperator(operate, instance, request.body.ttlSeconds);
-        if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
-        request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
-        return describe({ ...instance, ...result.instance }, create.clock());
-      },
-    );
+    app.patch("/ops/api/instances/:id", { schema: schemas.change }, async (request) => {
+      const instance = await store.search.findOne(request.params.id);
+      if (!instance) throw new ProblemError(problems.noInstance());
+      const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
+      if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
+      request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
+      return describe({ ...instance, ...result.instance }, clock());
+    });
 
-    app.delete(
-      "/ops/api/instances/:id",
-      {
-        schema: {
-          ...forOperator,
-          summary: "End an instance",
-          params: InstanceId,
-          response: { 202: Type.Null(), 204: Type.Null(), ...refusals },
-        },
-      },
-      async (request, reply) => {
-        request.log.info({ instance: request.params.id }, "operator ends an instance");
-        const outcome = await endForOperator(operate, request.params.id);
-        if (outcome === "unknown") throw new ProblemError(problems.noInstance());
-        return reply.code(outcome === "ended" ? 204 : 202).send(null);
-      },
-    );
+    app.delete("/ops/api/instances/:id", { schema: schemas.end }, async (request, reply) => {
+      const { id } = request.params;
+      request.log.info({ instance: id }, "operator ends an instance");
+      const result = await endForOperator(parts, id);
+      if (result.kind === "unknown") throw new ProblemError(problems.noInstance());
+      return sendEnd(result, id, request, reply);
+    });
   };
 }
 

@@ -14,7 +14,7 @@ export type FeedMessage =
         readonly gone: readonly string[];
       };
     }
-  /** At first the newest there are, also when there are none; then those that are new, or were said again. The oldest first. */
+  /** At first the newest, also when there are none; then those that are new, or came again. The oldest first. */
   | { readonly kind: "events"; readonly data: readonly KeptEvent[] }
   /** All alarms that go on: at first, and whenever they are others or one was said again. The newest first. */
   | { readonly kind: "alarms"; readonly data: readonly KeptEvent[] }

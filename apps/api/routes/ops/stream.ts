@@ -1,13 +1,15 @@
 import { PassThrough } from "node:stream";
 import { Type } from "typebox";
-import { readOverview } from "../../../core/operator/fleet-overview.ts";
+import type { FastifyBaseLogger } from "fastify";
+import type { Events } from "../../../core/events/contract.ts";
+import { readOverview, type OverviewPorts, type OverviewRules } from "../../../core/operator/fleet-overview.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { createOverviewFeed, type FeedMessage } from "./overview-feed.ts";
-import type { OpsSessions } from "./sessions.ts";
-import type { App } from "../../server.ts";
+import type { OperatorLogins } from "./logins.ts";
+import type { App } from "../../app.ts";
 import { describeEvent } from "./events.ts";
-import { forOperator, refusals } from "./schemas.ts";
-import type { OpsParts } from "./index.ts";
+import { forOperator } from "./schemas.ts";
+import { refusalsAndFaults } from "../schemas.ts";
 
 const LOOK_MS = 1_000;
 const RECHECK_MS = 5_000;
@@ -19,19 +21,25 @@ const ALARMS_TOLD = 20;
 /** An alarm said within this time counts as one that goes on. */
 const ALARM_MS = 5 * 60_000;
 
+/** What showing the fleet as it changes needs. */
+export type OpsStreamParts = {
+  readonly store: OverviewPorts["store"] & { readonly events: Pick<Events, "list" | "listAlarms"> };
+  readonly fleet: OverviewPorts["fleet"];
+  readonly clock: () => Date;
+  readonly logger: Pick<FastifyBaseLogger, "debug">;
+  readonly settings: { readonly overview: OverviewRules };
+};
+
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
-export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsParts, sessions: OpsSessions) {
-  const rules = {
-    isFleet: config.cloud !== undefined,
-    standbys: config.fleet.standbys,
-    cap: config.fleet.cap,
-    bootTimeoutSeconds: config.fleet.bootTimeoutMs / 1000,
-  };
+export function opsStreamRoutes(
+  { store, fleet, clock, logger, settings }: OpsStreamParts,
+  logins: Pick<OperatorLogins, "admit">,
+) {
   const watch = createOverviewFeed(
     {
-      draw: () => readOverview({ fleet, store, rules }, create.clock()),
+      draw: () => readOverview({ fleet, store, rules: settings.overview }, clock()),
       listEvents: () => store.events.list({}, EVENTS_TOLD),
-      listAlarms: () => store.events.listAlarms(new Date(create.clock().getTime() - ALARM_MS), ALARMS_TOLD),
+      listAlarms: () => store.events.listAlarms(new Date(clock().getTime() - ALARM_MS), ALARMS_TOLD),
       onFault: (fault) => logger.debug({ err: fault }, "fleet not drawn"),
     },
     LOOK_MS,
@@ -54,9 +62,10 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
           ...forOperator,
           summary: "The fleet and its events as they change",
           description:
-            "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), silence (MySQL does not answer).",
+            "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), " +
+            "silence (MySQL does not answer).",
           produces: ["text/event-stream"],
-          response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusals },
+          response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusalsAndFaults },
         },
       },
       async (request, reply) => {
@@ -67,9 +76,9 @@ export function opsStreamRoutes({ config, store, fleet, create, logger }: OpsPar
           if (stream.writableLength > MOST_WAITING) stream.destroy();
           else stream.write(worded(news));
         });
-        // Who logs out, or whose session is over, sees no more; that it cannot be asked now ends nothing.
+        // A stream ends soon after its login. While that cannot be asked about, it goes on.
         const recheck = setInterval(
-          () => void sessions.admit(request).catch((fault: unknown) => isRefusal(fault) && stream.end()),
+          () => void logins.admit(request).catch((fault: unknown) => isRefusal(fault) && stream.end()),
           RECHECK_MS,
         );
         stream.once("close", () => {

@@ -1,6 +1,14 @@
 import { Type } from "typebox";
-import type { App, ServerParts } from "../../server.ts";
-import { limitsOf } from "../home/index.ts";
+import type { History } from "../../../core/figures/contract.ts";
+import type { App } from "../../app.ts";
+import { publicLimits, type PublicRules } from "../public-limits.ts";
+
+/** What the counts need. */
+export type StatsRouteParts = {
+  readonly store: { readonly history: Pick<History, "countHandouts"> };
+  readonly clock: () => Date;
+  readonly rules: PublicRules;
+};
 
 const Stats = Type.Object({
   running: Type.Integer({ description: "Instances running now" }),
@@ -16,7 +24,7 @@ const Stats = Type.Object({
 });
 
 /** `GET /stats`: what everybody may know. */
-export function statsRoutes({ store, create, config }: ServerParts) {
+export function statsRoutes({ store, clock, rules }: StatsRouteParts) {
   return (app: App) => {
     app.get(
       "/stats",
@@ -28,8 +36,8 @@ export function statsRoutes({ store, create, config }: ServerParts) {
         },
       },
       async () => ({
-        ...(await store.history.countHandouts(create.clock())),
-        limits: limitsOf(config),
+        ...(await store.history.countHandouts(clock())),
+        limits: publicLimits(rules),
       }),
     );
   };

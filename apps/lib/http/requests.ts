@@ -1,9 +1,29 @@
 import type { IncomingMessage } from "node:http";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 
+const LONGEST_PATH = 200;
 /** What is read of a body that nobody wants: far more than an honest mistake has, and not for long. */
 const MOST_BYTES = 1024 * 1024;
 const READING_MS = 2_000;
+
+/** The token of an `Authorization: Bearer` header (RFC 6750), or undefined. */
+export function bearerToken(request: FastifyRequest): string | undefined {
+  return /^Bearer +([\w~+/.-]+=*)$/i.exec(request.headers.authorization ?? "")?.[1];
+}
+
+/** The path that a request asks for, without its query, and cut where it is too long for a log line or a message. */
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split("?", 1)[0]?.slice(0, LONGEST_PATH) ?? "";
+}
+
+/** Takes an empty body for none also where JSON is announced: many clients always announce it, with DELETE too. */
+export function takeEmptyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "ignore");
+  app.removeContentTypeParser("application/json");
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) =>
+    body === "" ? done(null, undefined) : parse(request, body as string, done),
+  );
+}
 
 /**
  * Lets a client that is still sending its body hear why it was refused. A connection that is closed over

@@ -1,3 +1,6 @@
+import helmet from "@fastify/helmet";
+import type { App } from "../app.ts";
+
 const none = ["'none'"];
 const own = ["'self'"];
 const directives = {
@@ -11,11 +14,18 @@ const directives = {
   "frame-ancestors": none,
 };
 
-/** Pages load from our own origin only, without inline script or style. For helmet. */
-export const contentSecurityPolicy = { useDefaults: false, directives };
+/** Pages load from our own origin only, without inline script or style, and are framed by nobody. */
+export async function addSecurityHeaders(app: App): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives },
+    referrerPolicy: { policy: "same-origin" },
+    // The proxy that ends TLS says whether browsers must come by https.
+    hsts: false,
+  });
+}
 
 /** The same for the API reference, with the one inline style that Swagger UI sets on itself. As the header's value. */
-export const docsSecurityPolicy = headerValue({
+export const referenceSecurityPolicy = headerValue({
   ...directives,
   "style-src": [...own, "'unsafe-hashes'", "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"],
 });

@@ -1,0 +1,20 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { ProblemError, problemOfFault } from "../../lib/http/problem.ts";
+import { pathOf } from "../../lib/http/requests.ts";
+import type { App, HomePage } from "../app.ts";
+import { problems, unreadable } from "../problems/problems.ts";
+import { sendProblem } from "../problems/send-problem.ts";
+
+/** Answers faults and unknown paths as problems; faults on our side are logged, and reveal nothing. */
+export function answerProblems(app: App, renderHome: HomePage["render"]): void {
+  app.setErrorHandler((fault, request, reply) => {
+    const problem = problemOfFault(fault, unreadable);
+    if (problem.status >= 500 && !(fault instanceof ProblemError)) request.log.error({ err: fault }, "request failed");
+    return sendProblem(problem, request, reply, renderHome);
+  });
+  app.setNotFoundHandler(
+    // Unknown paths count like all others: guessing them is as limited as calling them.
+    { preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) },
+    (request, reply) => sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, renderHome),
+  );
+}

@@ -1,0 +1,78 @@
+import { Type } from "typebox";
+import { InstanceId, refusalsAndFaults } from "../schemas.ts";
+
+const password = Type.String({
+  minLength: 1,
+  maxLength: 128,
+  description: "Password of the instance; the service itself does not know it",
+});
+const database = Type.Integer({
+  minimum: 0,
+  maximum: 65_535,
+  description: "Number of the selected database, as the last answer told it",
+});
+const transaction = Type.Enum(["none", "watched", "begun"], {
+  description:
+    "What the connection holds, as the last answer told it: while it is not none, nothing is run on another connection",
+});
+const Command = Type.Object(
+  {
+    password,
+    command: Type.String({ maxLength: 8192, description: "A line as typed into redis-cli" }),
+    session: Type.Optional(
+      Type.String({
+        minLength: 8,
+        maxLength: 64,
+        description:
+          "Commands of the same session share a connection, so that SELECT, WATCH and MULTI work; " +
+          "the caller makes it up. Without it the connection serves one command",
+      }),
+    ),
+    database: Type.Optional(database),
+    transaction: Type.Optional(transaction),
+  },
+  { additionalProperties: false },
+);
+const Answer = Type.Object({
+  text: Type.String({ description: "The reply as redis-cli prints it" }),
+  tone: Type.Enum(["reply", "error", "note"], {
+    description: "Whose word it is: the server's reply, its error, or the console's own",
+  }),
+  cutFromBytes: Type.Union([Type.Integer(), Type.Null()], {
+    description: "Size of the whole reply where the text is only its beginning",
+  }),
+  database,
+  transaction,
+});
+const FiguresRequest = Type.Object({ password }, { additionalProperties: false });
+const Figures = Type.Object({
+  memoryBytes: Type.Integer(),
+  maxMemoryBytes: Type.Integer({ description: "What keys and values may take" }),
+  keys: Type.Integer({ description: "Keys in all databases" }),
+  clients: Type.Integer({ description: "Open connections, without the one that counts them" }),
+  maxClients: Type.Integer(),
+  opsPerSecond: Type.Integer(),
+});
+
+/** The room's calls, as validators and the API reference read them. */
+export const schemas = {
+  run: {
+    tags: ["instances"],
+    summary: "Run a command",
+    description:
+      "Logs in with the instance's password, so with its owner's rights. Long replies are cut, slow commands " +
+      "given up, and commands that turn the connection into a stream are refused.",
+    security: [{ owner: [] }],
+    params: InstanceId,
+    body: Command,
+    response: { 200: Answer, ...refusalsAndFaults },
+  },
+  figures: {
+    tags: ["instances"],
+    summary: "Memory, keys, connections and commands a second, now",
+    security: [{ owner: [] }],
+    params: InstanceId,
+    body: FiguresRequest,
+    response: { 200: Figures, ...refusalsAndFaults },
+  },
+};

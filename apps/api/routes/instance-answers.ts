@@ -1,0 +1,28 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Static } from "typebox";
+import type { EndResult } from "../../core/instances/end-instance.ts";
+import { shownState, type Instance } from "../../core/instances/instance.ts";
+import type { InstanceState } from "./schemas.ts";
+
+/** What its owner and the operator see of an instance; never the password. */
+export function describeInstance(instance: Instance, now: Date): Static<typeof InstanceState> {
+  return {
+    id: instance.id,
+    state: shownState(instance, now),
+    host: instance.publicHost,
+    port: instance.port,
+    username: "default",
+    createdAt: instance.createdAt.toISOString(),
+    expiresAt: instance.expiresAt.toISOString(),
+    endedAt: instance.endedAt?.toISOString() ?? null,
+    endCause: instance.endCause,
+  };
+}
+
+/** Answers a request to end an instance: 204 when it is gone, 202 when its container is removed later. */
+export function sendEnd(result: EndResult, id: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (result.kind === "ended") return reply.code(204).send(null);
+  const { fault } = result;
+  request.log.warn({ instance: id, host: fault.hostName, err: fault }, "container not removed yet");
+  return reply.code(202).send(null);
+}

@@ -1,0 +1,61 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Static } from "typebox";
+import type { Handout } from "../../../core/instances/handout.ts";
+import { ProblemError } from "../../../lib/http/problem.ts";
+import { problems } from "../../problems/problems.ts";
+import type { HandoutFormat, HandoutRequest } from "./schemas.ts";
+
+/** Form of the answer that a hand-out is sent in. */
+export type Format = "json" | "url" | "env" | "html";
+
+/** A request for an instance as fields: none for no body at all; those of a form as the numbers that they spell. */
+export function plainBody(request: FastifyRequest): Static<typeof HandoutRequest> {
+  if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return request.body ?? {};
+  const fields = Object.entries(request.body as Record<string, string>);
+  if (fields.some(([name]) => name.startsWith("{")))
+    throw new ProblemError(
+      problems.invalid("This body is JSON but was sent as a form. Add the header Content-Type: application/json."),
+    );
+  return Object.fromEntries(
+    fields
+      .filter(([, value]) => value !== "")
+      .map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]),
+  );
+}
+
+/**
+ * The form that a caller asks for, by name or by its Accept header.
+ * @throws ProblemError when there is none of this kind
+ */
+export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof HandoutFormat> }>): Format {
+  if (request.query.format) return request.query.format;
+  switch (request.accepts().type(["application/json", "text/plain", "text/html"])) {
+    case "application/json":
+      return "json";
+    case "text/plain":
+      return "url";
+    case "text/html":
+      return "html";
+    default:
+      throw new ProblemError(problems.notAcceptable());
+  }
+}
+
+/** Sends a hand-out in its form; `renderPage` makes the homepage that shows it. */
+export async function sendHandout(
+  reply: FastifyReply,
+  format: Format,
+  handout: Handout,
+  renderPage: () => Promise<string>,
+): Promise<FastifyReply> {
+  switch (format) {
+    case "json":
+      return reply.type("application/json; charset=utf-8").send(`${JSON.stringify(handout, null, 2)}\n`);
+    case "url":
+      return reply.type("text/plain; charset=utf-8").send(`${handout.url}\n`);
+    case "env":
+      return reply.type("text/plain; charset=utf-8").send(`REDIS_URL=${handout.url}\n`);
+    case "html":
+      return reply.type("text/html; charset=utf-8").send(await renderPage());
+  }
+}
