@@ -1,6 +1,10 @@
 import { createFleetCache } from "../../apps/core/fleet/fleet-cache.ts";
 import type { NewHost } from "../../apps/core/fleet/host.ts";
-import { containerName } from "../../apps/core/services/container-spec.ts";
+import type { InstanceState } from "../../apps/core/instances/instance.ts";
+import { containerName, containerSpec } from "../../apps/core/services/container-spec.ts";
+import { instanceLimits } from "../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import { hashSecret } from "../../apps/lib/secrets.ts";
 import { createTwinDiscovery } from "../../apps/twins/discovery.ts";
 import { createTwinEngines, type TwinEngine } from "../../apps/twins/engines.ts";
 import { createTwinProbe } from "../../apps/twins/probe.ts";
@@ -14,6 +18,8 @@ const LONGEST_BACKOFF_MS = 15_000;
 
 /** Image of instances in a {@link createTwinService}. */
 export const TWIN_IMAGE = "redis";
+
+const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: TWIN_IMAGE }, ["INSTANCE_IMAGE"]).instances);
 
 /** A whole service in memory, in virtual time. */
 export type TwinService = ReturnType<typeof createTwinService>;
@@ -35,6 +41,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     },
   };
   const store = createTwinStore(tables, staging);
+  const elsewhere = createTwinStore(tables);
   const engines = createTwinEngines({ image: TWIN_IMAGE, ...staging });
   const discovery = createTwinDiscovery({ clock: time.clock, ...staging });
   const waitForPong = createTwinProbe(() => machines.values(), staging);
@@ -67,6 +74,48 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     return machine;
   }
 
+  /**
+   * Adds an instance in a state, of a holder of its own, with its container unless `container` says otherwise.
+   * @param ttlSeconds until its lease ends; of a starting one, until its deadline
+   */
+  async function addInstance(
+    id: string,
+    hostName: string,
+    state: InstanceState,
+    { ttlSeconds = 1000, container = true }: { readonly ttlSeconds?: number; readonly container?: boolean } = {},
+  ): Promise<void> {
+    const now = time.clock();
+    const end = new Date(now.getTime() + ttlSeconds * 1000);
+    const address = `holder-${id}`;
+    const draft = { id, address, tokenHash: Buffer.alloc(32), createdAt: now, deadline: end, latestEnd: end };
+    const taken = await elsewhere.handouts.takeSlot(draft, hostName, 1, undefined);
+    if (taken.kind !== "taken") throw new Error(`no slot for ${id}: ${taken.kind}`);
+    if (container) addContainer(id, hostName, taken.port);
+    if (state === "starting") return;
+    await elsewhere.handouts.complete(id, end, now, undefined);
+    if (state === "running") return;
+    await elsewhere.leases.beginEnd(id, "owner", now);
+    if (state === "ended") await elsewhere.leases.close(id, now);
+  }
+
+  /** Puts a container of ours on a machine, whether or not there is a row for it. */
+  function addContainer(id: string, hostName: string, port = 0): void {
+    const { deployment } = tables;
+    const passwordHash = hashSecret(`password of ${id}`);
+    const instance = { id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter: time.clock() };
+    machine(hostName).containers.set(containerName(id), { spec: containerSpec(instance, limits), running: true });
+  }
+
+  /** All instances as "state, cause of the end", by id. */
+  function states(): Record<string, string> {
+    return Object.fromEntries(
+      [...tables.instances.values()].map(({ id, state, endCause }) => [
+        id,
+        endCause === null ? state : `${state}, ${endCause}`,
+      ]),
+    );
+  }
+
   /** The machine of a host that was added. */
   function machine(name: string): TwinEngine {
     const found = machines.get(name);
@@ -81,10 +130,11 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
 
   return {
     time,
+    clock: time.clock,
     tables,
     store,
     /** The store of another process: no fault or turn of ours has a part in it. */
-    elsewhere: createTwinStore(tables),
+    elsewhere,
     engines,
     discovery,
     waitForPong,
@@ -95,6 +145,9 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     /** What happens before each call of a name has its effect; it is waited for. */
     before,
     addHost,
+    addInstance,
+    addContainer,
+    states,
     machine,
     containersOf,
   };
