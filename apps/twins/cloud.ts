@@ -261,8 +261,8 @@ export function createTwinCloud({
       list: () => rules.map(({ rule, hits }) => ({ rule, hits })),
     },
     /** All droplets as they are, those that lists do not show among them. */
-    droplets: (): readonly (TwinDroplet & { readonly status: CloudDroplet["status"] })[] =>
-      existing().map((droplet) => ({ ...droplet, status: toDroplet(droplet).status })),
+    droplets: (): readonly (TwinDroplet & CloudDroplet)[] =>
+      existing().map((droplet) => ({ ...droplet, ...toDroplet(droplet) })),
     /** Every order that was accepted, whatever became of it. */
     everMade: () => [...ordered],
     firewalls: () => [...firewalls.values()],

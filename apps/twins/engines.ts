@@ -41,8 +41,10 @@ type Port = HostEngines & InstanceEngines;
 export function createTwinEngines({ image, ...staging }: Staging & { readonly image: string }) {
   const engines = new Map<string, TwinEngine>();
 
-  /** Puts an engine at a URL, with the image of instances. */
+  /** Puts an engine at a URL, with the image of instances, unless there is one. */
   function add(engineUrl: string, address: string): TwinEngine {
+    const known = engines.get(engineUrl);
+    if (known) return known;
     const engine: TwinEngine = {
       address,
       images: new Set([image]),
