@@ -1,3 +1,5 @@
+import { needOf, NEEDS } from "./test/needs.ts";
+
 /**
  * Which room may import which, types included, and no circle anywhere; `npm run lint` holds the code to it.
  * Imports run one way: programs → core → lib. Adapters and twins satisfy the contracts of core, and only a
@@ -81,6 +83,19 @@ export default {
       from("apps/api/plugins"),
       to("apps/api/routes"),
     ),
+    forbid(
+      "pure-tests-start-nothing",
+      "What test/needs.ts says to need nothing leads to no server, engine or machine of the test bed.",
+      { path: filesThatNeed("nothing"), pathNot: filesThatNeed("machine") },
+      {
+        reachable: true,
+        path: [
+          "^test/bed/(services|service|engine-host|lab|host-lab|control-machine)[.]ts$",
+          "^infra/lab/(lab|machines/room)[.]ts$",
+          "^infra/servers/docker-engine[.]ts$",
+        ],
+      },
+    ),
   ],
   options: {
     tsPreCompilationDeps: true,
@@ -108,4 +123,11 @@ function to(...folders) {
       .map((folder) => `^${folder}${folder.includes(".") ? "$" : "(/|$)"}`)
       .map((path) => path.replace("/)(/|$)", "/)")),
   };
+}
+
+/** Folders and files of test/needs.ts, as the beginnings of paths. */
+function filesThatNeed(need) {
+  return Object.keys(NEEDS)
+    .filter((beginning) => beginning !== "test/" && needOf(beginning) === need)
+    .map((beginning) => `^${beginning.replaceAll(".", "[.]")}`);
 }

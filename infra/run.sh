@@ -32,7 +32,8 @@ if ! is_installed; then
 	fi
 	echo "✓ npm packages"
 fi
-printf '%s\n' "$lock" >"$stamp"
+# Only when it changes: somebody else may own what is installed.
+[ "$(cat "$stamp" 2>/dev/null || true)" = "$lock" ] || printf '%s\n' "$lock" >"$stamp"
 
 # Replaces this shell, so that signals reach the program.
 exec node_modules/.bin/node "$file" "$@"

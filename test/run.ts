@@ -1,110 +1,179 @@
-import { spawn } from "node:child_process";
+import { spawn, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { glob } from "node:fs/promises";
+import { isAbsolute, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import pMap from "p-map";
 import { step } from "../infra/process/progress.ts";
+import { projectPath } from "../infra/process/project-path.ts";
 import { withSystemFolders } from "../infra/process/system-folders.ts";
-import { ensureSystemPackages } from "../infra/servers/system-packages.ts";
-import { fetchControlPackages } from "./bed/control-machine.ts";
+import { CHECKS, type Check } from "./checks.ts";
+import { readDurations } from "./durations.ts";
+import { needOf } from "./needs.ts";
 
 /**
- * The `npm test` program: system packages, types, linter, then all tests on real parts; with paths as
- * arguments only the tests of those files, with --only-checks none. Exits with 1 when a test failed.
+ * The `npm test` program: all tests, and types, linter, imports and format beside them. With paths as arguments
+ * only the tests of those files; with --quick those that need nothing; with --only-checks none. Exits with 1 when
+ * anything failed.
  */
-const project = fileURLToPath(new URL("..", import.meta.url));
-const paths = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
-const bin = (name: string) => `${project}node_modules/.bin/${name}`;
-const AT_ONCE = 2;
+const project = projectPath(".");
+const { values: options, positionals } = parseArgs({
+  options: { quick: { type: "boolean" }, "only-checks": { type: "boolean" } },
+  allowPositionals: true,
+});
+/** More than there are processors: most files wait for something most of the time. */
+const AT_ONCE = 4;
 /** Time that what a file has started gets to end after it. */
 const LAST_WORDS_MS = 5_000;
 /**
- * Each file has a network of its own, which ends with it: no way out of this machine, ports and packet
- * filter of its own, and no browser that gives up what it loads because machines elsewhere come and go.
+ * Each file that needs this machine has a network of its own, which ends with it: no way out of this machine,
+ * ports and packet filter of its own, and no browser that gives up what it loads because machines elsewhere
+ * come and go.
  */
 const ALONE = ["--pdeathsig", "TERM", "unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "test"];
 process.env["PATH"] = withSystemFolders(process.env["PATH"]);
+// Every program starts in half the time when its modules are compiled already.
+process.env["NODE_COMPILE_CACHE"] ??= projectPath(".getaredis/compile-cache");
 
-if (process.getuid?.() !== 0)
-  throw new Error("the tests run Docker Engines in network namespaces of their own, which takes root: sudo npm test");
-await step("system packages", async (note) => {
-  const installed = await ensureSystemPackages([
-    "bash",
-    "docker",
-    "dockerd",
-    "iptables",
-    "ip",
-    "nft",
-    "mariadbd",
-    "mariadb-install-db",
-    "my_print_defaults",
-    "redis-server",
-    "redis-cli",
-    "systemctl",
-    "dbus-daemon",
-    "curl",
-    "openssl",
-    "chromium",
-  ]);
-  if (installed.length > 0) note(`installed ${installed.join(", ")}`);
-});
-await step("types", () => succeed(bin("tsc"), ["--project", project]));
-await step("linter", () => succeed(bin("eslint"), ["--max-warnings=0", project]));
-if (!process.argv.includes("--only-checks")) {
-  const files = paths.length > 0 ? paths : (await Array.fromAsync(glob("test/**/*.test.ts", { cwd: project }))).sort();
-  if (files.some((file) => file.endsWith("/deploy.test.ts")))
-    await step("packages of a control plane", fetchControlPackages);
-  await test(files);
+/** Something of the run that ends well or not, and what it has said. */
+interface Part {
+  name: string;
+  run: () => Promise<{ code: number | null; said: string }>;
 }
 
-/** Runs test files, the large ones first so that none of them is the last on its own, and sums up. */
-async function test(files: readonly string[]): Promise<void> {
-  const isLarge = (file: string) => /^test\/(e2e|infra)\//.test(file);
-  console.log(`… ${files.length} test files, ${AT_ONCE} at a time`);
+const files = options["only-checks"]
+  ? []
+  : positionals.length > 0
+    ? positionals.map((path) => (isAbsolute(path) ? relative(project, path) : path))
+    : (await Array.fromAsync(glob("test/**/*.test.ts", { cwd: project }))).sort();
+const pure = files.filter((file) => needOf(file) === "nothing");
+const onMachine = options.quick ? [] : files.filter((file) => needOf(file) === "machine");
+const isWhole = positionals.length === 0 && !options.quick;
+
+if (pure.length > 0 && onMachine.length === 0 && !isWhole) {
+  // Nothing else is there to show: as it comes.
+  const { code } = await run(process.execPath, testArguments(pure), "inherit");
+  process.exitCode = code ?? 1;
+} else {
+  if (onMachine.length > 0 && process.getuid?.() !== 0)
+    throw new Error(
+      "the tests run Docker Engines in network namespaces of their own, which takes root: sudo npm test; `npm run test:quick` runs those that take none",
+    );
+  await runAll();
+}
+
+/** Runs all parts, the long ones first so that none of them is the last on its own, and sums up. */
+async function runAll(): Promise<void> {
+  const durations = await readDurations();
+  const ready = onMachine.length > 0 ? prepareMachine(onMachine) : Promise.resolve();
+  ready.catch(() => undefined);
+  const byDuration = onMachine.toSorted((one, other) => durations.of(other) - durations.of(one));
+  const parts: Part[] = [
+    ...(isWhole ? CHECKS.map(checkPart) : []),
+    ...(pure.length > 0 ? [purePart(pure)] : []),
+    ...byDuration.map((file) => ({
+      name: file,
+      run: async () => {
+        await ready;
+        const startedAt = performance.now();
+        const result = await runAlone(file);
+        durations.note(file, (performance.now() - startedAt) / 1000);
+        return result;
+      },
+    })),
+  ];
+  if (files.length > 0) console.log(`… ${files.length} test files, ${AT_ONCE} at a time`);
   const sums: Record<string, number> = {};
   const failures: string[] = [];
   await pMap(
-    [...files.filter(isLarge), ...files.filter((file) => !isLarge(file))],
-    async (file) => {
-      const { code, said } = await runFile(file);
-      console.log(`\n${code === 0 ? "✓" : "✖"} ${file}\n${said}`);
-      for (const [, name = "", count] of said.matchAll(/^ℹ (tests|pass|fail|cancelled|skipped|todo) (\d+)$/gm))
-        sums[name] = (sums[name] ?? 0) + Number(count);
-      if (code !== 0) failures.push(`${file}\n${said.slice(Math.max(0, said.indexOf("✖ failing tests:")))}`);
+    parts,
+    async ({ name, run }) => {
+      const startedAt = performance.now();
+      const { code, said } = await run();
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      console.log(`\n${code === 0 ? "✓" : "✖"} ${name} (${seconds} s)\n${said}`);
+      for (const [, sum = "", count] of said.matchAll(/^ℹ (tests|pass|fail|cancelled|skipped|todo) (\d+)$/gm))
+        sums[sum] = (sums[sum] ?? 0) + Number(count);
+      if (code !== 0) failures.push(`${name}\n${said.slice(Math.max(0, said.indexOf("✖ failing tests:")))}`);
     },
     { concurrency: AT_ONCE },
   );
+  await durations.keep();
   console.log(
     `\n${Object.entries(sums)
       .map(([name, count]) => `ℹ ${name} ${count}`)
       .join("\n")}`,
   );
   if (failures.length === 0) return;
-  console.log(`\n✖ ${failures.length} of ${files.length} files failed:\n\n${failures.join("\n")}`);
+  console.log(`\n✖ ${failures.length} of ${parts.length} parts failed:\n\n${failures.join("\n")}`);
   process.exitCode = 1;
 }
 
-async function runFile(file: string): Promise<{ code: number | null; said: string }> {
-  const child = spawn("setpriv", [...ALONE, process.execPath, "--test-reporter=spec", file], {
-    cwd: project,
-    stdio: ["ignore", "pipe", "inherit"],
+function checkPart({ name, program, args }: Check): Part {
+  return { name, run: () => run(process.execPath, [projectPath(`node_modules/.bin/${program}`), ...args]) };
+}
+
+function purePart(these: readonly string[]): Part {
+  return {
+    name: `${these.length} files that need nothing of this machine`,
+    run: () => run(process.execPath, testArguments(these)),
+  };
+}
+
+function testArguments(these: readonly string[]): string[] {
+  return [...(these.length > 1 ? ["--test"] : []), "--test-reporter=spec", ...these];
+}
+
+/** Installs what the tests of files need, while others run already. */
+async function prepareMachine(these: readonly string[]): Promise<void> {
+  const { ensureSystemPackages } = await import("../infra/servers/system-packages.ts");
+  await step("system packages", async (note) => {
+    const installed = await ensureSystemPackages([
+      "bash",
+      "docker",
+      "dockerd",
+      "iptables",
+      "ip",
+      "nft",
+      "mariadbd",
+      "mariadb-install-db",
+      "my_print_defaults",
+      "redis-server",
+      "redis-cli",
+      "systemctl",
+      "dbus-daemon",
+      "curl",
+      "openssl",
+      "chromium-headless-shell",
+    ]);
+    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
+  if (!these.some((file) => file.endsWith("/deploy.test.ts"))) return;
+  const { fetchControlPackages } = await import("./bed/control-machine.ts");
+  await step("packages of a control plane", fetchControlPackages);
+}
+
+async function runAlone(file: string): Promise<{ code: number | null; said: string }> {
+  return run("setpriv", [...ALONE, process.execPath, ...testArguments([file])]);
+}
+
+/** Runs a program in the project's folder and collects what it says; with "inherit" it says it itself. */
+async function run(
+  command: string,
+  args: readonly string[],
+  output: "pipe" | "inherit" = "pipe",
+): Promise<{ code: number | null; said: string }> {
+  const stdio: StdioOptions = ["ignore", output, output];
+  const child = spawn(command, args, { cwd: project, stdio });
   let said = "";
-  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const closed = once(child, "close").then(() => true);
   const [code] = (await once(child, "exit")) as [number | null];
   if (await Promise.race([closed, sleep(LAST_WORDS_MS, false)])) return { code, said };
-  child.stdout.destroy();
+  for (const stream of [child.stdout, child.stderr]) stream?.destroy();
   return {
     code: code || 1,
     said: `${said}✖ failing tests:\nsomething that it has started still runs, and writes to the terminal\n`,
   };
-}
-
-/** Runs a program in the project's folder with our terminal; its failure ends ours with the same code. */
-async function succeed(command: string, args: readonly string[]): Promise<void> {
-  const child = spawn(command, args, { cwd: project, stdio: ["ignore", "inherit", "inherit"] });
-  const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) process.exit(code ?? 1);
 }

@@ -108,7 +108,12 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     },
   });
 
-  const keeper = createFigureKeeper({ metrics, keepMinute: store.figures.keepMinute, source: nanoid(16), clock });
+  const keeper = createFigureKeeper({
+    tally: metrics.handoutTally,
+    keepMinute: store.figures.keepMinute,
+    source: nanoid(16),
+    clock,
+  });
   const stopping = new AbortController();
   const loops = [watchFleet(stopping.signal), keepFigures(stopping.signal)];
   undoLater("fleet cache and figures", async () => {

@@ -1,26 +1,16 @@
-import type { Redis } from "ioredis";
 import { nanoid } from "nanoid";
-import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
-import type { DockerEngines } from "../adapters/docker/engines.ts";
-import { readHostFiles } from "../adapters/host-files/host-files.ts";
-import type { Store } from "../core/store.ts";
-import { createRedisDiscovery } from "../adapters/redis/discovery.ts";
-import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
+import type { Cloud, HostEngines, ReadHeartbeats } from "../core/fleet/contract.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
+import type { PreparePorts } from "../core/fleet/prepare-cloud.ts";
+import { renderUserData, type HostFiles } from "../core/fleet/user-data.ts";
 import { enrolmentUrl } from "../core/settings/enrolment.ts";
 import { fleetPlan } from "../core/settings/fleet.ts";
 import type { FleetSettings } from "../core/settings/settings.ts";
-import type { EngineHost } from "../core/fleet/host.ts";
-import { renderUserData } from "../core/fleet/user-data.ts";
+import type { Store } from "../core/store.ts";
+import { hostIn } from "../lib/url-host.ts";
 import type { FleetJobPorts } from "./schedule.ts";
 
-const SECOND = 1000;
 const ENGINE_PORT = 2376;
-const CLOUD_TIMEOUT_MS = 10 * SECOND;
-/** Of a call and its repetitions: the next look asks again anyway. */
-const CLOUD_BUDGET_MS = 15 * SECOND;
-/** A pull of some tens of megabytes, on a small droplet. */
-const IMAGE_TIMEOUT_MS = 120 * SECOND;
 
 /** Settings that the jobs need besides when there is a fleet. */
 export const FLEET_NEEDS = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE", "HOST_FILES_DIR"] as const;
@@ -28,33 +18,29 @@ export const FLEET_NEEDS = ["SERVER_SECRET", "PKI_DIR", "INSTANCE_IMAGE", "HOST_
 /** Settings of the jobs when there is a fleet. */
 export type FleetNeeds = FleetSettings<"MYSQL_URL" | "REDIS_URL" | (typeof FLEET_NEEDS)[number]>;
 
-/**
- * What the jobs of the fleet work with, out of the settings. `caPem` is
- * read by each new droplet, to know the control plane by.
- */
-export async function fleetPorts(
-  settings: FleetNeeds,
-  parts: {
-    readonly store: Store;
-    readonly redis: Redis;
-    readonly engines: DockerEngines;
-    readonly caPem: () => string;
-    readonly term: () => Promise<number | undefined>;
-    readonly clock: () => Date;
-  },
-): Promise<FleetJobPorts> {
-  const { store, redis, engines, clock } = parts;
-  const deployment = await store.hosts.readDeployment();
+/** Outside systems of the fleet, as the jobs work with them. */
+export type FleetParts = {
+  readonly store: Pick<Store, "droplets" | "hosts" | "switches" | "destroyRequests" | "events">;
+  readonly engines: HostEngines;
+  readonly cloud: Cloud & PreparePorts["cloud"];
+  readonly readHeartbeats: ReadHeartbeats;
+  /** Sees to it that of the hosts whose names begin so exactly these may send heartbeats. */
+  readonly keepHeartbeatUsers: (
+    namePrefix: string,
+    hostNames: readonly string[],
+    passwordOf: (hostName: string) => string,
+  ) => Promise<void>;
+  readonly hostFiles: HostFiles;
+  /** Read by each new droplet, to know the control plane by. */
+  readonly caPem: () => string;
+  readonly term: () => Promise<number | undefined>;
+  readonly clock: () => Date;
+};
+
+/** What the jobs of the fleet need, put together out of the settings and the outside systems. */
+export function fleetPorts(settings: FleetNeeds, deployment: string, parts: FleetParts): FleetJobPorts {
+  const { store, engines, cloud, readHeartbeats, clock } = parts;
   const plan = fleetPlan(settings.fleet, deployment);
-  const cloud = createDigitalOceanCloud({
-    token: settings.cloud.token,
-    url: settings.cloud.url,
-    timeoutMs: CLOUD_TIMEOUT_MS,
-    budgetMs: CLOUD_BUDGET_MS,
-  });
-  const files = await readHostFiles(settings.enrolment.hostFilesDir);
-  const { readHeartbeats } = createRedisDiscovery(redis);
-  const users = createHeartbeatUsers(redis);
   const heartbeatRedis = redisForHosts(settings);
   const hosts = {
     deployment,
@@ -62,8 +48,6 @@ export async function fleetPorts(
     basePort: settings.hosts.basePort,
     enginePort: ENGINE_PORT,
   };
-  const ensureImage = (host: EngineHost) =>
-    engines.ensureImage(host, settings.instances.image, settings.instances.imageArchive, IMAGE_TIMEOUT_MS);
 
   return {
     scale: {
@@ -76,7 +60,7 @@ export async function fleetPorts(
       rules: settings.fleet,
       token: () => nanoid(32),
       userData: (hostName, token) =>
-        renderUserData(files, {
+        renderUserData(parts.hostFiles, {
           hostName,
           enrolmentUrl: enrolmentUrl(settings.enrolment),
           enrolmentToken: token,
@@ -92,21 +76,22 @@ export async function fleetPorts(
       store,
       readHeartbeats,
       cloud,
-      engines: { ping: engines.ping, ensureImage },
+      engines,
       clock,
       hosts,
     },
-    tend: { store, engines: { ping: engines.ping, ensureImage }, clock },
+    health: { store, engines, clock },
     heartbeats: {
       store,
       keep: (hostNames) =>
-        users.keep(plan.namePrefix, hostNames, (hostName) =>
+        parts.keepHeartbeatUsers(plan.namePrefix, hostNames, (hostName) =>
           heartbeatPassword(settings.service.serverSecret, hostName),
         ),
     },
     prepare: {
       cloud,
       store,
+      clock,
       plan,
       sizes: settings.fleet.sizes,
       cap: settings.fleet.cap,
@@ -119,6 +104,5 @@ export async function fleetPorts(
 
 function redisForHosts({ enrolment, service }: FleetNeeds): { readonly host: string; readonly port: number } {
   if (enrolment.heartbeatRedis) return enrolment.heartbeatRedis;
-  const { hostname, port } = new URL(service.redisUrl);
-  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 6379) };
+  return { host: hostIn(service.redisUrl), port: Number(new URL(service.redisUrl).port || 6379) };
 }

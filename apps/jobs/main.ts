@@ -1,22 +1,30 @@
 import { once } from "node:events";
 import { schedule as scheduleCron } from "node-cron";
 import { pino } from "pino";
+import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
 import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { SCALING } from "../core/fleet/scaling.ts";
+import { readHostFiles } from "../adapters/host-files/host-files.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createLeadership } from "../adapters/mysql/leadership.ts";
 import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import type { ClientTls } from "../lib/tls.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
+import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { FLEET_NEEDS, fleetPorts, type FleetNeeds } from "./fleet.ts";
 import { createRunner } from "./runner.ts";
-import { schedule } from "./schedule.ts";
+import { schedule, type FleetJobPorts } from "./schedule.ts";
 
 const SECOND = 1000;
 const REQUEST_PAUSE_MS = 5 * SECOND;
+const CLOUD_TIMEOUT_MS = 10 * SECOND;
+/** Of a call and its repetitions: the next step of the scaling asks again anyway. */
+const CLOUD_BUDGET_MS = 15 * SECOND;
+/** A pull of some tens of megabytes, on a small droplet. */
+const IMAGE_TIMEOUT_MS = 120 * SECOND;
 
 const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL"], FLEET_NEEDS);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
@@ -36,8 +44,8 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const listener = connectRedis();
   // The first look at the fleet should not fail for a connection on its way.
   await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
-  const fleet = settings.cloud && clientTls ? await startFleet(settings, clientTls) : undefined;
-  const readHeartbeats = createRedisDiscovery(redis).readHeartbeats;
+  const { readHeartbeats } = createRedisDiscovery(redis);
+  const fleet = settings.cloud && clientTls ? await joinFleet(settings, clientTls) : undefined;
   const jobs = schedule(settings.jobs, { store, engines, clock, readHeartbeats }, fleet, logger);
   const runner = createRunner(store, clock, logger, REQUEST_PAUSE_MS);
   undoLater("jobs at work", runner.stop, {
@@ -57,10 +65,22 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   for (const job of jobs) void runner.tick(job);
   await untilTold();
 
-  async function startFleet(needs: FleetNeeds, tls: () => ClientTls) {
+  /** What the jobs of a fleet work with; this process is a candidate for leading it from here on. */
+  async function joinFleet(needs: FleetNeeds, tls: () => ClientTls): Promise<FleetJobPorts> {
     const leadership = createLeadership(needs.service.mysqlUrl, SCALING);
     undoLater("leadership", leadership.resign);
-    return fleetPorts(needs, { store, redis, engines, clock, term: leadership.term, caPem: () => tls().ca });
+    const { image, imageArchive } = needs.instances;
+    return fleetPorts(needs, await store.hosts.readDeployment(), {
+      store,
+      engines: { ...engines, ensureImage: (host) => engines.ensureImage(host, image, imageArchive, IMAGE_TIMEOUT_MS) },
+      cloud: createDigitalOceanCloud({ ...needs.cloud, timeoutMs: CLOUD_TIMEOUT_MS, budgetMs: CLOUD_BUDGET_MS }),
+      readHeartbeats,
+      keepHeartbeatUsers: createHeartbeatUsers(redis).keep,
+      hostFiles: await readHostFiles(needs.enrolment.hostFilesDir),
+      caPem: () => tls().ca,
+      term: leadership.term,
+      clock,
+    });
   }
 
   function connectRedis() {

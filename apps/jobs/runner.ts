@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { JobRuns } from "../core/operator/contract.ts";
+import type { JobName } from "../core/events/names.ts";
 import type { Job } from "./schedule.ts";
 import { messageOf } from "../lib/errors.ts";
 
@@ -11,10 +12,10 @@ export type RunnerStore = { readonly runs: Pick<JobRuns, "begin" | "finish"> };
  * @param leastPauseMs between two runs that a job is nudged to: who nudges is outside our power
  */
 export function createRunner(store: RunnerStore, clock: () => Date, logger: Logger, leastPauseMs: number) {
-  const running = new Map<string, Promise<void>>();
-  const wanted = new Set<string>();
-  const requestedAt = new Map<string, number>();
-  const putOff = new Map<string, NodeJS.Timeout>();
+  const running = new Map<JobName, Promise<void>>();
+  const wanted = new Set<JobName>();
+  const requestedAt = new Map<JobName, number>();
+  const putOff = new Map<JobName, NodeJS.Timeout>();
   let isStopping = false;
 
   /** Runs a job unless its last run still goes on. Never throws. */

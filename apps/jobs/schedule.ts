@@ -9,21 +9,21 @@ import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
 import { checkHosts, type CheckHostsPorts } from "../core/fleet/check-hosts.ts";
 import type { Settings } from "../core/settings/settings.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
-import type { Events } from "../core/events/contract.ts";
 import type { History } from "../core/figures/contract.ts";
+import type { JobName } from "../core/events/names.ts";
 
 /** What the jobs work with. */
 export type JobPorts = ReapPorts &
   ReconcilePorts &
   SamplePorts & {
-    readonly store: { readonly history: Pick<History, "prune">; readonly events: Pick<Events, "add"> };
+    readonly store: { readonly history: Pick<History, "prune"> };
   };
 
 /** What the jobs of a fleet work with besides. */
 export type FleetJobPorts = {
   readonly scale: ScalePorts;
   readonly admit: AdmitPorts;
-  readonly tend: CheckHostsPorts;
+  readonly health: CheckHostsPorts;
   readonly heartbeats: KeepHeartbeatUsersPorts;
   readonly prepare: PreparePorts;
   /** Term of this process's leadership; undefined while another one leads. */
@@ -35,7 +35,7 @@ export type FleetJobPorts = {
  * `isOurs` is run and noted by one process alone, the one where that holds.
  */
 export type Job = {
-  readonly name: string;
+  readonly name: JobName;
   readonly cron: string;
   readonly isOurs?: () => Promise<boolean>;
   readonly run: () => Promise<void>;
@@ -58,10 +58,10 @@ export function schedule(
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
-  const preparation = once(() => runPreparation(ports, fleet, logger));
+  const preparation = once(() => runPreparation(fleet, logger));
   return [
     ...jobs,
-    { name: "tend", cron: reconcileCron, run: () => checkHosts(fleet.tend, concurrency) },
+    { name: "health", cron: reconcileCron, run: () => checkHosts(fleet.health, concurrency) },
     { name: "heartbeats", cron: admitCron, run: () => keepHeartbeatUsers(fleet.heartbeats) },
     { name: "admit", cron: admitCron, run: () => runAdmission(fleet, concurrency, logger) },
     {
@@ -76,24 +76,14 @@ export function schedule(
 async function runReaper(ports: JobPorts, concurrency: number, logger: Logger): Promise<void> {
   const { ended, waiting } = await reap(ports, concurrency);
   if (ended > 0) logger.info({ ended }, "instances ended");
-  for (const { hostName, instances, fault } of waiting) {
+  for (const { hostName, instances, fault } of waiting)
     logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
-    await ports.store.events.add(
-      { actor: "reap", kind: "hold", host: hostName, reason: `ended instances wait for their host: ${fault.reason}` },
-      ports.clock(),
-    );
-  }
 }
 
 async function runReconcile(ports: JobPorts, concurrency: number, logger: Logger): Promise<void> {
   const { repairs, unseen } = await reconcile(ports, concurrency);
-  for (const { hostName, instanceId, ...repair } of repairs) {
+  for (const { hostName, instanceId, ...repair } of repairs)
     logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
-    await ports.store.events.add(
-      { actor: "reconcile", kind: repair.kind, host: hostName, instance: instanceId, reason: repair.reason },
-      ports.clock(),
-    );
-  }
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");
 }
 
@@ -117,21 +107,14 @@ async function runScaling(
     await preparation();
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
-    await scale.store.events.add(
-      { actor: "scale", kind: "hold", alarm: true, reason: `tag and firewall cannot be made (${fault.message})` },
-      scale.clock(),
-    );
+    logger.warn({ err: fault }, "tag and firewall cannot be made");
     return;
   }
   for (const action of await scaleFleet(scale, current)) logger.info(action, "scaling");
 }
 
-/** What the settings ask for and the cloud does not have is told, not enforced: it may change by the hour. */
-async function runPreparation(ports: JobPorts, { prepare }: FleetJobPorts, logger: Logger): Promise<void> {
-  for (const reason of await prepareCloud(prepare)) {
-    logger.warn({ reason }, "settings and cloud disagree");
-    await ports.store.events.add({ actor: "scale", kind: "settings", alarm: true, reason }, ports.clock());
-  }
+async function runPreparation({ prepare }: FleetJobPorts, logger: Logger): Promise<void> {
+  for (const reason of await prepareCloud(prepare)) logger.warn({ reason }, "settings and cloud disagree");
 }
 
 /** Does the work until it has succeeded once. */

@@ -34,12 +34,14 @@ read_arguments() {
 		shift
 	done
 	[ -n "$name" ] || name=$(cat "$CONF/name" 2>/dev/null || true)
-	[[ $name =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ ]] || fail "name the service as people reach it, in small letters: install.sh redis.example.org"
+	[[ $name =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ ]] ||
+		fail "name the service as people reach it, in small letters: install.sh redis.example.org"
 }
 
 check_place() {
 	[ "$(id -u)" = 0 ] || fail "run this as root"
-	[ "$(readlink -f "$(dirname "$0")/../..")" = "$HERE" ] || fail "the units look for the checkout in $HERE: clone it there, and run $HERE/infra/deploy/install.sh"
+	[ "$(readlink -f "$(dirname "$0")/../..")" = "$HERE" ] ||
+		fail "the units look for the checkout in $HERE: clone it there, and run $HERE/infra/deploy/install.sh"
 	command -v apt-get >/dev/null || fail "this is for Debian and Ubuntu"
 }
 
@@ -52,7 +54,7 @@ have() {
 	done
 	[ "${#missing[@]}" != 0 ] || return 0
 	export DEBIAN_FRONTEND=noninteractive
-	local apt=(apt-get -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 --yes -qq)
+	local apt=(sh "$HERE/infra/servers/apt-get.sh" -o Dpkg::Use-Pty=0 --yes -qq)
 	# The lists may be missing or too old: that is only known when the first try fails. All that dpkg says
 	# is in /var/log/apt/term.log.
 	"${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null ||
@@ -61,11 +63,15 @@ have() {
 	say "packages ${missing[*]}"
 }
 
-metadata() { curl --fail --silent --show-error --max-time 5 "$METADATA/$1" || fail "the droplet's metadata do not answer: is this a droplet with a private network?"; }
+metadata() {
+	curl --fail --silent --show-error --max-time 5 "$METADATA/$1" ||
+		fail "the droplet's metadata do not answer: is this a droplet with a private network?"
+}
 
 read_addresses() {
 	private_address=$(metadata interfaces/private/0/ipv4/address)
-	private_network=$(ip -4 route show proto kernel | awk -v source="$private_address" '{ for (i = 1; i < NF; i++) if ($i == "src" && $(i + 1) == source) print $1 }')
+	private_network=$(ip -4 route show proto kernel |
+		awk -v source="$private_address" '{ for (i = 1; i < NF; i++) if ($i == "src" && $(i + 1) == source) print $1 }')
 	[[ $private_network == */* ]] || fail "no route leads to the private network of $private_address"
 	region=$(metadata region)
 	ssh_ports=$(sshd -T 2>/dev/null | awk '$1 == "port" { print $2 }' | paste -sd, || true)
@@ -73,7 +79,8 @@ read_addresses() {
 
 setting() { sed -n "s/^$1=//p" "$SETTINGS" | tail -n 1; }
 
-# Puts a template with the facts of this machine into its place, whole or not at all; has_changed tells whether that changed it.
+# Puts a template with the facts of this machine into its place, whole or not at all; has_changed tells whether that
+# changed it.
 render() { # template, place, mode, group
 	local facts=(-e "s|<name>|$name|g" -e "s|<region>|$region|g" -e "s|<ssh ports>|${ssh_ports:-22}|g"
 		-e "s|<private address>|$private_address|g" -e "s|<private network>|$private_network|g")
@@ -89,7 +96,9 @@ render() { # template, place, mode, group
 	mv "$2.new" "$2"
 }
 
-mysql_password() { setting MYSQL_URL | sed -n 's|^mysql://getaredis:\([A-Za-z0-9]*\)@127\.0\.0\.1:3306/getaredis$|\1|p'; }
+mysql_password() {
+	setting MYSQL_URL | sed -n 's|^mysql://getaredis:\([A-Za-z0-9]*\)@127\.0\.0\.1:3306/getaredis$|\1|p'
+}
 redis_password() { setting REDIS_URL | sed -n 's|^redis://getaredis:\([A-Za-z0-9]*\)@127\.0\.0\.1:6380$|\1|p'; }
 
 make_settings() {
@@ -136,7 +145,8 @@ set_up_redis() {
 	[ $was_there = yes ] || systemctl disable --quiet --now redis-server.service
 	[ -n "$(redis_password)" ] || { say "REDIS_URL names another Redis: none is set up here" && return; }
 	mkdir -p /etc/systemd/system/redis-server@getaredis.service.d
-	install -m 644 "$HERE/infra/deploy/units/redis-network.conf" /etc/systemd/system/redis-server@getaredis.service.d/network.conf
+	install -m 644 "$HERE/infra/deploy/units/redis-network.conf" \
+		/etc/systemd/system/redis-server@getaredis.service.d/network.conf
 	systemctl daemon-reload
 	systemctl enable --quiet redis-server@getaredis.service
 	render redis.conf /etc/redis/redis-getaredis.conf 640 redis
@@ -177,8 +187,10 @@ set_up_nginx() {
 	elif [ ! -e "$CONF/tls/privkey.pem" ]; then
 		# From a backup they are links to certificates of the machine before.
 		rm -f "$CONF/tls/privkey.pem" "$CONF/tls/fullchain.pem"
-		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 825 -subj "/CN=$name" -addext "subjectAltName=DNS:$name" \
-			-keyout "$CONF/tls/privkey.pem" -out "$CONF/tls/fullchain.pem" 2>/dev/null || fail "openssl could not make a certificate in $CONF/tls"
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 825 -subj "/CN=$name" \
+			-addext "subjectAltName=DNS:$name" \
+			-keyout "$CONF/tls/privkey.pem" -out "$CONF/tls/fullchain.pem" 2>/dev/null ||
+				fail "openssl could not make a certificate in $CONF/tls"
 		say "a self-made certificate for $name; browsers warn of it"
 	fi
 	render nginx-site.conf /etc/nginx/sites-available/getaredis.conf 644 root
@@ -194,17 +206,20 @@ get_certificate() {
 	[ -n "$mail" ] || return 0
 	[ ! -e "/etc/letsencrypt/live/$name/privkey.pem" ] || return 0
 	have certbot certbot
-	certbot certonly --non-interactive --agree-tos --email "$mail" --webroot --webroot-path "$STATE/acme" --domain "$name" --deploy-hook 'systemctl reload nginx.service'
+	certbot certonly --non-interactive --agree-tos --email "$mail" \
+		--webroot --webroot-path "$STATE/acme" --domain "$name" --deploy-hook 'systemctl reload nginx.service'
 	set_up_nginx
 }
 
 send_image() {
-	PKI_DIR=$CONF/pki "$HERE/node_modules/.bin/node" --env-file="$IMAGE_SETTINGS" --env-file="$SETTINGS" "$HERE/infra/deploy/send-image.ts"
+	PKI_DIR=$CONF/pki "$HERE/node_modules/.bin/node" \
+		--env-file="$IMAGE_SETTINGS" --env-file="$SETTINGS" "$HERE/infra/deploy/send-image.ts"
 }
 
 start() {
 	if [ -z "$(setting DIGITALOCEAN_TOKEN)" ]; then
-		printf '\nOne thing is left: set DIGITALOCEAN_TOKEN in %s, look over the rest of it, and run\n  %s\n' "$SETTINGS" "$HERE/infra/deploy/install.sh"
+		printf '\nOne thing is left: set DIGITALOCEAN_TOKEN in %s, look over the rest of it, and run\n  %s\n' \
+			"$SETTINGS" "$HERE/infra/deploy/install.sh"
 		return
 	fi
 	systemctl enable --quiet getaredis-migrate.service "${PROGRAMS[@]}"
@@ -213,8 +228,10 @@ start() {
 	systemctl restart "${PROGRAMS[@]}"
 	# To hosts that have joined meanwhile, with the image of before.
 	send_image
-	curl --silent --fail --retry 30 --retry-delay 1 --retry-connrefused --output /dev/null http://127.0.0.1:8080/healthz || fail "the API does not answer: journalctl -u getaredis-api"
-	printf '\nGet a Redis runs: https://%s/\n  ops     the token is OPS_TOKEN in %s\n  logs    journalctl -fu "getaredis-*"\n' "$name" "$SETTINGS"
+	curl --silent --fail --retry 30 --retry-delay 1 --retry-connrefused --output /dev/null http://127.0.0.1:8080/healthz ||
+		fail "the API does not answer: journalctl -u getaredis-api"
+	printf '\nGet a Redis runs: https://%s/\n  ops     the token is OPS_TOKEN in %s\n  logs    journalctl -fu "getaredis-*"\n' \
+		"$name" "$SETTINGS"
 }
 
 read_arguments "$@"

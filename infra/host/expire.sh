@@ -39,7 +39,8 @@ remove_expired() {
 		else
 			failed=1
 		fi
-	done < <(patiently docker ps --all --no-trunc --filter label=getaredis.not-after --format '{{.ID}} {{.Label "getaredis.not-after"}}' || echo failed)
+	done < <(patiently docker ps --all --no-trunc --filter label=getaredis.not-after \
+		--format '{{.ID}} {{.Label "getaredis.not-after"}}' || echo failed)
 	return "$failed"
 }
 

@@ -13,8 +13,8 @@
 #   HEARTBEAT_TTL_SECONDS          lifetime of the key (10)
 #
 # A Redis that is away, hangs or is not ready is tried again for ever, after 1 s up to 15 s. A
-# refused password is different: waiting does not mend it. It is said on standard error and ends the
-# script with code 77, and whoever supervises it starts it again. Wrong settings end it with 64.
+# refused password is different: waiting does not help. It is said on standard error and ends the
+# script with code 77, and its supervisor starts it again. Wrong settings end it with 64.
 # Nothing but bash, timeout and the docker command is needed.
 set -u
 # Lengths in Redis's protocol are in bytes, times in UTC.
@@ -49,7 +49,8 @@ read_settings() {
 	require HEARTBEAT_REDIS_PORT '[1-9][0-9]{0,4}' 'a port'
 	require HEARTBEAT_SECONDS '[1-9][0-9]{0,3}' 'a number of seconds'
 	require HEARTBEAT_TTL_SECONDS '[1-9][0-9]{0,3}' 'a number of seconds'
-	((HEARTBEAT_TTL_SECONDS > HEARTBEAT_SECONDS)) || misconfigured "HEARTBEAT_TTL_SECONDS must be more than HEARTBEAT_SECONDS"
+	((HEARTBEAT_TTL_SECONDS > HEARTBEAT_SECONDS)) ||
+		misconfigured "HEARTBEAT_TTL_SECONDS must be more than HEARTBEAT_SECONDS"
 
 	password=$HEARTBEAT_REDIS_PASSWORD
 	# What we start, the docker command, has no business with it.
@@ -67,7 +68,9 @@ pause() { # seconds
 
 connect() {
 	# Opening /dev/tcp cannot be given a time limit, a process that tries it can.
-	timeout "$CONNECT_SECONDS" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$HEARTBEAT_REDIS_HOST" "$HEARTBEAT_REDIS_PORT" 2>/dev/null || return 1
+	timeout "$CONNECT_SECONDS" bash -c 'exec 3<>"/dev/tcp/$0/$1"' \
+		"$HEARTBEAT_REDIS_HOST" "$HEARTBEAT_REDIS_PORT" 2>/dev/null ||
+		return 1
 	{ exec {redis}<>"/dev/tcp/$HEARTBEAT_REDIS_HOST/$HEARTBEAT_REDIS_PORT"; } 2>/dev/null
 }
 
@@ -76,7 +79,7 @@ disconnect() {
 	redis=
 }
 
-# Sends one command and sees to its answer: true for OK, false for anything else.
+# Sends one command and checks its answer: true for OK, false for anything else.
 command_redis() { # words of the command
 	local request="*$#"$'\r\n' word answer
 	for word in "$@"; do
@@ -105,7 +108,8 @@ command_redis() { # words of the command
 count_containers() {
 	local line answers
 	containers=0
-	exec {answers}< <(timeout "$ENGINE_SECONDS" docker ps --quiet --filter label=getaredis.instance 2>/dev/null && echo complete)
+	exec {answers}< <(timeout "$ENGINE_SECONDS" docker ps --quiet --filter label=getaredis.instance 2>/dev/null &&
+		echo complete)
 	while read -r -t $((ENGINE_SECONDS + 1)) -u "$answers" line; do
 		if [[ $line == complete ]]; then
 			exec {answers}<&-

@@ -10,18 +10,20 @@
 # What it makes: addresses.env, server-key.pem, server.pem and heartbeat-password beside them. The key
 # never leaves the machine. Each step that was done before is passed over.
 #
-# A control plane that refuses the token ends it with code 77: waiting does not mend that.
+# A control plane that refuses the token ends it with code 77: waiting does not help.
 set -eu
 umask 077
 
 readonly CONF=/etc/getaredis METADATA=http://169.254.169.254/metadata/v1
 readonly LONGEST_PAUSE_SECONDS=30 REFUSED=77
-readonly SERVICES=(getaredis-firewall.service getaredis-docker.service getaredis-expire.service getaredis-heartbeat.service)
+readonly SERVICES=(
+	getaredis-firewall.service getaredis-docker.service getaredis-expire.service getaredis-heartbeat.service
+)
 
 say() { echo "set-up: $*" >&2; }
 
 # Tries a step again and again: networks, registries and the control plane come and go. A step is not
-# under `set -e` here: each of its commands has to see to its own failure.
+# under `set -e` here: each of its commands has to handle its own failure.
 until_done() { # words of a command
 	local pause=1 code
 	while true; do
@@ -104,7 +106,8 @@ enrol() {
 		--output "$dir/answer" --write-out '%{http_code}' "$ENROLMENT_URL/hosts/$HOST_NAME/enrolment") || code=000
 	case $code in
 	200)
-		tar --extract --no-same-owner --no-same-permissions --directory "$dir" --file "$dir/answer" server.pem heartbeat-password || return 1
+		tar --extract --no-same-owner --no-same-permissions --directory "$dir" --file "$dir/answer" \
+			server.pem heartbeat-password || return 1
 		[ -s "$dir/server.pem" ] && [ -s "$dir/heartbeat-password" ] || return 1
 		put "$dir/heartbeat-password" "$CONF/heartbeat-password" || return 1
 		# Last: with it the enrolment counts as done.

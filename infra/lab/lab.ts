@@ -54,7 +54,7 @@ export interface LabSetup {
   port?: number;
   /** Settings of the stand-in for the cloud. */
   cloud?: Pick<Parameters<typeof startDigitalOcean>[0], "account" | "times" | "limits" | "port">;
-  /** Told of what goes wrong beside the tests' sight, and of steps. */
+  /** Told of faults that the lab itself goes on after, and of programs that end. */
   say?: (text: string) => void;
 }
 
@@ -185,7 +185,7 @@ export async function startLab({
   }
 }
 
-/** The droplets of an earlier life are gone with it: its rows would tell of strangers. */
+/** The droplets of an earlier lab ended with it, so its rows would name droplets that do not exist. */
 async function emptyDatabase(mysqlUrl: string): Promise<void> {
   const connection = await createConnection({ uri: mysqlUrl });
   const name = new URL(mysqlUrl).pathname.slice(1);

@@ -129,8 +129,7 @@ async function narrate(
         tell(
           `${event.actor} ${event.kind}${event.host === undefined ? "" : ` ${shortName(event.host)}`}: ${event.reason}`,
         );
-        const joined = event.kind === "join" ? /([\d.]+) s after/.exec(event.reason)?.[1] : undefined;
-        if (joined !== undefined) report.joinSeconds.push(Number(joined));
+        if (event.kind === "join" && event.data) report.joinSeconds.push(event.data.secondsAfterOrder);
       }
       const droplets = await store.droplets.list();
       const hosts = await readHosts();
@@ -179,7 +178,8 @@ async function until(condition: () => Promise<boolean>, signal: AbortSignal, pat
     signal.throwIfAborted();
     if (performance.now() > deadline)
       throw new Error(
-        `the fleet has not come to rest within ${Math.round(patienceMs / 1000)} s: its log and the events above say why`,
+        `the fleet has not come to rest within ${Math.round(patienceMs / 1000)} s: its log and the events above ` +
+          "say why",
       );
     await sleep(LOOK_MS);
   }

@@ -27,7 +27,7 @@ await runTerminalProgram((life) => run(options, life), {
   forced: "droplets end with this process; what else is left, the next start clears up",
 });
 
-/** Starts the lab, lives a life in it, and stays until the end is asked for. */
+/** Starts the lab, lives a life in it, and stays until it is told to stop. */
 async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecycle): Promise<void> {
   const step = stepsUntil(ending);
   if (process.getuid?.() !== 0) throw new Error("the lab needs root: its droplets are namespaces of the kernel");
@@ -84,13 +84,14 @@ function settingsOf({ slots, cap, standbys, tick, lease }: LabOptions): NodeJS.P
 }
 
 function introduce(lab: Lab, { arrivals, every, lease, slots, cap, standbys }: LabOptions): void {
-  const cloudToken = lab.env["DIGITALOCEAN_TOKEN"] ?? "";
+  const callCloud = `curl -H 'Authorization: Bearer ${lab.env["DIGITALOCEAN_TOKEN"] ?? ""}'`;
+  const faultsUrl = new URL("/lab/faults", lab.cloud.url).href;
   console.log(`
 The lab is ready: ${standbys} standby wanted, ${slots} slots a host, ${cap} droplets at most.
   page    ${lab.origin}/
   ops     ${lab.origin}/ops with the token ${lab.opsToken}
-  cloud   curl -H 'Authorization: Bearer ${cloudToken}' ${lab.cloud.url}/droplets
-  faults  curl -H 'Authorization: Bearer ${cloudToken}' -H 'Content-Type: application/json' -d '{"kind":"droplet-limit","times":3}' ${new URL("/lab/faults", lab.cloud.url).href}
+  cloud   ${callCloud} ${lab.cloud.url}/droplets
+  faults  ${callCloud} -H 'Content-Type: application/json' -d '{"kind":"droplet-limit","times":3}' ${faultsUrl}
   logs    ${lab.logsDir}/
 ${arrivals} instances arrive, one each ${every} s, for ${lease} s. What the fleet decides, and why:
 `);
@@ -99,9 +100,13 @@ ${arrivals} instances arrive, one each ${every} s, for ${lease} s. What the flee
 function sum({ handedOut, refused, joinSeconds, dropletsMade, most, apiCalls, dropletMb }: LifeReport): void {
   const sorted = [...joinSeconds].sort((a, b) => a - b);
   const middle = sorted[Math.floor(sorted.length / 2)];
+  const joined =
+    middle === undefined
+      ? "none joined"
+      : `${middle.toFixed(1)} s as a rule, ${(sorted.at(-1) ?? 0).toFixed(1)} s at most`;
   console.log(`
 One life: ${handedOut} instances handed out, ${refused} refused; ${dropletsMade} droplets made, ${most} at once at most.
-  from order to a host that takes instances: ${middle === undefined ? "none joined" : `${middle.toFixed(1)} s as a rule, ${(sorted.at(-1) ?? 0).toFixed(1)} s at most`}
+  from order to a host that takes instances: ${joined}
   calls to the cloud's API: ${apiCalls}; memory of an idle droplet: ${dropletMb.toFixed(0)} MB
 `);
 }

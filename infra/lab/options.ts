@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { faultKinds, type FaultKind } from "./digitalocean/faults.ts";
 
-/** What a user of `npm run lab` may ask for. */
+/** Options of `npm run lab`. */
 export interface LabOptions {
   /** Slots of each host. */
   slots: number;
@@ -15,7 +15,7 @@ export interface LabOptions {
   /** Seconds between two looks at the fleet. */
   tick: number;
   port: number;
-  /** What the cloud shall do wrong. */
+  /** Faults of the cloud. */
   faults: { kind: FaultKind; times?: number }[];
   /** Whether to end when the life is over. */
   once: boolean;

@@ -6,7 +6,7 @@ import { makeCertificate, type CertificateFacts } from "../../apps/adapters/pki/
 import { closeToOthers, readFolder, writeFolder, type Pair, type Pki } from "./folder.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
 
-/** A change that somebody asks for; see README.md for when. */
+/** A change on request; see README.md for when. */
 export type PkiChange = "rotate-client" | "rotate-ca" | "retire-old-ca";
 
 export type PkiOptions = {
@@ -31,7 +31,7 @@ const LEAF_DAYS = 825;
 const RENEW_DAYS = 30;
 
 /**
- * Sees to it that a folder holds what the control plane needs to be known by its hosts: a CA, and by it
+ * Makes a folder hold what the control plane needs to be known by its hosts: a CA, and by it
  * the control plane's certificate and the enrolment's. What is valid is kept, what ends within 30 days
  * is renewed, and all files change in one step.
  * @throws when the folder is not one of ours or broken, a name is none, or the change does not fit: the
@@ -50,7 +50,9 @@ export async function ensurePki(dir: string, { enrolmentNames, now, change, endi
       if (known !== undefined && (await closeToOthers(folder)))
         notes.push({
           kind: "warning",
-          text: "others could read the folder or its keys: they cannot any more; if one may have, see README.md on stolen keys",
+          text:
+            "others could read the folder or its keys: they cannot any more; if one may have, see README.md on " +
+            "stolen keys",
         });
       if (notes.some(({ kind }) => kind === "done")) await writeFolder(folder, pki);
       return notes;
@@ -86,7 +88,8 @@ function renew(known: Pki, enrolmentNames: readonly string[], now: Date, change:
     ca = makeCa(now);
     notes.push(
       done(
-        `made a new CA, ${untilOf(ca)}: it signs for new hosts from now on; the old one is trusted until --retire-old-ca`,
+        `made a new CA, ${untilOf(ca)}: it signs for new hosts from now on; the old one is trusted until ` +
+          "--retire-old-ca",
       ),
     );
   } else if (change === "retire-old-ca") {
@@ -131,7 +134,7 @@ function renew(known: Pki, enrolmentNames: readonly string[], now: Date, change:
   return { pki: { ca, oldCa, client, enrolment }, notes };
 }
 
-/** Why a certificate has to be made anew, or undefined. */
+/** Why a certificate has to be replaced, or undefined. */
 function staleness(pair: Pair, issuer: Pair, now: Date): string | undefined {
   if (!pair.certificate.verify(issuer.certificate.publicKey)) return "it was of the old CA";
   // One that ends with its CA would end no later when it is made again.

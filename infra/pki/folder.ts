@@ -32,7 +32,7 @@ export type Pki = {
 
 /**
  * Files lie in a folder of their generation, and are reached through one link that is set in one step:
- * whoever looks finds all of the old ones or all of the new ones, whenever we are killed.
+ * a reader finds all of the old ones or all of the new ones, whenever we are killed.
  */
 const CURRENT = "current";
 const GENERATION = "generation-";
@@ -61,7 +61,8 @@ export async function readFolder(dir: string): Promise<Pki | undefined> {
     return await readGeneration(join(dir, CURRENT));
   } catch (cause) {
     throw new Error(
-      `${dir} is broken, and was left as it is: ${(cause as Error).message}. Put it back from a backup, or name another folder`,
+      `${dir} is broken, and was left as it is: ${(cause as Error).message}. Put it back from a backup, or name ` +
+        "another folder",
       { cause },
     );
   }

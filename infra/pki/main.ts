@@ -7,7 +7,8 @@ import { projectPath } from "../process/project-path.ts";
 import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensurePki, type PkiOptions } from "./ensure-pki.ts";
 
-const USAGE = `npm run pki -- [folder] [--enrolment-name <name or address>]… [--rotate-client | --rotate-ca | --retire-old-ca]
+const USAGE = `npm run pki -- [folder] [--enrolment-name <name or address>]…
+               [--rotate-client | --rotate-ca | --retire-old-ca]
 
 Makes the certificates of the control plane, or renews those that end within 30 days. Without a folder:
 PKI_DIR, or .getaredis/pki. The enrolment's name is that of ENROLMENT_URL or ENROLMENT_HOST, and all
@@ -45,6 +46,7 @@ async function report(dir: string, options: Omit<PkiOptions, "now">): Promise<vo
   const notes = await ensurePki(dir, { ...options, now: new Date() });
   for (const { kind, text } of notes) console.log(`${signs[kind]} ${text}`);
   console.log(
-    `\nCertificates are in ${resolve(dir)}: set PKI_DIR to it. Its keys open every host: guard them, and keep a backup.`,
+    `\nCertificates are in ${resolve(dir)}: set PKI_DIR to it. Its keys open every host: guard them, and ` +
+      "keep a backup.",
   );
 }

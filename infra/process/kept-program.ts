@@ -96,7 +96,7 @@ export async function endLeftovers({ pidsDir }: Pick<Places, "pidsDir">, graceMs
 async function startProgram(program: Program, logFile: string, markFile: string): Promise<ProcessRun> {
   const env = await program.env();
   const log = await open(logFile, "a", 0o600);
-  // A session of its own: Ctrl-C is for us, who stop things in order.
+  // A session of its own: Ctrl-C reaches us alone, and we stop things in order.
   const child = spawn(program.command, program.args, { detached: true, stdio: ["ignore", log.fd, log.fd], env });
   const ended = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));

@@ -10,7 +10,7 @@ const WATCH_MS = 1_000;
 
 /**
  * One process for as long as it lives. A pid alone is not enough to recognise a process written
- * down earlier: pids come round again, a pid together with its start time does not.
+ * down earlier: pids are used again, a pid together with its start time is not.
  */
 export interface ProcessMark {
   pid: number;
@@ -63,7 +63,7 @@ export async function childrenOf(pid: number): Promise<number[]> {
 }
 
 /**
- * Ends a process and waits until it is gone: asks with `signal` first, insists with SIGKILL after
+ * Ends a process and waits until it is gone: asks with `signal` first, sends SIGKILL after
  * `graceMs`. Not running is success.
  */
 export async function endProcess(pid: number, graceMs: number, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
@@ -97,7 +97,7 @@ export async function pidIn(pidFile: string): Promise<number | undefined> {
   }
 }
 
-/** Sends a signal, through sudo when the process belongs to somebody else. No such process is success. */
+/** Sends a signal, through sudo when the process belongs to another user. No such process is success. */
 export async function sendSignal(pid: number, signal: NodeJS.Signals): Promise<void> {
   try {
     process.kill(pid, signal);

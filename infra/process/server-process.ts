@@ -25,7 +25,7 @@ export interface ServerCommand {
   /** Resolves once the server does its work; a rejection means not yet. */
   probe: () => Promise<unknown>;
   startTimeoutMs?: number;
-  /** How long a polite stop may take before SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   stopGraceMs?: number;
 }
 

@@ -14,7 +14,7 @@ import type { ServerProcess } from "../process/server-process.ts";
 const run = promisify(execFile);
 const LONGEST_SOCKET_PATH = 107;
 const STOP_GRACE_MS = 30_000;
-/** For a containerd or a shim, who have nothing to finish. */
+/** For a containerd or a shim: they have nothing to finish. */
 const RUNTIME_GRACE_MS = 5_000;
 
 export interface DockerEngine extends ServerProcess {
@@ -137,8 +137,8 @@ function hasArguments(commandLine: string[], args: string[]): boolean {
 
 /**
  * A dockerd that died takes its containerd along, and leaves pid files: the next one would wait for
- * whoever has those pids by now, a zombie included. The shims stay, who keep the containers running
- * and are found by the next containerd.
+ * the processes that have those pids by now, zombies included. The shims stay: they keep the containers
+ * running, and the next containerd finds them.
  */
 async function clearWayForDockerd(engine: Engine): Promise<void> {
   const { containerds } = await runtimeOf(engine);
@@ -158,7 +158,7 @@ async function stopEngine(engine: Engine, pid: number): Promise<void> {
   await unmountBelow([engine.root, engine.runDir]);
 }
 
-/** What does not stop for dockerd in time is left to whoever ends the rest. */
+/** A container that dockerd does not stop in time is killed with the rest. */
 async function stopContainers(url: string): Promise<void> {
   const docker = dockerClient(url);
   const containers = await docker.listContainers();

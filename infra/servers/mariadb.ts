@@ -20,7 +20,7 @@ export interface MariadbServer extends ServerProcess {
 
 /**
  * Starts a private MariaDB on a free loopback port with its data in `dir`, laid out on the first
- * start. It runs as the user who runs us, root included: the data is in that user's folders, which
+ * start. It runs as our own user, root included: the data is in that user's folders, which
  * a service account could not even enter. A server that a killed run left there is stopped first,
  * and what it had committed is there again. `port` brings it back where it was.
  */
@@ -59,7 +59,7 @@ export async function startMariadb({ dir, port }: { dir: string; port?: number }
       // Relative to the data: an absolute path can be longer than a socket address holds.
       "--socket=mariadbd.sock",
       "--skip-name-resolve",
-      // SELECT … INTO OUTFILE and LOAD DATA reach this folder only, whoever we run as.
+      // SELECT … INTO OUTFILE and LOAD DATA reach this folder only, as root too.
       `--secure-file-priv=${files}`,
       "--local-infile=0",
       "--character-set-server=utf8mb4",

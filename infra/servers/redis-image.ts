@@ -18,7 +18,7 @@ const TIMEOUT_MS = 600_000;
 const NO_TIME = new Date(0);
 
 /**
- * Sees to it that an engine has the Redis image, and returns the reference to start containers
+ * Gives an engine the Redis image if it has none, and returns the reference to start containers
  * from. Images named `getaredis/redis:…` are made from this machine's redis-server package, no
  * registry asked; any other reference is pulled when it is missing. An image that is there is left
  * as it is. Throws when redis-server is not installed or the pull fails.
@@ -61,7 +61,10 @@ export function isLocalImage(reference: string | undefined): boolean {
   return reference === undefined || reference.startsWith(`${LOCAL_REPOSITORY}:`);
 }
 
-/** The archive that makes an image of this name: a layer, what to run of it, and a list of both. The same files give the same bytes. */
+/**
+ * The archive that makes an image of this name: a layer, what to run of it, and a list of both. The same files give
+ * the same bytes.
+ */
 async function imageArchive(reference: string): Promise<Buffer> {
   const layer = await redisFilesystem();
   const config = Buffer.from(JSON.stringify(imageConfig(reference, layer)));

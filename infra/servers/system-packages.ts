@@ -1,14 +1,17 @@
 import { execFile } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { asRoot, canBeRoot } from "../process/as-root.ts";
 import { withSystemFolders } from "../process/system-folders.ts";
 
 const run = promisify(execFile);
+/** `sh APT_GET …` is apt-get that waits while another program holds one of its locks. */
+export const APT_GET = fileURLToPath(new URL("apt-get.sh", import.meta.url));
 
 interface Provider {
-  /** Packages of Debian and its kin that bring the command; the first one that the release has. */
+  /** Packages of Debian and Ubuntu that bring the command; the first one that the release has is taken. */
   packages: string[];
   /** Services that the package would start now and at each boot. */
   units: string[];
@@ -34,16 +37,16 @@ const PROVIDERS = {
   curl: { packages: ["curl"], units: [] },
   openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },
-  chromium: { packages: ["chromium"], units: [] },
+  "chromium-headless-shell": { packages: ["chromium-headless-shell"], units: [] },
 } satisfies Record<string, Provider>;
 
 /** A command that we know how to install. */
 export type SystemCommand = keyof typeof PROVIDERS;
 
 /**
- * Sees to it that commands are installed, by apt-get when some are missing, and returns the names
- * of the packages it installed. No service that comes with them is started or stays enabled.
- * Throws, with the one line that mends it, when we may not install or apt-get fails.
+ * Installs those commands that are missing by apt-get, and returns the names of the packages it
+ * installed. No service that comes with them is started or stays enabled. While another program uses
+ * apt it waits, and says so. Throws, with the command line to run, when we may not install or apt-get fails.
  */
 export async function ensureSystemPackages(commands: SystemCommand[]): Promise<string[]> {
   const missing = await missingCommands(commands);
@@ -55,10 +58,11 @@ export async function ensureSystemPackages(commands: SystemCommand[]): Promise<s
   const line = `apt-get install --yes --no-install-recommends ${packages.join(" ")}`;
   if (!(await canBeRoot())) {
     throw new Error(
-      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. Run this once, then start again:\n  sudo ${line}`,
+      `${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing, and this user may not install. ` +
+        `Run this once, then start again:\n  sudo ${line}`,
     );
   }
-  // A service that somebody runs already is not ours to switch off.
+  // A service that ran before is not ours to switch off.
   const hadContainerd = await isCommand("containerd");
   const hadDockerd = await isCommand("dockerd");
   const units = missing
@@ -67,14 +71,7 @@ export async function ensureSystemPackages(commands: SystemCommand[]): Promise<s
       (unit) => !(hadContainerd && unit.startsWith("containerd.")) && !(hadDockerd && unit.startsWith("docker.")),
     );
   try {
-    const [command, args] = await asRoot("sh", [
-      "-c",
-      INSTALL,
-      "install",
-      packages.join(" "),
-      [...new Set(units)].join(" "),
-    ]);
-    await run(command, args, { maxBuffer: 64 * 1024 * 1024 });
+    await runApt(["-c", INSTALL, "install", packages.join(" "), [...new Set(units)].join(" "), APT_GET]);
   } catch (cause) {
     const said = ((cause as { stderr?: string }).stderr ?? "").trim().split("\n").slice(-8).join("\n");
     throw new Error(
@@ -88,9 +85,22 @@ export async function ensureSystemPackages(commands: SystemCommand[]): Promise<s
 }
 
 /**
- * Arguments: the packages, the units. While policy-rc.d says no, packages start no services; units
- * are disabled afterwards for the next boot. An existing policy is somebody's wish and stays, one
- * of ours left by a killed run is taken for ours again.
+ * Runs sh as root with arguments that lead to apt-get.sh, and says at once when that waits for another program.
+ * Rejects with `stderr` in the error when it fails.
+ */
+export async function runApt(args: readonly string[]): Promise<void> {
+  const [command, all] = await asRoot("sh", [...args]);
+  const running = run(command, all, { maxBuffer: 64 * 1024 * 1024 });
+  running.child.stderr?.on("data", (chunk: string) => {
+    for (const [line] of chunk.matchAll(/^waiting for .*$/gm)) console.error(`… ${line}`);
+  });
+  await running;
+}
+
+/**
+ * Arguments: the packages, the units, the path of apt-get.sh. While policy-rc.d says no, packages start
+ * no services; units are disabled afterwards for the next boot. An existing policy is somebody else's and
+ * stays, one of ours left by a killed run is taken for ours again.
  */
 const INSTALL = `
 set -u
@@ -103,12 +113,13 @@ if [ ! -e "$policy" ] || grep -qF "$mark" "$policy"; then
   chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
+apt_get=$3
 install() {
   # shellcheck disable=SC2086 # a list of names
-  apt-get -o DPkg::Lock::Timeout=120 install --yes --quiet --no-install-recommends $1
+  sh "$apt_get" install --yes --quiet --no-install-recommends $1
 }
 # The lists may be missing or too old: that is only known when the first try fails.
-install "$1" || { apt-get -o DPkg::Lock::Timeout=120 update --quiet && install "$1"; } || exit 1
+install "$1" || { sh "$apt_get" update --quiet && install "$1"; } || exit 1
 if command -v systemctl >/dev/null; then
   for unit in $2; do
     systemctl disable --quiet "$unit" >/dev/null 2>&1 || true

@@ -40,7 +40,7 @@ export async function boxAddresses(settings: {
   const outward = outwardAddress() ?? "127.0.0.1";
   return {
     publicHost: settings.publicHost ?? (isWildcard ? outward : settings.host),
-    // Instances live on an IPv4 bridge; the engine publishes on IPv6 besides where it can.
+    // Instances live on an IPv4 bridge; the engine also publishes on IPv6 where it can.
     bindAddress: isWildcard ? "0.0.0.0" : address,
     checkHost: isWildcard ? "127.0.0.1" : address,
     publicIp: isWildcard ? outward : address,

@@ -50,7 +50,7 @@ export async function startPrograms(
   const graceMs = settings.service.shutdownMs + 5_000;
   await keep("heartbeat", "bash", [projectPath("infra/host/heartbeat.sh")], SCRIPT_GRACE_MS, async () => ({
     ...heartbeatSettings(settings.hosts, box),
-    // Anew at each start: a Redis that was restarted has forgotten its users.
+    // At each start: a Redis that was restarted has forgotten its users.
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));

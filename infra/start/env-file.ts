@@ -5,7 +5,7 @@ import { settings } from "../../apps/core/settings/settings.ts";
 
 /**
  * Takes the settings of a `.env` file into the environment, where what is set already wins. No file is
- * fine. Returns a warning for each name in it that is no setting: a misspelt one would just not work.
+ * fine. Returns a warning for each name in it that is no setting: a misspelt one would have no effect.
  */
 export async function takeEnvFile(path: string): Promise<string[]> {
   let text: string;

@@ -8,8 +8,8 @@ const LOOK_MS = 30_000;
 const ANSWER_MS = 10_000;
 
 /**
- * Looks every `lookMs` whether an engine still has the Redis image, which somebody may have pruned, and
- * gets it again; `say` hears of it. Without the image no instance can be handed out.
+ * Checks every `lookMs` whether an engine still has the Redis image, which may have been pruned, and gets it
+ * again; `say` is told. Without the image no instance can be handed out.
  */
 export function keepImage(
   docker: Docker,
@@ -25,8 +25,8 @@ export function keepImage(
       await ensureRedisImage(docker, reference);
       say(`the image ${reference} was gone and is there again`);
     } catch (error) {
-      // An engine that is away is brought back elsewhere; looked at again next time.
-      say(`cannot see to the image ${reference}: ${messageOf(error)}`);
+      // An engine that has ended is started again by what keeps it; the next check comes.
+      say(`cannot check or get the image ${reference}: ${messageOf(error)}`);
     }
   };
   const watch = async () => {

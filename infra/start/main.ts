@@ -86,13 +86,9 @@ async function start(life: Lifecycle): Promise<void> {
     note(reference);
     return reference;
   });
-  undoLater(
-    "look after the image",
-    keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop,
-    {
-      withinMs: IMAGE_TIMEOUT_MS,
-    },
-  );
+  undoLater("image check", keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop, {
+    withinMs: IMAGE_TIMEOUT_MS,
+  });
   const addresses = await boxAddresses({ host: service.host, publicHost: service.publicHost, engineUrl });
   await step("database schema", async (note) => {
     const done = await migrate(mysqlUrl);

@@ -1,16 +1,18 @@
+/** @import { Api, Bench } from "../home-types.ts" */
 import { createConsole } from "./console.js";
 import { createFigures } from "./figures.js";
 
 /**
  * The workbench below the slip: console and figures of the instance shown. Loaded once there is one.
  * @param {HTMLElement} root
- * @param {(id: string) => void} onRefused  Told when the service takes no commands for an instance: it may have ended.
+ * @param {Api} api
+ * @param {(id: string) => void} onRefused  Called when the service refuses calls for an instance, which may have ended.
+ * @returns {Bench}
  */
 export function createBench(root, api, onRefused) {
   const console = createConsole(root, api, onRefused);
   const figures = createFigures(root, api, onRefused);
   return {
-    /** Works on a running instance; on none with null. */
     use(instance) {
       root.dataset.state = instance ? "running" : "blank";
       console.use(instance);

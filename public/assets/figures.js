@@ -1,15 +1,28 @@
+/**
+ * @import { ConsoleFigures } from "../api-types.ts"
+ * @import { Api, Bench, Held } from "../home-types.ts"
+ */
+import { bytesInWords } from "./bytes.js";
+import { find, part } from "./elements.js";
 import { drawPlot } from "./plot.js";
-import { bytesInWords } from "./words.js";
 
 const PERIOD_MS = 2_000;
-/** A course begins on a scale of a minute, and grows to five. */
+/** A plot begins on a scale of a minute, and grows to five. */
 const LEAST_SPAN_MS = 60_000;
 const SPAN_MS = 5 * 60_000;
 const GAP_MS = 3 * PERIOD_MS;
 const MB = 1024 * 1024;
-const NOTE_SILENT = "The instance does not tell just now. What is shown is its last word.";
+const NOTE_SILENT = "The instance does not answer right now. These are its last figures.";
 
-/** How each tile words its figure, and what a course must reach not to look flat. */
+/**
+ * How each tile shows its figure, and the value that a plot must reach to fill its height.
+ * @type {Record<string, {
+ *   value: (figures: ConsoleFigures) => number,
+ *   text: (value: number) => string,
+ *   of: (figures: ConsoleFigures) => string,
+ *   least: number,
+ * }>}
+ */
 const tiles = {
   memory: {
     value: (figures) => figures.memoryBytes,
@@ -28,26 +41,30 @@ const tiles = {
 };
 
 /**
- * Figures of the instance shown, asked for every two seconds while somebody can see them.
+ * Figures of the instance shown, asked for every two seconds while the page is visible.
  * @param {HTMLElement} root
+ * @param {Api} api
  * @param {(id: string) => void} onRefused
+ * @returns {Bench}
  */
 export function createFigures(root, api, onRefused) {
-  const pause = root.querySelector("[data-figures-pause]");
-  const note = root.querySelector("[data-figures-note]");
+  const pause = find(HTMLButtonElement, "[data-figures-pause]", root);
+  const note = part("figures-note", root);
   const usualNote = note.textContent;
-  /** What each instance told, by its id: `{atMs, figures}[]`. */
+  /** @type {Map<string, { atMs: number, figures: ConsoleFigures }[]>} By the instance's id. */
   const courses = new Map();
+  /** @type {Held | null} */
   let instance = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isAsking = false;
   let isPaused = false;
 
-  document.addEventListener("visibilitychange", ask);
+  document.addEventListener("visibilitychange", () => void ask());
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
-    pause.textContent = isPaused ? "Go on" : "Pause";
-    ask();
+    pause.textContent = isPaused ? "Resume" : "Pause";
+    void ask();
   });
 
   async function ask() {
@@ -58,15 +75,30 @@ export function createFigures(root, api, onRefused) {
     const { value, problem } = await api.figures(instance);
     isAsking = false;
     if (value) remember(id, value);
-    if (id !== instance?.id) return ask();
+    if (!isShown(id)) {
+      void ask();
+      return;
+    }
     note.textContent = value ? usualNote : NOTE_SILENT;
     root.toggleAttribute("data-silent", !value);
     if (value) show();
-    // 4xx: not a matter of time, unless it is one of how often.
-    else if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) return onRefused(id);
-    timer = setTimeout(ask, Math.max(PERIOD_MS, (problem?.retryAfterSeconds || 0) * 1000));
+    // 4xx: trying again does not help, unless it was asked too often.
+    else if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) {
+      onRefused(id);
+      return;
+    }
+    timer = setTimeout(() => void ask(), Math.max(PERIOD_MS, (problem?.retryAfterSeconds ?? 0) * 1000));
   }
 
+  /** @param {string} id */
+  function isShown(id) {
+    return instance?.id === id;
+  }
+
+  /**
+   * @param {string} id
+   * @param {ConsoleFigures} figures
+   */
   function remember(id, figures) {
     const nowMs = Date.now();
     courses.set(id, [
@@ -76,26 +108,26 @@ export function createFigures(root, api, onRefused) {
   }
 
   function show() {
-    const course = courses.get(instance?.id) ?? [];
+    const course = courses.get(instance?.id ?? "") ?? [];
     const last = course.at(-1);
-    const spanMs = Math.max(LEAST_SPAN_MS, last?.atMs - course[0]?.atMs || 0);
+    const nowMs = last?.atMs ?? 0;
+    const spanMs = Math.max(LEAST_SPAN_MS, nowMs - (course[0]?.atMs ?? 0));
     for (const [name, { value, text, of, least }] of Object.entries(tiles)) {
-      const tile = root.querySelector(`[data-tile=${name}]`);
+      const tile = find(HTMLElement, `[data-tile=${name}]`, root);
       const points = course.map(({ atMs, figures }) => ({ atMs, value: value(figures) }));
-      const svg = tile.querySelector("svg");
-      tile.querySelector("[data-value]").textContent = last ? text(value(last.figures)) : "–";
-      tile.querySelector("[data-of]").textContent = last ? of(last.figures) : "";
-      drawPlot(svg, points, { nowMs: last?.atMs, spanMs, gapMs: GAP_MS, least });
-      const [low, high] = [Math.min, Math.max].map((extreme) => text(extreme(...points.map((point) => point.value))));
-      svg.setAttribute(
-        "aria-label",
-        `${tile.querySelector("h3").textContent}: ${last ? `from ${low} to ${high} in the last minutes` : "nothing yet"}`,
-      );
+      const values = points.map((point) => point.value);
+      const svg = find(SVGElement, "svg", tile);
+      part("value", tile).textContent = last ? text(value(last.figures)) : "–";
+      part("of", tile).textContent = last ? of(last.figures) : "";
+      drawPlot(svg, points, { nowMs, spanMs, gapMs: GAP_MS, least });
+      const range = last
+        ? `from ${text(Math.min(...values))} to ${text(Math.max(...values))} in the last minutes`
+        : "nothing yet";
+      svg.setAttribute("aria-label", `${find(HTMLElement, "h3", tile).textContent}: ${range}`);
     }
   }
 
   return {
-    /** Shows this instance's figures; none with null. */
     use(next) {
       if (next?.id === instance?.id) return;
       instance = next;
@@ -103,11 +135,12 @@ export function createFigures(root, api, onRefused) {
       root.removeAttribute("data-silent");
       note.textContent = usualNote;
       show();
-      ask();
+      void ask();
     },
   };
 }
 
+/** @param {number} number */
 function counted(number) {
   return number.toLocaleString("en");
 }

@@ -1,23 +1,25 @@
+/** @import { Entry, HeldInstances, Unchecked } from "../home-types.ts" */
 import { randomKey } from "./random-key.js";
 
 const INSTANCES = "getaredis.held";
-/** An end that long ago is no news to somebody who comes back. */
+/** An instance that ended longer ago is not shown to somebody who comes back. */
 const NEWS_MS = 60 * 60_000;
 const PENDING_KEY = "getaredis.pending-key";
 
 /**
  * The instances that this browser holds, shared by its tabs: a closed tab loses no password. Where
  * storage is refused, they live as long as the page.
- * @param {() => void} onChange  Told when another tab has changed them.
+ * @param {() => void} onChange  Called when another tab has changed them.
+ * @returns {HeldInstances}
  */
 export function createHeld(onChange) {
-  /** @type {{instance: object, state: string, endedAt?: string, endCause?: string}[]} As the service words them. */
+  /** @type {Entry[]} */
   let entries = [];
   let isShared = true;
   let pendingKey = read(sessionStorageOf, PENDING_KEY);
 
   change((kept) =>
-    kept.filter(({ state, endedAt }) => state !== "ended" || Date.now() - Date.parse(endedAt) < NEWS_MS),
+    kept.filter(({ state, endedAt }) => state !== "ended" || Date.now() - Date.parse(endedAt ?? "") < NEWS_MS),
   );
   addEventListener("storage", ({ key }) => {
     if (key !== INSTANCES && key !== null) return;
@@ -30,19 +32,18 @@ export function createHeld(onChange) {
     if (isShared) entries = parsed(read(localStorageOf, INSTANCES));
   }
 
-  function change(deed) {
+  /** @param {(kept: Entry[]) => Entry[]} update */
+  function change(update) {
     load();
-    entries = deed(entries);
+    entries = update(entries);
     isShared = write(localStorageOf, INSTANCES, JSON.stringify(entries));
   }
 
   return {
     list: () => entries,
-    /** Whether a reload finds them again. */
     isKept: () => isShared,
     find: (id) => entries.find((entry) => entry.instance.id === id),
 
-    /** Keeps a new instance, in place of those that have ended; the same one twice is kept once. */
     add(instance) {
       change((kept) => [
         ...kept.filter(({ instance: { id }, state }) => id !== instance.id && state !== "ended"),
@@ -50,23 +51,25 @@ export function createHeld(onChange) {
       ]);
     },
 
-    /** Takes over what the service says of an instance; of one that has ended the secrets are forgotten. */
     update(id, { state, expiresAt, endedAt, endCause }) {
-      change((kept) => {
-        const entry = kept.find(({ instance }) => instance.id === id);
-        if (!entry) return kept;
-        Object.assign(entry, { state, endedAt, endCause });
-        if (expiresAt) entry.instance.expiresAt = expiresAt;
-        if (state === "ended") for (const secret of ["password", "url", "token"]) delete entry.instance[secret];
-        return kept;
-      });
+      change((kept) =>
+        kept.map((entry) => {
+          if (entry.instance.id !== id) return entry;
+          const instance = { ...entry.instance, ...(expiresAt && { expiresAt }) };
+          if (state === "ended") {
+            delete instance.password;
+            delete instance.url;
+            delete instance.token;
+          }
+          return { instance, state, endedAt, endCause };
+        }),
+      );
     },
 
     remove(id) {
       change((kept) => kept.filter((entry) => entry.instance.id !== id));
     },
 
-    /** Idempotency key of this tab's hand-out under way: the same until an answer has settled it, reloads included. */
     pendingKey() {
       pendingKey ??= randomKey();
       write(sessionStorageOf, PENDING_KEY, pendingKey);
@@ -83,9 +86,14 @@ export function createHeld(onChange) {
 const localStorageOf = () => localStorage;
 const sessionStorageOf = () => sessionStorage;
 
-/** What another version of this page or a visitor's own hand has written there is not worth a broken page. */
+/**
+ * The entries that storage holds, without what another version of this page, or the visitor, has written there.
+ * @param {string | null} text
+ * @returns {Entry[]}
+ */
 function parsed(text) {
   try {
+    /** @type {unknown} */
     const kept = JSON.parse(text ?? "[]");
     return Array.isArray(kept) ? kept.filter(isEntry) : [];
   } catch {
@@ -93,18 +101,33 @@ function parsed(text) {
   }
 }
 
-/** Whether it has what the page shows; of an instance that has ended the secrets are forgotten. */
+/**
+ * Whether it has what the page shows. An instance that has ended has no secrets.
+ * @param {Unchecked} entry
+ * @returns {entry is Entry}
+ */
 function isEntry(entry) {
   const { instance, state } = entry ?? {};
   const { id, host, createdAt, expiresAt, url, password, token } = instance ?? {};
-  const areTexts =
+  return (
     [state, id, host].every(isText) &&
-    [url, password, token].every((secret) => isText(secret) || (secret === undefined && state === "ended"));
-  return areTexts && [createdAt, expiresAt].every((moment) => !Number.isNaN(Date.parse(moment)));
+    [url, password, token].every((secret) => isText(secret) || (secret === undefined && state === "ended")) &&
+    [createdAt, expiresAt].every((moment) => isText(moment) && !Number.isNaN(Date.parse(moment)))
+  );
 }
 
-const isText = (value) => typeof value === "string";
+/**
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+function isText(value) {
+  return typeof value === "string";
+}
 
+/**
+ * @param {() => Storage} storageOf
+ * @param {string} name
+ */
 function read(storageOf, name) {
   try {
     return storageOf().getItem(name);
@@ -113,7 +136,12 @@ function read(storageOf, name) {
   }
 }
 
-/** Returns whether it is kept: storage may be off or full, and then the page itself still remembers. */
+/**
+ * Returns whether it was written: storage may be off or full.
+ * @param {() => Storage} storageOf
+ * @param {string} name
+ * @param {string | null} text
+ */
 function write(storageOf, name, text) {
   try {
     if (text === null) storageOf().removeItem(name);

@@ -1,59 +1,79 @@
+/**
+ * @import { Handout } from "../api-types.ts"
+ * @import { Bench, CallProblem, Entry, Held } from "../home-types.ts"
+ */
 import { createApi } from "./api.js";
 import { wireCopyButtons } from "./copy.js";
+import { closest, find, findAll, part } from "./elements.js";
 import { createHeld } from "./held.js";
 import { createSlip } from "./slip.js";
 import { timeLeft, timeShort } from "./words.js";
 
 const SECOND = 1000;
-/** The status that tells that an idempotency key is spoilt. */
+/** The status of an answer that refuses the idempotency key itself. */
 const CONFLICT = 409;
-/** How often a visible page asks whether what it shows is still so, and how often when an end is near. */
+/** How often a visible page asks for the state of its instances, and how often while one is ending. */
 const REFRESH_MS = 60 * SECOND;
 const REFRESH_ENDING_MS = 3 * SECOND;
 /** An extension by less than this is not worth a button. */
 const LEAST_GAIN_MS = 60 * SECOND;
-/** Kept clear of the longest lease allowed, for the request itself takes time. */
+/** Kept below the longest lease allowed, because the request itself takes time. */
 const MARGIN_MS = 5 * SECOND;
 
-const form = document.getElementById("get");
-const key = form.querySelector("button");
-const keyLabel = key.firstElementChild;
-const problemBox = document.querySelector("[data-problem]");
-const others = document.querySelector("[data-held]");
-const slipRoot = document.querySelector("[data-slip]");
+const form = find(HTMLFormElement, "#get");
+const key = find(HTMLButtonElement, ".key");
+const keyLabel = find(HTMLElement, ".key span");
+const problemBox = part("problem");
+const others = part("held");
+const slipRoot = part("slip");
 
-const { ttlSeconds, maxTtlSeconds } = document.getElementById("home").dataset;
+const { dataset } = find(HTMLElement, "#home");
+const [ttlMs, maxTtlMs] = [Number(dataset.ttlSeconds) * SECOND, Number(dataset.maxTtlSeconds) * SECOND];
 const api = createApi();
 const held = createHeld(showWhatChanged);
 const slip = createSlip(slipRoot, api, held.isKept);
-let selectedId = null;
+/** @type {string | undefined} */
+let selectedId;
 let working = false;
 let restUntilMs = 0;
 let refreshAtMs = 0;
-/** A promise of the workbench below the slip, from when it is first needed. */
-let bench = null;
+/**
+ * The workbench below the slip, loaded when it is first needed.
+ * @type {Promise<Bench> | undefined}
+ */
+let bench;
 
 document.documentElement.classList.add("js");
 wireCopyButtons(say);
-form.addEventListener("submit", getInstance);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void getInstance();
+});
 others.addEventListener("click", choose);
 slipRoot.addEventListener("click", act);
-slipRoot.addEventListener("keydown", (event) => event.key === "Escape" && keep());
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
+slipRoot.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") keep();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) void refresh();
+});
 setInterval(tick, SECOND);
 takeOverAnswer();
 select(held.list().at(-1)?.instance.id);
-refresh();
+void refresh();
 
-/** A form posted before this script ran (or without it, once) has its answer in the page: keep that too. */
+/** When the form was posted before this script ran, its answer is in the page, and is kept like any other. */
 function takeOverAnswer() {
-  if (slipRoot.dataset.instance) held.add(JSON.parse(slipRoot.dataset.instance));
-  // The address becomes that of the page again, so that a reload does not post once more.
+  if (slipRoot.dataset.instance) {
+    /** @type {unknown} */
+    const handout = JSON.parse(slipRoot.dataset.instance);
+    held.add(/** @type {Handout} */ (handout));
+  }
+  // The address becomes that of the page again, so that a reload does not post a second time.
   if (location.pathname === "/instances") history.replaceState(null, "", "/");
 }
 
-async function getInstance(event) {
-  event.preventDefault();
+async function getInstance() {
   if (working || restUntilMs > Date.now()) return;
   working = true;
   problemBox.hidden = true;
@@ -62,129 +82,151 @@ async function getInstance(event) {
   say("Starting your Redis.");
   const { value, problem } = await api.create(held.pendingKey());
   working = false;
-  // After any other refusal the hand-out of a lost answer may still be there: the next press asks for the same.
-  if (value || problem.status === CONFLICT) held.settle();
   if (problem) {
+    // After any other problem an earlier answer may have been lost: the next press asks for the same instance.
+    if (problem.status === CONFLICT) held.settle();
     restUntilMs = Date.now() + problem.retryAfterSeconds * SECOND;
     select(selectedId);
-    return showProblem(problem);
+    showProblem(problem);
+    return;
   }
+  held.settle();
   held.add(value);
   select(value.id);
   slip.focus();
   say(`Your Redis is ready at ${value.host}, port ${value.port}.`);
-  showStats();
+  void showStats();
 }
 
-/** The key is down while a Redis starts, and for as long as the service asked to be left alone. */
+/** The button is down while a Redis starts, and until the time that the service named has passed. */
 function showKey() {
   const restMs = restUntilMs - Date.now();
-  const resting = restMs > 0 && `Again in ${timeLeft(restMs)}`;
-  const label =
-    (working && "Starting your Redis") ||
-    resting ||
-    (held.list().some(({ state }) => state !== "ended") ? "Get another Redis" : "Get a Redis");
+  const label = working
+    ? "Starting your Redis"
+    : restMs > 0
+      ? `Try again in ${timeLeft(restMs)}`
+      : held.list().some(({ state }) => state !== "ended")
+        ? "Get another Redis"
+        : "Get a Redis";
   if (keyLabel.textContent !== label) keyLabel.textContent = label;
-  key.setAttribute("aria-disabled", String(working || Boolean(resting)));
+  key.setAttribute("aria-disabled", String(working || restMs > 0));
   key.setAttribute("aria-busy", String(working));
 }
 
+/** @param {CallProblem} problem */
 function showProblem({ title, detail }) {
-  problemBox.children[0].textContent = title;
-  problemBox.children[1].textContent = detail;
+  find(HTMLElement, "p:first-child", problemBox).textContent = title;
+  find(HTMLElement, "p:last-child", problemBox).textContent = detail;
   problemBox.hidden = false;
 }
 
-/** Shows one of the instances held, or the blank slip when there is none by that id. */
+/**
+ * Shows one of the instances held, or the blank slip when there is none by that id.
+ * @param {string | undefined} id
+ */
 function select(id) {
   const entry = held.find(id);
-  selectedId = entry ? id : null;
+  selectedId = entry?.instance.id;
   showHeld();
   showKey();
-  workOn(entry?.state === "running" ? entry.instance : null);
-  if (!entry) return slip.blank();
+  void workOn(entry?.state === "running" ? entry.instance : null);
+  if (!entry) {
+    slip.blank();
+    return;
+  }
   slip.show(entry);
   const gain = gainMs(entry.instance);
   slip.offerExtension(gain < LEAST_GAIN_MS ? null : gain);
 }
 
-/** Another tab got, extended or ended one. */
+/** Another tab has got, extended or ended an instance. */
 function showWhatChanged() {
   if (!working) select(held.find(selectedId) ? selectedId : held.list().at(-1)?.instance.id);
 }
 
-/** Console and figures of a running instance; calls take effect in their order, also while it loads. */
+/**
+ * Console and figures of a running instance; calls take effect in their order, also while it loads.
+ * @param {Held | null} instance
+ */
 async function workOn(instance) {
   if (!instance && !bench) return;
-  bench ??= import("./bench.js").then(({ createBench }) =>
-    createBench(document.querySelector("[data-bench]"), api, refresh),
-  );
+  bench ??= import("./bench.js").then(({ createBench }) => createBench(part("bench"), api, () => void refresh()));
   try {
     (await bench).use(instance);
   } catch {
-    // The service was away just then: the next instance shown asks for it again.
-    bench = null;
+    // The service did not answer: the next instance shown asks for it again.
+    bench = undefined;
   }
 }
 
-/** By how much the lease can grow: the usual time, but not past the longest from its creation. */
+/**
+ * By how much the lease can grow: the usual time, but not past the longest from its creation.
+ * @param {Held} instance
+ */
 function gainMs({ createdAt, expiresAt }) {
-  return Math.min(
-    ttlSeconds * SECOND,
-    Date.parse(createdAt) + maxTtlSeconds * SECOND - MARGIN_MS - Date.parse(expiresAt),
-  );
+  return Math.min(ttlMs, Date.parse(createdAt) + maxTtlMs - MARGIN_MS - Date.parse(expiresAt));
 }
 
 /** The list of all instances held, where there are several. */
 function showHeld() {
   const entries = held.list();
   others.hidden = entries.length < 2;
-  const focused = others.contains(document.activeElement) && document.activeElement.dataset.id;
-  others.querySelector("ul").replaceChildren(
+  const focused = rows().find((button) => button === document.activeElement)?.dataset.id;
+  const { content } = find(HTMLTemplateElement, "template", others);
+  find(HTMLElement, "ul", others).replaceChildren(
     ...entries.map(({ instance }) => {
-      const row = others.querySelector("template").content.cloneNode(true).firstElementChild;
-      const button = row.querySelector("button");
+      const row = document.importNode(content, true);
+      const button = find(HTMLElement, "button", row);
       button.dataset.id = instance.id;
       button.setAttribute("aria-pressed", String(instance.id === selectedId));
-      row.querySelector("[data-host]").textContent = instance.host;
-      row.querySelector("[data-port]").textContent = `:${instance.port}`;
+      part("host", row).textContent = instance.host;
+      part("port", row).textContent = `:${instance.port}`;
       return row;
     }),
   );
   showStates();
-  if (focused) others.querySelector(`[data-id="${focused}"]`)?.focus();
+  rows()
+    .find((button) => button.dataset.id === focused)
+    ?.focus();
+}
+
+function rows() {
+  return findAll(HTMLElement, "[data-id]", others);
 }
 
 function showStates() {
-  for (const button of others.querySelectorAll("[data-id]")) {
+  for (const button of rows()) {
     const entry = held.find(button.dataset.id);
-    // Another tab may have let go of it.
+    // Another tab may have removed it.
     if (!entry) continue;
     const { instance, state } = entry;
     button.dataset.state = state;
     const word = state === "running" ? timeShort(Date.parse(instance.expiresAt) - api.now()) : state;
-    const place = button.querySelector("[data-word]");
+    const place = part("word", button);
     if (place.textContent !== word) place.textContent = word;
   }
 }
 
+/** @param {Event} event */
 function choose(event) {
-  const id = event.target.closest("[data-id]")?.dataset.id;
+  const id = closest(event, "[data-id]")?.dataset.id;
   if (!id || working) return;
   select(id);
-  others.querySelector("[aria-pressed=true]").focus();
+  find(HTMLElement, "[aria-pressed=true]", others).focus();
 }
 
+/** @type {Record<string, (instance: Held) => unknown>} */
+const handlers = { extend, end: askToEnd, "end-now": end, keep, clear };
+
+/** @param {Event} event */
 function act(event) {
-  const name = event.target.closest("[data-act]")?.dataset.act;
-  const deeds = { extend, end: askToEnd, "end-now": end, keep, clear };
   const entry = held.find(selectedId);
-  if (name && entry) deeds[name](entry.instance);
+  if (entry) handlers[closest(event, "[data-act]")?.dataset.act ?? ""]?.(entry.instance);
 }
 
 function askToEnd() {
   slip.actions("sure");
-  // On the harmless answer, so that pressing Enter twice ends nothing.
+  // The focus is on the harmless answer, so that pressing Enter twice ends nothing.
   slip.act("keep").focus();
 }
 
@@ -194,32 +236,44 @@ function keep() {
   slip.act("end").focus();
 }
 
+/** @param {Held} instance */
 async function extend(instance) {
-  const ttlMs = Date.parse(instance.expiresAt) + gainMs(instance) - api.now();
-  const { value, problem } = await api.extend(instance, Math.floor(ttlMs / SECOND));
-  if (problem) return showRefusal(instance, problem);
+  const leftMs = Date.parse(instance.expiresAt) + gainMs(instance) - api.now();
+  const { value, problem } = await api.extend(instance, Math.floor(leftMs / SECOND));
+  if (problem) {
+    await showRefusal(instance, problem);
+    return;
+  }
   held.update(instance.id, value);
   if (selectedId === instance.id) select(instance.id);
   if (slip.act("extend").hidden) slip.focus();
   say("Extended.");
 }
 
+/** @param {Held} instance */
 async function end(instance) {
-  // It may have been about having too many.
+  // The problem shown may be that there are too many instances, which is over now.
   problemBox.hidden = true;
   slip.actions(null);
   slip.setState("ending");
   slip.focus();
   const { problem } = await api.end(instance);
-  if (problem && problem.status !== 404) return showRefusal(instance, problem);
-  // Its host may be out of reach: then it is still ending, and the service knows.
+  if (problem && problem.status !== 404) {
+    await showRefusal(instance, problem);
+    return;
+  }
+  // While its host does not answer it is still ending: the service says which.
   const { value } = await api.status(instance);
   held.update(instance.id, value ?? { state: "ended", endedAt: new Date(api.now()).toISOString(), endCause: "owner" });
   if (selectedId === instance.id) select(instance.id);
   say("Ended.");
-  showStats();
+  void showStats();
 }
 
+/**
+ * @param {Held} instance
+ * @param {CallProblem} problem
+ */
 async function showRefusal(instance, { title, detail }) {
   await refresh();
   if (selectedId !== instance.id) return;
@@ -228,6 +282,7 @@ async function showRefusal(instance, { title, detail }) {
   say(`${title}. ${detail}`);
 }
 
+/** @param {Held} instance */
 function clear(instance) {
   held.remove(instance.id);
   select(held.list().at(-1)?.instance.id);
@@ -241,15 +296,17 @@ async function refresh() {
   await Promise.all(open.map(refreshOne));
 }
 
+/** @param {Entry} entry */
 async function refreshOne({ instance, state }) {
   const { id, expiresAt } = instance;
   const { value, problem } = await api.status(instance);
-  const status = value ?? (problem.status === 404 ? { state: "ended", endCause: "unknown" } : null);
   const entry = held.find(id);
-  if (!status || !entry || entry.state === "ended") return;
-  const changed = status.state !== state || (status.expiresAt && status.expiresAt !== expiresAt);
-  if (!changed) return;
-  held.update(id, status);
+  if (!entry || entry.state === "ended") return;
+  if (value) {
+    if (value.state === state && value.expiresAt === expiresAt) return;
+    held.update(id, value);
+  } else if (problem.status === 404) held.update(id, { state: "ended", endCause: "unknown" });
+  else return;
   if (selectedId === id && !working) select(id);
   else showHeld();
 }
@@ -263,22 +320,26 @@ function tick() {
   for (const { instance } of over) held.update(instance.id, { state: "ending" });
   if (over.length > 0) {
     select(selectedId);
-    // Extended from elsewhere, perhaps: the service knows.
+    // It may have been extended elsewhere: the service says so.
     refreshAtMs = 0;
   }
   showStates();
-  if (document.visibilityState === "visible" && Date.now() >= refreshAtMs) refresh();
+  if (!document.hidden && Date.now() >= refreshAtMs) void refresh();
 }
 
 async function showStats() {
   const { value } = await api.stats();
-  for (const place of document.querySelectorAll("[data-stat]"))
-    if (value) place.textContent = value[place.dataset.stat].toLocaleString("en");
+  if (!value) return;
+  for (const place of findAll(HTMLElement, "[data-stat]"))
+    place.textContent = value[place.dataset.stat === "running" ? "running" : "startedEver"].toLocaleString("en");
 }
 
-// Emptied in between, for the same words twice would be read out once.
+/**
+ * Tells screen readers. The place is emptied first, because they read the same words only once.
+ * @param {string} text
+ */
 function say(text) {
-  const place = document.querySelector("[data-say]");
+  const place = part("say");
   place.textContent = "";
   requestAnimationFrame(() => (place.textContent = text));
 }

@@ -1,72 +1,113 @@
-import { causeWords, clockTime, roughly, stateWords, timeLeft } from "./words.js";
+/** @import { Entry, Slip } from "../home-types.ts" */
+import { find, findAll, part } from "./elements.js";
+import { clockTime, roughly, stateWords, timeLeft, whyEnded } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
 const NOTE_UNKEPT =
   "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
-const NOTE_ENDED = "Its data is gone, and its password opens nothing any more.";
+const NOTE_ENDED = "Its data is deleted, and its password no longer works.";
 
 /**
  * The slip on which an instance is shown. It is already in the page, blank or filled; this fills it again.
  * @param {HTMLElement} root
- * @param {{now: () => number}} clock  The service's time.
+ * @param {{ now: () => number }} clock  The service's time.
  * @param {() => boolean} isKept  Whether this browser remembers what is shown.
+ * @returns {Slip}
  */
 export function createSlip(root, clock, isKept) {
-  const part = (name) => root.querySelector(`[data-${name}]`);
-  const keptNote = part("lease-note").firstChild.data;
+  const noteLine = part("lease-note", root);
+  const fields = part("fields", root);
+  // The first text only: what follows is for browsers without JavaScript.
+  const keptNote = noteLine.firstChild?.nodeValue ?? "";
   const usualNote = () => (isKept() ? keptNote : NOTE_UNKEPT);
-  const blanks = JSON.parse(root.dataset.blanks);
+  /** @type {unknown} */
+  const parsed = JSON.parse(root.dataset.blanks ?? "");
+  const blanks = /** @type {Record<string, string>} */ (parsed);
+  /** @type {Entry | null} */
   let shown = null;
 
+  /** @param {string} state */
   function setState(state) {
     root.dataset.state = state;
-    part("state-word").textContent = stateWords[state] ?? state;
-    part("fields").inert = state !== "running" && state !== "ending";
-    for (const button of part("ways").querySelectorAll("[data-copy]")) button.disabled = part("fields").inert;
+    part("state-word", root).textContent = stateWords[state] ?? state;
+    fields.inert = state !== "running" && state !== "ending";
+    for (const button of findAll(HTMLButtonElement, "[data-ways] [data-copy]", root)) button.disabled = fields.inert;
   }
 
-  /** Fills every place that shows a field; what is not known shows its blank. A URL is best broken after its @. */
+  /**
+   * Fills every place that shows a field; what is not known shows its blank. A URL may break after the user.
+   * @param {Record<string, string | number | undefined>} values
+   */
   function fill(values) {
-    for (const place of root.querySelectorAll("[data-field]")) {
-      const [head, tail] = (values[place.dataset.field] ?? blanks[place.dataset.field]).split(/(?<=@)/);
+    for (const place of findAll(HTMLElement, "[data-field]", root)) {
+      const name = place.dataset.field ?? "";
+      const [head = "", tail] = String(values[name] ?? blanks[name]).split(/(?<=@)/);
       place.replaceChildren(head, ...(tail ? [document.createElement("wbr"), tail] : []));
     }
   }
 
+  /** @type {Slip["note"]} */
   function note(text, isFault = false) {
-    part("lease-note").textContent = text;
-    part("lease-note").toggleAttribute("data-fault", isFault);
+    noteLine.textContent = text;
+    noteLine.toggleAttribute("data-fault", isFault);
   }
 
+  /** @type {Slip["actions"]} */
   function actions(which) {
-    for (const name of ["acts", "sure", "over"]) part(name).hidden = name !== which;
+    for (const name of ["acts", "sure", "over"]) part(name, root).hidden = name !== which;
   }
 
-  function lease(left, until) {
-    part("lease-left").textContent = left;
-    part("lease-until").textContent = until;
+  /**
+   * @param {string} left
+   * @param {string} until
+   * @param {number} fraction  Of the bar.
+   */
+  function lease(left, until, fraction) {
+    part("lease-left", root).textContent = left;
+    part("lease-until", root).textContent = until;
+    part("lease-bar", root).style.transform = `scaleX(${Math.min(1, Math.max(0, fraction))})`;
   }
 
-  function setBar(fraction) {
-    part("lease-bar").style.transform = `scaleX(${Math.min(1, Math.max(0, fraction))})`;
-  }
-
+  /**
+   * @param {string} state
+   * @param {string} left
+   * @param {string} until
+   */
   function showNothing(state, left, until) {
     shown = null;
     setState(state);
     fill({});
     actions(null);
-    setBar(0);
-    lease(left, until);
+    lease(left, until, 0);
     note(usualNote());
+  }
+
+  function tick() {
+    if (!shown) return;
+    const { instance, state, endedAt, endCause } = shown;
+    const now = new Date(clock.now());
+    if (state === "ended") {
+      lease(endedAt ? `Ended ${clockTime(new Date(endedAt), now)}.` : "Ended.", whyEnded(endCause), 0);
+      return;
+    }
+    const end = new Date(instance.expiresAt);
+    const leftMs = state === "running" ? end.getTime() - now.getTime() : 0;
+    const fraction = leftMs / (end.getTime() - Date.parse(instance.createdAt));
+    root.toggleAttribute("data-ebb", leftMs < EBB_MS);
+    if (leftMs > 0) lease(`${timeLeft(leftMs)} left`, `until ${clockTime(end, now)}`, fraction);
+    else lease("Ending.", "Its container is being removed.", fraction);
+  }
+
+  /** @param {string} name */
+  function act(name) {
+    return find(HTMLButtonElement, `[data-act="${name}"]`, root);
   }
 
   return {
     blank: () => showNothing("blank", "Press the button", "and these blanks fill in."),
     working: () => showNothing("working", "Starting", "a container that only you have the password to."),
 
-    /** Shows what the tab holds of an instance. */
     show(entry) {
       shown = entry;
       const { instance, state } = entry;
@@ -75,33 +116,13 @@ export function createSlip(root, clock, isKept) {
       setState(state);
       actions(state === "running" ? "acts" : state === "ended" ? "over" : null);
       note(state === "ended" ? NOTE_ENDED : usualNote());
-      this.tick();
+      tick();
     },
 
-    /** Brings countdown and bar up to the second. */
-    tick() {
-      if (!shown) return;
-      const { instance, state, endedAt, endCause } = shown;
-      const now = clock.now();
-      if (state === "ended") {
-        setBar(0);
-        lease(
-          endedAt ? `Ended ${clockTime(new Date(endedAt), new Date(now))}.` : "Ended.",
-          causeWords[endCause] ?? causeWords.unknown,
-        );
-        return;
-      }
-      const end = Date.parse(instance.expiresAt);
-      const leftMs = state === "running" ? end - now : 0;
-      root.toggleAttribute("data-ebb", leftMs < EBB_MS);
-      setBar(leftMs / (end - Date.parse(instance.createdAt)));
-      if (leftMs > 0) lease(`${timeLeft(leftMs)} left`, `until ${clockTime(new Date(end), new Date(now))}`);
-      else lease("Ending.", "It is being taken down.");
-    },
+    tick,
 
-    /** Offers to extend the lease by this much; null where it cannot grow. */
     offerExtension(gainMs) {
-      const button = this.act("extend");
+      const button = act("extend");
       button.hidden = gainMs === null;
       if (gainMs !== null) button.textContent = `Extend by ${roughly(gainMs)}`;
     },
@@ -109,7 +130,7 @@ export function createSlip(root, clock, isKept) {
     actions,
     note,
     setState,
-    act: (name) => root.querySelector(`[data-act="${name}"]`),
-    focus: () => root.querySelector("h2").focus(),
+    act,
+    focus: () => find(HTMLElement, "h2", root).focus(),
   };
 }

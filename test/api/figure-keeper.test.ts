@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { createFigureKeeper } from "../../apps/api/figures/figure-keeper.ts";
 import { createMetrics, type Metrics } from "../../apps/api/figures/metrics.ts";
-import type { MinuteFigures } from "../../apps/core/figures/figures.ts";
+import type { HandoutOutcome, MinuteFigures } from "../../apps/core/figures/figures.ts";
 
 const MINUTE = 60_000;
 const start = Date.parse("2026-01-01T00:00:00Z");
@@ -12,6 +12,7 @@ describe("what a process counts", () => {
   let now: number;
   let kept: Map<string, MinuteFigures>;
   let isAway: boolean;
+  let writes: number;
   let keeper: ReturnType<typeof createFigureKeeper>;
   beforeEach(() => {
     metrics = createMetrics({
@@ -23,10 +24,12 @@ describe("what a process counts", () => {
     now = start;
     kept = new Map();
     isAway = false;
+    writes = 0;
     keeper = createFigureKeeper({
-      metrics,
+      tally: metrics.handoutTally,
       keepMinute: (minute, source, figures) => {
         if (isAway) return Promise.reject(new Error("away"));
+        writes++;
         kept.set(`${(minute.getTime() - start) / MINUTE} ${source}`, { ...figures });
         return Promise.resolve();
       },
@@ -35,9 +38,9 @@ describe("what a process counts", () => {
     });
   });
 
-  const count = (result: string, seconds?: number) => {
-    metrics.handouts.inc({ result });
-    if (seconds !== undefined) metrics.handoutSeconds.observe(seconds);
+  const count = (result: HandoutOutcome | "replayed", seconds?: number) => {
+    metrics.countHandout(result);
+    if (seconds !== undefined) metrics.timeHandout(seconds);
   };
 
   it("is kept by minute, each hand-out in the one bucket of its time", async () => {
@@ -46,31 +49,66 @@ describe("what a process counts", () => {
     count("quota-exceeded");
     await keeper.keep();
     assert.deepEqual(kept.get("0 p"), {
-      "handout.created": 2,
-      "handout.quota-exceeded": 1,
-      "took.0.01": 1,
-      "took.0.3": 1,
+      handouts: { created: 2, "quota-exceeded": 1 },
+      took: [
+        { boundSeconds: 0.01, count: 1 },
+        { boundSeconds: 0.3, count: 1 },
+      ],
     });
     count("created", 100);
     await keeper.keep();
     assert.deepEqual(kept.get("0 p"), {
-      "handout.created": 3,
-      "handout.quota-exceeded": 1,
-      "took.0.01": 1,
-      "took.0.3": 1,
-      "took.+Inf": 1,
+      handouts: { created: 3, "quota-exceeded": 1 },
+      took: [
+        { boundSeconds: 0.01, count: 1 },
+        { boundSeconds: 0.3, count: 1 },
+        { boundSeconds: Infinity, count: 1 },
+      ],
     });
     now += MINUTE;
     count("created", 0.007);
     await keeper.keep();
-    assert.deepEqual(kept.get("1 p"), { "handout.created": 1, "took.0.01": 1 });
+    assert.deepEqual(kept.get("1 p"), { handouts: { created: 1 }, took: [{ boundSeconds: 0.01, count: 1 }] });
   });
 
   it("leaves out retries that got the known answer: they are no hand-outs, and no refusals", async () => {
     count("created", 0.007);
     count("replayed");
     await keeper.keep();
-    assert.deepEqual(kept.get("0 p"), { "handout.created": 1, "took.0.01": 1 });
+    assert.deepEqual(kept.get("0 p"), { handouts: { created: 1 }, took: [{ boundSeconds: 0.01, count: 1 }] });
+  });
+
+  it("is the same that Prometheus reads, each hand-out in the bucket whose bound it does not pass", async () => {
+    for (const seconds of [0.005, 0.0051, 30, 31]) count("created", seconds);
+    count("replayed");
+    await keeper.keep();
+    const text = await metrics.registry.metrics();
+    const below = (bound: string) =>
+      Number(
+        new RegExp(`getaredis_handout_duration_seconds_bucket\\{le="${bound.replace("+", "\\+")}"\\} (\\d+)`).exec(
+          text,
+        )?.[1],
+      );
+    assert.deepEqual([below("0.005"), below("0.01"), below("30"), below("+Inf")], [1, 2, 3, 4]);
+    assert.deepEqual(
+      kept.get("0 p")?.took,
+      [0.005, 0.01, 30, Infinity].map((boundSeconds) => ({ boundSeconds, count: 1 })),
+    );
+    assert.match(text, /getaredis_handouts_total\{result="created"\} 4\n/);
+    assert.match(text, /getaredis_handouts_total\{result="replayed"\} 1\n/);
+  });
+
+  it("is written again only when more has come", async () => {
+    count("created", 0.007);
+    await keeper.keep();
+    await keeper.keep();
+    assert.equal(writes, 1);
+    count("created", 0.007);
+    await keeper.keep();
+    now += MINUTE;
+    await keeper.keep();
+    await keeper.keep();
+    assert.equal(writes, 2);
   });
 
   it("leaves no row where nothing happened", async () => {
@@ -93,8 +131,8 @@ describe("what a process counts", () => {
     assert.deepEqual(
       [...kept],
       [
-        ["0 p", { "handout.created": 1, "took.0.01": 1 }],
-        ["1 p", { "handout.unavailable": 1 }],
+        ["0 p", { handouts: { created: 1 }, took: [{ boundSeconds: 0.01, count: 1 }] }],
+        ["1 p", { handouts: { unavailable: 1 } }],
       ],
     );
   });

@@ -79,6 +79,13 @@ describe("the operator's stream", () => {
           ["host-b", "...", "open", true],
         ],
       );
+      assert.deepEqual((first.data as FleetOverview).slotLegend, {
+        l: "leased",
+        s: "starting",
+        e: "ending",
+        r: "port-taken",
+        ".": "free",
+      });
       const [, second] = await until("events", () => (news.length > 1 ? news : undefined));
       assert.deepEqual(second, { kind: "events", data: [] }, "that nothing has happened is told as well");
       const handout = (await (await fetch(`${service.origin}/instances`, { method: "POST" })).json()) as { id: string };
@@ -120,11 +127,11 @@ describe("the operator's stream", () => {
 
   it("tells alarms that go on, also those whose rows are older than all events that it tells", async () => {
     const { store } = service;
-    const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true };
+    const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true } as const;
     await store.events.add(alarm, new Date(Date.now() - 3_600_000));
     for (let index = 0; index < 110; index++)
       await store.events.add(
-        { actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room" },
+        { actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room", data: { size: "small" } },
         new Date(),
       );
     const { news, close } = await follow();

@@ -303,9 +303,9 @@ describe("/ops/api", () => {
     await call("/blocks", "POST", { address: "192.0.2.77", reason: "spam" });
     await call("/blocks?address=192.0.2.77", "DELETE");
     const events = (
-      await read<{ actor: string; kind: string; host: string | null; instance: string | null; reason: string }[]>(
-        "/events",
-      )
+      await read<
+        { actor: string; kind: string; host: string | null; instance: string | null; reason: string; data: unknown }[]
+      >("/events")
     ).slice(0, 8);
     assert.ok(events.every(({ actor }) => actor === "operator"));
     assert.deepEqual(
@@ -322,6 +322,20 @@ describe("/ops/api", () => {
       ],
     );
     assert.equal(events[1]?.reason, "192.0.2.77: spam");
+    const { from = "", to = "" } = events[5]?.data as { from?: string; to?: string };
+    assert.equal(events[5]?.reason, `ends ${to} now, instead of ${from}`);
+    assert.deepEqual(
+      events.filter(({ kind }) => kind !== "extend").map(({ data }) => data),
+      [
+        { address: "192.0.2.77" },
+        { address: "192.0.2.77" },
+        { switch: "scaling" },
+        { switch: "scaling" },
+        { cause: "operator" },
+        null,
+        null,
+      ],
+    );
   });
 
   it("keeps figures of what was handed out and refused, over a restart of the process", async () => {
@@ -360,12 +374,13 @@ describe("/ops/api", () => {
     const name = await service.store.hosts.readDeployment();
     const now = new Date();
     assert.deepEqual(await read("/droplets"), []);
-    for (const [kind, host] of [
-      ["order", "gar-1"],
-      ["order", "gar-2"],
-      ["join", "gar-1"],
+    const [size, secondsAfterOrder] = ["s-1vcpu-1gb", 3.25];
+    for (const event of [
+      { kind: "order", host: "gar-1", data: { size } },
+      { kind: "order", host: "gar-2", data: { size } },
+      { kind: "join", host: "gar-1", data: { secondsAfterOrder } },
     ] as const)
-      await service.store.events.add({ actor: "scale", kind, host, reason: `of ${name}` }, now);
+      await service.store.events.add({ actor: "scale", reason: `of ${name}`, ...event }, now);
     const all = await read<
       {
         id: number;
@@ -376,8 +391,13 @@ describe("/ops/api", () => {
         instance: string | null;
         alarm: boolean;
         reason: string;
+        data: unknown;
       }[]
     >("/events");
+    assert.deepEqual(
+      all.slice(0, 3).map(({ data }) => data),
+      [{ secondsAfterOrder }, { size }, { size }],
+    );
     assert.deepEqual(
       all
         .slice(0, 3)
@@ -392,6 +412,7 @@ describe("/ops/api", () => {
       (await read<{ kind: string; host: string }[]>(`/events?${query}`)).map(({ kind, host }) => `${kind} ${host}`);
     assert.deepEqual(await kinds("host=gar-1"), ["join gar-1", "order gar-1"]);
     assert.deepEqual(await kinds("host=gar-1&kind=order"), ["order gar-1"]);
+    assert.deepEqual(await kinds("host=gar-1&kind=orde"), [], "of a kind that there is not, nothing");
     assert.deepEqual(await kinds(`host=gar-1&before=${all[0]?.id ?? 0}`), ["order gar-1"]);
     assert.deepEqual(await kinds(`host=gar-1&after=${all[2]?.id ?? 0}`), ["join gar-1"]);
     for (const query of ["before=x", "colour=red", "after=-1"])

@@ -1,19 +1,18 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { promisify } from "node:util";
 import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { startDigitalOcean, type LabCloud } from "../../infra/lab/digitalocean/index.ts";
 import { openMachineRoom, type MachineRoom } from "../../infra/lab/machines/room.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
+import { APT_GET, runApt } from "../../infra/servers/system-packages.ts";
 import { until } from "./until.ts";
 
-const run = promisify(execFile);
-/** What the development machines do not have: its servers would be services there. */
+/** Packages that the development machines do not have: their servers would be services there. */
 const PACKAGES = ["mariadb-server", "nginx"];
 const PACKAGES_DIR = projectPath(".getaredis/test-packages");
 const OURS = ["apps", "infra", "migrations", "public", "package.json", "package-lock.json", "README.md"];
@@ -30,12 +29,15 @@ export interface ControlMachine {
   privateIp: string;
   /** Runs a script in the machine as root and returns what it printed; rejects when it fails. */
   sh: (script: string) => Promise<string>;
-  /** Pulls the plug, and boots again from the same disk. */
+  /** Cuts the power, and boots again from the same disk. */
   reboot: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
-/** Needs root, and the packages fetched. Machines and network go with this process, however it ends. Whoever calls stops it, also on failure. */
+/**
+ * Starts it. Needs root, and the packages fetched. Machines and network end with this process, however it ends. The
+ * caller stops it, also when a test fails.
+ */
 export async function startControlMachine(): Promise<ControlMachine> {
   const undo = createUndoList();
   try {
@@ -53,10 +55,11 @@ export async function startControlMachine(): Promise<ControlMachine> {
         BOOT_MS,
       );
     await booted();
-    // Ours says that packages start no services; a stock machine has none.
-    // Nor does its disk have to outlast this machine's.
+    // The policy of this machine says that packages start no services; a stock machine has none. Writes need not
+    // reach the disk: the machine's ends with the test.
     await sh(
-      "rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis",
+      "rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; " +
+        "echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis",
     );
     await deliver(
       room,
@@ -121,21 +124,18 @@ async function order(cloud: LabCloud, token: string): Promise<{ id: number; publ
 export async function fetchControlPackages(): Promise<void> {
   await mkdir(join(PACKAGES_DIR, "partial"), { recursive: true });
   const download = () =>
-    run(
-      "apt-get",
-      [
-        "install",
-        "--download-only",
-        "--yes",
-        "--no-install-recommends",
-        "-o",
-        `Dir::Cache::archives=${PACKAGES_DIR}`,
-        ...PACKAGES,
-      ],
-      { maxBuffer: 16 * 1024 * 1024 },
-    );
+    runApt([
+      APT_GET,
+      "install",
+      "--download-only",
+      "--yes",
+      "--no-install-recommends",
+      "-o",
+      `Dir::Cache::archives=${PACKAGES_DIR}`,
+      ...PACKAGES,
+    ]);
   await download().catch(async () => {
-    await run("apt-get", ["update"]);
+    await runApt([APT_GET, "update"]);
     await download();
   });
 }
@@ -164,7 +164,8 @@ async function deliver(
   try {
     const { port } = server.address() as AddressInfo;
     await sh(
-      `set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | tar --extract --no-same-owner --directory ${dir}`,
+      `set -o pipefail; curl --fail --silent --show-error http://${room.controlAddress}:${port}/ | ` +
+        `tar --extract --no-same-owner --directory ${dir}`,
     );
   } finally {
     server.closeAllConnections();

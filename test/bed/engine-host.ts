@@ -38,10 +38,10 @@ export interface EngineHost {
   /** Engine accepts connections and answers nothing (SIGSTOP), until `resume`. */
   pause: () => Promise<void>;
   resume: () => Promise<void>;
-  /** SIGKILL to dockerd alone: containers run on, nobody answers, until `startEngine`. */
+  /** SIGKILL to dockerd alone: containers run on, and nothing answers until `startEngine`. */
   killEngine: () => Promise<void>;
   startEngine: () => Promise<void>;
-  /** The plug is pulled: all processes gone at once, the disk stays; its address is unreachable. */
+  /** Cuts the power: all processes are gone at once, the disk stays; its address is unreachable. */
   powerOff: () => Promise<void>;
   /** Boots it again, firewall and engine included; containers are there and not running. */
   powerOn: () => Promise<void>;
@@ -56,7 +56,7 @@ export interface EngineHost {
 
 /**
  * Starts an engine host and resolves when its engine answers and has the image; about a second.
- * `dockerdArgs` come besides those of every engine. Needs root. A host never outlives the process that
+ * `dockerdArgs` are added to those of every engine. Needs root. A host never outlives the process that
  * started it, and what a killed run left on disk is removed by the next one.
  */
 export async function startEngineHost({
@@ -110,7 +110,7 @@ export async function startEngineHost({
   };
   const powerOff = async () => {
     await machine.power?.off();
-    // Its network would live on for minutes, with connections of the dead that nobody answers.
+    // Its network would stay for minutes, with connections of ended processes that get no answer.
     await removeLink(place.label);
     delete machine.power;
     delete machine.engine;
@@ -217,7 +217,7 @@ async function switchOn(place: Place): Promise<Power> {
   };
 }
 
-/** One cable from here to the host. */
+/** One link from here to the host. */
 async function connect(place: Place, firstPid: number): Promise<void> {
   await run("ip", ["link", "add", place.label, "type", "veth", "peer", "name", "eth0", "netns", String(firstPid)]);
   await run("ip", ["address", "add", `${place.ourAddress}/30`, "dev", place.label]);

@@ -12,7 +12,7 @@ export type Trouble = (call: {
   | { status: number; message: string }
   | Promise<"pass" | "hang" | { status: number; message: string }>;
 
-/** A real engine seen through a wire that can be made to misbehave. */
+/** A real engine behind a proxy that can be made to misbehave. */
 export interface EngineProxy {
   url: string;
   /** Sets what happens to calls from now on; without an argument all is well again. */
@@ -30,12 +30,12 @@ export async function startEngineProxy(engineUrl: string): Promise<EngineProxy> 
 
   async function handle(call: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { method = "", url: path = "", headers } = call;
-    const fate = await rule({ method, path });
-    if (fate === "hang") return;
-    if (fate !== "pass") {
+    const outcome = await rule({ method, path });
+    if (outcome === "hang") return;
+    if (outcome !== "pass") {
       answer
-        .writeHead(fate.status, { "content-type": "application/json" })
-        .end(JSON.stringify({ message: fate.message }));
+        .writeHead(outcome.status, { "content-type": "application/json" })
+        .end(JSON.stringify({ message: outcome.message }));
       return;
     }
     const onward = httpRequest({ socketPath, method, path, headers }, (reply) => {

@@ -5,7 +5,7 @@ import { until } from "./until.ts";
 const PATIENCE_MS = 30_000;
 
 /** What a host says of itself. */
-interface Beat {
+interface Heartbeat {
   sentAt: string;
   containers: number | null;
 }
@@ -31,21 +31,21 @@ export interface HostLab extends TestLab {
   journal: (unit: string, machine?: number) => Promise<string>;
   /** A property of a unit of ours, as systemd shows it. */
   shown: (unit: string, property: string, machine?: number) => Promise<string>;
-  beatOf: (name: string) => Promise<Beat | undefined>;
-  /** Resolves when the host beats, the first one when not given. */
-  beats: (name?: string) => Promise<Beat>;
-  /** Resolves when the first host's last beat is over. */
+  beatOf: (name: string) => Promise<Heartbeat | undefined>;
+  /** Resolves when there is a heartbeat of the host, the first one when not given. */
+  beats: (name?: string) => Promise<Heartbeat>;
+  /** Resolves when the first host's last heartbeat has expired. */
   isSilent: () => Promise<unknown>;
   /**
-   * An instance on the first host, as soon as that gives one: it is the busiest, but as long as its engine does
-   * not answer others are on the standby, and those are given back.
+   * An instance on the first host, as soon as that gives one. The first host is the busiest, but as long as its
+   * engine does not answer, instances are on the standby; those are given back.
    */
   handOut: () => Promise<Handout>;
   /** Id of the container of an instance on the first host; empty when it does not run. */
   containerOf: (instance: Handout) => Promise<string>;
 }
 
-/** Starts it. Whoever calls stops it, also on failure. */
+/** Starts it. The caller stops it, also when a test fails. */
 export async function startHostLab(): Promise<HostLab> {
   const lab = await startTestLab({
     env: {
@@ -72,7 +72,7 @@ export async function startHostLab(): Promise<HostLab> {
       (await lab.room.exec(machine, "bash", "-c", script)).trim();
     const beatOf: HostLab["beatOf"] = async (name) => {
       const text = await redis.get(`host:${name}`);
-      return text === null ? undefined : (JSON.parse(text) as Beat);
+      return text === null ? undefined : (JSON.parse(text) as Heartbeat);
     };
     return {
       ...lab,
@@ -86,7 +86,7 @@ export async function startHostLab(): Promise<HostLab> {
       shown: (unit, property, machine) =>
         shell(`systemctl show --value --property=${property} getaredis-${unit}.service`, machine),
       beatOf,
-      beats: (name = host) => until(`${name} beats`, () => beatOf(name), PATIENCE_MS),
+      beats: (name = host) => until(`there is a heartbeat of ${name}`, () => beatOf(name), PATIENCE_MS),
       isSilent: () => until(`${host} is silent`, async () => !(await beatOf(host)), PATIENCE_MS),
       handOut: () =>
         until(

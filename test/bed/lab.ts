@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
+import { compileCache } from "./compile-cache.ts";
 import { startLab, type Lab, type LabSetup } from "../../infra/lab/lab.ts";
 import { claimOwnFolder } from "./own-folder.ts";
 
@@ -17,10 +18,10 @@ export interface TestLab extends Lab {
   story: () => Promise<string[]>;
 }
 
-/** Starts a lab in a folder of its own. Whoever calls stops it, also on failure. */
+/** Starts a lab in a folder of its own. The caller stops it, also when a test fails. */
 export async function startTestLab(options: Omit<LabSetup, "dir"> = {}): Promise<TestLab> {
   const dir = await claimOwnFolder(KIND);
-  const lab = await startLab({ dir, ...options });
+  const lab = await startLab({ dir, ...options, env: { ...compileCache(), ...options.env } });
   const store = createMysqlStore(lab.mysqlUrl);
   return {
     ...lab,

@@ -10,6 +10,7 @@ import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { startEngineHost, type EngineHost } from "./engine-host.ts";
+import { compileCache } from "./compile-cache.ts";
 import { createDatabase, startServices, type Services } from "./services.ts";
 
 /** The whole product on real parts: databases, engine hosts with heartbeats, API and jobs as processes. */
@@ -52,7 +53,7 @@ const STOP_MS = 60_000;
 const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url));
 const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
 
-/** Starts it all and resolves when the API is ready. Whoever calls stops it, also on failure. */
+/** Starts it all and resolves when the API is ready. The caller stops it, also when a test fails. */
 export async function startService({
   hostNames = ["host-a"],
   capacity = 8,
@@ -113,6 +114,7 @@ export async function startService({
     const everySecond = "* * * * * *";
     const processEnv: Record<string, string> = {
       PATH: process.env["PATH"] ?? "",
+      ...compileCache(),
       MYSQL_URL: mysqlUrl,
       REDIS_URL: services.redisUrl,
       OPS_TOKEN: opsToken,
@@ -174,7 +176,7 @@ function startNode(file: string, env: Record<string, string>, output: string[]):
 
 async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  // Not "exit": its last words may still be on their way to us.
+  // Not "exit": its last lines may not have been read by then.
   const closed = once(child, "close");
   child.kill(signal);
   await closed;

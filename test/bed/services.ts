@@ -22,7 +22,7 @@ export interface Services {
   stop: () => Promise<void>;
 }
 
-/** Starts both, in about a second. Whoever calls stops them, also on failure. */
+/** Starts both, in about a second. The caller stops them, also when a test fails. */
 export async function startServices(): Promise<Services> {
   const dir = await claimOwnFolder(KIND);
   const mysqlDir = join(dir, "mysql");

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-const POLL_MS = 20;
+/** Soon at first, for what comes at once; then less often, since many conditions ask a server that others wait for. */
+const FIRST_POLL_MS = 20;
+const LAST_POLL_MS = 100;
+const GROWTH = 1.2;
 
 /**
  * Waits until a condition gives something truthy and returns that. Throws after `timeoutMs`, with
@@ -12,7 +15,7 @@ export async function until<T>(
   timeoutMs = 10_000,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
-  for (;;) {
+  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * GROWTH, LAST_POLL_MS)) {
     let cause: unknown;
     try {
       const value = await condition();
@@ -21,6 +24,6 @@ export async function until<T>(
       cause = error;
     }
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause });
-    await sleep(POLL_MS);
+    await sleep(pollMs);
   }
 }

@@ -175,7 +175,7 @@ describe("many at once", () => {
     await service.startApi();
     await until("the deadlines of the cut-off hand-outs are over", async () =>
       (await service.store.search.find({ state: "open", order: "created", descending: true }, 100)).every(
-        ({ state, expiresAt }) => state !== "starting" || expiresAt <= clock(),
+        ({ state, deadline }) => state !== "starting" || (deadline !== null && deadline <= clock()),
       ),
     );
     // Two reconcilers at once: none may trip over the other.

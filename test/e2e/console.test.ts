@@ -240,8 +240,8 @@ describe("the page's console and figures", () => {
     await askedAgain("once it is visible again");
     await page.click("[data-figures-pause]");
     assert.equal(await askedInAMinute(), 0);
-    await page.click("[data-figures-pause]:text('Go on')");
-    await askedAgain("once it goes on");
+    await page.click("[data-figures-pause]:text('Resume')");
+    await askedAgain("once it is resumed");
     await page.click("[data-act=end]");
     await page.click("[data-act=end-now]");
     await page.waitForSelector("[data-slip][data-state=ended]");
@@ -260,7 +260,7 @@ describe("the page's console and figures", () => {
         body: "{}",
       }),
     );
-    await page.waitForSelector("[data-figures-note]:has-text('does not tell just now')");
+    await page.waitForSelector("[data-figures-note]:has-text('does not answer right now')");
     await endInstance(visits.origin(), handout);
     await type(page, "PING");
     await page.waitForSelector("[data-slip][data-state=ended]");

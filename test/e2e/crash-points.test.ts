@@ -96,8 +96,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
         assert.ok(call < MOST_CALLS, "the action comes to an end");
         await refreshFleet();
         await prepare();
-        const { crashing, died } = dyingAt(ports, call, moment);
-        const survived = await Promise.race([action(crashing).then(() => true), died.then(() => false)]);
+        const { crashing, crashed } = crashingAt(ports, call, moment);
+        const survived = await Promise.race([action(crashing).then(() => true), crashed.then(() => false)]);
         // The deadline of a cut-off hand-out is over, a lease that it gave is not.
         aheadMs += 31_000;
         check(await nextRun());
@@ -185,12 +185,12 @@ describe("a process killed at any call to MySQL or an engine", () => {
 });
 
 /** The same ports for a process that dies at its `call`-th call. */
-function dyingAt(
+function crashingAt(
   ports: Ports,
   call: number,
   moment: (typeof moments)[number],
-): { crashing: Ports; died: Promise<true> } {
-  const { crashing, each, died } = crashAt(call, moment);
+): { crashing: Ports; crashed: Promise<true> } {
+  const { crashing, each, crashed } = crashAt(call, moment);
   return {
     crashing: {
       ...ports,
@@ -198,7 +198,7 @@ function dyingAt(
       engines: each(ports.engines),
       waitForPong: crashing(ports.waitForPong),
     },
-    died,
+    crashed,
   };
 }
 

@@ -75,7 +75,9 @@ describe("the dashboard in bad moments", () => {
     await page.click("[data-host=host-a]");
     await dashboard.service.endApi("SIGKILL");
     try {
-      await page.waitForSelector("dialog [role=alert]:has-text('The connection is lost: this is how it was at')");
+      await page.waitForSelector(
+        "dialog [role=alert]:has-text('The connection is lost. This page shows the state at')",
+      );
       await page.evaluate(
         "window.told = 0; for (const alert of document.querySelectorAll('[data-stale] [role=alert]')) new MutationObserver(() => window.told++).observe(alert, { childList: true, characterData: true, subtree: true })",
       );
@@ -98,7 +100,7 @@ describe("the dashboard in bad moments", () => {
     await page.waitForSelector("[data-instances-empty]:visible");
     await hide(page, true);
     const { id } = await dashboard.handOut();
-    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]');
+    await page.waitForSelector('[data-host="host-a"] [data-cell="leased"]');
     await takeNews(page, 4);
     assert.equal(await page.locator(row(id)).count(), 0, "nothing is asked for while nobody looks");
     await hide(page, false);
@@ -191,7 +193,13 @@ describe("the dashboard in bad moments", () => {
     try {
       for (let index = 0; index < 130; index++)
         await dashboard.service.store.events.add(
-          { actor: "scale", kind: "order", host: `gar-${index}`, reason: `of number ${index}` },
+          {
+            actor: "scale",
+            kind: "order",
+            host: `gar-${index}`,
+            reason: `of number ${index}`,
+            data: { size: "small" },
+          },
           now,
         );
       const page = await dashboard.logIn();

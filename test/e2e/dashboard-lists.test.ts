@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Redis } from "ioredis";
 import type { Page } from "playwright-core";
+import type { EventActor, FleetEvent } from "../../apps/core/events/event.ts";
 import { seriousViolations } from "./chromium.ts";
 import { DESKTOP, PHONE, useDashboard } from "./dashboard-bed.ts";
 
@@ -12,7 +13,14 @@ describe("the dashboard's lists", () => {
     const now = new Date();
     for (let index = 0; index < 130; index++)
       await dashboard.service.store.events.add(
-        { actor: "scale", kind: index % 2 ? "order" : "join", host: `gar-${index}`, reason: `of number ${index}` },
+        {
+          actor: "scale",
+          host: `gar-${index}`,
+          reason: `of number ${index}`,
+          ...(index % 2
+            ? ({ kind: "order", data: { size: "small" } } as const)
+            : ({ kind: "join", data: { secondsAfterOrder: 3 } } as const)),
+        },
         now,
       );
     await dashboard.service.store.events.add(
@@ -39,12 +47,12 @@ describe("the dashboard's lists", () => {
     await page.fill("[data-event-filters] [name=kind]", "hold");
     await page.waitForSelector(".event-reason:text-is('told live')", { state: "detached" });
     await page.fill("[data-event-filters] [name=host]", "nobody");
-    await page.waitForSelector("[data-events-empty]:has-text('No event fits.')");
+    await page.waitForSelector("[data-events-empty]:has-text('No event matches.')");
     await dashboard.database.query("DELETE FROM events");
   });
 
   it("tells an alarm that goes on, however old its row; two of the same words once, and not after they are over", async () => {
-    const alarm = (actor: string, host: string | undefined, at: Date) =>
+    const alarm = (actor: EventActor, host: string | undefined, at: Date) =>
       dashboard.service.store.events.add({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
     const told = (page: Page) => page.locator("[data-notes] li:has-text('cannot go on')");
     try {
@@ -52,7 +60,13 @@ describe("the dashboard's lists", () => {
       await alarm("scale", "gar-old", hourAgo);
       for (let index = 0; index < 130; index++)
         await dashboard.service.store.events.add(
-          { actor: "scale", kind: "join", host: `gar-${index}`, reason: `of number ${index}` },
+          {
+            actor: "scale",
+            kind: "join",
+            host: `gar-${index}`,
+            reason: `of number ${index}`,
+            data: { secondsAfterOrder: 3 },
+          },
           new Date(),
         );
       const page = await dashboard.logIn();
@@ -65,7 +79,7 @@ describe("the dashboard's lists", () => {
       await line.locator(".event-times:text-is('× 2')").waitFor();
       assert.notEqual(await line.locator("time").textContent(), before, "the line shows when it was said last");
 
-      for (const actor of ["scale", "reap"]) await alarm(actor, undefined, new Date());
+      for (const actor of ["scale", "reap"] as const) await alarm(actor, undefined, new Date());
       await page.waitForSelector("[data-notes] li:text-is('cannot go on')");
       await page.locator(".event[data-actor=reap] .event-reason:text-is('cannot go on')").waitFor();
       assert.equal(await told(page).count(), 2);
@@ -114,7 +128,7 @@ describe("the dashboard's lists", () => {
     const first = () => page.getAttribute("[data-instances] tr:first-child", "data-id");
     await page.waitForSelector("[data-instances-empty]:has-text('Nobody holds')");
     await page.fill("[data-search] [name=text]", "203.0.113.");
-    await page.waitForSelector("[data-instances-empty]:has-text('Nothing fits.')");
+    await page.waitForSelector("[data-instances-empty]:has-text('No instance matches.')");
     await page.selectOption("[data-search] [name=state]", "ended");
     await page.waitForSelector("[data-instances-count]:text-is('1–50 of 120')");
     assert.equal(await first(), "old0000000000100");
@@ -148,12 +162,12 @@ describe("the dashboard's lists", () => {
         instance: "<b>inst</b>",
         reason: markup("reason"),
         alarm: true,
-      },
+      } as unknown as FleetEvent,
       new Date(),
     );
     await dashboard.service.store.blocks.add("203.0.113.5", markup("block"), new Date());
-    await dashboard.service.store.runs.begin("<i>job</i>", new Date());
-    await dashboard.service.store.runs.finish("<i>job</i>", new Date(), markup("fault"));
+    await dashboard.service.store.runs.begin("health", new Date());
+    await dashboard.service.store.runs.finish("health", new Date(), markup("fault"));
     await dashboard.database.query(
       "INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))",
       [markup("address")],
@@ -167,7 +181,7 @@ describe("the dashboard's lists", () => {
       await page.waitForSelector(".tile-name:text-is('<u>evil</u>')");
       await page.waitForSelector(".event-reason:has-text('onerror')");
       await page.waitForSelector("[data-blocks] span:has-text('onerror')");
-      await page.waitForSelector(".job:has-text('<i>job</i>')");
+      await page.waitForSelector(".job:has-text('health'):has-text('onerror')");
       await page.waitForSelector("td:text-is('<em>holder</em>')");
       await page.waitForSelector(".verdict li:has-text('<u>evil</u>')");
       await page.click(".tile:has-text('<u>evil</u>')");
@@ -187,7 +201,7 @@ describe("the dashboard's lists", () => {
       redis.disconnect();
       await dashboard.database.query("DELETE FROM instances WHERE address = '<em>holder</em>'");
       await dashboard.database.query("DELETE FROM hosts WHERE name = '<u>evil</u>'");
-      await dashboard.database.query("DELETE FROM job_runs WHERE job = '<i>job</i>'");
+      await dashboard.database.query("DELETE FROM job_runs WHERE job = 'health'");
       await dashboard.database.query("DELETE FROM events");
     }
   });

@@ -51,12 +51,12 @@ describe("the dashboard", () => {
     const page = await dashboard.logIn();
     await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
     const { id } = await dashboard.handOut();
-    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]');
+    await page.waitForSelector('[data-host="host-a"] [data-cell="leased"]');
     await page.waitForSelector(`tr[data-id="${id}"] [data-state=running]`);
     assert.equal(await page.locator('[data-host="host-a"] .cells > i').count(), 4);
     await page.waitForSelector('[data-host="host-b"] [data-standby]:visible');
     await dashboard.operate(`/instances/${id}`, "DELETE");
-    await page.waitForSelector('[data-host="host-a"] [data-cell="l"]', { state: "detached" });
+    await page.waitForSelector('[data-host="host-a"] [data-cell="leased"]', { state: "detached" });
     await page.waitForSelector(`tr[data-id="${id}"]`, { state: "detached" });
     assert.equal(
       await page.evaluate("document.querySelector('[data-host=host-b]').kept"),
@@ -99,7 +99,7 @@ describe("the dashboard", () => {
       await dashboard.operate("/hosts/host-a", "PATCH", { state: "cordoned" });
       await dashboard.handOut();
       const page = await dashboard.logIn();
-      await page.waitForSelector('[data-host="host-b"] [data-cell="l"]');
+      await page.waitForSelector('[data-host="host-b"] [data-cell="leased"]');
       assert.match((await page.textContent('[data-host="host-b"] [data-facts]')) ?? "", /fra1 · \$0\.03\d$/);
       await page.click("[data-host=host-b]");
       await page.click("dialog button:text-is('Destroy')");
@@ -133,10 +133,10 @@ describe("the dashboard", () => {
     await page.waitForSelector(".panel-state:has-text('ended')");
     const told = await page.locator(".timeline .event-kind").allTextContents();
     assert.deepEqual(
-      told.filter((kind) => kind !== "life"),
+      told.filter((kind) => kind !== "lease"),
       ["extend", "end"],
     );
-    assert.match((await page.textContent(".timeline")) ?? "", /asked for.*handed out after .*gone: operator/s);
+    assert.match((await page.textContent(".timeline")) ?? "", /asked for.*handed out after .*removed: operator/s);
     await page.click("dialog [data-find]");
     await page.waitForSelector(`tr[data-id="${handout.id}"] td:has-text("operator")`);
     const redis = new Redis(handout.url, { lazyConnect: true, retryStrategy: () => null });
@@ -313,7 +313,7 @@ describe("the dashboard", () => {
     const page = await dashboard.logIn();
     await dashboard.service.stopHeartbeats();
     await page.waitForSelector('[data-host="host-a"][data-level=trouble]');
-    await page.waitForSelector(".verdict[data-level=trouble]:has-text('2 of 2 hosts are unwell.')");
+    await page.waitForSelector(".verdict[data-level=trouble]:has-text('2 of 2 hosts are unhealthy.')");
     assert.match(await page.title(), /^\(!\)/);
     await dashboard.service.startHeartbeats();
     await page.waitForSelector(".verdict[data-level=well]");
@@ -324,7 +324,10 @@ describe("the dashboard", () => {
     await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
     await dashboard.service.endApi("SIGKILL");
     await page.waitForSelector("[data-stale]:visible");
-    assert.match((await page.textContent("[data-stale]")) ?? "", /^The connection is lost: this is how it was at/);
+    assert.match(
+      (await page.textContent("[data-stale]")) ?? "",
+      /^The connection is lost\. This page shows the state at/,
+    );
     await dashboard.service.startApi();
     await page.waitForSelector("[data-news=live]");
     await page.waitForSelector("[data-stale]", { state: "hidden" });

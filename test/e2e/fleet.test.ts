@@ -202,7 +202,7 @@ describe("a fleet", () => {
     await atRest(2);
     const name = await hostOf(lease);
     const id = await lab.machineOf(name);
-    await lab.room.cutCable(id, "private", true);
+    await lab.room.cutLink(id, "private", true);
     await seen("a person is called", async () =>
       (await lab.store.events.list({ host: name, kind: "hold" }, 1)).some(
         ({ alarm, reason }) => alarm === true && reason.includes("its leases run on"),
@@ -210,7 +210,7 @@ describe("a fleet", () => {
     );
     assert.equal((await lab.store.leases.find(lease.id))?.state, "running");
     assert.ok(lab.room.list().includes(id));
-    await lab.room.cutCable(id, "private", false);
+    await lab.room.cutLink(id, "private", false);
     await seen("it is open again", async () =>
       (await opsHosts()).some((host) => host.name === name && host.standing === "open"),
     );

@@ -75,7 +75,7 @@ describe("the homepage", () => {
     await page.click(".key");
     assert.match(
       await textOf(page, "[data-problem]:visible"),
-      /No answer came back\s+The connection broke, or the service is restarting\. Press again: a Redis that was already started for you is the one you get/,
+      /No answer came back\s+The connection broke, or the service is restarting\. Press again: if a Redis was already started for you, you get that one and not a second\./,
     );
     const handout = await getInstance(page);
     assert.equal(handout.id, lost?.id);

@@ -90,7 +90,10 @@ interface Answer {
   body: string;
 }
 
-/** What an operator does, on a stock machine with real systemd, apt, MariaDB, Redis and nginx; the cloud's API is a stand-in. */
+/**
+ * What an operator does, on a stock machine with real systemd, apt, MariaDB, Redis and nginx; the cloud's API is a
+ * stand-in.
+ */
 describe("a control plane set up by install.sh", () => {
   let machine: ControlMachine;
   let ca = "";
@@ -155,9 +158,7 @@ describe("a control plane set up by install.sh", () => {
     assert.match(said, /set DIGITALOCEAN_TOKEN in \/etc\/getaredis\/control-plane\.env/);
     assert.equal((await machine.sh("systemctl is-active getaredis-jobs.service || true")).trim(), "inactive");
     const modes = (
-      await machine.sh(
-        `stat --format='%a %U' ${CONF} /etc/getaredis/pki /etc/getaredis/pki/current/ca-key.pem /etc/getaredis/tls/privkey.pem`,
-      )
+      await machine.sh(`cd /etc/getaredis; stat --format='%a %U' ${CONF} pki pki/current/ca-key.pem tls/privkey.pem`)
     ).trim();
     assert.deepEqual(modes.split("\n"), ["600 root", "700 root", "600 root", "600 root"]);
   });
@@ -167,14 +168,23 @@ describe("a control plane set up by install.sh", () => {
     assert.equal(await machine.sh(`cd /etc/systemd/system && systemd-analyze verify ${units.join(" ")} 2>&1`), "");
   });
 
-  it("starts with the token, keeps its secrets, and hands out through nginx on a droplet that it has ordered", async () => {
+  it("starts with the token, keeps its secrets, and hands out through nginx on a droplet that it ordered", async () => {
     const secrets = () => machine.sh(`grep -E '^(MYSQL_URL|REDIS_URL|OPS_TOKEN|SERVER_SECRET)=' ${CONF}`);
     const before = await secrets();
     await machine.sh(
-      `sed -i 's|^DIGITALOCEAN_TOKEN=.*|DIGITALOCEAN_TOKEN=${machine.token}|; s|^HOST_CAPACITY=.*|HOST_CAPACITY=2|; s|^DROPLET_CAP=.*|DROPLET_CAP=1|; s|^QUOTA_PER_ADDRESS=.*|QUOTA_PER_ADDRESS=1|' ${CONF}`,
+      `sed -i '
+        s|^DIGITALOCEAN_TOKEN=.*|DIGITALOCEAN_TOKEN=${machine.token}|
+        s|^HOST_CAPACITY=.*|HOST_CAPACITY=2|
+        s|^DROPLET_CAP=.*|DROPLET_CAP=1|
+        s|^QUOTA_PER_ADDRESS=.*|QUOTA_PER_ADDRESS=1|
+      ' ${CONF}`,
     );
     await machine.sh(
-      `printf '%s\\n' 'DIGITALOCEAN_URL=${machine.cloud.url}' 'SCALE_CRON=* * * * * *' 'ADMIT_CRON=* * * * * *' 'RECONCILE_CRON=* * * * * *' 'HEARTBEAT_SECONDS=1' 'HEARTBEAT_TTL_SECONDS=3' 'HANDOUT_RATE_LIMIT_PER_MINUTE=100000' 'RATE_LIMIT_PER_MINUTE=100000' >>${CONF}`,
+      `printf '%s\\n' \\
+        'DIGITALOCEAN_URL=${machine.cloud.url}' \\
+        'SCALE_CRON=* * * * * *' 'ADMIT_CRON=* * * * * *' 'RECONCILE_CRON=* * * * * *' \\
+        'HEARTBEAT_SECONDS=1' 'HEARTBEAT_TTL_SECONDS=3' \\
+        'HANDOUT_RATE_LIMIT_PER_MINUTE=100000' 'RATE_LIMIT_PER_MINUTE=100000' >>${CONF}`,
     );
     assert.match(await install(), /Get a Redis runs: https:\/\/redis\.example\.org\//);
     assert.equal(await secrets(), before);
@@ -215,15 +225,13 @@ describe("a control plane set up by install.sh", () => {
     const plain = await fetch(`http://${machine.publicIp}/instances`, { method: "POST", redirect: "manual" });
     assert.equal(plain.status, 308);
     assert.equal(plain.headers.get("location"), `https://${NAME}/instances`);
-    await machine.sh(
-      "mkdir -p /var/lib/getaredis/acme/.well-known/acme-challenge && echo proof >/var/lib/getaredis/acme/.well-known/acme-challenge/asked",
-    );
+    await machine.sh("dir=/var/lib/getaredis/acme/.well-known/acme-challenge; mkdir -p $dir && echo proof >$dir/asked");
     assert.equal(await (await fetch(`http://${machine.publicIp}/.well-known/acme-challenge/asked`)).text(), "proof\n");
     assert.equal((await ask("GET", "/metrics")).status, 403);
     assert.match(await machine.sh("curl --silent --fail http://127.0.0.1:8080/metrics"), /getaredis/);
   });
 
-  it("runs each program as a user of its own, the cloud's token with the jobs and the CA's key with the enrolment", async () => {
+  it("runs each program as its own user: only jobs have the cloud's token, only the enrolment the CA's key", async () => {
     const users = new Set<string>();
     for (const program of PROGRAMS) {
       const pid = await pidOf(program);
@@ -298,7 +306,8 @@ describe("a control plane set up by install.sh", () => {
 
   it("is set up again where a newer nginx, a careful umask or a lost certificate has been before", async () => {
     await machine.sh(
-      "sed -i 's/^http {/http {\\n\\tserver_tokens build;/' /etc/nginx/nginx.conf; chmod 700 /opt/getaredis; ln -sfn -t /etc/getaredis/tls /etc/letsencrypt/live/gone/fullchain.pem /etc/letsencrypt/live/gone/privkey.pem",
+      "sed -i 's/^http {/http {\\n\\tserver_tokens build;/' /etc/nginx/nginx.conf; chmod 700 /opt/getaredis; " +
+        "ln -sfn -t /etc/getaredis/tls /etc/letsencrypt/live/gone/{fullchain,privkey}.pem",
     );
     assert.match(await install(), /✓ a self-made certificate for redis\.example\.org[^]*Get a Redis runs/);
     ca = await machine.sh("cat /etc/getaredis/tls/fullchain.pem");
@@ -327,7 +336,7 @@ describe("a control plane set up by install.sh", () => {
     const before = await reference();
     // As after an update of the package: other bytes, the same program.
     await machine.sh(
-      "cp /usr/bin/redis-server /usr/bin/redis-server.new && printf x >>/usr/bin/redis-server.new && mv /usr/bin/redis-server.new $(readlink -f /usr/bin/redis-server)",
+      "file=$(readlink -f /usr/bin/redis-server); cp $file $file.new; printf x >>$file.new; mv $file.new $file",
     );
     assert.match(await install(), /✓ 1 of 1 hosts have getaredis\/redis:/);
     assert.notEqual(await reference(), before);
@@ -379,7 +388,7 @@ describe("a control plane set up by install.sh", () => {
     await handsOut("an instance after the restore");
   });
 
-  it("comes back by itself when the power was cut, its leases with it, and its firewall whatever else loads rules", async () => {
+  it("comes back after a power cut, with its leases, and with its firewall whatever else loads rules", async () => {
     await machine.sh("grep -q 'flush ruleset' /etc/nftables.conf && systemctl enable --quiet nftables.service");
     await machine.reboot();
     await until(

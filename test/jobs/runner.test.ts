@@ -15,7 +15,7 @@ function fixture(leastPauseMs = 0) {
     },
   };
   const job = {
-    name: "scale",
+    name: "scale" as const,
     cron: "* * * * *",
     run: () =>
       new Promise<void>((resolve, reject) => {

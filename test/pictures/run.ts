@@ -54,7 +54,7 @@ await ensureSystemPackages([
   "mariadbd",
   "mariadb-install-db",
   "my_print_defaults",
-  "chromium",
+  "chromium-headless-shell",
 ]);
 await mkdir(PICTURES, { recursive: true });
 

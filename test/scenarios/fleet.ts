@@ -238,7 +238,7 @@ export function useFleet(open: () => Promise<FleetBed>) {
         await fleet().close();
         opened = await open();
         await prepare();
-        const { each, crashing, died } = crashAt(call, moment);
+        const { each, crashing, crashed } = crashAt(call, moment);
         const { scale, pass } = fleet();
         const dying: ScalePorts = {
           ...scale,
@@ -247,7 +247,7 @@ export function useFleet(open: () => Promise<FleetBed>) {
           engines: each(scale.engines),
           readHeartbeats: crashing(scale.readHeartbeats),
         };
-        const outcome = await Promise.race([step(dying), died]);
+        const outcome = await Promise.race([step(dying), crashed]);
         pass(200);
         await settle();
         await assertAtRest();

@@ -14,7 +14,6 @@ const sizes: Readonly<Record<KeptKind, (tables: Tables) => number>> = {
   hosts: ({ hosts }) => hosts.size,
   instances: ({ instances }) => instances.size,
   logins: ({ logins }) => logins.size,
-  minutes: ({ minutes }) => minutes.size,
   quotaPlaces: ({ quotaPlaces }) => [...quotaPlaces.values()].reduce((sum, places) => sum + places.size, 0),
   slots: ({ slots }) => [...slots.values()].flat().length,
 };

@@ -1,27 +1,29 @@
 import type { EventFilter, Events } from "../../core/events/contract.ts";
-import type { FleetEvent, KeptEvent } from "../../core/events/event.ts";
+import type { EventActor, EventKind, FleetEvent, KeptEvent } from "../../core/events/event.ts";
 import type { Database } from "./database.ts";
 
 const LONGEST_REASON = 500;
-const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason";
+const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason, data";
 
 type EventRow = {
   id: number;
   at: Date;
   last_at: Date;
   times: number;
-  actor: string;
-  kind: string;
+  actor: EventActor | "tend";
+  kind: EventKind;
   host: string | null;
   instance: string | null;
   alarm: number;
   reason: string;
+  data: string | null;
 };
 
 /** Rows of the journal. */
 export function eventStatements(database: Database): Events {
   function add(event: FleetEvent, now: Date): Promise<void> {
     const reason = event.reason.slice(0, LONGEST_REASON);
+    const data = event.data === undefined ? null : JSON.stringify(event.data);
     const subject = [event.host ?? null, event.instance ?? null];
     return database.transaction(async (sql) => {
       const [last] = await sql.rows<{ id: number; kind: string; reason: string }>(
@@ -33,12 +35,12 @@ export function eventStatements(database: Database): Events {
         [...subject, event.actor],
       );
       if (last?.kind === event.kind && last.reason === reason) {
-        await sql.run("UPDATE events SET times = times + 1, last_at = ? WHERE id = ?", [now, last.id]);
+        await sql.run("UPDATE events SET times = times + 1, last_at = ?, data = ? WHERE id = ?", [now, data, last.id]);
         return;
       }
       await sql.run(
-        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason],
+        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason, data],
       );
     });
   }
@@ -79,17 +81,20 @@ export function eventStatements(database: Database): Events {
   return { add, list, listAlarms };
 }
 
+/** What a kind has for data is the writer's affair: the type is taken from it by word. */
 function toEvent(row: EventRow): KeptEvent {
   return {
     id: row.id,
     at: row.at,
     lastAt: row.last_at,
     times: row.times,
-    actor: row.actor,
+    // Replicas of before call the job so.
+    actor: row.actor === "tend" ? "health" : row.actor,
     kind: row.kind,
     host: row.host ?? undefined,
     instance: row.instance ?? undefined,
     alarm: row.alarm === 1,
     reason: row.reason,
-  };
+    data: row.data === null ? null : (JSON.parse(row.data) as unknown),
+  } as KeptEvent;
 }

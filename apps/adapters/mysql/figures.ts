@@ -1,27 +1,40 @@
 import type { Figures } from "../../core/figures/contract.ts";
-import type { KeptMinute, MinuteFigures } from "../../core/figures/figures.ts";
-import type { EndCause } from "../../core/instances/instance.ts";
+import type { Bucket, KeptMinute, MinuteFigures } from "../../core/figures/figures.ts";
+import type { EndCause } from "../../core/events/names.ts";
 import type { Database } from "./database.ts";
 
-/** Rows of figures, one a minute and source. */
+type FigureName = keyof MinuteFigures;
+type FigureRow = { readonly figure: FigureName; readonly label: string; readonly value: number };
+
+const SLOWEST = "+Inf";
+
+/** Rows of figures: one for each figure of a minute and a source. */
 export function figureStatements(database: Database): Figures {
   async function keepMinute(minute: Date, source: string, figures: MinuteFigures): Promise<void> {
-    const text = JSON.stringify(figures);
-    await database.query((sql) =>
-      sql.run("INSERT INTO minutes (minute, source, figures) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE figures = ?", [
+    const rows = rowsOf(figures);
+    await database.transaction(async (sql) => {
+      // Of two processes that keep the same source's figures at once, each removes what the other has besides:
+      // in this order, the later one waits for the earlier one's rows before it looks for them.
+      if (rows.length > 0)
+        await sql.run(
+          `INSERT INTO minute_figures (minute, source, figure, label, value) VALUES ${rows.map(() => "(?, ?, ?, ?, ?)").join(", ")}
+           ON DUPLICATE KEY UPDATE value = VALUES(value)`,
+          rows.flatMap(({ figure, label, value }) => [minute, source, figure, label, value]),
+        );
+      const others = rows.length === 0 ? "" : `AND (figure, label) NOT IN (${rows.map(() => "(?, ?)").join(", ")})`;
+      await sql.run(`DELETE FROM minute_figures WHERE minute = ? AND source = ? ${others}`, [
         minute,
         source,
-        text,
-        text,
-      ]),
-    );
+        ...rows.flatMap(({ figure, label }) => [figure, label]),
+      ]);
+    });
   }
 
   function lastMinute(source: string): Promise<Date | undefined> {
     return database.query(async (sql) => {
       // By the key's order: the newest rows are looked at, not all.
       const [row] = await sql.rows<{ minute: Date }>(
-        "SELECT minute FROM minutes WHERE source = ? ORDER BY minute DESC LIMIT 1",
+        "SELECT minute FROM minute_figures WHERE source = ? ORDER BY minute DESC LIMIT 1",
         [source],
       );
       return row?.minute;
@@ -30,11 +43,14 @@ export function figureStatements(database: Database): Figures {
 
   function readMinutes(from: Date): Promise<KeptMinute[]> {
     return database.query(async (sql) => {
-      const rows = await sql.rows<{ minute: Date; figures: string }>(
-        "SELECT minute, figures FROM minutes WHERE minute >= ?",
+      const rows = await sql.rows<FigureRow & { readonly minute: Date; readonly source: string }>(
+        "SELECT minute, source, figure, label, value FROM minute_figures WHERE minute >= ?",
         [from],
       );
-      return rows.map(({ minute, figures }) => ({ minute, figures: JSON.parse(figures) as MinuteFigures }));
+      const kept = Map.groupBy(rows, ({ minute, source }) => `${minute.getTime()} ${source}`);
+      return [...kept.values()].flatMap((some) =>
+        some.slice(0, 1).map(({ minute }) => ({ minute, figures: figuresOf(some) })),
+      );
     });
   }
 
@@ -55,4 +71,50 @@ export function figureStatements(database: Database): Figures {
   }
 
   return { keepMinute, lastMinute, readMinutes, countEnds };
+}
+
+function rowsOf({ took, leases, slots, ...counts }: MinuteFigures): FigureRow[] {
+  return [
+    ...Object.entries(counts).flatMap(([figure, each]) =>
+      Object.entries(each).map(([label, value]) => ({ figure: figure as keyof typeof counts, label, value })),
+    ),
+    ...(took ?? []).map(({ boundSeconds, count }) => ({
+      figure: "took" as const,
+      label: boundSeconds === Infinity ? SLOWEST : String(boundSeconds),
+      value: count,
+    })),
+    ...(leases === undefined ? [] : [{ figure: "leases" as const, label: "", value: leases }]),
+    ...(slots === undefined
+      ? []
+      : [
+          { figure: "slots" as const, label: "in_use", value: slots.inUse },
+          { figure: "slots" as const, label: "all", value: slots.all },
+        ]),
+  ];
+}
+
+/** Labels are read as they were written: new ones of a later replica are shown as well. */
+function figuresOf(rows: readonly FigureRow[]): MinuteFigures {
+  const of = Map.groupBy(rows, ({ figure }) => figure);
+  const counts = (figure: "handouts" | "ends" | "hosts" | "droplets") => {
+    const some = of.get(figure);
+    return some && { [figure]: Object.fromEntries(some.map(({ label, value }) => [label, value])) };
+  };
+  const took = of.get("took")?.map(bucketOf);
+  const leases = of.get("leases")?.[0]?.value;
+  const slots = of.get("slots");
+  const slotsOf = (label: string) => slots?.find((row) => row.label === label)?.value ?? 0;
+  return {
+    ...counts("handouts"),
+    ...(took && { took: took.sort((a, b) => a.boundSeconds - b.boundSeconds) }),
+    ...counts("ends"),
+    ...(leases !== undefined && { leases }),
+    ...(slots && { slots: { inUse: slotsOf("in_use"), all: slotsOf("all") } }),
+    ...counts("hosts"),
+    ...counts("droplets"),
+  };
+}
+
+function bucketOf({ label, value }: FigureRow): Bucket {
+  return { boundSeconds: label === SLOWEST ? Infinity : Number(label), count: value };
 }

@@ -1,7 +1,7 @@
 import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
 import type { Database, Sql } from "./database.ts";
-import { beginEndIn } from "./leases.ts";
+import { beginEndIn, startDeadline } from "./leases.ts";
 
 /** Rows of hand-outs. */
 export function handoutStatements(database: Database): Handouts {
@@ -23,7 +23,7 @@ export function handoutStatements(database: Database): Handouts {
       if (places.length >= quota) {
         return {
           kind: "quota-exceeded",
-          nextFreeAt: new Date(Math.min(...places.map((place) => place.expires_at.getTime()))),
+          nextFreeAt: new Date(Math.min(...places.map((place) => place.ends_at.getTime()))),
         };
       }
 
@@ -35,21 +35,23 @@ export function handoutStatements(database: Database): Handouts {
       );
       if (!host) return { kind: "host-closed" };
       // Slots that others are about to take are skipped, not waited for. After a change of the host's
-      // ports an instance may still sit on one that now belongs to another slot.
+      // ports an instance may still sit on one that now belongs to another slot. Replicas of before
+      // `port_taken_until` set `free_since` to a later time instead.
       const [slot] = await sql.rows<{ slot: number; port: number }>(
         `SELECT slot, port FROM slots
           WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
+            AND (port_taken_until IS NULL OR port_taken_until <= ?)
             AND NOT EXISTS (
               SELECT 1 FROM slots AS taken
               WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
           ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
-        [host.id, draft.createdAt, host.capacity],
+        [host.id, draft.createdAt, host.capacity, draft.createdAt],
       );
       if (!slot) return { kind: "host-full" };
 
       await sql.run(
-        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end)
-         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, start_deadline, expires_at, latest_end)
+         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?)`,
         [
           draft.id,
           host.id,
@@ -57,6 +59,8 @@ export function handoutStatements(database: Database): Handouts {
           draft.address,
           draft.tokenHash,
           draft.createdAt,
+          draft.deadline,
+          // For replicas that know no other place of it, see startDeadline.
           draft.deadline,
           draft.latestEnd,
         ],
@@ -82,7 +86,7 @@ export function handoutStatements(database: Database): Handouts {
       const handed = await sql.run(
         `UPDATE instances
          SET state = 'running', handed_out_at = ?, expires_at = ?
-         WHERE id = ? AND state = 'starting' AND expires_at > ?`,
+         WHERE id = ? AND state = 'starting' AND ${startDeadline} > ?`,
         [now, expiresAt, id, now],
       );
       if (handed === 1 && sealedAnswer)
@@ -134,14 +138,16 @@ async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date):
       WHERE idempotency_keys.address = ? AND key_hash = ? AND NOT (state = 'running' AND expires_at <= ?)`,
     [address, keyHash, now],
   );
-  return (
-    row && {
-      requestHash: row.request_hash,
-      instanceId: row.instance_id,
-      sealedAnswer: row.sealed_answer,
-      expiresAt: row.expires_at,
-    }
-  );
+  if (!row) return undefined;
+  const {
+    request_hash: requestHash,
+    instance_id: instanceId,
+    sealed_answer: sealedAnswer,
+    expires_at: expiresAt,
+  } = row;
+  return sealedAnswer === null
+    ? { requestHash, instanceId, sealedAnswer, expiresAt: null }
+    : { requestHash, instanceId, sealedAnswer, expiresAt };
 }
 
 async function refusalByOperator(sql: Sql, address: string): Promise<"blocked" | "paused" | undefined> {
@@ -154,10 +160,10 @@ async function refusalByOperator(sql: Sql, address: string): Promise<"blocked" |
   return row?.paused === 1 ? "paused" : undefined;
 }
 
-/** Places held by leases of the address. */
-function placesOf(sql: Sql, address: string): Promise<{ place: number; expires_at: Date }[]> {
+/** Places held by instances of the address, and when each is free at the latest. */
+function placesOf(sql: Sql, address: string): Promise<{ place: number; ends_at: Date }[]> {
   return sql.rows(
-    `SELECT place, expires_at
+    `SELECT place, IF(handed_out_at IS NULL, ${startDeadline}, instances.expires_at) AS ends_at
      FROM quota_places
      JOIN instances ON instances.id = instance_id
      WHERE quota_places.address = ?`,

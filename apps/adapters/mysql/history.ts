@@ -64,6 +64,8 @@ export function historyStatements(database: Database): History {
         [before],
       );
       await sql.run("DELETE FROM events WHERE last_at < ?", [before]);
+      await sql.run("DELETE FROM minute_figures WHERE minute < ?", [before]);
+      // Of replicas that knew no other table; a later migration drops it.
       await sql.run("DELETE FROM minutes WHERE minute < ?", [before]);
     });
     await database.query((sql) =>

@@ -1,14 +1,21 @@
 import type { Leases } from "../../core/instances/contract.ts";
-import type { ContainerPlace, EndCause, Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { ContainerPlace, Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { EndCause } from "../../core/events/names.ts";
 import type { RowFacts } from "../../core/instances/repairs.ts";
 import type { Database, Sql } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
+/**
+ * Time by which a hand-out must be finished. Replicas of before `start_deadline` keep it where the lease's end
+ * is kept later, and read it there: until a migration drops that, both are written.
+ */
+export const startDeadline = "COALESCE(instances.start_deadline, instances.expires_at)";
+
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
-  instances.token_hash, instances.created_at, instances.expires_at, instances.latest_end,
-  instances.ended_at, instances.end_cause`;
+  instances.token_hash, instances.created_at, instances.handed_out_at, ${startDeadline} AS deadline,
+  instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
   failed: "'starting'",
@@ -29,6 +36,8 @@ export type InstanceRow = {
   address: string;
   token_hash: Buffer;
   created_at: Date;
+  handed_out_at: Date | null;
+  deadline: Date;
   expires_at: Date;
   latest_end: Date;
   ended_at: Date | null;
@@ -62,7 +71,7 @@ export function leaseStatements(database: Database): Leases {
     return database.transaction((sql) => beginEndIn(sql, id, cause, now));
   }
 
-  function close(id: string, now: Date, slotFreeFrom: Date = now): Promise<void> {
+  function close(id: string, now: Date, portTakenUntil?: Date): Promise<void> {
     return database.transaction(async (sql) => {
       const closed = await sql.run(
         "UPDATE instances SET state = 'ended', ended_at = ? WHERE id = ? AND state = 'ending'",
@@ -71,9 +80,9 @@ export function leaseStatements(database: Database): Leases {
       if (closed === 1)
         await sql.run(
           `UPDATE slots JOIN hosts ON hosts.id = slots.host_id
-            SET slots.instance_id = NULL, slots.free_since = ?, slots.port = hosts.base_port + slots.slot
+            SET slots.instance_id = NULL, slots.free_since = ?, slots.port_taken_until = ?, slots.port = hosts.base_port + slots.slot
           WHERE slots.instance_id = ?`,
-          [slotFreeFrom, id],
+          [now, portTakenUntil ?? null, id],
         );
     });
   }
@@ -122,14 +131,14 @@ export function leaseStatements(database: Database): Leases {
 
   function listOpenOf(hostName: string): Promise<RowFacts[]> {
     return database.query(async (sql) => {
-      const rows = await sql.rows<{ id: string; state: InstanceState; expires_at: Date }>(
-        `SELECT instances.id, instances.state, expires_at
+      const rows = await sql.rows<{ id: string; state: RowFacts["state"]; deadline: Date }>(
+        `SELECT instances.id, instances.state, ${startDeadline} AS deadline
          FROM instances
          JOIN hosts ON hosts.id = host_id
          WHERE hosts.name = ? AND instances.state <> 'ended'`,
         [hostName],
       );
-      return rows.map((row) => ({ id: row.id, state: row.state, deadline: row.expires_at }));
+      return rows.map(({ id, state, deadline }) => (state === "starting" ? { id, state, deadline } : { id, state }));
     });
   }
 
@@ -160,7 +169,9 @@ export function toInstance(row: InstanceRow): Instance {
     address: row.address,
     tokenHash: row.token_hash,
     createdAt: row.created_at,
-    expiresAt: row.expires_at,
+    ...(row.handed_out_at === null
+      ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
+      : { handedOutAt: row.handed_out_at, deadline: null, expiresAt: row.expires_at }),
     latestEnd: row.latest_end,
     endedAt: row.ended_at,
     endCause: row.end_cause,

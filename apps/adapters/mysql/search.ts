@@ -1,13 +1,12 @@
 import { isIP, isIPv6 } from "node:net";
-import type { InstanceState } from "../../core/instances/instance.ts";
-import type { InstanceDirectory, KnownInstance } from "../../core/operator/contract.ts";
+import type { Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { InstanceDirectory } from "../../core/operator/contract.ts";
 import type { InstanceOrder, InstanceSearch } from "../../core/operator/instance-search.ts";
 import { addressKey } from "../../core/instances/quota.ts";
 import type { Database, Sql } from "./database.ts";
 import { instanceColumns, toInstance, type InstanceRow } from "./leases.ts";
 
 type Condition = { readonly sql: string; readonly values: readonly (string | number | Date)[] };
-type KnownRow = InstanceRow & { handed_out_at: Date | null };
 
 const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = {
   created: "instances.created_at",
@@ -22,19 +21,19 @@ const openStates: readonly InstanceState[] = ["starting", "running", "ending"];
  * keys alone: rows are read for one page only, however many there are.
  */
 export function searchStatements(database: Database): InstanceDirectory {
-  function find(search: InstanceSearch, most: number): Promise<KnownInstance[]> {
+  function find(search: InstanceSearch, most: number): Promise<Instance[]> {
     return database.query(async (sql) => {
       const conditions = [...(await narrowing(sql, search)), ...(await beyond(sql, search))];
       const direction = search.descending ? "DESC" : "ASC";
       const column = columnsOfOrder[search.order];
       const order = `ORDER BY ${column} ${direction}, instances.id ${direction}`;
-      const rows = await sql.rows<KnownRow>(
-        `SELECT ${instanceColumns}, instances.handed_out_at
+      const rows = await sql.rows<InstanceRow>(
+        `SELECT ${instanceColumns}
            FROM (SELECT id FROM instances ${where(conditions)} ${order} LIMIT ${Math.trunc(most)}) AS page
            JOIN instances ON instances.id = page.id JOIN hosts ON hosts.id = host_id ${order}`,
         valuesOf(conditions),
       );
-      return rows.map(toKnown);
+      return rows.map(toInstance);
     });
   }
 
@@ -49,16 +48,16 @@ export function searchStatements(database: Database): InstanceDirectory {
     });
   }
 
-  function findOne(id: string): Promise<KnownInstance | undefined> {
+  function findOne(id: string): Promise<Instance | undefined> {
     return database.query(async (sql) => {
-      const [row] = await sql.rows<KnownRow>(
-        `SELECT ${instanceColumns}, instances.handed_out_at
+      const [row] = await sql.rows<InstanceRow>(
+        `SELECT ${instanceColumns}
          FROM instances
          JOIN hosts ON hosts.id = host_id
          WHERE instances.id = ?`,
         [id],
       );
-      return row && toKnown(row);
+      return row && toInstance(row);
     });
   }
 
@@ -169,8 +168,4 @@ function marks(values: readonly unknown[]): string {
 /** A text without the meaning that LIKE gives to some characters. */
 function literal(text: string): string {
   return text.replace(/[\\%_]/g, "\\$&");
-}
-
-function toKnown(row: KnownRow): KnownInstance {
-  return { ...toInstance(row), handedOutAt: row.handed_out_at };
 }

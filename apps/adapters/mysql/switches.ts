@@ -1,5 +1,6 @@
 import type { Switches } from "../../core/operator/contract.ts";
-import type { Switch, SwitchName } from "../../core/operator/operator.ts";
+import type { Switch } from "../../core/operator/operator.ts";
+import type { SwitchName } from "../../core/events/names.ts";
 import type { Database } from "./database.ts";
 
 const names: readonly SwitchName[] = ["handouts", "scaling"];

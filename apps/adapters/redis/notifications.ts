@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import type { JobName } from "../../core/events/names.ts";
 
 const CHANNEL = "getaredis:run";
 
@@ -7,7 +8,7 @@ const CHANNEL = "getaredis:run";
  * tick: no error.
  * @returns how many processes have heard it
  */
-export function requestRun(redis: Redis, job: string): Promise<number> {
+export function requestRun(redis: Redis, job: JobName): Promise<number> {
   return redis.publish(CHANNEL, job).catch(() => 0);
 }
 

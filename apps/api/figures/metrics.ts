@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
-import { handoutBuckets } from "../../core/figures/figures.ts";
+import { handoutBuckets, type HandoutOutcome } from "../../core/figures/figures.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
+import { createHandoutTally } from "./handout-tally.ts";
 
 /** What the gauges ask when they are read. */
 export type MetricSources = {
@@ -25,6 +26,8 @@ export function createMetrics(sources: MetricSources) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
 
+  /** The same counts, for those who keep them longer than Prometheus does. */
+  const handoutTally = createHandoutTally();
   const handouts = new Counter({
     name: "getaredis_handouts_total",
     help: "POST /instances by how it came out; replayed: a retry that got the known answer",
@@ -103,7 +106,20 @@ export function createMetrics(sources: MetricSources) {
       for (const { job, succeededAt } of runs ?? []) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
     },
   });
-  return { registry, handouts, handoutSeconds, hostFailures, viewFaults };
+
+  /** Counts a call for a hand-out. "replayed", a retry that got the known answer, is Prometheus' alone. */
+  function countHandout(outcome: HandoutOutcome | "replayed"): void {
+    handouts.inc({ result: outcome });
+    if (outcome !== "replayed") handoutTally.count(outcome);
+  }
+
+  /** Counts the time from a call to its instance's PONG, in seconds. */
+  function timeHandout(seconds: number): void {
+    handoutSeconds.observe(seconds);
+    handoutTally.time(seconds);
+  }
+
+  return { registry, countHandout, timeHandout, handoutTally, hostFailures, viewFaults };
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
 import type { EndResult } from "../../core/instances/end-instance.ts";
-import { shownState, type Instance } from "../../core/instances/instance.ts";
+import { shownEnd, shownState, type Instance } from "../../core/instances/instance.ts";
 import type { InstanceState } from "./schemas.ts";
 
 /** What its owner and the operator see of an instance; never the password. */
@@ -13,7 +13,7 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
     port: instance.port,
     username: "default",
     createdAt: instance.createdAt.toISOString(),
-    expiresAt: instance.expiresAt.toISOString(),
+    expiresAt: shownEnd(instance).toISOString(),
     endedAt: instance.endedAt?.toISOString() ?? null,
     endCause: instance.endCause,
   };

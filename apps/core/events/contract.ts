@@ -1,10 +1,10 @@
-import type { FleetEvent, KeptEvent } from "./event.ts";
+import type { EventKind, FleetEvent, KeptEvent } from "./event.ts";
 
 /** Which events to read; each part narrows. `before` and `after` are ids. */
 export type EventFilter = {
   readonly host?: string;
   readonly instance?: string;
-  readonly kind?: string;
+  readonly kind?: EventKind;
   readonly before?: number;
   readonly after?: number;
 };

@@ -1,20 +1,97 @@
-/** Something decided or done, by a job or a person, as ops read it. */
-export type FleetEvent = {
-  /** Job or person: `scale`, `admit`, `reap`, `reconcile`, `operator`. */
-  readonly actor: string;
-  /** One word: `order`, `drain`, `hold`, `repair`, … */
-  readonly kind: string;
+import type { EndCause } from "./names.ts";
+import type { JobName, SwitchName } from "./names.ts";
+
+/** Who decides and acts: jobs, and the operator. */
+export const eventActors = ["scale", "admit", "health", "reap", "reconcile", "operator"] as const;
+
+/** Everything that happens, in a word. */
+export const eventKinds = [
+  // Droplets, from order to end.
+  "order",
+  "order-refused",
+  "order-unanswered",
+  "adopt",
+  "give-up",
+  "join",
+  "join-failed",
+  "drain",
+  "destroy",
+  "destroy-failed",
+  "delete",
+  "delete-failed",
+  "close",
+  "sweep",
+  "sweep-failed",
+  // Something is wanted that must wait; settings and cloud do not agree.
+  "hold",
+  "settings",
+  // Instances.
+  "end",
+  "extend",
+  "remove-container",
+  // What only the operator does.
+  "cordon",
+  "uncordon",
+  "block",
+  "unblock",
+  "pause",
+  "resume",
+  "run",
+] as const;
+
+export type EventActor = (typeof eventActors)[number];
+export type EventKind = (typeof eventKinds)[number];
+
+/** What programs read of an event, by its kind, where people read its reason. Kinds that are not here have nothing. */
+export type EventData = {
+  /** The droplet's size, as the cloud names it. */
+  readonly order: { readonly size: string };
+  readonly adopt: { readonly dropletId: number };
+  readonly sweep: { readonly dropletId: number };
+  readonly join: { readonly secondsAfterOrder: number };
+  readonly end: { readonly cause: EndCause };
+  /** Ends of the lease before and now, ISO 8601. */
+  readonly extend: { readonly from: string; readonly to: string };
+  /** The key that quotas count by, see `addressKey`. */
+  readonly block: { readonly address: string };
+  readonly unblock: { readonly address: string };
+  readonly pause: { readonly switch: SwitchName };
+  readonly resume: { readonly switch: SwitchName };
+  readonly run: { readonly job: JobName };
+};
+
+type Subject = {
   readonly host?: string | undefined;
   readonly instance?: string | undefined;
   /** Whether a person must see to it. */
   readonly alarm?: boolean;
+  /** A sentence for people. */
   readonly reason: string;
 };
 
-/** An event as it is kept. One that comes again unchanged, with nothing of its host in between, counts up. */
-export type KeptEvent = FleetEvent & {
+/** What happened, for an actor to say. */
+export type Happening = {
+  [Kind in EventKind]: Subject & { readonly kind: Kind } & (Kind extends keyof EventData
+      ? { readonly data: EventData[Kind] }
+      : { readonly data?: undefined });
+}[EventKind];
+
+/** Something decided or done, by a job or a person, as ops read it. */
+export type FleetEvent = { readonly actor: EventActor } & Happening;
+
+/**
+ * An event as it is kept. One that comes again unchanged, with nothing of its host in between, counts up;
+ * `data` is that of the last time. It is null for kinds that have none, and for events older than the data.
+ */
+export type KeptEvent = {
+  [Kind in EventKind]: Subject & {
+    readonly kind: Kind;
+    readonly data: Kind extends keyof EventData ? EventData[Kind] | null : null;
+  };
+}[EventKind] & {
   readonly id: number;
   readonly at: Date;
   readonly lastAt: Date;
   readonly times: number;
+  readonly actor: EventActor;
 };

@@ -1,4 +1,4 @@
-import type { EndCause } from "../instances/instance.ts";
+import type { EndCause } from "../events/names.ts";
 import type { KeptMinute, MinuteFigures } from "./figures.ts";
 
 /** Figures of each minute, and what they are taken from. Calls throw `Unavailable` while the store does not answer. */

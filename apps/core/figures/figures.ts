@@ -1,9 +1,35 @@
-/**
- * Figures of a minute, by name. Counts: `handout.<result>`, `took.<upper bound in s>` (of those handed
- * out, each in one bucket; `took.+Inf` the slowest), `end.<cause>`. Gauges: `leases`, `slots.in_use`,
- * `slots.all`, `hosts.<standing>`, `droplets.<state>`.
- */
-export type MinuteFigures = Readonly<Record<string, number>>;
+import type { DropletState } from "../fleet/droplets.ts";
+import type { Standing } from "../fleet/standing.ts";
+import type { CreateResult } from "../instances/handout.ts";
+import type { EndCause } from "../events/names.ts";
+
+/** How a call for a hand-out came out. A retry that got the known answer is neither a hand-out nor a refusal. */
+export type HandoutOutcome =
+  | Exclude<CreateResult["kind"], "no-capacity">
+  | Extract<CreateResult, { kind: "no-capacity" }>["reason"]
+  /** The store does not answer; something else went wrong. */
+  | "unavailable"
+  | "fault";
+
+/** How many there are of each name; names of which there are none may be missing. */
+export type Counts<Name extends string> = Readonly<Partial<Record<Name, number>>>;
+
+/** So many took longer than the next lower bound, and up to this one. `boundSeconds` of the slowest is Infinity. */
+export type Bucket = { readonly boundSeconds: number; readonly count: number };
+
+/** Figures of a minute; what was not counted or looked at is missing. */
+export type MinuteFigures = {
+  /** Counts of the minute. */
+  readonly handouts?: Counts<HandoutOutcome>;
+  /** Of those handed out, each in one bucket, in the order of their bounds; buckets that nothing fell into may be missing. */
+  readonly took?: readonly Bucket[];
+  readonly ends?: Counts<EndCause>;
+  /** As they were in the minute: instances handed out and not ended, slots, hosts by standing, droplets by state. */
+  readonly leases?: number;
+  readonly slots?: { readonly inUse: number; readonly all: number };
+  readonly hosts?: Counts<Standing>;
+  readonly droplets?: Counts<DropletState>;
+};
 
 /** Figures as one of several processes has kept them for a minute. */
 export type KeptMinute = { readonly minute: Date; readonly figures: MinuteFigures };
@@ -30,12 +56,7 @@ export type Values = readonly (number | null)[];
 /** Values by name. */
 export type Series = Readonly<Record<string, Values>>;
 
-/** Figures by name. */
-type Counts = ReadonlyMap<string, number>;
-
 const MINUTE_MS = 60_000;
-const highest = /^(leases$|slots\.)/;
-const sampled = /^(hosts|droplets)\./;
 
 /** Beginning of the minute that a moment is in. */
 export function minuteOf(moment: Date): Date {
@@ -45,80 +66,83 @@ export function minuteOf(moment: Date): Date {
 /** Puts what processes have kept together to steps of `stepMs` from `from` on, as many as there are until `to`. */
 export function figureSeries(minutes: readonly KeptMinute[], from: Date, to: Date, stepMs: number): FigureSeries {
   const count = Math.max(0, Math.ceil((to.getTime() - from.getTime()) / stepMs));
-  const samples: Counts[][] = Array.from({ length: count }, () => []);
+  const steps: MinuteFigures[][] = Array.from({ length: count }, () => []);
   for (const { minute, figures } of mergeByMinute(minutes))
-    samples[Math.floor((minute - from.getTime()) / stepMs)]?.push(figures);
-  const steps = samples.map(putTogether);
-  const sums = (prefix: string): Series => seriesOf(steps, prefix);
-  const lasts = (prefix: string): Series =>
-    seriesOf(
-      samples.map((step) => lastWith(step, prefix)),
-      prefix,
-    );
-  const gauge = (name: string): Values => steps.map((step) => step.get(name) ?? null);
-  const quantiles = (share: number): Values => steps.map((step) => quantile(bucketsOf(step), share));
+    steps[Math.floor((minute.getTime() - from.getTime()) / stepMs)]?.push(figures);
+  const sums = (of: (figures: MinuteFigures) => NamedCounts | undefined): Series =>
+    seriesOf(steps.map((step) => (step.some(isCounted) ? addUp(step.map(of)) : undefined)));
+  const lasts = (of: (figures: MinuteFigures) => NamedCounts | undefined): Series =>
+    seriesOf(steps.map((step) => step.map(of).findLast((counts) => counts !== undefined)));
+  const highest = (of: (figures: MinuteFigures) => number | undefined): Values =>
+    steps.map((step) => step.map(of).reduce((most, value) => larger(most, value), undefined) ?? null);
+  const quantiles = (share: number): Values => steps.map((step) => quantile(addBuckets(step), share));
   return {
     times: steps.map((_step, index) => from.getTime() + index * stepMs),
-    handouts: sums("handout."),
-    ends: sums("end."),
-    hosts: lasts("hosts."),
-    droplets: lasts("droplets."),
-    leases: gauge("leases"),
-    slots: gauge("slots.all"),
+    handouts: sums(({ handouts }) => handouts),
+    ends: sums(({ ends }) => ends),
+    hosts: lasts(({ hosts }) => hosts),
+    droplets: lasts(({ droplets }) => droplets),
+    leases: highest(({ leases }) => leases),
+    slots: highest(({ slots }) => slots?.all),
     took: { p50: quantiles(0.5), p95: quantiles(0.95), p99: quantiles(0.99) },
   };
 }
 
+type NamedCounts = Counts<string>;
+
 /** Within a minute, what several processes have kept adds up. In the order of time. */
-function mergeByMinute(minutes: readonly KeptMinute[]): { minute: number; figures: Map<string, number> }[] {
-  const merged = new Map<number, Map<string, number>>();
-  for (const { minute, figures } of minutes) {
-    const sums = merged.get(minute.getTime()) ?? new Map<string, number>();
-    for (const [name, value] of Object.entries(figures)) sums.set(name, (sums.get(name) ?? 0) + value);
-    merged.set(minute.getTime(), sums);
-  }
-  return [...merged].sort(([a], [b]) => a - b).map(([minute, figures]) => ({ minute, figures }));
+function mergeByMinute(minutes: readonly KeptMinute[]): KeptMinute[] {
+  const merged = new Map<number, MinuteFigures>();
+  for (const { minute, figures } of minutes)
+    merged.set(minute.getTime(), addFigures(merged.get(minute.getTime()) ?? {}, figures));
+  return [...merged].sort(([a], [b]) => a - b).map(([minute, figures]) => ({ minute: new Date(minute), figures }));
 }
 
-/**
- * A step's minutes as one: counts added up, gauges at their highest;
- * without those of which only a whole sample says something.
- */
-function putTogether(step: readonly Counts[]): Counts {
-  const whole = new Map<string, number>();
-  for (const [name, value] of step.flatMap((figures) => [...figures])) {
-    if (!sampled.test(name))
-      whole.set(name, highest.test(name) ? Math.max(whole.get(name) ?? 0, value) : (whole.get(name) ?? 0) + value);
-  }
-  return whole;
+/** Figures of two processes, or of two parts of a minute, as one. */
+export function addFigures(a: MinuteFigures, b: MinuteFigures): MinuteFigures {
+  const slots = a.slots && b.slots;
+  return {
+    ...a,
+    ...b,
+    ...(a.handouts && b.handouts && { handouts: addUp([a.handouts, b.handouts]) }),
+    ...(a.took && b.took && { took: addBuckets([a, b]) }),
+    ...(a.ends && b.ends && { ends: addUp([a.ends, b.ends]) }),
+    ...(a.leases !== undefined && b.leases !== undefined && { leases: a.leases + b.leases }),
+    ...(slots && { slots: { inUse: a.slots.inUse + b.slots.inUse, all: a.slots.all + b.slots.all } }),
+    ...(a.hosts && b.hosts && { hosts: addUp([a.hosts, b.hosts]) }),
+    ...(a.droplets && b.droplets && { droplets: addUp([a.droplets, b.droplets]) }),
+  };
 }
 
-/** Those named so of the last minute that has any. */
-function lastWith(step: readonly Counts[], prefix: string): Counts {
-  const last = step.findLast((figures) => [...figures.keys()].some((name) => name.startsWith(prefix)));
-  return new Map([...(last ?? [])].filter(([name]) => name.startsWith(prefix)));
+function addUp<Name extends string>(all: readonly (Counts<Name> | undefined)[]): Counts<Name> {
+  const sums: Partial<Record<Name, number>> = {};
+  for (const counts of all)
+    for (const name of Object.keys(counts ?? {}) as Name[]) sums[name] = (sums[name] ?? 0) + (counts?.[name] ?? 0);
+  return sums;
 }
 
-function seriesOf(steps: readonly Counts[], prefix: string): Series {
-  const names = new Set(steps.flatMap((step) => [...step.keys()].filter((name) => name.startsWith(prefix))));
+function addBuckets(all: readonly MinuteFigures[]): Bucket[] {
+  const counts = new Map<number, number>();
+  for (const { boundSeconds, count } of all.flatMap(({ took }) => took ?? []))
+    counts.set(boundSeconds, (counts.get(boundSeconds) ?? 0) + count);
+  return [...counts].sort(([a], [b]) => a - b).map(([boundSeconds, count]) => ({ boundSeconds, count }));
+}
+
+/** Whether anything was counted: standings and states alone say nothing of hand-outs and ends. */
+function isCounted({ handouts, took, ends, leases, slots }: MinuteFigures): boolean {
+  return [handouts, took, ends, leases, slots].some((part) => part !== undefined);
+}
+
+function larger(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
+}
+
+/** Values of each name, in the order of names; null in steps of which nothing is known. */
+function seriesOf(steps: readonly (NamedCounts | undefined)[]): Series {
+  const names = new Set(steps.flatMap((counts) => Object.keys(counts ?? {})));
   return Object.fromEntries(
-    [...names]
-      .sort()
-      .map((name) => [
-        name.slice(prefix.length),
-        steps.map((step) => (step.size === 0 ? null : (step.get(name) ?? 0))),
-      ]),
+    [...names].sort().map((name) => [name, steps.map((counts) => (counts ? (counts[name] ?? 0) : null))]),
   );
-}
-
-/** Upper bounds with their counts, in order. */
-type Bucket = { readonly bound: number; readonly count: number };
-
-function bucketsOf(step: Counts): Bucket[] {
-  return [...step]
-    .filter(([name]) => name.startsWith("took."))
-    .map(([name, count]) => ({ bound: Number(name.slice("took.".length).replace("+Inf", "Infinity")), count }))
-    .sort((a, b) => a.bound - b.bound);
 }
 
 /**
@@ -129,7 +153,7 @@ export function quantile(buckets: readonly Bucket[], share: number): number | nu
   const total = buckets.reduce((sum, { count }) => sum + count, 0);
   if (total === 0) return null;
   let below = 0;
-  for (const { bound, count } of buckets) {
+  for (const { boundSeconds: bound, count } of buckets) {
     if (count > 0 && below + count >= share * total) {
       const lower = lowerBoundOf(bound);
       return bound === Infinity ? lower : lower + ((bound - lower) * (share * total - below)) / count;

@@ -1,5 +1,6 @@
-import { minuteOf } from "./figures.ts";
+import { minuteOf, type Counts } from "./figures.ts";
 import type { Hosts, ReadHeartbeats } from "../fleet/contract.ts";
+import type { DropletState } from "../fleet/droplets.ts";
 import type { Figures } from "./contract.ts";
 import { standingOf } from "../fleet/standing.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
@@ -8,7 +9,7 @@ import { whileKnown } from "../../lib/unavailable.ts";
 export type SamplePorts = {
   readonly store: {
     readonly hosts: Pick<Hosts, "list">;
-    readonly droplets: { readonly list: () => Promise<readonly { readonly state: string }[]> };
+    readonly droplets: { readonly list: () => Promise<readonly { readonly state: DropletState }[]> };
     readonly history: { readonly countHandouts: (now: Date) => Promise<{ readonly running: number }> };
     readonly figures: Pick<Figures, "countEnds" | "lastMinute" | "keepMinute">;
   };
@@ -38,20 +39,16 @@ export async function sampleFigures({ store, readHeartbeats, clock }: SamplePort
   // Before this minute's sample: one that fails here looks back as far again.
   await keepEnds(store, minute);
   const hosts = await store.hosts.list();
-  const figures: Record<string, number> = {
-    leases: (await store.history.countHandouts(now)).running,
-    "slots.in_use": sum(hosts.map(({ inUse }) => inUse)),
-    "slots.all": sum(hosts.map(({ host }) => host.capacity)),
-    ...(isFleet && { "droplets.joined": 0 }),
-  };
-  const count = (name: string) => (figures[name] = (figures[name] ?? 0) + 1);
-  for (const { state } of await store.droplets.list()) count(`droplets.${state}`);
+  const droplets = (await store.droplets.list()).map(({ state }) => state);
   const heartbeats = await whileKnown(readHeartbeats(hosts.map(({ host }) => host.name)), "redis");
-  if (heartbeats) figures["hosts.open"] = 0;
-  if (heartbeats)
-    for (const facts of hosts)
-      count(`hosts.${standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, false)}`);
-  await store.figures.keepMinute(minute, GAUGES, figures);
+  const standings =
+    heartbeats && hosts.map((facts) => standingOf({ ...facts, heartbeat: heartbeats.get(facts.host.name) }, false));
+  await store.figures.keepMinute(minute, GAUGES, {
+    leases: (await store.history.countHandouts(now)).running,
+    slots: { inUse: sum(hosts.map(({ inUse }) => inUse)), all: sum(hosts.map(({ host }) => host.capacity)) },
+    ...((isFleet || droplets.length > 0) && { droplets: { ...(isFleet && { joined: 0 }), ...countEach(droplets) } }),
+    ...(standings && { hosts: { open: 0, ...countEach(standings) } }),
+  });
 }
 
 /** Counts what has ended by cause, in each whole minute since the last sample and in some before. */
@@ -61,12 +58,16 @@ async function keepEnds(store: SamplePorts["store"], minute: Date): Promise<void
   const from = new Date(Math.max(Math.min(last, back(MINUTES_BACK)), back(MOST_MINUTES_BACK)));
   const ends = await store.figures.countEnds(from, minute);
   for (const [time, counts] of Map.groupBy(ends, (each) => each.minute.getTime())) {
-    await store.figures.keepMinute(
-      new Date(time),
-      "ends",
-      Object.fromEntries(counts.map(({ cause, ends: number }) => [`end.${cause}`, number])),
-    );
+    await store.figures.keepMinute(new Date(time), "ends", {
+      ends: Object.fromEntries(counts.map(({ cause, ends: number }) => [cause, number])),
+    });
   }
+}
+
+function countEach<Name extends string>(names: readonly Name[]): Counts<Name> {
+  const counts: Partial<Record<Name, number>> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,5 +1,6 @@
 import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
+import type { Happening } from "../events/event.ts";
 import { CloudFault } from "./cloud.ts";
 import type { Cloud, Droplets, HostEngines, ReadHeartbeats } from "./contract.ts";
 import { EngineFault } from "./engine-fault.ts";
@@ -39,8 +40,7 @@ export async function admitHosts(ports: AdmitPorts, concurrency: number): Promis
 }
 
 async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletRow): Promise<boolean> {
-  const note = (kind: string, reason: string) =>
-    ports.store.events.add({ actor: "admit", kind, host: name, reason }, ports.clock());
+  const note = (event: Happening) => ports.store.events.add({ actor: "admit", host: name, ...event }, ports.clock());
   try {
     // The cloud says where it is; what a droplet says of itself is no proof.
     const droplet = dropletId === null ? undefined : await ports.cloud.getDroplet(dropletId);
@@ -60,11 +60,13 @@ async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletR
     };
     const now = ports.clock();
     if (!(await ports.store.droplets.admit(host, now))) return false;
-    await note("join", `a host ${((now.getTime() - orderedAt.getTime()) / 1000).toFixed(1)} s after its order`);
+    const secondsAfterOrder = (now.getTime() - orderedAt.getTime()) / 1000;
+    const reason = `a host ${secondsAfterOrder.toFixed(1)} s after its order`;
+    await note({ kind: "join", reason, data: { secondsAfterOrder } });
     return true;
   } catch (fault) {
     if (!(fault instanceof EngineFault) && !(fault instanceof CloudFault)) throw fault;
-    await note("join-failed", fault.message);
+    await note({ kind: "join-failed", reason: fault.message });
     return false;
   }
 }

@@ -4,7 +4,7 @@ import type { Events } from "../events/contract.ts";
 import type { Droplets, HostEngines, Hosts } from "./contract.ts";
 import type { EngineHost } from "./host.ts";
 
-/** What tending hosts needs. */
+/** What checking hosts needs. */
 export type CheckHostsPorts = {
   readonly store: {
     readonly hosts: Pick<Hosts, "list">;
@@ -35,7 +35,7 @@ export async function checkHosts({ store, engines, clock }: CheckHostsPorts, con
       } catch (fault) {
         if (!(fault instanceof EngineFault)) throw fault;
         await store.events.add(
-          { actor: "tend", kind: "hold", host: host.name, reason: `it cannot be given the image: ${fault.message}` },
+          { actor: "health", kind: "hold", host: host.name, reason: `it cannot be given the image: ${fault.message}` },
           clock(),
         );
       }

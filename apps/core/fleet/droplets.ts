@@ -29,7 +29,7 @@ export type DropletRow = {
  */
 export type DropletLife = {
   readonly name: string;
-  readonly state: string;
+  readonly state: DropletState;
   readonly dropletId: number | null;
   readonly region: string;
   readonly size: string;

@@ -1,4 +1,6 @@
+import type { Events } from "../events/contract.ts";
 import { CloudFault } from "./cloud.ts";
+import type { Happening } from "../events/event.ts";
 import type { FleetPlan } from "./scale-fleet.ts";
 
 /** A range of ports that a firewall lets through, and from where. */
@@ -27,7 +29,9 @@ export type PreparePorts = {
   };
   readonly store: {
     readonly hosts: { readonly list: () => Promise<readonly { readonly host: HostPorts }[]> };
+    readonly events: Pick<Events, "add">;
   };
+  readonly clock: () => Date;
   readonly plan: FleetPlan;
   readonly sizes: readonly string[];
   readonly cap: number;
@@ -44,19 +48,31 @@ const ANYWHERE = ["0.0.0.0/0", "::/0"];
 
 /**
  * Makes the tag and the firewall that droplets are ordered under, and compares the settings with what the
- * cloud offers. Again: no change.
+ * cloud offers. What the settings ask for and the cloud does not have is told, also as events, and not
+ * enforced: it may change by the hour. Again: no change.
  * @returns what the settings ask for and the cloud does not have or does not tell, in sentences
- * @throws CloudFault when tag or firewall cannot be made
+ * @throws CloudFault when tag or firewall cannot be made, which is told as an event as well
  */
-export async function prepareCloud({
-  cloud,
-  store,
-  plan,
-  sizes,
-  cap,
-  hosts,
-  privateNetwork,
-}: PreparePorts): Promise<string[]> {
+export async function prepareCloud(ports: PreparePorts): Promise<string[]> {
+  const alarm = (event: Happening) => ports.store.events.add({ actor: "scale", alarm: true, ...event }, ports.clock());
+  try {
+    await ensureTagAndFirewall(ports);
+  } catch (fault) {
+    if (fault instanceof CloudFault)
+      await alarm({ kind: "hold", reason: `tag and firewall cannot be made (${fault.message})` });
+    throw fault;
+  }
+  const { cloud, plan, sizes, cap } = ports;
+  const checks = [
+    checkAccount(cloud, cap),
+    cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc }),
+  ];
+  const faults = (await Promise.all(checks.map(faultsOf))).flat();
+  for (const reason of faults) await alarm({ kind: "settings", reason });
+  return faults;
+}
+
+async function ensureTagAndFirewall({ cloud, store, plan, hosts, privateNetwork }: PreparePorts): Promise<void> {
   await cloud.ensureTag(plan.tag);
   const present = (await store.hosts.list()).map(({ host }) => host);
   const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
@@ -65,11 +81,6 @@ export async function prepareCloud({
     tag: plan.tag,
     inbound: [...instancePorts([hosts, ...present]), engines],
   });
-  const checks = [
-    checkAccount(cloud, cap),
-    cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc }),
-  ];
-  return (await Promise.all(checks.map(faultsOf))).flat();
 }
 
 /** One firewall is all hosts': it opens what any of them uses, also those from before the settings changed. */

@@ -2,7 +2,7 @@ import { CloudFault, type CloudDroplet, type DropletOrder } from "./cloud.ts";
 import { hashSecret } from "../../lib/secrets.ts";
 import { EngineFault } from "./engine-fault.ts";
 import type { Events } from "../events/contract.ts";
-import type { FleetEvent } from "../events/event.ts";
+import type { Happening } from "../events/event.ts";
 import type { Cloud, Droplets, HostEngines } from "./contract.ts";
 import type { FleetSnapshot } from "./droplets.ts";
 import type { EngineHost } from "./host.ts";
@@ -50,12 +50,9 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
     try {
       await perform(ports, term, action, snapshot);
     } catch (fault) {
-      if (!(fault instanceof CloudFault)) throw fault;
-      await note(ports, {
-        kind: `${action.kind}-failed`,
-        host: "name" in action ? action.name : undefined,
-        reason: fault.message,
-      });
+      // An order says itself what has come of it, and the others do not ask the cloud.
+      if (!(fault instanceof CloudFault) || !isDeletion(action)) throw fault;
+      await note(ports, { kind: `${action.kind}-failed`, host: action.name, reason: fault.message });
       if (silences.includes(fault.reason)) break;
     }
   }
@@ -64,8 +61,11 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
 
 /** What asks engines, or asks the cloud again and again, must not keep an order waiting. */
 function quickFirst(actions: readonly ScalingAction[]): ScalingAction[] {
-  const isSlow = ({ kind }: ScalingAction) => kind === "destroy" || kind === "delete" || kind === "sweep";
-  return [...actions.filter((action) => !isSlow(action)), ...actions.filter(isSlow)];
+  return [...actions.filter((action) => !isDeletion(action)), ...actions.filter(isDeletion)];
+}
+
+function isDeletion(action: ScalingAction): action is Extract<ScalingAction, { kind: "destroy" | "delete" | "sweep" }> {
+  return action.kind === "destroy" || action.kind === "delete" || action.kind === "sweep";
 }
 
 async function perform(
@@ -75,35 +75,42 @@ async function perform(
   snapshot: Awaited<ReturnType<typeof takeSnapshot>>,
 ): Promise<void> {
   const { store, cloud, clock } = ports;
-  const { kind, reason } = action;
+  const { reason } = action;
   switch (action.kind) {
     case "order":
       return order(ports, term, action);
     case "adopt": {
       const made = findMade(snapshot, action.dropletId);
       if (await store.droplets.adopt(action.name, action.dropletId, made?.hourlyPrice ?? 0))
-        await note(ports, { kind, host: action.name, reason });
+        await note(ports, { kind: "adopt", host: action.name, reason, data: { dropletId: action.dropletId } });
       return;
     }
     case "give-up":
-      await note(ports, { kind, host: action.name, reason });
+      await note(ports, { kind: "give-up", host: action.name, reason });
       return store.droplets.closeOrder(action.name, reason, false, clock());
     case "drain":
-      if (await store.droplets.beginDrain(term, action.name)) await note(ports, { kind, host: action.name, reason });
+      if (await store.droplets.beginDrain(term, action.name))
+        await note(ports, { kind: "drain", host: action.name, reason });
       return;
     case "destroy":
       return destroy(ports, term, action, snapshot);
     case "delete":
       return deleteOrClose(ports, action.name, action.dropletId, reason);
     case "close":
-      await note(ports, { kind, host: action.name, reason });
+      await note(ports, { kind: "close", host: action.name, reason });
       return store.droplets.close(action.name, reason, clock());
     case "sweep":
-      await note(ports, { kind, host: action.name, reason, alarm: true });
+      await note(ports, {
+        kind: "sweep",
+        host: action.name,
+        reason,
+        alarm: true,
+        data: { dropletId: action.dropletId },
+      });
       await cloud.deleteDroplet(action.dropletId);
       return;
     case "hold":
-      return note(ports, { kind, host: action.name, reason, alarm: action.alarm });
+      return note(ports, { kind: "hold", host: action.name, reason, alarm: action.alarm });
   }
 }
 
@@ -122,7 +129,7 @@ async function order(
     clock(),
   );
   if (name === undefined) return;
-  await note(ports, { kind: "order", host: name, reason });
+  await note(ports, { kind: "order", host: name, reason, data: { size } });
   const refuse = async (fault: unknown, isOutOfStock: boolean) => {
     const message = messageOf(fault);
     await store.droplets.closeOrder(name, message, isOutOfStock, clock());
@@ -203,6 +210,6 @@ function findMade(snapshot: Awaited<ReturnType<typeof takeSnapshot>>, dropletId:
   return "untracked" in snapshot ? snapshot.untracked.find(({ id }) => id === dropletId) : undefined;
 }
 
-function note({ store, clock }: ScalePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
+function note({ store, clock }: ScalePorts, event: Happening): Promise<void> {
   return store.events.add({ actor: "scale", ...event }, clock());
 }

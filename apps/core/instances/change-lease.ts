@@ -1,5 +1,12 @@
 import type { Leases } from "./contract.ts";
-import { changedExpiry, shownState, type Instance, type LeaseBounds, type LeaseRefusal } from "./instance.ts";
+import {
+  changedExpiry,
+  shownState,
+  type Instance,
+  type Lease,
+  type LeaseBounds,
+  type LeaseRefusal,
+} from "./instance.ts";
 
 /** What changing a lease needs. */
 export type ChangeLeasePorts = {
@@ -10,7 +17,7 @@ export type ChangeLeasePorts = {
 
 /** How a change of a lease came out. */
 export type ChangeLeaseResult =
-  { readonly kind: "changed"; readonly instance: Instance } | { readonly kind: "not-running" } | LeaseRefusal;
+  { readonly kind: "changed"; readonly instance: Lease } | { readonly kind: "not-running" } | LeaseRefusal;
 
 /** Lets a running lease end `ttlSeconds` from now, earlier or later than before, within the bounds. */
 export async function changeLease(
@@ -19,7 +26,7 @@ export async function changeLease(
   ttlSeconds: number,
 ): Promise<ChangeLeaseResult> {
   const now = ports.clock();
-  if (shownState(instance, now) !== "running") return { kind: "not-running" };
+  if (instance.expiresAt === null || shownState(instance, now) !== "running") return { kind: "not-running" };
   const expiresAt = changedExpiry(instance.latestEnd, ttlSeconds, ports.rules.lease.least, now);
   if (!(expiresAt instanceof Date)) return expiresAt;
   if (!(await ports.store.leases.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };

@@ -2,7 +2,8 @@ import type { ContainerFacts } from "../fleet/contract.ts";
 import type { EngineHost } from "../fleet/host.ts";
 import type { ContainerSpec } from "../services/container-spec.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
-import type { ContainerPlace, EndCause, Instance } from "./instance.ts";
+import type { ContainerPlace, Instance } from "./instance.ts";
+import type { EndCause } from "../events/names.ts";
 import type { RowFacts } from "./repairs.ts";
 
 /**
@@ -47,8 +48,11 @@ export type Leases = {
    * @returns whether this call began the end
    */
   readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
-  /** Closes an ending instance whose container is gone and frees its slot from `slotFreeFrom` on. Again: no change. */
-  readonly close: (id: string, now: Date, slotFreeFrom?: Date) => Promise<void>;
+  /**
+   * Closes an ending instance whose container is gone, and frees its slot. Until `portTakenUntil` the slot is
+   * passed over: something that is not ours holds its port. Again: no change.
+   */
+  readonly close: (id: string, now: Date, portTakenUntil?: Date) => Promise<void>;
   /** Where the container of an instance is, or undefined when the instance is unknown. */
   readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
   /** Address and port at which the control plane reaches an instance; undefined when there is none of this id. */

@@ -1,6 +1,7 @@
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
-import type { ContainerPlace, EndCause } from "./instance.ts";
+import type { ContainerPlace } from "./instance.ts";
+import type { EndCause } from "../events/names.ts";
 
 /** What ending needs of the store and the engines. */
 export type EndPorts = {
@@ -45,8 +46,8 @@ export async function endInstance(ports: EndPorts, place: ContainerPlace, cause:
 export async function removeAndClose(
   ports: EndPorts,
   place: Omit<ContainerPlace, "state">,
-  slotFreeFrom?: Date,
+  portTakenUntil?: Date,
 ): Promise<void> {
   await ports.engines.removeContainer(place.host, place.instanceId);
-  await ports.store.leases.close(place.instanceId, ports.clock(), slotFreeFrom);
+  await ports.store.leases.close(place.instanceId, ports.clock(), portTakenUntil);
 }

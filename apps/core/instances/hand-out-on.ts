@@ -192,13 +192,13 @@ async function undo(
   fault?: unknown,
 ): Promise<void> {
   const reason = fault instanceof EngineFault ? fault.reason : undefined;
-  const slotFreeFrom =
+  const portTakenUntil =
     reason === "port-taken" ? new Date(ports.clock().getTime() + ports.rules.slotBackoffMs) : undefined;
   const [begun] = await Promise.allSettled([ports.store.leases.beginEnd(instanceId, cause, ports.clock())]);
   try {
     // An engine that hangs would hang again, with the caller waiting.
     if (begun.status === "fulfilled" && reason !== "timeout")
-      await removeAndClose(ports, { instanceId, host }, slotFreeFrom);
+      await removeAndClose(ports, { instanceId, host }, portTakenUntil);
     // Without a container, reconcile sees that the row is nobody's lease once MySQL is back.
     if (begun.status === "rejected") await ports.engines.removeContainer(host, instanceId);
   } catch (removal) {

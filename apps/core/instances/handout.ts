@@ -53,16 +53,11 @@ export type Draft = {
 /** A caller's idempotency key and the request that came with it, both as SHA-256. */
 export type IdempotencyClaim = { readonly keyHash: Buffer; readonly requestHash: Buffer };
 
-/**
- * What an idempotency key has led to; the answer is null while its
- * hand-out goes on. `expiresAt` is the lease's end now.
- */
-export type KnownClaim = {
-  readonly requestHash: Buffer;
-  readonly instanceId: string;
-  readonly sealedAnswer: Buffer | null;
-  readonly expiresAt: Date;
-};
+/** What an idempotency key has led to; there is no answer while its hand-out goes on. `expiresAt` is the lease's end now. */
+export type KnownClaim = { readonly requestHash: Buffer; readonly instanceId: string } & (
+  | { readonly sealedAnswer: null; readonly expiresAt: null }
+  | { readonly sealedAnswer: Buffer; readonly expiresAt: Date }
+);
 
 /** How taking a slot and a quota place came out. */
 export type TakeResult =

@@ -1,3 +1,4 @@
+import type { EndCause } from "../events/names.ts";
 import type { EngineHost } from "../fleet/host.ts";
 
 /**
@@ -6,14 +7,13 @@ import type { EngineHost } from "../fleet/host.ts";
  */
 export type InstanceState = "starting" | "running" | "ending" | "ended";
 
-/**
- * Why a lease ended: its time was over, its owner or an operator ended it, its hand-out failed, its
- * caller hung up before the answer, or its container stopped by itself.
- */
-export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost";
+/** Until when an instance is: its hand-out must be finished by a deadline; handed out, it is a lease that expires. */
+type InstanceTerm =
+  | { readonly handedOutAt: null; readonly deadline: Date; readonly expiresAt: null }
+  | { readonly handedOutAt: Date; readonly deadline: null; readonly expiresAt: Date };
 
 /** One Redis container that a person holds for a while. */
-export type Instance = {
+export type Instance = InstanceTerm & {
   readonly id: string;
   readonly state: InstanceState;
   readonly hostName: string;
@@ -25,13 +25,14 @@ export type Instance = {
   /** SHA-256 of the owner's token. */
   readonly tokenHash: Buffer;
   readonly createdAt: Date;
-  /** End of the lease; of a starting instance, the time by which its hand-out is given up. */
-  readonly expiresAt: Date;
   /** Time that no extension can pass. */
   readonly latestEnd: Date;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
 };
+
+/** An instance that has been handed out. */
+export type Lease = Extract<Instance, { expiresAt: Date }>;
 
 /** An instance's container: whose it is and where. */
 export type ContainerPlace = { readonly instanceId: string; readonly state: InstanceState; readonly host: EngineHost };
@@ -78,8 +79,13 @@ export function changedExpiry(
 }
 
 /** State as its owner sees it: a lease past its end is ending, whether or not the reaper has come by. */
-export function shownState(instance: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
-  return instance.state === "running" && instance.expiresAt <= now ? "ending" : instance.state;
+export function shownState({ state, expiresAt }: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
+  return state === "running" && expiresAt !== null && expiresAt <= now ? "ending" : state;
+}
+
+/** Until when an instance is, as its owner and ops see it: the end of its lease, or of the time that its hand-out has. */
+export function shownEnd(instance: Instance): Date {
+  return instance.expiresAt ?? instance.deadline;
 }
 
 /** Connection URL of an instance, as redis-cli and client libraries take it. IPv6 literals are bracketed. */

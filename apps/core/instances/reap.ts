@@ -1,11 +1,14 @@
 import pMap from "p-map";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
+import type { Events } from "../events/contract.ts";
 import type { Leases } from "./contract.ts";
 import type { ContainerPlace } from "./instance.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 
 /** What the reaper needs. */
-export type ReapPorts = EndPorts & { readonly store: { readonly leases: Pick<Leases, "listDue"> } };
+export type ReapPorts = EndPorts & {
+  readonly store: { readonly leases: Pick<Leases, "listDue">; readonly events: Pick<Events, "add"> };
+};
 
 /** What a run of the reaper did: instances ended, and hosts whose rows wait, with the fault. */
 export type ReapReport = { readonly ended: number; readonly waiting: readonly WaitingHost[] };
@@ -17,7 +20,8 @@ const REMOVALS_PER_HOST = 4;
 
 /**
  * Ends every lease past its end and finishes the ends that were begun and not completed, on
- * `concurrency` hosts at once. Rows of a host that fails wait for the next run and are reported.
+ * `concurrency` hosts at once. Rows of a host that fails wait for the next run and are reported, also as
+ * events.
  * May be killed at any line and run by several processes at once.
  * @throws Unavailable when MySQL does not answer
  */
@@ -63,5 +67,10 @@ async function clearHost(
     },
     { concurrency: REMOVALS_PER_HOST },
   );
-  return { ended, waiting: fault ? [{ hostName, instances: places.length - ended, fault }] : [] };
+  if (!fault) return { ended, waiting: [] };
+  await ports.store.events.add(
+    { actor: "reap", kind: "hold", host: hostName, reason: `ended instances wait for their host: ${fault.reason}` },
+    ports.clock(),
+  );
+  return { ended, waiting: [{ hostName, instances: places.length - ended, fault }] };
 }

@@ -1,6 +1,7 @@
 import pMap from "p-map";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
 import type { EngineHost } from "../fleet/host.ts";
+import type { Events } from "../events/contract.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
 import { findRepairs, type Repair } from "./repairs.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
@@ -10,6 +11,7 @@ export type ReconcilePorts = EndPorts & {
   readonly store: {
     readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
     readonly leases: Pick<Leases, "listOpenOf">;
+    readonly events: Pick<Events, "add">;
   };
   readonly engines: Pick<InstanceEngines, "listContainers">;
 };
@@ -51,6 +53,7 @@ async function reconcileHost(
     for (const repair of findRepairs(before, containers, after, ports.clock()).slice(0, REPAIRS_A_RUN)) {
       try {
         await perform(ports, host, repair);
+        await note(ports, host, repair);
         done.push({ ...repair, hostName: host.name });
       } catch (fault) {
         // A repair that the engine refuses must not keep the others waiting; silence ends them all.
@@ -71,4 +74,11 @@ async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair):
   const result = await endInstance(ports, place, repair.cause);
   // The repair is not done: it is reported with the host that refused it, or did not answer.
   if (result.kind === "later") throw result.fault;
+}
+
+function note({ store, clock }: ReconcilePorts, host: EngineHost, repair: Repair): Promise<void> {
+  const { instanceId: instance, reason } = repair;
+  const what =
+    repair.kind === "end" ? { kind: repair.kind, data: { cause: repair.cause } } : ({ kind: repair.kind } as const);
+  return store.events.add({ actor: "reconcile", host: host.name, instance, reason, ...what }, clock());
 }

@@ -1,8 +1,10 @@
 import type { ContainerFacts } from "../fleet/contract.ts";
-import type { EndCause, InstanceState } from "./instance.ts";
+import type { EndCause } from "../events/names.ts";
 
-/** A row as reconcile sees it. `deadline` is the time by which a starting instance must be handed out. */
-export type RowFacts = { readonly id: string; readonly state: InstanceState; readonly deadline: Date };
+/** A row as reconcile sees it. `deadline` is the time by which its hand-out must be finished. */
+export type RowFacts = { readonly id: string } & (
+  { readonly state: "starting"; readonly deadline: Date } | { readonly state: "running" | "ending" }
+);
 
 /** One repair, with the reason that ops read. */
 export type Repair =

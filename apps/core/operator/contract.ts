@@ -1,6 +1,7 @@
 import type { Instance, InstanceState } from "../instances/instance.ts";
 import type { InstanceSearch } from "./instance-search.ts";
-import type { Block, DestroyRequestResult, Switch, SwitchName } from "./operator.ts";
+import type { Block, DestroyRequestResult, Switch } from "./operator.ts";
+import type { JobName, SwitchName } from "../events/names.ts";
 
 /** What the operator has paused. Calls throw `Unavailable` while the store does not answer. */
 export type Switches = {
@@ -30,24 +31,22 @@ export type DestroyRequests = {
   readonly list: () => Promise<Map<string, "none" | "lost">>;
 };
 
-/** An instance as ops see it: with the moment that it was handed out, null when it never was. */
-export type KnownInstance = Instance & { readonly handedOutAt: Date | null };
-
 /** All instances, for the operator. Calls throw `Unavailable` while the store does not answer. */
 export type InstanceDirectory = {
   /** One page of instances, `most` of them at most. */
-  readonly find: (search: InstanceSearch, most: number) => Promise<KnownInstance[]>;
+  readonly find: (search: InstanceSearch, most: number) => Promise<Instance[]>;
   /** How many instances a search finds, on all pages. */
   readonly count: (search: InstanceSearch) => Promise<number>;
   /** The instance with this id, or undefined. */
-  readonly findOne: (id: string) => Promise<KnownInstance | undefined>;
+  readonly findOne: (id: string) => Promise<Instance | undefined>;
 };
 
 /** A slot that is not free. */
 export type TakenSlot = {
   readonly hostName: string;
   readonly slot: number;
-  readonly state: InstanceState | "resting";
+  /** `port-taken`: it is free, and passed over because something else holds its port. */
+  readonly state: InstanceState | "port-taken";
 };
 
 /** Slots of hosts. Calls throw `Unavailable` while the store does not answer. */
@@ -70,7 +69,7 @@ export type Logins = {
 
 /** The last run of a job; `fault` is null when it succeeded, or goes on. */
 export type JobRun = {
-  readonly job: string;
+  readonly job: JobName;
   readonly startedAt: Date;
   readonly finishedAt: Date | null;
   readonly succeededAt: Date | null;
@@ -80,9 +79,9 @@ export type JobRun = {
 /** Runs of jobs. Calls throw `Unavailable` while the store does not answer. */
 export type JobRuns = {
   /** Notes that a job has begun. */
-  readonly begin: (job: string, now: Date) => Promise<void>;
+  readonly begin: (job: JobName, now: Date) => Promise<void>;
   /** Notes how a job's run came out; `fault` is undefined when it succeeded. */
-  readonly finish: (job: string, now: Date, fault: string | undefined) => Promise<void>;
-  /** The last run of each job. */
+  readonly finish: (job: JobName, now: Date, fault: string | undefined) => Promise<void>;
+  /** The last run of each job; of names that are no job's, nothing. */
   readonly list: () => Promise<JobRun[]>;
 };

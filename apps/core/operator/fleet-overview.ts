@@ -1,10 +1,11 @@
 import type { History } from "../figures/contract.ts";
-import type { DropletLife } from "../fleet/droplets.ts";
+import type { DropletLife, DropletState } from "../fleet/droplets.ts";
 import type { Droplets, Hosts } from "../fleet/contract.ts";
-import type { InstanceState } from "../instances/instance.ts";
-import type { DestroyRequests, JobRuns, Slots, Switches } from "./contract.ts";
-import { isStandby } from "../fleet/standing.ts";
+import type { DestroyRequests, JobRuns, Slots, Switches, TakenSlot } from "./contract.ts";
+import type { SwitchName } from "../events/names.ts";
+import { isStandby, type Standing } from "../fleet/standing.ts";
 import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
+import { slotLegend, slotRow } from "./slot-row.ts";
 
 /** What the picture is drawn from. */
 export type OverviewPorts = {
@@ -35,16 +36,13 @@ export type HostOverview = {
   /** Of the host: active, cordoned or draining; of a droplet that is no host: ordered, booting or destroying. */
   readonly state: string;
   /** Why it gets no instance now, or "open"; a droplet's state when it is no host. */
-  readonly standing: string;
+  readonly standing: Standing | DropletState;
   readonly isStandby: boolean;
   readonly address: string | null;
   readonly capacity: number;
   readonly inUse: number;
   readonly occupied: number;
-  /**
-   * A letter a slot: `.` free, `s` starting, `l` leased, `e` ending,
-   * `r` resting because something else holds its port.
-   */
+  /** A letter a slot, see `slotLegend`. */
   readonly slots: string;
   readonly since: string;
   readonly heartbeatAt: string | null;
@@ -71,9 +69,15 @@ export type FleetOverview = {
   readonly isBlind: boolean;
   readonly rules: OverviewRules;
   readonly hosts: readonly HostOverview[];
+  /** What the letters of the hosts' slots say. */
+  readonly slotLegend: Readonly<Record<string, string>>;
   readonly running: number;
   readonly startedEver: number;
-  readonly switches: readonly { readonly name: string; readonly paused: boolean; readonly changedAt: string | null }[];
+  readonly switches: readonly {
+    readonly name: SwitchName;
+    readonly paused: boolean;
+    readonly changedAt: string | null;
+  }[];
   readonly jobs: readonly {
     readonly job: string;
     readonly startedAt: string;
@@ -85,14 +89,6 @@ export type FleetOverview = {
 
 /** Jobs may be down for hours, and the fleet is still one. */
 const OF_LATE_MS = 24 * 3_600_000;
-
-const letters: Readonly<Record<InstanceState | "resting", string>> = {
-  starting: "s",
-  running: "l",
-  ending: "e",
-  ended: ".",
-  resting: "r",
-};
 
 /** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
 export async function readOverview({ fleet, store, rules }: OverviewPorts, now: Date): Promise<FleetOverview> {
@@ -132,6 +128,7 @@ export async function readOverview({ fleet, store, rules }: OverviewPorts, now: 
         runs.some(({ job, startedAt }) => job === "scale" && now.getTime() - startedAt.getTime() < OF_LATE_MS),
     },
     hosts: [...hosts, ...others],
+    slotLegend,
     ...counts,
     switches: switches.map(({ name, paused, changedAt }) => ({
       name,
@@ -150,13 +147,11 @@ export async function readOverview({ fleet, store, rules }: OverviewPorts, now: 
 
 function hostOverview(
   { standing, ...facts }: HostStanding,
-  taken: readonly { readonly slot: number; readonly state: InstanceState | "resting" }[],
+  taken: readonly TakenSlot[],
   birth: Date,
   life: DropletLife | undefined,
 ): Omit<HostOverview, "destroyRequest"> {
   const { host, heartbeat, inUse, occupied } = facts;
-  const row = Array.from({ length: host.capacity }, () => ".");
-  for (const { slot, state } of taken) if (slot < row.length) row[slot] = letters[state];
   const beat = heartbeat?.kind === "beat" ? heartbeat.beat : undefined;
   return {
     name: host.name,
@@ -167,7 +162,7 @@ function hostOverview(
     capacity: host.capacity,
     inUse,
     occupied,
-    slots: row.join(""),
+    slots: slotRow(host.capacity, taken),
     since: birth.toISOString(),
     heartbeatAt: beat?.sentAt ?? null,
     heartbeatRefused: heartbeat?.kind === "refused" ? heartbeat.reason : null,

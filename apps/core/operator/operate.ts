@@ -2,10 +2,11 @@ import type { Events } from "../events/contract.ts";
 import type { Hosts } from "../fleet/contract.ts";
 import type { Leases } from "../instances/contract.ts";
 import type { Blocks, DestroyRequests, Switches } from "./contract.ts";
-import type { FleetEvent } from "../events/event.ts";
+import type { Happening } from "../events/event.ts";
 import type { HostState } from "../fleet/host.ts";
-import type { Instance } from "../instances/instance.ts";
-import type { DestroyRequestResult, SwitchName } from "./operator.ts";
+import { shownEnd, type Instance } from "../instances/instance.ts";
+import type { DestroyRequestResult } from "./operator.ts";
+import type { JobName, SwitchName } from "../events/names.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
 import { endInstance, type EndPorts, type EndResult } from "../instances/end-instance.ts";
 
@@ -13,7 +14,7 @@ import { endInstance, type EndPorts, type EndResult } from "../instances/end-ins
 type NotePorts = { readonly store: { readonly events: Pick<Events, "add"> }; readonly clock: () => Date };
 
 /** Asks for a run of a job now; tells how many processes have heard it. */
-type RunPorts = { readonly requestRun: (job: string) => Promise<number> };
+type RunPorts = { readonly requestRun: (job: JobName) => Promise<number> };
 
 /** What acts on hosts need. */
 export type OperateHostsPorts = NotePorts &
@@ -38,7 +39,10 @@ export type SetSwitchPorts = NotePorts & RunPorts & { readonly store: { readonly
 /** What running a job needs. */
 export type RunJobPorts = NotePorts & RunPorts;
 
-const kindOfState: Readonly<Record<HostState, string>> = { active: "uncordon", cordoned: "cordon", draining: "drain" };
+const kindOfState = { active: "uncordon", cordoned: "cordon", draining: "drain" } as const satisfies Record<
+  HostState,
+  unknown
+>;
 
 /**
  * Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is
@@ -86,6 +90,7 @@ export async function endForOperator(
       host: place.host.name,
       instance: id,
       reason: `asked for by the operator${waiting}`,
+      data: { cause: "operator" },
     });
   return result;
 }
@@ -97,43 +102,50 @@ export async function extendForOperator(
   ttlSeconds: number,
 ): Promise<ChangeLeaseResult> {
   const result = await changeLease(ports, instance, ttlSeconds);
-  if (result.kind === "changed")
+  if (result.kind === "changed") {
+    const [from, to] = [shownEnd(instance).toISOString(), result.instance.expiresAt.toISOString()];
     await note(ports, {
       kind: "extend",
       host: instance.hostName,
       instance: instance.id,
-      reason: `ends ${result.instance.expiresAt.toISOString()} now, instead of ${instance.expiresAt.toISOString()}`,
+      reason: `ends ${to} now, instead of ${from}`,
+      data: { from, to },
     });
+  }
   return result;
 }
 
 /** Gives an address no more instances; those it holds go on. */
 export async function blockAddress(ports: BlockAddressPorts, address: string, reason: string): Promise<void> {
   await ports.store.blocks.add(address, reason, ports.clock());
-  await note(ports, { kind: "block", reason: reason === "" ? address : `${address}: ${reason}` });
+  await note(ports, {
+    kind: "block",
+    reason: reason === "" ? address : `${address}: ${reason}`,
+    data: { address },
+  });
 }
 
 /** Lets a blocked address have instances again. False when it was not blocked. */
 export async function unblockAddress(ports: BlockAddressPorts, address: string): Promise<boolean> {
   const wasBlocked = await ports.store.blocks.remove(address);
-  if (wasBlocked) await note(ports, { kind: "unblock", reason: address });
+  if (wasBlocked) await note(ports, { kind: "unblock", reason: address, data: { address } });
   return wasBlocked;
 }
 
 /** Pauses hand-outs or scaling, or lets them go on. */
 export async function setSwitch(ports: SetSwitchPorts, name: SwitchName, paused: boolean): Promise<void> {
   if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
-  await note(ports, { kind: paused ? "pause" : "resume", reason: name });
+  await note(ports, { kind: paused ? "pause" : "resume", reason: name, data: { switch: name } });
   if (name === "scaling" && !paused) void ports.requestRun("scale");
 }
 
 /** Has a job run now. False when no process that runs jobs has heard it. */
-export async function runJob(ports: RunJobPorts, job: string): Promise<boolean> {
+export async function runJob(ports: RunJobPorts, job: JobName): Promise<boolean> {
   if ((await ports.requestRun(job)) === 0) return false;
-  await note(ports, { kind: "run", reason: job });
+  await note(ports, { kind: "run", reason: job, data: { job } });
   return true;
 }
 
-function note({ store, clock }: NotePorts, event: Omit<FleetEvent, "actor">): Promise<void> {
+function note({ store, clock }: NotePorts, event: Happening): Promise<void> {
   return store.events.add({ actor: "operator", ...event }, clock());
 }

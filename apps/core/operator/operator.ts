@@ -1,5 +1,4 @@
-/** What the operator can pause: hand-outs to everybody, and steps of the fleet's scaling. */
-export type SwitchName = "handouts" | "scaling";
+import type { SwitchName } from "../events/names.ts";
 
 /** A switch as it stands; `changedAt` is null while nobody has ever touched it. */
 export type Switch = { readonly name: SwitchName; readonly paused: boolean; readonly changedAt: Date | null };

@@ -1,4 +1,5 @@
 import type { Events } from "../../core/events/contract.ts";
+import type { KeptEvent } from "../../core/events/event.ts";
 import type { Effects } from "../turns.ts";
 import type { Tables } from "./tables.ts";
 
@@ -14,21 +15,14 @@ export function eventEffects(tables: Tables): Effects<Events> {
         (each) => each.host === host && each.instance === instance && each.actor === actor,
       );
       const last = tables.events[index];
+      const data = event.data ?? null;
       if (last?.kind === kind && last.reason === reason)
-        tables.events[index] = { ...last, times: last.times + 1, lastAt: now };
-      else
-        tables.events.push({
-          id: ++tables.lastEventId,
-          at: now,
-          lastAt: now,
-          times: 1,
-          actor,
-          kind,
-          host,
-          instance,
-          alarm,
-          reason,
-        });
+        tables.events[index] = { ...last, times: last.times + 1, lastAt: now, data } as KeptEvent;
+      else {
+        const id = ++tables.lastEventId;
+        const kept = { id, at: now, lastAt: now, times: 1, actor, kind, host, instance, alarm, reason, data };
+        tables.events.push(kept as KeptEvent);
+      }
     },
 
     list: ({ host, instance, kind, before = Infinity, after = 0 }, most) =>

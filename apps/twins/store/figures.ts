@@ -1,5 +1,6 @@
 import type { Figures, History } from "../../core/figures/contract.ts";
-import type { EndCause } from "../../core/instances/instance.ts";
+import type { EndCause } from "../../core/events/names.ts";
+import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { Effects } from "../turns.ts";
 import type { Tables } from "./tables.ts";
 
@@ -9,7 +10,10 @@ const MINUTE_MS = 60_000;
 export function figureEffects(tables: Tables): Effects<Figures> {
   return {
     keepMinute: (minute, source, figures) => {
-      tables.minutes.set(`${minute.getTime()} ${source}`, { minute, source, figures: { ...figures } });
+      const key = `${minute.getTime()} ${source}`;
+      const kept = withoutNothing(figures);
+      if (Object.keys(kept).length === 0) tables.minutes.delete(key);
+      else tables.minutes.set(key, { minute, source, figures: kept });
     },
 
     lastMinute: (source) =>
@@ -37,13 +41,21 @@ export function figureEffects(tables: Tables): Effects<Figures> {
   };
 }
 
+/** A copy without counts of nothing: they are kept figure by figure. */
+function withoutNothing(figures: MinuteFigures): MinuteFigures {
+  const parts = Object.entries(structuredClone(figures)) as [string, object | number][];
+  return Object.fromEntries(parts.filter(([, part]) => typeof part === "number" || Object.keys(part).length > 0));
+}
+
 /** What is remembered of all that was, in memory. */
 export function historyEffects(tables: Tables): Effects<History> {
   return {
     countHandouts: (now) => {
       const instances = [...tables.instances.values()];
       return {
-        running: instances.filter(({ state, expiresAt }) => state === "running" && expiresAt > now).length,
+        running: instances.filter(
+          ({ state, expiresAt }) => state === "running" && expiresAt !== null && expiresAt > now,
+        ).length,
         startedEver: tables.prunedHandouts + instances.filter(({ handedOutAt }) => handedOutAt !== null).length,
       };
     },

@@ -2,7 +2,7 @@ import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
 import type { Effects } from "../turns.ts";
 import { beginEndIn } from "./leases.ts";
-import { change, type InstanceRow, type SlotRow, type Tables } from "./tables.ts";
+import { change, endOf, type InstanceRow, type SlotRow, type Tables } from "./tables.ts";
 
 /** Hand-outs in memory. */
 export function handoutEffects(tables: Tables): Effects<Handouts> {
@@ -10,7 +10,7 @@ export function handoutEffects(tables: Tables): Effects<Handouts> {
     takeSlot: (draft, hostName, quota, claim) => {
       const { id, address, createdAt: now } = draft;
       // Ended ahead of the reaper, so that they hold neither place nor key.
-      const over = placesOf(tables, address).filter(({ state, expiresAt }) => state === "running" && expiresAt <= now);
+      const over = placesOf(tables, address).filter((row) => row.state === "running" && endOf(row) <= now);
       const places = placesOf(tables, address).filter((row) => !over.includes(row));
       const result = decide(tables, draft, hostName, quota, claim, places);
       if (result.kind === "taken" && tables.instances.has(id))
@@ -23,7 +23,7 @@ export function handoutEffects(tables: Tables): Effects<Handouts> {
 
     complete: (id, expiresAt, now, sealedAnswer) => {
       const row = tables.instances.get(id);
-      if (row?.state !== "starting" || row.expiresAt <= now) return false;
+      if (row?.state !== "starting" || row.deadline <= now) return false;
       tables.instances.set(id, { ...row, state: "running", handedOutAt: now, expiresAt });
       if (sealedAnswer) change(tables.claims, id, { sealedAnswer });
       return true;
@@ -49,7 +49,7 @@ function decide(
   if (places.length >= quota)
     return {
       kind: "quota-exceeded",
-      nextFreeAt: new Date(Math.min(...places.map(({ expiresAt }) => expiresAt.getTime()))),
+      nextFreeAt: new Date(Math.min(...places.map((row) => endOf(row).getTime()))),
     };
   const host = tables.hosts.get(hostName);
   if (host?.state !== "active") return { kind: "host-closed" };
@@ -72,8 +72,9 @@ function addDraft(
     address,
     tokenHash,
     createdAt,
+    deadline,
     handedOutAt: null,
-    expiresAt: deadline,
+    expiresAt: null,
     latestEnd,
     endedAt: null,
     endCause: null,
@@ -103,9 +104,11 @@ function findClaim(tables: Tables, address: string, keyHash: Buffer, now: Date):
   const hash = keyHash.toString("hex");
   const claim = [...tables.claims.values()].find((each) => each.address === address && each.keyHash === hash);
   const row = claim && tables.instances.get(claim.instanceId);
-  if (!row || (row.state === "running" && row.expiresAt <= now)) return undefined;
+  if (!row || (row.state === "running" && endOf(row) <= now)) return undefined;
   const { requestHash, instanceId, sealedAnswer } = claim;
-  return { requestHash, instanceId, sealedAnswer, expiresAt: row.expiresAt };
+  return sealedAnswer === null || row.expiresAt === null
+    ? { requestHash, instanceId, sealedAnswer: null, expiresAt: null }
+    : { requestHash, instanceId, sealedAnswer, expiresAt: row.expiresAt };
 }
 
 /** After a change of the host's ports an instance may still sit on one that now belongs to another slot. */
@@ -113,8 +116,8 @@ function longestFree(slots: readonly SlotRow[], capacity: number, now: Date): Sl
   const takenPorts = new Set(slots.filter(({ instanceId }) => instanceId !== null).map(({ port }) => port));
   return slots
     .filter(
-      ({ instanceId, freeSince, slot, port }) =>
-        instanceId === null && freeSince <= now && slot < capacity && !takenPorts.has(port),
+      ({ instanceId, portTakenUntil, slot, port }) =>
+        instanceId === null && (portTakenUntil ?? now) <= now && slot < capacity && !takenPorts.has(port),
     )
     .sort((a, b) => a.freeSince.getTime() - b.freeSince.getTime() || a.slot - b.slot)[0];
 }

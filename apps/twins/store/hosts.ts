@@ -59,7 +59,8 @@ export function registerHostIn(tables: Tables, host: NewHost, now: Date): void {
     .map((row) => (row.instanceId === null ? { ...row, port: basePort + row.slot } : row));
   const bySlot = new Map<number, SlotRow>(kept.map((row) => [row.slot, row]));
   for (let slot = 0; slot < capacity; slot++)
-    if (!bySlot.has(slot)) bySlot.set(slot, { slot, port: basePort + slot, instanceId: null, freeSince: now });
+    if (!bySlot.has(slot))
+      bySlot.set(slot, { slot, port: basePort + slot, instanceId: null, freeSince: now, portTakenUntil: null });
   tables.slots.set(
     name,
     [...bySlot.values()].sort((a, b) => a.slot - b.slot),

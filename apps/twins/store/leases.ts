@@ -1,7 +1,8 @@
 import type { Leases } from "../../core/instances/contract.ts";
-import type { EndCause, Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { EndCause } from "../../core/events/names.ts";
+import type { Instance, InstanceState } from "../../core/instances/instance.ts";
 import type { Effects } from "../turns.ts";
-import { change, engineHostOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
+import { change, endOf, engineHostOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
 
 const statesBefore: Readonly<Record<EndCause, readonly InstanceState[]>> = {
   failed: ["starting"],
@@ -22,14 +23,14 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
 
     setExpiry: (id, expiresAt, now) => {
       const row = tables.instances.get(id);
-      if (row?.state !== "running" || row.expiresAt <= now) return false;
+      if (row?.state !== "running" || endOf(row) <= now) return false;
       tables.instances.set(id, { ...row, expiresAt });
       return true;
     },
 
     beginEnd: (id, cause, now) => beginEndIn(tables, id, cause, now),
 
-    close: (id, now, slotFreeFrom = now) => {
+    close: (id, now, portTakenUntil) => {
       const row = tables.instances.get(id);
       if (row?.state !== "ending") return;
       tables.instances.set(id, { ...row, state: "ended", endedAt: now });
@@ -38,7 +39,13 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
         row.hostName,
         (tables.slots.get(row.hostName) ?? []).map((each) =>
           each.instanceId === id
-            ? { slot: each.slot, port: basePort + each.slot, instanceId: null, freeSince: slotFreeFrom }
+            ? {
+                slot: each.slot,
+                port: basePort + each.slot,
+                instanceId: null,
+                freeSince: now,
+                portTakenUntil: portTakenUntil ?? null,
+              }
             : each,
         ),
       );
@@ -56,14 +63,16 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
 
     listDue: (now) =>
       [...tables.instances.values()]
-        .filter(({ state, expiresAt }) => state === "ending" || (state === "running" && expiresAt <= now))
-        .sort((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime())
+        .filter((row) => row.state === "ending" || (row.state === "running" && endOf(row) <= now))
+        .sort((a, b) => endOf(a).getTime() - endOf(b).getTime())
         .map(({ id, state, hostName }) => ({ instanceId: id, state, host: engineHostOf(tables, hostName) })),
 
     listOpenOf: (hostName) =>
-      [...tables.instances.values()]
-        .filter((row) => row.hostName === hostName && row.state !== "ended")
-        .map(({ id, state, expiresAt }) => ({ id, state, deadline: expiresAt })),
+      [...tables.instances.values()].flatMap((row) => {
+        const { id, state, deadline } = row;
+        if (row.hostName !== hostName || state === "ended") return [];
+        return [state === "starting" ? { id, state, deadline } : { id, state }];
+      }),
   };
 }
 
@@ -71,7 +80,7 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
 export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Date): boolean {
   const row = tables.instances.get(id);
   if (!row || !statesBefore[cause].includes(row.state)) return false;
-  if (cause === "expired" && row.expiresAt > now) return false;
+  if (cause === "expired" && endOf(row) > now) return false;
   change(tables.instances, id, { state: "ending", endCause: cause });
   const places = new Set(tables.quotaPlaces.get(row.address));
   places.delete(id);
@@ -83,20 +92,15 @@ export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Dat
 
 /** The instance out of a row. */
 export function toInstance(tables: Tables, row: InstanceRow): Instance {
-  const { id, state, hostName, port, address, tokenHash, createdAt, expiresAt, latestEnd, endedAt, endCause } = row;
+  const { id, state, hostName, port, address, tokenHash, createdAt, latestEnd, endedAt, endCause } = row;
   const { publicHost } = hostOf(tables, hostName);
+  const term =
+    row.handedOutAt === null || row.expiresAt === null
+      ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
+      : { handedOutAt: row.handedOutAt, deadline: null, expiresAt: row.expiresAt };
   return {
-    id,
-    state,
-    hostName,
-    publicHost,
-    port,
-    address,
-    tokenHash,
-    createdAt,
-    expiresAt,
-    latestEnd,
-    endedAt,
-    endCause,
+    ...{ id, state, hostName, publicHost, port, address, tokenHash, createdAt },
+    ...term,
+    ...{ latestEnd, endedAt, endCause },
   };
 }

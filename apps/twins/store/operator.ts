@@ -1,5 +1,5 @@
 import type { Blocks, DestroyRequests, JobRuns, Logins, Slots, Switches } from "../../core/operator/contract.ts";
-import type { SwitchName } from "../../core/operator/operator.ts";
+import type { SwitchName } from "../../core/events/names.ts";
 import type { Effects } from "../turns.ts";
 import { change, leasesOf, type Tables } from "./tables.ts";
 
@@ -76,11 +76,11 @@ export function slotEffects(tables: Tables): Effects<Slots> {
         .filter(({ state }) => state !== "gone")
         .flatMap(({ name }) =>
           (tables.slots.get(name) ?? [])
-            .filter(({ instanceId, freeSince }) => instanceId !== null || freeSince > now)
+            .filter(({ instanceId, portTakenUntil }) => instanceId !== null || (portTakenUntil ?? now) > now)
             .map(({ slot, instanceId }) => ({
               hostName: name,
               slot,
-              state: tables.instances.get(instanceId ?? "")?.state ?? ("resting" as const),
+              state: tables.instances.get(instanceId ?? "")?.state ?? ("port-taken" as const),
             })),
         ),
   };

@@ -1,15 +1,15 @@
 import { isIP, isIPv6 } from "node:net";
 import { addressKey } from "../../core/instances/quota.ts";
-import type { InstanceDirectory, KnownInstance } from "../../core/operator/contract.ts";
+import type { InstanceDirectory } from "../../core/operator/contract.ts";
 import type { InstanceOrder, InstanceSearch } from "../../core/operator/instance-search.ts";
 import type { Effects } from "../turns.ts";
 import { toInstance } from "./leases.ts";
-import { hostOf, type InstanceRow, type Tables } from "./tables.ts";
+import { endOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
 
 /** Searches over all instances, in memory. */
 export function searchEffects(tables: Tables): Effects<InstanceDirectory> {
   const matching = (search: InstanceSearch) => [...tables.instances.values()].filter(narrowing(tables, search));
-  const known = (row: InstanceRow): KnownInstance => ({ ...toInstance(tables, row), handedOutAt: row.handedOutAt });
+  const known = (row: InstanceRow) => toInstance(tables, row);
 
   return {
     find: (search, most) => {
@@ -39,7 +39,7 @@ function valueOf(tables: Tables, order: InstanceOrder, row: InstanceRow): number
     case "created":
       return row.createdAt.getTime();
     case "expires":
-      return row.expiresAt.getTime();
+      return endOf(row).getTime();
     case "address":
       return row.address;
     case "host":

@@ -2,9 +2,10 @@ import type { KeptEvent } from "../../core/events/event.ts";
 import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { DropletState } from "../../core/fleet/droplets.ts";
 import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
-import type { EndCause, InstanceState } from "../../core/instances/instance.ts";
+import type { EndCause, SwitchName } from "../../core/events/names.ts";
+import type { InstanceState } from "../../core/instances/instance.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
-import type { Block, SwitchName } from "../../core/operator/operator.ts";
+import type { Block } from "../../core/operator/operator.ts";
 
 /** Rows are never changed, only replaced: what a call has given out stays as it was. */
 export type HostRow = NewHost & {
@@ -18,6 +19,7 @@ export type SlotRow = {
   readonly port: number;
   readonly instanceId: string | null;
   readonly freeSince: Date;
+  readonly portTakenUntil: Date | null;
 };
 
 export type InstanceRow = {
@@ -28,8 +30,11 @@ export type InstanceRow = {
   readonly address: string;
   readonly tokenHash: Buffer;
   readonly createdAt: Date;
+  /** By which its hand-out must be finished. */
+  readonly deadline: Date;
   readonly handedOutAt: Date | null;
-  readonly expiresAt: Date;
+  /** Null until it is handed out. */
+  readonly expiresAt: Date | null;
   readonly latestEnd: Date;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
@@ -123,6 +128,11 @@ export function leasesOf(tables: Tables, hostName: string): InstanceRow[] {
   return [...tables.instances.values()].filter(
     (row) => row.hostName === hostName && (row.state === "starting" || row.state === "running"),
   );
+}
+
+/** When an instance is over by itself: its lease, or before it has one its hand-out. */
+export function endOf({ expiresAt, deadline }: InstanceRow): Date {
+  return expiresAt ?? deadline;
 }
 
 /** Replaces parts of a row, when there is one. */

@@ -34,7 +34,7 @@ const ruleSchema = Compile(
 );
 const partitionSchema = Compile(Type.Object({ isCutOff: Type.Boolean() }));
 
-/** Routes that DigitalOcean does not have: what goes wrong, what was called, and pulling plugs. */
+/** Routes that DigitalOcean does not have: faults to come, calls so far, power cuts and cut networks. */
 export function labRoutes(app: FastifyInstance, { droplets, faults, calls, machines }: LabParts): void {
   app.get("/lab/faults", () => ({ faults: faults.list() }));
   app.post("/lab/faults", (request, reply) => {

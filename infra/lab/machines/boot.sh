@@ -3,7 +3,7 @@
 # usage: boot.sh <folder of the machine> <host name> <label of its control groups>
 #
 # Its root is an overlay of this machine's: the same programs, and files of its own. What is this
-# machine's alone is hidden. It says "ready", and goes on when it is told that its cables are plugged in.
+# machine's alone is hidden. It says "ready", and goes on when it is told that its network cards are connected.
 set -eu
 
 dir=$1 name=$2 label=$3
@@ -76,7 +76,8 @@ mount_control_groups() {
 # A stock machine: no services and no settings of this one's, and a stand-in for cloud-init.
 build() {
 	local etc=$root/etc units=$root/etc/systemd/system unit
-	rm -rf "$units"/*.wants "$units"/*.requires "$etc"/rc?.d "$etc/getaredis" "$root/usr/local/lib/getaredis" "$root/var/lib/cloud" "$root/var/log/journal"
+	rm -rf "$units"/*.wants "$units"/*.requires "$etc"/rc?.d "$etc/getaredis" \
+		"$root/usr/local/lib/getaredis" "$root/var/lib/cloud" "$root/var/log/journal"
 	rm -f "$units"/getaredis-*
 	: >"$etc/fstab"
 	: >"$etc/machine-id"
@@ -85,7 +86,8 @@ build() {
 	mkdir -p "$etc/cloud" "$units/multi-user.target.wants" "$root/var/lib/cloud"
 	: >"$etc/cloud/cloud-init.disabled"
 	# Kernel settings and modules are this machine's, its addresses are given, and nobody logs in.
-	for unit in systemd-{sysctl,modules-load,udevd,logind,networkd,resolved,binfmt}.service proc-sys-fs-binfmt_misc.automount getty.target docker.service docker.socket containerd.service; do
+	for unit in systemd-{sysctl,modules-load,udevd,logind,networkd,resolved,binfmt}.service \
+		proc-sys-fs-binfmt_misc.automount getty.target docker.service docker.socket containerd.service; do
 		ln -sf /dev/null "$units/$unit"
 	done
 	cp "$here/first-boot.sh" "$root/var/lib/cloud/first-boot.sh"

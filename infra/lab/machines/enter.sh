@@ -35,5 +35,5 @@ else
 		echo $$ >"$tree$label/cgroup.procs"
 	done
 fi
-# unshare dies with whoever started it, and takes the machine along.
+# unshare ends with the process that started it, and the machine with unshare.
 exec setpriv --pdeathsig KILL unshare --mount --net --uts --ipc --pid --fork --kill-child "$@"

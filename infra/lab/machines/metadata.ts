@@ -12,15 +12,15 @@ export interface Metadata {
   privateIp: string;
 }
 
-/** The metadata service at one machine's cable. */
+/** The metadata service of one machine. */
 export interface MetadataService {
   port: number;
   stop: () => Promise<void>;
 }
 
 /**
- * Answers as DigitalOcean's metadata service does, at `address`, our end of the machine's cable. Only the
- * machine itself is answered: what it is told may be for nobody else.
+ * Answers as DigitalOcean's metadata service does, at `address`, our end of the machine's link. Only the
+ * machine itself is answered: the answers may hold its secrets.
  */
 export async function startMetadata(address: string, metadata: Metadata): Promise<MetadataService> {
   const texts = textsOf(metadata);

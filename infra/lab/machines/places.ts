@@ -11,7 +11,7 @@ const ROOT = "/tmp/getaredis-bed";
 /** 10.213.0.0/16 in pieces of four addresses. */
 const PLACES = 2 ** 14;
 const CONTROL_GROUPS = "/sys/fs/cgroup";
-/** For processes that were killed and are on their way out. */
+/** Time that killed processes may take to leave a control group. */
 const LEAVING_MS = 5_000;
 const POLL_MS = 20;
 
@@ -68,7 +68,7 @@ function placeOf(number: number): Place {
 export async function removeLink(name: string, namespace?: string): Promise<void> {
   await run("ip", [...(namespace === undefined ? [] : ["-netns", namespace]), "link", "delete", name]).catch(
     (error: unknown) => {
-      // Gone before we looked, or with its other end while we pulled.
+      // It was gone before, or went with its other end meanwhile.
       if (!/Cannot find device|No such device/.test(String(error))) throw error;
     },
   );

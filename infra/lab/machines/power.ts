@@ -13,13 +13,13 @@ export interface Power {
   firstPid: number;
   /** Aborted when the machine is off, also when it shut down by itself. */
   isOff: AbortSignal;
-  /** Pulls the plug: all its processes are gone at once, the disk stays. */
+  /** Cuts the power: all its processes are gone at once, the disk stays. */
   off: () => Promise<void>;
 }
 
 /**
- * Switches a machine on: real systemd as first process in namespaces of its own. `plugIn` connects its
- * cables before systemd starts. It ends with this process, however that ends.
+ * Switches a machine on: real systemd as first process in namespaces of its own. `plugIn` connects its network
+ * cards before systemd starts. It ends with this process, however that ends.
  */
 export async function switchOn(
   place: Place,
@@ -40,7 +40,7 @@ export async function switchOn(
   const ending = new AbortController();
   void ended.then(() => ending.abort());
   const off = async () => {
-    // systemd takes no order to end from outside but this. When it has ended, another may have its pid.
+    // SIGKILL is the only signal from outside that ends systemd. Once it has ended, its pid may be another's.
     if (!ending.signal.aborted) await endProcess(firstPid, 5_000, "SIGKILL");
     await ended;
   };

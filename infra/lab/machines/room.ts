@@ -28,8 +28,8 @@ export interface MachineRoom extends Machines {
   network: string;
   /** Runs a command in a machine as root and returns what it printed; rejects when it fails. */
   exec: (id: number, command: string, ...args: string[]) => Promise<string>;
-  /** Cuts one of a machine's cables, or mends it. */
-  cutCable: (id: number, cable: "public" | "private", isCut: boolean) => Promise<void>;
+  /** Disconnects one of a machine's network cards, or connects it again. */
+  cutLink: (id: number, card: "public" | "private", isCut: boolean) => Promise<void>;
   partition: (id: number, isCutOff: boolean) => Promise<void>;
   /** Has machines that are switched on from now on wait before they boot. */
   slowBoots: (delayMs: number) => void;
@@ -126,7 +126,7 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     }
   }
 
-  /** A cable to the world and one to the private network; no default route, so nothing leaves this machine. */
+  /** One link to this machine and one to the private network; no default route, so nothing leaves this machine. */
   async function plugIn(machine: Machine, firstPid: number): Promise<void> {
     const { order, place, publicIp, privateIp } = machine;
     const within = (...command: string[]) => run("nsenter", [`--target=${firstPid}`, "--net", "--", ...command]);
@@ -153,11 +153,14 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     for (const card of ["lo", "eth0", "eth1"]) await within("ip", "link", "set", card, "up");
     await within("ip", "route", "add", METADATA_ADDRESS, "via", place.ourAddress);
     machine.metadata = await startMetadata(place.ourAddress, { ...order, hostname: order.name, publicIp, privateIp });
-    // Several rooms on this machine could not all have that address: each machine finds its own cable's end there.
+    // Several rooms on this machine could not all have that address: each machine is led to its own link's end.
     const toMetadata = `ip daddr ${METADATA_ADDRESS} tcp dport 80 dnat to ${place.ourAddress}:${machine.metadata.port}`;
     await within(
       "nft",
-      `table ip lab_metadata { chain output { type nat hook output priority -101; ${toMetadata}; }; chain prerouting { type nat hook prerouting priority -101; ${toMetadata}; }; }`,
+      `table ip lab_metadata {
+        chain output { type nat hook output priority -101; ${toMetadata}; };
+        chain prerouting { type nat hook prerouting priority -101; ${toMetadata}; };
+      }`,
     );
   }
 
@@ -166,7 +169,7 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     machine.power = undefined;
     machine.metadata = undefined;
     await power?.off();
-    // Its network would live on for minutes, with connections of the dead that nobody answers.
+    // Its network would stay for minutes, with connections of ended processes that get no answer.
     await removeLink(machine.place.label);
     await removeLink(portOf(machine), place.label);
     await metadata?.stop();
@@ -185,10 +188,10 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     });
   }
 
-  async function cutCable(id: number, cable: "public" | "private", isCut: boolean): Promise<void> {
+  async function cutLink(id: number, card: "public" | "private", isCut: boolean): Promise<void> {
     const machine = find(id);
     const state = isCut ? "down" : "up";
-    await (cable === "public"
+    await (card === "public"
       ? run("ip", ["link", "set", machine.place.label, state])
       : atSwitch("link", "set", portOf(machine), state));
   }
@@ -231,16 +234,16 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
     powerOff: (id) => inTurn(find(id), () => switchOff(find(id))),
     powerOn: (id) => inTurn(find(id), () => boot(find(id))),
     partition: async (id, isCutOff) => {
-      await cutCable(id, "public", isCutOff);
-      await cutCable(id, "private", isCutOff);
+      await cutLink(id, "public", isCutOff);
+      await cutLink(id, "private", isCutOff);
     },
-    cutCable,
+    cutLink,
     slowBoots: (delayMs) => void (bootDelayMs = delayMs),
     exec,
     memoryMb,
     list: () => [...machines.keys()],
     stop: async () => {
-      // Whatever came of one, the others go, and the room.
+      // When one cannot be destroyed, the others and the room still are.
       const ends = await Promise.allSettled([...machines.keys()].map(destroy));
       await place.release();
       for (const end of ends) if (end.status === "rejected") throw end.reason;
@@ -248,12 +251,12 @@ export async function openMachineRoom(onFault: (fault: unknown) => void): Promis
   };
 }
 
-/** The same for the same address: those that have met a machine there need not find out that its card has changed. */
+/** The same for the same address: neighbours that remember the address's card need not notice another one. */
 function hardwareAddress(privateIp: string): string {
   return ["02", "00", ...privateIp.split(".").map((part) => Number(part).toString(16).padStart(2, "0"))].join(":");
 }
 
-/** Name of the port that its private cable has at the switch. */
+/** Name of the port that its private link has at the switch. */
 function portOf({ place }: Machine): string {
   return `port${place.number}`;
 }

@@ -1,19 +1,28 @@
-/** A call that takes longer is told as unanswered. */
+/** @import { Answer, CallProblem, OpsApi, Query } from "../../ops-types.ts" */
+
+/** A call that takes longer counts as unanswered. */
 const PATIENCE_MS = 30_000;
 
 const unanswered = {
   status: 0,
   title: "No answer came",
   detail:
-    "The connection broke, or the service is restarting. Nothing is known of what came of it; see what the page shows in a moment.",
+    "The connection broke, or the service is restarting. Whether the request took effect is unknown; " +
+    "see what the page shows in a moment.",
 };
 
 /**
- * The operator's calls. Each gives `{value, total}`, or `{problem}` with status (0: no answer), title and
- * detail. None throws.
- * @param {() => void} onSessionOver  Told when the service does not know the session any more.
+ * @param {() => void} onSessionOver  Called when the service no longer knows the session.
+ * @returns {OpsApi}
  */
 export function createApi(onSessionOver) {
+  /**
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<Answer<T>>}
+   */
   async function call(method, path, body) {
     try {
       const response = await fetch(path, {
@@ -23,29 +32,38 @@ export function createApi(onSessionOver) {
         headers: { accept: "application/json", ...(body && { "content-type": "application/json" }) },
         ...(body && { body: JSON.stringify(body) }),
       });
-      if (response.status === 202 || response.status === 204) return { value: null, isLater: response.status === 202 };
-      const content = await response.json();
-      if (response.ok) return { value: content, total: Number(response.headers.get("total-count")) };
+      const isLater = response.status === 202;
+      /** @type {unknown} */
+      const content = isLater || response.status === 204 ? null : await response.json();
+      if (response.ok)
+        return {
+          value: /** @type {T} */ (content),
+          total: Number(response.headers.get("total-count")),
+          isLater,
+        };
       if (response.status === 401) onSessionOver();
-      return { problem: { ...unanswered, ...content } };
+      return { problem: { ...unanswered, .../** @type {Partial<CallProblem>} */ (content) } };
     } catch {
       return { problem: unanswered };
     }
   }
 
+  /** @param {Query} fields */
   const query = (fields) =>
-    new URLSearchParams(
-      Object.entries(fields).filter(([, value]) => value !== "" && value !== undefined && value !== null),
+    String(
+      new URLSearchParams(
+        Object.entries(fields)
+          .map(([name, value]) => [name, String(value ?? "")])
+          .filter(([, value]) => value !== ""),
+      ),
     );
-  const of = (name) => encodeURIComponent(name);
+  const of = encodeURIComponent;
 
   return {
     logIn: (token) => call("POST", "/ops/api/session", { token }),
     logOut: () => call("DELETE", "/ops/api/session"),
-    /** A problem of status 401 when the session is not open. */
     session: () => call("GET", "/ops/api/session"),
     setHostState: (name, state) => call("PATCH", `/ops/api/hosts/${of(name)}`, { state }),
-    /** @param {string} [confirm]  The host's name again: its leases may be lost. */
     destroyHost: (name, confirm) => call("DELETE", `/ops/api/hosts/${of(name)}?${query({ confirm })}`),
     events: (filter) => call("GET", `/ops/api/events?${query(filter)}`),
     instances: (search) => call("GET", `/ops/api/instances?${query(search)}`),

@@ -1,76 +1,96 @@
-import { make, part } from "./dom.js";
+/** @import { Answer, CallProblem } from "../../ops-types.ts" */
+import { find, findAll, part } from "../elements.js";
+import { make, mark } from "./dom.js";
+
+const dialog = find(HTMLDialogElement, "[data-ask]");
+
+/** @typedef {{ title: string, detail: string, act: string }} Question  act: the word on the button that says yes. */
 
 /**
- * Asks before something that hurts.
- * @param {{title: string, detail: string, act: string, typed?: string, field?: {label: string, value: string, type?: string}}} wish
- *   typed: what must be typed first, such as a host's name; field: something to fill in.
- * @returns {Promise<string | true | undefined>}  True, or what was filled in; undefined when it shall not be.
+ * Asks the operator before something that does harm. Resolves to whether to do it.
+ * @param {Question & { typed?: string }} question  typed: what must be typed first, such as a host's name.
  */
-export function ask({ title, detail, act, typed, field }) {
-  const dialog = part("ask");
-  const input =
-    (typed !== undefined || field) &&
-    make("input", {
-      id: "ask-field",
-      name: "field",
-      autocomplete: "off",
-      spellcheck: "false",
-      value: field?.value,
-      type: field?.type ?? "text",
-      required: true,
-    });
-  const yes = make(
-    "button",
-    { class: typed === undefined && field ? "quiet strong" : "quiet danger", value: "yes" },
-    act,
-  );
+export function ask({ typed, ...question }) {
+  const yes = make("button", { class: "quiet danger", value: "yes" }, question.act);
+  if (typed === undefined) return confirmed(question, yes);
+  const input = textInput("");
+  yes.disabled = true;
+  input.addEventListener("input", () => (yes.disabled = input.value !== typed));
+  return confirmed(question, yes, { input, label: ["Type ", make("code", {}, typed), " to confirm"] });
+}
+
+/**
+ * Asks the operator for a text. Resolves to undefined when the operator cancels.
+ * @param {Question & { label: string, value: string }} question  value: what stands in the field at first.
+ */
+export async function askFor({ label, value, ...question }) {
+  const input = textInput(value);
+  const yes = make("button", { class: "quiet strong", value: "yes" }, question.act);
+  return (await confirmed(question, yes, { input, label: [label] })) ? input.value : undefined;
+}
+
+/** @param {string} value */
+function textInput(value) {
+  return make("input", {
+    id: "ask-field",
+    name: "field",
+    autocomplete: "off",
+    spellcheck: "false",
+    value,
+    required: true,
+  });
+}
+
+/**
+ * @param {Omit<Question, "act">} question
+ * @param {HTMLButtonElement} yes
+ * @param {{ input: HTMLInputElement, label: (Node | string)[] }} [field]
+ * @returns {Promise<boolean>}
+ */
+function confirmed({ title, detail }, yes, field) {
   const no = make("button", { class: "quiet", value: "no", type: "button" }, "Cancel");
-  const form = make(
-    "form",
-    { method: "dialog" },
-    make("h2", { id: "ask-title" }, title),
-    make("p", {}, detail),
-    typed !== undefined && make("label", { for: "ask-field" }, "Type ", make("code", {}, typed), " to confirm"),
-    field && make("label", { for: "ask-field" }, field.label),
-    input,
-    make("div", { class: "ask-acts" }, no, yes),
+  dialog.replaceChildren(
+    make(
+      "form",
+      { method: "dialog" },
+      make("h2", { id: "ask-title" }, title),
+      make("p", {}, detail),
+      field && make("label", { for: "ask-field" }, ...field.label),
+      field?.input,
+      make("div", { class: "ask-acts" }, no, yes),
+    ),
   );
-  dialog.replaceChildren(form);
-  if (typed !== undefined) {
-    yes.disabled = true;
-    input.addEventListener("input", () => (yes.disabled = input.value !== typed));
-  }
   no.addEventListener("click", () => dialog.close("no"));
   dialog.returnValue = "no";
   dialog.showModal();
-  (input || no).focus();
+  (field?.input ?? no).focus();
   return new Promise((resolve) => {
-    dialog.addEventListener(
-      "close",
-      () => resolve(dialog.returnValue !== "yes" ? undefined : field ? input.value : true),
-      { once: true },
-    );
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
   });
 }
 
 const SHOWN_MS = 6_000;
 const box = part("said");
-const dialogs = [...document.querySelectorAll("dialog")];
-/** In the order that they were opened. */
+const dialogs = findAll(HTMLDialogElement, "dialog");
+/**
+ * The open dialogs, in the order that they were opened.
+ * @type {HTMLDialogElement[]}
+ */
 let opened = [];
 
-// Beside an open dialog, nothing can be clicked, and nothing is read out: what is said goes with the topmost one.
+// Outside an open dialog nothing can be clicked, and nothing is read out: messages go into the topmost dialog.
 const watching = new MutationObserver(() => {
-  opened = [
-    ...opened.filter(({ open }) => open),
-    ...dialogs.filter((dialog) => dialog.open && !opened.includes(dialog)),
-  ];
+  opened = [...opened.filter(({ open }) => open), ...dialogs.filter((each) => each.open && !opened.includes(each))];
   const place = opened.at(-1) ?? document.body;
   if (box.parentElement !== place) place.append(box);
 });
-for (const dialog of dialogs) watching.observe(dialog, { attributes: true, attributeFilter: ["open"] });
+for (const each of dialogs) watching.observe(each, { attributes: true, attributeFilter: ["open"] });
 
-/** Tells how something came out, for some seconds; a problem for longer. A click takes it away. */
+/**
+ * Shows a message for some seconds, a problem for longer. A click removes it.
+ * @param {string} text
+ * @param {CallProblem} [problem]
+ */
 export function say(text, problem) {
   const line = make("p", { "data-fault": Boolean(problem) }, text, problem && make("span", {}, ` ${problem.detail}`));
   line.addEventListener("click", () => line.remove());
@@ -78,19 +98,20 @@ export function say(text, problem) {
   setTimeout(() => line.remove(), problem ? 3 * SHOWN_MS : SHOWN_MS);
 }
 
-/** Does something and tells how it came out. Gives back whether it worked. */
-export async function act(button, doing, done) {
+/**
+ * Does something, with its button disabled meanwhile, and shows the outcome. Resolves to whether it worked.
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<Answer<unknown>>} doing
+ * @param {string} done
+ * @param {string} [later]  Said instead of `done` when it has been taken on, but is not yet done.
+ */
+export async function act(button, doing, done, later = done) {
   button.disabled = true;
-  mark(button, true);
+  mark(button, "aria-busy", "true");
   const { problem, isLater } = await doing();
   button.disabled = false;
-  mark(button, false);
+  mark(button, "aria-busy", null);
   if (problem) say(`${problem.title}.`, problem);
-  else say(typeof done === "function" ? done(isLater) : done);
+  else say(isLater ? later : done);
   return !problem;
-}
-
-function mark(button, isBusy) {
-  if (isBusy) button.setAttribute("aria-busy", "true");
-  else button.removeAttribute("aria-busy");
 }

@@ -1,143 +1,157 @@
+/**
+ * @import { FleetOverview, OpsBlock, SwitchName } from "../../api-types.ts"
+ * @import { OpsApi } from "../../ops-types.ts"
+ */
+import { closest, find, part } from "../elements.js";
 import { act, ask } from "./ask.js";
-import { isInside, keep, make, mark, part, tell } from "./dom.js";
+import { fieldOf, isInside, listIn, make, mark, tell } from "./dom.js";
 import { lasting } from "./words.js";
 
 const RETRY_MS = 3_000;
 
+/** @typedef {FleetOverview["switches"][number]} Switch */
+/** @typedef {FleetOverview["jobs"][number]} Job */
+
+/** @satisfies {Record<SwitchName, object>} */
 const switchWords = {
   handouts: {
     name: "Hand-outs",
-    on: "Going on",
+    on: "On",
     off: "Paused: everybody is told to come back later",
     pause: {
       title: "Pause all hand-outs?",
-      detail: "Everybody who asks is told to come back later. What is already out runs on.",
+      detail: "Everybody who asks is told to come back later. Instances that are handed out keep running.",
       act: "Pause them",
     },
   },
   scaling: {
     name: "Scaling",
-    on: "Going on",
+    on: "On",
     off: "Paused: nothing is ordered, drained or destroyed",
     pause: {
       title: "Pause the scaling?",
-      detail: "Nothing is ordered, drained or destroyed until you let it go on, but what you ask for by name.",
+      detail:
+        "Until scaling is resumed, nothing is ordered, drained or destroyed, " +
+        "except the hosts that you drain or destroy yourself.",
       act: "Pause it",
     },
   },
 };
 
-/** Switches, jobs and blocked addresses. */
+/**
+ * Switches, jobs and blocked addresses.
+ * @param {OpsApi} api
+ * @param {() => number} now
+ */
 export function createControls(api, now) {
   const switches = part("switches");
   const jobs = part("jobs");
   const blocks = part("blocks");
   const note = part("blocks-note");
-  const form = part("block");
+  const form = find(HTMLFormElement, "[data-block]");
+  const showSwitches = listIn(switches, ({ name }) => name, switchLine);
+  const showJobs = listIn(jobs, ({ job }) => job, jobLine);
+  const showBlocks = listIn(blocks, ({ address }) => address, blockLine);
   let asked = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let retrying;
 
-  switches.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-switch]");
-    if (!button) return;
-    const { switch: name } = button.dataset;
-    const paused = button.getAttribute("aria-checked") === "true";
-    const words = switchWords[name];
-    if (paused && !(await ask(words.pause))) return;
-    await act(
-      button,
-      () => api.setSwitch(name, paused),
-      paused ? `${words.name}: paused.` : `${words.name}: going on.`,
-    );
+  switches.addEventListener("click", (event) => {
+    const button = closest(event, "[data-switch]");
+    const name = button?.dataset.switch;
+    if (button instanceof HTMLButtonElement && (name === "handouts" || name === "scaling")) void turn(button, name);
   });
 
   jobs.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-run]");
-    if (button)
-      void act(
-        button,
-        () => api.runJob(button.dataset.run),
-        `Job ${button.dataset.run} is asked to run; see below how it comes out.`,
-      );
+    const button = closest(event, "[data-run]");
+    const job = button?.dataset.run;
+    if (button instanceof HTMLButtonElement && job)
+      void act(button, () => api.runJob(job), `Job ${job} has been asked to run; its line shows how it comes out.`);
   });
 
-  form.addEventListener("submit", async (event) => {
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const { address, reason } = Object.fromEntries(new FormData(form));
-    const sure = await ask({
-      title: `Block ${address.trim()}?`,
-      detail: "It gets no more instances; an IPv6 address counts with its whole /64. What it holds runs on.",
+    void block(fieldOf(form, "address"), fieldOf(form, "reason"));
+  });
+
+  blocks.addEventListener("click", (event) => {
+    const button = closest(event, "[data-unblock]");
+    const address = button?.dataset.unblock;
+    if (button instanceof HTMLButtonElement && address)
+      void act(button, () => api.unblock(address), `${address} is no longer blocked.`).then(load);
+  });
+
+  /**
+   * @param {HTMLButtonElement} button
+   * @param {SwitchName} name
+   */
+  async function turn(button, name) {
+    const paused = button.getAttribute("aria-checked") === "true";
+    const words = switchWords[name];
+    if (paused && !(await ask(words.pause))) return;
+    await act(button, () => api.setSwitch(name, paused), `${words.name}: ${paused ? "paused" : "resumed"}.`);
+  }
+
+  /**
+   * @param {string} address
+   * @param {string} reason
+   */
+  async function block(address, reason) {
+    const isSure = await ask({
+      title: `Block ${address}?`,
+      detail:
+        "This address gets no more instances; an IPv6 address is blocked with its whole /64. " +
+        "Instances that it holds keep running.",
       act: "Block it",
     });
-    if (
-      sure &&
-      (await act(
-        form.querySelector("button"),
-        () => api.block(address.trim(), reason.trim()),
-        `${address.trim()} is blocked.`,
-      ))
-    )
-      form.reset();
+    const button = find(HTMLButtonElement, "button", form);
+    if (isSure && (await act(button, () => api.block(address, reason), `${address} is blocked.`))) form.reset();
     await load();
-  });
+  }
 
-  blocks.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-unblock]");
-    if (!button) return;
-    await act(button, () => api.unblock(button.dataset.unblock), `${button.dataset.unblock} may have instances again.`);
-    await load();
-  });
-
-  /** Reads the blocked addresses anew, until it works. */
+  /** Reads the blocked addresses again, and retries until it works. */
   async function load() {
     clearTimeout(retrying);
     if (!isInside()) return;
     const mine = ++asked;
     const { value, problem } = await api.blocks();
     if (mine !== asked) return;
-    mark(note, "data-fault", problem);
-    note.hidden = !problem && value.length > 0;
-    tell(note, problem ? `Not up to date: ${problem.title.toLowerCase()}.` : "No address is blocked.");
-    if (problem) retrying = setTimeout(load, RETRY_MS);
-    else
-      keep(
-        blocks,
-        value,
-        ({ address }) => address,
-        blockLine,
-        (line, { reason }) => tell(part("reason", line), reason),
-      );
+    mark(note, "data-fault", Boolean(problem));
+    if (problem) {
+      note.hidden = false;
+      tell(note, `Not up to date: ${problem.title.toLowerCase()}.`);
+      retrying = setTimeout(() => void load(), RETRY_MS);
+      return;
+    }
+    note.hidden = value.length > 0;
+    tell(note, "No address is blocked.");
+    showBlocks(value, (line, { reason }) => tell(part("reason", line), reason));
   }
 
-  function draw(picture) {
-    keep(
-      switches,
-      picture.switches.filter(({ name }) => name !== "scaling" || picture.rules.isFleet),
-      ({ name }) => name,
-      switchLine,
+  /** @param {FleetOverview} overview */
+  function draw(overview) {
+    showSwitches(
+      overview.switches.filter(({ name }) => name !== "scaling" || overview.rules.isFleet),
       updateSwitch,
     );
-    keep(
-      jobs,
-      picture.jobs,
-      ({ job }) => job,
-      jobLine,
-      (line, job) => updateJob(line, job, now()),
-    );
+    showJobs(overview.jobs, (line, job) => updateJob(line, job, now()));
   }
 
   function forget() {
     asked++;
     clearTimeout(retrying);
-    for (const list of [switches, jobs, blocks]) keep(list, []);
+    showSwitches([]);
+    showJobs([]);
+    showBlocks([]);
     note.hidden = false;
     mark(note, "data-fault", null);
-    tell(note, "Looking…");
+    tell(note, "Loading");
   }
 
   return { draw, load, forget };
 }
 
+/** @param {Switch} state */
 function switchLine({ name }) {
   return make(
     "div",
@@ -151,12 +165,17 @@ function switchLine({ name }) {
   );
 }
 
+/**
+ * @param {HTMLElement} line
+ * @param {Switch} state
+ */
 function updateSwitch(line, { name, paused }) {
   mark(part("switch", line), "aria-checked", String(!paused));
   tell(part("word", line), paused ? switchWords[name].off : switchWords[name].on);
   mark(line, "data-paused", paused);
 }
 
+/** @param {Job} run */
 function jobLine({ job }) {
   return make(
     "li",
@@ -166,19 +185,22 @@ function jobLine({ job }) {
   );
 }
 
+/**
+ * @param {HTMLElement} line
+ * @param {Job} run
+ * @param {number} nowMs
+ */
 function updateJob(line, { startedAt, finishedAt, fault }, nowMs) {
   const isRunning = finishedAt === null || finishedAt < startedAt;
   mark(line, "data-fault", !isRunning && fault !== null);
-  tell(
-    part("word", line),
-    isRunning
-      ? `running for ${lasting(nowMs - Date.parse(startedAt))}`
-      : fault === null
-        ? `done ${lasting(nowMs - Date.parse(finishedAt))} ago`
-        : `failed ${lasting(nowMs - Date.parse(finishedAt))} ago: ${fault}`,
-  );
+  if (isRunning) tell(part("word", line), `running for ${lasting(nowMs - Date.parse(startedAt))}`);
+  else {
+    const ago = `${lasting(nowMs - Date.parse(finishedAt))} ago`;
+    tell(part("word", line), fault === null ? `done ${ago}` : `failed ${ago}: ${fault}`);
+  }
 }
 
+/** @param {OpsBlock} block */
 function blockLine({ address, reason }) {
   return make(
     "li",

@@ -1,39 +1,112 @@
-import { keep, make, mark, part, tell } from "./dom.js";
+/**
+ * @import { OpsEvent } from "../../api-types.ts"
+ * @import { Open, OpsApi } from "../../ops-types.ts"
+ */
+import { find, part } from "../elements.js";
+import { fieldOf, listIn, make, mark, tell } from "./dom.js";
+import { followLinks, linkTo } from "./panel.js";
 import { clock } from "./words.js";
 
 const MOST_KEPT = 400;
-/** So many the stream tells at first: with fewer, there are no older ones. */
+/** The stream sends so many events at first: when there are fewer, there are no older ones. */
 const TOLD = 100;
 const PAGE = 200;
 const TYPING_MS = 250;
 
-/** The list of events: follows live, filters, and goes back in time. */
+/**
+ * The list of events: follows live, filters, and goes back in time.
+ * @param {OpsApi} api
+ * @param {() => number} now
+ * @param {Open} open
+ */
 export function createEvents(api, now, open) {
   const list = part("events");
-  const filters = part("event-filters");
+  const filters = find(HTMLFormElement, "[data-event-filters]");
   const empty = part("events-empty");
   const older = part("more-events");
   const fresh = part("new-events");
-  /** Of all the stream has told, newest first; those of the filter are asked for. */
+  const kinds = find(HTMLDataListElement, "[data-kinds]");
+  /**
+   * What the stream has sent, newest first.
+   * @type {readonly OpsEvent[]}
+   */
   let live = [];
+  /**
+   * Events that the service found: those of the filter, or older ones. Undefined while `live` is shown.
+   * @type {readonly OpsEvent[] | undefined}
+   */
   let found;
-  /** Those that go on, also when their rows are long past. */
+  /**
+   * Alarms that go on, also when they are too old for the list.
+   * @type {readonly OpsEvent[]}
+   */
   let alarms = [];
   let unseen = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  /** Counts the filters: an answer of an earlier one comes too late. */
+  /** Counts the filters, so that an answer to an earlier one is not shown. */
   let filtering = 0;
   let isGoingBack = false;
+
+  const show = listIn(
+    list,
+    ({ id }) => id,
+    /** @param {OpsEvent} event */
+    (event) => eventLine(event, now()),
+  );
 
   filters.addEventListener("input", () => {
     filtering++;
     clearTimeout(timer);
-    timer = setTimeout(find, TYPING_MS);
+    timer = setTimeout(() => void search(), TYPING_MS);
   });
   filters.addEventListener("submit", (event) => event.preventDefault());
-  filters.addEventListener("reset", () => setTimeout(find));
-  older.addEventListener("click", async () => {
-    // Not disabled meanwhile: it would lose its focus.
+  filters.addEventListener("reset", () => setTimeout(() => void search()));
+  older.addEventListener("click", () => void goBack());
+  followLinks(list, open);
+  fresh.addEventListener("click", () => {
+    list.scrollTop = 0;
+    seen();
+  });
+  list.addEventListener("scroll", () => {
+    if (list.scrollTop < 10) seen();
+  });
+
+  const filter = () => ({
+    host: fieldOf(filters, "host"),
+    instance: fieldOf(filters, "instance"),
+    kind: fieldOf(filters, "kind"),
+  });
+  const isFiltered = () => Object.values(filter()).some((value) => value !== "");
+  const shown = () => found ?? live;
+
+  /** @param {OpsEvent} event */
+  function fits(event) {
+    const { host, instance, kind } = filter();
+    return (
+      (host === "" || event.host === host) &&
+      (instance === "" || event.instance === instance) &&
+      (kind === "" || event.kind === kind)
+    );
+  }
+
+  async function search() {
+    const mine = ++filtering;
+    if (!isFiltered()) {
+      found = undefined;
+      older.hidden = live.length < TOLD;
+      draw();
+      return;
+    }
+    const { value, problem } = await api.events(filter());
+    if (problem || mine !== filtering) return;
+    found = value;
+    older.hidden = value.length < PAGE;
+    draw();
+  }
+
+  async function goBack() {
+    // The button is not disabled meanwhile: it would lose its focus.
     if (isGoingBack) return;
     isGoingBack = true;
     const mine = filtering;
@@ -43,49 +116,26 @@ export function createEvents(api, now, open) {
     found = merge(shown(), value);
     older.hidden = value.length < PAGE;
     draw();
-  });
-  list.addEventListener("click", (event) => {
-    const link = event.target.closest("[data-open]");
-    if (link) open(link.dataset.open, link.dataset.name);
-  });
-  fresh.addEventListener("click", () => {
-    list.scrollTop = 0;
-    seen();
-  });
-  list.addEventListener("scroll", () => list.scrollTop < 10 && seen());
-
-  const filter = () => Object.fromEntries([...new FormData(filters)].map(([name, value]) => [name, value.trim()]));
-  const isFiltered = () => Object.values(filter()).some((value) => value !== "");
-  const fits = (event) => Object.entries(filter()).every(([name, value]) => value === "" || event[name] === value);
-  const shown = () => found ?? live;
-
-  async function find() {
-    const mine = ++filtering;
-    if (!isFiltered()) {
-      found = undefined;
-      older.hidden = live.length < TOLD;
-      return draw();
-    }
-    const { value, problem } = await api.events(filter());
-    if (problem || mine !== filtering) return;
-    found = value;
-    older.hidden = value.length < PAGE;
-    draw();
   }
 
-  /** Takes over events of the stream, oldest first; known ones were said again. */
+  /**
+   * Takes over events of the stream, oldest first; those that are known have come again.
+   * @param {readonly OpsEvent[]} events
+   */
   function take(events) {
     live = merge(live, events).slice(0, MOST_KEPT);
     if (found) found = merge(found, events.filter(fits));
     if (list.scrollTop > 10) unseen += events.filter(fits).length;
     if (live.length >= TOLD && !found) older.hidden = false;
     for (const kind of new Set(events.map((event) => event.kind)))
-      if (![...part("kinds").children].some(({ value }) => value === kind))
-        part("kinds").append(make("option", { value: kind }));
+      if (![...kinds.options].some(({ value }) => value === kind)) kinds.append(make("option", { value: kind }));
     draw();
   }
 
-  /** Takes over the alarms that go on. One that was said again may stand in a row that the stream does not tell any more. */
+  /**
+   * Takes over the alarms that go on. Their lines may be so old that the stream does not send them again.
+   * @param {readonly OpsEvent[]} events
+   */
   function takeAlarms(events) {
     alarms = events;
     live = renew(live, events);
@@ -100,26 +150,16 @@ export function createEvents(api, now, open) {
 
   function draw() {
     mark(list, "aria-busy", null);
-    keep(
-      list,
-      shown(),
-      ({ id }) => id,
-      create,
-      (line, event) => updateEvent(line, event, now()),
-    );
+    show(shown(), (line, event) => updateEvent(line, event, now()));
     empty.hidden = shown().length > 0;
     tell(
       empty,
       isFiltered()
-        ? "No event fits."
-        : "Nothing has happened yet. Every decision of the jobs and every act of yours is written down here.",
+        ? "No event matches."
+        : "No events yet. Every decision of a job and every action of an operator is listed here.",
     );
     fresh.hidden = unseen === 0;
     tell(fresh, `${unseen} new`);
-  }
-
-  function create(event) {
-    return eventLine(event, now());
   }
 
   return {
@@ -131,12 +171,16 @@ export function createEvents(api, now, open) {
       live = [];
       alarms = [];
       found = undefined;
-      keep(list, []);
+      show([]);
     },
   };
 }
 
-/** A line of an event. */
+/**
+ * A line of an event.
+ * @param {OpsEvent} event
+ * @param {number} nowMs
+ */
 export function eventLine(event, nowMs) {
   const { actor, kind, host, instance, reason, alarm } = event;
   const line = make(
@@ -150,33 +194,50 @@ export function eventLine(event, nowMs) {
       make("span", { class: "event-reason" }, reason),
       make("span", { class: "event-times", "data-times": true }),
       make("span", { class: "event-of" }, actor),
-      host && make("button", { class: "link", type: "button", "data-open": "host", "data-name": host }, host),
-      instance &&
-        make("button", { class: "link", type: "button", "data-open": "instance", "data-name": instance }, instance),
+      host !== null && linkTo("host", host),
+      instance !== null && linkTo("instance", instance),
     ),
   );
   updateEvent(line, event, nowMs);
   return line;
 }
 
-/** What changes in an event's line when it is said again. */
+/**
+ * What changes in an event's line when it comes again.
+ * @param {Element} line
+ * @param {OpsEvent} event
+ * @param {number} nowMs
+ */
 export function updateEvent(line, { lastAt, times }, nowMs) {
   tellMoment(part("time", line), lastAt, nowMs);
   tell(part("times", line), times > 1 ? `× ${times}` : "");
 }
 
-/** Sets the moment, in ISO 8601, that a `time` element shows. */
+/**
+ * Sets the moment, in ISO 8601, that a `time` element shows.
+ * @param {Element} element
+ * @param {string} moment
+ * @param {number} nowMs
+ */
 export function tellMoment(element, moment, nowMs) {
   mark(element, "datetime", moment);
   tell(element, clock(Date.parse(moment), nowMs));
 }
 
-/** Events as they were told last. */
+/**
+ * The events of a list, each as it came last.
+ * @param {readonly OpsEvent[]} before
+ * @param {readonly OpsEvent[]} events
+ */
 function renew(before, events) {
   const byId = new Map(events.map((event) => [event.id, event]));
   return before.map((event) => byId.get(event.id) ?? event);
 }
 
+/**
+ * @param {readonly OpsEvent[]} before
+ * @param {readonly OpsEvent[]} events
+ */
 function merge(before, events) {
   const byId = new Map(before.map((event) => [event.id, event]));
   for (const event of events) byId.set(event.id, event);

@@ -1,50 +1,71 @@
-import { mark, part, tell } from "./dom.js";
+/**
+ * @import { OpsFigures } from "../../api-types.ts"
+ * @import { OpsApi, Span } from "../../ops-types.ts"
+ * @import { Series } from "./plot.js"
+ */
+import { closest, part } from "../elements.js";
+import { mark, tell } from "./dom.js";
 import { createPlot } from "./plot.js";
 import { dollars, lasting, quick, resultWords, standingWords } from "./words.js";
 
 const REFRESH_MS = 10_000;
+/** @type {Readonly<Record<string, string>>} */
 const causeWords = {
-  expired: "time up",
+  expired: "expired",
   owner: "owner",
   operator: "operator",
   failed: "failed",
-  abandoned: "hung up",
+  abandoned: "caller gone",
   lost: "lost",
 };
 
-/** Plots of the last hour, day or week, kept up while the page is looked at. */
+/**
+ * Plots of the last hour, day or week, kept up to date while the page is visible.
+ * @param {OpsApi} api
+ */
 export function createFigures(api) {
   const plots = {
     leases: createPlot({ title: "Leases and slots" }),
     handouts: createPlot({ title: "Hand-outs and refusals" }),
-    took: createPlot({ title: "Time to a PONG", unit: quick }),
+    took: createPlot({ title: "Time to first PONG", unit: quick }),
     hosts: createPlot({ title: "Hosts by standing" }),
     ends: createPlot({ title: "Ends by cause" }),
     droplets: createPlot({ title: "Droplets by state" }),
   };
   part("plots").append(...Object.values(plots).map(({ element }) => element));
   const spans = part("spans");
+  /** @type {Span} */
   let span = "hour";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  /** @type {OpsFigures | undefined} */
   let latest;
+  /** @type {(() => void)[]} */
   const followers = [];
 
   spans.addEventListener("click", (event) => {
-    const chosen = event.target.closest("[data-span]")?.dataset.span;
-    if (!chosen) return;
+    const chosen = closest(event, "[data-span]")?.dataset.span;
+    if (chosen !== "hour" && chosen !== "day" && chosen !== "week") return;
     span = chosen;
-    for (const button of spans.children) mark(button, "aria-pressed", String(button.dataset.span === span));
+    for (const button of spans.querySelectorAll("button"))
+      mark(button, "aria-pressed", String(button.dataset.span === span));
     void refresh();
   });
-  document.addEventListener("visibilitychange", () => !document.hidden && timer && void refresh());
+  document.addEventListener("visibilitychange", () => {
+    if (timer !== undefined) refreshIfVisible();
+  });
+
+  function refreshIfVisible() {
+    if (!document.hidden) void refresh();
+  }
 
   async function refresh() {
     clearTimeout(timer);
-    timer = setTimeout(() => !document.hidden && void refresh(), REFRESH_MS);
+    timer = setTimeout(refreshIfVisible, REFRESH_MS);
     const asked = span;
     const { value, problem } = await api.figures(asked);
     if (asked !== span) return;
-    mark(part("figures-note"), "data-fault", problem);
+    mark(part("figures-note"), "data-fault", Boolean(problem));
     tell(
       part("figures-note"),
       problem
@@ -54,10 +75,11 @@ export function createFigures(api) {
     if (value) show(value);
   }
 
+  /** @param {OpsFigures} figures */
   function show(figures) {
-    const { times, stepSeconds } = figures;
+    const { times, stepSeconds, took } = figures;
     const stepMs = stepSeconds * 1000;
-    const common = { times, stepMs, nothing: "Nothing kept of this time yet." };
+    const common = { times, stepMs, nothing: "No figures of this time yet." };
     const counts = { ...common, per: `per ${stepMs === 60_000 ? "minute" : lasting(stepMs)}` };
     plots.leases.show({
       ...common,
@@ -68,27 +90,31 @@ export function createFigures(api) {
     });
     plots.handouts.show({
       ...counts,
-      nothing: "Nobody has asked for an instance.",
+      nothing: "No instance was asked for.",
       series: piled(figures.handouts, resultWords, ["created"]),
     });
     plots.took.show({
       ...common,
-      nothing: "Nothing handed out.",
-      series: ["p99", "p95", "p50"].map((name) => ({ name, word: name, shape: "line", values: figures.took[name] })),
+      nothing: "No instance was handed out.",
+      series: [
+        { name: "p99", word: "p99", shape: "line", values: took.p99 },
+        { name: "p95", word: "p95", shape: "line", values: took.p95 },
+        { name: "p50", word: "p50", shape: "line", values: took.p50 },
+      ],
     });
     plots.hosts.show({ ...common, series: piled(figures.hosts, standingWords, ["open"]) });
     plots.ends.show({
       ...counts,
-      nothing: "Nothing has ended.",
+      nothing: "No instance has ended.",
       series: piled(figures.ends, causeWords, ["expired", "owner"]),
     });
     plots.droplets.show({
       ...common,
-      nothing: "No droplets: this service runs on hosts of its own.",
+      nothing: "No droplets: this service orders no hosts.",
       series: piled(figures.droplets, standingWords, ["joined"]),
     });
     latest = figures;
-    for (const follower of followers) follower(figures);
+    for (const follower of followers) follower();
   }
 
   return {
@@ -98,15 +124,23 @@ export function createFigures(api) {
       timer = undefined;
     },
     latest: () => latest,
-    onShown: (follower) => followers.push(follower),
+    /** @param {() => void} follower */
+    onShown(follower) {
+      followers.push(follower);
+    },
   };
 }
 
-/** One bar series a name, those named first at the bottom. */
+/**
+ * One bar series a name, those named first at the bottom.
+ * @param {OpsFigures["handouts"]} series
+ * @param {Readonly<Record<string, string>>} words
+ * @param {readonly string[]} first
+ * @returns {Series[]}
+ */
 function piled(series, words, first) {
-  const names = [
-    ...first.filter((name) => name in series),
-    ...Object.keys(series).filter((name) => !first.includes(name)),
-  ];
-  return names.map((name) => ({ name, word: words[name] ?? name, shape: "bar", values: series[name] }));
+  const rank = (/** @type {string} */ name) => (first.includes(name) ? first.indexOf(name) : first.length);
+  return Object.entries(series)
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .map(([name, values]) => ({ name, word: words[name] ?? name, shape: "bar", values }));
 }

@@ -1,33 +1,41 @@
-/** What the page knows of the fleet: the last picture, kept up by changes. */
+/** @import { FleetOverview, HostOverview, StreamNews } from "../../api-types.ts" */
+
+/** What the page knows of the fleet: the last overview, kept up to date by changes. */
 export function createFleetState() {
-  let picture;
+  /** @type {FleetOverview | undefined} */
+  let overview;
+  /** @type {Map<string, HostOverview>} */
   let hosts = new Map();
   let skewMs = 0;
 
   return {
-    /** Takes over news of the stream. */
-    take(kind, data) {
+    /**
+     * Takes over news of the stream.
+     * @param {StreamNews} news
+     */
+    take({ kind, data }) {
       if (kind === "picture") {
         hosts = new Map(data.hosts.map((host) => [host.name, host]));
-        picture = data;
-      } else if (kind === "change" && picture) {
+        overview = data;
+      } else if (kind === "change" && overview) {
         for (const host of data.hosts) hosts.set(host.name, host);
         for (const name of data.gone) hosts.delete(name);
-        picture = { ...picture, ...data };
+        overview = { ...overview, ...data };
       } else {
         return;
       }
-      picture = { ...picture, hosts: [...hosts.values()] };
+      overview = { ...overview, hosts: [...hosts.values()] };
       skewMs = Date.parse(data.at) - Date.now();
     },
 
     forget() {
-      picture = undefined;
+      overview = undefined;
       hosts = new Map();
     },
 
-    /** Undefined until the first picture has come. */
-    picture: () => picture,
+    /** Undefined until the first overview has come. */
+    overview: () => overview,
+    /** @param {string} name */
     host: (name) => hosts.get(name),
     /** The service's time, in milliseconds since 1970: the reader's clock may be wrong by hours. */
     now: () => Date.now() + skewMs,

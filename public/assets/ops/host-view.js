@@ -1,13 +1,28 @@
+/**
+ * @import { HostOverview, OpsEvent, OpsInstance } from "../../api-types.ts"
+ * @import { Open, OpsApi, View } from "../../ops-types.ts"
+ * @import { createFleetState } from "./fleet-state.js"
+ * @import { Fact } from "./panel.js"
+ */
+import { find } from "../elements.js";
 import { act, ask } from "./ask.js";
-import { keep, make, tell } from "./dom.js";
+import { listIn, make, tell } from "./dom.js";
 import { eventLine, updateEvent } from "./events.js";
-import { drawFacts } from "./panel.js";
+import { factsIn, followLinks, linkTo } from "./panel.js";
 import { costSoFar, memory } from "./tiles.js";
-import { counted, dollars, lasting, standingWords } from "./words.js";
+import { counted, dollars, lasting, standingWord } from "./words.js";
 
 const MOST_EVENTS = 50;
 
-/** One host: facts, acts, its instances and what happened to it. */
+/** @typedef {ReturnType<typeof createFleetState>} FleetState */
+
+/**
+ * One host: facts, actions, its instances and what happened to it.
+ * @param {OpsApi} api
+ * @param {FleetState} fleet
+ * @param {Open} open
+ * @returns {View}
+ */
 export function hostView(api, fleet, open) {
   return (name, box) => {
     const state = make("p", { class: "panel-state" });
@@ -30,12 +45,19 @@ export function hostView(api, fleet, open) {
       events,
       noEvent,
     );
-    box.addEventListener("click", (event) => {
-      const link = event.target.closest("[data-open]");
-      if (link && link.dataset.name !== name) open(link.dataset.open, link.dataset.name);
-    });
+    followLinks(box, open, name);
+    const showFacts = factsIn(facts);
+    const showInstances = listIn(instances, ({ id }) => id, instanceLine);
+    const showEvents = listIn(
+      events,
+      ({ id }) => id,
+      /** @param {OpsEvent} event */
+      (event) => eventLine(event, fleet.now()),
+    );
+    /** @type {string | undefined} */
     let loaded;
 
+    /** @param {string} shape */
     async function load(shape) {
       loaded = shape;
       const [found, told] = await Promise.all([
@@ -43,41 +65,32 @@ export function hostView(api, fleet, open) {
         api.events({ host: name }),
       ]);
       if (shape !== loaded) return;
-      // Again with the next news.
+      // The next news of the host load it again.
       if (found.problem || told.problem) loaded = undefined;
       if (found.value) {
-        keep(
-          instances,
-          found.value,
-          ({ id }) => id,
-          instanceLine,
-          (line, each) =>
-            tell(line.lastElementChild, `${each.state}, ends in ${lasting(Date.parse(each.expiresAt) - fleet.now())}`),
-        );
+        showInstances(found.value, (line, each) => {
+          const left = lasting(Date.parse(each.expiresAt) - fleet.now());
+          tell(find(HTMLElement, "span", line), `${each.state}, ends in ${left}`);
+        });
         noInstance.hidden = found.value.length > 0;
       }
       if (told.value) {
-        keep(
-          events,
-          told.value.slice(0, MOST_EVENTS),
-          ({ id }) => id,
-          (event) => eventLine(event, fleet.now()),
-          (line, event) => updateEvent(line, event, fleet.now()),
-        );
+        showEvents(told.value.slice(0, MOST_EVENTS), (line, event) => updateEvent(line, event, fleet.now()));
         noEvent.hidden = told.value.length > 0;
       }
     }
 
+    /** @type {string | undefined} */
     let drawnActs;
     function refresh() {
       const host = fleet.host(name);
-      tell(state, host ? stateOf(host) : "There is no such host any more.");
+      tell(state, host ? stateOf(host) : "This host no longer exists.");
       state.dataset.level = host ? "" : "trouble";
-      drawFacts(facts, host ? factsOf(host, fleet.now()) : []);
+      showFacts(host ? factsOf(host, fleet.now()) : []);
       const wanted = host
-        ? `${host.state} ${host.standing} ${host.inUse} ${host.destroyRequest} ${host.droplet !== null}`
+        ? [host.state, host.standing, host.inUse, host.destroyRequest, host.droplet !== null].join(" ")
         : "";
-      // Buttons are made anew only when others are wanted: one must not vanish under the finger.
+      // Buttons are made anew only when others are wanted: one must not vanish while it is pressed.
       if (wanted !== drawnActs) acts.replaceChildren(...(host ? actsOf(api, fleet, host) : []));
       drawnActs = wanted;
       const shape = host ? `${host.slots} ${host.state} ${host.standing}` : "gone";
@@ -89,22 +102,25 @@ export function hostView(api, fleet, open) {
   };
 }
 
+/** @param {OpsInstance} instance */
 function instanceLine({ id, state }) {
-  return make(
-    "li",
-    {},
-    make("button", { class: "link mono", type: "button", "data-open": "instance", "data-name": id }, id),
-    make("span", {}, state),
-  );
+  return make("li", {}, linkTo("instance", id, "link mono"), make("span", {}, state));
 }
 
+/** @param {HostOverview} host */
 function stateOf({ standing, state, isStandby, destroyRequest, heartbeatRefused }) {
   if (destroyRequest !== null)
-    return `To be destroyed${destroyRequest === "lost" ? ", its leases lost" : ""}: the next step of the scaling does it.`;
+    return `To be destroyed by the next scaling run${destroyRequest === "lost" ? ", with its leases" : ""}.`;
   const refused = heartbeatRefused === null ? "" : `: ${heartbeatRefused}`;
-  return `${standingWords[standing] ?? standing}${refused}${isStandby ? ", a standby" : ""}${state === "cordoned" && standing !== "cordoned" ? ", cordoned" : ""}`;
+  const cordoned = state === "cordoned" && standing !== "cordoned" ? ", cordoned" : "";
+  return `${standingWord(standing)}${refused}${isStandby ? ", a standby" : ""}${cordoned}`;
 }
 
+/**
+ * @param {HostOverview} host
+ * @param {number} nowMs
+ * @returns {Fact[]}
+ */
 function factsOf(host, nowMs) {
   const { droplet } = host;
   return [
@@ -119,85 +135,109 @@ function factsOf(host, nowMs) {
     ["Heartbeat", host.heartbeatAt === null ? "none" : `${lasting(nowMs - Date.parse(host.heartbeatAt))} ago`],
     ["Containers", host.containers === null ? "unknown" : String(host.containers)],
     ["Free memory", host.memAvailableMb === null ? "unknown" : memory(host.memAvailableMb)],
-    ...(droplet
-      ? [
-          ["Droplet", droplet.id === null ? "not yet known" : String(droplet.id)],
-          ["Size", `${droplet.size}, ${droplet.region}`],
-          [
-            "Cost so far",
-            droplet.hourlyPrice === null
-              ? "unknown"
-              : `${dollars(costSoFar(droplet, nowMs))} at ${dollars(droplet.hourlyPrice)} an hour`,
-          ],
-          [
-            "Booted in",
-            droplet.joinedAt === null
-              ? "not yet"
-              : lasting(Date.parse(droplet.joinedAt) - Date.parse(droplet.orderedAt)),
-          ],
-        ]
-      : []),
+    ...(droplet ? dropletFacts(droplet, nowMs) : []),
   ];
 }
 
-function actsOf(api, fleet, { name, state, standing, destroyRequest, droplet }) {
-  if (standing === "destroying" || destroyRequest === "lost") return [];
-  const isHost = ["active", "cordoned", "draining"].includes(state);
-  const button = (word, style, onClick) => {
-    const made = make("button", { class: style, type: "button" }, word);
-    made.addEventListener("click", () => onClick(made));
-    return made;
-  };
-  const set = (to, done) => (pressed) => act(pressed, () => api.setHostState(name, to), done);
+/**
+ * @param {NonNullable<HostOverview["droplet"]>} droplet
+ * @param {number} nowMs
+ * @returns {Fact[]}
+ */
+function dropletFacts(droplet, nowMs) {
+  const { id, size, region, hourlyPrice, orderedAt, joinedAt } = droplet;
   return [
-    isHost &&
-      state === "active" &&
-      button("Cordon", "quiet", set("cordoned", `${name} is cordoned: it takes no instances for now.`)),
-    isHost &&
-      state !== "active" &&
-      destroyRequest === null &&
-      button(
-        state === "cordoned" ? "Uncordon" : "Open again",
-        "quiet",
-        set("active", `${name} takes instances again.`),
-      ),
-    isHost && state !== "draining" && button("Drain", "quiet", (pressed) => drain(api, fleet, name, pressed)),
-    droplet &&
-      standing !== "ordered" &&
-      button("Destroy", "quiet danger-word", (pressed) => destroy(api, fleet, name, pressed)),
-  ].filter(Boolean);
+    ["Droplet", id === null ? "not yet known" : String(id)],
+    ["Size", `${size}, ${region}`],
+    [
+      "Cost so far",
+      hourlyPrice === null ? "unknown" : `${dollars(costSoFar(droplet, nowMs))} at ${dollars(hourlyPrice)} an hour`,
+    ],
+    ["Booted in", joinedAt === null ? "not yet" : lasting(Date.parse(joinedAt) - Date.parse(orderedAt))],
+  ];
 }
 
+/**
+ * @param {OpsApi} api
+ * @param {FleetState} fleet
+ * @param {HostOverview} host
+ */
+function actsOf(api, fleet, { name, state, standing, destroyRequest, droplet }) {
+  /** @type {HTMLButtonElement[]} */
+  const made = [];
+  /**
+   * @param {string} word
+   * @param {string} style
+   * @param {(pressed: HTMLButtonElement) => Promise<unknown>} onClick
+   */
+  function button(word, style, onClick) {
+    const element = make("button", { class: style, type: "button" }, word);
+    element.addEventListener("click", () => void onClick(element));
+    made.push(element);
+  }
+  if (standing === "destroying" || destroyRequest === "lost") return made;
+  const isHost = ["active", "cordoned", "draining"].includes(state);
+  if (isHost && state === "active")
+    button("Cordon", "quiet", (pressed) =>
+      act(pressed, () => api.setHostState(name, "cordoned"), `${name} is cordoned: it takes no instances for now.`),
+    );
+  if (isHost && state !== "active" && destroyRequest === null)
+    button(state === "cordoned" ? "Uncordon" : "Open again", "quiet", (pressed) =>
+      act(pressed, () => api.setHostState(name, "active"), `${name} takes instances again.`),
+    );
+  if (isHost && state !== "draining") button("Drain", "quiet", (pressed) => drain(api, fleet, name, pressed));
+  if (droplet && standing !== "ordered")
+    button("Destroy", "quiet danger-word", (pressed) => destroy(api, fleet, name, pressed));
+  return made;
+}
+
+/**
+ * @param {OpsApi} api
+ * @param {FleetState} fleet
+ * @param {string} name
+ * @param {HTMLButtonElement} pressed
+ */
 async function drain(api, fleet, name, pressed) {
-  const { droplet, inUse } = fleet.host(name) ?? {};
-  const sure = await ask({
+  const host = fleet.host(name);
+  const leases = counted(host?.inUse ?? 0, "lease");
+  const isSure = await ask({
     title: `Drain ${name}?`,
-    detail: `It takes no more instances. Its ${counted(inUse ?? 0, "lease")} run to their end${droplet ? ", and the droplet is destroyed once it is empty" : ""}.`,
+    detail:
+      `It takes no more instances. What it has now, ${leases}, runs to its end` +
+      (host?.droplet ? ", and the droplet is destroyed once it is empty." : "."),
     act: "Drain it",
   });
-  if (sure) await act(pressed, () => api.setHostState(name, "draining"), `${name} is draining.`);
+  if (isSure) await act(pressed, () => api.setHostState(name, "draining"), `${name} is draining.`);
 }
 
+/**
+ * @param {OpsApi} api
+ * @param {FleetState} fleet
+ * @param {string} name
+ * @param {HTMLButtonElement} pressed
+ */
 async function destroy(api, fleet, name, pressed) {
-  const { inUse } = fleet.host(name) ?? {};
-  const wish =
+  const inUse = fleet.host(name)?.inUse ?? 0;
+  const isSure = await ask(
     inUse > 0
       ? {
           title: `Destroy ${name} with ${counted(inUse, "lease")}?`,
           detail:
-            "People hold instances there. They are lost at once, with all that is in them. Draining would let them end in their time.",
-          act: "Destroy it and lose them",
+            "Its instances are in use. They end at once, and their data is lost. " +
+            "Draining the host lets them run to their end.",
+          act: "Destroy it with its leases",
           typed: name,
         }
       : {
           title: `Destroy ${name}?`,
-          detail: "Its droplet goes for good. Another one is ordered when a standby is wanted.",
+          detail: "Its droplet is destroyed for good. Another one is ordered when a standby is needed.",
           act: "Destroy it",
-        };
-  if (await ask(wish))
+        },
+  );
+  if (isSure)
     await act(
       pressed,
       () => api.destroyHost(name, inUse > 0 ? name : undefined),
-      `${name} is to be destroyed with the next step of the scaling.`,
+      `${name} is to be destroyed by the next scaling run.`,
     );
 }

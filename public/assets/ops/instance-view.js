@@ -1,13 +1,36 @@
-import { act, ask } from "./ask.js";
-import { keep, make, part, tell } from "./dom.js";
+/**
+ * @import { OpsEvent, OpsInstance } from "../../api-types.ts"
+ * @import { Open, OpsApi, View } from "../../ops-types.ts"
+ * @import { Fact } from "./panel.js"
+ */
+import { closest, part } from "../elements.js";
+import { act, ask, askFor } from "./ask.js";
+import { listIn, make, tell } from "./dom.js";
 import { eventLine, tellMoment, updateEvent } from "./events.js";
-import { drawFacts } from "./panel.js";
-import { lasting, quick } from "./words.js";
+import { factsIn, followLinks, linkTo } from "./panel.js";
+import { lasting, placeOf, quick } from "./words.js";
 
 const REFRESH_MS = 3_000;
 const HOUR_S = 3600;
 
-/** One instance: facts, acts, and its life as a timeline. */
+/**
+ * A line of the timeline: an event, or in words what is known of the lease.
+ * @typedef {{ key: string | number, at: string } & (
+ *   | { event: OpsEvent, word?: undefined }
+ *   | { event?: undefined, word: string, isToCome?: boolean }
+ * )} Moment
+ */
+
+/**
+ * One instance: facts, actions, and its life as a timeline.
+ * @param {object} parts
+ * @param {OpsApi} parts.api
+ * @param {() => number} parts.now
+ * @param {Open} parts.open
+ * @param {() => void} parts.onChanged
+ * @param {(address: string) => void} parts.findAll
+ * @returns {View}
+ */
 export function instanceView({ api, now, open, onChanged, findAll }) {
   return (id, box) => {
     const state = make("p", { class: "panel-state" }, "Loading");
@@ -16,24 +39,32 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
     const timeline = make("ol", { class: "timeline" });
     const title = make("h2", { id: "panel-title", class: "mono", tabindex: "-1" }, id);
     box.append(title, state, acts, facts, make("h3", {}, "Timeline"), timeline);
+    followLinks(box, open, id);
     box.addEventListener("click", (event) => {
-      const link = event.target.closest("[data-open]");
-      if (link && link.dataset.name !== id) open(link.dataset.open, link.dataset.name);
-      if (event.target.closest("[data-find]")) findAll(instance.address);
+      const address = closest(event, "[data-find]")?.dataset.find;
+      if (address) findAll(address);
     });
+    const showFacts = factsIn(facts);
+    const showMoments = listIn(
+      timeline,
+      ({ key }) => key,
+      /** @param {Moment} moment */
+      (moment) => momentLine(moment, now()),
+    );
+    /** @type {OpsInstance | undefined} */
     let instance;
+    /** @type {readonly OpsEvent[]} */
     let events = [];
     let loadedAt = -Infinity;
+    /** @type {string | undefined} */
     let drawnState;
 
     async function load() {
       loadedAt = performance.now();
       const [found, told] = await Promise.all([api.instance(id), api.events({ instance: id })]);
       if (found.problem) {
-        tell(
-          state,
-          `${found.problem.title}. ${found.problem.status === 404 ? "It may have ended so long ago that it is forgotten." : found.problem.detail}`,
-        );
+        const { title: problem, status, detail } = found.problem;
+        tell(state, `${problem}. ${status === 404 ? "It may have ended too long ago to be kept." : detail}`);
         return;
       }
       instance = found.value;
@@ -45,46 +76,45 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
       if (!instance) return;
       tell(state, stateOf(instance, now()));
       state.dataset.state = instance.state;
-      drawFacts(facts, factsOf(instance));
+      showFacts(factsOf(instance));
       if (drawnState !== instance.state) acts.replaceChildren(...actsOf(instance));
       drawnState = instance.state;
-      keep(
-        timeline,
-        momentsOf(instance, events),
-        ({ key }) => key,
-        (moment) => momentLine(moment, now()),
-        (line, moment) => updateMoment(line, moment, now()),
-      );
+      showMoments(momentsOf(instance, events), (line, moment) => updateMoment(line, moment, now()));
     }
 
-    function actsOf({ state: current, address }) {
+    /** @param {OpsInstance} shown */
+    function actsOf({ state: current, address, latestEnd }) {
+      /** @type {HTMLButtonElement[]} */
       const made = [];
-      const button = (word, style, onClick) => {
+      /**
+       * @param {string} word
+       * @param {string} style
+       * @param {(pressed: HTMLButtonElement) => Promise<void>} onClick
+       */
+      function button(word, style, onClick) {
         const element = make("button", { class: style, type: "button" }, word);
-        element.addEventListener("click", async () => {
-          await onClick(element);
-          await load();
-          onChanged();
-        });
+        element.addEventListener("click", () => void onClick(element).then(load).then(onChanged));
         made.push(element);
-      };
-      if (current === "running") button("Change its end", "quiet", changeEnd);
-      if (current === "running" || current === "starting") button("End", "quiet danger-word", end);
+      }
+      if (current === "running") button("Change its end", "quiet", (pressed) => changeEnd(latestEnd, pressed));
+      if (current === "running" || current === "starting")
+        button("End", "quiet danger-word", (pressed) => end(address, pressed));
       button("Block its holder", "quiet", (pressed) => block(address, pressed));
       return made;
     }
 
-    async function changeEnd(pressed) {
-      const most = Math.floor((Date.parse(instance.latestEnd) - now()) / 1000);
-      const hours = await ask({
-        title: "When shall it end?",
+    /**
+     * @param {string} latestEnd
+     * @param {HTMLButtonElement} pressed
+     */
+    async function changeEnd(latestEnd, pressed) {
+      const most = Math.floor((Date.parse(latestEnd) - now()) / 1000);
+      const hours = await askFor({
+        title: "When should it end?",
         detail: `In ${lasting(most * 1000)} at the latest.`,
         act: "Set",
-        field: {
-          label: "Hours from now",
-          value: (Math.min(most, 12 * HOUR_S) / HOUR_S).toFixed(1).replace(/\.0$/, ""),
-          type: "text",
-        },
+        label: "Hours from now",
+        value: (Math.min(most, 12 * HOUR_S) / HOUR_S).toFixed(1).replace(/\.0$/, ""),
       });
       if (hours === undefined) return;
       const seconds = Math.round(Number(hours.replace(",", ".")) * HOUR_S);
@@ -95,36 +125,52 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
       );
     }
 
-    async function end(pressed) {
-      const sure = await ask({
+    /**
+     * @param {string} address
+     * @param {HTMLButtonElement} pressed
+     */
+    async function end(address, pressed) {
+      const isSure = await ask({
         title: `End ${id}?`,
-        detail: `Its holder, ${instance.address}, loses it at once, with all that is in it.`,
+        detail: `Its holder, ${address}, loses it at once, and its data is lost.`,
         act: "End it",
       });
-      if (sure)
+      if (isSure)
         await act(
           pressed,
           () => api.end(id),
-          (isLater) =>
-            isLater ? `${id}: its lease is over; its container goes when its host answers.` : `${id} has ended.`,
+          `${id} has ended.`,
+          `${id}: its lease has ended; its container is removed when its host answers.`,
         );
     }
 
+    /**
+     * @param {string} address
+     * @param {HTMLButtonElement} pressed
+     */
     async function block(address, pressed) {
-      const reason = await ask({
+      const reason = await askFor({
         title: `Block ${address}?`,
-        detail: "It gets no more instances. Those it holds run on; end them one by one.",
+        detail: "This address gets no more instances. Those that it holds keep running; end them one by one.",
         act: "Block it",
-        field: { label: "Why, for the record", value: "" },
+        label: "Reason",
+        value: "",
       });
       if (reason !== undefined) await act(pressed, () => api.block(address, reason), `${address} is blocked.`);
     }
 
     void load();
-    return () => (performance.now() - loadedAt > REFRESH_MS ? void load() : draw());
+    return () => {
+      if (performance.now() - loadedAt > REFRESH_MS) void load();
+      else draw();
+    };
   };
 }
 
+/**
+ * @param {OpsInstance} instance
+ * @param {number} nowMs
+ */
 function stateOf({ state, expiresAt, endedAt, endCause }, nowMs) {
   if (state === "running") return `running, ends in ${lasting(Date.parse(expiresAt) - nowMs)}`;
   return endedAt === null
@@ -132,51 +178,70 @@ function stateOf({ state, expiresAt, endedAt, endCause }, nowMs) {
     : `${state} ${lasting(nowMs - Date.parse(endedAt))} ago: ${endCause ?? "cause unknown"}`;
 }
 
-function factsOf({ hostName, host, port, address }) {
+/**
+ * @param {OpsInstance} instance
+ * @returns {Fact[]}
+ */
+function factsOf(instance) {
+  const { hostName, address } = instance;
   return [
-    ["Host", make("button", { class: "link", type: "button", "data-open": "host", "data-name": hostName }, hostName)],
-    ["Address", `${host.includes(":") ? `[${host}]` : host}:${port}`],
+    ["Host", linkTo("host", hostName)],
+    ["Address", placeOf(instance)],
     [
       "Holder",
-      make("button", { class: "link mono", type: "button", "data-find": true, title: "All that it has held" }, address),
+      make(
+        "button",
+        { class: "link mono", type: "button", "data-find": address, title: "All instances of this address" },
+        address,
+      ),
     ],
   ];
 }
 
-/** What happened to it, the oldest first; what is still to come at the end. */
+/**
+ * What happened to it, the oldest first; what is still to come at the end.
+ * @param {OpsInstance} instance
+ * @param {readonly OpsEvent[]} events
+ */
 function momentsOf({ createdAt, handedOutAt, expiresAt, endedAt, endCause, state }, events) {
-  const moments = [
-    { key: "asked", at: createdAt, word: "asked for" },
-    ...(handedOutAt === null
-      ? []
-      : [
-          {
-            key: "handed-out",
-            at: handedOutAt,
-            word: `handed out after ${quick((Date.parse(handedOutAt) - Date.parse(createdAt)) / 1000)}`,
-          },
-        ]),
-    ...events.map((event) => ({ key: event.id, at: event.at, event })),
-    ...(endedAt === null ? [] : [{ key: "gone", at: endedAt, word: `gone: ${endCause ?? "cause unknown"}` }]),
-  ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
-  return state === "running"
-    ? [...moments, { key: "end", at: expiresAt, word: "its lease ends", isToCome: true }]
-    : moments;
+  /** @type {Moment[]} */
+  const moments = [{ key: "asked", at: createdAt, word: "asked for" }];
+  if (handedOutAt !== null) {
+    const took = quick((Date.parse(handedOutAt) - Date.parse(createdAt)) / 1000);
+    moments.push({ key: "handed-out", at: handedOutAt, word: `handed out after ${took}` });
+  }
+  for (const event of events) moments.push({ key: event.id, at: event.at, event });
+  if (endedAt !== null) moments.push({ key: "gone", at: endedAt, word: `removed: ${endCause ?? "cause unknown"}` });
+  moments.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+  if (state === "running") moments.push({ key: "end", at: expiresAt, word: "its lease ends", isToCome: true });
+  return moments;
 }
 
-function momentLine({ event, isToCome }, nowMs) {
-  if (event) return eventLine(event, nowMs);
+/**
+ * @param {Moment} moment
+ * @param {number} nowMs
+ */
+function momentLine(moment, nowMs) {
+  if (moment.event) return eventLine(moment.event, nowMs);
   return make(
     "li",
-    { class: isToCome ? "event to-come" : "event" },
+    { class: moment.isToCome ? "event to-come" : "event" },
     make("time", { "data-time": true }),
-    make("span", { class: "event-kind" }, "life"),
+    make("span", { class: "event-kind" }, "lease"),
     make("p", { "data-word": true }),
   );
 }
 
+/**
+ * @param {Element} line
+ * @param {Moment} moment
+ * @param {number} nowMs
+ */
 function updateMoment(line, { event, at, word }, nowMs) {
-  if (event) return updateEvent(line, event, nowMs);
+  if (event) {
+    updateEvent(line, event, nowMs);
+    return;
+  }
   tellMoment(part("time", line), at, nowMs);
   tell(part("word", line), word);
 }

@@ -1,65 +1,99 @@
-import { isInside, keep, make, mark, part, tell } from "./dom.js";
-import { lasting } from "./words.js";
+/**
+ * @import { OpsInstance } from "../../api-types.ts"
+ * @import { Open, OpsApi } from "../../ops-types.ts"
+ */
+import { closest, find, findAll, part } from "../elements.js";
+import { fieldOf, isInside, listIn, make, mark, tell } from "./dom.js";
+import { lasting, placeOf } from "./words.js";
 
 const PAGE = 50;
 const TYPING_MS = 200;
-/** The list follows the fleet, but not each of its movements. */
+/** The list follows the fleet, but not each of its changes. */
 const FOLLOW_MS = 1_000;
-/** What moves no slot, such as another end of a lease, is seen within this time. */
+/** What changes no slot, such as another end of a lease, is seen within this time. */
 const EVERY_MS = 15_000;
 const RETRY_MS = 3_000;
 
-/** The table of instances: searched, sorted, page by page, and fresh. */
+/**
+ * The table of instances: searched, sorted, page by page, and kept up to date.
+ * @param {OpsApi} api
+ * @param {() => number} now
+ * @param {Open} open
+ */
 export function createInstances(api, now, open) {
-  const search = part("search");
+  const search = find(HTMLFormElement, "[data-search]");
+  const searchText = find(HTMLInputElement, "[name=text]", search);
+  const searchState = find(HTMLSelectElement, "[name=state]", search);
+  const searchOrder = find(HTMLSelectElement, "[name=order]", search);
   const body = part("instances");
   const box = part("instances-box");
   const empty = part("instances-empty");
-  const head = box.querySelector("thead");
-  const before = document.querySelector("[data-page=before]");
-  const next = document.querySelector("[data-page=next]");
+  const count = part("instances-count");
+  const head = find(HTMLElement, "thead", box);
+  const before = find(HTMLButtonElement, "[data-page=before]");
+  const next = find(HTMLButtonElement, "[data-page=next]");
+  const show = listIn(body, ({ id }) => id, create);
   let order = "created";
   let direction = "descending";
-  /** Last ids of the pages before this one. */
+  /**
+   * Last ids of the pages before this one.
+   * @type {readonly string[]}
+   */
   let trail = [];
+  /** @type {readonly OpsInstance[]} */
   let rows = [];
   let asked = 0;
   let isLoading = false;
-  /** Whether the fleet has moved since the list was asked for that is on its way. */
-  let isBehind = false;
+  /** Counts the changes of the fleet while a list is on its way. */
+  let changes = 0;
   let isOn = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let typing;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let following;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let again;
 
   search.addEventListener("submit", (event) => event.preventDefault());
   search.addEventListener("input", () => {
     restart();
     clearTimeout(typing);
-    typing = setTimeout(anew, TYPING_MS);
+    typing = setTimeout(() => void anew(), TYPING_MS);
   });
   head.addEventListener("click", (event) => {
-    const cell = event.target.closest("[data-order]");
-    if (!cell) return;
-    sort(cell.dataset.order, cell.dataset.order === order && direction === "descending" ? "ascending" : "descending");
+    const by = closest(event, "[data-order]")?.dataset.order;
+    if (!by) return;
+    sort(by, by === order && direction === "descending" ? "ascending" : "descending");
     void anew();
   });
-  // Narrow screens have no head to press.
-  search.elements.order.addEventListener("input", (event) => sort(...event.target.value.split(" ")));
-  body.addEventListener("click", (event) => {
-    const row = event.target.closest("[data-id]");
-    if (row) open("instance", row.dataset.id);
+  // Narrow screens do not show the head.
+  searchOrder.addEventListener("input", () => {
+    const [by = "", towards = ""] = searchOrder.value.split(" ");
+    sort(by, towards);
   });
-  // From the page that is shown: pressed twice before that has come, each asks for the same one.
-  next.addEventListener("click", () => void load([...trail, rows.at(-1).id]));
+  body.addEventListener("click", (event) => {
+    const id = closest(event, "[data-id]")?.dataset.id;
+    if (id) open("instance", id);
+  });
+  // Next means after the page that is shown: pressed twice before the answer, it asks for the same page twice.
+  next.addEventListener("click", () => {
+    const last = rows.at(-1);
+    if (last) void load([...trail, last.id]);
+  });
   before.addEventListener("click", () => void load(trail.slice(0, -1)));
-  document.addEventListener("visibilitychange", () => isOn && refresh());
+  document.addEventListener("visibilitychange", () => {
+    if (isOn) refresh();
+  });
 
+  /**
+   * @param {string} by
+   * @param {string} towards
+   */
   function sort(by, towards) {
     order = by;
     direction = towards;
-    search.elements.order.value = `${by} ${towards}`;
-    for (const each of head.querySelectorAll("[data-order]"))
+    searchOrder.value = `${by} ${towards}`;
+    for (const each of findAll(HTMLElement, "[data-order]", head))
       mark(each, "aria-sort", each.dataset.order === order ? direction : null);
   }
 
@@ -74,14 +108,14 @@ export function createInstances(api, now, open) {
     return load();
   }
 
-  /** Looks for itself: after what is on its way, or not at all while nobody sees it. */
+  /** Loads the page again: after what is on its way, or not at all while the page is hidden. */
   function refresh() {
     if (document.hidden) return;
-    if (isLoading) isBehind = true;
+    if (isLoading) changes++;
     else void load();
   }
 
-  /** The fleet has moved: looks again, soon. */
+  /** The fleet has changed: loads the page again, soon. */
   function follow() {
     following ??= setTimeout(() => {
       following = undefined;
@@ -89,19 +123,24 @@ export function createInstances(api, now, open) {
     }, FOLLOW_MS);
   }
 
-  /** Looks for a person, whatever else is on its way. `wanted`: the trail of the page to be shown. */
+  /**
+   * Loads a page for a person, whatever else is on its way.
+   * @param {readonly string[]} [wanted]  The trail of the page to be shown.
+   * @returns {Promise<void>}
+   */
   async function load(wanted = trail) {
     if (!isInside()) return;
     clearTimeout(following);
     clearTimeout(again);
     following = undefined;
-    isBehind = false;
     isLoading = true;
     isOn = true;
     const mine = ++asked;
-    const { text, state } = Object.fromEntries(new FormData(search));
+    const known = changes;
+    const text = fieldOf(search, "text");
+    const state = searchState.value;
     const { value, total, problem } = await api.instances({
-      text: text.trim(),
+      text,
       state,
       order,
       direction,
@@ -111,51 +150,48 @@ export function createInstances(api, now, open) {
     if (mine !== asked) return;
     isLoading = false;
     again = setTimeout(refresh, problem ? RETRY_MS : EVERY_MS);
-    if (isBehind) follow();
+    if (changes !== known) follow();
     mark(box, "aria-busy", null);
-    mark(part("instances-count"), "data-fault", problem);
+    mark(count, "data-fault", Boolean(problem));
     if (problem) {
-      tell(part("instances-count"), `Not up to date: ${problem.title.toLowerCase()}.`);
+      tell(count, `Not up to date: ${problem.title.toLowerCase()}.`);
       return;
     }
-    // All that was on this page, the last one, is gone.
-    if (value.length === 0 && wanted.length > 0) return load(wanted.slice(0, -1));
+    // This was the last page, and everything on it is gone.
+    if (value.length === 0 && wanted.length > 0) {
+      await load(wanted.slice(0, -1));
+      return;
+    }
     trail = wanted;
     rows = value;
     draw();
     const first = trail.length * PAGE + 1;
-    tell(
-      part("instances-count"),
-      total === 0
-        ? ""
-        : `${first.toLocaleString("en")}–${(first + rows.length - 1).toLocaleString("en")} of ${total.toLocaleString("en")}`,
-    );
+    const last = first + rows.length - 1;
+    const range = `${first.toLocaleString("en")}–${last.toLocaleString("en")}`;
+    tell(count, total === 0 ? "" : `${range} of ${total.toLocaleString("en")}`);
     before.disabled = trail.length === 0;
-    next.disabled = first + rows.length - 1 >= total || rows.length === 0;
+    next.disabled = last >= total || rows.length === 0;
     empty.hidden = rows.length > 0;
-    tell(empty, text.trim() !== "" || state !== "open" ? "Nothing fits." : "Nobody holds an instance right now.");
+    tell(empty, text !== "" || state !== "open" ? "No instance matches." : "Nobody holds an instance right now.");
   }
 
   function draw() {
-    keep(
-      body,
-      rows,
-      ({ id }) => id,
-      create,
-      (row, instance) => updateRow(row, instance, now()),
-    );
+    show(rows, (row, instance) => updateRow(row, instance, now()));
   }
 
   return {
     load,
     anew,
-    /** Ages and remaining times, as time goes by. */
+    /** Brings ages and remaining times up to date. */
     tick: draw,
     follow,
-    /** Looks for something among all, ended ones too. */
+    /**
+     * Searches all instances, ended ones too.
+     * @param {string} text
+     */
     find(text) {
-      search.elements.text.value = text;
-      search.elements.state.value = "all";
+      searchText.value = text;
+      searchState.value = "all";
       void anew();
     },
     forget() {
@@ -171,20 +207,27 @@ export function createInstances(api, now, open) {
   };
 }
 
-function create({ id, hostName, host, port, address }) {
+/** @param {OpsInstance} instance */
+function create(instance) {
+  const { id, hostName, address } = instance;
   return make(
     "tr",
     { "data-id": id },
     make("td", {}, make("button", { class: "link mono", type: "button" }, id)),
     make("td", {}, make("span", { class: "state", "data-state": true })),
     make("td", { class: "mono" }, hostName),
-    make("td", { class: "mono" }, `${host.includes(":") ? `[${host}]` : host}:${port}`),
+    make("td", { class: "mono" }, placeOf(instance)),
     make("td", { class: "mono" }, address),
     make("td", { "data-began": true }),
     make("td", { "data-ends": true }),
   );
 }
 
+/**
+ * @param {HTMLElement} row
+ * @param {OpsInstance} instance
+ * @param {number} nowMs
+ */
 function updateRow(row, { state, createdAt, expiresAt, endedAt, endCause }, nowMs) {
   const word = part("state", row);
   tell(word, state);

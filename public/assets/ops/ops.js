@@ -1,7 +1,12 @@
+/**
+ * @import { FleetOverview, OpsFigures, StreamNews, Values } from "../../api-types.ts"
+ * @import { Note, Open } from "../../ops-types.ts"
+ */
+import { closest, find, findAll, part } from "../elements.js";
 import { createApi } from "./api.js";
 import { say } from "./ask.js";
 import { createControls } from "./controls.js";
-import { keep, make, part, tell } from "./dom.js";
+import { listIn, make, tell } from "./dom.js";
 import { createEvents } from "./events.js";
 import { createFigures } from "./figures.js";
 import { createFleetState } from "./fleet-state.js";
@@ -16,76 +21,102 @@ import { clock, dollars, lasting, quick } from "./words.js";
 
 const TICK_MS = 1_000;
 const RETRY_MS = 2_000;
+/** @type {Readonly<Record<string, string>>} */
+const newsWords = { waiting: "Connecting", live: "Live", silent: "No data", lost: "Reconnecting" };
+/** @type {Readonly<Record<number, string>>} */
+const spanWords = { 60: "in the last hour", 900: "in the last day", 7200: "in the last week" };
 
 const { body } = document;
+const logInForm = find(HTMLFormElement, "[data-log-in]");
+const logInButton = find(HTMLButtonElement, "button", logInForm);
+const logInProblem = part("log-in-problem");
+const tokenInput = find(HTMLInputElement, "#token");
+
+/** @type {Open} */
+const open = (kind, name) => panel.open(kind, name);
 const api = createApi(() => leave("Your session is over. Log in again."));
 const fleet = createFleetState();
-const open = (kind, name) => panel.open(kind, name);
 const panel = createPanel({
   host: hostView(api, fleet, open),
-  instance: instanceView({ api, now: fleet.now, open, onChanged: () => void instances.load(), findAll }),
+  instance: instanceView({ api, now: fleet.now, open, onChanged: () => void instances.load(), findAll: showAllOf }),
 });
 const tiles = createTiles((name) => open("host", name));
 const figures = createFigures(api);
 const events = createEvents(api, fleet.now, open);
 const instances = createInstances(api, fleet.now, open);
 const controls = createControls(api, fleet.now);
+const showNotes = listIn(part("notes"), ({ text }) => text, noteLine);
+const showNumbers = listIn(part("numbers"), ([name]) => name, numberLine);
+/** @type {ReturnType<typeof followFleet> | undefined} */
 let stream;
+/** @type {ReturnType<typeof setInterval> | undefined} */
 let ticking;
+/** @type {number | undefined} */
 let heardAt;
-let movement;
+/** @type {string | undefined} */
+let slotsDrawn;
 
-// Until here, nothing could have sent the token but the browser itself.
-part("log-in").querySelector("button").disabled = false;
-part("log-in").addEventListener("submit", async (event) => {
+// Before its script runs, the form would send the token by the browser alone, so the button waits for it.
+logInButton.disabled = false;
+logInForm.addEventListener("submit", (event) => {
   event.preventDefault();
-  const form = event.target;
-  const button = form.querySelector("button");
-  button.disabled = true;
-  const { problem } = await api.logIn(new FormData(form).get("token"));
-  button.disabled = false;
-  part("log-in-problem").hidden = !problem;
-  if (problem) {
-    tell(part("log-in-problem"), `${problem.title}. ${problem.detail}`);
-    form.elements.token.select();
-    return;
-  }
-  form.reset();
-  enter();
+  void logIn();
 });
 
-part("log-out").addEventListener("click", async () => {
-  const { problem } = await api.logOut();
-  if (problem) say(`You may still be logged in. ${problem.title}.`, problem);
-  else leave("You are logged out.");
-});
+part("log-out").addEventListener("click", () => void logOut());
 
 part("notes").addEventListener("click", (event) => {
-  const { host } = event.target.closest("[data-host]")?.dataset ?? {};
+  const host = closest(event, "[data-host]")?.dataset.host;
   if (host) open("host", host);
 });
-figures.onShown(() => fleet.picture() && drawNumbers());
+figures.onShown(() => {
+  const overview = fleet.overview();
+  if (overview) drawNumbers(overview);
+});
 
 if (body.dataset.session === "open") enter();
 else if (body.dataset.session === "unknown") void findOut();
-else part("log-in").elements.token.focus();
+else tokenInput.focus();
 
-/** All instances that an address has held. */
-function findAll(address) {
+async function logIn() {
+  logInButton.disabled = true;
+  const { problem } = await api.logIn(tokenInput.value);
+  logInButton.disabled = false;
+  logInProblem.hidden = !problem;
+  if (problem) {
+    tell(logInProblem, `${problem.title}. ${problem.detail}`);
+    tokenInput.select();
+    return;
+  }
+  logInForm.reset();
+  enter();
+}
+
+async function logOut() {
+  const { problem } = await api.logOut();
+  if (problem) say(`You may still be logged in. ${problem.title}.`, problem);
+  else leave("You are logged out.");
+}
+
+/**
+ * Shows all instances that an address has held.
+ * @param {string} address
+ */
+function showAllOf(address) {
   panel.close();
   instances.find(address);
-  document.getElementById("instances").scrollIntoView();
+  find(HTMLElement, "#instances").scrollIntoView();
 }
 
 /** MySQL did not answer when the page was made: asks until it is known whether the session is open. */
 async function findOut() {
   const { problem } = await api.session();
-  if (!problem) return enter();
-  if (problem.status !== 401) return setTimeout(findOut, RETRY_MS);
-  showLogIn("Your session is over. Log in again.");
+  if (!problem) enter();
+  else if (problem.status === 401) showLogIn("Your session is over. Log in again.");
+  else setTimeout(() => void findOut(), RETRY_MS);
 }
 
-/** Begins to watch: the session is open. */
+/** Begins to follow the fleet: the session is open. */
 function enter() {
   body.dataset.session = "open";
   stream = followFleet({ onNews, onState, isWelcome: async () => (await api.session()).problem?.status !== 401 });
@@ -96,7 +127,10 @@ function enter() {
   panel.show();
 }
 
-/** Forgets all there was to see. */
+/**
+ * Removes everything that only an operator may see.
+ * @param {string} why
+ */
 function leave(why) {
   if (body.dataset.session !== "open") return;
   body.dataset.news = "waiting";
@@ -104,137 +138,149 @@ function leave(why) {
   clearInterval(ticking);
   figures.stop();
   fleet.forget();
+  tiles.forget();
   events.forget();
   instances.forget();
   controls.forget();
   panel.close();
-  for (const name of ["tiles", "notes", "numbers"]) keep(part(name), []);
+  showNotes([]);
+  showNumbers([]);
   showLogIn(why);
 }
 
+/** @param {string} why */
 function showLogIn(why) {
   body.dataset.session = "closed";
   tell(part("log-in-why"), why);
-  part("log-in").elements.token.focus();
+  tokenInput.focus();
 }
 
-function onNews(kind, data) {
-  if (kind === "silence") {
+/** @param {StreamNews} news */
+function onNews(news) {
+  if (news.kind === "silence") {
     body.dataset.news = "silent";
-    return tick();
+    tick();
+    return;
   }
   heardAt = Date.now();
   body.dataset.news = "live";
-  if (kind === "events") events.take(data);
-  else if (kind === "alarms") events.takeAlarms(data);
-  else fleet.take(kind, data);
-  // Also those of another browser.
-  if (kind === "events" && data.some((event) => event.kind === "block" || event.kind === "unblock"))
-    void controls.load();
+  if (news.kind === "events") {
+    events.take(news.data);
+    // The address may have been blocked in another browser.
+    if (news.data.some(({ kind }) => kind === "block" || kind === "unblock")) void controls.load();
+  } else if (news.kind === "alarms") events.takeAlarms(news.data);
+  else fleet.take(news);
   draw();
 }
 
+/** @param {"live" | "lost"} state */
 function onState(state) {
   if (state === "lost" && body.dataset.news !== "waiting") body.dataset.news = "lost";
   tick();
 }
 
 function draw() {
-  const picture = fleet.picture();
-  if (!picture) return;
-  tiles.draw(picture, fleet.now());
-  controls.draw(picture);
-  drawVerdict(picture);
-  drawNumbers();
-  const moved = picture.hosts.map(({ slots }) => slots).join();
-  if (movement !== undefined && moved !== movement) instances.follow();
-  movement = moved;
+  const overview = fleet.overview();
+  if (!overview) return;
+  tiles.draw(overview, fleet.now());
+  controls.draw(overview);
+  drawVerdict(overview);
+  drawNumbers(overview);
+  const slots = overview.hosts.map((host) => host.slots).join();
+  if (slotsDrawn !== undefined && slots !== slotsDrawn) instances.follow();
+  slotsDrawn = slots;
   panel.refresh();
   tick();
 }
 
-/** What only the passing of time changes. */
+/** Draws what changes by time alone. */
 function tick() {
-  const { news } = body.dataset;
-  tell(part("news-word"), { waiting: "Connecting", live: "Live", silent: "No news", lost: "Reconnecting" }[news]);
+  const { news = "waiting" } = body.dataset;
+  tell(part("news-word"), newsWords[news] ?? news);
   const isStale = news === "lost" || news === "silent";
-  for (const line of document.querySelectorAll("[data-stale]")) {
+  for (const line of findAll(HTMLElement, "[data-stale]")) {
     line.hidden = !isStale;
     if (!isStale) continue;
-    tell(
-      part("stale-word", line),
-      `${news === "silent" ? "MySQL does not answer" : "The connection is lost"}${heardAt ? `: this is how it was at ${clock(heardAt, Date.now())}` : ""}. Trying again.`,
-    );
+    const why = news === "silent" ? "MySQL does not answer." : "The connection is lost.";
+    const since = heardAt ? ` This page shows the state at ${clock(heardAt, Date.now())}.` : "";
+    tell(part("stale-word", line), `${why}${since} Trying again.`);
     tell(part("stale-age", line), heardAt ? `That was ${lasting(Date.now() - heardAt)} ago.` : "");
   }
   if (news === "live") instances.tick();
 }
 
-function drawVerdict(picture) {
-  const { level, headline, notes } = verdictOf(picture, events.alarms(), fleet.now());
-  document.querySelector(".verdict").dataset.level = level;
+/** @param {FleetOverview} overview */
+function drawVerdict(overview) {
+  const { level, headline, notes } = verdictOf(overview, events.alarms(), fleet.now());
+  find(HTMLElement, ".verdict").dataset.level = level;
   document.title = `${level === "trouble" ? "(!) " : ""}Operations · Get a Redis`;
   tell(part("headline"), headline);
-  keep(
-    part("notes"),
-    notes,
-    ({ text }) => text,
-    ({ level: noteLevel, text, host }) =>
-      make(
-        "li",
-        { "data-level": noteLevel },
-        host ? make("button", { class: "link", type: "button", "data-host": host }, text) : text,
-      ),
+  showNotes(notes);
+}
+
+/** @param {Note} note */
+function noteLine({ level, text, host }) {
+  return make(
+    "li",
+    { "data-level": level },
+    host ? make("button", { class: "link", type: "button", "data-host": host }, text) : text,
   );
 }
 
-function drawNumbers() {
-  const picture = fleet.picture();
-  const latest = figures.latest();
-  const sum = (values) => (values ?? []).reduce((total, value) => total + (value ?? 0), 0);
-  const lastOf = (values) => values?.findLast((value) => value !== null);
-  const refused =
-    latest &&
-    Object.entries(latest.handouts)
-      .filter(([name]) => name !== "created")
-      .reduce((total, [, values]) => total + sum(values), 0);
-  const numbers = [
-    [
-      "Leases now",
-      picture.running.toLocaleString("en"),
-      `of ${picture.hosts.reduce((total, { capacity }) => total + capacity, 0).toLocaleString("en")} slots`,
-    ],
-    ["Room", roomOf(picture).toLocaleString("en"), "slots to hand out"],
-    ["Handed out", latest ? sum(latest.handouts.created).toLocaleString("en") : "–", spanWord(latest)],
+/** @typedef {[name: string, value: string, more: string]} Figure */
+
+/** @param {FleetOverview} overview */
+function drawNumbers(overview) {
+  const capacity = overview.hosts.reduce((total, host) => total + host.capacity, 0);
+  /** @type {Figure[]} */
+  const now = [
+    ["Leases now", overview.running.toLocaleString("en"), `of ${capacity.toLocaleString("en")} slots`],
+    ["Room", roomOf(overview).toLocaleString("en"), "slots to hand out"],
+  ];
+  showNumbers([...now, ...overTime(figures.latest())], (line, [, value, more]) => {
+    tell(find(HTMLElement, "strong", line), value);
+    tell(find(HTMLElement, "span", line), more);
+  });
+}
+
+/**
+ * @param {OpsFigures | undefined} latest
+ * @returns {Figure[]}
+ */
+function overTime(latest) {
+  if (!latest)
+    return [
+      ["Handed out", "–", ""],
+      ["Refused", "–", ""],
+      ["p95 to first PONG", "–", ""],
+      ["Cost today (UTC)", "–", ""],
+    ];
+  const { handouts, took, today, stepSeconds } = latest;
+  const all = Object.values(handouts).reduce((total, values) => total + sum(values), 0);
+  const created = sum(handouts.created);
+  return [
+    ["Handed out", created.toLocaleString("en"), spanWords[stepSeconds] ?? ""],
     [
       "Refused",
-      latest ? refused.toLocaleString("en") : "–",
-      latest ? `${sum(latest.handouts["quota-exceeded"]).toLocaleString("en")} by quota` : "",
+      (all - created).toLocaleString("en"),
+      `${sum(handouts["quota-exceeded"]).toLocaleString("en")} by quota`,
     ],
-    [
-      "p95 to a PONG",
-      latest ? quick(lastOf(latest.took.p95)) : "–",
-      latest ? `p50 ${quick(lastOf(latest.took.p50))}` : "",
-    ],
-    [
-      "Cost today (UTC)",
-      latest ? dollars(latest.today.dollars) : "–",
-      latest ? `${latest.today.dropletHours.toFixed(1)} droplet-hours` : "",
-    ],
+    ["p95 to first PONG", quick(lastOf(took.p95)), `p50 ${quick(lastOf(took.p50))}`],
+    ["Cost today (UTC)", dollars(today.dollars), `${today.dropletHours.toFixed(1)} droplet-hours`],
   ];
-  keep(
-    part("numbers"),
-    numbers,
-    ([name]) => name,
-    ([name]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("strong"), make("span"))),
-    (element, [, value, more]) => {
-      tell(element.querySelector("strong"), value);
-      tell(element.querySelector("span"), more);
-    },
-  );
 }
 
-function spanWord(latest) {
-  if (!latest) return "";
-  return { 60: "in the last hour", 900: "in the last day", 7200: "in the last week" }[latest.stepSeconds];
+/** @param {Figure} figure */
+function numberLine([name]) {
+  return make("div", {}, make("dt", {}, name), make("dd", {}, make("strong"), make("span")));
+}
+
+/** @param {Values} [values] */
+function sum(values = []) {
+  return values.reduce((/** @type {number} */ total, value) => total + (value ?? 0), 0);
+}
+
+/** @param {Values} values */
+function lastOf(values) {
+  return values.findLast((value) => value !== null);
 }

@@ -1,3 +1,4 @@
+/** @import { Values } from "../../api-types.ts" */
 import { make } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -6,9 +7,22 @@ const HEIGHT = 150;
 const LINES = 2;
 
 /**
+ * A `line` stands for itself, `bar`s are piled on each other, an `area` is a filled line.
+ * @typedef {{ name: string, word: string, shape: "line" | "bar" | "area", values: Values }} Series
+ */
+/**
+ * @typedef {object} Data
+ * @property {readonly number[]} times  Beginnings of the steps, in milliseconds since 1970.
+ * @property {number} stepMs
+ * @property {readonly Series[]} series
+ * @property {string} [per]  Of what time a value is the sum, such as "per minute".
+ * @property {string} nothing  What is shown when there are no values.
+ */
+
+/**
  * A plot over time in SVG, as wide as its box. Values are read off in the legend: the last ones, or those
  * under the pointer, which the arrow keys move too.
- * @param {{title: string, unit?: (value: number) => string}} wish
+ * @param {{ title: string, unit?: (value: number) => string }} options
  */
 export function createPlot({ title, unit = (value) => value.toLocaleString("en", { maximumFractionDigits: 1 }) }) {
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -28,7 +42,9 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
     empty,
   );
   const cursor = svg("line", { class: "plot-cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
+  /** @type {Data | undefined} */
   let shown;
+  /** @type {number | undefined} */
   let pointed;
 
   stage.addEventListener("pointermove", (event) => {
@@ -38,17 +54,13 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
   stage.addEventListener("pointerleave", () => point(undefined));
   stage.addEventListener("blur", () => point(undefined));
   stage.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step === undefined || !shown) return;
+    const move = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
+    if (move === 0 || !shown) return;
     event.preventDefault();
-    point(Math.min(shown.times.length - 1, Math.max(0, (pointed ?? shown.times.length) + step)));
+    point((pointed ?? shown.times.length) + move);
   });
 
-  /**
-   * Shows series over `times`. A `line` stands for itself, `bar`s are piled on each other, an `area` is a filled line.
-   * @param {{times: number[], stepMs: number, per?: string, series: {name: string, word: string, shape: "line" | "bar" | "area", values: (number | null)[]}[], nothing: string}} data
-   *   per: of what time a value is the sum, such as "per minute".
-   */
+  /** @param {Data} data */
   function show(data) {
     shown = data;
     const hasValues = data.series.some(({ values }) => values.some((value) => value !== null));
@@ -62,13 +74,16 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
         make("span", {}, hasValues ? unit((top * (LINES - index)) / LINES) : ""),
       ),
     );
-    const middle = data.times[Math.floor(data.times.length / 2)];
+    const last = data.times.length - 1;
     times.replaceChildren(
-      ...[data.times[0], middle, data.times.at(-1)].map((time) => make("span", {}, shortTime(time, data.stepMs))),
+      ...[0, Math.floor(data.times.length / 2), last].map((index) =>
+        make("span", {}, shortTime(data.times[index], data.stepMs)),
+      ),
     );
     tell();
   }
 
+  /** @param {number | undefined} index */
   function point(index) {
     pointed = index === undefined || !shown ? undefined : Math.min(shown.times.length - 1, Math.max(0, index));
     tell();
@@ -76,8 +91,10 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
 
   function tell() {
     if (!shown) return;
-    const last = shown.times.length - 1;
-    const index = pointed ?? last;
+    const index = pointed ?? shown.times.length - 1;
+    const when = pointed === undefined ? "now" : shortTime(shown.times[index], 0);
+    /** @param {number | null | undefined} value */
+    const worded = (value) => (value === null || value === undefined ? undefined : unit(value));
     legend.replaceChildren(
       ...shown.series.map(({ name, word, values }) =>
         make(
@@ -85,18 +102,16 @@ export function createPlot({ title, unit = (value) => value.toLocaleString("en",
           {},
           make("i", { "data-series": name }),
           `${word} `,
-          make("strong", {}, values[index] === null || values[index] === undefined ? "–" : unit(values[index])),
+          make("strong", {}, worded(values[index]) ?? "–"),
         ),
       ),
     );
-    moment.textContent = pointed === undefined ? "now" : shortTime(shown.times[index], 0);
-    const x = (index + 0.5) * (WIDTH / shown.times.length);
+    moment.textContent = when;
+    const x = String((index + 0.5) * (WIDTH / shown.times.length));
     for (const side of ["x1", "x2"]) cursor.setAttribute(side, x);
     cursor.setAttribute("visibility", pointed === undefined ? "hidden" : "visible");
-    stage.setAttribute(
-      "aria-label",
-      `${title}${step.textContent}, ${pointed === undefined ? "now" : shortTime(shown.times[index], 0)}: ${shown.series.map(({ word, values }) => `${word} ${values[index] === null ? "unknown" : unit(values[index] ?? 0)}`).join(", ")}`,
-    );
+    const readings = shown.series.map(({ word, values }) => `${word} ${worded(values[index]) ?? "unknown"}`);
+    stage.setAttribute("aria-label", `${title}${step.textContent}, ${when}: ${readings.join(", ")}`);
   }
 
   return { element, show };
@@ -108,8 +123,13 @@ function gridLines() {
   );
 }
 
+/**
+ * @param {Data} data
+ * @param {number} top
+ */
 function shapes({ times, series }, top) {
   const step = WIDTH / times.length;
+  /** @param {number} value */
   const y = (value) => HEIGHT - (value / top) * HEIGHT;
   const piled = times.map(() => 0);
   return series.flatMap(({ name, shape, values }) => {
@@ -122,16 +142,21 @@ function shapes({ times, series }, top) {
       ];
     const path = values.map((value, index) => {
       if (!value) return "";
-      const from = y(piled[index]);
-      piled[index] += value;
+      const below = piled[index] ?? 0;
+      piled[index] = below + value;
       const [left, right] = [index * step + step * 0.12, (index + 1) * step - step * 0.12];
-      return `M${left} ${from}V${y(piled[index])}H${right}V${from}Z`;
+      return `M${left} ${y(below)}V${y(below + value)}H${right}V${y(below)}Z`;
     });
     return [svg("path", { class: "plot-bars", "data-series": name, d: path.join("") })];
   });
 }
 
-/** A line breaks where nothing was kept; a value alone between two gaps is a dash. */
+/**
+ * A line breaks where nothing was kept; a value alone between two gaps is a dash.
+ * @param {Values} values
+ * @param {number} step
+ * @param {(value: number) => number} y
+ */
 function lines(values, step, y) {
   return values
     .map((value, index) =>
@@ -144,6 +169,11 @@ function lines(values, step, y) {
     .join("");
 }
 
+/**
+ * @param {Values} values
+ * @param {number} step
+ * @param {(value: number) => number} y
+ */
 function areas(values, step, y) {
   return values
     .map((value, index) =>
@@ -152,6 +182,7 @@ function areas(values, step, y) {
     .join("");
 }
 
+/** @param {Data} data */
 function highest({ times, series }) {
   const piles = times.map((_time, index) =>
     series.reduce((sum, { shape, values }) => (shape === "bar" ? sum + (values[index] ?? 0) : sum), 0),
@@ -163,21 +194,33 @@ function highest({ times, series }) {
   );
 }
 
-/** A round number at or above: the scale's top. Below ten its half is whole, too. */
+/**
+ * A round number at or above: the scale's top. Below ten its half is whole, too.
+ * @param {number} value
+ */
 function niceTop(value) {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return (power === 1 ? [1, 2, 4, 6, 8, 10] : [1, 1.5, 2, 3, 4, 5, 6, 8, 10])
-    .map((factor) => factor * power)
-    .find((top) => top >= value);
+  const factors = power === 1 ? [1, 2, 4, 6, 8] : [1, 1.5, 2, 3, 4, 5, 6, 8];
+  return (factors.find((factor) => factor * power >= value) ?? 10) * power;
 }
 
+/**
+ * @param {number | undefined} ms  Undefined for none.
+ * @param {number} stepMs
+ */
 function shortTime(ms, stepMs) {
+  if (ms === undefined) return "";
   const moment = new Date(ms);
   if (stepMs > 3_600_000) return moment.toLocaleDateString([], { weekday: "short", day: "numeric" });
   return moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
+/**
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, string | number>} attributes
+ */
 function svg(tag, attributes) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));

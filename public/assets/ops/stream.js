@@ -1,33 +1,42 @@
-/** News come each second; without any for so long, the connection is not what it seems. */
+/** @import { StreamNews } from "../../api-types.ts" */
+
+/** News come each second. Without any for so long, the connection counts as broken. */
 const SILENCE_MS = 6_000;
 const RETRY_MS = 1_500;
+/** @type {readonly StreamNews["kind"][]} */
+const kinds = ["picture", "change", "events", "alarms", "silence"];
 
 /**
- * Follows the fleet over server-sent events, and comes back whenever the stream breaks, also where the
- * browser gives up. Each connection begins with the whole picture.
- * @param {{onNews: (kind: string, data: any) => void, onState: (state: "live" | "lost") => void, isWelcome: () => Promise<boolean>}} hooks
- *   isWelcome: asked before coming back; when not, the stream stays shut.
- * @returns {{close: () => void}}
+ * Follows the fleet over server-sent events, and connects again whenever the stream breaks, also where the
+ * browser gives up. Each connection begins with the whole overview.
+ * @param {object} hooks
+ * @param {(news: StreamNews) => void} hooks.onNews
+ * @param {(state: "live" | "lost") => void} hooks.onState
+ * @param {() => Promise<boolean>} hooks.isWelcome  Asked before connecting again; when not, the stream stays closed.
  */
 export function followFleet({ onNews, onState, isWelcome }) {
-  let source;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let isClosed = false;
+  let source = open();
 
   function open() {
-    source = new EventSource("/ops/api/stream");
-    for (const kind of ["picture", "change", "events", "alarms", "silence"]) {
-      source.addEventListener(kind, (event) => {
+    const opened = new EventSource("/ops/api/stream");
+    for (const kind of kinds) {
+      opened.addEventListener(kind, (event) => {
         wait();
         onState("live");
-        onNews(kind, JSON.parse(event.data));
+        /** @type {unknown} */
+        const data = JSON.parse(String(event.data));
+        onNews(/** @type {StreamNews} */ ({ kind, data }));
       });
     }
-    source.addEventListener("error", () => {
+    opened.addEventListener("error", () => {
       onState("lost");
-      if (source.readyState === EventSource.CLOSED) reopen();
+      if (opened.readyState === EventSource.CLOSED) reopen();
     });
     wait();
+    return opened;
   }
 
   function wait() {
@@ -41,13 +50,14 @@ export function followFleet({ onNews, onState, isWelcome }) {
   function reopen() {
     source.close();
     clearTimeout(timer);
-    timer = setTimeout(async () => {
-      const welcome = await isWelcome();
-      if (!isClosed && welcome) open();
-    }, RETRY_MS);
+    timer = setTimeout(() => void openIfWelcome(), RETRY_MS);
   }
 
-  open();
+  async function openIfWelcome() {
+    const welcome = await isWelcome();
+    if (welcome && !isClosed) source = open();
+  }
+
   return {
     close() {
       isClosed = true;

@@ -1,47 +1,56 @@
-import { keep, make, mark, part, tell } from "./dom.js";
-import { isUnwell } from "./verdict.js";
-import { counted, dollars, lasting, standingWords } from "./words.js";
+/**
+ * @import { FleetOverview, HostOverview } from "../../api-types.ts"
+ */
+import { closest, part } from "../elements.js";
+import { listIn, make, mark, tell } from "./dom.js";
+import { isUnhealthy } from "./verdict.js";
+import { counted, dollars, lasting, standingWord } from "./words.js";
 
-/** Up to so many hosts each slot is a cell of its own; beyond, and far beyond, less is drawn. */
+/** Numbers of hosts up to which tiles are large, and up to which each slot is a cell of its own. */
 const ROOMY = 30;
 const COMPACT = 150;
 const HOUR_MS = 3_600_000;
-/** Letters of slots, in the order that a bar shows them. */
-const letters = ["l", "s", "e", "r", "."];
 
-/** Draws a tile for each host, worst first. */
+/** @typedef {FleetOverview["slotLegend"]} SlotLegend  States of slots by letter, in the order that a bar shows them. */
+/** @typedef {"roomy" | "compact" | "dense"} Density */
+
+/**
+ * Draws a tile for each host, worst first.
+ * @param {(name: string) => void} open
+ */
 export function createTiles(open) {
   const box = part("tiles");
   const empty = part("fleet-empty");
+  const show = listIn(box, ({ name }) => name, create);
   box.addEventListener("click", (event) => {
-    const tile = event.target.closest("[data-host]");
-    if (tile) open(tile.dataset.host);
+    const name = closest(event, "[data-host]")?.dataset.host;
+    if (name) open(name);
   });
 
-  function draw(picture, nowMs) {
-    const { hosts, rules } = picture;
+  /**
+   * @param {Omit<FleetOverview, "slotLegend"> & { slotLegend?: SlotLegend }} overview
+   *   An older replica of the service sends no legend; the next one that the stream comes from does.
+   * @param {number} nowMs
+   */
+  function draw({ hosts, rules, slotLegend = {} }, nowMs) {
+    const density = hosts.length <= ROOMY ? "roomy" : hosts.length <= COMPACT ? "compact" : "dense";
     mark(box, "aria-busy", null);
-    mark(box, "data-density", hosts.length <= ROOMY ? "roomy" : hosts.length <= COMPACT ? "compact" : "dense");
-    keep(
-      box,
-      [...hosts].sort(worstFirst),
-      ({ name }) => name,
-      create,
-      (tile, host) => update(tile, host, rules, nowMs, box.dataset.density),
-    );
+    mark(box, "data-density", density);
+    show(hosts.toSorted(worstFirst), (tile, host) => update(tile, host, rules, slotLegend, nowMs, density));
     empty.hidden = hosts.length > 0;
     tell(
       empty,
       rules.isFleet
-        ? "No host yet. The first droplet is ordered with the next step of the scaling, and takes a minute or two to boot."
+        ? "No host yet. The next scaling run orders the first droplet, which takes a minute or two to boot."
         : "No host yet. npm start registers this machine as the first one.",
     );
     tell(part("fleet-count"), summaryOf(hosts));
   }
 
-  return { draw };
+  return { draw, forget: () => show([]) };
 }
 
+/** @param {readonly HostOverview[]} hosts */
 function summaryOf(hosts) {
   const inUse = hosts.reduce((sum, host) => sum + host.inUse, 0);
   const capacity = hosts.reduce((sum, host) => sum + host.capacity, 0);
@@ -50,14 +59,25 @@ function summaryOf(hosts) {
     : `${counted(hosts.length, "host")}, ${inUse.toLocaleString("en")} of ${counted(capacity, "slot")} in use`;
 }
 
+/** @type {readonly HostOverview["standing"][]} */
 const ranks = ["silent", "unreachable", "engine-silent", "heartbeat-refused", "destroying", "booting", "ordered"];
 
-/** What needs eyes first, then what moves, then by name, so that nothing jumps with each lease. */
+/**
+ * Hosts that need attention come first, then those that change, then the others; each by name, so that no tile
+ * moves with a lease.
+ * @param {HostOverview} a
+ * @param {HostOverview} b
+ */
 function worstFirst(a, b) {
-  const rank = ({ standing }) => (ranks.indexOf(standing) + ranks.length + 1) % (ranks.length + 1);
-  return rank(a) - rank(b) || a.name.localeCompare(b.name, "en", { numeric: true });
+  return rankOf(a) - rankOf(b) || a.name.localeCompare(b.name, "en", { numeric: true });
 }
 
+/** @param {HostOverview} host */
+function rankOf({ standing }) {
+  return (ranks.indexOf(standing) + ranks.length + 1) % (ranks.length + 1);
+}
+
+/** @param {HostOverview} host */
 function create({ name }) {
   return make(
     "button",
@@ -74,64 +94,90 @@ function create({ name }) {
   );
 }
 
-function update(tile, host, rules, nowMs, density) {
+/**
+ * @param {HTMLElement} tile
+ * @param {HostOverview} host
+ * @param {FleetOverview["rules"]} rules
+ * @param {SlotLegend} slotLegend
+ * @param {number} nowMs
+ * @param {Density} density
+ */
+function update(tile, host, rules, slotLegend, nowMs, density) {
+  const { name, standing, isStandby, inUse, capacity } = host;
   mark(tile, "data-level", levelOf(host));
-  mark(tile, "data-state", host.standing);
+  mark(tile, "data-state", standing);
   tell(
     part("standing", tile),
-    host.destroyRequest !== null && host.standing !== "destroying"
-      ? "to be destroyed"
-      : (standingWords[host.standing] ?? host.standing),
+    host.destroyRequest !== null && standing !== "destroying" ? "to be destroyed" : standingWord(standing),
   );
-  part("standby", tile).hidden = !host.isStandby;
-  drawCells(part("cells", tile), host, density);
+  part("standby", tile).hidden = !isStandby;
+  drawCells(part("cells", tile), host, slotLegend, density);
   tell(part("facts", tile), factsOf(host, rules, nowMs));
-  mark(
-    tile,
-    "title",
-    `${host.name}: ${standingWords[host.standing] ?? host.standing}, ${host.inUse} of ${host.capacity} slots in use${host.isStandby ? ", standby" : ""}`,
-  );
+  const use = `${inUse} of ${capacity} slots in use`;
+  mark(tile, "title", `${name}: ${standingWord(standing)}, ${use}${isStandby ? ", standby" : ""}`);
 }
 
+/** @type {readonly HostOverview["standing"][]} */
+const changing = ["booting", "ordered", "destroying", "cordoned", "draining", "backing-off"];
+
+/** @param {HostOverview} host */
 function levelOf(host) {
-  if (isUnwell(host)) return "trouble";
-  if (
-    host.destroyRequest !== null ||
-    ["booting", "ordered", "destroying", "cordoned", "draining", "backing-off"].includes(host.standing)
-  )
-    return "watch";
-  return "well";
+  if (isUnhealthy(host)) return "trouble";
+  return host.destroyRequest !== null || changing.includes(host.standing) ? "watch" : "well";
 }
 
-function drawCells(box, { slots, droplet, standing }, density) {
-  if (droplet && (standing === "booting" || standing === "ordered")) return drawProgress(box, standing);
+/**
+ * @param {HTMLElement} box
+ * @param {HostOverview} host
+ * @param {SlotLegend} slotLegend
+ * @param {Density} density
+ */
+function drawCells(box, { slots, droplet, standing }, slotLegend, density) {
+  if (droplet && (standing === "booting" || standing === "ordered")) {
+    drawProgress(box, standing);
+    return;
+  }
   const shape = `${density === "dense" ? "bar" : "cells"} ${slots}`;
-  // Most tiles of most news are as they were.
+  // Most news leave most tiles as they are.
   if (box.dataset.shape === shape) return;
-  if (density === "dense") drawBar(box, slots);
-  else drawGrid(box, slots);
+  if (density === "dense") drawBar(box, slots, slotLegend);
+  else drawGrid(box, slots, slotLegend);
   box.dataset.shape = shape;
 }
 
-function drawGrid(box, slots) {
+/**
+ * @param {HTMLElement} box
+ * @param {string} slots
+ * @param {SlotLegend} slotLegend
+ */
+function drawGrid(box, slots, slotLegend) {
   if (box.childElementCount !== slots.length || box.dataset.kind !== "grid")
     box.replaceChildren(...Array.from(slots, () => make("i")));
   box.dataset.kind = "grid";
-  for (const [index, cell] of [...box.children].entries()) mark(cell, "data-cell", slots[index]);
+  for (const [index, cell] of [...box.children].entries()) mark(cell, "data-cell", slotLegend[slots.charAt(index)]);
 }
 
-function drawBar(box, slots) {
+/**
+ * @param {HTMLElement} box
+ * @param {string} slots
+ * @param {SlotLegend} slotLegend
+ */
+function drawBar(box, slots, slotLegend) {
   box.dataset.kind = "bar";
   box.replaceChildren(
-    ...letters.map((letter) => {
-      const piece = make("i", { "data-cell": letter });
-      piece.style.flexGrow = String([...slots].filter((slot) => slot === letter).length);
+    ...Object.entries(slotLegend).map(([letter, state]) => {
+      const piece = make("i", { "data-cell": state });
+      piece.style.flexGrow = String(slots.split(letter).length - 1);
       return piece;
     }),
   );
 }
 
-/** The steps to a host: ordered, booting, and the heartbeat that makes it one. */
+/**
+ * The steps to a host: ordered, booting, and the heartbeat that makes it one.
+ * @param {HTMLElement} box
+ * @param {"ordered" | "booting"} standing
+ */
 function drawProgress(box, standing) {
   if (box.dataset.kind !== "progress") box.replaceChildren(make("i"), make("i"), make("i"));
   box.dataset.kind = "progress";
@@ -141,16 +187,21 @@ function drawProgress(box, standing) {
     mark(step, "data-step", index < at ? "done" : index === at ? "now" : "to-come");
 }
 
+/**
+ * @param {HostOverview} host
+ * @param {FleetOverview["rules"]} rules
+ * @param {number} nowMs
+ */
 function factsOf({ standing, since, heartbeatAt, memAvailableMb, droplet, inUse, capacity }, rules, nowMs) {
   const facts = [];
   if (capacity > 0) facts.push(`${inUse}/${capacity}`);
-  if (standing === "booting" || standing === "ordered")
+  if (droplet && (standing === "booting" || standing === "ordered"))
     facts.push(
       `${lasting(nowMs - Date.parse(droplet.orderedAt))}, ${lasting(rules.bootTimeoutSeconds * 1000)} at most`,
     );
   else facts.push(`up ${lasting(nowMs - Date.parse(since))}`);
   if (capacity > 0)
-    facts.push(heartbeatAt === null ? "no heartbeat" : `beat ${lasting(nowMs - Date.parse(heartbeatAt))} ago`);
+    facts.push(heartbeatAt === null ? "no heartbeat" : `heartbeat ${lasting(nowMs - Date.parse(heartbeatAt))} ago`);
   if (memAvailableMb !== null) facts.push(`${memory(memAvailableMb)} free`);
   if (droplet) facts.push(droplet.region);
   if (droplet?.hourlyPrice && standing !== "ordered") facts.push(dollars(costSoFar(droplet, nowMs)));
@@ -158,12 +209,19 @@ function factsOf({ standing, since, heartbeatAt, memAvailableMb, droplet, inUse,
   return facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" · ");
 }
 
-/** What a droplet has cost until now, in US dollars. */
+/**
+ * What a droplet has cost until now, in US dollars.
+ * @param {NonNullable<HostOverview["droplet"]>} droplet
+ * @param {number} nowMs
+ */
 export function costSoFar({ orderedAt, hourlyPrice }, nowMs) {
   return ((nowMs - Date.parse(orderedAt)) / HOUR_MS) * (hourlyPrice ?? 0);
 }
 
-/** Megabytes in the unit that fits. */
+/**
+ * Megabytes in the unit that fits.
+ * @param {number} megabytes
+ */
 export function memory(megabytes) {
   return megabytes < 1000 ? `${megabytes} MB` : `${(megabytes / 1024).toFixed(1)} GB`;
 }

@@ -1,147 +1,180 @@
-import { counted, lasting, standingWords } from "./words.js";
+/**
+ * @import { FleetOverview, HostOverview, OpsEvent, SwitchName } from "../../api-types.ts"
+ * @import { Level, Note } from "../../ops-types.ts"
+ */
+import { counted, lasting, standingWord } from "./words.js";
 
-/** A job that has not succeeded for so long is told. */
+/** A job that has not run for so long is noted. */
 const JOBS_SILENT_MS = 5 * 60_000;
 const NAMED = 4;
+/** @type {readonly HostOverview["standing"][]} */
+const symptoms = ["silent", "heartbeat-refused", "engine-silent", "unreachable"];
+/** @type {readonly HostOverview["standing"][]} */
+const live = ["open", "full", "backing-off", "cordoned", "draining"];
 
 /**
  * Whether the fleet is well, in one line, and what speaks against it.
- * @param alarms  Events that are alarms and go on.
- * @returns {{level: "well" | "watch" | "trouble", headline: string, notes: {level: string, text: string, host?: string}[]}}
+ * @param {FleetOverview} overview
+ * @param {readonly OpsEvent[]} alarms  Those that go on.
+ * @param {number} nowMs
+ * @returns {{ level: Level, headline: string, notes: Note[] }}
  */
-export function verdictOf(picture, alarms, nowMs) {
-  const told = hostNotes(picture);
+export function verdictOf(overview, alarms, nowMs) {
+  const told = hostNotes(overview);
   const notes = [
     ...told,
-    ...roomNotes(picture),
-    ...standbyNotes(picture),
-    ...switchNotes(picture),
-    ...jobNotes(picture, nowMs),
-    ...alarmNotes(alarms, new Set(told.map(({ host }) => host).filter(Boolean))),
+    ...roomNotes(overview),
+    ...standbyNotes(overview),
+    ...switchNotes(overview),
+    ...jobNotes(overview, nowMs),
+    ...alarmNotes(alarms, new Set(told.map(({ host }) => host))),
   ];
-  const unwell = picture.hosts.filter(isUnwell).length;
-  if (unwell > 0 && !picture.isBlind)
-    return {
-      level: "trouble",
-      headline: `${unwell} of ${counted(picture.hosts.length, "host")} ${unwell === 1 ? "is" : "are"} unwell.`,
-      notes,
-    };
+  const unhealthy = overview.hosts.filter(isUnhealthy).length;
+  if (unhealthy > 0 && !overview.isBlind) {
+    const all = counted(overview.hosts.length, "host");
+    return { level: "trouble", headline: `${unhealthy} of ${all} ${unhealthy === 1 ? "is" : "are"} unhealthy.`, notes };
+  }
   if (notes.some(({ level }) => level === "trouble"))
     return { level: "trouble", headline: "Something is wrong.", notes };
-  if (notes.length > 0) return { level: "watch", headline: "Well enough, with an eye on it.", notes };
-  const live = picture.hosts.filter(isLive);
+  if (notes.length > 0) return { level: "watch", headline: "Working, with warnings.", notes };
   return {
     level: "well",
     headline: "All is well.",
     notes: [
       {
         level: "well",
-        text: `${counted(live.length, "host")} up, ${counted(picture.running, "lease")} out, room for ${roomOf(picture).toLocaleString("en")} more.`,
+        text:
+          `${counted(overview.hosts.filter(isLive).length, "host")} up, ${counted(overview.running, "lease")}, ` +
+          `${counted(roomOf(overview), "slot")} to hand out.`,
       },
     ],
   };
 }
 
-/** Slots that could be handed out now. */
-export function roomOf(picture) {
-  return picture.hosts
+/**
+ * Slots that could be handed out now.
+ * @param {FleetOverview} overview
+ */
+export function roomOf(overview) {
+  return overview.hosts
     .filter(({ standing }) => standing === "open")
     .reduce((sum, { capacity, occupied }) => sum + capacity - occupied, 0);
 }
 
-/** Whether something is wrong with a host that a person should see to. */
-export function isUnwell({ standing }) {
-  return ["silent", "heartbeat-refused", "engine-silent", "unreachable"].includes(standing);
+/**
+ * Whether something is wrong with a host that a person should see to.
+ * @param {Pick<HostOverview, "standing">} host
+ */
+export function isUnhealthy({ standing }) {
+  return symptoms.includes(standing);
 }
 
+/** @param {HostOverview} host */
 function isLive({ standing }) {
-  return (
-    standing === "open" ||
-    standing === "full" ||
-    standing === "backing-off" ||
-    standing === "cordoned" ||
-    standing === "draining"
-  );
+  return live.includes(standing);
 }
 
+/**
+ * @param {FleetOverview} overview
+ * @returns {Note[]}
+ */
 function hostNotes({ isBlind, hosts }) {
   if (isBlind)
     return [
       {
         level: "trouble",
-        text: "Heartbeats are not heard: who is alive is unknown. Nothing is handed out, and nothing destroyed.",
+        text:
+          "No heartbeats can be read, so it is unknown which hosts are alive. " +
+          "Nothing is handed out, and nothing is destroyed.",
       },
     ];
-  const unwell = hosts.filter(isUnwell);
-  const told = unwell.slice(0, NAMED).map(({ name, standing, heartbeatRefused }) => ({
-    level: "trouble",
-    host: name,
-    text: `${name}: ${standingWords[standing]}${heartbeatRefused ? `, ${heartbeatRefused}` : ""}`,
-  }));
-  const others =
-    unwell.length > NAMED ? [{ level: "trouble", text: `${unwell.length - NAMED} other hosts are unwell too.` }] : [];
-  const backingOff = hosts
-    .filter(({ standing }) => standing === "backing-off")
-    .map(({ name }) => ({
-      level: "watch",
-      host: name,
-      text: `${name}: passed over for a moment, a hand-out failed on it`,
-    }));
-  return [...told, ...others, ...backingOff];
-}
-
-function roomNotes(picture) {
-  if (picture.isBlind || roomOf(picture) > 0) return [];
+  const unhealthy = hosts.filter(isUnhealthy);
+  const others = unhealthy.length - NAMED;
+  const backingOff = hosts.filter(({ standing }) => standing === "backing-off");
   return [
-    {
-      level: "trouble",
-      text: picture.hosts.length === 0 ? "There is no host." : "No host has room: the next hand-out is refused.",
-    },
+    ...unhealthy
+      .slice(0, NAMED)
+      .map(({ name, standing, heartbeatRefused }) =>
+        noteOf("trouble", `${name}: ${standingWord(standing)}${heartbeatRefused ? `, ${heartbeatRefused}` : ""}`, name),
+      ),
+    ...(others > 0
+      ? [noteOf("trouble", `${counted(others, "more host")} ${others === 1 ? "is" : "are"} unhealthy.`)]
+      : []),
+    ...backingOff.map(({ name }) =>
+      noteOf("watch", `${name}: takes no instances for a moment, because a hand-out failed on it`, name),
+    ),
   ];
 }
 
+/**
+ * @param {Level} level
+ * @param {string} text
+ * @param {string | null} [host]
+ * @returns {Note}
+ */
+function noteOf(level, text, host) {
+  return { level, text, ...(host && { host }) };
+}
+
+/** @param {FleetOverview} overview */
+function roomNotes(overview) {
+  if (overview.isBlind || roomOf(overview) > 0) return [];
+  return [
+    noteOf(
+      "trouble",
+      overview.hosts.length === 0 ? "There is no host." : "No host has room: the next hand-out is refused.",
+    ),
+  ];
+}
+
+/** @param {FleetOverview} overview */
 function standbyNotes({ hosts, rules, isBlind }) {
   if (!rules.isFleet || isBlind) return [];
   const ready = hosts.filter(({ isStandby }) => isStandby).length;
   if (ready >= rules.standbys) return [];
   const coming = hosts.filter(({ standing }) => standing === "booting" || standing === "ordered").length;
   const droplets = hosts.filter(({ droplet }) => droplet !== null).length;
-  if (coming > 0) return [{ level: "watch", text: "A standby is on its way." }];
+  if (coming > 0) return [noteOf("watch", "A standby is being started.")];
   return [
-    {
-      level: "watch",
-      text:
-        droplets >= rules.cap
-          ? `No standby, and the cap of ${counted(rules.cap, "droplet")} is reached.`
-          : "No standby is ready.",
-    },
+    noteOf(
+      "watch",
+      droplets >= rules.cap
+        ? `No standby is ready, and the cap of ${counted(rules.cap, "droplet")} is reached.`
+        : "No standby is ready.",
+    ),
   ];
 }
 
+/** @param {FleetOverview} overview */
 function switchNotes({ switches }) {
+  /** @type {Record<SwitchName, string>} */
   const words = { handouts: "Hand-outs are paused.", scaling: "Scaling is paused." };
-  return switches.filter(({ paused }) => paused).map(({ name }) => ({ level: "watch", text: words[name] }));
+  return switches.filter(({ paused }) => paused).map(({ name }) => noteOf("watch", words[name]));
 }
 
+/**
+ * @param {FleetOverview} overview
+ * @param {number} nowMs
+ */
 function jobNotes({ jobs }, nowMs) {
   const failed = jobs
     .filter(({ fault, finishedAt, startedAt }) => fault !== null && finishedAt !== null && finishedAt >= startedAt)
-    .map(({ job, fault }) => ({ level: "watch", text: `Job ${job} failed: ${fault}` }));
+    .map(({ job, fault }) => noteOf("watch", `Job ${job} failed: ${fault ?? ""}`));
   const reap = jobs.find(({ job }) => job === "reap");
   const silentMs = reap ? nowMs - Date.parse(reap.startedAt) : 0;
   return silentMs > JOBS_SILENT_MS
-    ? [...failed, { level: "trouble", text: `No job has run for ${lasting(silentMs)}: is the jobs process up?` }]
+    ? [...failed, noteOf("trouble", `No job has run for ${lasting(silentMs)}. Check that the jobs process is up.`)]
     : failed;
 }
 
-/** Of a host that is already told of, its own state says enough. */
+/**
+ * Alarms, each text once, without those of hosts that are noted already: their own state says enough.
+ * @param {readonly OpsEvent[]} alarms
+ * @param {ReadonlySet<string | undefined>} toldHosts
+ */
 function alarmNotes(alarms, toldHosts) {
   const going = alarms
-    .filter(({ host }) => !toldHosts.has(host))
-    .map(({ host, reason }) => ({
-      level: "trouble",
-      text: host ? `${host}: ${reason}` : reason,
-      ...(host && { host }),
-    }));
+    .filter(({ host }) => host === null || !toldHosts.has(host))
+    .map(({ host, reason }) => noteOf("trouble", host ? `${host}: ${reason}` : reason, host));
   return going.filter(({ text }, index) => going.findIndex((other) => other.text === text) === index).slice(0, NAMED);
 }

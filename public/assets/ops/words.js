@@ -1,9 +1,14 @@
+/** @import { HostOverview } from "../../api-types.ts" */
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** A length of time in the one or two units that matter: "4 s", "12 min", "3 h 20 min", "5 d 2 h". */
+/**
+ * A length of time in the one or two units that matter: "4 s", "12 min", "3 h 20 min", "5 d 2 h".
+ * @param {number} ms
+ */
 export function lasting(ms) {
   const length = Math.max(0, ms);
   if (length < MINUTE) return `${Math.floor(length / SECOND)} s`;
@@ -12,12 +17,23 @@ export function lasting(ms) {
   return two(length, DAY, "d", HOUR, "h");
 }
 
+/**
+ * @param {number} length
+ * @param {number} large
+ * @param {string} largeName
+ * @param {number} small
+ * @param {string} smallName
+ */
 function two(length, large, largeName, small, smallName) {
   const rest = Math.floor((length % large) / small);
   return `${Math.floor(length / large)} ${largeName}${rest > 0 ? ` ${rest} ${smallName}` : ""}`;
 }
 
-/** Time of day, with the date when it is another day than `nowMs`. */
+/**
+ * Time of day, with the date when it is another day than `nowMs`.
+ * @param {number} ms
+ * @param {number} nowMs
+ */
 export function clock(ms, nowMs) {
   const moment = new Date(ms);
   const time = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -25,24 +41,42 @@ export function clock(ms, nowMs) {
   return `${moment.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
 }
 
-/** "1 host", "2 hosts". */
+/**
+ * "1 host", "2 hosts".
+ * @param {number} count
+ * @param {string} word
+ */
 export function counted(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** Seconds as hand-outs take them: "8 ms", "310 ms", "1.2 s"; "–" for none. */
+/**
+ * Seconds as hand-outs take them: "8 ms", "310 ms", "1.2 s"; "–" for none.
+ * @param {number | null | undefined} seconds
+ */
 export function quick(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`;
 }
 
-/** US dollars: cents as long as they count. */
+/**
+ * US dollars: with tenths and hundredths of cents while they matter.
+ * @param {number} amount
+ */
 export function dollars(amount) {
   return amount === 0 || amount >= 0.995 ? `$${amount.toFixed(2)}` : `$${amount.toFixed(amount < 0.01 ? 4 : 3)}`;
 }
 
-/** What keeps a host from taking instances, in a few words. */
-export const standingWords = {
+/**
+ * Address and port of an instance, IPv6 in brackets.
+ * @param {{ readonly host: string, readonly port: number }} instance
+ */
+export function placeOf({ host, port }) {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** @satisfies {Record<HostOverview["standing"], string>} */
+const knownStandings = {
   open: "open",
   full: "full",
   "backing-off": "backing off",
@@ -54,23 +88,42 @@ export const standingWords = {
   unreachable: "out of reach",
   ordered: "ordered",
   booting: "booting",
-  destroying: "going",
+  joined: "joined",
+  destroying: "being destroyed",
+  gone: "gone",
 };
 
-/** How hand-outs come out, in a few words. */
+/**
+ * What keeps a host from taking instances, or what a droplet is on its way to, in a few words.
+ * @type {Readonly<Record<string, string>>}
+ */
+export const standingWords = knownStandings;
+
+/**
+ * The words of a standing. A page may be older than the service: what it does not know is shown as it is.
+ * @param {string} standing
+ */
+export function standingWord(standing) {
+  return standingWords[standing] ?? standing;
+}
+
+/**
+ * How hand-outs come out, in a few words.
+ * @type {Readonly<Record<string, string>>}
+ */
 export const resultWords = {
   created: "handed out",
   "quota-exceeded": "quota used up",
   "no-open-host": "no room",
   "hosts-failed": "hosts failed",
-  "fleet-unseen": "fleet unseen",
+  "fleet-unseen": "fleet unknown",
   "too-slow": "too slow",
   blocked: "blocked",
   paused: "paused",
   unavailable: "MySQL away",
-  abandoned: "hung up",
+  abandoned: "caller gone",
   fault: "fault",
   "lease-out-of-bounds": "bad lifetime",
   "idempotency-key-reused": "key reused",
-  "idempotency-key-in-progress": "key at work",
+  "idempotency-key-in-progress": "key in use",
 };

@@ -76,6 +76,31 @@ describe("the MySQL store, where several connections meet", () => {
     );
   });
 
+  describe("rows as replicas of before write them", () => {
+    it("are read as events without data, of the job's new name", async () => {
+      await rows(
+        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, 'admit', 'join', 'gar-2', NULL, 0, 'a host 4.0 s after its order'), (?, ?, 'tend', 'hold', 'gar-2', NULL, 0, 'no image')",
+        [at(3), at(3), at(4), at(4)],
+      );
+      assert.deepEqual(
+        (await store.events.list({}, 10)).map(({ actor, kind, data }) => [actor, kind, data]),
+        [
+          ["health", "hold", null],
+          ["admit", "join", null],
+        ],
+      );
+    });
+
+    it("are passed over as runs of jobs of names that are no job's", async () => {
+      await store.runs.begin("health", at(3));
+      await rows("INSERT INTO job_runs (job, started_at) VALUES ('tend', ?)", [at(5)]);
+      assert.deepEqual(
+        (await store.runs.list()).map(({ job }) => job),
+        ["health"],
+      );
+    });
+  });
+
   describe("changing and ending a lease", () => {
     it("is done although the server ends a deadlock with it", async () => {
       await store.hosts.register(host("a"), start);

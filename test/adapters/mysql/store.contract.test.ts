@@ -17,7 +17,6 @@ const tables: Readonly<Record<KeptKind, string>> = {
   hosts: "hosts",
   instances: "instances",
   logins: "ops_sessions",
-  minutes: "minutes",
   quotaPlaces: "quota_places",
   slots: "slots",
 };

@@ -6,8 +6,7 @@ import type { IdempotencyClaim, TakeResult } from "../../../apps/core/instances/
 import type { Store } from "../../../apps/core/store.ts";
 
 /** Kinds of what a store keeps, for counts that no port gives. */
-export type KeptKind =
-  "addresses" | "droplets" | "events" | "hosts" | "instances" | "logins" | "minutes" | "quotaPlaces" | "slots";
+export type KeptKind = "addresses" | "droplets" | "events" | "hosts" | "instances" | "logins" | "quotaPlaces" | "slots";
 
 /** An empty store to hold to its contract, real or a twin. */
 export type StoreBed = {

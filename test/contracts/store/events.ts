@@ -8,10 +8,20 @@ export function describeEvents(open: OpenStore): void {
     const { bed } = useStore(open);
 
     it("are kept with their reasons, newest first, and found by host, instance and kind", async () => {
-      await bed.store.events.add({ actor: "scale", kind: "order", host: "gar-1", reason: "no empty host" }, at(1));
+      await bed.store.events.add(
+        { actor: "scale", kind: "order", host: "gar-1", reason: "no empty host", data: { size: "small" } },
+        at(1),
+      );
       await bed.store.events.add({ actor: "scale", kind: "hold", alarm: true, reason: "blind" }, at(2));
       await bed.store.events.add(
-        { actor: "reconcile", kind: "end", host: "gar-1", instance: "a".repeat(16), reason: "lost" },
+        {
+          actor: "reconcile",
+          kind: "end",
+          host: "gar-1",
+          instance: "a".repeat(16),
+          reason: "lost",
+          data: { cause: "lost" },
+        },
         at(3),
       );
       assert.deepEqual(
@@ -31,10 +41,32 @@ export function describeEvents(open: OpenStore): void {
       );
     });
 
+    it("are kept with what programs read of them, as it was the last time", async () => {
+      const join = { actor: "admit", kind: "join", host: "gar-1", reason: "a host 3.3 s after its order" } as const;
+      await bed.store.events.add({ ...join, data: { secondsAfterOrder: 3.25 } }, at(1));
+      await bed.store.events.add({ actor: "operator", kind: "cordon", host: "gar-1", reason: "asked for" }, at(2));
+      assert.deepEqual(
+        (await bed.store.events.list({}, 10)).map(({ actor, kind, data }) => [actor, kind, data]),
+        [
+          ["operator", "cordon", null],
+          ["admit", "join", { secondsAfterOrder: 3.25 }],
+        ],
+      );
+      await bed.store.events.add({ ...join, data: { secondsAfterOrder: 3.3 } }, at(5));
+      assert.deepEqual(
+        (await bed.store.events.list({ host: "gar-1", kind: "join" }, 10)).map(({ times, data }) => [times, data]),
+        [[2, { secondsAfterOrder: 3.3 }]],
+        "counted up, with the data of the last time",
+      );
+    });
+
     it("that come again unchanged count up, so that a night's hold is one line", async () => {
       for (let second = 1; second <= 3; second++)
         await bed.store.events.add({ actor: "scale", kind: "hold", reason: "at the cap" }, at(second));
-      await bed.store.events.add({ actor: "scale", kind: "order", host: "gar-1", reason: "room again" }, at(4));
+      await bed.store.events.add(
+        { actor: "scale", kind: "order", host: "gar-1", reason: "room again", data: { size: "small" } },
+        at(4),
+      );
       await bed.store.events.add({ actor: "scale", kind: "hold", reason: "at the cap" }, at(5));
       await bed.store.events.add({ actor: "scale", kind: "hold", reason: "another reason" }, at(6));
       assert.deepEqual(

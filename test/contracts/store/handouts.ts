@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { EndCause } from "../../../apps/core/instances/instance.ts";
+import type { EndCause } from "../../../apps/core/events/names.ts";
 import { QUOTA, at, claimFor, hash, host, kinds, start, useStore, type OpenStore } from "./bed.ts";
 
 /** What the store says of taking slots and quota places, and of handing out. */
@@ -205,7 +205,7 @@ export function describeHandouts(open: OpenStore): void {
           requestHash: claim.requestHash,
           instanceId: id,
           sealedAnswer: null,
-          expiresAt: at(30),
+          expiresAt: null,
         });
         assert.ok(await bed.store.handouts.complete(id, at(60), at(1), Buffer.from("sealed")));
         const known = await take({ claim: claimFor("key", "other body") });

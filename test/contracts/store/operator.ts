@@ -84,6 +84,21 @@ export function describeOperator(open: OpenStore): void {
       });
     });
 
+    it("are told the slots that are not free: by what holds them, or that something else holds their port", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      const running = await lease({ now: at(10) });
+      await take({ now: at(10) });
+      const { id: failed } = await take({ now: at(10) });
+      await bed.store.leases.beginEnd(failed, "failed", at(11));
+      await bed.store.leases.close(failed, at(12), at(300));
+      const taken = async (now: Date) =>
+        (await bed.store.slots.listTaken(now)).map(({ hostName, slot, state }) => `${hostName} ${slot} ${state}`);
+      assert.deepEqual(await taken(at(299)), ["a 0 running", "a 1 starting", "a 2 port-taken"]);
+      assert.deepEqual(await taken(at(300)), ["a 0 running", "a 1 starting"]);
+      await bed.store.leases.beginEnd(running, "owner", at(301));
+      assert.deepEqual(await taken(at(301)), ["a 0 ending", "a 1 starting"]);
+    });
+
     describe("hosts to be destroyed", () => {
       let term: number;
       beforeEach(async () => {

@@ -12,9 +12,9 @@ describe("figures over time", () => {
   it("add up counts of a step over minutes and processes, and show the highest of a gauge", () => {
     const { times, handouts, leases } = figureSeries(
       [
-        { minute: at(0), figures: { "handout.created": 2, leases: 5 } },
-        { minute: at(0), figures: { "handout.created": 3 } },
-        { minute: at(1), figures: { "handout.created": 1, "handout.quota-exceeded": 4, leases: 9 } },
+        { minute: at(0), figures: { handouts: { created: 2 }, leases: 5 } },
+        { minute: at(0), figures: { handouts: { created: 3 } } },
+        { minute: at(1), figures: { handouts: { created: 1, "quota-exceeded": 4 }, leases: 9 } },
         { minute: at(2), figures: { leases: 1 } },
       ],
       at(0),
@@ -28,7 +28,7 @@ describe("figures over time", () => {
 
   it("show a gap, not a zero, where nobody has kept anything", () => {
     const { handouts, leases, hosts } = figureSeries(
-      [{ minute: at(0), figures: { "handout.created": 1, leases: 0, "hosts.open": 2 } }],
+      [{ minute: at(0), figures: { handouts: { created: 1 }, leases: 0, hosts: { open: 2 } } }],
       at(0),
       at(2),
       MINUTE,
@@ -47,10 +47,10 @@ describe("figures over time", () => {
     const { hosts, droplets } = figureSeries(
       [
         // In no order, as the store gives them.
-        { minute: at(2), figures: { leases: 3, "hosts.draining": 1, "droplets.destroying": 1 } },
-        { minute: at(0), figures: { leases: 1, "hosts.open": 1, "droplets.joined": 1 } },
-        { minute: at(1), figures: { leases: 4, "hosts.full": 1, "droplets.joined": 1 } },
-        { minute: at(3), figures: { leases: 5, "hosts.full": 2 } },
+        { minute: at(2), figures: { leases: 3, hosts: { draining: 1 }, droplets: { destroying: 1 } } },
+        { minute: at(0), figures: { leases: 1, hosts: { open: 1 }, droplets: { joined: 1 } } },
+        { minute: at(1), figures: { leases: 4, hosts: { full: 1 }, droplets: { joined: 1 } } },
+        { minute: at(3), figures: { leases: 5, hosts: { full: 2 } } },
       ],
       at(0),
       at(6),
@@ -63,7 +63,7 @@ describe("figures over time", () => {
   it("show the standings of the last minute that knows them, and a gap where none does: Redis may have been away", () => {
     const { hosts, leases } = figureSeries(
       [
-        { minute: at(0), figures: { leases: 1, "hosts.open": 2 } },
+        { minute: at(0), figures: { leases: 1, hosts: { open: 2 } } },
         { minute: at(1), figures: { leases: 1 } },
         { minute: at(2), figures: { leases: 1 } },
       ],
@@ -91,8 +91,8 @@ describe("figures over time", () => {
   it("merge what processes took before taking quantiles: the slow ones of one replica count among all", () => {
     const { took } = figureSeries(
       [
-        { minute: at(0), figures: { "took.0.01": 98 } },
-        { minute: at(0), figures: { "took.1": 2 } },
+        { minute: at(0), figures: { took: [{ boundSeconds: 0.01, count: 98 }] } },
+        { minute: at(0), figures: { took: [{ boundSeconds: 1, count: 2 }] } },
       ],
       at(0),
       at(1),
@@ -100,6 +100,26 @@ describe("figures over time", () => {
     );
     assert.ok((took.p50[0] ?? 1) < 0.01 && (took.p95[0] ?? 1) < 0.01);
     assert.ok((took.p99[0] ?? 0) > 0.5);
+  });
+
+  it("add up what processes kept of one minute, figure by figure, and take the highest of slots over a step", () => {
+    const { slots, hosts, ends, took } = figureSeries(
+      [
+        { minute: at(0), figures: { ends: { owner: 1 }, slots: { inUse: 1, all: 4 }, hosts: { open: 1 } } },
+        {
+          minute: at(0),
+          figures: { ends: { owner: 2, lost: 1 }, slots: { inUse: 2, all: 3 }, hosts: { open: 1, full: 1 } },
+        },
+        { minute: at(1), figures: { slots: { inUse: 0, all: 5 } } },
+      ],
+      at(0),
+      at(2),
+      2 * MINUTE,
+    );
+    assert.deepEqual(
+      [slots, hosts, ends, took.p50],
+      [[7], { full: [1], open: [2] }, { lost: [1], owner: [3] }, [null]],
+    );
   });
 
   it("begin minutes on the minute", () => {
@@ -110,13 +130,13 @@ describe("figures over time", () => {
 
 describe("a quantile", () => {
   it("is spread evenly within its bucket, whose lower bound is the next one's upper", () => {
-    assert.equal(quantile([{ bound: 0.2, count: 10 }], 0.5), 0.15000000000000002);
-    assert.equal(quantile([{ bound: 0.005, count: 1 }], 1), 0.005);
+    assert.equal(quantile([{ boundSeconds: 0.2, count: 10 }], 0.5), 0.15000000000000002);
+    assert.equal(quantile([{ boundSeconds: 0.005, count: 1 }], 1), 0.005);
     assert.equal(
       quantile(
         [
-          { bound: 0.01, count: 0 },
-          { bound: 0.5, count: 4 },
+          { boundSeconds: 0.01, count: 0 },
+          { boundSeconds: 0.5, count: 4 },
         ],
         0.5,
       ),
@@ -126,8 +146,8 @@ describe("a quantile", () => {
 
   it("of none is none, and beyond the last bound is that bound", () => {
     assert.equal(quantile([], 0.5), null);
-    assert.equal(quantile([{ bound: 1, count: 0 }], 0.5), null);
-    assert.equal(quantile([{ bound: Infinity, count: 1 }], 0.99), 30);
+    assert.equal(quantile([{ boundSeconds: 1, count: 0 }], 0.5), null);
+    assert.equal(quantile([{ boundSeconds: Infinity, count: 1 }], 0.99), 30);
   });
 });
 

@@ -94,7 +94,11 @@ describe("scaling the fleet", () => {
       ["scale", "order", name],
       ["admit", "join", name],
     ]);
-    assert.ok((await fleet().store.events.list({}, 50)).every(({ reason }) => reason.length > 10));
+    const [join, order] = await fleet().store.events.list({}, 50);
+    assert.ok([join, order].every((event) => event && event.reason.length > 10));
+    assert.deepEqual(order?.data, { size: "s-1vcpu-1gb" });
+    assert.ok(join?.kind === "join" && join.data);
+    assert.equal(join.reason, `a host ${join.data.secondsAfterOrder.toFixed(1)} s after its order`);
   });
 
   it("destroys the host that the operator names, its leases lost when asked so, and goes on by itself", async () => {

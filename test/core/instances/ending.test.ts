@@ -101,6 +101,10 @@ describe("reap", () => {
       waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
       [["a", 10, "unreachable"]],
     );
+    assert.deepEqual(
+      (await service.store.events.list({}, 10)).map(({ actor, kind, host, reason }) => [actor, kind, host, reason]),
+      [["reap", "hold", "a", "ended instances wait for their host: unreachable"]],
+    );
     const { elsewhere, ...others } = service.states();
     assert.deepEqual([elsewhere, new Set(Object.values(others))], ["ended, expired", new Set(["ending, expired"])]);
     assert.equal(service.tables.quotaPlaces.size, 0, "their holders may have others");
@@ -176,6 +180,16 @@ describe("reconcile", () => {
       "b remove-container nobodys-either",
     ]);
     assert.deepEqual(unseen, []);
+    const events = await service.store.events.list({}, 10);
+    assert.deepEqual(
+      events.map(({ actor, host, kind, instance, reason, data }) => [actor, host, kind, instance, reason, data]).sort(),
+      [
+        ["reconcile", "a", "end", "lost", "its container is gone", { cause: "lost" }],
+        ["reconcile", "a", "end", "stuck", "still starting after its deadline", { cause: "failed" }],
+        ["reconcile", "a", "remove-container", "nobodys", "it has no open row on this host", null],
+        ["reconcile", "b", "remove-container", "nobodys-either", "it has no open row on this host", null],
+      ],
+    );
     assert.deepEqual(service.states(), repaired);
     assert.deepEqual([service.containersOf("a"), service.containersOf("b")], [["fine"], ["far"]]);
     assert.deepEqual((await reconcile(service, 4)).repairs, [], "the next run finds nothing");
@@ -218,6 +232,7 @@ describe("reconcile", () => {
       unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
       [["a", "refused"]],
     );
+    assert.deepEqual(await service.store.events.list({ instance: "lost" }, 1), [], "what was not done is no event");
     assert.equal(service.states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 

@@ -193,7 +193,10 @@ describe("firewall.sh on a host with instances", () => {
         const answers = await host.exec(
           "bash",
           "-c",
-          `for each in {1..20}; do exec {wire}<>/dev/tcp/${address}/20003 && printf 'PING\r\n' >&$wire && read -r -t 5 -u $wire answer && echo "$answer"; done`,
+          `for each in {1..20}; do
+            exec {wire}<>/dev/tcp/${address}/20003 && printf 'PING\r\n' >&$wire &&
+              read -r -t 5 -u $wire answer && echo "$answer"
+          done`,
         );
         assert.equal(answers.match(/PONG/g)?.length, 20, address);
       }

@@ -16,7 +16,7 @@ describe("a host whose surroundings fail", () => {
   });
   after(() => lab.stop());
 
-  it("lets its instances reach nothing: not the metadata service, the control plane, the engine or another machine", async () => {
+  it("lets its instances reach nothing: no metadata service, control plane, engine or other machine", async () => {
     const instance = await lab.handOut();
     const { publicIp, privateIp } = lab;
     const pid = await lab.shell(`docker inspect --format '{{.State.Pid}}' ${await lab.containerOf(instance)}`);
@@ -84,18 +84,19 @@ describe("a host whose surroundings fail", () => {
 
   it("beats again when its private cable is mended", async () => {
     await lab.beats();
-    await lab.room.cutCable(lab.id, "private", true);
+    await lab.room.cutLink(lab.id, "private", true);
     try {
       await lab.isSilent();
     } finally {
-      await lab.room.cutCable(lab.id, "private", false);
+      await lab.room.cutLink(lab.id, "private", false);
     }
     await lab.beats();
   });
 
   it("does not try wrong settings again and again, and says what is wrong", async () => {
     await lab.shell(
-      "cp /etc/getaredis/host.env /root/host.env; echo HEARTBEAT_TTL_SECONDS=1 >>/etc/getaredis/host.env; systemctl restart getaredis-heartbeat.service",
+      "cp /etc/getaredis/host.env /root/host.env; echo HEARTBEAT_TTL_SECONDS=1 >>/etc/getaredis/host.env; " +
+        "systemctl restart getaredis-heartbeat.service",
     );
     try {
       await until("the unit has failed", async () => (await lab.shown("heartbeat", "ActiveState")) === "failed");

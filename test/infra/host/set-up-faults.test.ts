@@ -19,7 +19,7 @@ import { until } from "../../bed/until.ts";
 
 const PATIENCE_MS = 30_000;
 
-/** The real enrolment over a store that is made of one test's wishes: faults that no whole control plane shows on demand. */
+/** The real enrolment over a store that each test makes: faults that no whole control plane shows on demand. */
 describe("set-up.sh, when what it needs is not as it should be", () => {
   const undo = createUndoList();
   const faults: unknown[] = [];
@@ -144,7 +144,8 @@ chmod 755 /usr/local/sbin/apt-get`;
     // The set-up dies where it would remove the token, the last thing that it does.
     const id = await build({
       first:
-        'printf \'#!/bin/bash\\n[ "$*" != /etc/getaredis/token ] || sleep infinity\\nexec /bin/rm "$@"\\n\' >/usr/local/sbin/rm; chmod 755 /usr/local/sbin/rm',
+        'printf \'#!/bin/bash\\n[ "$*" != /etc/getaredis/token ] || sleep infinity\\nexec /bin/rm "$@"\\n\' ' +
+        ">/usr/local/sbin/rm; chmod 755 /usr/local/sbin/rm",
     });
     await until(
       "all is done but for the token",

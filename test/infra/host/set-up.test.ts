@@ -43,7 +43,8 @@ describe("a droplet that its user-data makes a host", () => {
       (await lab.shell("cat /etc/getaredis/server-key.pem")).split("\n")[1] ?? "",
     ];
     const told = await lab.shell(
-      "journalctl --quiet --no-pager; cat /var/log/cloud-init-output.log; for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; done 2>/dev/null",
+      "journalctl --quiet --no-pager; cat /var/log/cloud-init-output.log; " +
+        "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; done 2>/dev/null",
     );
     for (const secret of secrets) assert.ok(secret.length >= 16 && !told.includes(secret));
   });

@@ -80,6 +80,7 @@ describe("npm run lab", () => {
     assert.match(next.output(), /ended what an earlier run left: .*(api|jobs|enrolment)/);
     assert.match(next.output(), /scale order #\d+: 0 empty hosts and 0 on the way, 1 wanted/);
     assert.match(next.output(), /One life: [12] instances handed out/);
+    assert.match(next.output(), /from order to a host that takes instances: \d+\.\d s as a rule, \d+\.\d s at most/);
     assert.deepEqual(await ours(), []);
   });
 
@@ -102,7 +103,8 @@ describe("npm run lab", () => {
       text: [
         '--slots must be a number from 1 to 100, not "none"',
         '--cap must be a number from 1 to 50, not "0"',
-        '--fault "rain" is none of rate-limit, server-error, hang, answer-lost, half-answer, droplet-limit, out-of-stock, never-active, never-boots, slow-boot, list-lags, delete-refused, delete-fails, delete-ignored',
+        '--fault "rain" is none of rate-limit, server-error, hang, answer-lost, half-answer, droplet-limit, ' +
+          "out-of-stock, never-active, never-boots, slow-boot, list-lags, delete-refused, delete-fails, delete-ignored",
         '--fault hang:N takes a whole number, not "x"',
       ].join("\n"),
     });

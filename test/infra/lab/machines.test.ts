@@ -18,7 +18,9 @@ const UNTIL = fileURLToPath(new URL("../../bed/until.ts", import.meta.url));
 const PLACES = "/tmp/getaredis-bed";
 const COUNTS_BOOTS = "#!/bin/bash\nid -un\nhostname\necho run >>/var/lib/user-data-runs\n";
 
-/** systemd looks 10 s after its TERM, and 10 s after its KILL, whether processes have ended that are nobody's within. */
+/**
+ * At a shutdown systemd waits 10 s after SIGTERM, and 10 s after SIGKILL, for processes that are in none of its units.
+ */
 const SHUTDOWN_MS = 30_000;
 
 describe("the room of lab machines", () => {
@@ -78,13 +80,11 @@ describe("the room of lab machines", () => {
     const [, address = "", port = ""] = /dnat to ([\d.]+):(\d+)/.exec(rules) ?? [];
     const answer = await fetch(`http://${address}:${port}/metadata/v1/user-data`);
     assert.equal(answer.status, 403, "this machine's own processes are not the machine");
-    assert.equal(
-      await shell(
-        other.id,
-        `ip route add ${address} via ${await shell(other.id, "ip -4 route show 169.254.169.254 | cut -d' ' -f3")}; curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}' http://${address}:${port}/metadata/v1/user-data || true`,
-      ),
-      "403",
-    );
+    const router = await shell(other.id, "ip -4 route show 169.254.169.254 | cut -d' ' -f3");
+    const curl = "curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}'";
+    const url = `http://${address}:${port}/metadata/v1/user-data`;
+    const asked = `ip route add ${address} via ${router}; ${curl} ${url} || true`;
+    assert.equal(await shell(other.id, asked), "403");
     await Promise.all([room.destroy(one.id), room.destroy(other.id)]);
   });
 
@@ -175,8 +175,10 @@ describe("the room of lab machines", () => {
       import { until } from ${JSON.stringify(UNTIL)};
       const room = await openMachineRoom((fault) => { throw fault; });
       try {
-        const [, other] = await Promise.all([1, 2].map((id) => room.build({ id, name: "machine-" + id, userData: "", region: "fra1", size: "small" })));
-        for (const id of [1, 2]) await until("it has booted", () => room.exec(id, "systemctl", "is-system-running"), 30_000);
+        const order = { userData: "", region: "fra1", size: "small" };
+        const [, other] = await Promise.all([1, 2].map((id) => room.build({ id, name: "machine-" + id, ...order })));
+        for (const id of [1, 2])
+          await until("it has booted", () => room.exec(id, "systemctl", "is-system-running"), 30_000);
         console.log("there:", await room.exec(1, "bash", "-c", ${JSON.stringify(isThere("$0"))}, other.privateIp));
       } finally {
         await room.stop();
@@ -190,11 +192,11 @@ describe("the room of lab machines", () => {
     const { id, publicIp, privateIp } = await build();
     const answers = async (address: string) => (await run("bash", ["-c", isThere(address)])).stdout.trim() === "yes";
     assert.deepEqual([await answers(publicIp), await answers(privateIp)], [true, true]);
-    await room.cutCable(id, "private", true);
+    await room.cutLink(id, "private", true);
     assert.deepEqual([await answers(publicIp), await answers(privateIp)], [true, false]);
     assert.equal(await metadata(id, "v1/region"), "fra1200", "metadata comes by the public cable");
-    await room.cutCable(id, "private", false);
-    await room.cutCable(id, "public", true);
+    await room.cutLink(id, "private", false);
+    await room.cutLink(id, "public", true);
     assert.deepEqual(
       [await answers(publicIp), await until("the private network answers", () => answers(privateIp))],
       [false, true],

@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import { InstanceId, refusalsAndFaults } from "../schemas.ts";
 
 const password = Type.String({
@@ -33,6 +33,8 @@ const Command = Type.Object(
   },
   { additionalProperties: false },
 );
+/** A line for the console, with what its connection holds. */
+export type ConsoleCommand = Static<typeof Command>;
 const Answer = Type.Object({
   text: Type.String({ description: "The reply as redis-cli prints it" }),
   tone: Type.Enum(["reply", "error", "note"], {
@@ -44,6 +46,8 @@ const Answer = Type.Object({
   database,
   transaction,
 });
+/** The reply to a line, with what its connection holds then. */
+export type ConsoleAnswer = Static<typeof Answer>;
 const FiguresRequest = Type.Object({ password }, { additionalProperties: false });
 const Figures = Type.Object({
   memoryBytes: Type.Integer(),
@@ -53,6 +57,8 @@ const Figures = Type.Object({
   maxClients: Type.Integer(),
   opsPerSecond: Type.Integer(),
 });
+/** What an instance reports of itself. */
+export type ConsoleFigures = Static<typeof Figures>;
 
 /** The room's calls, as validators and the API reference read them. */
 export const schemas = {

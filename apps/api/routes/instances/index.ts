@@ -3,6 +3,7 @@ import { changeLease, type ChangeLeasePorts } from "../../../core/instances/chan
 import type { Leases } from "../../../core/instances/contract.ts";
 import { createInstance, type CreatePorts } from "../../../core/instances/create-instance.ts";
 import { endInstance, type EndPorts } from "../../../core/instances/end-instance.ts";
+import type { HandoutOutcome } from "../../../core/figures/figures.ts";
 import type { CreateResult } from "../../../core/instances/handout.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { Unavailable } from "../../../lib/unavailable.ts";
@@ -22,7 +23,7 @@ export type InstanceRouteParts = CreatePorts &
   ChangeLeasePorts &
   EndPorts & {
     readonly store: { readonly leases: Pick<Leases, "find" | "findContainer"> };
-    readonly metrics: Pick<Metrics, "handouts" | "handoutSeconds">;
+    readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
     readonly settings: { readonly handoutsPerMinute: number };
   };
 
@@ -45,23 +46,23 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
       },
       async (request, reply) => {
         const format = formatOf(request);
-        const stopTimer = metrics.handoutSeconds.startTimer();
+        const startedAt = performance.now();
         const result = await createInstance(parts, {
           address: callerKey(request),
           ttlSeconds: request.body.ttlSeconds,
           idempotencyKey: request.headers["idempotency-key"],
           signal: hungUpSignal(reply),
         }).catch((fault: unknown) => {
-          metrics.handouts.inc({ result: fault instanceof Unavailable ? "unavailable" : "fault" });
+          metrics.countHandout(fault instanceof Unavailable ? "unavailable" : "fault");
           throw fault;
         });
-        metrics.handouts.inc({ result: labelOf(result) });
+        metrics.countHandout(outcomeOf(result));
         if (result.kind !== "created") {
           request.log.info({ result }, "hand-out refused");
           throw new ProblemError(problemOfCreate(result, clock()));
         }
         const { handout, hostName, replayed } = result;
-        if (!replayed) stopTimer();
+        if (!replayed) metrics.timeHandout((performance.now() - startedAt) / 1000);
         request.log.info({ instance: handout.id, host: hostName, replayed }, "instance handed out");
         reply.code(201).header("location", `/instances/${handout.id}`).header("cache-control", "no-store");
         if (replayed) reply.header("idempotent-replayed", "true");
@@ -93,8 +94,8 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
   };
 }
 
-/** How metrics name it: a retry that gets the known answer hands out nothing. */
-function labelOf(result: CreateResult): string {
+/** How it is counted: a retry that gets the known answer hands out nothing. */
+function outcomeOf(result: CreateResult): HandoutOutcome | "replayed" {
   if (result.kind === "created") return result.replayed ? "replayed" : "created";
   return result.kind === "no-capacity" ? result.reason : result.kind;
 }

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import { addressKey } from "../../../core/instances/quota.ts";
 import type { Blocks } from "../../../core/operator/contract.ts";
 import { blockAddress, unblockAddress, type BlockAddressPorts } from "../../../core/operator/operate.ts";
@@ -13,6 +13,8 @@ import { forOperator, Moment } from "./schemas.ts";
 export type OpsBlockParts = BlockAddressPorts & { readonly store: { readonly blocks: Pick<Blocks, "list"> } };
 
 const OpsBlock = Type.Object({ address: Type.String(), reason: Type.String(), blockedAt: Moment });
+/** A blocked address as ops read it. */
+export type OpsBlock = Static<typeof OpsBlock>;
 const address = Type.String({ maxLength: 50 });
 const schemas = {
   list: {

@@ -1,22 +1,30 @@
 import { Type, type Static } from "typebox";
 import type { Events } from "../../../core/events/contract.ts";
-import type { KeptEvent } from "../../../core/events/event.ts";
+import { eventActors, eventKinds, type KeptEvent } from "../../../core/events/event.ts";
 import type { App } from "../../app.ts";
-import { forOperator, Moment } from "./schemas.ts";
+import { forOperator } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsEvent = Type.Object({
   id: Type.Integer(),
-  at: Moment,
-  lastAt: Moment,
+  at: Type.String({ format: "date-time" }),
+  lastAt: Type.String({ format: "date-time" }),
   times: Type.Integer({ description: "how often it was said unchanged" }),
-  actor: Type.String(),
-  kind: Type.String(),
+  actor: Type.Enum([...eventActors]),
+  kind: Type.Enum([...eventKinds]),
   host: Type.Union([Type.String(), Type.Null()]),
   instance: Type.Union([Type.String(), Type.Null()]),
   alarm: Type.Boolean({ description: "whether a person must see to it" }),
   reason: Type.String(),
+  data: Type.Unsafe<KeptEvent["data"]>(
+    Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()], {
+      description:
+        "what programs read of it, by kind: order {size}, adopt and sweep {dropletId}, join {secondsAfterOrder}, end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}; null where there is none, and of events older than this field",
+    }),
+  ),
 });
+/** An event as ops read it. */
+export type OpsEvent = Static<typeof OpsEvent>;
 const EventQuery = Type.Object(
   {
     host: Type.Optional(Type.String({ maxLength: 63 })),
@@ -27,6 +35,8 @@ const EventQuery = Type.Object(
   },
   { additionalProperties: false },
 );
+/** Which events to list, as the query of a URL. */
+export type OpsEventQuery = Static<typeof EventQuery>;
 const MOST_EVENTS = 200;
 
 /** What reading the journal needs. */
@@ -46,19 +56,23 @@ export function opsEventRoutes({ store }: OpsEventParts) {
         },
       },
       async (request) => {
-        const { before, after, ...filter } = request.query;
-        const range = {
+        const { before, after, kind: word, ...filter } = request.query;
+        const kind = eventKinds.find((each) => each === word);
+        // The dashboard asks while its reader is still typing.
+        if (word !== undefined && kind === undefined) return [];
+        const narrowed = {
+          ...(kind !== undefined && { kind }),
           ...(before !== undefined && { before: Number(before) }),
           ...(after !== undefined && { after: Number(after) }),
         };
-        return (await store.events.list({ ...filter, ...range }, MOST_EVENTS)).map(describeEvent);
+        return (await store.events.list({ ...filter, ...narrowed }, MOST_EVENTS)).map(describeEvent);
       },
     );
   };
 }
 
-/** An event as ops read it. */
-export function describeEvent(event: KeptEvent): Static<typeof OpsEvent> {
+/** Words an event as ops read it. */
+export function describeEvent(event: KeptEvent): OpsEvent {
   return {
     ...event,
     at: event.at.toISOString(),

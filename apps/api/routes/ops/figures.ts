@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import type { Figures as KeptFigures } from "../../../core/figures/contract.ts";
 import type { Droplets } from "../../../core/fleet/contract.ts";
 import { costOf } from "../../../core/fleet/droplet-costs.ts";
@@ -33,6 +33,8 @@ const Figures = Type.Object({
   took: Type.Unsafe<FigureSeries["took"]>(Type.Object({ p50: OfValues, p95: OfValues, p99: OfValues })),
   today: Type.Object({ dropletHours: Type.Number(), dollars: Type.Number() }, { description: "Since midnight UTC" }),
 });
+/** Figures of the last hour, day or week, one value a step. */
+export type OpsFigures = Static<typeof Figures>;
 
 /** What reading figures needs. */
 export type OpsFigureParts = {

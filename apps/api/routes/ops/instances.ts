@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
-import type { InstanceDirectory, KnownInstance } from "../../../core/operator/contract.ts";
+import type { Instance } from "../../../core/instances/instance.ts";
+import type { InstanceDirectory } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../app.ts";
@@ -15,6 +16,8 @@ const OpsInstance = Type.Object({
   handedOutAt: Moment,
   latestEnd: Type.String({ format: "date-time", description: "No extension passes it" }),
 });
+/** An instance as ops read it. */
+export type OpsInstance = Static<typeof OpsInstance>;
 const MOST_INSTANCES = 1000;
 const Search = Type.Object(
   {
@@ -46,6 +49,8 @@ const Search = Type.Object(
   },
   { additionalProperties: false },
 );
+/** Which instances to list, and how, as the query of a URL. */
+export type OpsSearch = Static<typeof Search>;
 
 const schemas = {
   list: {
@@ -120,7 +125,7 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
   };
 }
 
-function describe(instance: KnownInstance, now: Date): Static<typeof OpsInstance> {
+function describe(instance: Instance, now: Date): OpsInstance {
   return {
     ...describeInstance(instance, now),
     hostName: instance.hostName,

@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 import type { JobRuns } from "../../../core/operator/contract.ts";
 import { runJob, type RunJobPorts } from "../../../core/operator/operate.ts";
+import { jobNames } from "../../../core/events/names.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
@@ -11,7 +12,7 @@ import { forOperator, Moment } from "./schemas.ts";
 export type OpsJobParts = RunJobPorts & { readonly store: { readonly runs: Pick<JobRuns, "list"> } };
 
 const OpsJob = Type.Object({
-  job: Type.String(),
+  job: Type.Enum([...jobNames]),
   startedAt: Moment,
   finishedAt: Moment,
   succeededAt: Moment,
@@ -48,8 +49,10 @@ export function opsJobRoutes(parts: OpsJobParts) {
     );
 
     app.post("/ops/api/jobs/:job/run", { schema: schemas.run }, async (request, reply) => {
-      const { job } = request.params;
-      if (!(await runs.list()).some((run) => run.job === job)) throw new ProblemError(problems.noJob());
+      const job = jobNames.find((name) => name === request.params.job);
+      // Here is no job that has never run: without a fleet, there is none that scales.
+      if (job === undefined || !(await runs.list()).some((run) => run.job === job))
+        throw new ProblemError(problems.noJob());
       if (!(await runJob(parts, job))) throw new ProblemError(problems.nobodyListens());
       request.log.info({ job }, "operator has a job run");
       return reply.code(202).send(null);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { FleetOverview, HostOverview } from "../../../core/operator/fleet-overview.ts";
 import type { KeptEvent } from "../../../core/events/event.ts";
+import type { OpsEvent } from "./events.ts";
 
 /** What a watcher is told: the whole at first, and then what has changed. */
 export type FeedMessage =
@@ -20,6 +21,11 @@ export type FeedMessage =
   | { readonly kind: "alarms"; readonly data: readonly KeptEvent[] }
   /** Nothing can be told now: MySQL does not answer. */
   | { readonly kind: "silence"; readonly data: null };
+
+/** One server-sent event: its name, and its data before they become JSON. */
+export type StreamNews =
+  | Exclude<FeedMessage, { readonly kind: "events" | "alarms" }>
+  | { readonly kind: "events" | "alarms"; readonly data: readonly OpsEvent[] };
 
 /** What the watch reads, and what it is told of faults. */
 export type FeedPorts = {

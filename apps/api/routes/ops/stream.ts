@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { Events } from "../../../core/events/contract.ts";
 import { readOverview, type OverviewPorts, type OverviewRules } from "../../../core/operator/fleet-overview.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
-import { createOverviewFeed, type FeedMessage } from "./overview-feed.ts";
+import { createOverviewFeed, type FeedMessage, type StreamNews } from "./overview-feed.ts";
 import type { OperatorLogins } from "./logins.ts";
 import type { App } from "../../app.ts";
 import { describeEvent } from "./events.ts";
@@ -93,8 +93,9 @@ export function opsStreamRoutes(
 }
 
 function worded(news: FeedMessage): string {
-  const data = news.kind === "events" || news.kind === "alarms" ? news.data.map(describeEvent) : news.data;
-  return `event: ${news.kind}\ndata: ${JSON.stringify(data)}\n\n`;
+  const { kind, data }: StreamNews =
+    news.kind === "events" || news.kind === "alarms" ? { kind: news.kind, data: news.data.map(describeEvent) } : news;
+  return `event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
 function isRefusal(fault: unknown): boolean {

@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import type { History } from "../../../core/figures/contract.ts";
 import type { App } from "../../app.ts";
 import { publicLimits, type PublicRules } from "../public-limits.ts";
@@ -22,6 +22,8 @@ const Stats = Type.Object({
     maxClients: Type.Integer(),
   }),
 });
+/** Counts of instances, and the limits of each. */
+export type Stats = Static<typeof Stats>;
 
 /** `GET /stats`: what everybody may know. */
 export function statsRoutes({ store, clock, rules }: StatsRouteParts) {

@@ -1,0 +1,35 @@
+import { handoutBuckets, type HandoutOutcome, type MinuteFigures } from "../../core/figures/figures.ts";
+
+/** Hand-outs that a process has counted and nobody has taken yet. */
+export type HandoutTally = ReturnType<typeof createHandoutTally>;
+
+/** A tally of nothing. */
+export function createHandoutTally() {
+  let handouts: Partial<Record<HandoutOutcome, number>> = {};
+  let took = new Map<number, number>();
+
+  function count(outcome: HandoutOutcome): void {
+    handouts[outcome] = (handouts[outcome] ?? 0) + 1;
+  }
+
+  /** Counts a hand-out in the bucket of the time that it took, in seconds. */
+  function time(seconds: number): void {
+    const bound = handoutBuckets.find((each) => seconds <= each) ?? Infinity;
+    took.set(bound, (took.get(bound) ?? 0) + 1);
+  }
+
+  /** What was counted since it was taken last. */
+  function take(): Pick<MinuteFigures, "handouts" | "took"> {
+    const taken = {
+      ...(Object.keys(handouts).length > 0 && { handouts }),
+      ...(took.size > 0 && {
+        took: [...took].sort(([a], [b]) => a - b).map(([boundSeconds, count]) => ({ boundSeconds, count })),
+      }),
+    };
+    handouts = {};
+    took = new Map();
+    return taken;
+  }
+
+  return { count, time, take };
+}

@@ -1,0 +1,13 @@
+/** All jobs, in the order of their names. */
+export const jobNames = ["admit", "figures", "health", "heartbeats", "prune", "reap", "reconcile", "scale"] as const;
+
+export type JobName = (typeof jobNames)[number];
+
+/** What the operator can pause: hand-outs to everybody, and steps of the fleet's scaling. */
+export type SwitchName = "handouts" | "scaling";
+
+/**
+ * Why a lease ended: its time was over, its owner or an operator ended it, its hand-out failed, its
+ * caller hung up before the answer, or its container stopped by itself.
+ */
+export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost";

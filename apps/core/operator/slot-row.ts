@@ -1,0 +1,29 @@
+import type { TakenSlot } from "./contract.ts";
+
+type SlotState = "leased" | "starting" | "ending" | "port-taken" | "free";
+
+/** What the letters of a {@link slotRow} say. A reader that draws states as parts of one bar keeps this order. */
+export const slotLegend = {
+  l: "leased",
+  s: "starting",
+  e: "ending",
+  r: "port-taken",
+  ".": "free",
+} as const satisfies Readonly<Record<string, SlotState>>;
+
+type Letter = keyof typeof slotLegend;
+
+const letterOf: Readonly<Record<TakenSlot["state"], Letter>> = {
+  running: "l",
+  starting: "s",
+  ending: "e",
+  "port-taken": "r",
+  ended: ".",
+};
+
+/** A host's slots in their order, a letter each: a fleet of thousands of them goes to each reader every second. */
+export function slotRow(capacity: number, taken: readonly Pick<TakenSlot, "slot" | "state">[]): string {
+  const row = Array.from({ length: capacity }, (): Letter => ".");
+  for (const { slot, state } of taken) if (slot < row.length) row[slot] = letterOf[state];
+  return row.join("");
+}

@@ -1,0 +1,109 @@
+import type {
+  ConsoleAnswer,
+  ConsoleCommand,
+  ConsoleFigures,
+  Handout,
+  InstanceState,
+  Problem,
+  Stats,
+} from "./api-types.ts";
+
+/*
+ * What the homepage's scripts are to each other. Types only: they stand here and not in the scripts, whose
+ * every byte is loaded with the page.
+ */
+
+/** What a call gives: a value, or the problem that came instead. `status` is 0 when no answer came. */
+export type Answer<T> =
+  { readonly value: T; readonly problem?: undefined } | { readonly value?: undefined; readonly problem: CallProblem };
+export type CallProblem = Pick<Problem, "status" | "title" | "detail"> & { readonly retryAfterSeconds: number };
+
+export type CallOptions = {
+  readonly token?: string | undefined;
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What an answer that did not come means for this call. */
+  readonly ifUnanswered?: string;
+};
+
+/** The service's HTTP calls. None throws: every failure can be shown. */
+export type Api = {
+  /** Asks for an instance; the same key gives the same instance, however often it is sent. */
+  readonly create: (idempotencyKey: string) => Promise<Answer<Handout>>;
+  readonly status: (instance: Held) => Promise<Answer<InstanceState>>;
+  /** Makes the lease end `ttlSeconds` from now. */
+  readonly extend: (instance: Held, ttlSeconds: number) => Promise<Answer<InstanceState>>;
+  readonly end: (instance: Held) => Promise<Answer<null>>;
+  /** Runs a typed line; what the console knows of its connection goes with it. */
+  readonly run: (instance: Held, command: Omit<ConsoleCommand, "password">) => Promise<Answer<ConsoleAnswer>>;
+  readonly figures: (instance: Held) => Promise<Answer<ConsoleFigures>>;
+  readonly stats: () => Promise<Answer<Stats>>;
+  /** The service's time, in milliseconds since 1970. */
+  readonly now: () => number;
+};
+
+type Secret = "password" | "url" | "token";
+/** An instance as this browser keeps it: without its secrets once it has ended. */
+export type Held = Omit<Handout, Secret> & { -readonly [Name in Secret]?: Handout[Name] };
+/** A held instance with its state, in the service's words. */
+export type Entry = { readonly instance: Held } & State;
+/** What the service says of an instance; `endCause` also "unknown". */
+export type State = {
+  readonly state: InstanceState["state"];
+  readonly endedAt?: string | null | undefined;
+  readonly endCause?: string | null | undefined;
+};
+/** What storage holds in the place of an entry, which another version of the page may have written. */
+export type Unchecked = {
+  readonly instance?: { readonly [Name in keyof Handout]?: unknown } | null;
+  readonly state?: unknown;
+} | null;
+
+/** The instances that this browser holds. */
+export type HeldInstances = {
+  readonly list: () => readonly Entry[];
+  /** Whether a reload finds them again. */
+  readonly isKept: () => boolean;
+  readonly find: (id: string | undefined) => Entry | undefined;
+  /** Keeps a new instance, in place of those that have ended; the same one twice is kept once. */
+  readonly add: (instance: Handout) => void;
+  /** Takes over what the service says of an instance; of one that has ended the secrets are forgotten. */
+  readonly update: (id: string, state: State & { readonly expiresAt?: string }) => void;
+  readonly remove: (id: string) => void;
+  /** Idempotency key of this tab's hand-out under way: the same until an answer has settled it, reloads included. */
+  readonly pendingKey: () => string;
+  readonly settle: () => void;
+};
+
+/** The slip on which an instance is shown. */
+export type Slip = {
+  readonly blank: () => void;
+  readonly working: () => void;
+  readonly show: (entry: Entry) => void;
+  /** Brings countdown and bar up to the second. */
+  readonly tick: () => void;
+  /** Offers to extend the lease by this much; null where it cannot grow. */
+  readonly offerExtension: (gainMs: number | null) => void;
+  /** Shows one group of buttons, or none. */
+  readonly actions: (which: "acts" | "sure" | "over" | null) => void;
+  readonly note: (text: string, isFault?: boolean) => void;
+  readonly setState: (state: string) => void;
+  /** The button of an action. */
+  readonly act: (name: string) => HTMLButtonElement;
+  readonly focus: () => void;
+};
+
+/** A part of the workbench: works on a running instance, or on none with null. */
+export type Bench = { readonly use: (instance: Held | null) => void };
+
+/** What the console keeps of an instance: what was said, and what the connection holds. */
+export type Session = {
+  readonly instance: Held;
+  readonly key: string;
+  entries: HTMLElement[];
+  /** Lines typed before, the place among them, and the line that was being typed. */
+  lines: string[];
+  at: number;
+  draft: string;
+  isBusy: boolean;
+} & Pick<ConsoleAnswer, "database" | "transaction">;

@@ -1,0 +1,49 @@
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { projectPath } from "../infra/process/project-path.ts";
+
+const FILE = projectPath(".getaredis/test-durations.json");
+/** Seconds that the longest took when this was written, for a checkout without durations of its own. */
+const LONGEST: Readonly<Record<string, number>> = {
+  "test/e2e/bad-moments.test.ts": 130,
+  "test/e2e/fleet.test.ts": 130,
+  "test/e2e/host-races.test.ts": 110,
+  "test/e2e/homepage.test.ts": 90,
+  "test/e2e/dashboard-bad-moments.test.ts": 75,
+  "test/infra/deploy.test.ts": 75,
+  "test/e2e/dashboard.test.ts": 70,
+  "test/e2e/console.test.ts": 60,
+  "test/e2e/crash-points.test.ts": 50,
+  "test/infra/host/host-faults.test.ts": 45,
+  "test/e2e/container.test.ts": 40,
+};
+const OTHERS_SECONDS = 20;
+
+/** How long test files take: as measured when they ran last here, else a guess. */
+export interface Durations {
+  /** In seconds. */
+  of: (file: string) => number;
+  /** Notes what a file took now, in seconds; `keep` writes it down. */
+  note: (file: string, seconds: number) => void;
+  keep: () => Promise<void>;
+}
+
+/** Reads what is kept; nothing kept, or nothing that can be read, is none. */
+export async function readDurations(): Promise<Durations> {
+  const text = await readFile(FILE, "utf8").catch(() => "{}");
+  let kept: Record<string, number> = {};
+  try {
+    kept = JSON.parse(text) as Record<string, number>;
+  } catch {
+    // Written anew at the end of this run.
+  }
+  return {
+    of: (file) => kept[file] ?? LONGEST[file] ?? OTHERS_SECONDS,
+    note: (file, seconds) => (kept[file] = Math.round(seconds)),
+    keep: async () => {
+      await mkdir(dirname(FILE), { recursive: true });
+      await writeFile(`${FILE}.new`, `${JSON.stringify(kept, undefined, 1)}\n`);
+      await rename(`${FILE}.new`, FILE);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * What the tests of a file need: nothing but Node, or this machine: root, its servers, a network of their own.
+ */
+export type Need = "nothing" | "machine";
+
+/** The longest path that a file's path begins with decides. */
+export const NEEDS: Readonly<Record<string, Need>> = {
+  "test/": "machine",
+  "test/adapters/digitalocean/": "nothing",
+  "test/adapters/docker/engine-answers.test.ts": "nothing",
+  "test/api/figure-keeper.test.ts": "nothing",
+  "test/core/": "nothing",
+  "test/core/fleet/scale-fleet.test.ts": "machine",
+  "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
+  "test/infra/lab/digitalocean.test.ts": "nothing",
+  "test/infra/monitoring.test.ts": "nothing",
+  "test/infra/start/box-programs.test.ts": "nothing",
+  "test/infra/start/env-file.test.ts": "nothing",
+  "test/jobs/": "nothing",
+  "test/lib/": "nothing",
+  "test/public/": "nothing",
+  "test/readme.test.ts": "nothing",
+  "test/twins/": "nothing",
+};
+
+/** What a test file needs; its path is relative to the project. */
+export function needOf(file: string): Need {
+  const longest = Object.keys(NEEDS)
+    .filter((beginning) => file.startsWith(beginning))
+    .sort((one, other) => other.length - one.length)[0];
+  const need = longest === undefined ? undefined : NEEDS[longest];
+  if (need === undefined) throw new Error(`${file} is no test file of this project`);
+  return need;
+}
