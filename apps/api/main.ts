@@ -12,6 +12,7 @@ import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { handoutRules } from "../core/settings/instances.ts";
+import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
@@ -36,7 +37,7 @@ const consoleLimits = {
 const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "api", level: settings.service.logLevel, redact: ["err.command.args"] });
-const clock = () => new Date();
+const { clock } = realTime;
 
 await runProgram(serve, inLog(logger));
 
@@ -68,8 +69,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   );
   const app = await buildServer({
     logger,
-    clock,
-    delay,
+    ...realTime,
     store,
     fleet,
     engines,

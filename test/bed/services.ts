@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createConnection } from "mysql2/promise";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { startMariadb } from "../../infra/servers/mariadb.ts";
 import { endProcess } from "../../infra/process/processes.ts";
 import { startRedis } from "../../infra/servers/redis.ts";
@@ -73,4 +73,26 @@ export async function createDatabase(adminUrl: string): Promise<string> {
   const url = new URL(adminUrl);
   url.pathname = `/${name}`;
   return url.href;
+}
+
+/** Takes everything out of a migrated database but its deployment's id, in a tenth of the time that a new one takes. */
+export async function emptyDatabase(url: string): Promise<void> {
+  const connection = await createConnection({ uri: url, multipleStatements: true });
+  try {
+    const [rows] = await connection.query<RowDataPacket[]>(
+      `SELECT table_name AS name FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name NOT IN ('migrations', 'deployment')`,
+    );
+    await connection.query(
+      [
+        "SET FOREIGN_KEY_CHECKS = 0",
+        ...rows.map((row) => `DELETE FROM ${String(row["name"])}`),
+        "UPDATE deployment SET pruned_handouts = 0",
+        // Names are made of these numbers.
+        "ALTER TABLE droplets AUTO_INCREMENT = 1",
+      ].join("; "),
+    );
+  } finally {
+    await connection.end();
+  }
 }

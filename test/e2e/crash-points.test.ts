@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import { createInstance, type CreatePorts } from "../../apps/core/instances/create-instance.ts";
 import type { CreateRequest } from "../../apps/core/instances/handout.ts";
@@ -14,6 +13,7 @@ import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { containerSpec } from "../../apps/core/services/container-spec.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
+import { realTime } from "../../apps/lib/time.ts";
 import { crashAt, moments } from "../bed/crash.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
@@ -56,8 +56,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
       engines: createDockerEngines(15_000),
       fleet,
       waitForPong,
+      ...realTime,
       clock,
-      delay,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,
       onStandbyTaken: () => undefined,

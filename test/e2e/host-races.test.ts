@@ -7,7 +7,7 @@ import pMap from "p-map";
 import { createInstance, type CreatePorts } from "../../apps/core/instances/create-instance.ts";
 import { endInstance } from "../../apps/core/instances/end-instance.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
-import { SCALING } from "../../apps/adapters/mysql/droplets.ts";
+import { SCALING } from "../../apps/core/fleet/scaling.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
 import { createLeadership } from "../../apps/adapters/mysql/leadership.ts";
@@ -16,6 +16,7 @@ import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Host } from "../../apps/core/fleet/host.ts";
+import { realTime } from "../../apps/lib/time.ts";
 import { startEngineHost, type EngineHost } from "../bed/engine-host.ts";
 import { createDatabase, startServices, type Services } from "../bed/services.ts";
 
@@ -54,8 +55,7 @@ describe("a hand-out that races the destruction of its host", () => {
       store,
       engines: createDockerEngines(15_000),
       waitForPong,
-      clock: () => new Date(),
-      delay,
+      ...realTime,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,
       onStandbyTaken: () => undefined,

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { extract } from "tar-stream";
-import { SCALING } from "../../apps/adapters/mysql/droplets.ts";
+import { SCALING } from "../../apps/core/fleet/scaling.ts";
 import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
 import { createLeadership, type Leadership } from "../../apps/adapters/mysql/leadership.ts";

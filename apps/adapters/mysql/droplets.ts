@@ -1,13 +1,10 @@
 import type { Droplets, OrderIntent } from "../../core/fleet/contract.ts";
 import type { DropletLife, DropletRow, DropletState, OrderFailures } from "../../core/fleet/droplets.ts";
 import type { NewHost } from "../../core/fleet/host.ts";
-import type { HostTimers } from "../../core/fleet/scaling.ts";
+import { SCALING, type HostTimers } from "../../core/fleet/scaling.ts";
 import { codeOf, type Database, type Sql } from "./database.ts";
 import { registerHostIn } from "./hosts.ts";
 import { beginEndIn } from "./leases.ts";
-
-/** Whose intents are written: the leader of the fleet's scaling, by its term. */
-export const SCALING = "scale";
 
 type DropletDbRow = {
   name: string;

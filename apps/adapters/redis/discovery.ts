@@ -1,14 +1,13 @@
 import { Redis } from "ioredis";
-import { parseHeartbeat, type HeartbeatReading } from "../../core/fleet/host.ts";
+import { readHeartbeat, type HeartbeatReading } from "../../core/fleet/host.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const MAX_RECONNECT_MS = 2_000;
-/** As long as a heartbeat may be set to last: one that lasts longer would vouch for a host that is no more. */
-const LONGEST_LIFE_MS = 3_600_000;
-/** What PTTL says of a key that does not exist. */
+/** What PTTL says of a key that does not exist, and of one that never ends. */
 const NO_KEY = -2;
+const NO_END = -1;
 
 /**
  * A client that fails at once while Redis is away and reconnects for ever.
@@ -50,11 +49,7 @@ export function createRedisDiscovery(redis: Redis) {
       const value = values[index];
       const lifeMs = lives[index] ?? NO_KEY;
       if (typeof value !== "string" || lifeMs === NO_KEY) continue;
-      const isMortal = lifeMs >= 0 && lifeMs <= LONGEST_LIFE_MS;
-      heartbeats.set(
-        name,
-        isMortal ? parseHeartbeat(name, value) : { kind: "refused", reason: "its key outlives any heartbeat" },
-      );
+      heartbeats.set(name, readHeartbeat(name, value, lifeMs === NO_END ? null : lifeMs));
     }
     return heartbeats;
   }

@@ -65,6 +65,19 @@ export type RefusedHeartbeat = { readonly kind: "refused"; readonly reason: stri
 /** What a host's key says. */
 export type HeartbeatReading = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
 
+/** As long as a heartbeat may be set to last: one that lasts longer would vouch for a host that is no more. */
+const LONGEST_LIFE_MS = 3_600_000;
+
+/**
+ * What the key `host:<name>` says.
+ * @param lifeMs how long it lives from now on; null when it never ends
+ */
+export function readHeartbeat(hostName: string, value: string, lifeMs: number | null): HeartbeatReading {
+  return lifeMs === null || lifeMs > LONGEST_LIFE_MS
+    ? { kind: "refused", reason: "its key outlives any heartbeat" }
+    : parseHeartbeat(hostName, value);
+}
+
 /**
  * Reads the value of key `host:<name>`. A beat that is no JSON,
  * has another shape or another host's name is refused.

@@ -2,6 +2,9 @@ import type { CloudDroplet } from "./cloud.ts";
 import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
 import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
 
+/** The job of the fleet's scaling: its leader alone writes what moves money or hosts, by its term. */
+export const SCALING = "scale";
+
 /** One step that moves the fleet, with the reason that ops read. */
 export type ScalingAction =
   | { readonly kind: "order"; readonly size: string; readonly reason: string }

@@ -16,6 +16,8 @@ export type HandOutPorts = EndPorts & {
   readonly store: { readonly handouts: Pick<Handouts, "takeSlot" | "complete"> };
   readonly engines: Pick<InstanceEngines, "startContainer">;
   readonly waitForPong: WaitForPong;
+  /** A signal that aborts after so many milliseconds. */
+  readonly after: (ms: number) => AbortSignal;
   readonly random: {
     readonly id: () => string;
     readonly password: () => string;
@@ -89,7 +91,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
 
   // A caller that hung up has no use for it, unless its key lets it come back for the answer.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;
-  const tooLate = AbortSignal.timeout(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
+  const tooLate = ports.after(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
     await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
@@ -121,7 +123,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
 
 /** Starts the container and sees its `PONG`. The host itself removes it after the lease's latest end. */
 async function bringUp(
-  { engines, rules, waitForPong }: HandOutPorts,
+  { engines, rules, waitForPong, after }: HandOutPorts,
   host: Host,
   draft: Draft,
   port: number,
@@ -139,7 +141,7 @@ async function bringUp(
     notAfter,
   };
   await engines.startContainer(host, containerSpec(instance, rules.limits), unwanted);
-  await waitForPong(host.checkHost, port, password, AbortSignal.timeout(rules.readyTimeoutMs));
+  await waitForPong(host.checkHost, port, password, after(rules.readyTimeoutMs));
 }
 
 /** Turns the draft into a lease and gives the answer to it. */

@@ -41,9 +41,9 @@ describe("docker engines", () => {
   });
 
   let nextPort = 20_000;
-  const specOf = (over: { id?: string; port?: number; deployment?: string; image?: string } = {}): ContainerSpec => {
-    const { id = newId(), port = nextPort++, deployment = place.deployment, image = host.image } = over;
-    const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: image }, ["INSTANCE_IMAGE"]).instances);
+  const specOf = (over: { id?: string; port?: number; deployment?: string } = {}): ContainerSpec => {
+    const { id = newId(), port = nextPort++, deployment = place.deployment } = over;
+    const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: host.image }, ["INSTANCE_IMAGE"]).instances);
     return containerSpec(
       {
         id,
@@ -69,14 +69,8 @@ describe("docker engines", () => {
   };
   const networks = async () => (await host.docker.listNetworks()).filter(({ Name }) => Name.startsWith("getaredis-"));
 
-  describe("starting", () => {
-    it("gives a container that answers at its port", async () => {
-      const port = nextPort;
-      await start();
-      await waitForPong(host.address, port, "password", AbortSignal.timeout(5_000));
-    });
-
-    it("makes the network as it has to be, once", async () => {
+  describe("the network of instances", () => {
+    it("is made as it has to be, once", async () => {
       await Promise.all([start(), start(), start()]);
       const [network, ...others] = await networks();
       assert.equal(others.length, 0);
@@ -88,7 +82,7 @@ describe("docker engines", () => {
       });
     });
 
-    it("makes the network once also when several processes start their first at the same time", async () => {
+    it("is made once also when several processes start their first at the same time", async () => {
       for (let round = 0; round < 3; round++) {
         await removeAll();
         const processes = Array.from({ length: 4 }, () => createDockerEngines(TIMEOUT_MS));
@@ -97,7 +91,7 @@ describe("docker engines", () => {
       }
     });
 
-    it("makes the network anew when somebody has pruned it", async () => {
+    it("is made anew when somebody has pruned it", async () => {
       await start();
       await removeAll();
       const port = nextPort;
@@ -105,7 +99,7 @@ describe("docker engines", () => {
       await waitForPong(host.address, port, "password", AbortSignal.timeout(5_000));
     });
 
-    it("makes a network for each deployment that shares the engine", async () => {
+    it("is one of its own for each deployment that shares the engine", async () => {
       await start();
       const other = { ...place, deployment: "othersothers" };
       await createDockerEngines(TIMEOUT_MS).startContainer(other, specOf({ deployment: other.deployment }), never);
@@ -113,113 +107,27 @@ describe("docker engines", () => {
         "getaredis-othersothers",
         "getaredis-testtesttest",
       ]);
-      assert.equal((await engines.listContainers(place)).length, 1);
-      assert.equal((await engines.listContainers(other)).length, 1);
-    });
-
-    it("says when the port is taken, by another container or by anything else on the host", async () => {
-      const port = nextPort++;
-      await start({ port });
-      await assert.rejects(start({ port }), fails("port-taken"));
-      const squatted = nextPort++;
-      await host.exec(
-        "redis-server",
-        "--port",
-        String(squatted),
-        "--daemonize",
-        "yes",
-        "--save",
-        "",
-        "--protected-mode",
-        "no",
-      );
-      try {
-        await until("it listens", async () =>
-          (await host.exec("redis-cli", "-p", String(squatted), "ping")).startsWith("PONG"),
-        );
-        await assert.rejects(start({ port: squatted }), fails("port-taken"));
-      } finally {
-        await host.exec("redis-cli", "-p", String(squatted), "shutdown", "nosave");
-      }
-    });
-
-    it("says when the image is missing", async () => {
-      await assert.rejects(start({ image: "getaredis/nothing:1" }), fails("image-missing"));
-    });
-
-    it("says when the engine refuses", async () => {
-      const spec = specOf();
-      await assert.rejects(
-        engines.startContainer(place, { ...spec, HostConfig: { ...spec.HostConfig, Memory: 1 } }, never),
-        fails("refused"),
-      );
-    });
-
-    it("refuses a name that there is, so that one id never has two containers", async () => {
-      const id = await start();
-      await assert.rejects(start({ id }), fails("refused"));
-      assert.equal((await engines.listContainers(place)).length, 1);
-    });
-
-    it("does nothing for a caller that has gone before its turn came", async () => {
-      const gone = new AbortController();
-      gone.abort(new Error("hung up"));
-      await assert.rejects(engines.startContainer(place, specOf(), gone.signal), /hung up/);
-      assert.deepEqual(await engines.listContainers(place), []);
     });
   });
 
-  describe("removing", () => {
-    it("ends a container, running or not, and its name is free when it returns", async () => {
-      for (const stopFirst of [false, true]) {
-        const id = await start();
-        if (stopFirst) await host.docker.getContainer(containerName(id)).kill();
-        await engines.removeContainer(place, id);
-        assert.deepEqual(await engines.listContainers(place), []);
-        await start({ id });
-        await engines.removeContainer(place, id);
-      }
-    });
-
-    it("is done when there is no such container", async () => {
-      await engines.removeContainer(place, newId());
-    });
-
-    it("by many at once returns to each of them only when the container is gone", async () => {
-      const id = await start();
-      const another = createDockerEngines(TIMEOUT_MS);
-      await Promise.all(
-        Array.from({ length: 8 }, async (_, index) => {
-          await (index % 2 ? engines : another).removeContainer(place, id);
-          await assert.rejects(host.docker.getContainer(containerName(id)).inspect(), /no such container/i);
-        }),
-      );
-    });
+  it("returns to each of many who remove a container at once only when the engine knows no such container", async () => {
+    const id = await start();
+    const another = createDockerEngines(TIMEOUT_MS);
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        await (index % 2 ? engines : another).removeContainer(place, id);
+        await assert.rejects(host.docker.getContainer(containerName(id)).inspect(), /no such container/i);
+      }),
+    );
   });
 
-  describe("listing", () => {
-    it("names the containers of the deployment, running or not, and no others", async () => {
-      const [running, stopped] = [await start(), await start()];
-      await host.docker.getContainer(containerName(stopped)).kill();
-      await host.docker.createContainer({ name: "a-stranger", Image: host.image });
-      const listed = await engines.listContainers(place);
-      assert.deepEqual(
-        listed.sort((a, b) => Number(b.running) - Number(a.running)),
-        [
-          { instanceId: running, running: true },
-          { instanceId: stopped, running: false },
-        ],
-      );
-    });
-
-    it("carries the labels that the host's own expiry goes by", async () => {
-      const id = await start();
-      const { Config } = await host.docker.getContainer(containerName(id)).inspect();
-      assert.deepEqual(
-        [Config.Labels[labels.instance], Config.Labels[labels.deployment], Config.Labels[labels.notAfter]],
-        [id, place.deployment, String(Date.parse("2100-01-01T00:00:00Z") / 1000)],
-      );
-    });
+  it("carries the labels that the host's own expiry goes by", async () => {
+    const id = await start();
+    const { Config } = await host.docker.getContainer(containerName(id)).inspect();
+    assert.deepEqual(
+      [Config.Labels[labels.instance], Config.Labels[labels.deployment], Config.Labels[labels.notAfter]],
+      [id, place.deployment, String(Date.parse("2100-01-01T00:00:00Z") / 1000)],
+    );
   });
 
   describe("an engine in trouble", () => {

@@ -44,72 +44,10 @@ describe("redis discovery", () => {
   const setBeat = (name: string, value: string | object = beat(name)) =>
     admin.set(`host:${name}`, typeof value === "string" ? value : JSON.stringify(value), "EX", 10);
 
-  it("reads the heartbeat of each host asked for, and of no other", async () => {
-    for (const name of ["host-a", "host-b", "host-c"]) await setBeat(name);
-    const heartbeats = await discovery.readHeartbeats(["host-b", "host-a"]);
-    assert.deepEqual(
-      [...heartbeats],
-      [
-        ["host-b", { kind: "beat", beat: beat("host-b") }],
-        ["host-a", { kind: "beat", beat: beat("host-a") }],
-      ],
-    );
-  });
-
-  it("leaves out a host whose key does not exist, or exists no more", async () => {
-    await setBeat("host-a");
-    await admin.pexpire("host:host-a", 50);
-    assert.deepEqual([...(await discovery.readHeartbeats(["host-a", "host-b"])).keys()], ["host-a"]);
-    await until("the key is over", async () => (await discovery.readHeartbeats(["host-a"])).size === 0);
-  });
-
-  it("keeps a refused beat apart from silence, beside beats that are fine", async () => {
-    await setBeat("host-a", "{");
-    await setBeat("host-b", beat("host-a"));
-    await setBeat("host-c");
-    const heartbeats = await discovery.readHeartbeats(["host-a", "host-b", "host-c", "host-d"]);
-    assert.deepEqual(
-      [...heartbeats].map(([name, { kind }]) => [name, kind]),
-      [
-        ["host-a", "refused"],
-        ["host-b", "refused"],
-        ["host-c", "beat"],
-      ],
-    );
-  });
-
-  it("refuses a beat that would never end, or not for a long time: no host sends such", async () => {
-    await setBeat("host-a");
-    await admin.persist("host:host-a");
-    await setBeat("host-b");
-    await admin.expire("host:host-b", 3_700);
-    await setBeat("host-c");
-    const heartbeats = await discovery.readHeartbeats(["host-a", "host-b", "host-c"]);
-    assert.deepEqual(
-      [...heartbeats].map(([name, { kind }]) => [name, kind]),
-      [
-        ["host-a", "refused"],
-        ["host-b", "refused"],
-        ["host-c", "beat"],
-      ],
-    );
-  });
-
   it("takes a key of another type for silence", async () => {
     await admin.hset("host:host-a", "name", "host-a");
     await setBeat("host-b");
     assert.deepEqual([...(await discovery.readHeartbeats(["host-a", "host-b"])).keys()], ["host-b"]);
-  });
-
-  it("asks nothing for no hosts", async () => {
-    redis.disconnect();
-    assert.equal((await discovery.readHeartbeats([])).size, 0);
-  });
-
-  it("reads a thousand hosts in one go", async () => {
-    const names = Array.from({ length: 1000 }, (_, index) => `host-${index}`);
-    await Promise.all(names.map((name) => setBeat(name)));
-    assert.equal((await discovery.readHeartbeats(names)).size, 1000);
   });
 
   it("throws Unavailable when Redis hangs, within its time-out, and recovers by itself", async () => {

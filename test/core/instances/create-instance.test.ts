@@ -1,22 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import { createInstance, type CreatePorts } from "../../../apps/core/instances/create-instance.ts";
-import type { CreateRequest, Handout } from "../../../apps/core/instances/handout.ts";
+import type { CreateRequest, CreateResult } from "../../../apps/core/instances/handout.ts";
+import { reconcile } from "../../../apps/core/instances/reconcile.ts";
 import { handoutRules } from "../../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../../apps/core/settings/load.ts";
-import { sealAnswer } from "../../../apps/core/instances/sealed-answer.ts";
-import { hashSecret } from "../../../apps/lib/secrets.ts";
-import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
-import type { KnownClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
-import type { Host } from "../../../apps/core/fleet/host.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
+import { createTwinService, TWIN_IMAGE, type TwinService } from "../../bed/twin-service.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 const rules = handoutRules(
   loadSettings(
     {
-      INSTANCE_IMAGE: "redis",
+      INSTANCE_IMAGE: TWIN_IMAGE,
       SERVER_SECRET: "sixteen characters",
       HANDOUT_TIMEOUT_SECONDS: "30",
       SLOT_BACKOFF_SECONDS: "300",
@@ -24,143 +22,65 @@ const rules = handoutRules(
     ["INSTANCE_IMAGE", "SERVER_SECRET"],
   ),
 );
-const wish: CreateRequest = {
+const request: CreateRequest = {
   address: "198.51.100.1",
   ttlSeconds: undefined,
   idempotencyKey: undefined,
   signal: new AbortController().signal,
 };
-const hostNamed = (name: string): Host => ({
-  name,
-  engineUrl: "unix:///x",
-  deployment: "d",
-  publicHost: `${name}.example.org`,
-  checkHost: "127.0.0.1",
-  bindAddress: "0.0.0.0",
-  capacity: 40,
-  basePort: 20_000,
-  state: "active",
-});
-const fault = (reason: EngineFaultReason) => new EngineFault(reason, "any", new Error(reason));
+const keyed: CreateRequest = { ...request, idempotencyKey: "key" };
+const engineFault = (reason: EngineFaultReason) => () => new EngineFault(reason, "a", new Error(reason));
+const down = new Unavailable("mysql", new Error("down"));
+const noPong = () => new Error("no pong");
 
-/**
- * Ports on which everything works, over hosts a and b; what a test says goes wrong instead. Each call
- * that changes something is noted in `calls`.
- */
-function fakePorts(
-  over: {
-    hosts?: string[];
-    empty?: string[];
-    blind?: boolean;
-    take?: (hostName: string) => TakeResult | Promise<TakeResult>;
-    startContainer?: (hostName: string) => void | Promise<void>;
-    pong?: () => void | Promise<void>;
-    handOut?: () => boolean | Promise<boolean>;
-    beginEnd?: () => boolean;
-    remove?: () => void;
-    claims?: (KnownClaim | undefined)[];
-  } = {},
-) {
-  const calls: string[] = [];
-  const world = {
-    now: start,
-    calls,
-    sealed: undefined as Buffer | undefined,
-    resting: new Set<string>(),
-    full: new Set<string>(),
-    faults: [] as unknown[],
-  };
-  let ids = 0;
-  let port = 20_000;
-  const claims = [...(over.claims ?? [])];
-  const note = async <T>(call: string, result: T): Promise<Awaited<T>> => {
-    calls.push(call);
-    return await result;
-  };
+/** Hosts a and b, empty and open; `hostNames` names others. */
+async function open(hostNames: readonly string[] = ["a", "b"]) {
+  const service = createTwinService({ start });
+  for (const name of hostNames) await service.addHost(name);
+  await service.fleet.refresh(start);
+  const told = { failures: [] as string[], standbys: [] as string[] };
+  let number = 0;
   const ports: CreatePorts = {
-    fleet: {
-      openHosts: function* () {
-        if (over.blind) return undefined;
-        for (const name of over.hosts ?? ["a", "b"])
-          if (!world.resting.has(name) && !world.full.has(name)) yield hostNamed(name);
-        return undefined;
-      },
-      isBlind: () => over.blind ?? false,
-      countTaken: (name) => over.empty?.includes(name) ?? false,
-      countFull: (name) => world.full.add(name),
-      backOff: (name) => world.resting.add(name),
-      countSuccess: () => undefined,
-    },
-    store: {
-      handouts: {
-        takeSlot: (draft, hostName) =>
-          note(`take ${draft.id} of ${hostName}`, over.take ? over.take(hostName) : { kind: "taken", port: port++ }),
-        complete: (id, expiresAt, _now, sealed) => {
-          world.sealed = sealed;
-          return note(`hand out ${id} until ${expiresAt.toISOString()}`, over.handOut ? over.handOut() : true);
-        },
-        readClaim: () => Promise.resolve(claims.shift()),
-      },
-      leases: {
-        beginEnd: async (id, cause) => {
-          calls.push(`end ${id} as ${cause}`);
-          return Promise.resolve(over.beginEnd ? over.beginEnd() : true);
-        },
-        close: (id, _now, portTakenUntil) =>
-          note(`close ${id}${portTakenUntil ? `, port taken until ${portTakenUntil.toISOString()}` : ""}`, undefined),
-      },
-    },
-    engines: {
-      startContainer: (host, spec) => note(`start ${spec.name} on ${host.name}`, over.startContainer?.(host.name)),
-      removeContainer: async (host, id) => {
-        calls.push(`remove ${id} from ${host.name}`);
-        over.remove?.();
-        return Promise.resolve();
-      },
-    },
-    waitForPong: (_host, pongPort, password) => note(`pong from ${pongPort} to ${password}`, over.pong?.()),
-    clock: () => world.now,
-    delay: (ms) => {
-      world.now = new Date(world.now.getTime() + ms);
-      return Promise.resolve();
-    },
+    ...service,
+    ...service.time,
     random: {
-      id: () => `id${++ids}`,
-      password: () => `password${ids}`,
-      token: () => `token${ids}`,
-      nonce: () => Buffer.alloc(12, ids),
+      id: () => `id${String(++number).padStart(14, "0")}`,
+      password: () => `password${number}`,
+      token: () => `token${number}`,
+      nonce: () => Buffer.alloc(12, number),
     },
-    onHostFailure: (hostName, id, error) => world.faults.push([hostName, id, error]),
-    onStandbyTaken: (hostName) => calls.push(`standby ${hostName} is taken`),
+    onHostFailure: (hostName) => told.failures.push(hostName),
+    onStandbyTaken: (hostName) => told.standbys.push(hostName),
     rules,
   };
-  return { world, calls, ports };
+  const create = (over: Partial<CreateRequest> = {}): Promise<CreateResult> =>
+    service.time.run(createInstance(ports, { ...request, ...over }));
+  return { ...service, ports, told, create };
 }
 
-/** Fails the first `times` calls, then works. */
-function failing(times: number, error: Error): () => void {
-  let calls = 0;
-  return () => {
-    if (calls++ < times) throw error;
-  };
+const id = (number: number) => `id${String(number).padStart(14, "0")}`;
+const hostOf = (result: CreateResult) => (result.kind === "created" ? result.hostName : result.kind);
+
+/** All instances there ever were, in their order. */
+const rowsOf = ({ states }: TwinService) => Object.values(states());
+
+/** Nothing is left of hand-outs: no container, no slot that is not free, no quota place, no key. */
+async function assertNothingLeft(service: TwinService): Promise<void> {
+  const { tables, store, containersOf } = service;
+  for (const { host, inUse, occupied } of await store.hosts.list())
+    assert.deepEqual([inUse, occupied, containersOf(host.name)], [0, 0, []], host.name);
+  assert.deepEqual([tables.quotaPlaces.size, tables.claims.size], [0, 0]);
 }
 
 describe("createInstance", () => {
-  it("takes a slot, starts the container, sees its PONG, and only then hands out", async () => {
-    const { ports, calls } = fakePorts();
-    const result = await createInstance(ports, wish);
-    assert.deepEqual(calls, [
-      "take id1 of a",
-      "start redis-id1 on a",
-      "pong from 20000 to password1",
-      `hand out id1 until ${at(43_200).toISOString()}`,
-    ]);
-    assert.deepEqual(result, {
+  it("hands out an instance whose container runs, on a slot of the first host", async () => {
+    const service = await open();
+    assert.deepEqual(await service.create(), {
       kind: "created",
       hostName: "a",
       replayed: false,
       handout: {
-        id: "id1",
+        id: id(1),
         host: "a.example.org",
         port: 20_000,
         username: "default",
@@ -171,312 +91,372 @@ describe("createInstance", () => {
         token: "token1",
       },
     });
+    assert.deepEqual(rowsOf(service), ["running"]);
+    assert.deepEqual([service.containersOf("a"), service.containersOf("b")], [[id(1)], []]);
+    assert.deepEqual((await service.store.leases.find(id(1)))?.expiresAt, at(43_200));
   });
 
-  it("tells that the fleet's empty host is taken as soon as its slot is, before anything can fail", async () => {
-    const { ports, calls } = fakePorts({ hosts: ["b"], empty: ["b"] });
-    await createInstance(ports, wish);
-    assert.deepEqual(calls.slice(0, 2), ["take id1 of b", "standby b is taken"]);
+  it("promises nothing before the container is seen to answer", async () => {
+    const service = await open();
+    const seen: unknown[] = [];
+    service.before.set("waitForPong", async () =>
+      seen.push((await service.elsewhere.leases.find(id(1)))?.state, service.containersOf("a")),
+    );
+    await service.create();
+    assert.deepEqual(seen, ["starting", [id(1)]]);
+  });
+
+  it("tells that an empty host is taken as soon as its slot is, before anything can fail", async () => {
+    const service = await open(["b"]);
+    const toldAtStart: string[] = [];
+    service.before.set("startContainer", () => toldAtStart.push(...service.told.standbys));
+    await service.create();
+    assert.deepEqual(toldAtStart, ["b"]);
+    await service.create();
+    assert.deepEqual(service.told.standbys, ["b"], "the second instance does not find it empty");
   });
 
   it("counts the lifetime from the hand-out, not from the request", async () => {
-    const { ports, world } = fakePorts({ pong: () => void (world.now = at(5)) });
-    const result = await createInstance(ports, { ...wish, ttlSeconds: 60 });
+    const service = await open();
+    service.before.set("waitForPong", () => service.time.pass(5_000));
+    const result = await service.create({ ttlSeconds: 60 });
     assert.equal(result.kind === "created" && result.handout.expiresAt, at(65).toISOString());
   });
 
   it("takes nothing for a lifetime out of bounds", async () => {
-    const { ports, calls } = fakePorts();
-    assert.equal((await createInstance(ports, { ...wish, ttlSeconds: 1 })).kind, "lease-out-of-bounds");
-    assert.deepEqual(calls, []);
+    const service = await open();
+    assert.equal((await service.create({ ttlSeconds: 1 })).kind, "lease-out-of-bounds");
+    assert.deepEqual(rowsOf(service), []);
   });
 
   it("refuses by quota at once, without trying other hosts", async () => {
-    const { ports, calls } = fakePorts({ take: () => ({ kind: "quota-exceeded", nextFreeAt: at(60) }) });
-    assert.deepEqual(await createInstance(ports, wish), {
+    const service = await open();
+    for (let count = 0; count < rules.quotaPerAddress; count++) await service.create({ ttlSeconds: 60 + count });
+    assert.deepEqual(await service.create(), {
       kind: "quota-exceeded",
       quota: rules.quotaPerAddress,
       nextFreeAt: at(60),
     });
-    assert.equal(calls.length, 1);
+    assert.equal(rowsOf(service).length, rules.quotaPerAddress);
+    assert.deepEqual(
+      service.fleet.standings(start).map(({ standing }) => standing),
+      ["open", "open"],
+      "no host is to blame",
+    );
   });
 
   describe("on another host", () => {
-    it("goes on when one turns out full or closed", async () => {
-      for (const kind of ["host-full", "host-closed"] as const) {
-        const { ports, calls } = fakePorts({
-          take: (name) => (name === "a" ? { kind } : { kind: "taken", port: 20_000 }),
-        });
-        const result = await createInstance(ports, wish);
-        assert.equal(result.kind === "created" && result.hostName, "b");
-        assert.equal(calls[0], "take id1 of a");
-      }
+    it("goes on when one turns out closed or full", async () => {
+      const closed = await open();
+      await closed.store.hosts.setState("a", "cordoned");
+      assert.equal(hostOf(await closed.create()), "b");
+      const full = await open();
+      await full.elsewhere.hosts.register(
+        { ...((await full.store.hosts.list())[0]?.host ?? assert.fail("no host")), capacity: 0 },
+        start,
+      );
+      assert.equal(hostOf(await full.create()), "b");
     });
 
-    for (const [what, over] of [
-      ["does not start it", { startContainer: failing(1, fault("refused")) }],
-      ["cannot be reached", { startContainer: failing(1, fault("unreachable")) }],
-      ["has no image", { startContainer: failing(1, fault("image-missing")) }],
-      ["starts it without a PONG", { pong: failing(1, new Error("no pong")) }],
-    ] as const) {
+    for (const [what, spoil] of [
+      [
+        "does not start it",
+        ({ faults }) => faults.add({ call: "startContainer", times: 1, fault: engineFault("refused") }),
+      ],
+      ["has no image", ({ machine }) => machine("a").images.clear()],
+      ["starts it without a PONG", ({ faults }) => faults.add({ call: "waitForPong", times: 1, fault: noPong })],
+    ] as const satisfies readonly [string, (service: TwinService) => void][]) {
       it(`goes on when one ${what}, and undoes what it took there`, async () => {
-        const { ports, calls, world } = fakePorts(over);
-        const result = await createInstance(ports, wish);
-        assert.equal(result.kind === "created" && result.hostName, "b");
-        const [end, remove, close] = ["end id1 as failed", "remove id1 from a", "close id1"].map((call) =>
-          calls.indexOf(call),
+        const service = await open();
+        spoil(service);
+        assert.equal(hostOf(await service.create()), "b");
+        assert.deepEqual(rowsOf(service), ["ended, failed", "running"]);
+        assert.deepEqual([service.containersOf("a"), service.containersOf("b")], [[], [id(2)]]);
+        assert.deepEqual(service.told.failures, ["a"]);
+        assert.deepEqual(
+          service.fleet.standings(start).map(({ host, standing }) => [host.name, standing]),
+          [
+            ["a", "backing-off"],
+            ["b", "open"],
+          ],
         );
-        assert.ok(
-          end !== undefined && remove !== undefined && close !== undefined && end > 0 && end < remove && remove < close,
-          calls.join("\n"),
-        );
-        assert.ok(world.resting.has("a"));
-        assert.equal(world.faults.length, 1);
       });
     }
 
-    it("goes on without waiting for a host that hangs: its row stays for the reaper", async () => {
-      const { ports, calls } = fakePorts({ startContainer: failing(1, fault("timeout")) });
-      assert.equal((await createInstance(ports, wish)).kind, "created");
-      assert.ok(calls.includes("end id1 as failed"));
-      assert.ok(!calls.some((call) => call.startsWith("remove") || call.startsWith("close")));
+    it("goes on when one does not answer for its time, without holding the caller up for longer", async () => {
+      const service = await open();
+      service.before.set("waitForPong", () => {
+        for (const container of service.machine("a").containers.values()) container.running = false;
+      });
+      assert.equal(hostOf(await service.create()), "b");
+      assert.deepEqual(service.time.clock(), new Date(start.getTime() + rules.readyTimeoutMs));
+      assert.deepEqual(rowsOf(service), ["ended, failed", "running"]);
+    });
+
+    for (const silence of ["unreachable", "timeout"] as const)
+      it(`goes on when one does not answer (${silence}): its row stays for the reaper, its quota place does not`, async () => {
+        const service = await open();
+        service.machine("a").silence = silence;
+        assert.equal(hostOf(await service.create()), "b");
+        assert.deepEqual(rowsOf(service), ["ending, failed", "running"]);
+        assert.equal(service.tables.quotaPlaces.get(request.address)?.size, 1);
+      });
+
+    it("goes on without asking a host again that hangs: the caller would wait once more", async () => {
+      const service = await open();
+      service.faults.add({ call: "startContainer", times: 1, effect: "done", fault: engineFault("timeout") });
+      assert.equal(hostOf(await service.create()), "b");
+      assert.deepEqual(rowsOf(service), ["ending, failed", "running"]);
+      assert.deepEqual(service.containersOf("a"), [id(1)], "what may have been started is left to the reaper");
     });
 
     it("goes on when what failed cannot be removed either: its row stays for the reaper", async () => {
-      const { ports, calls, world } = fakePorts({
-        pong: failing(1, new Error("no pong")),
-        remove: failing(1, fault("refused")),
-      });
-      assert.equal((await createInstance(ports, wish)).kind, "created");
-      assert.ok(!calls.some((call) => call.startsWith("close")));
-      assert.equal(world.faults.length, 2);
+      const service = await open();
+      service.faults.add({ call: "waitForPong", times: 1, fault: noPong });
+      service.faults.add({ call: "removeContainer", times: 1, fault: engineFault("refused") });
+      assert.equal(hostOf(await service.create()), "b");
+      assert.deepEqual(rowsOf(service), ["ending, failed", "running"]);
+      assert.deepEqual(service.told.failures, ["a", "a"]);
     });
   });
 
-  it("tries another slot of the same host when something holds the port, and has the slot passed over for a while", async () => {
-    const { ports, calls, world } = fakePorts({ startContainer: failing(2, fault("port-taken")) });
-    const result = await createInstance(ports, wish);
-    assert.equal(result.kind === "created" && result.hostName, "a");
-    assert.deepEqual(
-      calls.filter((call) => call.startsWith("close")),
-      [1, 2].map((id) => `close id${id}, port taken until ${at(300).toISOString()}`),
-    );
-    assert.equal(world.resting.size, 0);
+  it("tries another slot of the same host when something holds the port, and passes over the slot for a while", async () => {
+    const service = await open();
+    for (const port of [20_000, 20_001]) service.machine("a").heldPorts.add(port);
+    const result = await service.create();
+    assert.deepEqual([hostOf(result), result.kind === "created" && result.handout.port], ["a", 20_002]);
+    assert.deepEqual(rowsOf(service), ["ended, failed", "ended, failed", "running"]);
+    assert.deepEqual(service.containersOf("a"), [id(3)]);
+    const taken = async (seconds: number) => (await service.store.slots.listTaken(at(seconds))).map(({ slot }) => slot);
+    assert.deepEqual([await taken(299), await taken(300)], [[0, 1, 2], [2]]);
+    assert.ok(service.fleet.standings(start).every(({ standing }) => standing === "open"));
   });
 
   it("gives a host up when port after port is taken", async () => {
-    const { ports, calls } = fakePorts({
-      startContainer: (name) => (name === "a" ? Promise.reject(fault("port-taken")) : undefined),
-    });
-    const result = await createInstance(ports, wish);
-    assert.equal(result.kind === "created" && result.hostName, "b");
-    assert.equal(calls.filter((call) => call.endsWith("of a")).length, 5);
+    const service = await open();
+    for (let port = 20_000; port < 20_040; port++) service.machine("a").heldPorts.add(port);
+    assert.equal(hostOf(await service.create()), "b");
+    assert.deepEqual(rowsOf(service), [...Array<string>(5).fill("ended, failed"), "running"]);
+  });
+
+  it("undoes a hand-out that somebody else has undone meanwhile", async () => {
+    const service = await open(["a"]);
+    service.before.set("handouts.complete", () => service.elsewhere.leases.beginEnd(id(1), "failed", start));
+    assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "hosts-failed" });
+    assert.deepEqual([rowsOf(service), service.containersOf("a")], [["ended, failed"], []]);
+    await assertNothingLeft(service);
   });
 
   it("undoes a hand-out that came too late to count", async () => {
-    const { ports, calls } = fakePorts({ hosts: ["a"], handOut: () => false });
-    assert.deepEqual(await createInstance(ports, wish), { kind: "no-capacity", reason: "hosts-failed" });
-    assert.deepEqual(calls.slice(-3), ["end id1 as failed", "remove id1 from a", "close id1"]);
+    const service = await open(["a"]);
+    service.before.set("waitForPong", () => service.time.pass(30_000));
+    assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "too-slow" });
+    assert.deepEqual(rowsOf(service), ["ended, failed"]);
+    await assertNothingLeft(service);
   });
 
   it("tells why there is no room", async () => {
-    assert.deepEqual(await createInstance(fakePorts({ blind: true }).ports, wish), {
-      kind: "no-capacity",
-      reason: "fleet-unseen",
-    });
-    assert.deepEqual(await createInstance(fakePorts({ hosts: [] }).ports, wish), {
-      kind: "no-capacity",
-      reason: "no-open-host",
-    });
-    assert.deepEqual(await createInstance(fakePorts({ take: () => ({ kind: "host-full" }) }).ports, wish), {
-      kind: "no-capacity",
-      reason: "no-open-host",
-    });
-    assert.deepEqual(await createInstance(fakePorts({ pong: failing(9, new Error("no pong")) }).ports, wish), {
-      kind: "no-capacity",
-      reason: "hosts-failed",
-    });
+    const blind = await open();
+    blind.time.pass(60_000);
+    assert.deepEqual(await blind.create(), { kind: "no-capacity", reason: "fleet-unseen" });
+    assert.deepEqual(await (await open([])).create(), { kind: "no-capacity", reason: "no-open-host" });
+    const closed = await open();
+    for (const name of ["a", "b"]) await closed.store.hosts.setState(name, "cordoned");
+    assert.deepEqual(await closed.create(), { kind: "no-capacity", reason: "no-open-host" });
+    const broken = await open();
+    broken.faults.add({ call: "waitForPong", fault: noPong });
+    assert.deepEqual(await broken.create(), { kind: "no-capacity", reason: "hosts-failed" });
   });
 
   it("stops trying when its time is over", async () => {
-    const { ports, world, calls } = fakePorts({
-      pong: () => {
-        world.now = at(30);
-        throw new Error("no pong");
-      },
-    });
-    assert.deepEqual(await createInstance(ports, wish), { kind: "no-capacity", reason: "too-slow" });
-    assert.equal(calls.filter((call) => call.startsWith("take")).length, 1);
+    const service = await open();
+    service.before.set("waitForPong", () => service.time.pass(30_000));
+    service.faults.add({ call: "waitForPong", fault: noPong });
+    assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "too-slow" });
+    assert.deepEqual(rowsOf(service), ["ended, failed"]);
+    await assertNothingLeft(service);
+  });
+
+  it("blames no host whose turn to start did not come within its time", async () => {
+    const service = await open();
+    service.before.set("startContainer", () => service.time.pass(30_000));
+    assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "too-slow" });
+    assert.deepEqual(rowsOf(service), ["ended, failed"]);
+    assert.deepEqual(service.told.failures, []);
+    await assertNothingLeft(service);
   });
 
   describe("when MySQL goes away", () => {
-    const down = new Unavailable("mysql", new Error("down"));
-
     it("before anything was taken, takes nothing", async () => {
-      const { ports, calls } = fakePorts({ take: () => Promise.reject(down) });
-      await assert.rejects(createInstance(ports, wish), down);
-      assert.equal(calls.length, 1);
+      const service = await open();
+      service.faults.add({ call: "handouts.takeSlot", fault: () => down });
+      await assert.rejects(service.create(), down);
+      assert.deepEqual(rowsOf(service), []);
     });
 
     it("before the hand-out, removes the container all the same and says so", async () => {
-      const unavailable = () => {
-        throw down;
-      };
-      const { ports, calls } = fakePorts({ handOut: () => Promise.reject(down), beginEnd: unavailable });
-      await assert.rejects(createInstance(ports, wish), down);
-      assert.ok(calls.includes("remove id1 from a"));
-      assert.ok(!calls.some((call) => call.startsWith("close")));
+      const service = await open();
+      for (const call of ["handouts.complete", "leases.beginEnd"]) service.faults.add({ call, fault: () => down });
+      await assert.rejects(service.create(), down);
+      assert.deepEqual([rowsOf(service), service.containersOf("a")], [["starting"], []]);
+      service.faults.clear();
+      service.time.pass(30_000);
+      await reconcile(service, 1);
+      await assertNothingLeft(service);
     });
 
-    for (const [how, beginEnd] of [
-      ["written", () => false],
-      [
-        "perhaps written",
-        () => {
-          throw down;
-        },
-      ],
+    for (const [how, lost] of [
+      ["written", ["handouts.complete"]],
+      ["perhaps written", ["handouts.complete", "leases.beginEnd"]],
     ] as const) {
       it(`during the hand-out, keeps what is ${how} for a key's retry, and blames no host`, async () => {
-        const { ports, calls, world } = fakePorts({ handOut: () => Promise.reject(down), beginEnd });
-        await assert.rejects(createInstance(ports, { ...wish, idempotencyKey: "key" }), down);
-        assert.equal(calls.at(-1), "end id1 as failed");
-        assert.deepEqual([world.faults, [...world.resting]], [[], []]);
+        const service = await open();
+        service.faults.add({ call: "handouts.complete", effect: "done", fault: () => down });
+        for (const call of lost.slice(1)) service.faults.add({ call, fault: () => down });
+        await assert.rejects(service.create(keyed), down);
+        assert.deepEqual([rowsOf(service), service.containersOf("a")], [["running"], [id(1)]]);
+        assert.deepEqual(service.told.failures, []);
+        assert.ok(service.fleet.standings(start).every(({ standing }) => standing === "open"));
+        service.faults.clear();
+        const retry = await service.create(keyed);
+        assert.ok(retry.kind === "created" && retry.replayed);
+        assert.deepEqual([retry.handout.id, retry.handout.password], [id(1), "password1"]);
       });
     }
 
     it("during the hand-out, undoes what was not written", async () => {
-      const { ports, calls } = fakePorts({ handOut: () => Promise.reject(down) });
-      await assert.rejects(createInstance(ports, { ...wish, idempotencyKey: "key" }), down);
-      assert.deepEqual(calls.slice(-3), ["end id1 as failed", "remove id1 from a", "close id1"]);
+      const service = await open();
+      service.faults.add({ call: "handouts.complete", fault: () => down });
+      await assert.rejects(service.create(keyed), down);
+      assert.deepEqual(rowsOf(service), ["ended, failed"]);
+      await assertNothingLeft(service);
     });
 
-    it("during the hand-out, takes back what nobody can ask for again, written or not, and blames no host", async () => {
-      const { ports, calls, world } = fakePorts({ handOut: () => Promise.reject(down) });
-      await assert.rejects(createInstance(ports, wish), down);
-      assert.deepEqual(calls.slice(-3), ["end id1 as abandoned", "remove id1 from a", "close id1"]);
-      assert.deepEqual([world.faults, [...world.resting]], [[], []]);
-    });
+    for (const effect of ["none", "done"] as const)
+      it(`during the hand-out, takes back what nobody can ask for again, its effect ${effect}, and blames no host`, async () => {
+        const service = await open();
+        service.faults.add({ call: "handouts.complete", effect, fault: () => down });
+        await assert.rejects(service.create(), down);
+        assert.deepEqual(rowsOf(service), ["ended, abandoned"]);
+        assert.deepEqual(service.told.failures, []);
+        assert.ok(service.fleet.standings(start).every(({ standing }) => standing === "open"));
+        await assertNothingLeft(service);
+      });
   });
 
   describe("when the caller hangs up", () => {
-    const hangingUp = () => {
+    /** A caller who hangs up before a call. */
+    const hangingUpBefore = async (call: string) => {
+      const service = await open();
       const caller = new AbortController();
-      const { ports, calls } = fakePorts({ pong: () => caller.abort() });
-      return { ports, calls, signal: caller.signal };
+      service.before.set(call, () => caller.abort());
+      return { service, signal: caller.signal };
     };
 
-    it("takes back what nobody waits for", async () => {
-      const { ports, calls, signal } = hangingUp();
-      assert.deepEqual(await createInstance(ports, { ...wish, signal }), { kind: "abandoned" });
-      assert.deepEqual(calls.slice(-3), ["end id1 as abandoned", "remove id1 from a", "close id1"]);
-    });
-
-    it("takes back what was handed out a moment after", async () => {
-      const caller = new AbortController();
-      const handOut = () => {
-        caller.abort();
-        return true;
-      };
-      const { ports, calls } = fakePorts({ handOut });
-      assert.deepEqual(await createInstance(ports, { ...wish, signal: caller.signal }), { kind: "abandoned" });
-      assert.deepEqual(calls.slice(-3), ["end id1 as abandoned", "remove id1 from a", "close id1"]);
-    });
+    for (const call of ["startContainer", "waitForPong", "handouts.complete"])
+      it(`before ${call}, takes back what nobody waits for`, async () => {
+        const { service, signal } = await hangingUpBefore(call);
+        assert.deepEqual(await service.create({ signal }), { kind: "abandoned" });
+        assert.deepEqual(rowsOf(service), ["ended, abandoned"]);
+        await assertNothingLeft(service);
+      });
 
     it("hands out all the same to a key: its caller can come back for the answer", async () => {
-      const { ports, calls, signal } = hangingUp();
-      assert.equal((await createInstance(ports, { ...wish, idempotencyKey: "key", signal })).kind, "created");
-      assert.ok(!calls.some((call) => call.startsWith("end")));
+      const { service, signal } = await hangingUpBefore("waitForPong");
+      assert.equal((await service.create({ ...keyed, signal })).kind, "created");
+      assert.deepEqual(rowsOf(service), ["running"]);
     });
 
     it("does not go on to another host for nobody", async () => {
-      const caller = new AbortController();
-      const { ports, calls } = fakePorts({
-        pong: () => {
-          caller.abort();
-          throw new Error("no pong");
-        },
-      });
-      assert.deepEqual(await createInstance(ports, { ...wish, signal: caller.signal }), { kind: "abandoned" });
-      assert.equal(calls.filter((call) => call.startsWith("take")).length, 1);
+      const { service, signal } = await hangingUpBefore("waitForPong");
+      service.faults.add({ call: "waitForPong", fault: noPong });
+      assert.deepEqual(await service.create({ signal }), { kind: "abandoned" });
+      assert.equal(rowsOf(service).length, 1);
+      await assertNothingLeft(service);
     });
   });
 
   describe("with an idempotency key", () => {
-    const keyed = { ...wish, idempotencyKey: "key" };
-    const requestHash = hashSecret(JSON.stringify({ ttlSeconds: null }));
-    const handout = { id: "id0", password: "from before", expiresAt: at(60).toISOString() } as Handout;
-    const sealedAnswer = sealAnswer(
-      JSON.stringify(handout),
-      { serverSecret: rules.serverSecret, idempotencyKey: "key", instanceId: "id0" },
-      Buffer.alloc(12),
-    );
-    const atWork: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer: null, expiresAt: null };
-    const done: KnownClaim = { requestHash, instanceId: "id0", sealedAnswer, expiresAt: at(60) };
-
     it("seals the answer, so that the store alone cannot give the password away", async () => {
-      const { ports, world } = fakePorts();
-      assert.equal((await createInstance(ports, keyed)).kind, "created");
-      assert.ok(world.sealed && !world.sealed.includes("password1"));
+      const service = await open();
+      assert.equal((await service.create(keyed)).kind, "created");
+      const [claim] = service.tables.claims.values();
+      assert.ok(claim?.sealedAnswer && !claim.sealedAnswer.includes("password1"));
     });
 
     it("keeps no answer without a key", async () => {
-      const { ports, world } = fakePorts();
-      await createInstance(ports, wish);
-      assert.equal(world.sealed, undefined);
+      const service = await open();
+      await service.create();
+      assert.equal(service.tables.claims.size, 0);
     });
 
-    it("tells in the first answer given again when the lease ends now, after a change of it", async () => {
-      const { ports } = fakePorts({ claims: [{ ...done, expiresAt: at(7200) }] });
-      const result = await createInstance(ports, keyed);
-      assert.equal(result.kind === "created" && result.handout.expiresAt, at(7200).toISOString());
-    });
-
-    it("gives the first answer again", async () => {
-      const { ports, calls } = fakePorts({ claims: [done] });
-      assert.deepEqual(await createInstance(ports, keyed), {
+    it("gives the first answer again, and tells when the lease ends now, after a change of it", async () => {
+      const service = await open();
+      const first = await service.create(keyed);
+      assert.ok(first.kind === "created");
+      assert.deepEqual(await service.create(keyed), {
         kind: "created",
-        handout,
+        handout: first.handout,
         hostName: undefined,
         replayed: true,
       });
-      assert.deepEqual(calls, []);
+      await service.store.leases.setExpiry(first.handout.id, at(7200), start);
+      const again = await service.create(keyed);
+      assert.equal(again.kind === "created" && again.handout.expiresAt, at(7200).toISOString());
+      assert.deepEqual(rowsOf(service), ["running"]);
     });
 
     it("waits for a first request that is still at work", async () => {
-      const { ports } = fakePorts({ claims: [atWork, atWork, atWork, done] });
-      const result = await createInstance(ports, keyed);
-      assert.ok(result.kind === "created" && result.replayed);
+      const service = await open();
+      service.before.set("waitForPong", () => service.time.delay(170));
+      const first = createInstance(service.ports, keyed);
+      const later = service.time.delay(100).then(() => createInstance(service.ports, keyed));
+      const [one, two] = await service.time.run(Promise.all([first, later]));
+      assert.ok(one.kind === "created" && !one.replayed && two.kind === "created" && two.replayed);
+      assert.deepEqual(two.handout, one.handout);
+      assert.deepEqual(rowsOf(service), ["running"]);
     });
 
     it("waits also when the first request was faster by a moment", async () => {
-      const { ports, calls } = fakePorts({
-        claims: [undefined, atWork, done],
-        take: () => ({ kind: "known", ...atWork }),
-      });
-      const result = await createInstance(ports, keyed);
-      assert.ok(result.kind === "created" && result.replayed);
-      assert.deepEqual(calls, ["take id1 of a"]);
+      const service = await open();
+      const both = [createInstance(service.ports, keyed), createInstance(service.ports, keyed)];
+      const results = await service.time.run(Promise.all(both));
+      assert.deepEqual(results.map((result) => result.kind === "created" && result.replayed).sort(), [false, true]);
+      assert.deepEqual(rowsOf(service), ["running"]);
     });
 
     it("does it itself when the first request came to nothing", async () => {
-      const { ports } = fakePorts({ claims: [atWork, atWork, undefined] });
-      const result = await createInstance(ports, keyed);
-      assert.ok(result.kind === "created" && !result.replayed);
+      const service = await open(["a"]);
+      service.before.set("waitForPong", () => service.time.delay(170));
+      service.faults.add({ call: "waitForPong", times: 1, fault: noPong });
+      const fleet = service.openCache();
+      await fleet.refresh(start);
+      const first = createInstance(service.ports, keyed);
+      const later = service.time.delay(100).then(() => createInstance({ ...service.ports, fleet }, keyed));
+      const [one, two] = await service.time.run(Promise.all([first, later]));
+      assert.equal(one.kind, "no-capacity");
+      assert.ok(two.kind === "created" && !two.replayed);
+      assert.deepEqual(rowsOf(service), ["ended, failed", "running"]);
     });
 
     it("refuses another request with the same key, finished or not", async () => {
-      for (const known of [atWork, done]) {
-        const { ports, calls } = fakePorts({ claims: [known] });
-        assert.deepEqual(await createInstance(ports, { ...keyed, ttlSeconds: 60 }), { kind: "idempotency-key-reused" });
-        assert.deepEqual(calls, []);
-      }
+      const service = await open();
+      service.before.set("waitForPong", () => service.time.delay(170));
+      const first = createInstance(service.ports, keyed);
+      const other = service.time.delay(100).then(() => createInstance(service.ports, { ...keyed, ttlSeconds: 60 }));
+      const [, refused] = await service.time.run(Promise.all([first, other]));
+      assert.deepEqual(refused, { kind: "idempotency-key-reused" });
+      assert.deepEqual(await service.create({ ...keyed, ttlSeconds: 60 }), { kind: "idempotency-key-reused" });
+      assert.deepEqual(rowsOf(service), ["running"]);
     });
 
     it("does not wait for ever", async () => {
-      const { ports, world } = fakePorts({ claims: Array<KnownClaim>(1000).fill(atWork) });
-      assert.deepEqual(await createInstance(ports, keyed), { kind: "idempotency-key-in-progress" });
-      assert.deepEqual(world.now, at(30));
+      const service = await open();
+      service.before.set("waitForPong", () => new Promise(() => undefined));
+      void createInstance(service.ports, keyed);
+      service.time.pass(1_000);
+      assert.deepEqual(await service.create(keyed), { kind: "idempotency-key-in-progress" });
+      assert.deepEqual(service.time.clock(), at(31));
     });
   });
 });

@@ -1,310 +1,229 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
 import { endInstance } from "../../../apps/core/instances/end-instance.ts";
 import { reap } from "../../../apps/core/instances/reap.ts";
 import { reconcile } from "../../../apps/core/instances/reconcile.ts";
-import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
-import type { EngineHost } from "../../../apps/core/fleet/host.ts";
-import type { InstanceState } from "../../../apps/core/instances/instance.ts";
-import type { EndCause } from "../../../apps/core/events/names.ts";
-import type { FleetEvent } from "../../../apps/core/events/event.ts";
-import type { RowFacts } from "../../../apps/core/instances/repairs.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
+import { createTwinService, type TwinService } from "../../bed/twin-service.ts";
 
-const start = new Date("2026-01-01T00:00:00Z");
-const at = (seconds: number) => new Date(start.getTime() + seconds * 1000);
-const hostNamed = (name: string): EngineHost => ({ name, engineUrl: "unix:///x", deployment: "d" });
+/** Leases that are over after {@link open} has let this time pass. */
+const overdue = { ttlSeconds: 100 };
+const down = () => new Unavailable("mysql", new Error("down"));
 
-interface Row {
-  id: string;
-  host: string;
-  state: InstanceState;
-  expiresAt: Date;
-  cause?: EndCause;
+/** Hosts a and b with the instances that `prepare` adds, a hundred seconds later. */
+async function open(
+  prepare: (service: TwinService) => Promise<unknown> = () => Promise.resolve(),
+): Promise<TwinService> {
+  const service = createTwinService();
+  for (const name of ["a", "b"]) await service.addHost(name, { capacity: 200 });
+  await prepare(service);
+  service.time.pass(100_000);
+  return service;
 }
 
-/** Rows and containers in memory, that follow the rules of the store and the engines. */
-function fakeWorld(rows: Row[], containers: Record<string, string[]> = {}) {
-  const world = {
-    rows: new Map(rows.map((row) => [row.id, row])),
-    containers: new Map(Object.entries(containers).map(([host, ids]) => [host, new Map(ids.map((id) => [id, true]))])),
-    down: new Set<string>(),
-    /** Instances whose containers the engine refuses to remove. */
-    stubborn: new Set<string>(),
-    mysqlDown: false,
-    removals: [] as string[],
-    events: [] as FleetEvent[],
-    now: at(100),
-  };
-  const containersOf = (host: EngineHost) => {
-    if (world.down.has(host.name)) throw new EngineFault("unreachable", host.name, new Error("down"));
-    return world.containers.get(host.name) ?? new Map<string, boolean>();
-  };
-  const checkMysql = () => {
-    if (world.mysqlDown) throw new Unavailable("mysql", new Error("down"));
-  };
-  const ports = {
-    clock: () => world.now,
-    store: {
-      events: { add: (event: FleetEvent) => Promise.resolve(void world.events.push(event)) },
-      leases: {
-        listDue: () => {
-          checkMysql();
-          const due = [...world.rows.values()].filter(
-            ({ state, expiresAt }) => state === "ending" || (state === "running" && expiresAt <= world.now),
-          );
-          return Promise.resolve(
-            due.map((row) => ({ instanceId: row.id, state: row.state, host: hostNamed(row.host) })),
-          );
-        },
-        listOpenOf: (hostName: string) =>
-          Promise.resolve(
-            [...world.rows.values()]
-              .filter(({ host, state }) => host === hostName && state !== "ended")
-              .map(({ id, state, expiresAt }): RowFacts =>
-                state === "starting"
-                  ? { id, state, deadline: expiresAt }
-                  : { id, state: state === "running" ? state : "ending" },
-              ),
-          ),
-        beginEnd: (id: string, cause: EndCause) => {
-          checkMysql();
-          const row = world.rows.get(id);
-          if (
-            !row ||
-            row.state === "ending" ||
-            row.state === "ended" ||
-            (cause === "expired" && row.expiresAt > world.now)
-          )
-            return Promise.resolve(false);
-          Object.assign(row, { state: "ending", cause });
-          return Promise.resolve(true);
-        },
-        close: (id: string) => {
-          const row = world.rows.get(id);
-          if (row?.state === "ending") row.state = "ended";
-          return Promise.resolve();
-        },
-      },
-      hosts: {
-        list: () =>
-          Promise.resolve(
-            [...new Set([...world.containers.keys(), ...rows.map(({ host }) => host)])].map((name) => ({
-              host: hostNamed(name),
-            })),
-          ),
-      },
-    },
-    engines: {
-      removeContainer: async (host: EngineHost, id: string) => {
-        world.removals.push(`${id} of ${host.name}`);
-        await Promise.resolve();
-        const containers = containersOf(host);
-        if (world.stubborn.has(id)) throw new EngineFault("refused", host.name, new Error("device or resource busy"));
-        containers.delete(id);
-      },
-      listContainers: async (host: EngineHost) => {
-        await Promise.resolve();
-        return [...containersOf(host)].map(([instanceId, running]) => ({ instanceId, running }));
-      },
-    },
-  };
-  const states = () =>
-    Object.fromEntries(
-      [...world.rows.values()].map(({ id, state, cause }) => [id, cause ? `${state}, ${cause}` : state]),
-    );
-  return { world, ports, states };
+/** Adds as many instances of a state, and gives their ids. */
+async function addMany(
+  service: TwinService,
+  count: number,
+  ...[hostName, state, over]: [string, "running" | "ending", { ttlSeconds?: number; container?: boolean }?]
+): Promise<string[]> {
+  const ids = Array.from({ length: count }, (_, index) => `i${index}`);
+  for (const id of ids) await service.addInstance(id, hostName, state, over);
+  return ids;
 }
 
-const row = (id: string, state: InstanceState, over: Partial<Row> = {}): Row => ({
-  id,
-  host: "a",
-  state,
-  expiresAt: at(1000),
-  ...over,
-});
-const overdue = { expiresAt: at(100) };
+/** Counts the calls that reach engines to remove something. */
+function countRemovals(service: TwinService): () => number {
+  let removals = 0;
+  service.before.set("removeContainer", () => removals++);
+  return () => removals;
+}
 
 describe("endInstance", () => {
+  const end = async (service: TwinService, cause: "owner" | "expired") =>
+    endInstance(service, (await service.store.leases.findContainer("i")) ?? assert.fail("no such instance"), cause);
+
   it("closes the row only after the container is gone", async () => {
-    const { ports, states, world } = fakeWorld([row("i", "running")], { a: ["i"] });
-    world.down.add("a");
-    const result = await endInstance(ports, { instanceId: "i", state: "running", host: hostNamed("a") }, "owner");
+    const service = await open(({ addInstance }) => addInstance("i", "a", "running"));
+    service.machine("a").silence = "unreachable";
+    const result = await end(service, "owner");
     assert.ok(result.kind === "later" && result.fault instanceof EngineFault, "the fault is told, for the log");
     assert.equal(result.fault.reason, "unreachable");
-    assert.deepEqual(states(), { i: "ending, owner" });
-    world.down.clear();
-    assert.deepEqual(await endInstance(ports, { instanceId: "i", state: "ending", host: hostNamed("a") }, "expired"), {
-      kind: "ended",
-    });
-    assert.deepEqual(states(), { i: "ended, owner" }, "the first cause stays");
+    assert.deepEqual([service.states(), service.containersOf("a")], [{ i: "ending, owner" }, ["i"]]);
+    service.machine("a").silence = undefined;
+    assert.deepEqual(await end(service, "expired"), { kind: "ended" });
+    assert.deepEqual(
+      [service.states(), service.containersOf("a")],
+      [{ i: "ended, owner" }, []],
+      "the first cause stays",
+    );
   });
 
   it("does nothing to an instance that has ended, or that somebody else is ending", async () => {
-    const { ports, world } = fakeWorld([row("i", "ending")], { a: ["i"] });
-    await endInstance(ports, { instanceId: "i", state: "ended", host: hostNamed("a") }, "owner");
-    await endInstance(ports, { instanceId: "i", state: "running", host: hostNamed("a") }, "owner");
-    assert.deepEqual(world.removals, []);
+    const service = await open(({ addInstance }) => addInstance("i", "a", "ending"));
+    const place = (await service.store.leases.findContainer("i")) ?? assert.fail("no such instance");
+    const removals = countRemovals(service);
+    for (const state of ["ended", "running"] as const)
+      assert.deepEqual(await endInstance(service, { ...place, state }, "operator"), { kind: "ended" });
+    assert.equal(removals(), 0);
+    assert.deepEqual([service.states(), service.containersOf("a")], [{ i: "ending, owner" }, ["i"]]);
   });
 });
 
 describe("reap", () => {
   it("ends what is past its time on all hosts, and finishes ends that were begun", async () => {
-    const { ports, states } = fakeWorld(
-      [
-        row("over", "running", overdue),
-        row("begun", "ending", { host: "b", cause: "owner" }),
-        row("young", "running"),
-        row("starting", "starting", overdue),
-      ],
-      { a: ["over", "young"], b: ["begun"] },
-    );
-    assert.deepEqual(await reap(ports, 4), { ended: 2, waiting: [] });
-    assert.deepEqual(states(), {
+    const service = await open(async ({ addInstance }) => {
+      await addInstance("over", "a", "running", overdue);
+      await addInstance("begun", "b", "ending");
+      await addInstance("young", "a", "running");
+      await addInstance("starting", "a", "starting", overdue);
+    });
+    assert.deepEqual(await reap(service, 4), { ended: 2, waiting: [] });
+    assert.deepEqual(service.states(), {
       over: "ended, expired",
       begun: "ended, owner",
       young: "running",
       starting: "starting",
     });
+    assert.deepEqual([service.containersOf("a"), service.containersOf("b")], [["starting", "young"], []]);
   });
 
   it("ends leases on time also where the host does not answer, and tells what waits", async () => {
-    const many = Array.from({ length: 10 }, (_, index) => row(`i${index}`, "running", overdue));
-    const { ports, states, world } = fakeWorld([...many, row("elsewhere", "running", { ...overdue, host: "b" })], {
-      a: many.map(({ id }) => id),
-      b: ["elsewhere"],
+    const service = await open(async (each) => {
+      await addMany(each, 10, "a", "running", overdue);
+      await each.addInstance("elsewhere", "b", "running", overdue);
     });
-    world.down.add("a");
-    const { ended, waiting } = await reap(ports, 4);
+    service.machine("a").silence = "unreachable";
+    const { ended, waiting } = await reap(service, 4);
     assert.equal(ended, 1);
     assert.deepEqual(
       waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
       [["a", 10, "unreachable"]],
     );
-    const reason = "ended instances wait for their host: unreachable";
-    assert.deepEqual(world.events, [{ actor: "reap", kind: "hold", host: "a", reason }]);
-    assert.deepEqual(new Set(many.map(({ id }) => states()[id])), new Set(["ending, expired"]));
-    world.down.clear();
-    assert.deepEqual(await reap(ports, 4), { ended: 10, waiting: [] });
-    assert.deepEqual(new Set(Object.values(states())), new Set(["ended, expired"]));
+    assert.deepEqual(
+      (await service.store.events.list({}, 10)).map(({ actor, kind, host, reason }) => [actor, kind, host, reason]),
+      [["reap", "hold", "a", "ended instances wait for their host: unreachable"]],
+    );
+    const { elsewhere, ...others } = service.states();
+    assert.deepEqual([elsewhere, new Set(Object.values(others))], ["ended, expired", new Set(["ending, expired"])]);
+    assert.equal(service.tables.quotaPlaces.size, 0, "their holders may have others");
+    service.machine("a").silence = undefined;
+    assert.deepEqual(await reap(service, 4), { ended: 10, waiting: [] });
+    assert.deepEqual(new Set(Object.values(service.states())), new Set(["ended, expired"]));
   });
 
   it("does not ask a host again and again that does not answer", async () => {
-    const many = Array.from({ length: 100 }, (_, index) => row(`i${index}`, "ending"));
-    const { ports, world } = fakeWorld(many);
-    world.down.add("a");
-    assert.equal((await reap(ports, 4)).waiting[0]?.instances, 100);
-    assert.ok(world.removals.length <= 8, String(world.removals.length));
+    const service = await open((each) => addMany(each, 100, "a", "ending"));
+    service.machine("a").silence = "timeout";
+    const removals = countRemovals(service);
+    assert.equal((await reap(service, 4)).waiting[0]?.instances, 100);
+    assert.ok(removals() <= 8, String(removals()));
   });
 
   it("is not held up by containers that an engine refuses to remove", async () => {
-    const many = Array.from({ length: 20 }, (_, index) => row(`i${index}`, "ending", { cause: "owner" }));
-    const { ports, states, world } = fakeWorld(many, { a: many.map(({ id }) => id) });
-    for (const { id } of many.slice(0, 6)) world.stubborn.add(id);
-    const { ended, waiting } = await reap(ports, 4);
+    const service = await open(async (each) => {
+      for (const id of (await addMany(each, 20, "a", "ending")).slice(0, 6)) each.machine("a").stubborn.add(id);
+    });
+    const { ended, waiting } = await reap(service, 4);
     assert.equal(ended, 14);
     assert.deepEqual(
       waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
       [["a", 6, "refused"]],
     );
-    assert.equal(states()["i19"], "ended, owner");
+    assert.equal(service.states()["i19"], "ended, owner");
+    assert.equal(service.containersOf("a").length, 6);
   });
 
   it("by two at once ends everything once", async () => {
-    const many = Array.from({ length: 20 }, (_, index) => row(`i${index}`, "running", overdue));
-    const { ports, states } = fakeWorld(many, { a: many.map(({ id }) => id) });
-    await Promise.all([reap(ports, 4), reap(ports, 4)]);
-    assert.deepEqual(new Set(Object.values(states())), new Set(["ended, expired"]));
+    const service = await open((each) => addMany(each, 20, "a", "running", overdue));
+    await Promise.all([reap(service, 4), reap(service, 4)]);
+    assert.deepEqual(new Set(Object.values(service.states())), new Set(["ended, expired"]));
+    assert.deepEqual(service.containersOf("a"), []);
   });
 
   it("throws when MySQL does not answer", async () => {
-    const { ports, world } = fakeWorld([]);
-    world.mysqlDown = true;
-    await assert.rejects(reap(ports, 4), Unavailable);
+    const service = await open();
+    service.faults.add({ call: "leases.listDue", fault: down });
+    await assert.rejects(reap(service, 4), Unavailable);
   });
 });
 
 describe("reconcile", () => {
   const broken = () =>
-    fakeWorld(
-      [
-        row("fine", "running"),
-        row("lost", "running"),
-        row("stuck", "starting", overdue),
-        row("young", "starting"),
-        row("far", "running", { host: "b" }),
-      ],
-      { a: ["fine", "stuck", "nobodys"], b: ["far", "nobodys-either"] },
-    );
+    open(async ({ addInstance, addContainer }) => {
+      await addInstance("fine", "a", "running");
+      await addInstance("lost", "a", "running", { container: false });
+      await addInstance("stuck", "a", "starting", overdue);
+      await addInstance("young", "a", "starting", { container: false });
+      await addInstance("far", "b", "running");
+      addContainer("nobodys", "a");
+      addContainer("nobodys-either", "b");
+    });
+  const lines = (repairs: Awaited<ReturnType<typeof reconcile>>["repairs"]) =>
+    repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort();
+  const repaired = {
+    fine: "running",
+    lost: "ended, lost",
+    stuck: "ended, failed",
+    young: "starting",
+    far: "running",
+  };
 
   it("repairs every disagreement in one run and tells each", async () => {
-    const { ports, states, world } = broken();
-    const { repairs, unseen } = await reconcile(ports, 4);
-    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), [
+    const service = await broken();
+    const { repairs, unseen } = await reconcile(service, 4);
+    assert.deepEqual(lines(repairs), [
       "a end lost",
       "a end stuck",
       "a remove-container nobodys",
       "b remove-container nobodys-either",
     ]);
     assert.deepEqual(unseen, []);
-    const told = (instance: string) => world.events.find((event) => event.instance === instance);
-    assert.equal(world.events.length, 4);
-    const of = { actor: "reconcile", host: "a" } as const;
-    assert.deepEqual(told("lost"), {
-      ...of,
-      kind: "end",
-      instance: "lost",
-      reason: "its container is gone",
-      data: { cause: "lost" },
-    });
-    assert.deepEqual(told("stuck"), {
-      ...of,
-      kind: "end",
-      instance: "stuck",
-      reason: "still starting after its deadline",
-      data: { cause: "failed" },
-    });
-    assert.deepEqual(told("nobodys"), {
-      ...of,
-      kind: "remove-container",
-      instance: "nobodys",
-      reason: "it has no open row on this host",
-    });
-    assert.deepEqual(states(), {
-      fine: "running",
-      lost: "ended, lost",
-      stuck: "ended, failed",
-      young: "starting",
-      far: "running",
-    });
+    const events = await service.store.events.list({}, 10);
     assert.deepEqual(
-      [...world.containers].map(([host, ids]) => [host, [...ids.keys()]]),
+      events.map(({ actor, host, kind, instance, reason, data }) => [actor, host, kind, instance, reason, data]).sort(),
       [
-        ["a", ["fine"]],
-        ["b", ["far"]],
+        ["reconcile", "a", "end", "lost", "its container is gone", { cause: "lost" }],
+        ["reconcile", "a", "end", "stuck", "still starting after its deadline", { cause: "failed" }],
+        ["reconcile", "a", "remove-container", "nobodys", "it has no open row on this host", null],
+        ["reconcile", "b", "remove-container", "nobodys-either", "it has no open row on this host", null],
       ],
     );
-    assert.deepEqual((await reconcile(ports, 4)).repairs, [], "the next run finds nothing");
+    assert.deepEqual(service.states(), repaired);
+    assert.deepEqual([service.containersOf("a"), service.containersOf("b")], [["fine"], ["far"]]);
+    assert.deepEqual((await reconcile(service, 4)).repairs, [], "the next run finds nothing");
+  });
+
+  it("ends an instance whose container has stopped", async () => {
+    const service = await open(({ addInstance }) => addInstance("i", "a", "running"));
+    for (const container of service.machine("a").containers.values()) container.running = false;
+    const { repairs } = await reconcile(service, 4);
+    assert.deepEqual(
+      repairs.map(({ reason }) => reason),
+      ["its container has stopped"],
+    );
+    assert.deepEqual([service.states(), service.containersOf("a")], [{ i: "ended, lost" }, []]);
   });
 
   it("leaves a host alone that does not answer: its instances are unseen, not lost", async () => {
-    const { ports, states, world } = broken();
-    world.down.add("b");
-    const { unseen } = await reconcile(ports, 4);
+    const service = await broken();
+    service.machine("b").silence = "unreachable";
+    const { unseen } = await reconcile(service, 4);
     assert.deepEqual(
       unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
       [["b", "unreachable"]],
     );
-    assert.equal(states()["far"], "running");
-    assert.equal(states()["lost"], "ended, lost", "the others are repaired all the same");
+    assert.equal(service.states()["far"], "running");
+    assert.equal(service.states()["lost"], "ended, lost", "the others are repaired all the same");
   });
 
   it("goes on with the other repairs of a host that refuses one, and tells", async () => {
-    const { ports, states, world } = broken();
-    for (const id of ["lost", "nobodys"]) world.stubborn.add(id);
-    world.containers.get("a")?.set("nobodys-too", true);
-    const { repairs, unseen } = await reconcile(ports, 4);
-    assert.deepEqual(repairs.map(({ hostName, kind, instanceId }) => `${hostName} ${kind} ${instanceId}`).sort(), [
+    const service = await broken();
+    for (const id of ["lost", "nobodys"]) service.machine("a").stubborn.add(id);
+    service.addContainer("nobodys-too", "a");
+    const { repairs, unseen } = await reconcile(service, 4);
+    assert.deepEqual(lines(repairs), [
       "a end stuck",
       "a remove-container nobodys-too",
       "b remove-container nobodys-either",
@@ -313,18 +232,19 @@ describe("reconcile", () => {
       unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
       [["a", "refused"]],
     );
-    assert.ok(!world.events.some(({ instance }) => instance === "lost"), "what was not done is no event");
-    assert.equal(states()["lost"], "ending, lost", "the reaper goes on with it");
+    assert.deepEqual(await service.store.events.list({ instance: "lost" }, 1), [], "what was not done is no event");
+    assert.equal(service.states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 
   it("removes no more than a hundred containers of a host in one run, rows before them, and the rest in the next runs", async () => {
-    const { ports, states, world } = fakeWorld([row("lost", "running"), row("elsewhere", "running", { host: "b" })], {
-      a: Array.from({ length: 250 }, (_, index) => `made-up-${index}`),
-      b: [],
+    const service = await open(async ({ addInstance, addContainer }) => {
+      await addInstance("lost", "a", "running", { container: false });
+      await addInstance("elsewhere", "b", "running", { container: false });
+      for (let index = 0; index < 250; index++) addContainer(`made-up-${index}`, "a");
     });
     const counts: number[][] = [];
     for (let run = 0; run < 4; run++) {
-      const { repairs } = await reconcile(ports, 4);
+      const { repairs } = await reconcile(service, 4);
       counts.push(["a", "b"].map((name) => repairs.filter(({ hostName }) => hostName === name).length));
     }
     assert.deepEqual(counts, [
@@ -333,20 +253,14 @@ describe("reconcile", () => {
       [51, 0],
       [0, 0],
     ]);
-    assert.deepEqual(states(), { lost: "ended, lost", elsewhere: "ended, lost" });
-    assert.equal(world.containers.get("a")?.size, 0);
+    assert.deepEqual(service.states(), { lost: "ended, lost", elsewhere: "ended, lost" });
+    assert.deepEqual(service.containersOf("a"), []);
   });
 
   it("by two at once comes to the same", async () => {
-    const { ports, states } = broken();
-    await Promise.all([reconcile(ports, 4), reconcile(ports, 4)]);
-    await reap(ports, 4);
-    assert.deepEqual(states(), {
-      fine: "running",
-      lost: "ended, lost",
-      stuck: "ended, failed",
-      young: "starting",
-      far: "running",
-    });
+    const service = await broken();
+    await Promise.all([reconcile(service, 4), reconcile(service, 4)]);
+    await reap(service, 4);
+    assert.deepEqual(service.states(), repaired);
   });
 });

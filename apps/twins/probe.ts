@@ -1,0 +1,36 @@
+import type { WaitForPong } from "../core/instances/contract.ts";
+import { hashSecret } from "../lib/secrets.ts";
+import { publishedPort, type TwinEngine } from "./engines.ts";
+import { inTurns, type Staging } from "./turns.ts";
+
+/**
+ * Sees the instances of these engines answer: at the address of their machine and the port that they are
+ * published on, to the password whose hash they were started with. Where none does, it waits until its signal
+ * aborts. Faults name the call `waitForPong`.
+ */
+export function createTwinProbe(listEngines: () => Iterable<TwinEngine>, staging: Staging = {}): WaitForPong {
+  const { waitForPong: look } = inTurns<{
+    readonly waitForPong: (...given: Parameters<WaitForPong>) => Promise<boolean>;
+  }>("", { waitForPong: (host, port, password) => answers([...listEngines()], host, port, password) }, staging);
+
+  return async (host, port, password, signal) => {
+    if (await look(host, port, password, signal)) return;
+    await aborted(signal);
+    throw new Error(`nothing at ${host}:${port} answers to the password`);
+  };
+}
+
+function answers(engines: readonly TwinEngine[], host: string, port: number, password: string): boolean {
+  const hash = `#${hashSecret(password).toString("hex")}`;
+  return engines
+    .filter(({ address }) => address === host)
+    .flatMap(({ containers }) => [...containers.values()])
+    .some(({ spec, running }) => running && publishedPort(spec) === port && spec.Cmd.includes(hash));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,47 @@
+import type { Store } from "../../core/store.ts";
+import { inTurns, type Effects, type Staging } from "../turns.ts";
+import { dropletEffects } from "./droplets.ts";
+import { eventEffects } from "./events.ts";
+import { figureEffects, historyEffects } from "./figures.ts";
+import { handoutEffects } from "./handouts.ts";
+import { hostEffects } from "./hosts.ts";
+import { leaseEffects } from "./leases.ts";
+import {
+  blockEffects,
+  destroyRequestEffects,
+  loginEffects,
+  runEffects,
+  slotEffects,
+  switchEffects,
+} from "./operator.ts";
+import { searchEffects } from "./search.ts";
+import { createTables, type Tables } from "./tables.ts";
+
+/**
+ * The store in memory: each call waits for its turn and then has its whole effect in one step. Twins over the
+ * same tables are several processes on one database. Faults are given as {@link Unavailable} is thrown by the
+ * real store, and name calls as in `leases.close`.
+ */
+export function createTwinStore(tables: Tables = createTables(), staging: Staging = {}): Store {
+  const noun = <Port extends object>(name: string, effects: Effects<Port>): Port =>
+    inTurns<Port>(`${name}.`, effects, staging);
+  const { ping } = inTurns<Pick<Store, "ping">>("", { ping: () => undefined }, staging);
+  return {
+    handouts: noun("handouts", handoutEffects(tables)),
+    leases: noun("leases", leaseEffects(tables)),
+    hosts: noun("hosts", hostEffects(tables)),
+    droplets: noun("droplets", dropletEffects(tables)),
+    events: noun("events", eventEffects(tables)),
+    switches: noun("switches", switchEffects(tables)),
+    blocks: noun("blocks", blockEffects(tables)),
+    destroyRequests: noun("destroyRequests", destroyRequestEffects(tables)),
+    search: noun("search", searchEffects(tables)),
+    slots: noun("slots", slotEffects(tables)),
+    logins: noun("logins", loginEffects(tables)),
+    runs: noun("runs", runEffects(tables)),
+    figures: noun("figures", figureEffects(tables)),
+    history: noun("history", historyEffects(tables)),
+    ping,
+    disconnect: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,106 @@
+import type { Leases } from "../../core/instances/contract.ts";
+import type { EndCause } from "../../core/events/names.ts";
+import type { Instance, InstanceState } from "../../core/instances/instance.ts";
+import type { Effects } from "../turns.ts";
+import { change, endOf, engineHostOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
+
+const statesBefore: Readonly<Record<EndCause, readonly InstanceState[]>> = {
+  failed: ["starting"],
+  abandoned: ["starting", "running"],
+  expired: ["running"],
+  lost: ["running"],
+  owner: ["starting", "running"],
+  operator: ["starting", "running"],
+};
+
+/** Instances in memory, from hand-out to end. */
+export function leaseEffects(tables: Tables): Effects<Leases> {
+  return {
+    find: (id) => {
+      const row = tables.instances.get(id);
+      return row && toInstance(tables, row);
+    },
+
+    setExpiry: (id, expiresAt, now) => {
+      const row = tables.instances.get(id);
+      if (row?.state !== "running" || endOf(row) <= now) return false;
+      tables.instances.set(id, { ...row, expiresAt });
+      return true;
+    },
+
+    beginEnd: (id, cause, now) => beginEndIn(tables, id, cause, now),
+
+    close: (id, now, portTakenUntil) => {
+      const row = tables.instances.get(id);
+      if (row?.state !== "ending") return;
+      tables.instances.set(id, { ...row, state: "ended", endedAt: now });
+      const { basePort } = hostOf(tables, row.hostName);
+      tables.slots.set(
+        row.hostName,
+        (tables.slots.get(row.hostName) ?? []).map((each) =>
+          each.instanceId === id
+            ? {
+                slot: each.slot,
+                port: basePort + each.slot,
+                instanceId: null,
+                freeSince: now,
+                portTakenUntil: portTakenUntil ?? null,
+              }
+            : each,
+        ),
+      );
+    },
+
+    findContainer: (id) => {
+      const row = tables.instances.get(id);
+      return row && { instanceId: id, state: row.state, host: engineHostOf(tables, row.hostName) };
+    },
+
+    findAddress: (id) => {
+      const row = tables.instances.get(id);
+      return row && { host: hostOf(tables, row.hostName).checkHost, port: row.port };
+    },
+
+    listDue: (now) =>
+      [...tables.instances.values()]
+        .filter((row) => row.state === "ending" || (row.state === "running" && endOf(row) <= now))
+        .sort((a, b) => endOf(a).getTime() - endOf(b).getTime())
+        .map(({ id, state, hostName }) => ({ instanceId: id, state, host: engineHostOf(tables, hostName) })),
+
+    listOpenOf: (hostName) =>
+      [...tables.instances.values()].flatMap((row) => {
+        const { id, state, deadline } = row;
+        if (row.hostName !== hostName || state === "ended") return [];
+        return [state === "starting" ? { id, state, deadline } : { id, state }];
+      }),
+  };
+}
+
+/** `beginEnd` as a part of another step. */
+export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Date): boolean {
+  const row = tables.instances.get(id);
+  if (!row || !statesBefore[cause].includes(row.state)) return false;
+  if (cause === "expired" && endOf(row) > now) return false;
+  change(tables.instances, id, { state: "ending", endCause: cause });
+  const places = new Set(tables.quotaPlaces.get(row.address));
+  places.delete(id);
+  if (places.size > 0) tables.quotaPlaces.set(row.address, places);
+  else tables.quotaPlaces.delete(row.address);
+  tables.claims.delete(id);
+  return true;
+}
+
+/** The instance out of a row. */
+export function toInstance(tables: Tables, row: InstanceRow): Instance {
+  const { id, state, hostName, port, address, tokenHash, createdAt, latestEnd, endedAt, endCause } = row;
+  const { publicHost } = hostOf(tables, hostName);
+  const term =
+    row.handedOutAt === null || row.expiresAt === null
+      ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
+      : { handedOutAt: row.handedOutAt, deadline: null, expiresAt: row.expiresAt };
+  return {
+    ...{ id, state, hostName, publicHost, port, address, tokenHash, createdAt },
+    ...term,
+    ...{ latestEnd, endedAt, endCause },
+  };
+}

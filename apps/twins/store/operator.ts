@@ -1,0 +1,125 @@
+import type { Blocks, DestroyRequests, JobRuns, Logins, Slots, Switches } from "../../core/operator/contract.ts";
+import type { SwitchName } from "../../core/events/names.ts";
+import type { Effects } from "../turns.ts";
+import { change, leasesOf, type Tables } from "./tables.ts";
+
+const LONGEST_BLOCK_REASON = 255;
+const LONGEST_FAULT = 500;
+const switchNames: readonly SwitchName[] = ["handouts", "scaling"];
+
+/** What the operator has paused, in memory. */
+export function switchEffects(tables: Tables): Effects<Switches> {
+  return {
+    list: () =>
+      switchNames.map((name) => ({
+        name,
+        paused: tables.switches.get(name)?.paused ?? false,
+        changedAt: tables.switches.get(name)?.changedAt ?? null,
+      })),
+
+    set: (name, paused, now) => {
+      if ((tables.switches.get(name)?.paused ?? false) === paused) return false;
+      tables.switches.set(name, { paused, changedAt: now });
+      return true;
+    },
+  };
+}
+
+/** Blocked addresses in memory. */
+export function blockEffects(tables: Tables): Effects<Blocks> {
+  return {
+    list: () =>
+      [...tables.blocks.values()].sort(
+        (a, b) => b.blockedAt.getTime() - a.blockedAt.getTime() || (a.address < b.address ? -1 : 1),
+      ),
+
+    add: (address, reason, now) => {
+      const blockedAt = tables.blocks.get(address)?.blockedAt ?? now;
+      tables.blocks.set(address, { address, reason: reason.slice(0, LONGEST_BLOCK_REASON), blockedAt });
+    },
+
+    remove: (address) => tables.blocks.delete(address),
+  };
+}
+
+/** Hosts that the operator wants destroyed, in memory. */
+export function destroyRequestEffects(tables: Tables): Effects<DestroyRequests> {
+  return {
+    add: (name, leases, now) => {
+      const droplet = tables.droplets.get(name);
+      const host = tables.hosts.get(name);
+      const hasHost = host !== undefined && host.state !== "gone";
+      if (!droplet || droplet.state === "gone") return { kind: hasHost ? "not-ours" : "unknown" };
+      if (droplet.state === "ordered") return { kind: "still-ordered" };
+      const held = leasesOf(tables, name).length;
+      if (held > 0 && leases === "none") return { kind: "leased", leases: held };
+      if (hasHost) change(tables.hosts, name, { state: "draining" });
+      tables.destroyRequests.set(name, { leases, askedAt: tables.destroyRequests.get(name)?.askedAt ?? now });
+      return { kind: "requested" };
+    },
+
+    list: () =>
+      new Map(
+        [...tables.destroyRequests].flatMap(([name, { leases }]): [string, "none" | "lost"][] => {
+          const state = tables.droplets.get(name)?.state;
+          return state === "booting" || state === "joined" ? [[name, leases]] : [];
+        }),
+      ),
+  };
+}
+
+/** Slots in use, in memory. */
+export function slotEffects(tables: Tables): Effects<Slots> {
+  return {
+    listTaken: (now) =>
+      [...tables.hosts.values()]
+        .filter(({ state }) => state !== "gone")
+        .flatMap(({ name }) =>
+          (tables.slots.get(name) ?? [])
+            .filter(({ instanceId, portTakenUntil }) => instanceId !== null || (portTakenUntil ?? now) > now)
+            .map(({ slot, instanceId }) => ({
+              hostName: name,
+              slot,
+              state: tables.instances.get(instanceId ?? "")?.state ?? ("port-taken" as const),
+            })),
+        ),
+  };
+}
+
+/** The dashboard's logins in memory. */
+export function loginEffects(tables: Tables): Effects<Logins> {
+  return {
+    begin: (secretHash, opsTokenHash, now, endsAt) => {
+      for (const [hash, login] of tables.logins) if (login.endsAt <= now) tables.logins.delete(hash);
+      tables.logins.set(secretHash.toString("hex"), { opsTokenHash, endsAt });
+    },
+
+    isOpen: (secretHash, opsTokenHash, now) => {
+      const login = tables.logins.get(secretHash.toString("hex"));
+      return login !== undefined && login.opsTokenHash.equals(opsTokenHash) && login.endsAt > now;
+    },
+
+    end: (secretHash) => {
+      tables.logins.delete(secretHash.toString("hex"));
+    },
+  };
+}
+
+/** Runs of jobs in memory. */
+export function runEffects(tables: Tables): Effects<JobRuns> {
+  return {
+    begin: (job, now) => {
+      const none = { job, finishedAt: null, succeededAt: null, fault: null };
+      tables.runs.set(job, { ...none, ...tables.runs.get(job), startedAt: now });
+    },
+
+    finish: (job, now, fault) =>
+      change(tables.runs, job, {
+        finishedAt: now,
+        fault: fault?.slice(0, LONGEST_FAULT) ?? null,
+        ...(fault === undefined && { succeededAt: now }),
+      }),
+
+    list: () => [...tables.runs.values()].sort((a, b) => (a.job < b.job ? -1 : 1)),
+  };
+}

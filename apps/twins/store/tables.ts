@@ -1,0 +1,142 @@
+import type { KeptEvent } from "../../core/events/event.ts";
+import type { MinuteFigures } from "../../core/figures/figures.ts";
+import type { DropletState } from "../../core/fleet/droplets.ts";
+import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
+import type { EndCause, SwitchName } from "../../core/events/names.ts";
+import type { InstanceState } from "../../core/instances/instance.ts";
+import type { JobRun } from "../../core/operator/contract.ts";
+import type { Block } from "../../core/operator/operator.ts";
+
+/** Rows are never changed, only replaced: what a call has given out stays as it was. */
+export type HostRow = NewHost & {
+  readonly id: number;
+  readonly state: HostState | "gone";
+  readonly createdAt: Date;
+};
+
+export type SlotRow = {
+  readonly slot: number;
+  readonly port: number;
+  readonly instanceId: string | null;
+  readonly freeSince: Date;
+  readonly portTakenUntil: Date | null;
+};
+
+export type InstanceRow = {
+  readonly id: string;
+  readonly state: InstanceState;
+  readonly hostName: string;
+  readonly port: number;
+  readonly address: string;
+  readonly tokenHash: Buffer;
+  readonly createdAt: Date;
+  /** By which its hand-out must be finished. */
+  readonly deadline: Date;
+  readonly handedOutAt: Date | null;
+  /** Null until it is handed out. */
+  readonly expiresAt: Date | null;
+  readonly latestEnd: Date;
+  readonly endedAt: Date | null;
+  readonly endCause: EndCause | null;
+};
+
+export type ClaimRow = {
+  readonly address: string;
+  readonly keyHash: string;
+  readonly requestHash: Buffer;
+  readonly instanceId: string;
+  readonly sealedAnswer: Buffer | null;
+};
+
+export type DropletOrderRow = {
+  readonly number: number;
+  readonly name: string;
+  readonly state: DropletState;
+  readonly dropletId: number | null;
+  readonly region: string;
+  readonly size: string;
+  readonly hourlyPrice: number | null;
+  readonly orderedAt: Date;
+  readonly joinedAt: Date | null;
+  readonly endingAt: Date | null;
+  readonly goneAt: Date | null;
+  readonly outOfStock: boolean;
+  readonly idleSince: Date | null;
+  readonly unhealthySince: Date | null;
+  readonly unreachableSince: Date | null;
+  readonly tokenHash: Buffer;
+  readonly keyHash: Buffer | null;
+};
+
+/** What several twins of a store share, as several processes share a database. */
+export type Tables = ReturnType<typeof createTables>;
+
+/** Empty tables of a deployment. */
+export function createTables(deployment = "twintwintwin") {
+  return {
+    deployment,
+    /** By name. */
+    hosts: new Map<string, HostRow>(),
+    /** By host's name, in the order of their slots. */
+    slots: new Map<string, readonly SlotRow[]>(),
+    /** By id. */
+    instances: new Map<string, InstanceRow>(),
+    /** Ids of the instances that hold an address's quota places. */
+    quotaPlaces: new Map<string, ReadonlySet<string>>(),
+    /** When each address was seen last. */
+    addresses: new Map<string, Date>(),
+    /** By instance's id. */
+    claims: new Map<string, ClaimRow>(),
+    /** By name. */
+    droplets: new Map<string, DropletOrderRow>(),
+    /** Who leads each job now: whatever stands for a process. */
+    leaders: new Map<string, object>(),
+    /** Newest term of each job's leadership. */
+    terms: new Map<string, number>(),
+    /** In the order of their ids. */
+    events: [] as KeptEvent[],
+    switches: new Map<SwitchName, { readonly paused: boolean; readonly changedAt: Date }>(),
+    blocks: new Map<string, Block>(),
+    destroyRequests: new Map<string, { readonly leases: "none" | "lost"; readonly askedAt: Date }>(),
+    /** By the secret's hash in hex. */
+    logins: new Map<string, { readonly opsTokenHash: Buffer; readonly endsAt: Date }>(),
+    runs: new Map<string, JobRun>(),
+    /** By minute and source. */
+    minutes: new Map<string, { readonly minute: Date; readonly source: string; readonly figures: MinuteFigures }>(),
+    prunedHandouts: 0,
+    lastHostId: 0,
+    lastDropletNumber: 0,
+    lastEventId: 0,
+  };
+}
+
+/** Where a host's engine is. */
+export function engineHostOf(tables: Tables, hostName: string): EngineHost {
+  const { name, engineUrl } = hostOf(tables, hostName);
+  return { name, engineUrl, deployment: tables.deployment };
+}
+
+/** The host of an instance: as long as one names it, it is kept. */
+export function hostOf(tables: Tables, hostName: string): HostRow {
+  const host = tables.hosts.get(hostName);
+  if (!host) throw new Error(`an instance names host ${hostName}, which does not exist`);
+  return host;
+}
+
+/** Instances of a host that count as use. */
+export function leasesOf(tables: Tables, hostName: string): InstanceRow[] {
+  return [...tables.instances.values()].filter(
+    (row) => row.hostName === hostName && (row.state === "starting" || row.state === "running"),
+  );
+}
+
+/** When an instance is over by itself: its lease, or before it has one its hand-out. */
+export function endOf({ expiresAt, deadline }: InstanceRow): Date {
+  return expiresAt ?? deadline;
+}
+
+/** Replaces parts of a row, when there is one. */
+export function change<Key, Row>(rows: Map<Key, Row>, key: Key, parts: Partial<Row>): void {
+  const row = rows.get(key);
+  if (row) rows.set(key, { ...row, ...parts });
+}

@@ -1,0 +1,85 @@
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { after, before, describe } from "node:test";
+import { createDockerEngines } from "../../../apps/adapters/docker/engines.ts";
+import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
+import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
+import { containerName } from "../../../apps/core/services/container-spec.ts";
+import { startEngineHost, type EngineHost } from "../../bed/engine-host.ts";
+import { until } from "../../bed/until.ts";
+import { describeEnginesContract } from "../../contracts/engines.ts";
+
+const TIMEOUT_MS = 3_000;
+const IMAGE_TIMEOUT_MS = 6_000;
+
+describe("docker engines", () => {
+  let host: EngineHost;
+  let dir: string;
+  const archive = () => join(dir, "image.tar");
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), "engines-contract-"));
+    host = await startEngineHost({ name: "host-a" });
+    await pipeline(await host.docker.getImage(host.image).get(), createWriteStream(archive()));
+  });
+  after(async () => {
+    await host.stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const open = () => {
+    const engines = createDockerEngines(TIMEOUT_MS);
+    const ensureImage = (place: Place) =>
+      engines.ensureImage(
+        place,
+        host.image,
+        archive(),
+        // A load takes its time, a hanging engine must not.
+        IMAGE_TIMEOUT_MS,
+      );
+    return { ...engines, ensureImage };
+  };
+
+  describeEnginesContract(() => {
+    const undo: (() => Promise<unknown>)[] = [];
+    return Promise.resolve({
+      engines: open(),
+      another: open,
+      place: { name: "host-a", engineUrl: host.url, deployment: "testtesttest" },
+      image: host.image,
+      address: host.address,
+      waitForPong,
+      kill: (instanceId) => host.docker.getContainer(containerName(instanceId)).kill(),
+      addStranger: async () => {
+        await host.docker.createContainer({ name: "a-stranger", Image: host.image });
+      },
+      holdPort: async (port) => {
+        const options = ["--daemonize", "yes", "--save", "", "--protected-mode", "no"];
+        await host.exec("redis-server", "--port", String(port), ...options);
+        undo.push(() => host.exec("redis-cli", "-p", String(port), "shutdown", "nosave"));
+        await until("it listens", async () =>
+          (await host.exec("redis-cli", "-p", String(port), "ping")).startsWith("PONG"),
+        );
+      },
+      removeImage: async () => {
+        await host.docker.getImage(host.image).remove({ force: true });
+      },
+      silenced: async (how, work) => {
+        await (how === "timeout" ? host.pause() : host.killEngine());
+        try {
+          await work();
+        } finally {
+          await (how === "timeout" ? host.resume() : host.startEngine());
+        }
+        await until("it answers", () => host.docker.ping());
+      },
+      close: async () => {
+        for (const step of undo.splice(0)) await step();
+        for (const { Id } of await host.docker.listContainers({ all: true }))
+          await host.docker.getContainer(Id).remove({ force: true });
+      },
+    });
+  });
+});

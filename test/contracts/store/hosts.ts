@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { at, host, start, useStore, type OpenStore } from "./bed.ts";
+
+/** What the store says of hosts and their slots. */
+export function describeHosts(open: OpenStore): void {
+  describe("hosts", () => {
+    const { bed, take, lease } = useStore(open);
+
+    it("that are closed in the middle of many hand-outs take none after that", async () => {
+      await bed.store.hosts.register(host("a", { capacity: 50 }), start);
+      const processes = [bed.store, bed.another()];
+      const takings = Array.from({ length: 30 }, (_, index) =>
+        take({ address: `198.51.100.${index}`, from: processes[index % 2] ?? bed.store }),
+      );
+      await bed.another().hosts.setState("a", "draining");
+      const [atClosing] = await bed.store.hosts.list();
+      const results = await Promise.all(takings);
+      assert.equal(results.filter(({ kind }) => kind === "taken").length, atClosing?.occupied);
+    });
+
+    it("are known by name: registered again they keep their state and their instances", async () => {
+      await bed.store.hosts.register(host("a", { capacity: 3 }), start);
+      const id = await lease();
+      await bed.store.hosts.setState("a", "cordoned");
+      await bed.store.hosts.register(host("a", { capacity: 3, engineUrl: "tcp://10.0.0.1:2375" }), at(1));
+      const [only, ...others] = await bed.store.hosts.list();
+      assert.deepEqual(
+        [only?.host.state, only?.host.engineUrl, only?.inUse, others.length],
+        ["cordoned", "tcp://10.0.0.1:2375", 1, 0],
+      );
+      assert.equal((await bed.store.leases.findContainer(id))?.host.engineUrl, "tcp://10.0.0.1:2375");
+    });
+
+    it("grow and shrink: slots in use outlive a smaller capacity and are not given again", async () => {
+      await bed.store.hosts.register(host("a", { capacity: 2 }), start);
+      const [one, two] = [await lease(), await lease({ address: "198.51.100.2" })];
+      await bed.store.hosts.register(host("a", { capacity: 1 }), at(1));
+      assert.equal((await bed.store.leases.find(two))?.state, "running");
+      for (const id of [one, two]) {
+        await bed.store.leases.beginEnd(id, "owner", at(2));
+        await bed.store.leases.close(id, at(2));
+      }
+      assert.equal((await take({ now: at(3) })).kind, "taken");
+      assert.equal((await take({ now: at(3) })).kind, "host-full");
+      await bed.store.hosts.register(host("a", { capacity: 4 }), at(4));
+      const results = [];
+      for (let count = 0; count < 4; count++)
+        results.push((await take({ now: at(5), address: `198.51.100.${count}` })).kind);
+      assert.deepEqual(results, ["taken", "taken", "taken", "host-full"]);
+    });
+
+    it("move to other ports: free slots at once, those in use once they are free", async () => {
+      await bed.store.hosts.register(host("a", { capacity: 2 }), start);
+      const id = await lease();
+      const moved = host("a", { capacity: 2, basePort: 30_000 });
+      await bed.store.hosts.register(moved, at(1));
+      assert.equal((await bed.store.leases.find(id))?.port, 20_000);
+      const other = await take({ now: at(2) });
+      assert.equal(other.kind === "taken" && other.port, 30_001);
+      await bed.store.leases.beginEnd(id, "owner", at(3));
+      await bed.store.leases.close(id, at(3));
+      const next = await take({ now: at(5) });
+      assert.equal(next.kind === "taken" && next.port, 30_000);
+    });
+
+    it("give no port to two instances while they move by a few ports", async () => {
+      await bed.store.hosts.register(host("a", { capacity: 3 }), start);
+      const first = await lease();
+      assert.equal((await bed.store.leases.find(first))?.port, 20_000);
+      // Slot 1 has the old port of slot 0 now, whose instance is still there.
+      await bed.store.hosts.register(host("a", { capacity: 3, basePort: 19_999 }), at(1));
+      const ports = [];
+      for (let count = 1; count < 3; count++) {
+        const taken = await take({ now: at(2), address: `198.51.100.${count + 1}` });
+        ports.push(taken.kind === "taken" ? taken.port : taken.kind);
+      }
+      assert.deepEqual(ports, [20_001, "host-full"]);
+      await bed.store.leases.beginEnd(first, "owner", at(3));
+      await bed.store.leases.close(first, at(3));
+      const next = await take({ now: at(4), address: "198.51.100.9" });
+      assert.ok(next.kind === "taken" && [19_999, 20_000].includes(next.port));
+    });
+
+    it("registered by many at once are there once, with each slot once", async () => {
+      await Promise.all(
+        Array.from({ length: 8 }, () => bed.another().hosts.register(host("a", { capacity: 10 }), start)),
+      );
+      assert.equal(await bed.count("hosts"), 1);
+      assert.equal(await bed.count("slots"), 10);
+      const ports: (number | string)[] = [];
+      for (let count = 0; count < 10; count++) {
+        const taken = await take({ address: `198.51.100.${count}` });
+        ports.push(taken.kind === "taken" ? taken.port : taken.kind);
+      }
+      assert.deepEqual(
+        ports,
+        Array.from({ length: 10 }, (_, slot) => 20_000 + slot),
+      );
+    });
+
+    it("that do not exist have no state to set", async () => {
+      assert.equal(await bed.store.hosts.setState("nobody", "cordoned"), false);
+    });
+  });
+}

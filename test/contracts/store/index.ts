@@ -1,0 +1,21 @@
+import type { OpenStore } from "./bed.ts";
+import { describeDroplets } from "./droplets.ts";
+import { describeEvents } from "./events.ts";
+import { describeHandouts } from "./handouts.ts";
+import { describeHistory } from "./history.ts";
+import { describeHosts } from "./hosts.ts";
+import { describeLeases } from "./leases.ts";
+import { describeOperator } from "./operator.ts";
+import { describeSearch } from "./search.ts";
+
+/** Holds a store to its whole contract, noun by noun. */
+export function describeStoreContract(open: OpenStore): void {
+  describeHandouts(open);
+  describeLeases(open);
+  describeHosts(open);
+  describeDroplets(open);
+  describeEvents(open);
+  describeOperator(open);
+  describeSearch(open);
+  describeHistory(open);
+}

@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { at, hash, host, start, useStore, type OpenStore } from "./bed.ts";
+
+/** What the store says of logins, switches, blocks, and hosts to be destroyed. */
+export function describeOperator(open: OpenStore): void {
+  describe("for the operator", () => {
+    const { bed, take, lease, booting, joined } = useStore(open);
+
+    describe("sessions", () => {
+      it("hold until their end, for the token they began with, and end at once when ended", async () => {
+        await bed.store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
+        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(59)), true);
+        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(60)), false);
+        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("another token"), at(1)), false);
+        assert.equal(await bed.store.logins.isOpen(hash("b"), hash("ops"), at(1)), false);
+        await bed.store.logins.end(hash("a"));
+        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(1)), false);
+      });
+
+      it("that are over are forgotten when another begins", async () => {
+        await bed.store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
+        await bed.store.logins.begin(hash("b"), hash("ops"), at(61), at(100));
+        assert.equal(await bed.count("logins"), 1);
+        assert.equal(await bed.store.logins.isOpen(hash("b"), hash("ops"), at(62)), true);
+      });
+    });
+
+    describe("switches and blocks", () => {
+      it("refuse hand-outs within their own transaction: to nobody's quota, slot or row", async () => {
+        await bed.store.hosts.register(host("a"), start);
+        assert.equal(await bed.store.switches.set("handouts", true, at(1)), true);
+        assert.equal((await take({ now: at(10) })).kind, "paused");
+        assert.equal(await bed.store.switches.set("handouts", true, at(2)), false, "it stood so");
+        assert.equal(await bed.store.switches.set("handouts", false, at(3)), true);
+        await bed.store.blocks.add("198.51.100.1", "mining", at(4));
+        assert.equal((await take({ now: at(10) })).kind, "blocked");
+        assert.equal((await take({ now: at(10), address: "198.51.100.2" })).kind, "taken");
+        assert.equal(await bed.count("instances"), 1);
+        assert.equal(await bed.store.blocks.remove("198.51.100.1"), true);
+        assert.equal(await bed.store.blocks.remove("198.51.100.1"), false);
+        assert.equal((await take({ now: at(10) })).kind, "taken");
+      });
+
+      it("give a retry its known answer all the same", async () => {
+        await bed.store.hosts.register(host("a"), start);
+        const claim = { keyHash: hash("key"), requestHash: hash("request") };
+        const draft = {
+          id: "a".repeat(16),
+          address: "198.51.100.1",
+          tokenHash: hash("t"),
+          createdAt: at(0),
+          deadline: at(30),
+          latestEnd: at(86_400),
+        };
+        assert.equal((await bed.store.handouts.takeSlot(draft, "a", 6, claim)).kind, "taken");
+        await bed.store.blocks.add("198.51.100.1", "", at(1));
+        assert.equal(
+          (await bed.store.handouts.takeSlot({ ...draft, id: "b".repeat(16) }, "a", 6, claim)).kind,
+          "known",
+        );
+      });
+
+      it("are listed as they stand, blocks with the newest first; scaling pauses apart from hand-outs", async () => {
+        assert.deepEqual(await bed.store.switches.list(), [
+          { name: "handouts", paused: false, changedAt: null },
+          { name: "scaling", paused: false, changedAt: null },
+        ]);
+        await bed.store.switches.set("scaling", true, at(5));
+        assert.deepEqual(
+          (await bed.store.switches.list()).map(({ name, paused, changedAt }) => [name, paused, changedAt]),
+          [
+            ["handouts", false, null],
+            ["scaling", true, at(5)],
+          ],
+        );
+        await bed.store.blocks.add("192.0.2.1", "first", at(1));
+        await bed.store.blocks.add("2001:db8::/64", "second", at(2));
+        await bed.store.blocks.add("192.0.2.1", "first, seen again", at(3));
+        assert.deepEqual(await bed.store.blocks.list(), [
+          { address: "2001:db8::/64", reason: "second", blockedAt: at(2) },
+          { address: "192.0.2.1", reason: "first, seen again", blockedAt: at(1) },
+        ]);
+      });
+    });
+
+    it("are told the slots that are not free: by what holds them, or that something else holds their port", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      const running = await lease({ now: at(10) });
+      await take({ now: at(10) });
+      const { id: failed } = await take({ now: at(10) });
+      await bed.store.leases.beginEnd(failed, "failed", at(11));
+      await bed.store.leases.close(failed, at(12), at(300));
+      const taken = async (now: Date) =>
+        (await bed.store.slots.listTaken(now)).map(({ hostName, slot, state }) => `${hostName} ${slot} ${state}`);
+      assert.deepEqual(await taken(at(299)), ["a 0 running", "a 1 starting", "a 2 port-taken"]);
+      assert.deepEqual(await taken(at(300)), ["a 0 running", "a 1 starting"]);
+      await bed.store.leases.beginEnd(running, "owner", at(301));
+      assert.deepEqual(await taken(at(301)), ["a 0 ending", "a 1 starting"]);
+    });
+
+    describe("hosts to be destroyed", () => {
+      let term: number;
+      beforeEach(async () => {
+        term = await bed.lead();
+      });
+
+      it("take nothing from then on, and are named to the leader until it has begun", async () => {
+        const name = await joined(term, 7);
+        assert.deepEqual(await bed.store.destroyRequests.add(name, "none", at(20)), { kind: "requested" });
+        assert.equal((await take({ now: at(70), hostName: name })).kind, "host-closed");
+        assert.equal(await bed.store.hosts.setState(name, "active"), false, "no way back");
+        assert.deepEqual([...(await bed.store.destroyRequests.list())], [[name, "none"]]);
+        assert.ok(await bed.store.droplets.beginDestroy(term, name, "asked for", "none", at(21)));
+        assert.deepEqual([...(await bed.store.destroyRequests.list())], []);
+      });
+
+      it("are refused with leases, unless these shall be lost", async () => {
+        const name = await joined(term, 7);
+        await lease({ now: at(70), hostName: name });
+        assert.deepEqual(await bed.store.destroyRequests.add(name, "none", at(20)), { kind: "leased", leases: 1 });
+        assert.deepEqual([...(await bed.store.destroyRequests.list())], []);
+        assert.equal((await take({ now: at(70), hostName: name })).kind, "taken", "a refusal closes nothing");
+        assert.deepEqual(await bed.store.destroyRequests.add(name, "lost", at(21)), { kind: "requested" });
+        assert.deepEqual([...(await bed.store.destroyRequests.list())], [[name, "lost"]]);
+      });
+
+      it("may be booting; may not be ours, unknown, or an order without a droplet", async () => {
+        assert.deepEqual(await bed.store.destroyRequests.add(await booting(term, 8), "none", at(20)), {
+          kind: "requested",
+        });
+        await bed.store.hosts.register(host("box"), start);
+        assert.deepEqual(await bed.store.destroyRequests.add("box", "none", at(20)), { kind: "not-ours" });
+        assert.deepEqual(await bed.store.destroyRequests.add("nobody", "none", at(20)), { kind: "unknown" });
+        const order =
+          (await bed.store.droplets.addOrder(
+            term,
+            { namePrefix: "gar", region: "fra1", size: "small", tokenHash: hash("x"), cap: 10 },
+            start,
+          )) ?? "";
+        assert.deepEqual(await bed.store.destroyRequests.add(order, "none", at(20)), { kind: "still-ordered" });
+      });
+
+      it("and hand-outs cannot pass each other: either the lease is seen, or the host is closed", async () => {
+        for (let round = 0; round < 10; round++) {
+          const name = await joined(term, 100 + round);
+          const [doom, taken] = await Promise.all([
+            bed.store.destroyRequests.add(name, "none", at(20)),
+            take({ now: at(70), hostName: name }),
+          ]);
+          if (doom.kind === "requested") assert.equal(taken.kind, "host-closed");
+          else assert.deepEqual([doom.kind, taken.kind], ["leased", "taken"]);
+        }
+      });
+    });
+  });
+}
