@@ -13,8 +13,8 @@ import type {
 } from "./operator/contract.ts";
 
 /**
- * Everything that is kept, by noun: what an adapter of a store offers. Programs hand the nouns on one by one;
- * nothing below them takes the whole.
+ * Everything that is kept, by noun: what an adapter of a store offers. Programs pass on the nouns that a part
+ * needs; no part takes the whole store.
  */
 export type Store = {
   readonly handouts: Handouts;

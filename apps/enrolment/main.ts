@@ -21,12 +21,12 @@ const clockMs = () => performance.now();
 const readTls = enrolmentTlsIn(enrolment.pkiDir, clockMs);
 const readAuthority = authorityIn(enrolment.pkiDir, clockMs);
 let tls = readTls();
-// A folder that is not whole is told now, not to the first host.
+// An incomplete folder is reported now, not when the first host enrols.
 readAuthority();
 
 await runProgram(serve, inLog(logger));
 
-/** Takes requests until it is told to stop; then lets those in flight finish, and lets go of everything. */
+/** Serves requests until it is told to stop; then finishes those in flight and closes its connections. */
 async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const store = createMysqlStore(service.mysqlUrl);
   undoLater("database", store.disconnect);
@@ -52,7 +52,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   await listen(app, { host: enrolment.host, port: enrolment.port, setting: "ENROLMENT_PORT" });
   await untilTold();
 
-  /** Shows a renewed certificate from the next connection on. */
+  /** Uses a renewed certificate from the next connection on. */
   function takeNewCertificate(): void {
     const now = readTls();
     if (now === tls) return;

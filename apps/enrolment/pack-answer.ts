@@ -2,8 +2,8 @@ import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
 
 /**
- * What a host gets, as a tar of two files that need no other tool
- * to take apart: `server.pem` and `heartbeat-password`.
+ * A host's credentials, as a tar of two files, which every host can unpack: `server.pem` and
+ * `heartbeat-password`.
  */
 export async function packAnswer({
   certificate,

@@ -1,6 +1,9 @@
 import type { Problem } from "../lib/http/problem.ts";
 
-/** Every refusal that only the enrolment gives. A wrong token is never told apart from one that is used up. */
+/**
+ * Every refusal that only the enrolment gives. The answer is the same for a wrong token and for one that has
+ * been used.
+ */
 export const problems = {
   tokenMissing: (): Problem => ({
     type: "urn:getaredis:token-missing",
@@ -22,7 +25,7 @@ export const problems = {
   }),
 } as const;
 
-/** What Fastify finds wrong before a handler sees the request, in our words. */
+/** Texts for what Fastify finds wrong before a handler sees the request. */
 export const unreadable: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send a certificate request in PEM, as application/pkcs10.",
   FST_ERR_CTP_BODY_TOO_LARGE: "The body has more than 8 KiB.",

@@ -20,7 +20,7 @@ export type EnrolmentParts = {
 
 const KIB = 1024;
 const SECOND = 1000;
-/** A booting host asks a few times in the minutes that it takes; whoever asks more often guesses tokens. */
+/** A booting host asks a few times within minutes; a client that asks more often is guessing tokens. */
 const REQUESTS_A_MINUTE = 30;
 const MOST_CONNECTIONS = 512;
 
@@ -40,7 +40,7 @@ export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
       headersTimeout: 10 * SECOND,
       connectionsCheckingInterval: 2 * SECOND,
     },
-    // Whoever connects and says nothing holds up our end no longer than this.
+    // A client that connects and sends nothing delays the stop no longer than this.
     connectionTimeout: 10 * SECOND,
     forceCloseConnections: "idle",
     // Nothing but the name in the address has a schema.

@@ -24,14 +24,14 @@ export type FleetParts = {
   readonly engines: HostEngines;
   readonly cloud: Cloud & PreparePorts["cloud"];
   readonly readHeartbeats: ReadHeartbeats;
-  /** Sees to it that of the hosts whose names begin so exactly these may send heartbeats. */
+  /** Makes sure that of the hosts with this prefix of names exactly these may send heartbeats. */
   readonly keepHeartbeatUsers: (
     namePrefix: string,
     hostNames: readonly string[],
     passwordOf: (hostName: string) => string,
   ) => Promise<void>;
   readonly hostFiles: HostFiles;
-  /** Read by each new droplet, to know the control plane by. */
+  /** Certificates of the CA by which a new droplet recognises the control plane. */
   readonly caPem: () => string;
   readonly term: () => Promise<number | undefined>;
   readonly clock: () => Date;

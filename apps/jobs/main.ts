@@ -42,7 +42,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const engines = createDockerEngines(settings.hosts.engineTimeoutMs, clientTls);
   const redis = connectRedis();
   const listener = connectRedis();
-  // The first look at the fleet should not fail for a connection on its way.
+  // The first run of a job should not fail only because Redis is not connected yet.
   await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
   const { readHeartbeats } = createRedisDiscovery(redis);
   const fleet = settings.cloud && clientTls ? await joinFleet(settings, clientTls) : undefined;
@@ -61,11 +61,11 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
     for (const task of tasks) await task.destroy();
   });
   logger.info({ jobs: jobs.map(({ name, cron }) => ({ name, cron })) }, "jobs scheduled");
-  // What went wrong while nobody looked is repaired now, not at the next tick.
+  // What went wrong while no process ran jobs is repaired now, not at the next tick.
   for (const job of jobs) void runner.tick(job);
   await untilTold();
 
-  /** What the jobs of a fleet work with; this process is a candidate for leading it from here on. */
+  /** What the jobs of a fleet work with; from here on, this process is a candidate for leading the scaling. */
   async function joinFleet(needs: FleetNeeds, tls: () => ClientTls): Promise<FleetJobPorts> {
     const leadership = createLeadership(needs.service.mysqlUrl, SCALING);
     undoLater("leadership", leadership.resign);

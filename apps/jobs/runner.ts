@@ -9,7 +9,7 @@ export type RunnerStore = { readonly runs: Pick<JobRuns, "begin" | "finish"> };
 
 /**
  * A runner that keeps how each run came out.
- * @param leastPauseMs between two runs that a job is nudged to: who nudges is outside our power
+ * @param leastPauseMs between two requested runs of a job: requests come from outside and may come too often
  */
 export function createRunner(store: RunnerStore, clock: () => Date, logger: Logger, leastPauseMs: number) {
   const running = new Map<JobName, Promise<void>>();
@@ -29,8 +29,8 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
   }
 
   /**
-   * Runs a job now, or once the pause since its last nudge is over; when it is running, once more
-   * afterwards: it may have looked before what it is called for.
+   * Runs a job now, or once the pause since its last requested run is over. A job that is running runs once
+   * more afterwards: it may have read the state before the change that this request is about.
    */
   async function requestRun(job: Job): Promise<void> {
     const waitMs = (requestedAt.get(job.name) ?? -Infinity) + leastPauseMs - clock().getTime();
@@ -55,13 +55,13 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
       await job.run();
       await store.runs.finish(job.name, clock(), undefined);
     } catch (fault) {
-      // That the fault cannot be kept must not hide it.
+      // The fault is thrown on even when it cannot be kept.
       await store.runs.finish(job.name, clock(), messageOf(fault)).catch(() => undefined);
       throw fault;
     }
   }
 
-  /** Starts no more runs, and resolves when those at work are over. */
+  /** Starts no more runs, and resolves when those under way are over. */
   async function stop(): Promise<void> {
     isStopping = true;
     for (const timer of putOff.values()) clearTimeout(timer);

@@ -31,8 +31,8 @@ export type FleetJobPorts = {
 };
 
 /**
- * A job: its name, when it runs (cron), and what it does; `run` throws when it could not do it. One with
- * `isOurs` is run and noted by one process alone, the one where that holds.
+ * A job: its name, when it runs (cron), and what it does; `run` throws when it fails. A job with `isOurs` is
+ * run and recorded only by the process for which that is true.
  */
 export type Job = {
   readonly name: JobName;
@@ -117,7 +117,7 @@ async function runPreparation({ prepare }: FleetJobPorts, logger: Logger): Promi
   for (const reason of await prepareCloud(prepare)) logger.warn({ reason }, "settings and cloud disagree");
 }
 
-/** Does the work until it has succeeded once. */
+/** Repeats the work until it has succeeded once. */
 function once(work: () => Promise<void>): () => Promise<void> {
   let isDone = false;
   return async () => {

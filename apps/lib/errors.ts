@@ -1,4 +1,4 @@
-/** What an error says to a person. */
+/** The message of an error, for people. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // An error that stands for several has no message of its own: a connection that tried several addresses, an end

@@ -10,9 +10,9 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export type UndoOptions = {
   /** Time that it may take, 5 s when not given. */
   readonly withinMs?: number;
-  /** What it means that it did not finish in time, for the message. */
+  /** The consequence when it does not finish in time, for the message. */
   readonly ifLate?: string;
-  /** Does the same at once and by force (SIGKILL): when it failed or was late, and when the end is forced. */
+  /** Does the same at once and by force (SIGKILL): after a failure or a time-out, and when the end is forced. */
   readonly kill?: () => Promise<void>;
 };
 
@@ -20,19 +20,20 @@ export type UndoOptions = {
 export type UndoList = {
   readonly add: (name: string, undo: () => unknown, options?: UndoOptions) => void;
   /**
-   * Does all steps, the newest first, each in its time and whatever came of the others. A second call does what was
-   * added since the first.
-   * @throws what a step threw, with the step's name; an AggregateError, the first error first, when it was several
+   * Does all steps, the newest first, each within its time, whether or not the others fail. A second call does
+   * what was added since the first.
+   * @throws what a step threw, with the step's name; an AggregateError, the first error first, when it was
+   *   several
    */
   readonly undoAll: () => Promise<void>;
   /**
-   * Does by force what is left and what is at work, all at once, and leaves steps without a `kill`. Takes 5 s at most,
+   * Does by force what is left or under way, all at once, and skips steps without a `kill`. Takes 5 s at most,
    * and never throws.
    */
   readonly killAll: () => Promise<void>;
 };
 
-/** What a program does and undoes by. */
+/** What a program's work gets: the signal to stop, and the list of steps that undo. */
 export type Lifecycle = {
   /** Aborted when the program is told to stop; its reason says so. */
   readonly ending: AbortSignal;
@@ -42,13 +43,13 @@ export type Lifecycle = {
   readonly untilTold: () => Promise<unknown>;
 };
 
-/** How a program says what becomes of it. */
+/** How a program reports what happens to it. */
 export type Narrator = {
   /** It was told to stop. */
   readonly stopping: () => void;
   /** It was told to stop a second time: it is killed now. */
   readonly forced: () => void;
-  /** It did not start, or did not do its work to the end. */
+  /** It did not start, or its work failed. */
   readonly failed: (error: unknown) => void;
   /** Not everything could be undone. */
   readonly leftUndone: (error: unknown) => void;
@@ -63,9 +64,9 @@ export type ProcessPort = {
 };
 
 /**
- * Runs a program until its work is over or it is told to stop (SIGINT, SIGTERM, SIGHUP), undoes what was begun, also
- * when the work fails half-way, and exits: with 0, or with 1 when anything failed. Told a second time, it kills what
- * it can, leaves the rest, and exits with 1. Signals are heard from the call on.
+ * Runs a program until its work is over or it is told to stop (SIGINT, SIGTERM, SIGHUP), undoes what was begun,
+ * also when the work fails halfway, and exits: with 0, or with 1 when anything failed. Told a second time, it
+ * kills what it can, leaves the rest, and exits with 1. Signals are heard from the call on.
  */
 export async function runProgram(
   work: (life: Lifecycle) => Promise<void>,
@@ -133,7 +134,7 @@ export function createUndoList(): UndoList {
 
 type Step = { readonly name: string; readonly undo: () => unknown; readonly options: UndoOptions };
 
-/** What went wrong with a step, with its name. */
+/** The error of a step, with the step's name. */
 async function errorOf({ name, undo, options }: Step): Promise<Error | undefined> {
   const { withinMs = STEP_MS, ifLate } = options;
   const consequence = ifLate === undefined ? "" : `; ${ifLate}`;
@@ -152,7 +153,7 @@ async function killAtOnce(steps: readonly Step[]): Promise<void> {
   await pTimeout(kills, { milliseconds: KILL_MS, fallback: () => undefined });
 }
 
-/** A service says it in its log. */
+/** Reports of a service, in its log. */
 export function inLog(logger: Record<"info" | "fatal", (fields: object, message: string) => void>): Narrator {
   return {
     stopping: () => logger.info({}, "stopping"),
@@ -167,7 +168,7 @@ class Interrupted extends Error {
   override readonly name = "Interrupted";
 }
 
-/** Whether work was broken off because the program was told to stop: by us, or by a Ctrl-C that its commands got too. */
+/** Whether work ended because the program was told to stop: by us, or by a Ctrl-C that its commands received too. */
 function isOfEnding(error: unknown, ending: AbortSignal): boolean {
   if (!ending.aborted || !(error instanceof Error)) return false;
   return error === ending.reason || error.name === "AbortError" || ("signal" in error && error.signal === "SIGINT");

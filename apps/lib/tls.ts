@@ -1,10 +1,10 @@
 /** Our side of mutual TLS with the hosts' engines, in PEM. */
 export type ClientTls = {
-  /** The CA that hosts' certificates are of; two, one after the other, while one replaces another. */
+  /** The CA of hosts' certificates; two of them, one after the other, while one replaces the other. */
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
 };
 
-/** What the enrolment of hosts shows of itself, in PEM. */
+/** Certificate and key of the enrolment of hosts, in PEM. */
 export type ServerTls = Omit<ClientTls, "ca">;

@@ -2,7 +2,7 @@ import { CloudFault, type CloudFaultReason } from "../../core/fleet/cloud.ts";
 import { Refusal, exchange, type Exchange } from "./library.ts";
 import { messageOf } from "../../lib/errors.ts";
 
-/** One request that was made, for those who count. `outcome` is the status, or why there was none. */
+/** One request that was made, for metrics. `outcome` is the status, or why there was none. */
 export type CloudCall = {
   readonly method: Method;
   readonly route: string;
@@ -49,14 +49,17 @@ export function createCalls(settings: CallSettings) {
     return clock() + budgetMs;
   }
 
-  /** One request and no second one: for what must not happen twice. */
+  /** One request, never repeated: for what must not happen twice. */
   async function once<T>(ask: Ask<T>): Promise<T> {
     const end = deadline();
     await waitForQuiet(end);
     return send(ask, end);
   }
 
-  /** Asks again after faults that pass, until `end`; then the last fault is thrown. For what may happen twice. */
+  /**
+   * Repeats a request after passing faults, until `end`; then the last fault is thrown. For requests that may
+   * be done twice.
+   */
   async function untilAnswered<T>(ask: Ask<T>, end: number): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       await waitForQuiet(end);
@@ -75,7 +78,7 @@ export function createCalls(settings: CallSettings) {
     }
   }
 
-  /** Keeps still while the API has said that it takes no more calls; a call would be lost, and counted. */
+  /** Makes no calls while the API has reported that its limit is reached: a call would be refused, and counted. */
   async function waitForQuiet(end: number): Promise<void> {
     const waitMs = quietUntil - clock();
     if (waitMs <= 0) return;
@@ -105,7 +108,7 @@ export function createCalls(settings: CallSettings) {
     return answer as T;
   }
 
-  /** Remembers how long the API wants no calls: `retry-after` in seconds, or until the hour's calls come back. */
+  /** Remembers how long the API accepts no calls: `retry-after` in seconds, or until the next hour's calls. */
   function keepQuiet({ status, header }: Exchange): void {
     const now = clock();
     const retryAfterMs = Number(header?.("retry-after")) * 1000;
@@ -117,7 +120,7 @@ export function createCalls(settings: CallSettings) {
     else if (isUsedUp && resetMs > now) quietUntil = Math.max(quietUntil, Math.min(resetMs, now + HOUR_MS));
   }
 
-  /** The library's errors hold the request with its token and its user data: only their words go on. */
+  /** The library's errors hold the request with its token and its user data: only their messages are passed on. */
   function faultOf(method: Method, route: string, call: Exchange, fault: unknown): CloudFault {
     const said = (text: string) => `${method} ${route}: ${text.replaceAll(token, "(hidden)")}`;
     const unlessReading = method === "GET" ? "none" : "unknown";
@@ -129,11 +132,11 @@ export function createCalls(settings: CallSettings) {
       );
     if (call.signal.aborted) return new CloudFault("timeout", unlessReading, new Error(said("no answer in time")));
     const text = messageOf(fault);
-    // An answer that the library could not read is one all the same.
+    // An answer that the library could not read is still an answer.
     return new CloudFault(call.status === undefined ? "unreachable" : "refused", unlessReading, new Error(said(text)));
   }
 
-  /** A fault for an answer that came, and is not of the form that was expected. */
+  /** A fault for an answer that does not have the expected form. */
   function misshapen({ method, route }: Pick<Ask<unknown>, "method" | "route">, what: string): CloudFault {
     return new CloudFault(
       "refused",
@@ -145,7 +148,7 @@ export function createCalls(settings: CallSettings) {
   return { deadline, once, untilAnswered, misshapen };
 }
 
-/** Whether the API itself said that there is no such thing; a 404 of anything on the way does not count. */
+/** Whether the API itself answered that there is no such thing; a 404 of a proxy on the way does not count. */
 export function isMissing(fault: unknown): boolean {
   return (
     fault instanceof CloudFault &&
@@ -158,7 +161,7 @@ export function isMissing(fault: unknown): boolean {
 /** Requests of one adapter. */
 export type Calls = ReturnType<typeof createCalls>;
 
-/** Whether it was the API that refused: something on the way may give up on a request that arrives all the same. */
+/** Whether the API itself refused: a proxy on the way may give up on a request that arrives all the same. */
 function isCertain({ status }: Refusal): boolean {
   return status < 500 && status !== 408;
 }

@@ -64,7 +64,7 @@ export async function ensureFirewall(calls: Calls, plan: FirewallPlan): Promise<
 
 type FirewallBody = Parameters<typeof services.firewalls.createFirewall>[0];
 
-/** The library's type asks for all kinds of sources, the API for one. */
+/** The library's type requires all kinds of sources, the API only one. */
 function bodyOf({ name, tag, inbound }: FirewallPlan): FirewallBody {
   const inbound_rules = inbound.map(({ protocol, ports, sources }) => ({
     protocol,
@@ -102,7 +102,7 @@ function ruleText(protocol: string, ports: string, targets: { readonly addresses
   ]);
 }
 
-/** Documented is "0" where all ports are open, whatever it was ordered as. */
+/** The API documents "0" where all ports are open, however the rule was written. */
 function isAllPorts(protocol: string, ports: string): boolean {
   return ports === "0" || (protocol !== "icmp" && ports === "1-65535");
 }

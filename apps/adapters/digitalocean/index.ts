@@ -34,9 +34,9 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
       { route: "/droplets", key: "droplets", item: dropletShape, params: { tag_name: tag } },
       calls.deadline(),
     );
-    // What is listed may be destroyed as ours: a filter that was not applied must not reach further.
+    // Listed droplets may be destroyed as ours: a filter that the API did not apply must not put others at risk.
     const ours = droplets.filter(({ tags }) => tags.some((name) => name.toLowerCase() === tag.toLowerCase()));
-    // One that is made between two pages pushes another from the one to the next.
+    // A droplet that is made between two pages pushes another one from the first page to the next.
     return [...new Map(ours.map((droplet) => [droplet.id, toDroplet(droplet)])).values()];
   }
 
@@ -50,7 +50,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
     return droplets.filter((droplet) => droplet.name === name).map(toDroplet);
   }
 
-  /** The droplet, or undefined when the cloud says that there is none. */
+  /** The droplet, or undefined when the cloud reports that there is none. */
   async function getDroplet(id: number): Promise<CloudDroplet | undefined> {
     const ask = { method: "GET", route: "/droplets/:id" } as const;
     const answer = await unlessMissing(
@@ -99,7 +99,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
       await calls.untilAnswered({ method: "POST", route: "/tags", request: () => services.tags.createTag(tag) }, end);
   }
 
-  /** What the account may do; `locked` makes no droplets. `statusMessage` says why. */
+  /** The account's status and limits; a `locked` account makes no droplets. `statusMessage` says why. */
   async function readAccount(): Promise<{
     dropletLimit: number;
     status: "active" | "warning" | "locked";
@@ -141,7 +141,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
     ensureTag,
     /** Makes the firewall, or makes the one of this name as planned. The tag must exist. */
     ensureFirewall: (plan: FirewallPlan) => ensureFirewall(calls, plan),
-    /** What the cloud would refuse of these orders, as one sentence each. */
+    /** What the cloud would refuse in these orders, one sentence each. */
     checkOffer: (wanted: Wanted) => checkOffer(calls, wanted),
     readAccount,
   };

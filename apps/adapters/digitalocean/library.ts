@@ -13,7 +13,7 @@ export type Exchange = {
   header?: (name: string) => string | undefined;
 };
 
-/** An answer that says no. `id` is the API's short word for it, "" when something else answered. */
+/** A refusal. `id` is the API's short word for it, "" when something else than the API answered. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly status: number;

@@ -14,8 +14,8 @@ const LARGEST_PAGE = 200;
 const MOST_PAGES = 100;
 
 /**
- * All items of a list, over all its pages. An answer of another form, or of fewer items than it says there
- * are, is a fault: half a list would look like machines that are gone.
+ * All items of a list, over all its pages. An answer of another form, or with fewer items than it announces, is
+ * a fault: half a list would look like machines that are gone.
  * @param end when it must be done, milliseconds since 1970
  */
 export async function listAll<T>(calls: Calls, { route, key, item, params }: List<T>, end: number): Promise<T[]> {
@@ -42,7 +42,7 @@ export async function listAll<T>(calls: Calls, { route, key, item, params }: Lis
       if (items.length < body.meta.total) throw calls.misshapen(ask, `${items.length} of ${body.meta.total} ${key}`);
       return items;
     }
-    // Only the number is taken from the link, never its host: the token goes nowhere else.
+    // Only the number is taken from the link, never its host: the token is sent nowhere else.
     if (pageOf(next) !== page + 1) throw calls.misshapen(ask, `page ${page} is followed by ${next}`);
   }
   throw calls.misshapen(ask, `more than ${MOST_PAGES} pages`);

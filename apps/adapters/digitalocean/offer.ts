@@ -7,8 +7,8 @@ import { imageShape, regionShape, sizeShape, vpcShape } from "./shapes.ts";
 export type Wanted = Pick<DropletOrder, "region" | "image" | "vpc"> & { readonly sizes: readonly string[] };
 
 /**
- * What the cloud would refuse of this, as one sentence each. None does not promise that a size is in stock
- * at the moment of an order.
+ * What the cloud would refuse in such orders, one sentence each. An empty list does not promise that a size is
+ * in stock at the moment of an order.
  */
 export async function checkOffer(calls: Calls, { region, sizes, image, vpc }: Wanted): Promise<string[]> {
   const end = calls.deadline();

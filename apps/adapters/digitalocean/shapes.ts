@@ -19,7 +19,7 @@ const Droplet = Type.Object({
 const Targets = Type.Object({ addresses: Type.Optional(Type.Array(Type.String())) });
 const Rule = Type.Object({ protocol: Type.String(), ports: Type.String() });
 
-/** A firewall as the API tells of it. */
+/** A firewall as the API reports it. */
 export type FirewallAnswer = Static<typeof Firewall>;
 const Firewall = Type.Object({
   id: Type.String({ minLength: 1 }),
@@ -59,10 +59,10 @@ export const imageShape = shape(
 );
 export const vpcShape = shape(Type.Object({ id: Type.String(), region: Type.String() }));
 
-/** Whether an answer is of a form, and where it is not. Fields that we do not read are not looked at. */
+/** Checks the form of an answer, and names where it differs. Fields that we do not read are not checked. */
 export type Shape<T> = { readonly fits: (value: unknown) => value is T; readonly misfit: (value: unknown) => string };
 
-/** A droplet of the API in our own words. */
+/** A droplet of the API as our own type. */
 export function toDroplet({
   id,
   name,

@@ -2,7 +2,7 @@ import { Agent as HttpAgent, type ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import type { ClientTls } from "../../lib/tls.ts";
 
-/** An answer that is longer is no engine's: a thousand containers are listed in a tenth of it. */
+/** Most bytes of an answer: a list of a thousand containers takes a tenth of it. */
 const ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Connections wait this long for the next call. Shorter than any host's reboot, whose old connections lead nowhere. */
@@ -12,13 +12,13 @@ const IDLE_CONNECTION_MS = 30_000;
 type Adding = { addRequest: (request: ClientRequest, options: object) => void };
 
 /**
- * Connections to one engine, over TLS when there is a certificate of ours. A host may be anybody's by
- * now: what it answers leads to no other address, and ends with an error when it does not end by itself.
+ * Connections to one engine, over TLS when there is a certificate of ours. A host may be in foreign hands by
+ * now: its answers cannot redirect to another address, and an endless one ends with an error.
  * @param hostName the name that the engine's certificate must have
  */
 export function engineAgent(hostName: string, tls: ClientTls | undefined): HttpAgent {
   const idle = { keepAlive: true, timeout: IDLE_CONNECTION_MS };
-  // Hosts are called by address and known by name: that is what their certificates say.
+  // Hosts are called by address, but their certificates have their names.
   const agent =
     tls === undefined
       ? new HttpAgent(idle)

@@ -17,18 +17,21 @@ export type DockerEngines = ReturnType<typeof createDockerEngines>;
 const POLL_MS = 50;
 
 /**
- * An engine starts about as many containers a second whatever the parallelism; more at once only makes
- * each of them late, until their time-outs undo work that was nearly done.
+ * An engine starts about the same number of containers a second whatever the parallelism. More at once only
+ * makes each of them late, until time-outs undo work that was nearly done.
  */
 const STARTS_AT_ONCE = 4;
 
-/** Hosts come and go; what is kept of those used longest ago is dropped, and made again when they are used. */
+/**
+ * Most hosts of which something is kept. That of the host used longest ago is dropped, and made again when the
+ * host is used.
+ */
 const HOSTS_KEPT = 4096;
 
 /** The form of our instances' ids. */
 const INSTANCE_ID = /^[0-9a-z]{16}$/;
 
-/** dockerode's types know no ping with options. */
+/** dockerode's types have no ping with options. */
 type Pingable = { readonly ping: (options: { abortSignal: AbortSignal }) => Promise<unknown> };
 
 /** What is kept of a host between calls. */
@@ -44,22 +47,22 @@ type Engine = {
 };
 
 /**
- * Engines reached by their hosts' URLs. Every call takes `timeoutMs` at most and throws
- * {@link EngineFault} when it did not work out.
- * @param tls gives our certificate for engines at https:// URLs; asked at every call, so that a new
- *   one counts at once. Their own certificates must be of the CA that comes with it, and name the host.
+ * Engines reached by their hosts' URLs. Every call takes `timeoutMs` at most and throws {@link EngineFault}
+ * when it fails.
+ * @param tls gives our certificate for engines at https:// URLs; asked at every call, so that a new one counts
+ *   at once. Their own certificates must be of the CA that comes with it, and name the host.
  */
 export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   const engines = new Map<string, Engine>();
 
-  /** Whether the engine answers, and to us. */
+  /** Resolves when the engine answers and accepts our certificate. */
   async function ping(host: EngineHost): Promise<void> {
     await call(host, ({ docker }, abortSignal) => (docker as unknown as Pingable).ping({ abortSignal }));
   }
 
   /**
-   * Sees to it that the engine has an image: sends it the archive (as `docker save` writes it) when
-   * there is one, else has it pull. Calls that come meanwhile for the same image wait for the first.
+   * Makes sure that the engine has an image: sends it the archive (as `docker save` writes it) when there is
+   * one, else has it pull. Calls for the same image that come meanwhile wait for the first.
    * @param timeoutMs of the whole
    */
   async function ensureImage(
@@ -86,7 +89,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   /**
    * Creates and starts a container, behind those that the engine is starting already.
    * @throws `signal.reason` when the signal aborts before its turn has come: nothing was done then.
-   *   EngineFault: nothing may be taken for granted.
+   *   EngineFault when it failed: whether the container exists or runs is unknown then.
    */
   async function startContainer(host: EngineHost, spec: ContainerSpec, signal: AbortSignal): Promise<void> {
     await engineOf(host).gate(() => {
@@ -111,7 +114,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
           await container.start({ abortSignal });
           return;
         } catch (fault) {
-          // Removed behind our back, as `docker system prune` does with networks that nobody uses.
+          // Something else has removed the network, as `docker system prune` does with unused ones.
           if (isRetry || !/network .*not found/i.test(messageOf(fault))) throw fault;
           engine.network = undefined;
         }
@@ -119,7 +122,10 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     });
   }
 
-  /** Removes an instance's container, running or not, and returns when it is gone; already gone is success. */
+  /**
+   * Removes an instance's container, running or not, and resolves when it is gone. A container that was gone
+   * already is a success.
+   */
   async function removeContainer(host: EngineHost, instanceId: string): Promise<void> {
     await call(host, async ({ docker }, abortSignal) => {
       const container = docker.getContainer(containerName(instanceId));
@@ -129,7 +135,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
           return;
         } catch (fault) {
           if (statusOf(fault) === 404) return;
-          // Somebody else is removing it at this moment; it is gone only when the engine says so.
+          // Something else is removing it at this moment; it is gone only when the engine reports so.
           if (statusOf(fault) !== 409) throw fault;
           await delay(POLL_MS, undefined, { signal: abortSignal });
         }
@@ -138,8 +144,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   }
 
   /**
-   * All containers of this deployment on the host, stopped ones
-   * included; what has no instance's label is none of ours.
+   * All containers of this deployment on the host, stopped ones included; containers without an instance's
+   * label are not ours.
    */
   async function listContainers(host: EngineHost): Promise<ContainerFacts[]> {
     return call(host, async ({ docker }, abortSignal) => {
@@ -170,7 +176,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     }
   }
 
-  /** The bridge of all instances: no traffic between them, no masquerade on the way out. */
+  /** The bridge of all instances: no traffic between them, and no masquerading outwards. */
   async function ensureNetwork(docker: Docker, deployment: string, abortSignal: AbortSignal): Promise<void> {
     const network = networkOf(deployment);
     const isThere = async () =>
@@ -211,7 +217,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     }
   }
 
-  /** What is kept of the host, made anew when its URL or our certificate is another now. */
+  /** What is kept of the host; it is made again when its URL or our certificate has changed. */
   function engineOf(host: EngineHost): Engine {
     const ours = host.engineUrl.startsWith("https:") ? certificate() : undefined;
     const known = engines.get(host.name);
@@ -234,7 +240,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
 
   function certificate(): ClientTls {
     if (tls === undefined)
-      throw new CertificateMissing("engines at https:// take nobody without a certificate, and none is set up");
+      throw new CertificateMissing("engines at https:// accept no client without a certificate, and none is set up");
     try {
       return tls();
     } catch (cause) {
@@ -246,8 +252,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
 }
 
 /**
- * What `work` gives, or `signal.reason` thrown when the signal aborts first. The signal given to
- * dockerode is not enough: of an answer that breaks off in its middle it tells nobody, then or ever.
+ * The result of `work`; throws `signal.reason` when the signal aborts first. Giving the signal to dockerode is
+ * not enough: when an answer breaks off in its middle, dockerode never settles.
  */
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return pTimeout(work, { milliseconds: Number.POSITIVE_INFINITY, signal });
@@ -280,7 +286,7 @@ function connectionTo(host: EngineHost, tls: ClientTls | undefined): Docker.Dock
 }
 
 function reasonOf(fault: unknown): EngineFaultReason {
-  // Of another call, whose work this one waited for.
+  // The fault of another call, whose work this one waited for.
   if (fault instanceof Error && /^(Abort|Timeout)Error$/.test(fault.name)) return "timeout";
   if (fault instanceof ImageMissing) return "image-missing";
   const status = statusOf(fault);
@@ -290,7 +296,10 @@ function reasonOf(fault: unknown): EngineFaultReason {
   return "refused";
 }
 
-/** Whether a connection failed over certificates, theirs or ours: codes of Node's TLS and of OpenSSL's verification. */
+/**
+ * Whether a connection failed because of certificates, the engine's or ours: codes of Node's TLS and of
+ * OpenSSL's verification.
+ */
 function isAboutCertificates(fault: unknown): boolean {
   const code = typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
   return (

@@ -3,12 +3,12 @@ import { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { messageOf } from "../../lib/errors.ts";
 
-/** No image of this name could be had: the archive cannot be read, or engine or registry do not have it. */
+/** No image of this name is available: the archive cannot be read, or engine or registry do not have it. */
 export class ImageMissing extends Error {
   override readonly name = "ImageMissing";
 }
 
-/** Whether an engine has an image. Throws when the engine does not say, or when the signal aborts. */
+/** Whether an engine has an image. Throws when the engine does not answer, or when the signal aborts. */
 export async function hasImage(docker: Docker, reference: string, abortSignal: AbortSignal): Promise<boolean> {
   // dockerode's own inspect takes no signal, and would wait for an engine that hangs.
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ export async function hasImage(docker: Docker, reference: string, abortSignal: A
 
 /**
  * Sends an engine the images of an archive, as `docker save` writes them.
- * @throws ImageMissing when the archive cannot be read or the engine does not take it
+ * @throws ImageMissing when the archive cannot be read or the engine does not accept it
  */
 export async function loadImage(docker: Docker, archive: string | Buffer, abortSignal: AbortSignal): Promise<void> {
   const content =
@@ -40,7 +40,7 @@ export async function loadImage(docker: Docker, archive: string | Buffer, abortS
 
 /**
  * Has an engine pull an image from its registry.
- * @throws ImageMissing when the registry does not give it
+ * @throws ImageMissing when the registry does not provide it
  */
 export async function pullImage(docker: Docker, reference: string, abortSignal: AbortSignal): Promise<void> {
   await finished(() => docker.pull(reference, { abortSignal }), `cannot pull the image ${reference}`);

@@ -2,7 +2,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostFiles } from "../../core/fleet/user-data.ts";
 
-/** What a host runs besides its instances: the scripts of a folder, and the systemd units of `units` in it. */
+/**
+ * Files of what a host runs besides its instances: the scripts of a folder, and the systemd units of `units` in
+ * it.
+ */
 export async function readHostFiles(dir: string): Promise<HostFiles> {
   return { scripts: await readAll(dir, ".sh"), units: await readAll(join(dir, "units"), ".service") };
 }

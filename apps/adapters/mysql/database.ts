@@ -18,7 +18,7 @@ export type Sql = {
 /** A pool of connections; `query` and `transaction` throw {@link Unavailable} when the server does not answer. */
 export type Database = ReturnType<typeof openDatabase>;
 
-/** Opens a pool on `mysqlUrl`. Connects when first used; a lost server is tried anew by each call. */
+/** Opens a pool on `mysqlUrl`. Connects when first used; after the server is lost, each call tries again. */
 export function openDatabase(mysqlUrl: string, connections = 10) {
   const pool = createPool({
     uri: mysqlUrl,
@@ -64,7 +64,7 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     let connection: PoolConnection | undefined;
     try {
       connection = await acquire();
-      // The pool wraps a connection anew each time; what it wraps stays the same.
+      // The pool returns a new wrapper each time; the connection inside stays the same.
       const { connection: wrapped } = connection as unknown as { connection: object };
       if (!prepared.has(wrapped)) {
         // Without gap locks, hand-outs to different addresses and slots do not meet.
@@ -75,7 +75,7 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
       connection.release();
       return result;
     } catch (fault) {
-      // A connection that timed out may still answer the old query: it must not serve another.
+      // A connection that timed out may still answer the old query: it must not be used for another.
       if (isLost(fault)) connection?.destroy();
       else connection?.release();
       throw isLost(fault) ? new Unavailable("mysql", fault) : fault;
@@ -87,7 +87,7 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     try {
       return await inTime(pending);
     } catch (fault) {
-      // Its turn may still come, with nobody waiting.
+      // A connection may still be handed to this call after it has given up.
       void pending.then(
         (connection) => connection.release(),
         () => undefined,
@@ -99,7 +99,7 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   return { query, transaction, close: () => pool.end() };
 }
 
-/** Does it again from its start when the server has undone it to end a deadlock. */
+/** Repeats the work from its start when the server has rolled it back to end a deadlock. */
 async function despiteDeadlocks<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -123,7 +123,7 @@ function sqlOn(connection: PoolConnection): Sql {
   };
 }
 
-/** Server errors that say "not now" although the connection lives. */
+/** Server errors that mean "not now" although the connection works. */
 const refusals = new Set([
   "ER_CON_COUNT_ERROR",
   "ER_SERVER_SHUTDOWN",
@@ -134,7 +134,7 @@ const refusals = new Set([
   "ER_NORMAL_SHUTDOWN",
 ]);
 
-/** Whether a fault means that the server is gone or refuses to work, not that a statement is wrong. */
+/** Whether a fault means that the server is away or refuses to work, not that a statement is wrong. */
 function isLost(fault: unknown): boolean {
   if (fault instanceof TimeoutError) return true;
   if (!(fault instanceof Error)) return false;

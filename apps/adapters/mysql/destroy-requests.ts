@@ -3,7 +3,7 @@ import type { DestroyRequestResult } from "../../core/operator/operator.ts";
 import type { Database } from "./database.ts";
 import { countLeases, lockDroplet } from "./droplets.ts";
 
-/** Rows of hosts that the operator wants destroyed. */
+/** Rows of destroy requests. */
 export function destroyRequestStatements(database: Database): DestroyRequests {
   function add(name: string, leases: "none" | "lost", now: Date): Promise<DestroyRequestResult> {
     return database.transaction(async (sql): Promise<DestroyRequestResult> => {

@@ -188,7 +188,7 @@ export function dropletStatements(database: Database): Droplets {
   function beginDrain(term: number, name: string): Promise<boolean> {
     return database.transaction(async (sql) => {
       if (!(await isInTerm(sql, term))) return false;
-      // Hand-outs share this lock: none can take a slot between the look and the change.
+      // Hand-outs share this lock: none can take a slot between the check and the change.
       const [host] = await sql.rows<{ id: number }>(
         "SELECT id FROM hosts WHERE name = ? AND state = 'active' FOR UPDATE",
         [name],
@@ -267,13 +267,16 @@ export function dropletStatements(database: Database): Droplets {
   };
 }
 
-/** Whether a leader's term is the newest. Holds off a change of leader until the transaction ends. */
+/** Whether a leader's term is the newest. Delays a change of leader until the transaction ends. */
 async function isInTerm(sql: Sql, term: number): Promise<boolean> {
   const [row] = await sql.rows<{ term: number }>("SELECT term FROM leaders WHERE job = ? FOR UPDATE", [SCALING]);
   return row?.term === term;
 }
 
-/** Before the host's row: whether there is one must not change between the look at it and the end of its droplet. */
+/**
+ * Locks the droplet's row before the host's: whether a host exists must not change between the check and the
+ * end of its droplet.
+ */
 export async function lockDroplet(sql: Sql, name: string): Promise<void> {
   await sql.rows("SELECT name FROM droplets WHERE name = ? FOR UPDATE", [name]);
 }
@@ -287,7 +290,7 @@ export async function countLeases(sql: Sql, hostId: number): Promise<number> {
   return row?.leases ?? 0;
 }
 
-/** Tells the leases of a host that is no more lost; hand-outs under way fail. */
+/** Marks the leases of a host that is gone as lost; hand-outs under way fail. */
 async function loseLeases(sql: Sql, hostId: number, now: Date): Promise<void> {
   const leases = await sql.rows<{ id: string; state: string }>(
     "SELECT id, state FROM instances WHERE host_id = ? AND state IN ('starting', 'running')",

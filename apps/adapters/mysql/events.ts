@@ -19,7 +19,7 @@ type EventRow = {
   data: string | null;
 };
 
-/** Rows of the journal. */
+/** Rows of events. */
 export function eventStatements(database: Database): Events {
   function add(event: FleetEvent, now: Date): Promise<void> {
     const reason = event.reason.slice(0, LONGEST_REASON);
@@ -81,14 +81,14 @@ export function eventStatements(database: Database): Events {
   return { add, list, listAlarms };
 }
 
-/** What a kind has for data is the writer's affair: the type is taken from it by word. */
+/** The writer decides which data a kind has: the type is taken over without a check. */
 function toEvent(row: EventRow): KeptEvent {
   return {
     id: row.id,
     at: row.at,
     lastAt: row.last_at,
     times: row.times,
-    // Replicas of before call the job so.
+    // Older replicas still use this name of the job.
     actor: row.actor === "tend" ? "health" : row.actor,
     kind: row.kind,
     host: row.host ?? undefined,

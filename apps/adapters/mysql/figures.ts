@@ -13,8 +13,8 @@ export function figureStatements(database: Database): Figures {
   async function keepMinute(minute: Date, source: string, figures: MinuteFigures): Promise<void> {
     const rows = rowsOf(figures);
     await database.transaction(async (sql) => {
-      // Of two processes that keep the same source's figures at once, each removes what the other has besides:
-      // in this order, the later one waits for the earlier one's rows before it looks for them.
+      // Two processes that keep the same source's figures at once each remove the other's extra rows. In this
+      // order, the later one waits for the earlier one's rows before it searches for them.
       if (rows.length > 0)
         await sql.run(
           `INSERT INTO minute_figures (minute, source, figure, label, value) VALUES ${rows.map(() => "(?, ?, ?, ?, ?)").join(", ")}
@@ -32,7 +32,7 @@ export function figureStatements(database: Database): Figures {
 
   function lastMinute(source: string): Promise<Date | undefined> {
     return database.query(async (sql) => {
-      // By the key's order: the newest rows are looked at, not all.
+      // In the key's order, so that only the newest row is read, not all.
       const [row] = await sql.rows<{ minute: Date }>(
         "SELECT minute FROM minute_figures WHERE source = ? ORDER BY minute DESC LIMIT 1",
         [source],

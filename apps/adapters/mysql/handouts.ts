@@ -35,7 +35,7 @@ export function handoutStatements(database: Database): Handouts {
       );
       if (!host) return { kind: "host-closed" };
       // Slots that others are about to take are skipped, not waited for. After a change of the host's
-      // ports an instance may still sit on one that now belongs to another slot. Replicas of before
+      // ports an instance may still use one that now belongs to another slot. Older replicas without
       // `port_taken_until` set `free_since` to a later time instead.
       const [slot] = await sql.rows<{ slot: number; port: number }>(
         `SELECT slot, port FROM slots
@@ -60,7 +60,7 @@ export function handoutStatements(database: Database): Handouts {
           draft.tokenHash,
           draft.createdAt,
           draft.deadline,
-          // For replicas that know no other place of it, see startDeadline.
+          // For older replicas, which read it in this column; see startDeadline.
           draft.deadline,
           draft.latestEnd,
         ],
@@ -111,8 +111,8 @@ async function lockAddress(sql: Sql, address: string, now: Date): Promise<void> 
 }
 
 /**
- * Leases of the address past their end are ended here, ahead of the reaper, so that they hold neither
- * place nor key. Ended, not just passed over: an extension on its way must not bring them back.
+ * Ends leases of the address that are past their end, ahead of the reaper, so that they hold neither quota
+ * place nor key. They are ended, not just ignored: an extension under way must not bring them back.
  */
 async function endLeasesOver(sql: Sql, address: string, now: Date): Promise<void> {
   const over = await sql.rows<{ id: string }>(

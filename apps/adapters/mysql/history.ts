@@ -3,9 +3,9 @@ import type { Database } from "./database.ts";
 
 const BATCH = 1000;
 
-/** What is remembered of all that was. */
+/** History of all instances. */
 export function historyStatements(database: Database): History {
-  // Counting reads an index over all history, and anybody may ask: callers that come meanwhile share the result.
+  // Counting reads an index over all history, and anybody may ask for it: calls that come meanwhile share the result.
   let counting: Promise<HandoutCounts> | undefined;
 
   function countHandouts(now: Date): Promise<HandoutCounts> {
@@ -46,7 +46,7 @@ export function historyStatements(database: Database): History {
       });
     }
     await database.query(async (sql) => {
-      // A host stays as long as an instance names it.
+      // A host's row is kept as long as an instance refers to it.
       await sql.run(
         `DELETE FROM hosts
          WHERE state = 'gone'
@@ -65,7 +65,7 @@ export function historyStatements(database: Database): History {
       );
       await sql.run("DELETE FROM events WHERE last_at < ?", [before]);
       await sql.run("DELETE FROM minute_figures WHERE minute < ?", [before]);
-      // Of replicas that knew no other table; a later migration drops it.
+      // Older replicas still use this table; a later migration drops it.
       await sql.run("DELETE FROM minutes WHERE minute < ?", [before]);
     });
     await database.query((sql) =>

@@ -5,19 +5,19 @@ import { Unavailable } from "../../lib/unavailable.ts";
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 3_000;
 const SIGN_OF_LIFE_MS = 5_000;
-/** The server drops a leader that it has not heard of for this long, and its lock with it. */
+/** The server closes the connection of a leader that has been silent for this long, and frees its lock. */
 const SILENCE_SECONDS = 20;
 
-/** Names of locks are the whole server's, and 64 characters at most. */
+/** Names of locks are shared by the whole server, and have 64 characters at most. */
 const LOCK_NAME = "CONCAT(LEFT(DATABASE(), 40), '.lead.', ?)";
 
 /** One candidate for the leadership of a job among all replicas. */
 export type Leadership = ReturnType<typeof createLeadership>;
 
 /**
- * A candidate for leading `job`. The leader is who holds a lock of the server's, which goes with its
- * connection: another replica leads as soon as the leader's process ends, and 20 s after it hangs or
- * loses its way to the server.
+ * A candidate for leading `job`. The leader is the process that holds a lock of the server. The lock ends with
+ * its connection: another replica leads as soon as the leader's process ends, and 20 s after it hangs or loses
+ * its connection to the server.
  */
 export function createLeadership(mysqlUrl: string, job: string) {
   let held: { readonly connection: Connection; readonly term: number } | undefined;
@@ -78,7 +78,8 @@ export function createLeadership(mysqlUrl: string, job: string) {
     held = undefined;
     if (leaving === undefined) return;
     try {
-      // The server frees a lock some time after its connection has ended: another process shall lead at once.
+      // The server frees a lock some time after its connection has ended; another process has to be able to
+      // lead at once.
       await pTimeout(leaving.connection.query(`DO RELEASE_LOCK(${LOCK_NAME})`, [job]), {
         milliseconds: ANSWER_TIMEOUT_MS,
       });

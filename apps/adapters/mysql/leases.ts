@@ -6,8 +6,8 @@ import type { Database, Sql } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
 /**
- * Time by which a hand-out must be finished. Replicas of before `start_deadline` keep it where the lease's end
- * is kept later, and read it there: until a migration drops that, both are written.
+ * Time by which a hand-out must be finished. Replicas older than `start_deadline` read and write it in the
+ * column of the lease's end: until a later migration ends that, both columns are written.
  */
 export const startDeadline = "COALESCE(instances.start_deadline, instances.expires_at)";
 

@@ -8,16 +8,16 @@ const LOCK_SECONDS = 60;
 const deploymentId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 12);
 
 /**
- * Brings the database at `mysqlUrl` up to the newest schema: runs the numbered SQL files not yet run,
- * in order, under a server-wide lock so that replicas starting together do it once. A file that was
- * stopped in its middle is run again. Gives the deployment its id the first time.
+ * Brings the database at `mysqlUrl` up to the newest schema: runs the numbered SQL files not yet run, in order,
+ * under a server-wide lock so that replicas starting together do it once. A file whose run was interrupted is
+ * run again. Gives the deployment its id the first time.
  * @returns names of the files that were run
- * @throws when the server cannot be reached, the lock is not had within 60 s, or a statement fails
+ * @throws when the server cannot be reached, the lock is not free within 60 s, or a statement fails
  */
 export async function migrate(mysqlUrl: string): Promise<string[]> {
   const connection = await createConnection({ uri: mysqlUrl, multipleStatements: true, timezone: "Z" });
   try {
-    // The lock belongs to this connection and goes with it, also when the process is killed.
+    // The lock belongs to this connection and ends with it, also when the process is killed.
     const [[lock]] = await connection.query<RowDataPacket[]>(
       "SELECT GET_LOCK(CONCAT(DATABASE(), '.migrate'), ?) AS held",
       [LOCK_SECONDS],

@@ -24,7 +24,7 @@ export function runStatements(database: Database): JobRuns {
   }
 
   function list(): Promise<JobRun[]> {
-    // Replicas of before may have jobs of other names: here they would look like jobs that never run.
+    // Older replicas may have jobs of other names: here they would look like jobs that never run.
     return database.query((sql) =>
       sql.rows(
         `SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault

@@ -64,7 +64,10 @@ export function searchStatements(database: Database): InstanceDirectory {
   return { find, count, findOne };
 }
 
-/** What narrows a search, but for the page. Hosts are few: they are looked up first, and instances by number. */
+/**
+ * Conditions of a search, without those of the page. Hosts are few: they are looked up first, and instances by
+ * the hosts' ids.
+ */
 async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]> {
   const conditions: Condition[] = [];
   const states = search.state === "open" ? openStates : search.state === "all" ? [] : [search.state];
@@ -99,7 +102,7 @@ async function matching(sql: Sql, text: string): Promise<Condition> {
       values: [...places.map(({ id }) => id), Number(port)],
     };
   const hosts = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`]);
-  // What cannot be an id or an address is not looked for as one: one key is read faster than several.
+  // A text that cannot be an id or an address is not searched for as one: one key is read faster than several.
   const either = [
     ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),
     ...ofHolder(text),
@@ -118,8 +121,8 @@ async function matching(sql: Sql, text: string): Promise<Condition> {
 }
 
 /**
- * Holders are kept by the key that quotas count by: a whole address
- * is that of one holder, a part the beginning of several.
+ * Holders are kept by the key that quotas count by: a whole address means one holder, a part the beginning of
+ * several.
  */
 function ofHolder(text: string): Condition[] {
   const network = text.replace(/\/64$/, "");
@@ -129,8 +132,8 @@ function ofHolder(text: string): Condition[] {
 }
 
 /**
- * What comes after the last instance of the page before; when that
- * is forgotten meanwhile, the first page comes again.
+ * Condition for what follows the last instance of the previous page; when that has been deleted meanwhile, the
+ * first page comes again.
  */
 async function beyond(sql: Sql, { after, order, descending }: InstanceSearch): Promise<Condition[]> {
   if (after === undefined) return [];
@@ -165,7 +168,7 @@ function marks(values: readonly unknown[]): string {
   return values.map(() => "?").join(", ");
 }
 
-/** A text without the meaning that LIKE gives to some characters. */
+/** A text with the characters escaped that have a meaning to LIKE. */
 function literal(text: string): string {
   return text.replace(/[\\%_]/g, "\\$&");
 }

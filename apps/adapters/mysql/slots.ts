@@ -4,7 +4,7 @@ import type { Database } from "./database.ts";
 /** Slots of hosts, as the operator sees them. */
 export function slotStatements(database: Database): Slots {
   function listTaken(now: Date): Promise<TakenSlot[]> {
-    // Replicas of before `port_taken_until` set `free_since` to a later time instead.
+    // Older replicas without `port_taken_until` set `free_since` to a later time instead.
     return database.query((sql) =>
       sql.rows(
         `SELECT hosts.name AS hostName, slots.slot, COALESCE(instances.state, 'port-taken') AS state

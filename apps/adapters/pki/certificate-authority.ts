@@ -4,7 +4,7 @@ import { AsnConvert } from "@peculiar/asn1-schema";
 import { makeCertificate } from "./certificates.ts";
 import type { Authority } from "./pki-files.ts";
 
-/** A host's wish for a certificate; all that counts of it is the key, whose owner has signed it. */
+/** A host's certificate request. Only its public key is used; the request is signed with the private one. */
 export type CertificateRequest = {
   readonly publicKey: KeyObject;
   /** SHA-256 of the public key (SPKI, DER). */
@@ -13,12 +13,12 @@ export type CertificateRequest = {
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-/** Clocks of freshly booted machines are not set yet, and theirs may be behind ours. */
+/** Clocks of freshly booted machines are not set yet, and may be behind ours. */
 const BACKDATE_MS = 5 * MINUTE;
 
 /**
- * A host's certificate has to outlast the host, which gets no other: a droplet lives as long as it is
- * needed, which may be long. 825 days is the most that common TLS clients take.
+ * A host's certificate has to outlast the host, which gets no other: a droplet exists as long as it is needed,
+ * which may be long. 825 days is the most that common TLS clients accept.
  */
 const HOST_LIFETIME_DAYS = 825;
 
@@ -34,7 +34,7 @@ const hashes: Readonly<Record<string, string>> = {
   "1.2.840.113549.1.1.13": "sha512",
 };
 
-/** Signs for hosts. `authority` is asked each time: another CA may replace the one of now. */
+/** Signs certificates of hosts. `authority` is called each time, because the CA may be replaced. */
 export function createCertificateAuthority(authority: () => Authority, lifetimeDays = HOST_LIFETIME_DAYS) {
   /** The certificate (PEM) of a host's engine: valid for its name, as a server, from five minutes ago. */
   function certify(request: CertificateRequest, hostName: string, now: Date): string {
@@ -52,8 +52,8 @@ export function createCertificateAuthority(authority: () => Authority, lifetimeD
 }
 
 /**
- * Reads a certificate request (PKCS #10, PEM), or says in a sentence why it is none that we sign: its
- * key must be EC on P-256, or RSA of 2048 to 4096 bits, and have signed it.
+ * Reads a certificate request (PKCS #10, PEM), or returns a sentence that says why it is not signed: its key
+ * must be EC on P-256, or RSA of 2048 to 4096 bits, and have signed it.
  */
 function readCertificateRequest(pem: string): CertificateRequest | { readonly refusal: string } {
   const [, base64] = REQUEST_PEM.exec(pem) ?? [];
@@ -70,7 +70,7 @@ function readCertificateRequest(pem: string): CertificateRequest | { readonly re
   } catch {
     return { refusal: "The certificate request cannot be read." };
   }
-  // Before the signature: checking one of an absurd key may take for ever.
+  // Checked before the signature: verifying one of an absurdly large key may take for ever.
   if (!isKeyWeTake(publicKey)) return { refusal: "The key must be EC on P-256, or RSA of 2048 to 4096 bits." };
   if (!isSigned(request, publicKey)) return { refusal: "The certificate request is not signed by its key." };
   return {

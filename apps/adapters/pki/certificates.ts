@@ -33,7 +33,7 @@ import {
   Version,
 } from "@peculiar/asn1-x509";
 
-/** What a certificate says. */
+/** The content of a certificate. */
 export type CertificateFacts = {
   readonly commonName: string;
   readonly publicKey: KeyObject;
@@ -125,7 +125,7 @@ function usesOf({ kind, names }: CertificateFacts): Extension[] {
   return uses;
 }
 
-/** They tell two CAs of one name apart, for whoever looks for the issuer. */
+/** Key identifiers: a program that searches for the issuer can tell two CAs of one name apart by them. */
 function keyIds(subject: SubjectPublicKeyInfo, issuer: SubjectPublicKeyInfo | undefined): Extension[] {
   const ids = [extension(id_ce_subjectKeyIdentifier, false, new SubjectKeyIdentifier(keyId(subject)))];
   if (issuer)
@@ -147,14 +147,14 @@ function extension(extnID: string, critical: boolean, value: unknown): Extension
   return new Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
 }
 
-/** Positive and of full length, as the first bits say. */
+/** Positive and of full length, because the first bits are set to 01. */
 function randomSerial(): Buffer {
   const serial = randomBytes(SERIAL_BYTES);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
   return serial;
 }
 
-/** As memory of its own: what the encoder takes. */
+/** A copy in memory of its own, as the encoder requires. */
 function bytes(buffer: Buffer): ArrayBuffer {
   return new Uint8Array(buffer).buffer;
 }

@@ -1,10 +1,11 @@
 import { statSync } from "node:fs";
 
 /**
- * What some files say, read anew when one of them changes: the same object until then. They are looked
- * at `everyMs` at most. While a change is half done or cannot be read, what was read before goes on counting.
+ * The content of some files, read again when one of them changes; the same object until then. The files are
+ * checked every `everyMs` at most. While a change is incomplete or cannot be read, the previous content stays
+ * valid.
  * @param clock milliseconds
- * @returns a function that throws while nothing whole was ever read
+ * @returns a function that throws until the files have been read completely once
  */
 export function followFiles<T>(files: readonly string[], read: () => T, clock: () => number, everyMs: number): () => T {
   let known: { readonly value: T; readonly state: string } | undefined;
@@ -24,7 +25,7 @@ export function followFiles<T>(files: readonly string[], read: () => T, clock: (
   };
 }
 
-/** Another text when any of the files is another. */
+/** A text that differs when any of the files has changed. */
 function stateOf(files: readonly string[]): string {
   return files
     .map((file) => {

@@ -5,13 +5,13 @@ import { Unavailable } from "../../lib/unavailable.ts";
 const COMMAND_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const MAX_RECONNECT_MS = 2_000;
-/** What PTTL says of a key that does not exist, and of one that never ends. */
+/** What PTTL answers for a key that does not exist, and for one that never expires. */
 const NO_KEY = -2;
 const NO_END = -1;
 
 /**
  * A client that fails at once while Redis is away and reconnects for ever.
- * @param onFault told of connection errors; each would otherwise end the process
+ * @param onFault called with connection errors; each would otherwise end the process
  */
 export function openRedis(redisUrl: string, onFault: (fault: Error) => void): Redis {
   const redis = new Redis(redisUrl, {
@@ -25,11 +25,12 @@ export function openRedis(redisUrl: string, onFault: (fault: Error) => void): Re
   return redis;
 }
 
-/** Who is alive, read from the keys that heartbeats keep alive. */
+/** Reads which hosts are alive, from the keys that heartbeats write. */
 export function createRedisDiscovery(redis: Redis) {
   /**
    * The heartbeat of each of these hosts; a host whose key does not exist now is absent from the map.
-   * @throws Unavailable when Redis does not answer: who is alive is unknown then, nobody is dead
+   * @throws Unavailable when Redis does not answer: which hosts are alive is unknown then, and none counts as
+   *   silent
    */
   async function readHeartbeats(hostNames: readonly string[]): Promise<Map<string, HeartbeatReading>> {
     if (hostNames.length === 0) return new Map();
@@ -54,7 +55,7 @@ export function createRedisDiscovery(redis: Redis) {
     return heartbeats;
   }
 
-  /** All answers of commands sent together. @throws what went wrong first */
+  /** All answers of commands sent together. @throws the first error among them */
   async function answersOf<T extends unknown[]>(commands: string[][]): Promise<T> {
     const answers = (await redis.pipeline(commands).exec()) ?? [];
     for (const [fault] of answers) if (fault) throw fault;

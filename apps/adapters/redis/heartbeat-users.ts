@@ -2,7 +2,7 @@ import type { Redis } from "ioredis";
 import { heartbeatUser, heartbeatUserPrefix } from "../../core/fleet/heartbeat-user.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
-/** Who may write heartbeats: Redis users, one a host. Needs a login that may manage users. */
+/** Permission to write heartbeats: Redis users, one a host. Needs a login that may manage users. */
 export function createHeartbeatUsers(redis: Redis) {
   /** Lets a host's heartbeat log in with this password. @throws Unavailable when Redis does not answer */
   async function grant(hostName: string, password: string): Promise<void> {
@@ -11,8 +11,8 @@ export function createHeartbeatUsers(redis: Redis) {
   }
 
   /**
-   * Sees to it that of the hosts whose names begin with `namePrefix` exactly these may log in: those that
-   * Redis has forgotten (it does when it restarts) are granted again, those of former hosts are removed.
+   * Makes sure that of the hosts whose names begin with `namePrefix` exactly these may log in: users that Redis
+   * has lost (it loses all when it restarts) are granted again, those of former hosts are removed.
    * @throws Unavailable when Redis does not answer
    */
   async function keep(

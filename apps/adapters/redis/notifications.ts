@@ -4,18 +4,18 @@ import type { JobName } from "../../core/events/names.ts";
 const CHANNEL = "getaredis:run";
 
 /**
- * Asks whoever runs the jobs to run one now. A nudge that gets lost is made up for by the job's next
- * tick: no error.
- * @returns how many processes have heard it
+ * Notifies the processes that run jobs to run one now. A lost notification is no error: the job's next tick
+ * does the same work.
+ * @returns the number of processes that received it
  */
 export function requestRun(redis: Redis, job: JobName): Promise<number> {
   return redis.publish(CHANNEL, job).catch(() => 0);
 }
 
-/** Calls `onRequest` with the name of each job that is asked for, over a connection that does nothing else. */
+/** Calls `onRequest` with the name of each job whose run is requested, over a connection that does nothing else. */
 export function onRunRequested(redis: Redis, onRequest: (job: string) => void): void {
   redis.on("message", (_channel, job) => onRequest(job));
-  // The client renews what it has subscribed to; a first time that failed is made up for here.
+  // The client renews its subscriptions after a reconnect, but not one that failed the first time.
   const subscribe = () => void redis.subscribe(CHANNEL).catch(() => undefined);
   redis.on("ready", subscribe);
   if (redis.status === "ready") subscribe();

@@ -4,9 +4,9 @@ import { Redis } from "ioredis";
 const RETRY_MS = 10;
 
 /**
- * Logs in to a just-started instance with the password issued for it and waits for `PONG`, having seen
- * that it does not answer without. Tried again until `signal` aborts: the published port accepts
- * connections a moment before Redis listens.
+ * Checks that a just-started instance does not answer without a password, logs in with the issued one and waits
+ * for `PONG`. Repeated until `signal` aborts: the published port accepts connections a moment before Redis
+ * listens.
  * @throws the last fault when `signal` aborts first
  */
 export async function waitForPong(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
@@ -23,7 +23,7 @@ export async function waitForPong(host: string, port: number, password: string, 
 
 async function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  // Protocol 3 would begin with a login by itself; this login is ours to watch.
+  // With protocol 3 the client would log in by itself; here the login is part of the check.
   const redis = new Redis({
     host,
     port,
@@ -34,7 +34,7 @@ async function pingOnce(host: string, port: number, password: string, signal: Ab
     maxRetriesPerRequest: 0,
     disableClientInfo: true,
   });
-  // Faults reach us through the promises; an unheard "error" event would end the process.
+  // Faults arrive through the promises; an "error" event without a listener would end the process.
   redis.on("error", () => undefined);
   const stop = () => redis.disconnect();
   signal.addEventListener("abort", stop, { once: true });

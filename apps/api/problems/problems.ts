@@ -28,7 +28,7 @@ export const problems = {
     type: "urn:getaredis:password-wrong",
     title: "The password does not fit",
     status: 403,
-    detail: "The instance does not let in by this password. It came with the instance, beside the token.",
+    detail: "The instance does not accept this password. It came with the instance, beside the token.",
   }),
   crossSite: (): Problem => ({
     type: "urn:getaredis:cross-site",
@@ -90,7 +90,7 @@ export const problems = {
     type: "urn:getaredis:still-ordered",
     title: "Not there yet",
     status: 409,
-    detail: "The cloud has not yet said which droplet this is. Try again in a moment.",
+    detail: "The cloud has not yet reported which droplet this is. Try again in a moment.",
   }),
   leased: (leases: number): Problem => ({
     type: "urn:getaredis:host-leased",
@@ -98,7 +98,7 @@ export const problems = {
     status: 409,
     detail:
       `This host has ${leases} ${leases === 1 ? "lease" : "leases"}. ` +
-      "Drain it and wait, or confirm with its name that they shall be lost.",
+      "Drain it and wait, or confirm with its name that they will be lost.",
   }),
   notAnAddress: (): Problem => ({
     type: "urn:getaredis:invalid-request",
@@ -122,7 +122,7 @@ export const problems = {
     type: "urn:getaredis:no-jobs-process",
     title: "Nobody runs jobs",
     status: 503,
-    detail: "No process that runs jobs has heard it. See whether one is up.",
+    detail: "No process that runs jobs received the request. Check whether one is up.",
     retryAfterSeconds: 5,
   }),
   ended: (): Problem => ({
@@ -154,7 +154,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         type: "urn:getaredis:address-blocked",
         title: "Your address gets no instances",
         status: 403,
-        detail: "The operator of this service has shut out your address. What it already holds runs on to its end.",
+        detail: "This IP address has been blocked by the operator. Its instances run on to their end.",
       };
     case "paused":
       return {
@@ -162,7 +162,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         title: "No instances for a while",
         status: 503,
         detail:
-          "The operator of this service has paused it. What is already handed out runs on; try again in some minutes.",
+          "The operator of this service has paused hand-outs. Running instances go on; try again in some minutes.",
         retryAfterSeconds: 60,
       };
     case "no-capacity":
@@ -183,7 +183,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
     case "idempotency-key-in-progress":
       return {
         type: "urn:getaredis:idempotency-key-in-progress",
-        title: "The first request is still at work",
+        title: "The first request is still under way",
         status: 503,
         detail: "The first request with this Idempotency-Key has no answer yet. Send it again in a moment.",
         retryAfterSeconds: 2,
@@ -193,7 +193,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         type: "urn:getaredis:abandoned",
         title: "The caller hung up",
         status: 499,
-        detail: "The connection closed before the instance was ready, so it was taken back.",
+        detail: "The connection closed before the instance was ready, so it was undone.",
       };
   }
 }
@@ -203,8 +203,8 @@ const capacityDetails: Readonly<Record<Extract<CreateResult, { kind: "no-capacit
     "The service cannot see its hosts at this moment. Nothing was handed out; try again in a few seconds.",
   "no-open-host": "No host can take another instance at this moment. Nothing was handed out; try again in a while.",
   "hosts-failed":
-    "The hosts with room did not get an instance going. Nothing was handed out; try again in a few seconds.",
-  "too-slow": "Getting an instance going took too long, so it was taken back. Try again in a few seconds.",
+    "The hosts with room failed to start an instance. Nothing was handed out; try again in a few seconds.",
+  "too-slow": "Starting an instance took too long, so it was undone. Try again in a few seconds.",
 };
 
 /** The problem of a lease that was not changed. */

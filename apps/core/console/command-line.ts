@@ -1,15 +1,16 @@
 const QUOTE = 0x22;
 const APOSTROPHE = 0x27;
 const BACKSLASH = 0x5c;
-/** What ends a word; more than that may stand between two. */
+/** Characters that separate words; two words may have several of them between them. */
 const ENDS: ReadonlySet<number> = new Set(Buffer.from(" \n\r\t"));
 const SPACES: ReadonlySet<number> = new Set(Buffer.from(" \n\r\t\v\f"));
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", b: "\b", a: "\x07" };
 
 /**
- * The words of a typed line, split as redis-cli does: quotes keep blanks together, inside "…" stand the
- * escapes \n \r \t \b \a \xHH, inside '…' only \'. Bytes, for \xHH may spell any.
- * @returns undefined when a quote is not closed, or something sticks to a closed one
+ * The words of a typed line, split as redis-cli does: quotes keep blanks together; "…" knows the escapes \n \r
+ * \t \b \a \xHH, '…' only \'. Words are bytes, because \xHH may be any byte.
+ * @returns undefined when a quote is not closed, or when its closing quote is followed by something else than a
+ *   blank
  */
 export function splitCommandLine(line: string): Buffer[] | undefined {
   const bytes = Buffer.from(line);
@@ -43,7 +44,7 @@ function readWord(bytes: Buffer, at: number): { readonly bytes: number[]; readon
   return { bytes: word, end: at };
 }
 
-/** Adds what stands up to the closing quote; gives the place after it, or undefined without one. */
+/** Adds the text up to the closing quote; returns the place after it, or undefined when there is none. */
 function readQuoted(bytes: Buffer, at: number, word: number[]): number | undefined {
   while (at < bytes.length) {
     const byte = bytes[at] ?? 0;

@@ -25,8 +25,8 @@ const needsStream = (name: string) => ({
 });
 
 /**
- * Which commands a console, where each command has one reply, cannot pass on. Rights are not its
- * business: those are the login's.
+ * Decides which commands a console cannot send on, because each command must have exactly one reply. It does
+ * not check rights: Redis does that for the user that is logged in.
  */
 export function judgeCommand(words: readonly Buffer[]): ConsoleVerdict {
   const name = wordsOf(words, 1);

@@ -1,11 +1,11 @@
-/** What an instance says of itself. */
+/** What an instance reports about itself. */
 export type InstanceFigures = {
   /** Memory of data and clients, and the most that data may take. */
   readonly memoryBytes: number;
   readonly maxMemoryBytes: number;
   /** Keys of all databases. */
   readonly keys: number;
-  /** Connections, without the one that asked. */
+  /** Connections, not counting the one that asks. */
   readonly clients: number;
   readonly maxClients: number;
   /** Commands a second, as the server averages them over the last seconds. */

@@ -2,10 +2,10 @@ import { figuresOf, type InstanceFigures } from "./instance-figures.ts";
 import { shownState, type Instance } from "../instances/instance.ts";
 import type { ConsolePorts, ConsoleRefusal } from "./run-command.ts";
 
-/** All who look at an instance's figures share a connection; no console can have this name. */
+/** All readers of an instance's figures share a connection; no console can have this name. */
 const SESSION = "figures";
 
-/** What an instance says of itself now, asked with its owner's password. */
+/** What an instance reports about itself now; it is asked with its owner's password. */
 export async function readFigures(
   ports: ConsolePorts,
   instance: Instance,

@@ -1,6 +1,6 @@
 /**
- * A reply in Redis's protocol (RESP2). What is too long to be kept is cut: a string or array then says
- * by its `length` how much there was.
+ * A reply in Redis's protocol (RESP2). A string or array that is too long to be kept is cut; its `length` is
+ * that of the whole.
  */
 export type RedisReply =
   | { readonly kind: "status" | "error"; readonly text: string }
@@ -12,7 +12,7 @@ export type RedisReply =
 /** A whole reply with the bytes it took on the wire. */
 export type SizedReply = { readonly reply: RedisReply; readonly sizeBytes: number };
 
-/** What an item of an array takes of the bytes kept, beside its own: replies of many small items cost memory too. */
+/** Bytes that each item of an array counts as beside its own: replies of many small items cost memory too. */
 const ITEM_BYTES = 16;
 const NEWLINE = 0x0a;
 
@@ -20,8 +20,8 @@ type Bulk = { readonly kept: Buffer[]; readonly length: number; keptBytes: numbe
 type OpenArray = { readonly reply: Extract<RedisReply, { kind: "array" }>; toCome: number };
 
 /**
- * Reads one reply out of the chunks of a connection, in memory bounded by `mostBytes` however long the
- * reply is. {@link ReplyReader.push} gives it once it is whole.
+ * Reads one reply out of the chunks of a connection, in memory bounded by `mostBytes` however long the reply
+ * is. {@link ReplyReader.push} returns it once it is whole.
  */
 export type ReplyReader = ReturnType<typeof createReplyReader>;
 
@@ -51,7 +51,7 @@ export function createReplyReader(mostBytes: number) {
   function readLine(rest: Buffer): { used: number; value?: RedisReply } {
     const end = rest.indexOf(NEWLINE);
     const used = end === -1 ? rest.length : end + 1;
-    // Its head is kept in any case: it says what comes.
+    // The head is kept in any case: it announces what follows.
     const keep = Math.max(0, Math.max(room, 64) - line.length);
     line = Buffer.concat([line, rest.subarray(0, Math.min(used, keep))]);
     if (end === -1) return { used };
@@ -61,7 +61,7 @@ export function createReplyReader(mostBytes: number) {
     return value ? { used, value } : { used };
   }
 
-  /** The value that a line is, or undefined when it only announces one. */
+  /** The value of a line, or undefined when the line only announces one. */
   function begun(text: string): RedisReply | undefined {
     const content = text.slice(1);
     switch (text[0]) {
@@ -103,7 +103,7 @@ export function createReplyReader(mostBytes: number) {
     return { used, value: { kind: "string", bytes: Buffer.concat(current.kept), length: current.length } };
   }
 
-  /** Puts a value into the array it belongs to; gives the reply once all arrays are complete. */
+  /** Puts a value into the array it belongs to; returns the reply once all arrays are complete. */
   function placed(value: RedisReply): RedisReply | undefined {
     for (;;) {
       const parent = open.at(-1);

@@ -21,7 +21,7 @@ type SentCommand = {
   readonly state: ConsoleState;
 };
 
-/** How it came back. */
+/** The outcome of a command. */
 type CommandOutcome =
   | { readonly kind: "replied"; readonly reply: RedisReply; readonly sizeBytes: number; readonly state: ConsoleState }
   | { readonly kind: "wrong-password" | "busy" | "unreachable" | "transaction-lost" | "too-slow" | "closed" };
@@ -42,14 +42,14 @@ export type TypedCommand = {
   readonly password: string;
   /** Commands of the same name share a connection. */
   readonly session: string;
-  /** What the console takes the connection's state to be. */
+  /** The connection's state as the console knows it. */
   readonly state: ConsoleState;
 };
 
 /** Why an instance was not asked at all. */
 export type ConsoleRefusal = { readonly kind: "not-running" | "wrong-password" | "busy" | "unreachable" };
 
-/** What a console shows for a line: the server's reply, its error, or a word of the console itself. */
+/** What a console shows for a line: the server's reply, its error, or a message of the console itself. */
 export type ConsoleAnswer = {
   readonly kind: "answered";
   readonly tone: "reply" | "error" | "note";

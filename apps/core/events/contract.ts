@@ -12,8 +12,8 @@ export type EventFilter = {
 /** The journal of decisions and acts. Calls throw `Unavailable` while the store does not answer. */
 export type Events = {
   /**
-   * Keeps an event. One that its actor reported last of the same host, and reports again unchanged, counts up
-   * instead: a hold that lasts a night is one line.
+   * Keeps an event. When it equals the last event that its actor reported about the same host, the count of
+   * that event goes up instead: a hold that lasts a night is one line.
    */
   readonly add: (event: FleetEvent, now: Date) => Promise<void>;
   /** Events, newest first, `most` of them at most. */

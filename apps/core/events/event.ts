@@ -22,7 +22,7 @@ export const eventKinds = [
   "close",
   "sweep",
   "sweep-failed",
-  // Something is wanted that must wait; settings and cloud do not agree.
+  // A step that must wait; settings that the cloud does not agree with.
   "hold",
   "settings",
   // Instances.
@@ -42,7 +42,7 @@ export const eventKinds = [
 export type EventActor = (typeof eventActors)[number];
 export type EventKind = (typeof eventKinds)[number];
 
-/** What programs read of an event, by its kind, where people read its reason. Kinds that are not here have nothing. */
+/** Data of an event for programs, by its kind; people read its reason. Kinds that are not here have no data. */
 export type EventData = {
   /** The droplet's size, as the cloud names it. */
   readonly order: { readonly size: string };
@@ -63,25 +63,26 @@ export type EventData = {
 type Subject = {
   readonly host?: string | undefined;
   readonly instance?: string | undefined;
-  /** Whether a person must see to it. */
+  /** Whether a person has to act. */
   readonly alarm?: boolean;
   /** A sentence for people. */
   readonly reason: string;
 };
 
-/** What happened, for an actor to say. */
+/** What happened, without the actor that reports it. */
 export type Happening = {
   [Kind in EventKind]: Subject & { readonly kind: Kind } & (Kind extends keyof EventData
       ? { readonly data: EventData[Kind] }
       : { readonly data?: undefined });
 }[EventKind];
 
-/** Something decided or done, by a job or a person, as ops read it. */
+/** A decision or an act of a job or a person, as the operator reads it. */
 export type FleetEvent = { readonly actor: EventActor } & Happening;
 
 /**
- * An event as it is kept. One that comes again unchanged, with nothing of its host in between, counts up;
- * `data` is that of the last time. It is null for kinds that have none, and for events older than the data.
+ * An event as it is kept. When it happens again unchanged, and no other event of its host came between, it
+ * counts up; `data` is that of the last time. It is null for kinds that have none, and for events older than
+ * the data.
  */
 export type KeptEvent = {
   [Kind in EventKind]: Subject & {

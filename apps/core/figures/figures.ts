@@ -14,24 +14,30 @@ export type HandoutOutcome =
 /** How many there are of each name; names of which there are none may be missing. */
 export type Counts<Name extends string> = Readonly<Partial<Record<Name, number>>>;
 
-/** So many took longer than the next lower bound, and up to this one. `boundSeconds` of the slowest is Infinity. */
+/**
+ * Number of hand-outs that took longer than the next lower bound, and at most this one. `boundSeconds` of the
+ * slowest is Infinity.
+ */
 export type Bucket = { readonly boundSeconds: number; readonly count: number };
 
-/** Figures of a minute; what was not counted or looked at is missing. */
+/** Figures of a minute; those that were not taken are missing. */
 export type MinuteFigures = {
   /** Counts of the minute. */
   readonly handouts?: Counts<HandoutOutcome>;
-  /** Of those handed out, each in one bucket, in the order of their bounds; buckets that nothing fell into may be missing. */
+  /** Durations of hand-outs that succeeded, in buckets, in the order of their bounds; empty ones may be missing. */
   readonly took?: readonly Bucket[];
   readonly ends?: Counts<EndCause>;
-  /** As they were in the minute: instances handed out and not ended, slots, hosts by standing, droplets by state. */
+  /**
+   * Counts at one moment of the minute: instances handed out and not ended, slots, hosts by standing, droplets
+   * by state.
+   */
   readonly leases?: number;
   readonly slots?: { readonly inUse: number; readonly all: number };
   readonly hosts?: Counts<Standing>;
   readonly droplets?: Counts<DropletState>;
 };
 
-/** Figures as one of several processes has kept them for a minute. */
+/** Figures of a minute, as one of several processes has kept them. */
 export type KeptMinute = { readonly minute: Date; readonly figures: MinuteFigures };
 
 /** Figures over time, one value a step; null where nobody has kept any. */
@@ -41,7 +47,7 @@ export type FigureSeries = {
   /** Sums of the step, by name without its first part. */
   readonly handouts: Series;
   readonly ends: Series;
-  /** As the step's last sample had them: whoever changed within it counts once. */
+  /** As in the step's last sample: an instance or host that changed during the step counts once. */
   readonly hosts: Series;
   readonly droplets: Series;
   /** The step's highest. */
@@ -63,7 +69,7 @@ export function minuteOf(moment: Date): Date {
   return new Date(Math.floor(moment.getTime() / MINUTE_MS) * MINUTE_MS);
 }
 
-/** Puts what processes have kept together to steps of `stepMs` from `from` on, as many as there are until `to`. */
+/** Merges what several processes have kept into steps of `stepMs`, from `from` until `to`. */
 export function figureSeries(minutes: readonly KeptMinute[], from: Date, to: Date, stepMs: number): FigureSeries {
   const count = Math.max(0, Math.ceil((to.getTime() - from.getTime()) / stepMs));
   const steps: MinuteFigures[][] = Array.from({ length: count }, () => []);
@@ -146,8 +152,8 @@ function seriesOf(steps: readonly (NamedCounts | undefined)[]): Series {
 }
 
 /**
- * Value that a share of all lies below, taken as spread evenly within its bucket; null without any. What
- * is beyond the last bound counts as that bound. Buckets that nothing fell into may be missing.
+ * The quantile for a share between 0 and 1, with values taken as spread evenly within their bucket; null
+ * without values. Values beyond the last bound count as that bound. Empty buckets may be missing.
  */
 export function quantile(buckets: readonly Bucket[], share: number): number | null {
   const total = buckets.reduce((sum, { count }) => sum + count, 0);

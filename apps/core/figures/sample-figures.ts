@@ -19,24 +19,27 @@ export type SamplePorts = {
 
 const GAUGES = "gauges";
 const MINUTE_MS = 60_000;
-/** Minutes whose ends are counted anew each time: what ended may be written down a little later. */
+/**
+ * Minutes whose ended instances are counted again each time: an end may be written a little later than it
+ * happened.
+ */
 const MINUTES_BACK = 10;
 /**
- * Owners end theirs also while no job runs: those minutes are made up
- * for, as far back as a week, the longest time that is shown.
+ * Owners also end instances while no job runs. Those minutes are counted later, up to a week back: the longest
+ * time that is shown.
  */
 const MOST_MINUTES_BACK = 7 * 24 * 60;
 
 /**
- * Keeps what ended in the minutes since the last sample, and what there is in this one. Any number of
- * processes may do so at once: they write the same rows. Without Redis the hosts' standings are left out,
- * not guessed; that a fleet has none of something is kept as well.
+ * Keeps how many instances ended in the minutes since the last sample, and what exists in this one. Any number
+ * of processes may do so at once: they write the same rows. Without Redis the hosts' standings are left out,
+ * not guessed; zeros are kept as well.
  * @throws Unavailable when MySQL does not answer
  */
 export async function sampleFigures({ store, readHeartbeats, clock }: SamplePorts, isFleet: boolean): Promise<void> {
   const now = clock();
   const minute = minuteOf(now);
-  // Before this minute's sample: one that fails here looks back as far again.
+  // Before this minute's sample: after a failure here, the next run goes back as far again.
   await keepEnds(store, minute);
   const hosts = await store.hosts.list();
   const droplets = (await store.droplets.list()).map(({ state }) => state);

@@ -25,8 +25,8 @@ export type AdmitPorts = {
 };
 
 /**
- * Makes booted droplets hosts, `concurrency` at once: those whose heart beats, whose engine takes our
- * certificate and shows its own, and has the image. May be killed at any line and run by several
+ * Turns booted droplets into hosts, `concurrency` at once: those whose heartbeat arrives, and whose engine
+ * accepts our certificate, shows its own and has the image. May be killed at any line and run by several
  * processes at once.
  * @returns names of the new hosts
  * @throws Unavailable when MySQL or Redis does not answer
@@ -42,7 +42,7 @@ export async function admitHosts(ports: AdmitPorts, concurrency: number): Promis
 async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletRow): Promise<boolean> {
   const note = (event: Happening) => ports.store.events.add({ actor: "admit", host: name, ...event }, ports.clock());
   try {
-    // The cloud says where it is; what a droplet says of itself is no proof.
+    // The address comes from the cloud: what a droplet reports about itself is no proof.
     const droplet = dropletId === null ? undefined : await ports.cloud.getDroplet(dropletId);
     if (!droplet?.publicIp || !droplet.privateIp) return false;
     const { deployment, capacity, basePort, enginePort } = ports.hosts;

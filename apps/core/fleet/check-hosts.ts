@@ -16,9 +16,10 @@ export type CheckHostsPorts = {
 };
 
 /**
- * Asks every host's engine whether it answers us, `concurrency` hosts at once: a host whose heart beats and
- * whom we cannot reach is no use to anybody. Those that answer get the image that instances are made of
- * when they lack it: it may have been pruned, or the settings name another one since the host joined.
+ * Checks whether every host's engine answers the control plane, `concurrency` hosts at once: a host whose
+ * heartbeat arrives but whose engine is out of reach cannot serve anybody. Hosts that answer get the image of
+ * instances when they lack it: it may have been pruned, or the settings may name another one since the host
+ * joined.
  * @throws Unavailable when MySQL does not answer
  */
 export async function checkHosts({ store, engines, clock }: CheckHostsPorts, concurrency: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { messageOf } from "../../lib/errors.ts";
 
-/** A droplet as the cloud tells of it. */
+/** A droplet as the cloud reports it. */
 export type CloudDroplet = {
   readonly id: number;
   readonly name: string;
@@ -34,9 +34,10 @@ export type DropletOrder = {
 };
 
 /**
- * Why the cloud did not do what it was asked: not reached or no answer in time, an error of its own,
- * too many calls, the account's droplet limit, no machine of this size to be had in the region,
- * another event under way on the droplet, a token that it does not take, or a refusal of another kind.
+ * Why the cloud did not do what it was asked: it was not reached or did not answer in time, it had an error of
+ * its own, there were too many calls, the account's droplet limit is reached, no machine of this size is
+ * available in the region, another event is under way on the droplet, the token is not accepted, or it refused
+ * for another reason.
  */
 export type CloudFaultReason =
   | "unreachable"
@@ -49,11 +50,11 @@ export type CloudFaultReason =
   | "unauthorized"
   | "refused";
 
-/** A call to the cloud that did not work out. */
+/** A call to the cloud that failed. */
 export class CloudFault extends Error {
   override readonly name = "CloudFault";
   readonly reason: CloudFaultReason;
-  /** Whether the call may have had its effect all the same: no answer is not a no. */
+  /** Whether the call may have had its effect all the same: a missing answer is not a refusal. */
   readonly effect: "none" | "unknown";
 
   constructor(reason: CloudFaultReason, effect: "none" | "unknown", cause: unknown) {

@@ -6,17 +6,17 @@ import type { HostTimers } from "./scaling.ts";
 /** Hosts as they are kept. Calls throw `Unavailable` while the store does not answer. */
 export type Hosts = {
   /**
-   * Adds a host with its slots, or brings a known one (same name) up to date; its state is kept. Slots
-   * in use keep their instance and port until they are free; those beyond a smaller capacity are not
-   * taken again, and go when the host is registered anew.
+   * Adds a host with its slots, or brings a known one (same name) up to date; its state is kept. Slots in use
+   * keep their instance and port until they are free; those beyond a smaller capacity are not taken again, and
+   * are deleted when the host is registered again.
    */
   readonly register: (host: NewHost, now: Date) => Promise<void>;
-  /** All hosts, with the slots that count as use and those that are not free. */
+  /** All hosts, with their numbers of slots in use and of slots that are not free. */
   readonly list: () => Promise<HostUse[]>;
   /**
-   * Opens or closes a host to hand-outs; false when there is no such host, or when it is being
-   * destroyed, or shall be. Waits for hand-outs that hold the host's row: when this returns, no later
-   * hand-out takes a slot of a closed host.
+   * Opens or closes a host to hand-outs; false when there is no such host, or when it is being destroyed or has
+   * a destroy request. Waits for hand-outs that hold the host's row: when this returns, no later hand-out takes
+   * a slot of a closed host.
    */
   readonly setState: (name: string, state: HostState) => Promise<boolean>;
   /** When each host became known. */
@@ -35,14 +35,14 @@ export type OrderIntent = {
 };
 
 /**
- * Droplets as they are kept. What moves money or hosts is written by the leader alone: a `term` that is not
- * the newest one is refused, so that a leader which slept through its replacement does nothing. Calls throw
- * `Unavailable` while the store does not answer.
+ * Droplets as they are kept. Changes that cost money or move hosts are written by the leader alone: a `term`
+ * that is not the newest one is refused, so that a process that has lost the leadership without noticing does
+ * nothing. Calls throw `Unavailable` while the store does not answer.
  */
 export type Droplets = {
   /** All droplets that are not gone, in the order of their orders. */
   readonly list: () => Promise<DropletRow[]>;
-  /** Droplets that are there, and those gone since `since`. */
+  /** Droplets that exist, and those gone since `since`. */
   readonly listLives: (since: Date) => Promise<DropletLife[]>;
   /** Orders that ended without a host, since the last that became one. */
   readonly readOrderFailures: () => Promise<OrderFailures>;
@@ -56,29 +56,29 @@ export type Droplets = {
   /** Closes an order that has led to no droplet. */
   readonly closeOrder: (name: string, reason: string, outOfStock: boolean, now: Date) => Promise<void>;
   /**
-   * Lets a droplet whose key is new take part: granted when the token is the one it was ordered with, and
-   * no other key has used it. The same key may come again, whose answer was lost.
+   * Enrols a droplet with its key: granted when the token is the one it was ordered with, and no other key has
+   * used that token. The same key may ask again, in case its answer was lost.
    */
   readonly enrol: (claim: {
     readonly hostName: string;
     readonly tokenHash: Buffer;
     readonly keyHash: Buffer;
   }) => Promise<"granted" | "refused">;
-  /** Makes a booted droplet a host. False when it is not booting any more, or when the operator wants it destroyed. */
+  /** Turns a booted droplet into a host. False when it is not booting any more, or has a destroy request. */
   readonly admit: (host: NewHost, now: Date) => Promise<boolean>;
   /** Keeps the timers of hosts. */
   readonly keepTimers: (timers: readonly HostTimers[]) => Promise<void>;
-  /** Forgets since when hosts have been unwell: it was the control plane that could not see them. */
+  /** Clears since when hosts have been unhealthy: it was the control plane that could not see them. */
   readonly forgetUnhealthy: () => Promise<void>;
-  /** Keeps since when the engines of hosts have not answered, and forgets it of those that have. */
+  /** Keeps since when engines of hosts have not answered, and clears it for those that have. */
   readonly keepReachability: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
-  /** Ids of droplets seen gone since a moment: lists may show them for a while yet. */
+  /** Ids of droplets that were seen gone since `since`: lists may still show them for a while. */
   readonly listGoneIds: (since: Date) => Promise<number[]>;
   /** Closes an empty, active host to hand-outs for good. False when it is not empty or not active any more. */
   readonly beginDrain: (term: number, name: string) => Promise<boolean>;
   /**
-   * Decides the end of a droplet: from here on it takes nothing and only goes. Refused (false) when the
-   * term is over, and while its host has a lease, unless its leases are to be lost with it.
+   * Begins the end of a droplet: from here on its host takes no instance, and there is no way back. Refused
+   * (false) when the term is over, and while its host has a lease, unless its leases are to be lost with it.
    */
   readonly beginDestroy: (
     term: number,
@@ -87,30 +87,30 @@ export type Droplets = {
     leases: "none" | "lost",
     now: Date,
   ) => Promise<boolean>;
-  /** Closes a droplet that is gone, its host, and what was still on it. Again: no change. */
+  /** Closes a droplet that is gone, its host, and the instances still on it. A repeated call changes nothing. */
   readonly close: (name: string, reason: string, now: Date) => Promise<void>;
 };
 
 /** A container of ours as its engine lists it. */
 export type ContainerFacts = { readonly instanceId: string; readonly running: boolean };
 
-/** Docker Engines as the fleet needs them. Calls throw `EngineFault` when they did not work out. */
+/** Docker Engines as the fleet needs them. Calls throw `EngineFault` when they fail. */
 export type HostEngines = {
-  /** Resolves when the engine answers, and to us. */
+  /** Resolves when the engine answers and accepts our certificate. */
   readonly ping: (host: EngineHost) => Promise<void>;
-  /** Sees to it that the engine has the image that instances are made of. */
+  /** Makes sure that the engine has the image that instances are made of. */
   readonly ensureImage: (host: EngineHost) => Promise<void>;
   /** All containers of this deployment on the host, stopped ones included. */
   readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]>;
 };
 
 /**
- * What each of these hosts last said of itself; a host whose key does not exist now is absent from the map.
+ * The last heartbeat of each of these hosts; a host whose key does not exist now is absent from the map.
  * @throws Unavailable when Redis does not answer: which hosts are alive is unknown then
  */
 export type ReadHeartbeats = (hostNames: readonly string[]) => Promise<Map<string, HeartbeatReading>>;
 
-/** The cloud's API. Calls throw `CloudFault` when they did not work out. */
+/** The cloud's API. Calls throw `CloudFault` when they fail. */
 export type Cloud = {
   /** All droplets with a tag. A new one may be missing for a while, and one that is gone may still be there. */
   readonly listDroplets: (tag: string) => Promise<readonly CloudDroplet[]>;
@@ -120,6 +120,6 @@ export type Cloud = {
   readonly getDroplet: (id: number) => Promise<CloudDroplet | undefined>;
   /** One request, never repeated. */
   readonly createDroplet: (order: DropletOrder) => Promise<CloudDroplet>;
-  /** Asks for the end of a droplet; "gone" when there is no such droplet any more. */
+  /** Asks the cloud to delete a droplet; "gone" when there is no such droplet any more. */
   readonly deleteDroplet: (id: number) => Promise<"deleting" | "gone">;
 };

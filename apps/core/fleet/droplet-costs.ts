@@ -1,8 +1,8 @@
 import type { DropletLife } from "./droplets.ts";
 
 /**
- * Hours that droplets were there from `from` to `to`, and what that
- * costs in US dollars. An order without a droplet costs nothing.
+ * Hours that droplets existed from `from` to `to`, and what that costs in US dollars. An order without a
+ * droplet costs nothing.
  */
 export function costOf(
   droplets: readonly DropletLife[],

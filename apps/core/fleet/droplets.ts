@@ -2,9 +2,9 @@ import type { CloudDroplet } from "./cloud.ts";
 import type { HostFacts } from "./standing.ts";
 
 /**
- * Life of a droplet of ours: `ordered` (the intent is written, the cloud has perhaps been asked),
- * `booting` (its id is known), `joined` (it is a host), `destroying` (it shall go; no way back),
- * `gone` (the cloud says that there is no such droplet, or never made it).
+ * Life of a droplet of ours: `ordered` (the intent is written, the cloud has perhaps been asked), `booting`
+ * (its id is known), `joined` (it is a host), `destroying` (its end has begun; no way back), `gone` (the cloud
+ * reports that there is no such droplet, or never made it).
  */
 export type DropletState = "ordered" | "booting" | "joined" | "destroying" | "gone";
 
@@ -13,7 +13,7 @@ export type DropletRow = {
   /** Also the name of the droplet, and of the host it becomes. */
   readonly name: string;
   readonly state: DropletState;
-  /** The cloud's number; null while no answer has told it. */
+  /** The cloud's id; null until an answer contains it. */
   readonly dropletId: number | null;
   readonly orderedAt: Date;
   readonly joinedAt: Date | null;
@@ -24,8 +24,8 @@ export type DropletRow = {
 };
 
 /**
- * A droplet from its order to its end, null while it is there. Price
- * in US dollars, null while the cloud has not named it.
+ * A droplet from its order to its end, which is null while it exists. Price in US dollars, null while the cloud
+ * has not named it.
  */
 export type DropletLife = {
   readonly name: string;
@@ -40,8 +40,8 @@ export type DropletLife = {
 };
 
 /**
- * What the cloud says of a droplet that we track: itself; missing in the
- * list, as a lagging list may have it; or gone for certain.
+ * What the cloud reports about a droplet that we track: the droplet; `unlisted`, when the list lacks it, which
+ * may lag; or `gone` for certain.
  */
 export type CloudWord = CloudDroplet | "unlisted" | "gone";
 
@@ -53,24 +53,24 @@ export type DropletFacts = {
   readonly cloud: CloudWord;
 };
 
-/** Orders that led to no host, since the last one that did. */
+/** Orders that led to no host, since the last one that led to one. */
 export type OrderFailures = {
   readonly inARow: number;
-  /** Those among them for which there was no machine of the size. */
+  /** Those among them that failed because the size was out of stock. */
   readonly outOfStock: number;
   readonly lastAt: Date | null;
 };
 
 /**
- * What the operator wants of the fleet: no steps by itself, and the end of hosts, by name: without leases, or
- * with them lost.
+ * What the operator has asked of the fleet: to pause scaling, and to destroy hosts, by name: without leases, or
+ * with their leases lost.
  */
 export type OperatorRequests = {
   readonly isPaused: boolean;
   readonly destroyRequests: ReadonlyMap<string, "none" | "lost">;
 };
 
-/** One look at everything that decides about the fleet's size. */
+/** A snapshot of everything that decides about the fleet's size. */
 export type FleetSnapshot = {
   readonly droplets: readonly DropletFacts[];
   /** Droplets that carry our tag and that no row tracks. */
@@ -79,5 +79,5 @@ export type FleetSnapshot = {
   readonly operator: OperatorRequests;
 };
 
-/** Why a fleet cannot be looked at: nothing is decided then, in either direction. */
+/** Why no snapshot of the fleet can be taken: nothing is decided then, in either direction. */
 export type BlindSnapshot = { readonly blind: string };

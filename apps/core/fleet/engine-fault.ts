@@ -1,13 +1,13 @@
 import { messageOf } from "../../lib/errors.ts";
 
 /**
- * Why an engine did not do what it was asked: it cannot be reached, it or we do not take the other's
- * certificate, it did not answer in time, the port is held by something else on the host, it has no
- * such image, or it refused otherwise.
+ * Why an engine did not do what it was asked: it cannot be reached, one side does not accept the other's
+ * certificate, it did not answer in time, the port is taken by something else on the host, it has no such
+ * image, or it refused for another reason.
  */
 export type EngineFaultReason = "unreachable" | "certificate" | "timeout" | "port-taken" | "image-missing" | "refused";
 
-/** A call to a Docker Engine that did not work out. Whether it had an effect is unknown. */
+/** A call to a Docker Engine that failed. Whether it had an effect is unknown. */
 export class EngineFault extends Error {
   override readonly name = "EngineFault";
   readonly reason: EngineFaultReason;

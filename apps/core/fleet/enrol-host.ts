@@ -17,15 +17,15 @@ export type EnrolPorts = {
 /** A checked certificate request. */
 type CertificateRequest = { readonly publicKey: KeyObject; readonly keyHash: Buffer };
 
-/** How an enrolment came out. */
+/** The outcome of an enrolment. */
 export type EnrolResult =
   | { readonly kind: "enrolled"; readonly certificate: string; readonly heartbeatPassword: string }
   | { readonly kind: "bad-request"; readonly reason: string }
   | { readonly kind: "refused" };
 
 /**
- * Gives a booting host its certificate and its heartbeat's password, for the token it was ordered with.
- * The same key may ask again with that token, whose answer was lost; another key may not.
+ * Gives a booting host its certificate and its heartbeat's password, for the token it was ordered with. The
+ * same key may ask again with that token, in case its answer was lost; another key may not.
  * @throws Unavailable when MySQL or Redis does not answer: the host may ask again
  */
 export async function enrolHost(
@@ -37,7 +37,7 @@ export async function enrolHost(
   if ("refusal" in request) return { kind: "bad-request", reason: request.refusal };
   if ((await ports.store.droplets.enrol({ hostName, tokenHash, keyHash: request.keyHash })) === "refused")
     return { kind: "refused" };
-  // The first beat comes a moment after the answer.
+  // The first heartbeat is sent a moment after the answer.
   const heartbeatPassword = ports.heartbeatPassword(hostName);
   await ports.grantHeartbeat(hostName, heartbeatPassword);
   return {

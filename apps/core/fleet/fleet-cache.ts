@@ -2,22 +2,22 @@ import type { HeartbeatReading, Host, HostUse } from "./host.ts";
 import { busiestFirst } from "./placement.ts";
 import { standingOf, type HostFacts, type Standing } from "./standing.ts";
 
-/** What the view reads. */
+/** What the cache reads. */
 export type FleetPorts = {
   readonly listHosts: () => Promise<readonly HostUse[]>;
   readonly readHeartbeats: (hostNames: readonly string[]) => Promise<Map<string, HeartbeatReading>>;
 };
 
-/** A host with its standing, as ops and metrics show it. */
+/** A host with its standing, as the dashboard and the metrics show it. */
 export type HostStanding = HostFacts & { readonly standing: Standing };
 
 const FIRST_BACKOFF_MS = 1_000;
 
-/** The fleet as this process last saw it, kept ready so that no request waits on a scan. */
+/** The fleet as this process last read it, kept ready so that no request waits for a scan. */
 export type FleetCache = ReturnType<typeof createFleetCache>;
 
 /**
- * An empty view; {@link FleetCache.refresh} fills it.
+ * An empty cache; {@link FleetCache.refresh} fills it.
  * @param livenessMaxAgeMs age at which heartbeats read earlier count for nothing
  * @param longestBackoffMs how long at most a host that fails again and again is passed over
  */
@@ -28,8 +28,8 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
   const backOffs = new Map<string, { readonly failures: number; readonly until: Date }>();
 
   /**
-   * Reads hosts and heartbeats anew. When Redis does not answer, the last heartbeats are kept and
-   * grow old: who is alive is unknown then, nobody is dead.
+   * Reads hosts and heartbeats again. When Redis does not answer, the last heartbeats are kept and grow old:
+   * which hosts are alive is unknown then, and none counts as silent.
    * @throws Unavailable when MySQL or Redis does not answer
    */
   async function refresh(now: Date): Promise<void> {
@@ -60,14 +60,14 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
     return undefined;
   }
 
-  /** Whether the heartbeats are too old to say who is alive. */
+  /** Whether the heartbeats are too old to tell which hosts are alive. */
   function isBlind(now: Date): boolean {
     return heartbeatsReadAt === undefined || now.getTime() - heartbeatsReadAt.getTime() > livenessMaxAgeMs;
   }
 
   /**
-   * Counts an instance just placed on a host, ahead of the next refresh. Keeps the order: the busiest
-   * grows busier. Returns whether the host was empty before, a standby.
+   * Counts an instance just placed on a host, ahead of the next refresh. The order stays valid: the busiest
+   * host only gets busier. Returns whether the host was empty before, a standby.
    */
   function countTaken(hostName: string): boolean {
     const host = facts.get(hostName);
@@ -82,8 +82,8 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
   }
 
   /**
-   * Passes over a host that has just failed: for a second, and twice as long each time it fails again.
-   * One slip does not stop a fleet of one host; a broken host costs few requests.
+   * Passes over a host that has just failed: for a second, and twice as long each time it fails again. A single
+   * failure does not stop a fleet of one host, and a broken host costs few requests.
    */
   function backOff(hostName: string, now: Date): void {
     const last = backOffs.get(hostName);
@@ -101,7 +101,7 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
     return backOff !== undefined && backOff.until > now;
   }
 
-  /** Forgets earlier failures of a host: it has just handed out an instance. */
+  /** Clears earlier failures of a host: it has just handed out an instance. */
   function countSuccess(hostName: string): void {
     backOffs.delete(hostName);
   }

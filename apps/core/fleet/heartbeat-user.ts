@@ -5,9 +5,9 @@ import { hashSecret } from "../../lib/secrets.ts";
 export const heartbeatUserPrefix = "host-";
 
 /**
- * The Redis user that one host's heartbeat logs in as, and its rules as `ACL SETUSER` takes them: it can
- * write the key `host:<name>` with SET, and do nothing else but PING. Only a hash of the password is in it.
- * @throws when the name would break out of the rule
+ * The Redis user that one host's heartbeat logs in as, and its rules as `ACL SETUSER` takes them: it can write
+ * the key `host:<name>` with SET, and do nothing else but PING. Only a hash of the password is in it.
+ * @throws when the name has characters that would change the rules
  */
 export function heartbeatUser(
   hostName: string,

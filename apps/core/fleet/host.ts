@@ -6,7 +6,7 @@ export type EngineHost = {
   readonly name: string;
   /** Where the control plane finds the engine: unix:///path or tcp://address:port. */
   readonly engineUrl: string;
-  /** Id of the deployment that the host serves; it marks our containers on an engine that others use too. */
+  /** Id of the deployment that the host serves; it marks our containers on an engine that others use as well. */
   readonly deployment: string;
 };
 
@@ -29,13 +29,13 @@ export type HostUse = {
   readonly host: Host;
   /** Instances that count as use: running or starting. */
   readonly inUse: number;
-  /** Slots that are not free: those in use, and those whose container is not yet seen gone. */
+  /** Slots that are not free: those in use, and those whose container has not yet been seen gone. */
   readonly occupied: number;
   /** Since when its engine has not answered the control plane, whatever its heartbeat says; null while it does. */
   readonly unreachableSince: Date | null;
 };
 
-/** A host as it is registered: what the store does not add by itself. */
+/** A host as it is registered, without the fields that the store adds by itself. */
 export type NewHost = Omit<Host, "deployment" | "state">;
 
 /** `active` takes instances; `cordoned` takes none for now; `draining` takes none and goes once empty. */
@@ -47,7 +47,7 @@ const Heartbeat = Type.Object(
     publicIp: Type.String({ maxLength: 253 }),
     privateIp: Type.String({ maxLength: 253 }),
     dockerPort: Type.Integer({ minimum: 0, maximum: 65_535 }),
-    // null: the heart beats, but the host's own engine does not answer it.
+    // null: the heartbeat arrives, but the host's own engine does not answer it.
     containers: Type.Union([Type.Integer({ minimum: 0, maximum: 100_000 }), Type.Null()]),
     memAvailableMb: Type.Integer({ minimum: 0 }),
     sentAt: Type.String({ minLength: 20, maxLength: 35, pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d" }),
@@ -56,20 +56,20 @@ const Heartbeat = Type.Object(
 );
 const heartbeatSchema = Compile(Heartbeat);
 
-/** What a host says of itself every few seconds. */
+/** What a host reports about itself every few seconds. */
 export type Heartbeat = Static<typeof Heartbeat>;
 
 /** A heartbeat that cannot be believed, and why. It is never treated as an empty host. */
 export type RefusedHeartbeat = { readonly kind: "refused"; readonly reason: string };
 
-/** What a host's key says. */
+/** The content of a host's key. */
 export type HeartbeatReading = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
 
-/** As long as a heartbeat may be set to last: one that lasts longer would vouch for a host that is no more. */
+/** The longest that a heartbeat may be set to last: a longer one would count a host as alive that is gone. */
 const LONGEST_LIFE_MS = 3_600_000;
 
 /**
- * What the key `host:<name>` says.
+ * Reads the key `host:<name>` with the time that it has left.
  * @param lifeMs how long it lives from now on; null when it never ends
  */
 export function readHeartbeat(hostName: string, value: string, lifeMs: number | null): HeartbeatReading {
@@ -79,8 +79,8 @@ export function readHeartbeat(hostName: string, value: string, lifeMs: number | 
 }
 
 /**
- * Reads the value of key `host:<name>`. A beat that is no JSON,
- * has another shape or another host's name is refused.
+ * Reads the value of key `host:<name>`. A heartbeat that is no JSON, has another shape or another host's name
+ * is refused.
  */
 export function parseHeartbeat(hostName: string, value: string): HeartbeatReading {
   let beat: unknown;

@@ -3,13 +3,13 @@ import type { Droplets } from "./contract.ts";
 /** What keeping the heartbeats' users needs. */
 export type KeepHeartbeatUsersPorts = {
   readonly store: { readonly droplets: Pick<Droplets, "list"> };
-  /** Lets exactly these hosts' hearts beat. */
+  /** Lets exactly these hosts send heartbeats. */
   readonly keep: (hostNames: readonly string[]) => Promise<void>;
 };
 
 /**
- * Lets the hearts of all hosts beat, those of booting ones too, and no others': Redis forgets its users
- * when it restarts. It waits for nothing else, since without it the whole fleet is silent.
+ * Lets all hosts, booting ones included, send heartbeats, and nobody else: Redis loses its users when it
+ * restarts. This waits for nothing else, since without it the whole fleet is silent.
  * @throws Unavailable when MySQL or Redis does not answer
  */
 export async function keepHeartbeatUsers({ store, keep }: KeepHeartbeatUsersPorts): Promise<void> {

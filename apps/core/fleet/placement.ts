@@ -1,8 +1,8 @@
 import type { HostFacts } from "./standing.ts";
 
 /**
- * Bin-packing order: the busiest host first, so that the others empty and can go; ties by name, so
- * that every replica fills the same host. Best fit by instances in use, as Get A Redis did (its
+ * Bin-packing order: the busiest host first, so that the others become empty and can be destroyed; ties by
+ * name, so that every replica fills the same host. Best fit by instances in use, as Get A Redis did (its
  * scheduler took the highest count strictly below the limit).
  */
 export function busiestFirst(a: HostFacts, b: HostFacts): number {

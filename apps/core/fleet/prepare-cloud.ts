@@ -20,7 +20,7 @@ export type PreparePorts = {
       readonly statusMessage: string;
       readonly dropletLimit: number;
     }>;
-    readonly checkOffer: (wish: {
+    readonly checkOffer: (plan: {
       readonly region: string;
       readonly sizes: readonly string[];
       readonly image: string;
@@ -35,7 +35,7 @@ export type PreparePorts = {
   readonly plan: FleetPlan;
   readonly sizes: readonly string[];
   readonly cap: number;
-  /** Of the hosts to come; the port of the engines is one for all. */
+  /** Of hosts that will be ordered; the engines' port is the same on all hosts. */
   readonly hosts: HostPorts & { readonly enginePort: number };
   /** The network that the control plane reaches engines from, as a CIDR. */
   readonly privateNetwork: string;
@@ -47,11 +47,11 @@ export type HostPorts = { readonly basePort: number; readonly capacity: number }
 const ANYWHERE = ["0.0.0.0/0", "::/0"];
 
 /**
- * Makes the tag and the firewall that droplets are ordered under, and compares the settings with what the
- * cloud offers. What the settings ask for and the cloud does not have is told, also as events, and not
- * enforced: it may change by the hour. Again: no change.
- * @returns what the settings ask for and the cloud does not have or does not tell, in sentences
- * @throws CloudFault when tag or firewall cannot be made, which is told as an event as well
+ * Makes the tag and the firewall that droplets are ordered under, and compares the settings with what the cloud
+ * offers. What the settings ask for and the cloud does not have is reported, also as events, and not enforced:
+ * it may change by the hour. A repeated call changes nothing.
+ * @returns what the settings ask for and the cloud does not have or does not report, in sentences
+ * @throws CloudFault when tag or firewall cannot be made, which is reported as an event as well
  */
 export async function prepareCloud(ports: PreparePorts): Promise<string[]> {
   const alarm = (event: Happening) => ports.store.events.add({ actor: "scale", alarm: true, ...event }, ports.clock());
@@ -83,7 +83,7 @@ async function ensureTagAndFirewall({ cloud, store, plan, hosts, privateNetwork 
   });
 }
 
-/** One firewall is all hosts': it opens what any of them uses, also those from before the settings changed. */
+/** All hosts share one firewall: it opens what any of them uses, also hosts from before a change of the settings. */
 function instancePorts(hosts: readonly HostPorts[]): InboundRule[] {
   const ranges = Map.groupBy(hosts, ({ basePort }) => basePort);
   return [...ranges].map(([basePort, some]) => ({
@@ -104,8 +104,8 @@ async function checkAccount(cloud: PreparePorts["cloud"], cap: number): Promise<
 }
 
 /**
- * What a check finds, or that it could not be made: orders do not
- * wait for it, and are refused with a reason of their own.
+ * What a check finds, or that it could not be made: orders do not wait for it, and the cloud gives its own
+ * reason when it refuses one.
  */
 async function faultsOf(check: Promise<readonly string[]>): Promise<readonly string[]> {
   try {

@@ -10,7 +10,7 @@ export type RegisterHostPorts = {
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * Makes a host known, or brings what is known of it up to date. It gets instances once its heart beats.
+ * Registers a host, or updates a registered one. It gets instances once its heartbeat arrives.
  * @throws when its name is no host label (a-z, 0-9, -; 63 characters at most), or its ports leave 1 to 65535
  */
 export async function registerHost(ports: RegisterHostPorts, host: NewHost): Promise<void> {

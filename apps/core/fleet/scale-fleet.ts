@@ -15,7 +15,7 @@ export type ScalePorts = SnapshotPorts & {
   readonly cloud: Pick<Cloud, "createDroplet" | "deleteDroplet">;
   readonly store: { readonly droplets: Droplets; readonly events: Pick<Events, "add"> };
   readonly engines: Pick<HostEngines, "listContainers">;
-  /** The script of a droplet's first boot. The token is good once, for this host. */
+  /** The script of a droplet's first boot. The token can be used once, by this host. */
   readonly userData: (hostName: string, token: string) => string;
   readonly token: () => string;
   readonly clock: () => Date;
@@ -32,9 +32,9 @@ export type FleetPlan = Pick<DropletOrder, "tag" | "region" | "image" | "vpc" | 
 const silences: readonly CloudFault["reason"][] = ["unreachable", "timeout", "rate-limited", "unauthorized"];
 
 /**
- * Moves the fleet one step towards what it should be, as the leader of `term`. May be killed at any line:
- * each intent is written before the cloud is asked, and the next look goes on from there. Every decision
- * is kept as an event with its reason.
+ * Moves the fleet one step towards what it should be, as the leader of `term`. May be killed at any line: each
+ * intent is written before the cloud is asked, and the next run continues from there. Every decision is kept as
+ * an event with its reason.
  * @returns what was decided
  * @throws Unavailable when MySQL does not answer
  */
@@ -42,7 +42,7 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
   const now = ports.clock();
   const snapshot = await takeSnapshot(ports, ports.plan.tag, now);
   const actions = quickFirst(decideScaling(snapshot, ports.rules, now));
-  // Time in which we saw nothing is no silence of theirs.
+  // Time during which the control plane saw nothing does not count as silence of the hosts.
   if ("blind" in snapshot || whyBlind(snapshot, ports.rules, now) !== undefined)
     await ports.store.droplets.forgetUnhealthy();
   else await ports.store.droplets.keepTimers(changedTimers(snapshot.droplets, now));
@@ -50,7 +50,7 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
     try {
       await perform(ports, term, action, snapshot);
     } catch (fault) {
-      // An order says itself what has come of it, and the others do not ask the cloud.
+      // An order writes its own event with its outcome; the other steps do not ask the cloud.
       if (!(fault instanceof CloudFault) || !isDeletion(action)) throw fault;
       await note(ports, { kind: `${action.kind}-failed`, host: action.name, reason: fault.message });
       if (silences.includes(fault.reason)) break;
@@ -59,7 +59,7 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
   return actions;
 }
 
-/** What asks engines, or asks the cloud again and again, must not keep an order waiting. */
+/** Steps that ask engines, or ask the cloud repeatedly, must not delay an order. */
 function quickFirst(actions: readonly ScalingAction[]): ScalingAction[] {
   return [...actions.filter((action) => !isDeletion(action)), ...actions.filter(isDeletion)];
 }
@@ -114,7 +114,7 @@ async function perform(
   }
 }
 
-/** Intent first: whatever comes of the call, the name is known by which its droplet can be found. */
+/** The intent is written first: however the call ends, the droplet can be found by its name. */
 async function order(
   ports: ScalePorts,
   term: number,
@@ -144,11 +144,11 @@ async function order(
   }
   try {
     const droplet = await cloud.createDroplet({ ...marks, name, size, userData });
-    // Given up meanwhile, by a leader that came while we slept: it is nobody's.
+    // Another leader has given the order up meanwhile: the droplet belongs to no order.
     if (!(await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice))) await cloud.deleteDroplet(droplet.id);
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
-    // No answer is not a no: the next looks search for it by name.
+    // A missing answer is not a refusal: the next runs search for the droplet by name.
     if (fault.effect === "unknown") await note(ports, { kind: "order-unanswered", host: name, reason: fault.message });
     else await refuse(fault, fault.reason === "out-of-stock");
   }
@@ -177,7 +177,10 @@ async function destroy(
   await deleteOrClose(ports, name, facts.row.dropletId, reason);
 }
 
-/** Closed only when the cloud knows no such droplet: a deletion that was accepted may take a while, or fail. */
+/**
+ * The row is closed only when the cloud knows no such droplet: a deletion that was accepted may take a while,
+ * or fail.
+ */
 async function deleteOrClose(ports: ScalePorts, name: string, dropletId: number, reason: string): Promise<void> {
   const answer = await ports.cloud.deleteDroplet(dropletId);
   await note(ports, {
@@ -188,7 +191,7 @@ async function deleteOrClose(ports: ScalePorts, name: string, dropletId: number,
   if (answer === "gone") await ports.store.droplets.close(name, reason, ports.clock());
 }
 
-/** What speaks against an empty engine; undefined when it says itself that it runs nothing of ours. */
+/** Why the engine may not be empty; undefined when it reports that it runs nothing of ours. */
 async function whyNotEmpty({ engines }: ScalePorts, host: EngineHost): Promise<string | undefined> {
   try {
     const { length } = await engines.listContainers(host);

@@ -2,15 +2,15 @@ import type { CloudDroplet } from "./cloud.ts";
 import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
 import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
 
-/** The job of the fleet's scaling: its leader alone writes what moves money or hosts, by its term. */
+/** The job of the fleet's scaling: its leader alone, by its term, writes what costs money or moves hosts. */
 export const SCALING = "scale";
 
-/** One step that moves the fleet, with the reason that ops read. */
+/** One step of the scaling, with the reason that the operator reads. */
 export type ScalingAction =
   | { readonly kind: "order"; readonly size: string; readonly reason: string }
-  /** An order whose answer was lost has led to this droplet. */
+  /** An order whose answer was lost has made this droplet. */
   | { readonly kind: "adopt"; readonly name: string; readonly dropletId: number; readonly reason: string }
-  /** An order that has led to nothing. */
+  /** An order that has made no droplet. */
   | { readonly kind: "give-up"; readonly name: string; readonly reason: string }
   /** No more instances for this empty host; it goes next. */
   | { readonly kind: "drain"; readonly name: string; readonly reason: string }
@@ -22,16 +22,16 @@ export type ScalingAction =
       readonly leases: "none" | "lost";
       readonly reason: string;
     }
-  /** Asks the cloud again to delete what shall go. */
+  /** Asks the cloud again to delete a droplet that is being destroyed. */
   | { readonly kind: "delete"; readonly name: string; readonly dropletId: number; readonly reason: string }
-  /** The droplet is gone: its row is closed, and what leases it still had are lost. */
+  /** The droplet is gone: its row is closed, and leases that it still had are lost. */
   | { readonly kind: "close"; readonly name: string; readonly reason: string }
   /** A droplet with our tag that nobody tracks. */
   | { readonly kind: "sweep"; readonly name: string; readonly dropletId: number; readonly reason: string }
-  /** Something is wanted that must wait. An alarm needs a person. */
+  /** A step that is needed and must wait. An alarm needs a person. */
   | { readonly kind: "hold"; readonly name: string | undefined; readonly alarm: boolean; readonly reason: string };
 
-/** The operator's wishes for the fleet. Times in milliseconds. */
+/** The rules of the fleet, out of the operator's settings. Times in milliseconds. */
 export type ScalingRules = {
   readonly standbys: number;
   readonly cap: number;
@@ -46,7 +46,7 @@ export type ScalingRules = {
   readonly silentGraceMs: number;
 };
 
-/** A host's timers as they ought to be kept after a look at it. */
+/** A host's timers as they have to be kept after a snapshot. */
 export type HostTimers = {
   readonly name: string;
   readonly idleSince: Date | null;
@@ -56,9 +56,9 @@ export type HostTimers = {
 const LONGEST_BACKOFF_MS = 3_600_000;
 
 /**
- * Compares a fleet with what it should be, and names the steps towards that. Get A Redis kept one empty
- * host in the same way; here booting ones count, silence is not death, and the cap holds. The operator's
- * pause begins nothing, and lets finish what has begun; what the operator has asked for by name is done
+ * Compares a fleet with what it should be, and names the steps towards that. Get A Redis kept one empty host in
+ * the same way; here booting droplets count, a silent host is not taken for gone, and the cap holds. While the
+ * operator pauses scaling, nothing new begins and what has begun is finished; destroy requests are carried out
  * in any case.
  */
 export function decideScaling(
@@ -92,15 +92,15 @@ export function decideScaling(
 }
 
 /**
- * Why nothing that is seen may be believed; undefined when it
- * may. What was begun or asked for goes on all the same.
+ * Why the snapshot cannot be trusted; undefined when it can. Steps that were begun or asked for go on all the
+ * same.
  */
 export function whyBlind(snapshot: FleetSnapshot | BlindSnapshot, rules: ScalingRules, now: Date): string | undefined {
   if ("blind" in snapshot) return snapshot.blind;
   return tooManyGone(snapshot) ?? tooManySilent(snapshot.droplets, rules, now);
 }
 
-/** Whether a droplet is a host as it should be. A droplet that the cloud does not know any more is none. */
+/** Whether a droplet is a healthy host. A droplet that the cloud does not know any more is none. */
 export function isHealthy({ host, cloud }: DropletFacts): boolean {
   return cloud !== "gone" && host !== undefined && hostIsHealthy(host);
 }
@@ -119,8 +119,9 @@ export function changedTimers(droplets: readonly DropletFacts[], now: Date): Hos
 }
 
 /**
- * A droplet that the cloud does not know, and whose heart beats, is another account's: the token is not
- * the one it was made with. So are many that are gone at once, unless the account shows others of ours.
+ * A droplet that the cloud does not know, and whose heartbeat arrives, belongs to another account: the token is
+ * not the one it was made with. The same holds for many that are gone at once, unless the account shows others
+ * of ours.
  */
 function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined {
   const joined = droplets.filter(({ row }) => row.state === "joined");
@@ -128,7 +129,7 @@ function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined
   const beating = gone.filter(({ host }) => host?.heartbeat?.kind === "beat").length;
   if (beating > 0)
     return (
-      `the cloud knows nothing of ${beating} of ${joined.length} hosts whose hearts beat: ` +
+      `the cloud knows nothing of ${beating} of ${joined.length} hosts whose heartbeats arrive: ` +
       "is the token another account's?"
     );
   const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
@@ -137,9 +138,9 @@ function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined
 }
 
 /**
- * Many hosts silent or out of reach at once are not dead: it is we who are blind. Hosts that the cloud says
- * are off, those that somebody has closed, and those that have been so for long do not count; one alone
- * is its own affair.
+ * When many hosts fall silent or out of reach at once, the hosts are not gone: the control plane does not see
+ * them. Hosts that the cloud reports as off, closed hosts, and hosts that have been silent for long do not
+ * count; a single silent host is handled by itself.
  */
 function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): string | undefined {
   const isNew = ({ row }: DropletFacts) =>
@@ -152,12 +153,15 @@ function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, n
   const silent = expected.filter(({ host }) => host?.heartbeat?.kind !== "beat" || host.unreachableSince !== null);
   if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
   return (
-    `${silent.length} of ${expected.length} hosts are silent at once, and the cloud says they are on: ` +
-    "it is we who do not hear them. If they are lost for good, cordon them"
+    `${silent.length} of ${expected.length} hosts are silent at once, and the cloud reports them as on: ` +
+    "the control plane probably does not see them. If they are lost for good, cordon them"
   );
 }
 
-/** Its engine must confirm that it is empty, unless it cannot, or what runs there shall be lost. */
+/**
+ * The step for a destroy request, undefined when there is none. The host's engine must confirm that it is
+ * empty, unless it cannot answer or the leases are to be lost.
+ */
 function stepAskedFor(
   droplet: DropletFacts,
   destroyRequests: ReadonlyMap<string, "none" | "lost">,
@@ -189,7 +193,7 @@ function stepFor(
     return {
       kind: "close",
       name,
-      reason: row.state === "destroying" ? "its droplet is gone" : "its droplet is gone, and not by us",
+      reason: row.state === "destroying" ? "its droplet is gone" : "its droplet is gone, and we did not delete it",
     };
   if (row.state === "destroying")
     return row.dropletId === null
@@ -215,7 +219,7 @@ function stepForOrder(
   rules: ScalingRules,
   now: Date,
 ): ScalingAction | undefined {
-  // Should there be several, the others stay untracked, and are swept.
+  // When there are several, the others stay untracked, and are swept.
   const [made] = untracked.filter((droplet) => droplet.name === name).sort((a, b) => a.id - b.id);
   if (made)
     return { kind: "adopt", name, dropletId: made.id, reason: "the order's answer was lost, and the droplet is there" };
@@ -259,7 +263,7 @@ function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now
     }));
 }
 
-/** What is wrong with a host, as ops read it. */
+/** What is wrong with a host, as the operator reads it. */
 function symptomText({ host }: DropletFacts): string {
   const symptom = host && symptomOf(host);
   return symptom === undefined ? "unhealthy" : symptomTexts[symptom];
@@ -272,7 +276,7 @@ const symptomTexts: Readonly<Record<NonNullable<ReturnType<typeof symptomOf>>, s
   unreachable: "out of reach",
 };
 
-/** Empty hosts beyond those wanted, the newest first: the oldest has proved itself longest. */
+/** Empty hosts beyond those wanted, the newest first: the oldest has worked well for the longest time. */
 function surplus(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): ScalingAction[] {
   const standbys = droplets.filter(isStandby);
   return standbys
@@ -306,7 +310,7 @@ function orders(
   const empty = `${standbys} empty ${standbys === 1 ? "host" : "hosts"}`;
   const shortage = `${empty} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
   const hold = (reason: string): ScalingAction[] => [{ kind: "hold", name: undefined, alarm: false, reason }];
-  // What is leaving still exists, and costs.
+  // Droplets that are being destroyed still exist, and cost money.
   const existing =
     droplets.length + untracked.filter(({ name }) => !droplets.some(({ row }) => row.name === name)).length;
   if (existing >= rules.cap)
@@ -324,7 +328,7 @@ function isStandby({ row, host, cloud }: DropletFacts): boolean {
   return row.state === "joined" && cloud !== "gone" && host !== undefined && hostIsStandby(host);
 }
 
-/** An empty host that fell silent a moment ago: a short silence must not cost a droplet. */
+/** An empty host that fell silent a moment ago: a short silence must not make the fleet order a droplet. */
 function isExpectedBack(droplet: DropletFacts, rules: ScalingRules, now: Date): boolean {
   const { row, host } = droplet;
   if (

@@ -34,7 +34,7 @@ export function standingOf(facts: HostFacts, isBackingOff: boolean): Standing {
   return facts.occupied < facts.host.capacity ? "open" : "full";
 }
 
-/** Whether a host is as it should be: its heartbeat arrives, and its engine answers the host itself and the control plane. */
+/** Whether a host is healthy: its heartbeat arrives, and its engine answers the host itself and the control plane. */
 export function isHealthy(facts: HostFacts): boolean {
   return symptomOf(facts) === undefined;
 }

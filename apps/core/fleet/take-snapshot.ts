@@ -4,7 +4,7 @@ import type { Cloud, Droplets, Hosts, ReadHeartbeats } from "./contract.ts";
 import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot } from "./droplets.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
-/** What a look at the whole fleet needs. */
+/** What a snapshot of the whole fleet needs. */
 export type SnapshotPorts = {
   readonly cloud: Pick<Cloud, "listDroplets" | "findDroplets" | "getDroplet">;
   readonly store: {
@@ -20,15 +20,18 @@ export type SnapshotPorts = {
   readonly readHeartbeats: ReadHeartbeats;
 };
 
-/** Droplets missing in the list that one look asks for by id: a list that lags must not cost the hour's calls. */
+/**
+ * Most droplets missing in the list that one snapshot asks for by id: a list that lags must not use up the
+ * hour's calls.
+ */
 const SINGLE_LOOKS = 10;
 
 /** How long lists may show a droplet that is gone. */
 const LIST_LAG_MS = 600_000;
 
 /**
- * Everything that decides about the fleet's size, at one moment. What exists is read before what is
- * known, so that an order made meanwhile is not taken for a stranger.
+ * Everything that decides about the fleet's size, at one moment. The cloud's droplets are read before our rows,
+ * so that a droplet ordered meanwhile is not taken for an untracked one.
  * @returns what is unknown instead, when the cloud or Redis does not answer
  * @throws Unavailable when MySQL does not answer
  */
@@ -70,12 +73,12 @@ export async function takeSnapshot(
     if (fault instanceof CloudFault)
       return { blind: `the cloud does not answer (${fault.reason}): what exists is unknown` };
     if (fault instanceof Unavailable && fault.system === "redis")
-      return { blind: "Redis does not answer: who is alive is unknown" };
+      return { blind: "Redis does not answer: which hosts are alive is unknown" };
     throw fault;
   }
 }
 
-/** What the cloud says of each row's droplet. Only a question for the very droplet can tell that it is gone. */
+/** What the cloud reports about each row's droplet. Only asking for that droplet by id can show that it is gone. */
 async function wordsOf(
   { cloud }: SnapshotPorts,
   rows: readonly DropletRow[],

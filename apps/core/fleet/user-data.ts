@@ -1,12 +1,12 @@
-/** What a new droplet needs to become a host. Nothing in it is secret but the token, which is good once. */
+/** What a new droplet needs to become a host. Nothing in it is secret but the token, which can be used once. */
 export type HostSetup = {
   readonly hostName: string;
   /** Where the control plane enrols hosts, https://… */
   readonly enrolmentUrl: string;
   readonly enrolmentToken: string;
-  /** Certificates of the CA that the host believes, in PEM. */
+  /** Certificates of the CA that the host trusts, in PEM. */
   readonly caPem: string;
-  /** Redis of the heartbeats, as the host reaches it. */
+  /** Redis that heartbeats are sent to, as the host reaches it. */
   readonly redisHost: string;
   readonly redisPort: number;
   readonly heartbeatSeconds: number;
@@ -20,19 +20,19 @@ export type HostFiles = { readonly scripts: ReadonlyMap<string, string>; readonl
 
 const CONF = "/etc/getaredis";
 const END_OF_FILE = "END-OF-FILE-OF-GETAREDIS";
-/** What needs no quoting anywhere: not in shell, not in systemd's environment files, not in a URL. */
+/** Values that need no quoting in shell, in systemd's environment files or in a URL. */
 const PLAIN = /^[A-Za-z0-9._:/[\]-]+$/;
-/** What the enrolment takes for a host's name. */
+/** What the enrolment accepts as a host's name. */
 const HOST_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const HTTPS_URL = /^https:\/\/[A-Za-z0-9[][A-Za-z0-9._:/[\]-]*$/;
 const FILE_NAME = /^[a-z][a-z0-9-]*\.(sh|service)$/;
-/** DigitalOcean takes no more. */
+/** DigitalOcean accepts no more. */
 const MOST_BYTES = 64 * 1024;
 
 /**
- * The script of a droplet's first boot (cloud-init's user-data): leaves the host's files behind and has
- * systemd run the set-up, which goes on over a reboot in its middle.
- * @throws when a value is not what it has to be, or the whole is more than 64 KiB
+ * The script of a droplet's first boot (cloud-init's user-data): writes the host's files and has systemd run
+ * the set-up, which continues after a reboot.
+ * @throws when a value has the wrong form, or the whole is more than 64 KiB
  */
 export function renderUserData(files: HostFiles, setup: HostSetup): string {
   const settings = {
@@ -64,7 +64,7 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     ...[...files.units].flatMap(([name, text]) => file(`/etc/systemd/system/${fit("unit", name, FILE_NAME)}`, text)),
     "chmod 644 /etc/systemd/system/getaredis-*.service",
     "systemctl daemon-reload",
-    // Not waited for: the set-up lasts, and what comes after the first boot's scripts need not wait.
+    // Not waited for: the set-up takes long, and the rest of the first boot need not wait for it.
     "systemctl enable --now --no-block getaredis-set-up.service",
     "",
   ].join("\n");

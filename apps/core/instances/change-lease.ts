@@ -15,11 +15,11 @@ export type ChangeLeasePorts = {
   readonly rules: { readonly lease: Pick<LeaseBounds, "least"> };
 };
 
-/** How a change of a lease came out. */
+/** The outcome of a change of a lease. */
 export type ChangeLeaseResult =
   { readonly kind: "changed"; readonly instance: Lease } | { readonly kind: "not-running" } | LeaseRefusal;
 
-/** Lets a running lease end `ttlSeconds` from now, earlier or later than before, within the bounds. */
+/** Sets the end of a running lease to `ttlSeconds` from now, earlier or later than before, within the bounds. */
 export async function changeLease(
   ports: ChangeLeasePorts,
   instance: Instance,

@@ -7,7 +7,7 @@ import type { EndCause } from "../events/names.ts";
 import type { RowFacts } from "./repairs.ts";
 
 /**
- * Hand-outs as they are kept: taking a slot and a quota place, and turning the draft into a lease. Calls throw
+ * Hand-outs as they are kept: a slot and a quota place are taken, then the draft becomes a lease. Calls throw
  * `Unavailable` while the store does not answer.
  */
 export type Handouts = {
@@ -23,13 +23,13 @@ export type Handouts = {
     claim: IdempotencyClaim | undefined,
   ) => Promise<TakeResult>;
   /**
-   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for
-   * retries. False when its deadline is over or somebody has undone it: it is not to be handed out.
+   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for retries.
+   * False when its deadline is over or it has been undone: it must not be handed out.
    */
   readonly complete: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
   /**
-   * What an idempotency key of an address has led to, or undefined
-   * when it is unknown or its lease is over at `now`.
+   * The hand-out that an idempotency key of an address has led to, or undefined when the key is unknown or its
+   * lease is over at `now`.
    */
   readonly readClaim: (address: string, keyHash: Buffer, now: Date) => Promise<KnownClaim | undefined>;
 };
@@ -41,44 +41,47 @@ export type Leases = {
   /** Moves the end of a lease that is still running; false when it is over. */
   readonly setExpiry: (id: string, expiresAt: Date, now: Date) => Promise<boolean>;
   /**
-   * Begins the end of an instance: from here on it is no lease, its quota place and idempotency key
-   * are free, its slot is not yet. Only one caller begins it. "expired" begins only when the lease is
-   * over at `now`, so that an extension made meanwhile counts; "failed" begins only before the
-   * hand-out, "lost" only after it.
+   * Begins the end of an instance: from here on it is no lease, its quota place and idempotency key are free,
+   * its slot is not yet. Of several callers, only one begins it. "expired" begins only when the lease is over
+   * at `now`, so that an extension made meanwhile counts; "failed" begins only before the hand-out, "lost" only
+   * after it.
    * @returns whether this call began the end
    */
   readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
   /**
    * Closes an ending instance whose container is gone, and frees its slot. Until `portTakenUntil` the slot is
-   * passed over: something that is not ours holds its port. Again: no change.
+   * passed over, because its port is taken by something that is not ours. A repeated call changes nothing.
    */
   readonly close: (id: string, now: Date, portTakenUntil?: Date) => Promise<void>;
   /** Where the container of an instance is, or undefined when the instance is unknown. */
   readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
-  /** Address and port at which the control plane reaches an instance; undefined when there is none of this id. */
+  /** Address and port at which the control plane reaches an instance; undefined when no instance has this id. */
   readonly findAddress: (id: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
-  /** Instances to be ended at `now`: leases past their end, and those whose end has begun. */
+  /** Instances to be ended at `now`: leases past their end, and instances whose end has begun. */
   readonly listDue: (now: Date) => Promise<ContainerPlace[]>;
   /** Instances of a host that are not ended. */
   readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
 };
 
-/** Docker Engines as instances need them. Calls throw `EngineFault` when they did not work out. */
+/** Docker Engines as instances need them. Calls throw `EngineFault` when they fail. */
 export type InstanceEngines = {
   /**
    * Creates and starts a container, behind those that the engine is starting already.
    * @throws `signal.reason` when the signal aborts before its turn has come: nothing was done then.
-   *   EngineFault: nothing may be taken for granted.
+   *   EngineFault when it failed: whether the container exists or runs is unknown then.
    */
   readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void>;
-  /** Removes an instance's container, running or not, and returns when it is gone; already gone is success. */
+  /**
+   * Removes an instance's container, running or not, and resolves when it is gone. A container that was gone
+   * already is a success.
+   */
   readonly removeContainer: (host: EngineHost, instanceId: string) => Promise<void>;
   /** All containers of this deployment on the host, stopped ones included. */
   readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]>;
 };
 
 /**
- * Waits until the instance at this address answers to the password, and only to it.
+ * Waits until the instance at this address answers to the password, and not without it.
  * @throws the last fault when `signal` aborts first
  */
 export type WaitForPong = (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;

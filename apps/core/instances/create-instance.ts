@@ -16,9 +16,9 @@ export type CreatePorts = HandOutPorts &
 export type HandoutRules = HandOutPorts["rules"] & ReplayPorts["rules"] & { readonly lease: LeaseBounds };
 
 /**
- * Hands out one instance: takes a slot of the busiest open host and a quota place in one transaction,
- * starts the container, and sees its `PONG` before anything is promised. A failure undoes all that was
- * taken and goes on with the next host. A retry with a known idempotency key gets the first answer.
+ * Hands out one instance: takes a slot of the busiest open host and a quota place in one transaction, starts
+ * the container, and waits for its `PONG` before it answers. A failure undoes all that was taken and continues
+ * with the next host. A retry with a known idempotency key gets the first answer.
  * @throws Unavailable when MySQL does not answer
  */
 export async function createInstance(ports: CreatePorts, request: CreateRequest): Promise<CreateResult> {

@@ -10,7 +10,7 @@ export type EndPorts = {
   readonly clock: () => Date;
 };
 
-/** How ending an instance came out. */
+/** The outcome of ending an instance. */
 export type EndResult =
   /** Nothing is left to do for this caller. */
   | { readonly kind: "ended" }
@@ -18,16 +18,16 @@ export type EndResult =
   | { readonly kind: "later"; readonly fault: EngineFault };
 
 /**
- * Ends an instance: the lease first, with its quota place, then the container, and only when the
- * engine says that it is gone, the row and its slot. Any number of callers may do so at once; each
- * step done before is passed over.
+ * Ends an instance: first the lease with its quota place, then the container, and the row with its slot only
+ * when the engine has confirmed that the container is gone. Any number of callers may do so at once; steps
+ * already done are skipped.
  * @throws Unavailable when MySQL does not answer
  */
 export async function endInstance(ports: EndPorts, place: ContainerPlace, cause: EndCause): Promise<EndResult> {
   if (place.state === "ended") return { kind: "ended" };
   if (place.state !== "ending") {
-    // Not begun: it has been extended or handed out since it was read, or somebody else is ending it
-    // and the reaper sees to the rest.
+    // Not begun: it has been extended or handed out since it was read, or another caller is ending it and the
+    // reaper finishes what is left.
     if (!(await ports.store.leases.beginEnd(place.instanceId, cause, ports.clock()))) return { kind: "ended" };
   }
   try {

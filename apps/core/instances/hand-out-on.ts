@@ -24,9 +24,9 @@ export type HandOutPorts = EndPorts & {
     readonly token: () => string;
     readonly nonce: () => Buffer;
   };
-  /** Told of each host that failed, with the fault. */
+  /** Called for each host that failed, with the fault. */
   readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
-  /** Told when an empty host gets its first instance: the fleet wants another one. */
+  /** Called when an empty host gets its first instance: the fleet needs another empty one. */
   readonly onStandbyTaken: (hostName: string) => void;
   readonly rules: {
     readonly limits: InstanceLimits;
@@ -34,20 +34,20 @@ export type HandOutPorts = EndPorts & {
     readonly quotaPerAddress: number;
     readonly timeoutMs: number;
     readonly readyTimeoutMs: number;
-    /** How long a slot whose port something else holds is passed over. */
+    /** How long a slot is passed over whose port is taken by something else. */
     readonly slotBackoffMs: number;
     readonly serverSecret: string;
   };
 };
 
-/** A request on its way over the hosts; it is given up at `deadline`. */
+/** A request that is tried on one host after the other; it is given up at `deadline`. */
 export type Attempt = CreateRequest & {
   readonly ttlSeconds: number;
   readonly claim: IdempotencyClaim | undefined;
   readonly deadline: Date;
 };
 
-/** How trying one host came out. */
+/** The outcome of trying one host. */
 export type AttemptResult =
   | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "blocked" | "paused" | "abandoned" | "no-capacity" }>
   | Extract<TakeResult, { kind: "known" | "host-full" | "host-closed" }>
@@ -56,8 +56,8 @@ export type AttemptResult =
 const PORT_TRIES = 5;
 
 /**
- * Hands out an instance on one host, on several slots of it when something else holds a slot's port.
- * Whatever is taken and not handed out is given back.
+ * Hands out an instance on one host; when the port of a slot is taken by something else, on another slot. Slots
+ * and quota places that were taken for nothing are given back.
  * @throws Unavailable when MySQL does not answer
  */
 export async function handOutOn(ports: HandOutPorts, host: Host, attempt: Attempt): Promise<AttemptResult> {
@@ -89,7 +89,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   if (taken.kind !== "taken") return taken;
   if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);
 
-  // A caller that hung up has no use for it, unless its key lets it come back for the answer.
+  // A caller that hung up cannot use it, unless it has an idempotency key to ask for the answer again.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;
   const tooLate = ports.after(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
@@ -104,7 +104,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
     return { kind: "created", handout, hostName: host.name, replayed: false };
   } catch (fault) {
     if (unwanted.aborted && fault === unwanted.reason) {
-      // Its turn to start never came: the host is busy, not broken.
+      // Its turn in the host's queue never came: the host is busy, not broken.
       await undo(ports, host, draft.id, isLeft() ? "abandoned" : "failed");
       return isLeft() ? { kind: "abandoned" } : { kind: "no-capacity", reason: "too-slow" };
     }
@@ -121,7 +121,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   }
 }
 
-/** Starts the container and sees its `PONG`. The host itself removes it after the lease's latest end. */
+/** Starts the container and waits for its `PONG`. The host itself removes it after the lease's latest end. */
 async function bringUp(
   { engines, rules, waitForPong, after }: HandOutPorts,
   host: Host,
@@ -144,7 +144,7 @@ async function bringUp(
   await waitForPong(host.checkHost, port, password, after(rules.readyTimeoutMs));
 }
 
-/** Turns the draft into a lease and gives the answer to it. */
+/** Turns the draft into a lease and returns the answer. */
 async function promise(
   { store, clock, random, rules }: HandOutPorts,
   host: Host,
@@ -181,8 +181,8 @@ async function promise(
 }
 
 /**
- * Gives back what a failed hand-out took: quota place and key at once, the slot when its container is
- * gone. What cannot be removed now stays `ending` for the reaper, the slot with it.
+ * Gives back what a failed hand-out took: quota place and key at once, the slot when its container is gone. A
+ * container that cannot be removed now stays `ending` for the reaper, and its slot stays taken.
  */
 async function undo(
   ports: HandOutPorts,
@@ -199,7 +199,7 @@ async function undo(
     // An engine that hangs would hang again, with the caller waiting.
     if (begun.status === "fulfilled" && reason !== "timeout")
       await removeAndClose(ports, { instanceId, host }, portTakenUntil);
-    // Without a container, reconcile sees that the row is nobody's lease once MySQL is back.
+    // Without a container, reconcile ends the row once MySQL is back.
     if (begun.status === "rejected") await ports.engines.removeContainer(host, instanceId);
   } catch (removal) {
     ports.onHostFailure(host.name, instanceId, removal);
@@ -208,8 +208,8 @@ async function undo(
 }
 
 /**
- * Undoes a hand-out unless it is written. The end waits for a writing still under way, so what it says
- * holds; when it says nothing, the row tells reconcile, by its deadline, or a retry.
+ * Undoes a hand-out unless it has been written as a lease. `beginEnd` waits for a write still under way, so its
+ * answer is final. When it does not answer, reconcile ends the row after its deadline, or a retry finds it.
  */
 async function undoUnwritten(ports: HandOutPorts, host: Host, instanceId: string): Promise<void> {
   if (!(await ports.store.leases.beginEnd(instanceId, "failed", ports.clock()))) return;

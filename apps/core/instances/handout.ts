@@ -1,6 +1,6 @@
 import type { LeaseRefusal } from "./instance.ts";
 
-/** One request for an instance. `address` is the key that quotas count by; `signal` aborts when the caller has hung up. */
+/** A request for an instance. `address` is the key that quotas count by; `signal` aborts when the caller hangs up. */
 export type CreateRequest = {
   readonly address: string;
   readonly ttlSeconds: number | undefined;
@@ -8,7 +8,7 @@ export type CreateRequest = {
   readonly signal: AbortSignal;
 };
 
-/** What the holder gets, once: the password and the token are kept nowhere in the clear. */
+/** The answer that the holder gets once: password and token are kept nowhere in the clear. */
 export type Handout = {
   readonly id: string;
   readonly host: string;
@@ -21,7 +21,7 @@ export type Handout = {
   readonly token: string;
 };
 
-/** How a hand-out came out. */
+/** The outcome of a hand-out. */
 export type CreateResult =
   | {
       readonly kind: "created";
@@ -38,7 +38,7 @@ export type CreateResult =
   | { readonly kind: "idempotency-key-in-progress" }
   | { readonly kind: "abandoned" };
 
-/** A hand-out's first row. */
+/** An instance's row when its hand-out begins. */
 export type Draft = {
   readonly id: string;
   readonly address: string;
@@ -46,20 +46,23 @@ export type Draft = {
   readonly createdAt: Date;
   /** Time by which the hand-out must be finished. */
   readonly deadline: Date;
-  /** Time that no extension can pass: the host itself ends the container then. */
+  /** Latest time that an extension can reach: the host itself ends the container then. */
   readonly latestEnd: Date;
 };
 
 /** A caller's idempotency key and the request that came with it, both as SHA-256. */
 export type IdempotencyClaim = { readonly keyHash: Buffer; readonly requestHash: Buffer };
 
-/** What an idempotency key has led to; there is no answer while its hand-out goes on. `expiresAt` is the lease's end now. */
+/**
+ * The hand-out that an idempotency key has led to; it has no answer yet while it is under way. `expiresAt` is
+ * the lease's end now.
+ */
 export type KnownClaim = { readonly requestHash: Buffer; readonly instanceId: string } & (
   | { readonly sealedAnswer: null; readonly expiresAt: null }
   | { readonly sealedAnswer: Buffer; readonly expiresAt: Date }
 );
 
-/** How taking a slot and a quota place came out. */
+/** The outcome of taking a slot and a quota place. */
 export type TakeResult =
   | { readonly kind: "taken"; readonly port: number }
   | ({ readonly kind: "known" } & KnownClaim)

@@ -7,7 +7,7 @@ import type { EngineHost } from "../fleet/host.ts";
  */
 export type InstanceState = "starting" | "running" | "ending" | "ended";
 
-/** Until when an instance is: its hand-out must be finished by a deadline; handed out, it is a lease that expires. */
+/** Until when an instance lasts: the deadline of its hand-out, and once handed out, the end of its lease. */
 type InstanceTerm =
   | { readonly handedOutAt: null; readonly deadline: Date; readonly expiresAt: null }
   | { readonly handedOutAt: Date; readonly deadline: null; readonly expiresAt: Date };
@@ -25,7 +25,7 @@ export type Instance = InstanceTerm & {
   /** SHA-256 of the owner's token. */
   readonly tokenHash: Buffer;
   readonly createdAt: Date;
-  /** Time that no extension can pass. */
+  /** Latest time that an extension can reach. */
   readonly latestEnd: Date;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
@@ -49,7 +49,7 @@ export type LeaseRefusal = {
 
 const SECOND = 1000;
 
-/** Seconds a new lease lasts: those asked for when within bounds, the usual ones when none are asked for. */
+/** Seconds that a new lease lasts: the requested ones when within bounds, the usual ones when none are requested. */
 export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): number | LeaseRefusal {
   const seconds = asked ?? bounds.usual;
   if (seconds < bounds.least || seconds > bounds.most)
@@ -58,8 +58,8 @@ export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): nu
 }
 
 /**
- * New end of a running lease that shall last `ttlSeconds` from
- * `now`, `leastSeconds` at least, and not past `latestEnd`.
+ * New end of a running lease that is to last `ttlSeconds` from `now`, `leastSeconds` at least, and not past
+ * `latestEnd`.
  */
 export function changedExpiry(
   latestEnd: Date,
@@ -78,12 +78,15 @@ export function changedExpiry(
   return new Date(expiry);
 }
 
-/** State as its owner sees it: a lease past its end is ending, whether or not the reaper has come by. */
+/** State as its owner sees it: a lease past its end is ending, whether or not the reaper has run since. */
 export function shownState({ state, expiresAt }: Pick<Instance, "state" | "expiresAt">, now: Date): InstanceState {
   return state === "running" && expiresAt !== null && expiresAt <= now ? "ending" : state;
 }
 
-/** Until when an instance is, as its owner and ops see it: the end of its lease, or of the time that its hand-out has. */
+/**
+ * Until when an instance lasts, as its owner and the operator see it: the end of its lease, or its hand-out's
+ * deadline.
+ */
 export function shownEnd(instance: Instance): Date {
   return instance.expiresAt ?? instance.deadline;
 }

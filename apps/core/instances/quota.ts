@@ -1,9 +1,9 @@
 import ipaddr from "ipaddr.js";
 
 /**
- * The key under which an address is counted: an IPv4 address as it is (also when it comes mapped
- * into IPv6), an IPv6 address by its /64, the smallest block that a provider hands to one customer
- * (RFC 6177). Shape: "203.0.113.9" or "2001:db8:1:2::/64".
+ * The key under which an address is counted: an IPv4 address as it is (also when it comes mapped into IPv6), an
+ * IPv6 address by its /64, the smallest block that a provider gives to one customer (RFC 6177). Shape:
+ * "203.0.113.9" or "2001:db8:1:2::/64".
  * @throws when `address` is no IP address
  */
 export function addressKey(address: string): string {

@@ -10,7 +10,7 @@ export type ReapPorts = EndPorts & {
   readonly store: { readonly leases: Pick<Leases, "listDue">; readonly events: Pick<Events, "add"> };
 };
 
-/** What a run of the reaper did: instances ended, and hosts whose rows wait, with the fault. */
+/** The report of a run of the reaper: instances ended, and hosts whose rows wait, with the fault. */
 export type ReapReport = { readonly ended: number; readonly waiting: readonly WaitingHost[] };
 
 /** A host that did not remove its containers, and how many instances wait for it. */
@@ -55,7 +55,7 @@ async function clearHost(
   await pMap(
     places,
     async (place) => {
-      // One that it refuses to remove must not keep the others waiting, today and each time.
+      // A container that it refuses to remove must not keep the others waiting, in this run and each later one.
       if (fault && isSilence(fault)) return;
       try {
         await removeAndClose(ports, place);

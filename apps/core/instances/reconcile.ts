@@ -17,12 +17,12 @@ export type ReconcilePorts = EndPorts & {
 };
 
 /**
- * Repairs of one host in one run, each with an event. An engine may list what it likes; what it makes
- * up must not fill the history and keep the other hosts waiting.
+ * Most repairs of one host in one run, each with an event. An engine may list anything; a list that is made up
+ * must not fill the history or keep the other hosts waiting.
  */
 const REPAIRS_A_RUN = 100;
 
-/** What a run repaired, and the hosts that did not answer or refused a repair, with the last fault. */
+/** The report of a run: its repairs, and the hosts that did not answer or refused a repair, with the last fault. */
 export type ReconcileReport = {
   readonly repairs: readonly (Repair & { readonly hostName: string })[];
   readonly unseen: readonly { readonly hostName: string; readonly fault: EngineFault }[];
@@ -56,7 +56,8 @@ async function reconcileHost(
         await note(ports, host, repair);
         done.push({ ...repair, hostName: host.name });
       } catch (fault) {
-        // A repair that the engine refuses must not keep the others waiting; silence ends them all.
+        // A repair that the engine refuses must not keep the others waiting; when the engine is silent, all are
+        // given up.
         if (!(fault instanceof EngineFault) || isSilence(fault)) throw fault;
         refusal = fault;
       }

@@ -6,17 +6,17 @@ export type RowFacts = { readonly id: string } & (
   { readonly state: "starting"; readonly deadline: Date } | { readonly state: "running" | "ending" }
 );
 
-/** One repair, with the reason that ops read. */
+/** One repair, with the reason that the operator reads. */
 export type Repair =
   | { readonly kind: "end"; readonly instanceId: string; readonly cause: EndCause; readonly reason: string }
   | { readonly kind: "remove-container"; readonly instanceId: string; readonly reason: string };
 
 /**
  * Compares the rows of one host with its containers and names what must be repaired.
- * @param before the host's open rows, read before the containers were listed: a row that was running
- *   then and has no running container in a later list has lost it
- * @param after ids of the host's open rows, read after the containers: a container is made only
- *   after its row, so one that has no open row then is nobody's
+ * @param before the host's open rows, read before the containers were listed: a row that was running then and
+ *   has no running container in a later list has lost it
+ * @param after ids of the host's open rows, read after the containers: a container is made only after its row,
+ *   so one that has no open row then belongs to no instance
  */
 export function findRepairs(
   before: readonly RowFacts[],

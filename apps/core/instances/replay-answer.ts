@@ -3,7 +3,7 @@ import { openAnswer } from "./sealed-answer.ts";
 import type { Handouts } from "./contract.ts";
 import type { CreateRequest, CreateResult, Handout, IdempotencyClaim, KnownClaim } from "./handout.ts";
 
-/** What repeating the answer to a known idempotency key needs. */
+/** What replaying the answer to a known idempotency key needs. */
 export type ReplayPorts = {
   readonly store: { readonly handouts: Pick<Handouts, "readClaim"> };
   readonly clock: () => Date;
@@ -13,7 +13,7 @@ export type ReplayPorts = {
 
 const POLL_MS = 50;
 
-/** A request's idempotency key and what it asks for, hashed; undefined when it has no key. */
+/** A request's idempotency key and its content, hashed; undefined when it has no key. */
 export function claimOf(request: CreateRequest): IdempotencyClaim | undefined {
   if (request.idempotencyKey === undefined) return undefined;
   return {
@@ -23,8 +23,8 @@ export function claimOf(request: CreateRequest): IdempotencyClaim | undefined {
 }
 
 /**
- * The answer that the key's first request got, waited for while that request is still at work; "undone"
- * when it failed and left nothing, so that this request is the first now.
+ * The answer that the key's first request got, waited for while that request is still under way; "undone" when
+ * it failed and left nothing, so that this request is now the first.
  */
 export async function replayAnswer(
   ports: ReplayPorts,

@@ -3,10 +3,10 @@ import type { InstanceSearch } from "./instance-search.ts";
 import type { Block, DestroyRequestResult, Switch } from "./operator.ts";
 import type { JobName, SwitchName } from "../events/names.ts";
 
-/** What the operator has paused. Calls throw `Unavailable` while the store does not answer. */
+/** Switches of the operator: what is paused. Calls throw `Unavailable` while the store does not answer. */
 export type Switches = {
   readonly list: () => Promise<Switch[]>;
-  /** Pauses something, or lets it go on. False when it stood so already. */
+  /** Pauses something, or resumes it. False when nothing changed. */
   readonly set: (name: SwitchName, paused: boolean, now: Date) => Promise<boolean>;
 };
 
@@ -14,20 +14,20 @@ export type Switches = {
 export type Blocks = {
   /** The newest first. */
   readonly list: () => Promise<Block[]>;
-  /** Gives an address no more instances. Again: the reason is the new one. */
+  /** Blocks an address: it gets no more instances. A repeated call replaces the reason. */
   readonly add: (address: string, reason: string, now: Date) => Promise<void>;
   /** False when the address was not blocked. */
   readonly remove: (address: string) => Promise<boolean>;
 };
 
-/** Hosts that the operator wants destroyed. Calls throw `Unavailable` while the store does not answer. */
+/** The operator's destroy requests. Calls throw `Unavailable` while the store does not answer. */
 export type DestroyRequests = {
   /**
-   * Notes that a host shall go, and closes it to hand-outs at once; the scaling's leader carries it out.
+   * Notes a destroy request, and closes the host to hand-outs at once; the scaling's leader carries it out.
    * @param leases "none" is refused while the host has any
    */
   readonly add: (name: string, leases: "none" | "lost", now: Date) => Promise<DestroyRequestResult>;
-  /** Hosts that shall go and have not begun to, by name: without leases, or with them lost. */
+  /** Hosts with a destroy request whose end has not begun, by name: without leases, or with their leases lost. */
   readonly list: () => Promise<Map<string, "none" | "lost">>;
 };
 
@@ -45,29 +45,29 @@ export type InstanceDirectory = {
 export type TakenSlot = {
   readonly hostName: string;
   readonly slot: number;
-  /** `port-taken`: it is free, and passed over because something else holds its port. */
+  /** `port-taken`: it is free, and passed over because its port is taken by something else. */
   readonly state: InstanceState | "port-taken";
 };
 
 /** Slots of hosts. Calls throw `Unavailable` while the store does not answer. */
 export type Slots = {
   /**
-   * Slots in use of all hosts, by host and in their order; and those
-   * passed over because something else holds their port.
+   * Slots in use of all hosts, by host and in their order; and those passed over because their port is taken by
+   * something else.
    */
   readonly listTaken: (now: Date) => Promise<TakenSlot[]>;
 };
 
 /** The dashboard's logins, known by hashes alone. Calls throw `Unavailable` while the store does not answer. */
 export type Logins = {
-  /** Begins a login, and forgets those that are over. */
+  /** Begins a login, and deletes those that are over. */
   readonly begin: (secretHash: Buffer, opsTokenHash: Buffer, now: Date, endsAt: Date) => Promise<void>;
-  /** Whether a login goes on that was begun with this very token of the operator's. */
+  /** Whether a login is valid that was begun with this very token of the operator. */
   readonly isOpen: (secretHash: Buffer, opsTokenHash: Buffer, now: Date) => Promise<boolean>;
   readonly end: (secretHash: Buffer) => Promise<void>;
 };
 
-/** The last run of a job; `fault` is null when it succeeded, or goes on. */
+/** The last run of a job; `fault` is null when it succeeded, or is still running. */
 export type JobRun = {
   readonly job: JobName;
   readonly startedAt: Date;
@@ -80,8 +80,8 @@ export type JobRun = {
 export type JobRuns = {
   /** Notes that a job has begun. */
   readonly begin: (job: JobName, now: Date) => Promise<void>;
-  /** Notes how a job's run came out; `fault` is undefined when it succeeded. */
+  /** Notes the outcome of a job's run; `fault` is undefined when it succeeded. */
   readonly finish: (job: JobName, now: Date, fault: string | undefined) => Promise<void>;
-  /** The last run of each job; of names that are no job's, nothing. */
+  /** The last run of each job; runs of names that are no jobs are left out. */
   readonly list: () => Promise<JobRun[]>;
 };

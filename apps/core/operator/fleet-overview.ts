@@ -7,7 +7,7 @@ import { isStandby, type Standing } from "../fleet/standing.ts";
 import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
 import { slotLegend, slotRow } from "./slot-row.ts";
 
-/** What the picture is drawn from. */
+/** What the overview is made from. */
 export type OverviewPorts = {
   readonly fleet: Pick<FleetCache, "standings" | "isBlind">;
   readonly store: {
@@ -22,7 +22,10 @@ export type OverviewPorts = {
   readonly rules: OverviewRules;
 };
 
-/** Settings that a reader of the picture measures it by. `isFleet`: whether we order and destroy hosts ourselves. */
+/**
+ * Settings that a reader compares the overview with. `isFleet`: whether this service orders and destroys hosts
+ * itself.
+ */
 export type OverviewRules = {
   readonly isFleet: boolean;
   readonly standbys: number;
@@ -35,7 +38,7 @@ export type HostOverview = {
   readonly name: string;
   /** Of the host: active, cordoned or draining; of a droplet that is no host: ordered, booting or destroying. */
   readonly state: string;
-  /** Why it gets no instance now, or "open"; a droplet's state when it is no host. */
+  /** Why it gets no instance now, or "open"; a droplet's state while it is no host. */
   readonly standing: Standing | DropletState;
   readonly isStandby: boolean;
   readonly address: string | null;
@@ -58,18 +61,18 @@ export type HostOverview = {
     readonly orderedAt: string;
     readonly joinedAt: string | null;
   } | null;
-  /** Whether the operator wants it destroyed, and its leases with it. */
+  /** Whether it has a destroy request, and whether its leases are lost with it. */
   readonly destroyRequest: "none" | "lost" | null;
 };
 
 /** The whole fleet at one moment. */
 export type FleetOverview = {
   readonly at: string;
-  /** Whether the heartbeats are too old to say who is alive. */
+  /** Whether the heartbeats are too old to tell which hosts are alive. */
   readonly isBlind: boolean;
   readonly rules: OverviewRules;
   readonly hosts: readonly HostOverview[];
-  /** What the letters of the hosts' slots say. */
+  /** Meanings of the letters of the hosts' slots. */
   readonly slotLegend: Readonly<Record<string, string>>;
   readonly running: number;
   readonly startedEver: number;
@@ -90,7 +93,7 @@ export type FleetOverview = {
 /** Jobs may be down for hours, and the fleet is still one. */
 const OF_LATE_MS = 24 * 3_600_000;
 
-/** Draws the fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
+/** The fleet as it is at `now`. @throws Unavailable when MySQL does not answer */
 export async function readOverview({ fleet, store, rules }: OverviewPorts, now: Date): Promise<FleetOverview> {
   const [taken, births, droplets, requests, switches, runs, counts] = await Promise.all([
     store.slots.listTaken(now),

@@ -1,6 +1,6 @@
 import type { InstanceState } from "../instances/instance.ts";
 
-/** Orders that the list of instances comes in; ties go by id. */
+/** Orders of the list of instances; ties are ordered by id. */
 export type InstanceOrder = "created" | "expires" | "address" | "host";
 
 /** Which instances to list, and how. Each part narrows. */

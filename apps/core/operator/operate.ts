@@ -10,13 +10,13 @@ import type { JobName, SwitchName } from "../events/names.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
 import { endInstance, type EndPorts, type EndResult } from "../instances/end-instance.ts";
 
-/** Each act is kept as an event. */
+/** Each action is kept as an event. */
 type NotePorts = { readonly store: { readonly events: Pick<Events, "add"> }; readonly clock: () => Date };
 
-/** Asks for a run of a job now; tells how many processes have heard it. */
+/** Requests a run of a job now; resolves with the number of processes that received the request. */
 type RunPorts = { readonly requestRun: (job: JobName) => Promise<number> };
 
-/** What acts on hosts need. */
+/** What actions on hosts need. */
 export type OperateHostsPorts = NotePorts &
   RunPorts & {
     readonly store: {
@@ -25,7 +25,7 @@ export type OperateHostsPorts = NotePorts &
     };
   };
 
-/** What acts on somebody's instance need. */
+/** What actions on somebody's instance need. */
 export type OperateInstancesPorts = NotePorts &
   EndPorts &
   ChangeLeasePorts & { readonly store: { readonly leases: Pick<Leases, "findContainer"> } };
@@ -44,10 +44,7 @@ const kindOfState = { active: "uncordon", cordoned: "cordon", draining: "drain" 
   unknown
 >;
 
-/**
- * Opens a host to hand-outs, closes it, or lets it empty for good. False when there is none of this name, or it is
- * being destroyed.
- */
+/** Opens a host to hand-outs, closes it, or drains it. False when no host has this name, or it is being destroyed. */
 export async function setHostState(ports: OperateHostsPorts, name: string, state: HostState): Promise<boolean> {
   if (!(await ports.store.hosts.setState(name, state))) return false;
   await note(ports, { kind: kindOfState[state], host: name, reason: "asked for by the operator" });
@@ -56,7 +53,8 @@ export async function setHostState(ports: OperateHostsPorts, name: string, state
 }
 
 /**
- * Has a host destroyed: it takes nothing from now on, and the leader of the scaling destroys its droplet.
+ * Requests that a host is destroyed: it gets no more instances, and the leader of the scaling destroys its
+ * droplet.
  * @param leases "none" is refused while it has any; "lost" ends them with it
  */
 export async function destroyHost(
@@ -75,7 +73,7 @@ export async function destroyHost(
   return result;
 }
 
-/** Ends somebody's instance, see {@link endInstance}; "unknown" when there is none of this id. */
+/** Ends somebody's instance, see {@link endInstance}; "unknown" when no instance has this id. */
 export async function endForOperator(
   ports: OperateInstancesPorts,
   id: string,
@@ -95,7 +93,7 @@ export async function endForOperator(
   return result;
 }
 
-/** Lets somebody's lease end `ttlSeconds` from now, within the bounds that hold for all. */
+/** Sets the end of somebody's lease to `ttlSeconds` from now, within the bounds that hold for all. */
 export async function extendForOperator(
   ports: OperateInstancesPorts,
   instance: Instance,
@@ -115,7 +113,7 @@ export async function extendForOperator(
   return result;
 }
 
-/** Gives an address no more instances; those it holds go on. */
+/** Blocks an address: it gets no more instances, and keeps those it holds. */
 export async function blockAddress(ports: BlockAddressPorts, address: string, reason: string): Promise<void> {
   await ports.store.blocks.add(address, reason, ports.clock());
   await note(ports, {
@@ -125,21 +123,21 @@ export async function blockAddress(ports: BlockAddressPorts, address: string, re
   });
 }
 
-/** Lets a blocked address have instances again. False when it was not blocked. */
+/** Unblocks an address: it may have instances again. False when it was not blocked. */
 export async function unblockAddress(ports: BlockAddressPorts, address: string): Promise<boolean> {
   const wasBlocked = await ports.store.blocks.remove(address);
   if (wasBlocked) await note(ports, { kind: "unblock", reason: address, data: { address } });
   return wasBlocked;
 }
 
-/** Pauses hand-outs or scaling, or lets them go on. */
+/** Pauses hand-outs or scaling, or resumes them. */
 export async function setSwitch(ports: SetSwitchPorts, name: SwitchName, paused: boolean): Promise<void> {
   if (!(await ports.store.switches.set(name, paused, ports.clock()))) return;
   await note(ports, { kind: paused ? "pause" : "resume", reason: name, data: { switch: name } });
   if (name === "scaling" && !paused) void ports.requestRun("scale");
 }
 
-/** Has a job run now. False when no process that runs jobs has heard it. */
+/** Requests a run of a job now. False when no process that runs jobs received the request. */
 export async function runJob(ports: RunJobPorts, job: JobName): Promise<boolean> {
   if ((await ports.requestRun(job)) === 0) return false;
   await note(ports, { kind: "run", reason: job, data: { job } });

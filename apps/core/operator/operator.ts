@@ -6,12 +6,12 @@ export type Switch = { readonly name: SwitchName; readonly paused: boolean; read
 /** An address that gets no instances. `address` is the key that quotas count by, see `addressKey`. */
 export type Block = { readonly address: string; readonly reason: string; readonly blockedAt: Date };
 
-/** How asking for the end of a host came out. */
+/** The outcome of a destroy request. */
 export type DestroyRequestResult =
   | { readonly kind: "requested" }
   | { readonly kind: "unknown" }
-  /** No droplet: a machine that we have not ordered is not ours to destroy. */
+  /** No droplet: a machine that this service has not ordered is not its own to destroy. */
   | { readonly kind: "not-ours" }
-  /** The cloud has not yet said which droplet it is. */
+  /** The cloud has not yet reported which droplet it is. */
   | { readonly kind: "still-ordered" }
   | { readonly kind: "leased"; readonly leases: number };

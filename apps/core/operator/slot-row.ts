@@ -2,7 +2,7 @@ import type { TakenSlot } from "./contract.ts";
 
 type SlotState = "leased" | "starting" | "ending" | "port-taken" | "free";
 
-/** What the letters of a {@link slotRow} say. A reader that draws states as parts of one bar keeps this order. */
+/** Meanings of the letters of a {@link slotRow}. A reader that draws states as parts of one bar keeps this order. */
 export const slotLegend = {
   l: "leased",
   s: "starting",
@@ -21,7 +21,7 @@ const letterOf: Readonly<Record<TakenSlot["state"], Letter>> = {
   ended: ".",
 };
 
-/** A host's slots in their order, a letter each: a fleet of thousands of them goes to each reader every second. */
+/** A host's slots in their order, one letter each: each reader gets thousands of them every second. */
 export function slotRow(capacity: number, taken: readonly Pick<TakenSlot, "slot" | "state">[]): string {
   const row = Array.from({ length: capacity }, (): Letter => ".");
   for (const { slot, state } of taken) if (slot < row.length) row[slot] = letterOf[state];

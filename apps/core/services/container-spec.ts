@@ -6,7 +6,7 @@ export const labels = {
   notAfter: "getaredis.not-after",
 } as const;
 
-/** What every instance gets, whoever asks. */
+/** What every instance gets. */
 export type InstanceLimits = {
   readonly image: string;
   readonly memoryMb: number;
@@ -49,7 +49,7 @@ const OWNER_RIGHTS =
  */
 const ALLOCATOR = "dirty_decay_ms:0";
 
-/** Name of an instance's container; made from its id, so that creating and removing it can be repeated. */
+/** Name of an instance's container. It is made from the id, so that creating and removing can be repeated. */
 export function containerName(instanceId: string): string {
   return `redis-${instanceId}`;
 }
@@ -80,9 +80,9 @@ export function containerSpec(
     User: "999:999",
     Cmd: redisArguments(instance.passwordHash, limits),
     Env: [`MALLOC_CONF=${ALLOCATOR}`, `JE_MALLOC_CONF=${ALLOCATOR}`],
-    // Whether it lives is asked from outside; an image's own check would be one more process each time.
+    // The probe asks from outside; the image's own health check would start one more process each time.
     Healthcheck: { Test: ["NONE"] },
-    // There is nothing to save, and in an endless script Redis would not hear a gentler one.
+    // There is nothing to save, and Redis does not handle SIGTERM while an endless script runs.
     StopSignal: "SIGKILL",
     Labels: {
       [labels.instance]: instance.id,
@@ -99,7 +99,7 @@ export function containerSpec(
       SecurityOpt: ["no-new-privileges"],
       Memory: limits.memoryLimitMb * MB,
       MemorySwap: limits.memoryLimitMb * MB,
-      // When the host itself runs out, the fullest instance goes, not the engine or the heartbeat.
+      // When the host itself runs out of memory, the fullest instance is killed, not the engine or the heartbeat.
       OomScoreAdj: 500,
       NanoCpus: Math.round(limits.cpus * 1e9),
       // Redis and its background threads; it never needs to fork, for nothing is persisted.
@@ -109,20 +109,20 @@ export function containerSpec(
       LogConfig: { Type: "local", Config: { "max-size": "64k", "max-file": "1", compress: "false" } },
       // Private, and without /dev/shm, which could be written to.
       IpcMode: "none",
-      // DNS would be a way out.
+      // DNS would let data leave the container.
       Dns: ["127.0.0.1"],
     },
   };
 }
 
 /**
- * The server's arguments. `maxmemory` bounds the data. Of what the container has beyond it, clients
- * get two fifths together: past that the one that holds most is cut off. The rest is for fragmentation
- * and for Lua, which has no bound but the container's.
+ * The server's arguments. `maxmemory` bounds the data. Of what the container has beyond it, clients get two
+ * fifths together: past that the client that holds most is disconnected. What is left is for fragmentation and
+ * for Lua, whose only bound is the container's.
  */
 function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] {
   const clientsMb = Math.floor((limits.memoryLimitMb - limits.memoryMb) * 0.4);
-  // Who writes the largest value and reads it back holds it twice, in memory that the allocator
+  // A client that writes the largest value and reads it back holds it twice, in memory that the allocator
   // rounds up by as much as a quarter.
   const valueMb = Math.floor(clientsMb / 3);
   const bufferMb = Math.ceil(valueMb * 1.25) + 1;
@@ -138,7 +138,8 @@ function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] 
     ["maxclients", String(limits.maxClients)],
     ["proto-max-bulk-len", `${valueMb}mb`],
     ["client-query-buffer-limit", `${bufferMb}mb`],
-    // A slow line may take its time for a reply; who does not read what is published to it may not.
+    // A slow connection may take long to read a reply; a client that does not read published messages is
+    // disconnected.
     [
       "client-output-buffer-limit",
       "normal",
@@ -150,10 +151,10 @@ function redisArguments(passwordHash: Buffer, limits: InstanceLimits): string[] 
       `${Math.ceil(valueMb / 2)}mb`,
       "60",
     ],
-    // Tables that grow by what clients ask, and that maxmemory does not see.
+    // Tables that grow with what clients do, and that maxmemory does not count.
     ["tracking-table-max-keys", "10000"],
     ["acllog-max-len", "0"],
-    // A histogram for each command used: a megabyte, to answer INFO latencystats.
+    // Without this, a histogram for each command used: a megabyte, only to answer INFO latencystats.
     ["latency-tracking", "no"],
     ["tcp-keepalive", "60"],
     ["enable-debug-command", "no"],

@@ -1,7 +1,10 @@
 import { optional, setting } from "./declaration.ts";
 import { secret, url } from "./kinds.ts";
 
-/** The account that droplets are ordered from. A program with a token runs a fleet; without one, it has no cloud. */
+/**
+ * The account that droplets are ordered from. A program with a token runs a fleet; a program without one has no
+ * cloud.
+ */
 export const cloud = {
   token: optional(
     "DIGITALOCEAN_TOKEN",

@@ -1,13 +1,16 @@
 import type { Kind } from "./kinds.ts";
 
 /**
- * A setting: its environment variable, what it takes, its default
- * and its meaning. README's table has a row for each.
+ * A setting: its environment variable, its kind of value, its default and its meaning. README's table has a row
+ * for each.
  */
 export type Setting<Name extends string = string, T = unknown> = {
   readonly name: Name;
   readonly kind: Kind<T>;
-  /** As it would stand in the environment; "" when there is none, and the value is undefined when it is not set. */
+  /**
+   * As it would stand in the environment; "" when there is no default: the value is undefined then when it is
+   * not set.
+   */
   readonly default: string;
   readonly meaning: string;
 };

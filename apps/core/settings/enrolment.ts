@@ -1,7 +1,7 @@
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { hostAndPort, text, url, whole } from "./kinds.ts";
 
-/** How droplets come to the control plane and are known to it. */
+/** How droplets enrol at the control plane. */
 export const enrolment = {
   pkiDir: optional(
     "PKI_DIR",

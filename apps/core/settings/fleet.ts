@@ -4,7 +4,7 @@ import { duration, list, network, text, whole } from "./kinds.ts";
 
 const DAY_SECONDS = 86_400;
 
-/** The fleet of droplets: what they are, and how many there are when. */
+/** The fleet of droplets: their kind, and the rules for their number. */
 export const fleet = {
   region: setting("DROPLET_REGION", text, "fra1", "Region of the droplets."),
   sizes: setting(

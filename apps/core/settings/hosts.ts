@@ -1,10 +1,7 @@
 import { setting } from "./declaration.ts";
 import { duration, whole } from "./kinds.ts";
 
-/**
- * Hosts, the single box or droplets: their places for instances,
- * their heartbeats, and how long they are waited for.
- */
+/** Hosts, the single box or droplets: their slots, their heartbeats, and the time-outs of calls to them. */
 export const hosts = {
   capacity: setting(
     "HOST_CAPACITY",

@@ -7,7 +7,7 @@ import { decimal, duration, oneOf, text, whole } from "./kinds.ts";
 const KIB = 1024;
 const MONTH_SECONDS = 30 * 86_400;
 
-/** Instances: their leases, what they are and may use, and the times of a hand-out. */
+/** Instances: their leases, their image and limits, and the time-outs of a hand-out. */
 export const instances = {
   leaseSeconds: setting(
     "LEASE_SECONDS",
@@ -113,7 +113,7 @@ export function leaseBounds(settings: InstanceSettings): LeaseBounds {
   return { usual: settings.leaseSeconds, least: settings.leaseMinSeconds, most: settings.leaseMaxSeconds };
 }
 
-/** What an instance is and may use, out of the settings. */
+/** The image and the limits of an instance, out of the settings. */
 export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): InstanceLimits {
   const { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus } = settings;
   return { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus };

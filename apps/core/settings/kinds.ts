@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { validate } from "node-cron";
 
-/** What a setting takes. `parse` throws an error that says what it must be. */
+/** A kind of value. `parse` throws an error that names what the value must be. */
 export type Kind<T> = {
   /** Unit of the value in the environment, or "". */
   readonly unit: string;
@@ -46,7 +46,7 @@ export const list: Kind<readonly [string, ...string[]]> = {
   },
 };
 
-/** Addresses and networks of proxies, or the names that Fastify has for some. */
+/** Addresses and networks of proxies, or names that Fastify has for some of them. */
 export const proxies: Kind<string[]> = {
   unit: "",
   parse: (input) => {

@@ -6,7 +6,7 @@ export type SettingsError = Error & { readonly faults: readonly string[] };
 
 const SECOND = 1000;
 
-/** Settings that had another name once. An old name that is still set must not be passed over in silence. */
+/** Settings that had another name once. An old name that is still set is reported, not ignored. */
 export const formerNames: Readonly<Record<string, SettingName>> = {
   HOST_REST_SECONDS: "HOST_BACKOFF_SECONDS",
   SLOT_REST_SECONDS: "SLOT_BACKOFF_SECONDS",
@@ -71,7 +71,10 @@ function shown(value: string): string {
   return value.replace(/^([a-z+.-]*:\/\/)?.*@/is, "$1(hidden)@").slice(0, 200);
 }
 
-/** Faults that no setting has alone. Settings with a fault of their own are undefined here, and compare as false. */
+/**
+ * Faults in the relation of two settings. Settings with a fault of their own are undefined here, and compare as
+ * false.
+ */
 function relationFaults({ service, instances, hosts }: Settings): string[] {
   const faults: string[] = [];
   if (instances.leaseMinSeconds > instances.leaseSeconds)
@@ -90,7 +93,7 @@ function relationFaults({ service, instances, hosts }: Settings): string[] {
   if (hosts.heartbeatSeconds >= hosts.heartbeatTtlSeconds)
     faults.push(
       `HEARTBEAT_SECONDS (${hosts.heartbeatSeconds}) must be less than ` +
-        `HEARTBEAT_TTL_SECONDS (${hosts.heartbeatTtlSeconds}), or live hosts look dead between two beats`,
+        `HEARTBEAT_TTL_SECONDS (${hosts.heartbeatTtlSeconds}), or live hosts look silent between two heartbeats`,
     );
   if (hosts.basePort + hosts.capacity > 65_536)
     faults.push(`HOST_BASE_PORT (${hosts.basePort}) + HOST_CAPACITY (${hosts.capacity}) passes port 65535`);

@@ -22,9 +22,9 @@ export const settings = Object.values<Record<string, Setting>>(rooms).flatMap((r
 ) as readonly Setting<SettingName>[];
 
 /**
- * The settings of a program, by room; those that are not set and have no default are undefined. `Needed`
- * are those the program cannot do without, `NeededByFleet` those it needs besides when it runs a fleet.
- * Whether it runs one is told by `cloud`, which is undefined when it does not.
+ * The settings of a program, by room; those that are not set and have no default are undefined. `Needed` are
+ * those that the program cannot do without, `NeededByFleet` those that it needs besides when it runs a fleet.
+ * `cloud` is undefined when it runs none.
  */
 export type Settings<Needed extends SettingName = never, NeededByFleet extends SettingName = never> =
   (RoomValues<Needed> & { readonly cloud: undefined }) | FleetSettings<Needed | NeededByFleet>;

@@ -3,11 +3,11 @@ import type { Socket } from "node:net";
 import { generalProblems } from "./problem.ts";
 
 /**
- * Answers on the bare connection what never became a request: no HTTP, headers too large, or a
- * request that was not whole in time. Closes the connection.
+ * Answers, on the bare connection, what never became a request: no HTTP, headers too large, or a request that
+ * was not complete in time. Closes the connection.
  */
 export function answerClientError(fault: Error & { readonly code?: string }, socket: Socket): void {
-  // A connection that was reset has nobody left to answer to.
+  // A connection that was reset cannot be answered.
   if (fault.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
@@ -21,7 +21,7 @@ export function answerClientError(fault: Error & { readonly code?: string }, soc
     `content-length: ${Buffer.byteLength(body)}`,
     "connection: close",
   ];
-  // Whoever sends on and on, or nothing, must not hold the connection open.
+  // A client that sends without end, or nothing, must not hold the connection open.
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 

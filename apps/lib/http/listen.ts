@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 /**
  * Has a server listen.
  * @param setting the setting that chooses the port, for the message
- * @throws when it cannot, with what to do about a port that is taken
+ * @throws when it cannot, with advice when the port is taken
  */
 export async function listen(
   app: Pick<FastifyInstance, "listen">,

@@ -10,7 +10,7 @@ export type Problem = {
   readonly retryAfterSeconds?: number;
 };
 
-/** Sends a problem as problem+json, whatever the caller reads. */
+/** Sends a problem as problem+json, whatever the caller accepts. */
 export function sendAsJson({ type, title, status, detail }: Problem, reply: FastifyReply): FastifyReply {
   return reply
     .code(status)
@@ -72,7 +72,7 @@ export const generalProblems = {
 
 /**
  * The problem of anything thrown while a request was handled. Statuses of 500 and above reveal nothing.
- * @param unreadable what Fastify finds wrong before a handler sees the request, in the server's words
+ * @param unreadable texts for what Fastify finds wrong before a handler sees the request
  */
 export function problemOfFault(fault: unknown, unreadable: Readonly<Record<string, string>>): Problem {
   if (fault instanceof ProblemError) return fault.problem;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
 const LONGEST_PATH = 200;
-/** What is read of a body that nobody wants: far more than an honest mistake has, and not for long. */
+/** Most bytes and time for reading an unwanted body: far more than an honest mistake needs. */
 const MOST_BYTES = 1024 * 1024;
 const READING_MS = 2_000;
 
@@ -16,7 +16,7 @@ export function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, LONGEST_PATH) ?? "";
 }
 
-/** Takes an empty body for none also where JSON is announced: many clients always announce it, with DELETE too. */
+/** Treats an empty body as no body, also when JSON is announced: many clients always announce it, with DELETE too. */
 export function takeEmptyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "ignore");
   app.removeContentTypeParser("application/json");
@@ -26,8 +26,8 @@ export function takeEmptyJson(app: FastifyInstance): void {
 }
 
 /**
- * Lets a client that is still sending its body hear why it was refused. A connection that is closed over
- * bytes nobody has read is reset, and the answer is lost with it (RFC 9112, section 9.6).
+ * Lets a client that is still sending its body receive the refusal. A connection that is closed with unread
+ * bytes is reset, and the answer is lost with it (RFC 9112, section 9.6).
  */
 export function readOutRefusedBodies(app: FastifyInstance): void {
   app.addHook("onError", async ({ raw }, reply) => {
@@ -35,7 +35,7 @@ export function readOutRefusedBodies(app: FastifyInstance): void {
   });
 }
 
-/** Resolves when the body is over, or was too much for this. */
+/** Resolves when the body has been read, or exceeds the bounds. */
 function readOut(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
     let bytes = 0;

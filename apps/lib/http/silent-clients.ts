@@ -2,12 +2,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 
-/** Time that a request which is being sent gets to be whole, once the server stops. */
+/** Time for a request that is being sent to become complete, once the server stops. */
 const SENDING_MS = 5_000;
 
 /**
- * Lets a stopping server wait for those alone who wait for it. Node goes on waiting for connections on
- * which nobody has said anything, or not all of a request, and checks no time-outs any more by then.
+ * Makes a stopping server wait only for clients that wait for an answer. Node also waits for connections on
+ * which nothing, or only a part of a request, was sent, and checks no time-outs any more by then.
  */
 export function dropSilentClients(app: FastifyInstance): void {
   const sockets = new Set<Socket>();

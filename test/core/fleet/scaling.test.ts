@@ -341,7 +341,7 @@ describe("a silent host", () => {
         name: undefined,
         alarm: true,
         reason:
-          "2 of 3 hosts are silent at once, and the cloud says they are on: it is we who do not hear them. If they are lost for good, cordon them",
+          "2 of 3 hosts are silent at once, and the cloud reports them as on: " + "the control plane probably does not see them. If they are lost for good, cordon them",
       },
     ]);
   });
@@ -392,7 +392,7 @@ describe("a silent host", () => {
         kind: "hold",
         name: undefined,
         alarm: true,
-        reason: "the cloud knows nothing of 1 of 2 hosts whose hearts beat: is the token another account's?",
+        reason: "the cloud knows nothing of 1 of 2 hosts whose heartbeats arrive: is the token another account's?",
       },
     ]);
   });

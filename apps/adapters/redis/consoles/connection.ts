@@ -7,7 +7,10 @@ import {
   type SizedReply,
 } from "../../../core/console/redis-reply.ts";
 
-/** A command that got no reply: none in time, or the connection closed. Says nothing of what was sent. */
+/**
+ * A command that got no reply: none in time, or the connection closed. The message contains nothing of what was
+ * sent.
+ */
 export class NoReply extends Error {
   override readonly name = "NoReply";
   readonly reason: "too-slow" | "closed";
@@ -28,19 +31,18 @@ type Waiting = {
 };
 
 /**
- * Connects, without a login. Client libraries make one of a status and a string, the very difference
- * that redis-cli shows, and keep replies whole however large: a console needs neither more nor less
- * than this.
- * @throws NoReply when nobody takes the connection in time
+ * Connects, without a login. Client libraries make no difference between a status and a string, which redis-cli
+ * shows differently, and keep replies whole however large they are. Hence this small client.
+ * @throws NoReply when nothing accepts the connection in time
  */
 export async function openConnection(host: string, port: number, timeoutMs: number) {
   const socket = connect({ host, port, noDelay: true });
   let waiting: Waiting | undefined;
-  // The "close" that follows tells whoever waits.
+  // The "close" that follows ends pending reads.
   socket.on("error", () => undefined);
   socket.on("close", () => settle((to) => to.reject(new NoReply("closed"))));
   socket.on("data", (chunk) => {
-    // Nothing was asked: whatever this is, the next reply could not be told from it.
+    // No command is pending: these bytes could not be told apart from the next reply.
     if (!waiting) return void socket.destroy();
     try {
       const reply = waiting.reader.push(chunk);

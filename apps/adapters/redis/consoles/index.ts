@@ -7,14 +7,14 @@ import { NoReply, openConnection, type RedisConnection } from "./connection.ts";
 export type ConsoleLimits = {
   /** Connections to all instances together. */
   readonly most: number;
-  /** Connections to one instance: they count among those it lets its owner have. */
+  /** Connections to one instance; the owner's own connections share its limit with them. */
   readonly mostPerInstance: number;
   /** Commands that may wait for the one before them in a session. */
   readonly mostWaiting: number;
   /** Time after which an unused connection is closed. */
   readonly idleMs: number;
   readonly connectTimeoutMs: number;
-  /** Time a command may take; the connection is closed then, so that it does not linger. */
+  /** Time that a command may take; the connection is closed after it, so that the command does not go on. */
   readonly commandTimeoutMs: number;
   /** Bytes kept of a reply. */
   readonly mostReplyBytes: number;
@@ -23,20 +23,20 @@ export type ConsoleLimits = {
 /** A command for an instance. */
 export type ConsoleRequest = {
   readonly instanceId: string;
-  /** Whose connection is used again: a name that the caller made up. */
+  /** Name, made up by the caller, of the session whose connection is used again. */
   readonly session: string;
   readonly host: string;
   readonly port: number;
   readonly password: string;
   readonly words: readonly (string | Buffer)[];
-  /** What the caller takes the connection's state to be; a new connection is brought there. */
+  /** The connection's state as the caller knows it; a new connection is brought to that state. */
   readonly state: ConsoleState;
 };
 
 /**
- * How a command came out: with a reply (of whatever kind); not run, because the password is wrong, too
- * much is going on, nobody listens there, or the connection that held the transaction is gone; or cut
- * short, when whether it had an effect is unknown.
+ * The outcome of a command: a reply (of any kind); not run, because the password is wrong, too many commands
+ * are under way, nothing listens there, or the connection that held the transaction is gone; or cut short, when
+ * it is unknown whether it had an effect.
  */
 export type ConsoleOutcome =
   | ({ readonly kind: "replied"; readonly state: ConsoleState } & SizedReply)
@@ -54,7 +54,10 @@ type Session = {
   isEnded: boolean;
 };
 
-/** Connections of consoles to instances, as user `default` with the password given: with its rights, no more. */
+/**
+ * Connections of consoles to instances, logged in as user `default` with the given password, and so with that
+ * user's rights only.
+ */
 export function createRedisConsoles(limits: ConsoleLimits) {
   // In the order of their last use.
   const sessions = new Map<string, Session>();
@@ -79,7 +82,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     }
   }
 
-  /** A new session, for which one at rest may have to go; undefined when none is at rest. */
+  /** A new session, which may replace an idle one; undefined when there are too many and none is idle. */
   function begun(key: string, { instanceId, password, state }: ConsoleRequest): Session | undefined {
     const own = [...sessions].filter(([, session]) => session.instanceId === instanceId);
     const among = own.length >= limits.mostPerInstance ? own : sessions.size >= limits.most ? [...sessions] : undefined;
@@ -104,9 +107,9 @@ export function createRedisConsoles(limits: ConsoleLimits) {
 
   async function runNow(session: Session, request: ConsoleRequest): Promise<ConsoleOutcome> {
     if (!session.connection?.isOpen()) {
-      // Outside of its transaction the command would do something else.
+      // Outside of its transaction, the command would have another effect.
       if (request.state.transaction !== "none") return { kind: "transaction-lost" };
-      // Its connection would be one beyond all limits. Asked again, it gets one of a new session.
+      // A new connection here would exceed the limits. When the caller tries again, a new session is opened.
       if (session.isEnded) return { kind: "busy" };
       const refusal = await login(session, request);
       if (refusal) return refusal;
@@ -127,7 +130,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     }
   }
 
-  /** Connects and logs in. Gives what came in the way, also a reply that the command would have got. */
+  /** Connects and logs in. Returns what prevented it, also a reply that the command would have got. */
   async function login(
     session: Session,
     { host, port, password, state }: ConsoleRequest,
@@ -163,7 +166,10 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     }
   }
 
-  /** Keeps an open connection for the next command, for a while; not that of a session ended while it was made. */
+  /**
+   * Keeps an open connection for the next command, for a while; that of a session which ended meanwhile is
+   * closed.
+   */
   function rest(key: string, session: Session): void {
     if (session.isEnded || !session.connection?.isOpen()) {
       end(key, session);
