@@ -23,7 +23,10 @@ import { buildServer } from "./server.ts";
 const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECOND = 1000;
 const FIGURES_MS = 5 * SECOND;
-/** Each console takes one of its instance's connections, so few; kept long enough for a pause to think. */
+/**
+ * Each console uses one of its instance's connections, hence few of them; they are kept long enough for a
+ * person to pause.
+ */
 const consoleLimits = {
   most: 500,
   mostPerInstance: 5,
@@ -41,7 +44,7 @@ const { clock } = realTime;
 
 await runProgram(serve, inLog(logger));
 
-/** Takes requests until it is told to stop; then lets those in flight finish or be undone, and lets go of everything. */
+/** Serves requests until it is told to stop; then finishes or undoes those in flight, and closes its connections. */
 async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const store = createMysqlStore(settings.service.mysqlUrl);
   undoLater("database", store.disconnect);
@@ -128,7 +131,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   await listen(app, { host: settings.service.host, port: settings.service.port, setting: "PORT" });
   await untilTold();
 
-  /** Keeps the view of the fleet fresh; a fault is logged when it begins and when it is over. */
+  /** Refreshes the fleet cache; a fault is logged when it begins and when it is over. */
   async function watchFleet(stop: AbortSignal): Promise<void> {
     let wasFaulty = false;
     while (!stop.aborted) {
@@ -145,7 +148,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     }
   }
 
-  /** Keeps figures every few seconds; what cannot be kept now is kept later. */
+  /** Stores figures every few seconds; what cannot be stored now is stored later. */
   async function keepFigures(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await keeper.keep().catch((fault: unknown) => logger.debug({ err: fault }, "figures not kept"));

@@ -24,7 +24,7 @@ import { instanceRoutes, type InstanceRouteParts } from "./routes/instances/inde
 import { opsRoutes, type OpsRouteParts } from "./routes/ops/index.ts";
 import { statsRoutes, type StatsRouteParts } from "./routes/stats/index.ts";
 
-/** What the application is built from: what each plugin and room of routes names, put together. */
+/** What the application is built from: the needs of all plugins and routes together. */
 export type ServerParts = HttpParts &
   RateLimitParts &
   HomePageParts &
@@ -71,7 +71,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   return app;
 }
 
-/** Fastify with our bounds of size and time, and our words for what it refuses by itself. */
+/** Fastify with our bounds of size and time, and our texts for what it refuses by itself. */
 function createApp({ logger, rules, settings }: HttpParts): App {
   return Fastify({
     loggerInstance: logger,
@@ -83,7 +83,7 @@ function createApp({ logger, rules, settings }: HttpParts): App {
     http: { headersTimeout: 10 * SECOND, connectionsCheckingInterval: 2 * SECOND },
     connectionTimeout: rules.timeoutMs + 30 * SECOND,
     forceCloseConnections: "idle",
-    // Bodies are taken as they were sent, and an unknown field is an error, not dropped in silence.
+    // Bodies are not converted, and an unknown field is an error instead of being dropped silently.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     schemaErrorFormatter: (errors, where) => describeInvalid(errors[0], where),
     genReqId: () => crypto.randomUUID(),

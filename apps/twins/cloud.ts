@@ -18,9 +18,10 @@ export type CloudOffer = {
 
 /**
  * What goes wrong. Of any call: `rate-limit`, `server-error`, `hang` (no answer in time, and no effect),
- * `answer-lost` (it has its effect), `half-answer` (the same, told by its form). Of orders: `droplet-limit`,
- * `out-of-stock`. Of new droplets: `never-active` (stays `new`), `never-boots` (no machine), `list-lags` (in no
- * list for `ms`). Of deletions: `delete-refused` (another event is pending), `delete-fails`, `delete-ignored`.
+ * `answer-lost` (it has its effect), `half-answer` (the same, but the answer is cut off). Of orders:
+ * `droplet-limit`, `out-of-stock`. Of new droplets: `never-active` (stays `new`), `never-boots` (no machine),
+ * `list-lags` (in no list for `ms`). Of deletions: `delete-refused` (another event is pending), `delete-fails`,
+ * `delete-ignored`.
  */
 export type CloudFaultRule = {
   readonly kind:
@@ -65,7 +66,7 @@ type Kept = TwinDroplet & {
   readonly listedFrom: number;
   readonly taggedFrom: number;
   readonly isOff: boolean;
-  /** When a deletion that was taken comes to its end. */
+  /** When an accepted deletion is completed. */
   readonly goneFrom: number;
 };
 
@@ -87,8 +88,8 @@ const LONGEST_USER_DATA = 64 * 1024;
 export type TwinCloud = ReturnType<typeof createTwinCloud>;
 
 /**
- * DigitalOcean in memory, by `clock`: droplets become active after a while, tags come later than droplets,
- * deleted ones go a moment later, and `faults` makes things go wrong. Each fault strikes one call.
+ * DigitalOcean in memory, by `clock`: droplets become active after a while, tags appear later than droplets,
+ * deleted ones disappear a moment later, and `faults` makes calls fail. Each fault hits one call.
  */
 export function createTwinCloud({
   clock,
@@ -229,7 +230,7 @@ export function createTwinCloud({
     ],
   };
 
-  /** Calls that only look have no effect that could be unknown. */
+  /** Calls that only read have no effect that could be unknown. */
   const struck = <Name extends CloudCallName>(call: Name, effect: Effects<Port>[Name]): Effects<Port>[Name] =>
     ((...given: unknown[]) => {
       const unknown = call.startsWith("create") || call.startsWith("delete") ? "unknown" : "none";
@@ -260,20 +261,20 @@ export function createTwinCloud({
       clear: () => void rules.splice(0),
       list: () => rules.map(({ rule, hits }) => ({ rule, hits })),
     },
-    /** All droplets as they are, those that lists do not show among them. */
+    /** All droplets as they are, also those that lists do not show yet. */
     droplets: (): readonly (TwinDroplet & CloudDroplet)[] =>
       existing().map((droplet) => ({ ...droplet, ...toDroplet(droplet) })),
-    /** Every order that was accepted, whatever became of it. */
+    /** Every order that was accepted, whatever happened to it. */
     everMade: () => [...ordered],
     firewalls: () => [...firewalls.values()],
-    /** Puts a droplet there that nobody ordered; it is active, has no machine, and lists show it at once. */
+    /** Adds a droplet that nobody ordered; it is active, has no machine, and lists show it at once. */
     add: ({ name, tags: ofDroplet }: { readonly name: string; readonly tags: readonly string[] }): { id: number } =>
       plant({ name, tags: ofDroplet, region: "fra1", size: "s-1vcpu-2gb", userData: "", boots: false }, {}),
-    /** Takes the droplets of a name away behind everybody's back. */
+    /** Removes the droplets of a name without a call of the API. */
     vanish: (name: string): void => {
       for (const droplet of existing()) if (droplet.name === name) kept.delete(droplet.id);
     },
-    /** Switches the droplets of a name off, or on again, behind everybody's back. */
+    /** Switches the droplets of a name off, or on again, without a call of the API. */
     power: (name: string, isOn: boolean): void => {
       for (const droplet of existing()) if (droplet.name === name) kept.set(droplet.id, { ...droplet, isOff: !isOn });
     },

@@ -2,7 +2,7 @@ import type { ReadHeartbeats } from "../core/fleet/contract.ts";
 import { readHeartbeat, type Heartbeat } from "../core/fleet/host.ts";
 import { inTurns, type Staging } from "./turns.ts";
 
-/** As long as the heartbeat script lets a heartbeat live. */
+/** Lifetime of a heartbeat, as the heartbeat script sets it. */
 const USUAL_LIFE_MS = 10_000;
 
 type Key = { readonly value: string; readonly endsAt: Date | null };
@@ -16,7 +16,7 @@ export function createTwinDiscovery({ clock, ...staging }: Staging & { readonly 
     keys.set(hostName, { value, endsAt: lifeMs === null ? null : new Date(clock().getTime() + lifeMs) });
   }
 
-  /** One heartbeat of a host that is well, but for what is said otherwise. */
+  /** One heartbeat of a healthy host; `over` replaces fields of it. */
   function beat(hostName: string, over: Partial<Heartbeat> = {}, lifeMs?: number | null): void {
     const heartbeat: Heartbeat = {
       name: hostName,
@@ -53,9 +53,9 @@ export function createTwinDiscovery({ clock, ...staging }: Staging & { readonly 
     ...port,
     set,
     beat,
-    /** Ends the key of a host, as silence does in time. */
+    /** Ends the key of a host, as happens when a host is silent for long enough. */
     remove: (hostName: string) => keys.delete(hostName),
-    /** Loses all keys, as Redis does when it starts anew. */
+    /** Loses all keys, as Redis does when it restarts. */
     clear: () => keys.clear(),
   };
 }

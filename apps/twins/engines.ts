@@ -20,7 +20,7 @@ export type TwinEngine = {
   readonly images: Set<string>;
   /** By name. */
   readonly containers: Map<string, TwinContainer>;
-  /** Ports that something else on the machine holds. */
+  /** Ports that are taken by something else on the machine. */
   readonly heldPorts: Set<number>;
   /** Ids of instances whose containers it refuses to remove. */
   readonly stubborn: Set<string>;
@@ -34,14 +34,14 @@ export type TwinEngines = ReturnType<typeof createTwinEngines>;
 type Port = HostEngines & InstanceEngines;
 
 /**
- * Docker Engines in memory, by their URLs: containers with their ports and labels, and switches for what goes
- * wrong. Nothing answers at a URL that no engine was added for. Faults name calls as in `startContainer`.
- * @param image the image of instances, that `ensureImage` sees to
+ * Docker Engines in memory, by their URLs: containers with their ports and labels, and switches for faults.
+ * Nothing answers at a URL that no engine was added for. Faults name calls as in `startContainer`.
+ * @param image the image of instances, which `ensureImage` provides
  */
 export function createTwinEngines({ image, ...staging }: Staging & { readonly image: string }) {
   const engines = new Map<string, TwinEngine>();
 
-  /** Puts an engine at a URL, with the image of instances, unless there is one. */
+  /** Adds an engine at a URL, with the image of instances, unless there is one. */
   function add(engineUrl: string, address: string): TwinEngine {
     const known = engines.get(engineUrl);
     if (known) return known;
@@ -104,7 +104,7 @@ function start(engine: TwinEngine, hostName: string, spec: ContainerSpec): void 
   const isTaken =
     engine.heldPorts.has(port) ||
     [...engine.containers.values()].some((other) => other.running && publishedPort(other.spec) === port);
-  // The engine creates first, and starts then: what it cannot start is there all the same.
+  // The engine first creates, then starts: a container that it cannot start exists all the same.
   engine.containers.set(spec.name, { spec, running: !isTaken });
   if (isTaken) throw refuse("port-taken", `port ${port} is already allocated`);
 }

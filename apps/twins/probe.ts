@@ -4,9 +4,9 @@ import { publishedPort, type TwinEngine } from "./engines.ts";
 import { inTurns, type Staging } from "./turns.ts";
 
 /**
- * Sees the instances of these engines answer: at the address of their machine and the port that they are
- * published on, to the password whose hash they were started with. Where none does, it waits until its signal
- * aborts. Faults name the call `waitForPong`.
+ * Checks that instances of these engines answer: at the address of their machine and their published port, to
+ * the password whose hash they were started with. Where none does, it waits until its signal aborts. Faults
+ * name the call `waitForPong`.
  */
 export function createTwinProbe(listEngines: () => Iterable<TwinEngine>, staging: Staging = {}): WaitForPong {
   const { waitForPong: look } = inTurns<{

@@ -2,7 +2,7 @@ import { setImmediate as pause } from "node:timers/promises";
 
 const pending = Symbol("pending");
 
-/** Time that passes only when it is told to. */
+/** Time that passes only when a test lets it. */
 export type VirtualTime = ReturnType<typeof createVirtualTime>;
 
 /** A clock at `start`, with pauses and time-outs that go by it. */
@@ -31,7 +31,7 @@ export function createVirtualTime(start: Date) {
     timers.set(++lastNumber, { atMs: nowMs + ms, ring });
   }
 
-  /** Lets `ms` milliseconds pass at once; what was waited for comes in its order. */
+  /** Lets `ms` milliseconds pass at once; timers fire in their order. */
   function pass(ms: number): void {
     const endMs = nowMs + ms;
     for (let next = earliest(); next && next.atMs <= endMs; next = earliest()) ringNext();
@@ -39,8 +39,8 @@ export function createVirtualTime(start: Date) {
   }
 
   /**
-   * Waits for `work`. Whenever nothing but timers is left to wait for, time goes on to the next one. For work on
-   * twins alone: real I/O takes real time, which this takes for standing still.
+   * Waits for `work`. Whenever only timers are left to wait for, time advances to the next one. For work on
+   * twins only: waiting for real I/O would look the same as waiting for a timer.
    * @throws when nothing is left to wait for and the work is not done
    */
   async function run<T>(work: Promise<T>): Promise<T> {

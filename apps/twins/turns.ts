@@ -1,10 +1,10 @@
 /**
- * Resolves when a call may have its effect. Whoever owns it orders all calls of all twins; `call` is its name,
- * such as `leases.close`.
+ * Resolves when a call may have its effect, so that its owner decides the order of all calls of all twins.
+ * `call` is the call's name, such as `leases.close`.
  */
 export type Turn = (call: string) => Promise<void>;
 
-/** Something that goes wrong with calls of a twin. */
+/** A fault of calls of a twin. */
 export type FaultRule = {
   /** Name of the call, such as `leases.close`; every call, when it is not given. */
   readonly call?: string;
@@ -20,10 +20,10 @@ export type FaultRule = {
 /** Rules in force for the calls of a twin, in the order in which they were added. */
 export type CallFaults = ReturnType<typeof createCallFaults>;
 
-/** What every twin is made with: who orders its calls (by default nobody does), and what goes wrong with them. */
+/** What every twin is made with: the order of its calls (by default none), and their faults. */
 export type Staging = { readonly turn?: Turn; readonly faults?: CallFaults };
 
-/** A port whose calls have their effect at once: one call is one step that nothing can come into. */
+/** A port whose calls have their effect at once: one call is one step that nothing can interrupt. */
 export type Effects<Port> = {
   readonly [Name in keyof Port]: Port[Name] extends (...given: infer Given) => Promise<infer Result>
     ? (...given: Given) => Result
@@ -59,7 +59,7 @@ export function createCallFaults() {
 
 /**
  * Makes a port of its effects: each call waits for its turn, then has its whole effect in one step, unless a
- * fault comes in the way.
+ * fault prevents it.
  * @param prefix of the names of its calls, such as `leases.`
  */
 export function inTurns<Port extends object>(prefix: string, effects: Effects<Port>, { turn, faults }: Staging): Port {

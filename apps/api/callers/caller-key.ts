@@ -3,11 +3,12 @@ import type { FastifyRequest } from "fastify";
 import { addressKey } from "../../core/instances/quota.ts";
 
 /**
- * Key of the caller's address, see {@link addressKey}. A trusted proxy may name what is no address
- * ("unknown", one with a port): its own address counts then, so nobody escapes the limits that way.
+ * Key of the caller's address, see {@link addressKey}. A trusted proxy may name something that is no address
+ * ("unknown", or an address with a port): its own address counts then, so that nobody avoids the limits that
+ * way.
  */
 export function callerKey(request: FastifyRequest): string {
   const { remoteAddress } = request.socket;
-  // A connection that is gone has no address any more, and nobody waits for the answer.
+  // A closed connection has no address any more, and nobody waits for the answer.
   return addressKey(isIP(request.ip) !== 0 ? request.ip : (remoteAddress ?? "::"));
 }

@@ -7,7 +7,7 @@ import { ProblemError } from "../../lib/http/problem.ts";
 import { problems } from "../problems/problems.ts";
 
 /**
- * The instance of this id, for a request that bears its token.
+ * The instance with this id, for a request that carries its token.
  * @throws ProblemError for anybody else
  */
 export async function ownInstance(

@@ -1,14 +1,14 @@
 import type { FastifyRequest } from "fastify";
 
-/** Where a request comes from, by what browsers say of their pages. */
+/** Where a request comes from, by the headers that browsers send. */
 export type RequestOrigin =
   /** Our own page, on this host and port; or what a person has typed or opened by a bookmark. */
   | "own page"
   /** Another port or subdomain of ours, or a browser whose headers contradict each other. */
   | "same site"
-  /** A page of somebody else, or one that hides where it is. */
+  /** A page of another site, or one that hides its origin. */
   | "other site"
-  /** A program: browsers always send one of the two headers with what changes something. */
+  /** A program: browsers always send one of the two headers with a request that changes something. */
   | "no browser";
 
 /**
@@ -17,7 +17,7 @@ export type RequestOrigin =
  */
 export function requestOrigin(request: FastifyRequest): RequestOrigin {
   const { "sec-fetch-site": site, origin } = request.headers;
-  // "null" is the origin of a page that hides where it is.
+  // "null" is the origin of a page that hides its origin.
   const isOurs = origin !== undefined && URL.canParse(origin) && new URL(origin).host === request.host.toLowerCase();
   if (site === "cross-site") return "other site";
   if (site === "same-origin" || site === "none") return origin === undefined || isOurs ? "own page" : "same site";
@@ -26,14 +26,17 @@ export function requestOrigin(request: FastifyRequest): RequestOrigin {
   return isOurs ? "own page" : "other site";
 }
 
-/** For what anybody may ask: only pages of other sites are refused, which would spend their visitors' quota. */
+/**
+ * For calls that anybody may make: only pages of other sites are refused, which would use up their visitors'
+ * quota.
+ */
 export function isFromOtherSite(request: FastifyRequest): boolean {
   return requestOrigin(request) === "other site";
 }
 
 /**
- * For what a cookie gives the right to, which a browser sends by itself: nothing but our own page and programs may
- * ask. Another port or subdomain of ours is another page.
+ * For calls that a cookie permits, which a browser sends by itself: only our own page and programs may make
+ * them. Another port or subdomain of ours counts as another site.
  */
 export function isFromOwnPage(request: FastifyRequest): boolean {
   const origin = requestOrigin(request);

@@ -9,16 +9,16 @@ export type KeeperPorts = {
   readonly clock: () => Date;
 };
 
-/** Minutes that wait at most for a store that does not answer; older ones are given up. */
+/** Most minutes that wait for a store that does not answer; older ones are dropped. */
 const MOST_WAITING = 120;
 
-/** Keeps what a process counts minute by minute, so that it outlives the process. */
+/** Stores what a process counts minute by minute, so that it outlives the process. */
 export function createFigureKeeper({ tally, keepMinute, source, clock }: KeeperPorts) {
   const minutes = new Map<number, { readonly figures: MinuteFigures; readonly isWritten: boolean }>();
 
   /**
-   * Counts what has come since the last call to this minute, and writes all minutes not yet written.
-   * @throws Unavailable when the store does not answer; the next call makes up for it
+   * Adds what has been counted since the last call to this minute, and writes all minutes not yet written.
+   * @throws Unavailable when the store does not answer; the next call writes what this one could not
    */
   async function keep(): Promise<void> {
     const minute = minuteOf(clock()).getTime();
@@ -27,7 +27,7 @@ export function createFigureKeeper({ tally, keepMinute, source, clock }: KeeperP
     minutes.set(minute, { figures: addFigures(figures, more), isWritten: isWritten && Object.keys(more).length === 0 });
     for (const each of [...minutes.keys()].slice(0, -MOST_WAITING)) minutes.delete(each);
     for (const [each, kept] of [...minutes]) {
-      // Whole each time, also a minute that goes on.
+      // The whole minute each time, also one that is not over.
       if (!kept.isWritten) await keepMinute(new Date(each), source, kept.figures);
       if (each === minute) minutes.set(each, { ...kept, isWritten: true });
       else minutes.delete(each);

@@ -1,9 +1,9 @@
 import { handoutBuckets, type HandoutOutcome, type MinuteFigures } from "../../core/figures/figures.ts";
 
-/** Hand-outs that a process has counted and nobody has taken yet. */
+/** Hand-outs that a process has counted and that have not been stored yet. */
 export type HandoutTally = ReturnType<typeof createHandoutTally>;
 
-/** A tally of nothing. */
+/** An empty tally. */
 export function createHandoutTally() {
   let handouts: Partial<Record<HandoutOutcome, number>> = {};
   let took = new Map<number, number>();
@@ -18,7 +18,7 @@ export function createHandoutTally() {
     took.set(bound, (took.get(bound) ?? 0) + 1);
   }
 
-  /** What was counted since it was taken last. */
+  /** The counts since the last call. */
   function take(): Pick<MinuteFigures, "handouts" | "took"> {
     const taken = {
       ...(Object.keys(handouts).length > 0 && { handouts }),

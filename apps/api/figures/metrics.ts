@@ -18,15 +18,15 @@ export type MetricSources = {
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /**
- * A registry with all metrics; gauges read their sources when they are scraped. While MySQL does not answer, what
- * only it knows is left out: the process's own figures are needed then most of all.
+ * A registry with all metrics; gauges read their sources when they are scraped. While MySQL does not answer,
+ * its gauges are left out: the process's own figures are needed most of all then.
  */
 export function createMetrics(sources: MetricSources) {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
 
-  /** The same counts, for those who keep them longer than Prometheus does. */
+  /** The same counts, for figures that are kept longer than Prometheus keeps them. */
   const handoutTally = createHandoutTally();
   const handouts = new Counter({
     name: "getaredis_handouts_total",

@@ -2,7 +2,7 @@ import formbody from "@fastify/formbody";
 import { readOutRefusedBodies, takeEmptyJson } from "../../lib/http/requests.ts";
 import type { App } from "../app.ts";
 
-/** Takes bodies as JSON and as forms, and no others. */
+/** Accepts bodies as JSON and as forms, and no others. */
 export async function takeBodies(app: App): Promise<void> {
   readOutRefusedBodies(app);
   takeEmptyJson(app);

@@ -13,7 +13,7 @@ export function answerProblems(app: App, renderHome: HomePage["render"]): void {
     return sendProblem(problem, request, reply, renderHome);
   });
   app.setNotFoundHandler(
-    // Unknown paths count like all others: guessing them is as limited as calling them.
+    // Requests for unknown paths count as well, so that guessing paths is limited too.
     { preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) },
     (request, reply) => sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, renderHome),
   );

@@ -8,8 +8,8 @@ import { problems } from "../problems/problems.ts";
 /** What the limits need. */
 export type RateLimitParts = {
   /**
-   * Redis that all replicas count in; while it does not answer, nobody is limited. Without one, this process counts
-   * for itself.
+   * Redis that all replicas count in; while it does not answer, no request is limited. Without Redis, this
+   * process counts on its own.
    */
   readonly rateLimitRedis: Redis | undefined;
   readonly settings: { readonly requestsPerMinute: number };

@@ -3,7 +3,10 @@ import type { App } from "../app.ts";
 
 const LONGEST_INDENTED = 64 * 1024;
 
-/** Sends JSON as people read it in a terminal, closed by a line's end; long answers are left as they are. */
+/**
+ * Sends JSON indented and with a newline at its end, for people who read it in a terminal; long answers are
+ * left as they are.
+ */
 export function sendReadableJson(app: App): void {
   app.addHook("onSend", (_request, reply, payload, done) => done(null, indented(reply, payload)));
 }

@@ -1,7 +1,7 @@
 import { pathOf } from "../../lib/http/requests.ts";
 import type { App } from "../app.ts";
 
-/** Logs one line a request; what machines ask all the time only at level debug. */
+/** Logs one line a request; requests that machines repeat all the time only at level debug. */
 export function logRequests(app: App): void {
   app.addHook("onResponse", (request, reply, done) => {
     const level = request.routeOptions.config.rateLimit === false ? "debug" : "info";

@@ -14,12 +14,12 @@ const directives = {
   "frame-ancestors": none,
 };
 
-/** Pages load from our own origin only, without inline script or style, and are framed by nobody. */
+/** Pages load from our own origin only, without inline script or style, and no other page can frame them. */
 export async function addSecurityHeaders(app: App): Promise<void> {
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives },
     referrerPolicy: { policy: "same-origin" },
-    // The proxy that ends TLS says whether browsers must come by https.
+    // The proxy that terminates TLS decides whether browsers must use https.
     hsts: false,
   });
 }

@@ -9,7 +9,10 @@ type SchemaFault = {
   readonly params: Record<string, unknown>;
 };
 
-/** What is wrong with a body, query or header, in one sentence; an address of another shape leads nowhere. */
+/**
+ * What is wrong with a body, query or header, in one sentence; a path parameter of another shape is answered as
+ * unknown.
+ */
 export function describeInvalid(fault: SchemaFault | undefined, where: string): Error {
   if (where === "params") return new ProblemError(problems.nothingOfThatName());
   const field = fault?.instancePath.slice(1).replaceAll("/", ".") ?? "";

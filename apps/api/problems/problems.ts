@@ -3,7 +3,7 @@ import type { ConsoleRefusal } from "../../core/console/run-command.ts";
 import type { CreateResult } from "../../core/instances/handout.ts";
 import { generalProblems, type Problem } from "../../lib/http/problem.ts";
 
-/** Every refusal that a caller can get, by name: the one place that knows statuses. */
+/** Every refusal that a caller can get, by name. Statuses are in this file only. */
 export const problems = {
   ...generalProblems,
   tokenMissing: (): Problem => ({
@@ -133,7 +133,7 @@ export const problems = {
   }),
 } as const;
 
-/** The problem of a hand-out that came to nothing. `now` dates the advice when to try again. */
+/** The problem of a hand-out that failed. The advice when to try again is counted from `now`. */
 export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" }>, now: Date): Problem {
   switch (result.kind) {
     case "lease-out-of-bounds":
@@ -215,7 +215,7 @@ export function problemOfChange(result: Exclude<ChangeLeaseResult, { kind: "chan
     : problems.invalid(`ttlSeconds must be from ${result.leastSeconds} to ${result.mostSeconds}, counted from now.`);
 }
 
-/** The problem of a command, or of figures, that an instance was not asked for. */
+/** The problem of a console command, or of a request for figures, that did not reach the instance. */
 export function problemOfConsole(result: ConsoleRefusal): Problem {
   switch (result.kind) {
     case "not-running":
@@ -229,7 +229,7 @@ export function problemOfConsole(result: ConsoleRefusal): Problem {
   }
 }
 
-/** What Fastify finds wrong before a handler sees the request, in our words. */
+/** Texts for what Fastify finds wrong before a handler sees the request. */
 export const unreadable: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send a body as application/json, or as a form (application/x-www-form-urlencoded).",
   FST_ERR_CTP_INVALID_JSON_BODY: "The body is not valid JSON.",

@@ -1,6 +1,6 @@
 import type { HandoutRules } from "../../core/instances/create-instance.ts";
 
-/** The limits that people are told, out of the rules of hand-outs. */
+/** The limits that are shown to everybody, out of the rules of hand-outs. */
 export function publicLimits({ lease, quotaPerAddress, limits }: PublicRules) {
   return {
     ttlSeconds: lease.usual,
@@ -12,5 +12,5 @@ export function publicLimits({ lease, quotaPerAddress, limits }: PublicRules) {
   };
 }
 
-/** The rules of hand-outs that are no secret. */
+/** The rules of hand-outs that are public. */
 export type PublicRules = Pick<HandoutRules, "lease" | "quotaPerAddress" | "limits">;

@@ -11,10 +11,10 @@ export const ProblemBody = Type.Object(
   { title: "Problem" },
 );
 
-/** Answers of a call that may be refused for what the caller did. */
+/** Answers of a call that may be refused because of the request. */
 export const refusals = { "4xx": ProblemBody };
 
-/** Answers of a call that may be refused also because something on our side does not work now. */
+/** Answers of a call that may also be refused because something on our side does not work now. */
 export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
 
 /** Parameters of paths below /instances/:id. */

@@ -163,7 +163,7 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
   };
 }
 
-/** Tells the leases of a host that is no more lost; hand-outs under way fail. */
+/** Marks the leases of a host that is gone as lost; hand-outs under way fail. */
 function loseLeases(tables: Tables, hostName: string, now: Date): void {
   for (const { id, state } of leasesOf(tables, hostName))
     beginEndIn(tables, id, state === "running" ? "lost" : "failed", now);

@@ -5,7 +5,7 @@ import type { Tables } from "./tables.ts";
 
 const LONGEST_REASON = 500;
 
-/** The journal in memory. */
+/** Events in memory. */
 export function eventEffects(tables: Tables): Effects<Events> {
   return {
     add: (event, now) => {

@@ -41,13 +41,13 @@ export function figureEffects(tables: Tables): Effects<Figures> {
   };
 }
 
-/** A copy without counts of nothing: they are kept figure by figure. */
+/** A copy without zero counts, because figures are kept one by one. */
 function withoutNothing(figures: MinuteFigures): MinuteFigures {
   const parts = Object.entries(structuredClone(figures)) as [string, object | number][];
   return Object.fromEntries(parts.filter(([, part]) => typeof part === "number" || Object.keys(part).length > 0));
 }
 
-/** What is remembered of all that was, in memory. */
+/** History of all instances, in memory. */
 export function historyEffects(tables: Tables): Effects<History> {
   return {
     countHandouts: (now) => {
@@ -68,7 +68,7 @@ export function historyEffects(tables: Tables): Effects<History> {
       tables.prunedHandouts += old.filter(({ handedOutAt }) => handedOutAt !== null).length;
 
       const isGone = (name: string) => (tables.droplets.get(name)?.goneAt ?? before) < before;
-      // A host stays as long as an instance names it.
+      // A host's row is kept as long as an instance refers to it.
       const named = new Set([...tables.instances.values()].map(({ hostName }) => hostName));
       for (const { name, state } of tables.hosts.values())
         if (state === "gone" && isGone(name) && !named.has(name)) tables.hosts.delete(name);

@@ -33,7 +33,7 @@ export function handoutEffects(tables: Tables): Effects<Handouts> {
   };
 }
 
-/** What comes of a hand-out for which the address holds these places. Changes nothing. */
+/** The outcome of a hand-out for which the address holds these quota places. Changes nothing. */
 function decide(
   tables: Tables,
   { address, createdAt: now }: Draft,
@@ -111,7 +111,7 @@ function findClaim(tables: Tables, address: string, keyHash: Buffer, now: Date):
     : { requestHash, instanceId, sealedAnswer, expiresAt: row.expiresAt };
 }
 
-/** After a change of the host's ports an instance may still sit on one that now belongs to another slot. */
+/** After a change of the host's ports an instance may still use one that now belongs to another slot. */
 function longestFree(slots: readonly SlotRow[], capacity: number, now: Date): SlotRow | undefined {
   const takenPorts = new Set(slots.filter(({ instanceId }) => instanceId !== null).map(({ port }) => port));
   return slots

@@ -7,7 +7,7 @@ const LONGEST_BLOCK_REASON = 255;
 const LONGEST_FAULT = 500;
 const switchNames: readonly SwitchName[] = ["handouts", "scaling"];
 
-/** What the operator has paused, in memory. */
+/** Switches in memory. */
 export function switchEffects(tables: Tables): Effects<Switches> {
   return {
     list: () =>
@@ -42,7 +42,7 @@ export function blockEffects(tables: Tables): Effects<Blocks> {
   };
 }
 
-/** Hosts that the operator wants destroyed, in memory. */
+/** Destroy requests in memory. */
 export function destroyRequestEffects(tables: Tables): Effects<DestroyRequests> {
   return {
     add: (name, leases, now) => {

@@ -51,7 +51,7 @@ function compareValues<Value extends number | string>(a: Value, b: Value): numbe
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** What narrows a search, but for the page. */
+/** Conditions of a search, without those of the page. */
 function narrowing(tables: Tables, { state, host, text = "" }: InstanceSearch): (row: InstanceRow) => boolean {
   const isFound = text === "" ? () => true : textMatch(tables, text);
   return (row) =>
@@ -70,7 +70,10 @@ function textMatch(tables: Tables, text: string): (row: InstanceRow) => boolean 
   return (row) => row.id.startsWith(text) || row.hostName.includes(text) || isHolders(row.address);
 }
 
-/** Holders are kept by the key that quotas count by: a whole address is that of one holder, a part the beginning of several. */
+/**
+ * Holders are kept by the key that quotas count by: a whole address means one holder, a part the beginning of
+ * several.
+ */
 function holderMatch(text: string): (address: string) => boolean {
   const network = text.replace(/\/64$/, "");
   const whole = isIPv6(network) ? network : text;

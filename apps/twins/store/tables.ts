@@ -7,7 +7,7 @@ import type { InstanceState } from "../../core/instances/instance.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
 
-/** Rows are never changed, only replaced: what a call has given out stays as it was. */
+/** Rows are never changed, only replaced: a row that a call has returned stays as it was. */
 export type HostRow = NewHost & {
   readonly id: number;
   readonly state: HostState | "gone";
@@ -89,7 +89,7 @@ export function createTables(deployment = "twintwintwin") {
     claims: new Map<string, ClaimRow>(),
     /** By name. */
     droplets: new Map<string, DropletOrderRow>(),
-    /** Who leads each job now: whatever stands for a process. */
+    /** The leader of each job now: any value that stands for a process. */
     leaders: new Map<string, object>(),
     /** Newest term of each job's leadership. */
     terms: new Map<string, number>(),
@@ -116,7 +116,7 @@ export function engineHostOf(tables: Tables, hostName: string): EngineHost {
   return { name, engineUrl, deployment: tables.deployment };
 }
 
-/** The host of an instance: as long as one names it, it is kept. */
+/** The host of an instance: it is kept as long as an instance refers to it. */
 export function hostOf(tables: Tables, hostName: string): HostRow {
   const host = tables.hosts.get(hostName);
   if (!host) throw new Error(`an instance names host ${hostName}, which does not exist`);
@@ -130,7 +130,7 @@ export function leasesOf(tables: Tables, hostName: string): InstanceRow[] {
   );
 }
 
-/** When an instance is over by itself: its lease, or before it has one its hand-out. */
+/** When an instance ends by itself: the end of its lease, or before that the deadline of its hand-out. */
 export function endOf({ expiresAt, deadline }: InstanceRow): Date {
   return expiresAt ?? deadline;
 }

@@ -341,7 +341,8 @@ describe("a silent host", () => {
         name: undefined,
         alarm: true,
         reason:
-          "2 of 3 hosts are silent at once, and the cloud reports them as on: " + "the control plane probably does not see them. If they are lost for good, cordon them",
+          "2 of 3 hosts are silent at once, and the cloud reports them as on: " +
+          "the control plane probably does not see them. If they are lost for good, cordon them",
       },
     ]);
   });

@@ -13,10 +13,10 @@ export type ConsoleRouteParts = ConsolePorts & {
   readonly settings: { readonly requestsPerMinute: number };
 };
 
-/** Commands a minute that an address may send: more than anybody types. */
+/** Commands a minute that an address may send: more than a person types. */
 const COMMANDS_PER_MINUTE = 240;
 
-/** Commands and figures for an instance's owner. The password comes in the body, which nobody logs. */
+/** Commands and figures for an instance's owner. The password is in the body, which is never logged. */
 export function consoleRoutes(parts: ConsoleRouteParts) {
   const { store, consoles, settings } = parts;
   const perMinute = (max: number) => ({ rateLimit: { max, timeWindow: "1 minute" } });
@@ -42,7 +42,7 @@ export function consoleRoutes(parts: ConsoleRouteParts) {
 
     app.post(
       "/instances/:id/figures",
-      // A count of its own: pages that look each second or two take nothing from other calls.
+      // A limit of its own: pages that ask every second or two use up nothing of other calls' limit.
       { config: perMinute(settings.requestsPerMinute), schema: schemas.figures },
       async (request, reply) => {
         const instance = await ownInstance(store, request, request.params.id);

@@ -33,7 +33,7 @@ const Command = Type.Object(
   },
   { additionalProperties: false },
 );
-/** A line for the console, with what its connection holds. */
+/** A line for the console, with the state of its connection. */
 export type ConsoleCommand = Static<typeof Command>;
 const Answer = Type.Object({
   text: Type.String({ description: "The reply as redis-cli prints it" }),
@@ -46,7 +46,7 @@ const Answer = Type.Object({
   database,
   transaction,
 });
-/** The reply to a line, with what its connection holds then. */
+/** The reply to a line, with the state of its connection after it. */
 export type ConsoleAnswer = Static<typeof Answer>;
 const FiguresRequest = Type.Object({ password }, { additionalProperties: false });
 const Figures = Type.Object({
@@ -57,10 +57,10 @@ const Figures = Type.Object({
   maxClients: Type.Integer(),
   opsPerSecond: Type.Integer(),
 });
-/** What an instance reports of itself. */
+/** What an instance reports about itself. */
 export type ConsoleFigures = Static<typeof Figures>;
 
-/** The room's calls, as validators and the API reference read them. */
+/** Schemas of the calls in this folder, for validation and for the API reference. */
 export const schemas = {
   run: {
     tags: ["instances"],

@@ -15,8 +15,8 @@ export type HealthRouteParts = {
 const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
 
 /**
- * Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: a flood of requests
- * must not make us look dead.
+ * Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: a flood of
+ * requests must not make the service look down.
  */
 export function healthRoutes({ ping, fleet, metrics, clock }: HealthRouteParts) {
   return (app: App) => {

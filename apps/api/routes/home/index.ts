@@ -17,7 +17,7 @@ export type HomePageParts = {
 /** The homepage. Templates are read when first used; the page's counts are absent while MySQL does not answer. */
 export async function createHomePage({ store, clock, rules }: HomePageParts): Promise<HomePage> {
   const eta = new Eta({ views: publicFolder, cache: true });
-  // In the path of every asset, imported modules too: browsers may keep them for ever and never mix two versions.
+  // Part of the path of every asset, imported modules too: browsers may cache them for ever and never mix versions.
   const assets = `/assets/${await hashOfAssets()}/`;
   const limits = publicLimits(rules);
 

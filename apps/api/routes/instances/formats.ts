@@ -8,7 +8,7 @@ import type { HandoutFormat, HandoutRequest } from "./schemas.ts";
 /** Form of the answer that a hand-out is sent in. */
 export type Format = "json" | "url" | "env" | "html";
 
-/** A request for an instance as fields: none for no body at all; those of a form as the numbers that they spell. */
+/** The fields of a request for an instance: none without a body; numbers in a form are converted from text. */
 export function plainBody(request: FastifyRequest): Static<typeof HandoutRequest> {
   if (!request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return request.body ?? {};
   const fields = Object.entries(request.body as Record<string, string>);
@@ -25,7 +25,7 @@ export function plainBody(request: FastifyRequest): Static<typeof HandoutRequest
 
 /**
  * The form that a caller asks for, by name or by its Accept header.
- * @throws ProblemError when there is none of this kind
+ * @throws ProblemError when the form does not exist
  */
 export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof HandoutFormat> }>): Format {
   if (request.query.format) return request.query.format;

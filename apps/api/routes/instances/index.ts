@@ -37,7 +37,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
       {
         config: { rateLimit: { max: settings.handoutsPerMinute, timeWindow: "1 minute" } },
         preValidation: (request, _reply, done) => {
-          // Another site would spend its visitor's quota, by a form or by a script that never sees the answer.
+          // Another site would use up its visitor's quota, by a form or by a script that never sees the answer.
           if (isFromOtherSite(request)) throw new ProblemError(problems.crossSite());
           (request as FastifyRequest).body = plainBody(request);
           done();
@@ -94,7 +94,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
   };
 }
 
-/** How it is counted: a retry that gets the known answer hands out nothing. */
+/** How a hand-out is counted: a retry that gets the known answer hands out nothing. */
 function outcomeOf(result: CreateResult): HandoutOutcome | "replayed" {
   if (result.kind === "created") return result.replayed ? "replayed" : "created";
   return result.kind === "no-capacity" ? result.reason : result.kind;

@@ -34,7 +34,7 @@ export const HandoutFormat = Type.Object({
   format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })),
 });
 
-/** The room's calls, as validators and the API reference read them. */
+/** Schemas of the calls in this folder, for validation and for the API reference. */
 export const schemas = {
   create: {
     tags: ["instances"],

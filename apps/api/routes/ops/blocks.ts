@@ -13,7 +13,7 @@ import { forOperator, Moment } from "./schemas.ts";
 export type OpsBlockParts = BlockAddressPorts & { readonly store: { readonly blocks: Pick<Blocks, "list"> } };
 
 const OpsBlock = Type.Object({ address: Type.String(), reason: Type.String(), blockedAt: Moment });
-/** A blocked address as ops read it. */
+/** A blocked address as the operator reads it. */
 export type OpsBlock = Static<typeof OpsBlock>;
 const address = Type.String({ maxLength: 50 });
 const schemas = {
@@ -63,7 +63,7 @@ export function opsBlockRoutes(parts: OpsBlockParts) {
   };
 }
 
-/** The key that quotas count an address by, which may be given as that key. */
+/** The key that quotas count an address by; the address may be given as that key. */
 function keyOf(text: string): string {
   const address = text.trim().replace(/\/64$/, "");
   if (isIP(address) === 0) throw new ProblemError(problems.notAnAddress());

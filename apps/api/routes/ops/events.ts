@@ -9,12 +9,12 @@ const OpsEvent = Type.Object({
   id: Type.Integer(),
   at: Type.String({ format: "date-time" }),
   lastAt: Type.String({ format: "date-time" }),
-  times: Type.Integer({ description: "how often it was said unchanged" }),
+  times: Type.Integer({ description: "how often it was reported unchanged" }),
   actor: Type.Enum([...eventActors]),
   kind: Type.Enum([...eventKinds]),
   host: Type.Union([Type.String(), Type.Null()]),
   instance: Type.Union([Type.String(), Type.Null()]),
-  alarm: Type.Boolean({ description: "whether a person must see to it" }),
+  alarm: Type.Boolean({ description: "whether a person has to act" }),
   reason: Type.String(),
   data: Type.Unsafe<KeptEvent["data"]>(
     Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()], {
@@ -23,7 +23,7 @@ const OpsEvent = Type.Object({
     }),
   ),
 });
-/** An event as ops read it. */
+/** An event as the operator reads it. */
 export type OpsEvent = Static<typeof OpsEvent>;
 const EventQuery = Type.Object(
   {
@@ -39,10 +39,10 @@ const EventQuery = Type.Object(
 export type OpsEventQuery = Static<typeof EventQuery>;
 const MOST_EVENTS = 200;
 
-/** What reading the journal needs. */
+/** What reading events needs. */
 export type OpsEventParts = { readonly store: { readonly events: Pick<Events, "list"> } };
 
-/** The journal of decisions and acts. */
+/** Events: decisions and actions. */
 export function opsEventRoutes({ store }: OpsEventParts) {
   return (app: App) => {
     app.get(
@@ -71,7 +71,7 @@ export function opsEventRoutes({ store }: OpsEventParts) {
   };
 }
 
-/** Words an event as ops read it. */
+/** An event in the form that the operator reads. */
 export function describeEvent(event: KeptEvent): OpsEvent {
   return {
     ...event,

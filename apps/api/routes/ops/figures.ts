@@ -10,7 +10,7 @@ import { refusalsAndFaults } from "../schemas.ts";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Steps of each span: enough for a line, and few enough to read. */
+/** Steps of each span: enough for a line in a chart, and few enough to read. */
 const spans = {
   hour: { spanMs: HOUR_MS, stepMs: MINUTE_MS },
   day: { spanMs: 24 * HOUR_MS, stepMs: 15 * MINUTE_MS },
@@ -45,7 +45,7 @@ export type OpsFigureParts = {
   readonly clock: () => Date;
 };
 
-/** What there was and how fast, over the last hour, day or week. */
+/** Figures over the last hour, day or week. */
 export function opsFigureRoutes({ store, clock }: OpsFigureParts) {
   return (app: App) => {
     app.get(
@@ -64,7 +64,7 @@ export function opsFigureRoutes({ store, clock }: OpsFigureParts) {
       async (request) => {
         const now = clock();
         const { spanMs, stepMs } = spans[request.query.span ?? "hour"];
-        // Up to the end of the step that goes on.
+        // Up to the end of the current step.
         const to = new Date(Math.floor(now.getTime() / stepMs) * stepMs + stepMs);
         const from = new Date(to.getTime() - spanMs);
         const midnight = new Date(Math.floor(now.getTime() / (24 * HOUR_MS)) * 24 * HOUR_MS);

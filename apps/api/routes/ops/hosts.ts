@@ -60,7 +60,7 @@ const schemas = {
   },
   listDroplets: {
     ...forOperator,
-    summary: "Droplets that are not gone, in the order of their orders",
+    summary: "Droplets that are not gone, the oldest order first",
     response: { 200: Type.Array(OpsDroplet), ...refusalsAndFaults },
   },
 };
@@ -71,7 +71,7 @@ export type OpsHostParts = OperateHostsPorts & {
   readonly fleet: Pick<FleetCache, "standings">;
 };
 
-/** Hosts and the droplets they are. */
+/** Hosts and their droplets. */
 export function opsHostRoutes(parts: OpsHostParts) {
   const { store, fleet, clock } = parts;
 
@@ -109,7 +109,7 @@ export function opsHostRoutes(parts: OpsHostParts) {
         case "leased":
           throw new ProblemError(problems.leased(result.leases));
         case "requested":
-          request.log.info({ host: name }, "operator wants a host destroyed");
+          request.log.info({ host: name }, "operator requested that a host is destroyed");
           return reply.code(202).send(null);
       }
     });

@@ -23,7 +23,7 @@ export type OpsRouteParts = LoginPorts &
   OpsFigureParts &
   OpsStreamParts & { readonly settings: { readonly requestsPerMinute: number } };
 
-/** A busy dashboard, several of them, and scripts: so many times the calls of a stranger. */
+/** Factor on everybody's limit for the operator: enough for several busy dashboards and scripts. */
 const OPERATOR_SHARE = 10;
 
 /**
@@ -35,8 +35,8 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
 
   return async (app: App) => {
     await app.register(cookie);
-    // Before the limit that is everybody's, which a call counted here passes: strangers behind the same
-    // address use up nothing of this one. What has a limit of its own keeps it: logging in.
+    // Before everybody's limit, which a call counted here skips: strangers behind the same address use up
+    // nothing of this limit. A call with a limit of its own keeps it: logging in.
     const limit = app.rateLimit({
       max: OPERATOR_SHARE * parts.settings.requestsPerMinute,
       keyGenerator: (request) => `operator ${callerKey(request)}`,

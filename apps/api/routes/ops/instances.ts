@@ -16,7 +16,7 @@ const OpsInstance = Type.Object({
   handedOutAt: Moment,
   latestEnd: Type.String({ format: "date-time", description: "No extension passes it" }),
 });
-/** An instance as ops read it. */
+/** An instance as the operator reads it. */
 export type OpsInstance = Static<typeof OpsInstance>;
 const MOST_INSTANCES = 1000;
 const Search = Type.Object(

@@ -50,7 +50,7 @@ export function opsJobRoutes(parts: OpsJobParts) {
 
     app.post("/ops/api/jobs/:job/run", { schema: schemas.run }, async (request, reply) => {
       const job = jobNames.find((name) => name === request.params.job);
-      // Here is no job that has never run: without a fleet, there is none that scales.
+      // A job that has never run is unknown here: without a fleet, no job scales.
       if (job === undefined || !(await runs.list()).some((run) => run.job === job))
         throw new ProblemError(problems.noJob());
       if (!(await runJob(parts, job))) throw new ProblemError(problems.nobodyListens());

@@ -16,10 +16,10 @@ export type LoginPorts = {
 
 const COOKIE = "getaredis_ops";
 const LOGIN_SECONDS = 12 * 3600;
-/** Logins that a process knows at most; about others it asks the store. */
+/** Most logins that a process remembers; for others it asks the store. */
 const MOST_KNOWN = 1000;
 
-/** Tells the operator from everybody else: by the operator's token, or by the cookie of a login made with it. */
+/** Recognises the operator: by the operator's token, or by the cookie of a login made with it. */
 export type OperatorLogins = ReturnType<typeof createOperatorLogins>;
 
 /** Logins kept in the store, so that they hold for all replicas and over restarts. */
@@ -44,9 +44,9 @@ export function createOperatorLogins({ store, clock, random, settings }: LoginPo
   }
 
   /**
-   * Logs the request's login out, on all replicas. Until that is done the browser keeps its cookie: without it
-   * nobody could try again.
-   * @throws Unavailable when the store does not answer: the login goes on
+   * Ends the request's login, on all replicas. Until that is done the browser keeps its cookie: without it,
+   * logging out could not be tried again.
+   * @throws Unavailable when the store does not answer: the login stays valid
    */
   async function end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const secret = secretOf(request);
@@ -54,7 +54,7 @@ export function createOperatorLogins({ store, clock, random, settings }: LoginPo
     setCookie(reply, "", 0);
   }
 
-  /** Whether the request comes with a login that goes on. */
+  /** Whether the request comes with a valid login. */
   async function isOpen(request: FastifyRequest): Promise<boolean> {
     const secret = secretOf(request);
     if (secret === undefined) return false;
@@ -71,8 +71,8 @@ export function createOperatorLogins({ store, clock, random, settings }: LoginPo
   }
 
   /**
-   * Whether the request comes with the operator's token, or with a login that was open when it was last
-   * asked about. Asks nobody, and admits nobody: it tells whose limit a call counts against.
+   * Whether the request comes with the operator's token, or with a login that was valid when it was last
+   * checked. It asks no store and admits nobody: it only decides whose limit a call counts against.
    */
   function isKnown(request: FastifyRequest): boolean {
     const token = bearerToken(request);
@@ -82,7 +82,7 @@ export function createOperatorLogins({ store, clock, random, settings }: LoginPo
   }
 
   /**
-   * Lets nobody pass but the operator. A browser sends its cookie by itself: with it, what changes
+   * Admits only the operator. A browser sends its cookie by itself, so a request with a cookie that changes
    * something must come from our own page.
    * @throws ProblemError for everybody else
    */
@@ -100,7 +100,7 @@ export function createOperatorLogins({ store, clock, random, settings }: LoginPo
   return { begin, end, isOpen, isKnown, admit };
 }
 
-/** The secret in the request's cookie. A value of another shape is none of ours: the store is not asked about it. */
+/** The secret in the request's cookie. A value of another shape is not ours: the store is not asked about it. */
 function secretOf({ cookies }: FastifyRequest): string | undefined {
   const value = cookies[COOKIE];
   return value !== undefined && /^[\w-]{20,100}$/.test(value) ? value : undefined;

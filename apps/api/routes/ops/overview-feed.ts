@@ -3,10 +3,10 @@ import type { FleetOverview, HostOverview } from "../../../core/operator/fleet-o
 import type { KeptEvent } from "../../../core/events/event.ts";
 import type { OpsEvent } from "./events.ts";
 
-/** What a watcher is told: the whole at first, and then what has changed. */
+/** What a watcher receives: the whole overview first, and then what has changed. */
 export type FeedMessage =
   | { readonly kind: "picture"; readonly data: FleetOverview }
-  /** The picture without what stayed the same; always with its moment. `gone`: names of hosts that are no more. */
+  /** The changed parts of the overview; always with its time. `gone`: names of hosts that do not exist any more. */
   | {
       readonly kind: "change";
       readonly data: Partial<FleetOverview> & {
@@ -15,11 +15,11 @@ export type FeedMessage =
         readonly gone: readonly string[];
       };
     }
-  /** At first the newest, also when there are none; then those that are new, or came again. The oldest first. */
+  /** At first the newest, also when there are none; then those that are new or happened again. The oldest first. */
   | { readonly kind: "events"; readonly data: readonly KeptEvent[] }
-  /** All alarms that go on: at first, and whenever they are others or one was said again. The newest first. */
+  /** All current alarms: at first, and whenever they change or one was reported again. The newest first. */
   | { readonly kind: "alarms"; readonly data: readonly KeptEvent[] }
-  /** Nothing can be told now: MySQL does not answer. */
+  /** Nothing is known now: MySQL does not answer. */
   | { readonly kind: "silence"; readonly data: null };
 
 /** One server-sent event: its name, and its data before they become JSON. */
@@ -27,7 +27,7 @@ export type StreamNews =
   | Exclude<FeedMessage, { readonly kind: "events" | "alarms" }>
   | { readonly kind: "events" | "alarms"; readonly data: readonly OpsEvent[] };
 
-/** What the watch reads, and what it is told of faults. */
+/** What the feed reads, and where it reports faults. */
 export type FeedPorts = {
   readonly draw: () => Promise<FleetOverview>;
   readonly listEvents: () => Promise<readonly KeptEvent[]>;
@@ -35,10 +35,10 @@ export type FeedPorts = {
   readonly onFault: (fault: unknown) => void;
 };
 
-/** One look at the fleet for all who watch it. */
+/** One reading of the fleet for all its watchers. */
 export type OverviewFeed = ReturnType<typeof createOverviewFeed>;
 
-/** A watch that looks each `everyMs` while anybody watches, and not at all otherwise. */
+/** A feed that reads the fleet every `everyMs` while it has watchers, and not at all otherwise. */
 export function createOverviewFeed({ draw, listEvents, listAlarms, onFault }: FeedPorts, everyMs: number) {
   const watchers = new Map<(news: FeedMessage) => void, { isNew: boolean }>();
   let timer: NodeJS.Timeout | undefined;
@@ -46,10 +46,13 @@ export function createOverviewFeed({ draw, listEvents, listAlarms, onFault }: Fe
   let events: readonly KeptEvent[] = [];
   let alarms: readonly KeptEvent[] = [];
 
-  /** Tells `watcher` all there is at the next look, and what changes from then on. Returns how to leave. */
+  /**
+   * Sends `watcher` the whole overview at the next reading, and changes from then on. Returns a function that
+   * ends this.
+   */
   function follow(watcher: (news: FeedMessage) => void): () => void {
     watchers.set(watcher, { isNew: true });
-    // At once, also between two looks.
+    // At once, also between two readings.
     clearTimeout(timer);
     void look();
     return () => void watchers.delete(watcher);
@@ -57,7 +60,7 @@ export function createOverviewFeed({ draw, listEvents, listAlarms, onFault }: Fe
 
   let looking = Promise.resolve();
   function look(): Promise<void> {
-    // One after another: a slow look must not overtake the next one.
+    // One after another: the next reading must not overtake a slow one.
     looking = looking.then(lookNow).finally(() => {
       clearTimeout(timer);
       timer = watchers.size > 0 ? setTimeout(() => void look(), everyMs) : undefined;

@@ -34,7 +34,8 @@ export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage,
 
   return (app: App) => {
     app.get("/ops", { schema: { hide: true } }, async (request, reply) => {
-      // While MySQL does not answer, whether a cookie's login goes on is unknown: the page says so, and asks again.
+      // While MySQL does not answer, whether a cookie's login is valid is unknown: the page shows that, and
+      // asks again.
       const session = await logins.isOpen(request).then(
         (isOpen) => (isOpen ? "open" : "closed"),
         () => "unknown",

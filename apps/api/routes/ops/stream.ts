@@ -14,11 +14,14 @@ import { refusalsAndFaults } from "../schemas.ts";
 const LOOK_MS = 1_000;
 const RECHECK_MS = 5_000;
 const RETRY_MS = 1_000;
-/** Bytes that may wait for a viewer; one that is slower comes anew, and gets the whole at once. */
+/**
+ * Bytes that may wait for a viewer; a slower one is disconnected, connects again and gets the whole overview at
+ * once.
+ */
 const MOST_WAITING = 4 * 1024 * 1024;
 const EVENTS_TOLD = 100;
 const ALARMS_TOLD = 20;
-/** An alarm said within this time counts as one that goes on. */
+/** An alarm reported within this time counts as current. */
 const ALARM_MS = 5 * 60_000;
 
 /** What showing the fleet as it changes needs. */
@@ -76,7 +79,7 @@ export function opsStreamRoutes(
           if (stream.writableLength > MOST_WAITING) stream.destroy();
           else stream.write(worded(news));
         });
-        // A stream ends soon after its login. While that cannot be asked about, it goes on.
+        // A stream ends soon after its login. While the login cannot be checked, the stream goes on.
         const recheck = setInterval(
           () => void logins.admit(request).catch((fault: unknown) => isRefusal(fault) && stream.end()),
           RECHECK_MS,

@@ -25,7 +25,7 @@ const Stats = Type.Object({
 /** Counts of instances, and the limits of each. */
 export type Stats = Static<typeof Stats>;
 
-/** `GET /stats`: what everybody may know. */
+/** `GET /stats`: public counts. */
 export function statsRoutes({ store, clock, rules }: StatsRouteParts) {
   return (app: App) => {
     app.get(
