@@ -1,4 +1,4 @@
--- Each fact gets a place of its own. Replicas of before this migration run on beside it: all that they read
+-- Each fact gets a column of its own. Replicas older than this migration run on beside it: all that they read
 -- is still written, and all that they write is still read. Once none of them runs, a later migration may
 --   fill instances.start_deadline of starting instances out of expires_at, and let expires_at be NULL there;
 --   set slots.port_taken_until where free_since is in the future, and free_since to now;
@@ -23,7 +23,7 @@ PREPARE add_column FROM @add;
 EXECUTE add_column;
 DEALLOCATE PREPARE add_column;
 
--- What programs read of an event, as JSON, where people read its reason. Text, since the two servers'
+-- Data of an event for programs, as JSON; people read its reason. The type is text, because the two servers'
 -- JSON types differ.
 SET @has = (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'events' AND column_name = 'data');
 SET @add = IF(@has > 0, 'DO 0', 'ALTER TABLE events ADD COLUMN data VARCHAR(1000) NULL');

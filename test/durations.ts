@@ -35,7 +35,7 @@ export async function readDurations(): Promise<Durations> {
   try {
     kept = JSON.parse(text) as Record<string, number>;
   } catch {
-    // Written anew at the end of this run.
+    // Written again at the end of this run.
   }
   return {
     of: (file) => kept[file] ?? LONGEST[file] ?? OTHERS_SECONDS,

@@ -12,7 +12,7 @@ rm -rf "$FOLDER"/*.new
 name=$FOLDER/$(date --utc +%Y%m%dT%H%M%SZ)
 mkdir "$name.new"
 tar --create --gzip --file "$name.new/etc.tar.gz" --directory / etc/getaredis
-# Another database is kept where it is. Single transaction: nobody waits, and what is written is of one moment.
+# A database elsewhere is not backed up here. Single transaction: nobody waits, and the copy is of one moment.
 if grep -q '^MYSQL_URL=.*@127\.0\.0\.1:3306/getaredis$' /etc/getaredis/control-plane.env; then
 	mariadb-dump --single-transaction getaredis >"$name.new/database.sql"
 fi

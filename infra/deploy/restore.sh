@@ -1,6 +1,6 @@
 #!/bin/bash
 # Puts the database back as a backup has it, as root: restore.sh /var/backups/getaredis/<time>. Scaling is
-# paused then, for the cloud has droplets that an older database does not know, and they would be destroyed
+# paused then, because the cloud has droplets that an older database does not know, and they would be destroyed
 # as nobody's. README.md beside this file tells what is lost, and when to let scaling go on.
 set -eu
 

@@ -9,8 +9,8 @@ import { messageOf } from "../../apps/lib/errors.ts";
 const TRANSFER_MS = 120_000;
 
 /**
- * Gives every host the image of the settings. A host gets its image when it joins; after a change of the setting,
- * hosts that joined before would fail every hand-out.
+ * Sends every host the image of the settings. A host gets its image when it joins; after a change of the
+ * setting, hosts that joined before would fail every hand-out.
  */
 try {
   await sendImage(loadSettings(process.env, ["MYSQL_URL", "PKI_DIR", "INSTANCE_IMAGE"]));

@@ -4,8 +4,8 @@
 # plane ends leases in time; this is what holds when there is no control plane.
 #
 # Settings, by environment:
-#   EXPIRE_SECONDS  time between two looks (60)
-#   EXPIRE_ONCE     1: look once, and end with an error when that failed
+#   EXPIRE_SECONDS  time between two checks (60)
+#   EXPIRE_ONCE     1: check once, and end with an error when that failed
 #   DOCKER_HOST     where the docker command finds the engine (default: its own)
 set -u
 
@@ -51,7 +51,7 @@ if [[ $EXPIRE_ONCE == 1 ]]; then
 fi
 exec {never}<> <(:)
 while true; do
-	# What failed is tried again at the next look, and has been said.
+	# What failed has been reported, and is tried again at the next check.
 	remove_expired || true
 	read -r -t "$EXPIRE_SECONDS" -u "$never" || true
 done

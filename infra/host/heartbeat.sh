@@ -1,5 +1,5 @@
 #!/bin/bash
-# Tells Redis every few seconds that this host lives: one key with a lifetime, nothing else.
+# Reports to Redis every few seconds that this host is alive: one key with a lifetime, nothing else.
 #
 # Settings, by environment:
 #   HOST_NAME                      name of the host; the key is host:<name>
@@ -9,11 +9,11 @@
 #   HEARTBEAT_REDIS_HOST, _PORT    where Redis is (port: 6379)
 #   HEARTBEAT_REDIS_USER           default: host-<name>
 #   HEARTBEAT_REDIS_PASSWORD_FILE  file that holds the password; or HEARTBEAT_REDIS_PASSWORD itself
-#   HEARTBEAT_SECONDS              time between beats (4)
+#   HEARTBEAT_SECONDS              time between two heartbeats (4)
 #   HEARTBEAT_TTL_SECONDS          lifetime of the key (10)
 #
 # A Redis that is away, hangs or is not ready is tried again for ever, after 1 s up to 15 s. A
-# refused password is different: waiting does not help. It is said on standard error and ends the
+# refused password is different: waiting does not help. It is reported on standard error and ends the
 # script with code 77, and its supervisor starts it again. Wrong settings end it with 64.
 # Nothing but bash, timeout and the docker command is needed.
 set -u
@@ -104,7 +104,7 @@ command_redis() { # words of the command
 	esac
 }
 
-# Number of our running containers; null when the engine does not say in time.
+# Number of our running containers; null when the engine does not answer in time.
 count_containers() {
 	local line answers
 	containers=0
@@ -143,7 +143,7 @@ beat() {
 	command_redis SET "host:$HOST_NAME" "$json" EX "$HEARTBEAT_TTL_SECONDS"
 }
 
-# Beats for as long as the connection works.
+# Sends heartbeats for as long as the connection works.
 beat_on() {
 	local started_at
 	command_redis AUTH "$HEARTBEAT_REDIS_USER" "$password" || return

@@ -4,8 +4,8 @@
 # systemd runs it until it has succeeded, also over a reboot in its middle.
 #
 #   /etc/getaredis/host.env   HOST_NAME, ENROLMENT_URL, HEARTBEAT_*, CONNECTIONS_PER_ADDRESS
-#   /etc/getaredis/ca.pem     whom to believe: the control plane's CA
-#   /etc/getaredis/token      good once, for the enrolment; taken away in the end, when all is done
+#   /etc/getaredis/ca.pem     the CA to trust: the control plane's
+#   /etc/getaredis/token      can be used once, for the enrolment; removed when all is done
 #
 # What it makes: addresses.env, server-key.pem, server.pem and heartbeat-password beside them. The key
 # never leaves the machine. Each step that was done before is passed over.

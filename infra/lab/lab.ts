@@ -38,7 +38,7 @@ export interface Lab {
   programs: Record<ProgramName, KeptProgram>;
   /** Starts a program once more, as another replica or after it was killed; `env` overrides. */
   start: (program: ProgramName, name?: string, env?: NodeJS.ProcessEnv) => Promise<KeptProgram>;
-  /** SIGKILL to the private Redis, which forgets everything; then it comes back where it was. */
+  /** SIGKILL to the private Redis, which loses everything; then it starts again at the same address. */
   restartRedis: () => Promise<void>;
   stop: () => Promise<void>;
   /** SIGKILL to servers and programs, without waiting. Machines end with this process. */
@@ -54,7 +54,7 @@ export interface LabSetup {
   port?: number;
   /** Settings of the stand-in for the cloud. */
   cloud?: Pick<Parameters<typeof startDigitalOcean>[0], "account" | "times" | "limits" | "port">;
-  /** Told of faults that the lab itself goes on after, and of programs that end. */
+  /** Called with faults that the lab survives, and with programs that end. */
   say?: (text: string) => void;
 }
 

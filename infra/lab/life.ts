@@ -12,7 +12,7 @@ const LOOK_MS = 100;
 /** What the first host may take, and the way back to one after the last lease. */
 const PATIENCE_MS = 120_000;
 
-/** How a life went. */
+/** The outcome of a life. */
 export interface LifeReport {
   handedOut: number;
   refused: number;
@@ -29,7 +29,7 @@ export interface LifeReport {
 /**
  * Lets instances arrive, tells each decision of the fleet with its reason, and draws the fleet whenever it
  * changes, until all leases are over and the wanted standbys are all that is left.
- * @throws when that does not come to pass, or `signal.reason` when the signal aborts
+ * @throws when that does not happen, or `signal.reason` when the signal aborts
  */
 export async function liveOneLife(
   lab: Lab,
@@ -152,7 +152,7 @@ async function hasStandbys(readHosts: ReadHosts, { standbys }: LabOptions): Prom
   return (await readHosts()).filter(isStandby).length >= standbys;
 }
 
-/** Hosts with what they last said of themselves. */
+/** Hosts with their last heartbeats. */
 type ReadHosts = () => Promise<readonly HostFacts[]>;
 
 function hostReader(store: Store, readHeartbeats: ReadHeartbeats): ReadHosts {

@@ -12,7 +12,7 @@ export interface LabOptions {
   every: number;
   /** Lifetime of each instance in seconds. */
   lease: number;
-  /** Seconds between two looks at the fleet. */
+  /** Seconds between two runs of the scaling. */
   tick: number;
   port: number;
   /** Faults of the cloud. */

@@ -18,15 +18,15 @@ export type PkiOptions = {
   readonly ending?: AbortSignal;
 };
 
-/** What was done or found, for a person; a warning asks for something to be done. */
+/** What was done or found, for a person; a warning needs an action. */
 export type PkiNote = { readonly kind: "done" | "kept" | "warning"; readonly text: string };
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
-/** Clocks of freshly booted machines are not set yet, and theirs may be behind ours. */
+/** Clocks of freshly booted machines are not set yet, and may be behind ours. */
 const BACKDATE_MS = 5 * MINUTE;
 const CA_DAYS = 3650;
-/** The most that common TLS clients take. */
+/** The most that common TLS clients accept. */
 const LEAF_DAYS = 825;
 const RENEW_DAYS = 30;
 

@@ -22,7 +22,7 @@ export type Pair = { readonly certificate: X509Certificate; readonly key: KeyObj
 export type Pki = {
   /** Signs hosts' certificates. */
   readonly ca: Pair;
-  /** The CA before, while hosts live that know no other. */
+  /** The previous CA, while there are hosts that know no other. */
   readonly oldCa?: Pair | undefined;
   /** Opens the hosts' engines to the control plane. */
   readonly client: Pair;
@@ -55,7 +55,7 @@ export async function readFolder(dir: string): Promise<Pki | undefined> {
         `${dir} holds ${name}, which npm run pki did not make: name an empty folder, or one that it made`,
       );
   }
-  // The first run that was killed half-way left parts of a folder, and nobody has used them.
+  // A first run that was killed halfway left parts of a folder, which nobody has used.
   if (!names.includes(CURRENT)) return undefined;
   try {
     return await readGeneration(join(dir, CURRENT));

@@ -27,7 +27,7 @@ export interface KeptProcess {
 }
 
 export interface KeepOptions {
-  /** Told of each end, and of each start that failed. */
+  /** Called for each end, and for each start that failed. */
   say: (text: string) => void;
   /** Wait before the first new start; further ones come after 1 s, 2 s and so on up to 30 s. */
   firstBackoffMs: number;
@@ -56,7 +56,7 @@ export async function keepProcess(
 
   async function begin(): Promise<ProcessRun> {
     const run = await start();
-    // The order to stop may have come while it was being started.
+    // The signal to stop may have come while it was being started.
     if (isStopping()) await run.stop();
     else current = run;
     return run;

@@ -32,8 +32,8 @@ export interface Places {
 }
 
 /**
- * Starts a program and keeps it running; `say` is told of each end. Its output goes to a log file, the last run's
- * is kept beside it.
+ * Starts a program and keeps it running; `say` is called for each end. Its output goes to a log file; that of
+ * the last run is kept beside it.
  */
 export async function keepProgram(program: Program, places: Places, say: (text: string) => void): Promise<KeptProgram> {
   const { name } = program;
@@ -113,7 +113,7 @@ async function readMark(file: string): Promise<ProcessMark | undefined> {
   try {
     return JSON.parse(await readFile(file, "utf8")) as ProcessMark;
   } catch {
-    // Killed in the middle of writing: there is nothing to know it by.
+    // Killed in the middle of writing: nothing identifies the process.
     return undefined;
   }
 }

@@ -2,15 +2,15 @@ import { messageOf } from "../../apps/lib/errors.ts";
 import { runProgram, type Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { withSystemFolders } from "./system-folders.ts";
 
-/** What the terminal reads at the end. */
+/** What the terminal shows at the end. */
 export interface EndMessages {
-  /** Everything is undone. Nothing is said when not given. */
+  /** Everything is undone. Nothing is shown when not given. */
   stopped?: string;
   /** The end was forced by a second signal. */
   forced: string;
 }
 
-/** Runs a program of the command line by the one lifecycle, and says in the terminal what becomes of it. */
+/** Runs a program of the command line by the shared lifecycle, and reports in the terminal. */
 export async function runTerminalProgram(
   work: (life: Lifecycle) => Promise<void>,
   { stopped, forced }: EndMessages,

@@ -86,7 +86,7 @@ async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Pro
     connectTimeout: 3_000,
     commandTimeout: 3_000,
   });
-  // connect() says only that the connection was closed; why, the event before it tells.
+  // connect() reports only that the connection was closed; the event before it has the reason.
   const reasons: Error[] = [];
   redis.on("error", (error) => void reasons.push(error));
   try {
@@ -118,12 +118,12 @@ function configuration({
     ["requirepass", password],
     ["dir", JSON.stringify(root)],
     ["pidfile", JSON.stringify(pidFile)],
-    // Keeps the arguments as given: they tell whose server this is.
+    // Keeps the arguments as given: by them the server is recognised as ours.
     ["set-proc-title", "no"],
     ["save", '""'],
     ["appendonly", "no"],
     ["maxmemory", "128mb"],
-    // A host may write its own key: not so much that others' keys go for it.
+    // A host may write its own key, but not so much that other hosts' keys are evicted for it.
     ["proto-max-bulk-len", "1mb"],
     ["client-query-buffer-limit", "1mb"],
     ["maxmemory-clients", "10%"],

@@ -25,8 +25,8 @@ export interface Box {
 }
 
 /**
- * Starts heartbeat, expiry, jobs and API, keeps them running until the end, and resolves when the API
- * says that it can hand out. Throws when it does not.
+ * Starts heartbeat, expiry, jobs and API, keeps them running until the end, and resolves when the API reports
+ * that it can hand out. Throws when it does not.
  */
 export async function startPrograms(
   { ending, undoLater }: Lifecycle,
@@ -50,7 +50,7 @@ export async function startPrograms(
   const graceMs = settings.service.shutdownMs + 5_000;
   await keep("heartbeat", "bash", [projectPath("infra/host/heartbeat.sh")], SCRIPT_GRACE_MS, async () => ({
     ...heartbeatSettings(settings.hosts, box),
-    // At each start: a Redis that was restarted has forgotten its users.
+    // At each start: a Redis that was restarted has lost its users.
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));

@@ -9,7 +9,7 @@ const ANSWER_MS = 10_000;
 
 /**
  * Checks every `lookMs` whether an engine still has the Redis image, which may have been pruned, and gets it
- * again; `say` is told. Without the image no instance can be handed out.
+ * again; `say` reports it. Without the image no instance can be handed out.
  */
 export function keepImage(
   docker: Docker,

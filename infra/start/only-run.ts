@@ -14,8 +14,8 @@ export async function becomeOnlyRun(stateDir: string): Promise<void> {
 }
 
 /**
- * Makes this process the only one on this machine (network namespace) with a private engine, until it
- * ends: each dockerd takes the packet filter for its own, and would cut off the other's instances.
+ * Makes this process the only one on this machine (network namespace) with a private engine, until it ends:
+ * each dockerd treats the packet filter as its own, and would cut off the other's instances.
  */
 export async function becomeOnlyEngineOwner(): Promise<void> {
   if ((await holdName("private-engine")) !== undefined) return;

@@ -52,7 +52,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
       LONGEST_BACKOFF_MS,
     );
 
-  /** Adds a host that beats, with an engine that answers. */
+  /** Adds a host whose heartbeat arrives, with an engine that answers. */
   async function addHost(name: string, over: Partial<NewHost> = {}): Promise<TwinEngine> {
     const engineUrl = `tcp://${name}:2375`;
     const machine = engines.add(engineUrl, `${name}.internal`);

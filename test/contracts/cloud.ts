@@ -161,7 +161,7 @@ export function describeCloudContract(open: OpenCloud): void {
         ["hang", "timeout"],
         ["rate-limit", "rate-limited"],
       ] as const)
-        it(`of kind ${kind} that does not pass ends a look with ${reason} and no effect`, async () => {
+        it(`of kind ${kind} that does not pass ends a read with ${reason} and no effect`, async () => {
           const bed = await openBed();
           const { id } = bed.add({ name: "host-1", tags: [TAG] });
           bed.trouble(kind);
@@ -196,7 +196,7 @@ export function describeCloudContract(open: OpenCloud): void {
         assert.deepEqual([fault.reason, fault.effect], ["droplet-limit", "none"]);
       });
 
-      it("of another event on the droplet is told as busy, and the droplet stays", async () => {
+      it("of another event on the droplet is reported as busy, and the droplet stays", async () => {
         const bed = await openBed();
         const { id } = bed.add({ name: "host-1", tags: [TAG] });
         bed.trouble("delete-refused");
@@ -219,7 +219,7 @@ export function describeCloudContract(open: OpenCloud): void {
     });
 
     describe("what droplets need around them", () => {
-      it("is made once, and mended when it differs: the firewall", async () => {
+      it("is made once, and corrected when it differs: the firewall", async () => {
         const { cloud, firewalls } = await openBed();
         await cloud.ensureTag(TAG);
         await cloud.ensureTag(TAG);

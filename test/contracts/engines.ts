@@ -119,7 +119,7 @@ export function describeEnginesContract(open: OpenEngines): void {
         await assert.rejects(start({ image: "getaredis/nothing:1" }), fails("image-missing"));
       });
 
-      it("works again when the image that was missing is seen to", async () => {
+      it("works again when the image that was missing is provided", async () => {
         await bed.removeImage();
         await assert.rejects(start(), fails("image-missing"));
         await bed.engines.ensureImage(bed.place);

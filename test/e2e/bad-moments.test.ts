@@ -282,13 +282,13 @@ describe("parts that fail", () => {
     assert.equal((await service.store.leases.find(held.id))?.state, "running");
   });
 
-  it("refuses a malformed heartbeat, places nothing on its host, and tells ops why", async () => {
+  it("refuses a malformed heartbeat, places nothing on its host, and shows the operator why", async () => {
     await service.stopHeartbeats();
     const redis = new Redis(service.services.redisUrl);
     await redis.set("host:host-a", '{"name":"host-a","containers":"none"}', "EX", 30);
     redis.disconnect();
     const headers = { authorization: `Bearer ${service.opsToken}` };
-    const refusal = await until("the beat is refused", async () => {
+    const refusal = await until("the heartbeat is refused", async () => {
       const [host] = (await (await fetch(`${service.origin}/ops/api/hosts`, { headers })).json()) as {
         standing: string;
         heartbeatRefused: string | null;
@@ -301,7 +301,7 @@ describe("parts that fail", () => {
     await recovered(service);
   });
 
-  it("places nothing on a host whose heart is silent", async () => {
+  it("places nothing on a host whose heartbeat does not arrive", async () => {
     await service.stopHeartbeats();
     await until("hand-outs are refused", async () => (await post(service)).status === 503);
     await assertUnavailable(await post(service));

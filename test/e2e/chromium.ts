@@ -34,12 +34,12 @@ export interface Visit {
   close: () => Promise<void>;
 }
 
-/** Starts a headless Chromium. Whoever calls closes it, which ends all its processes. */
+/** Starts a headless Chromium. The caller closes it, which ends all its processes. */
 export async function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
 }
 
-/** Opens a page as a new visitor: nothing stored. Whoever calls closes the visit. */
+/** Opens a page as a new visitor: nothing stored. The caller closes the visit. */
 export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(PATIENCE_MS);

@@ -90,7 +90,7 @@ describe("the dashboard", () => {
     assert.equal(await stateOf("host-a"), "draining");
   });
 
-  it("destroys a droplet with leases only when its name is typed, and notes the wish for the scaling's leader", async () => {
+  it("destroys a droplet with leases only when its name is typed, by a request for the scaling's leader", async () => {
     await dashboard.database.query(
       "INSERT INTO droplets (name, state, droplet_id, region, size, hourly_price, ordered_at, joined_at, token_hash) VALUES ('host-b', 'joined', 77, 'fra1', 's-1vcpu-2gb', 0.01786, UTC_TIMESTAMP() - INTERVAL 2 HOUR, UTC_TIMESTAMP() - INTERVAL 1 HOUR, ?)",
       [randomBytes(32)],

@@ -167,7 +167,7 @@ describe("a fleet", () => {
     await atRest(1);
   });
 
-  it("takes a host whose engine hangs for none, though its heart beats, and replaces it", async () => {
+  it("counts a host whose engine hangs as none, though its heartbeat arrives, and replaces it", async () => {
     const [name = ""] = await lab.hostNames();
     await lab.room.exec(
       await lab.machineOf(name),
@@ -231,7 +231,7 @@ describe("a fleet", () => {
     lab.programs.jobs = await lab.start("jobs", "jobs-4");
   });
 
-  it("goes through faults of the cloud, one after the other and together, and comes to rest by itself", async () => {
+  it("goes through faults of the cloud, one after the other and together, and settles by itself", async () => {
     const orphan = lab.cloud.add({ name: "orphan", tags: [`getaredis-${await lab.store.hosts.readDeployment()}`] });
     for (const rule of [
       { kind: "rate-limit", times: 2, retryAfterSeconds: 1 },

@@ -246,7 +246,7 @@ describe("the homepage", () => {
     assert.equal(await textOf(page, "[data-lease-note]"), words);
   });
 
-  it("starts anew where what the browser kept for it is none of its own, and keeps what is", async () => {
+  it("starts again where the browser's storage holds foreign data, and keeps what is its own", async () => {
     const page = await open();
     const keep = async (text: string) => {
       await page.evaluate(`localStorage.setItem("getaredis.held", ${JSON.stringify(text)})`);

@@ -18,8 +18,8 @@ const TOKEN = "dop_v1_0123456789abcdef";
 const nothing = () => Promise.resolve();
 
 /**
- * What the twins cannot show: the fleet's decisions on a real MySQL, a real Redis and the cloud's real protocol.
- * Only machines are missing: a droplet that is active beats when the test lets it boot.
+ * What the twins cannot show: the fleet's decisions on a real MySQL, a real Redis and the cloud's real
+ * protocol. Only machines are missing: an active droplet sends heartbeats when the test lets it boot.
  */
 describe("scaling the fleet on real parts", () => {
   let services: Services;

@@ -217,7 +217,7 @@ describe("the enrolment of hosts", () => {
     assert.deepEqual(statuses.sort(), [200, 401, 401, 401]);
   });
 
-  it("refuses whoever has not the token of that host, and tells nobody which hosts there are", async () => {
+  it("refuses a caller without the token of that host, and never reveals which hosts there are", async () => {
     const [token, otherToken, from] = [newToken(), newToken(), newAddress()];
     const [name] = [await order(token), await order(otherToken)];
     const csr = await newRequest();
@@ -370,7 +370,7 @@ describe("the enrolment of hosts", () => {
     );
   });
 
-  it("stops when it is told to, whoever keeps a connection", async () => {
+  it("stops when it is told to, although clients keep connections", async () => {
     const idle = connect({ host: "127.0.0.1", port, ca });
     idle.on("error", () => undefined);
     await once(idle, "secureConnect");

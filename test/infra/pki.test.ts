@@ -246,7 +246,7 @@ describe("the certificates of the fleet", () => {
       for (const host of [before, between]) assert.equal(await reach(host), "reached");
       // A control plane that has not read the files yet knows the hosts from before, and is known to all.
       assert.equal(await reach(before, olderFiles), "reached");
-      // Whoever was ordered before still finds the enrolment, and so does whoever is ordered now.
+      // Hosts ordered before still find the enrolment, and so do hosts ordered now.
       for (const ca of [olderFiles.ca, await text("ca.pem")]) assert.equal(await reachEnrolment(ca), "reached");
       await assert.rejects(ensure({ change: "rotate-ca" }), /--retire-old-ca/);
       // Meanwhile everything else goes on by the CA that all know.

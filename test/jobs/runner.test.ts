@@ -59,11 +59,11 @@ describe("a runner of jobs", () => {
     assert.equal(runs.length, 1);
   });
 
-  it("runs a job once more that is nudged while it runs, however often: it may have looked too early", async () => {
+  it("runs a job once more when runs are requested while it runs, however many: it may have read too early", async () => {
     const { runner, job, runs, begun } = fixture();
     const first = runner.tick(job);
     await begun(1);
-    for (let nudges = 0; nudges < 3; nudges++) await runner.requestRun(job);
+    for (let requests = 0; requests < 3; requests++) await runner.requestRun(job);
     runs[0]?.end();
     await begun(2);
     runs[1]?.end();
@@ -71,13 +71,13 @@ describe("a runner of jobs", () => {
     assert.equal(runs.length, 2);
   });
 
-  it("puts off a nudge that comes too soon after the last, and makes one of many", async () => {
+  it("delays a request that comes too soon after the last one, and runs once for many", async () => {
     const { runner, job, runs, begun } = fixture(50);
     const first = runner.requestRun(job);
     await begun(1);
     runs[0]?.end();
     await first;
-    for (let nudges = 0; nudges < 10; nudges++) await runner.requestRun(job);
+    for (let requests = 0; requests < 10; requests++) await runner.requestRun(job);
     assert.equal(runs.length, 1);
     await begun(2);
     runs[1]?.end();
@@ -85,14 +85,14 @@ describe("a runner of jobs", () => {
     assert.equal(runs.length, 2);
   });
 
-  it("runs a nudged job at once when it does not run, and none after it was told to stop", async () => {
+  it("runs a requested job at once when it does not run, and none after it was told to stop", async () => {
     const { runner, job, runs, begun } = fixture();
-    const nudged = runner.requestRun(job);
+    const requested = runner.requestRun(job);
     await begun(1);
     const stopped = runner.stop();
     await runner.requestRun(job);
     runs[0]?.end();
-    await Promise.all([nudged, stopped]);
+    await Promise.all([requested, stopped]);
     assert.equal(runs.length, 1);
   });
 });

@@ -31,7 +31,10 @@ export type FleetFault = {
   readonly ms?: number;
 };
 
-/** A fleet without machines: whatever the cloud has switched on may beat, and has an engine that answers. */
+/**
+ * A fleet without machines: whatever the cloud has switched on may send heartbeats, and has an engine that
+ * answers.
+ */
 export type FleetBed = {
   readonly store: Store;
   readonly scale: ScalePorts;
@@ -109,7 +112,7 @@ export function useFleet(open: () => Promise<FleetBed>) {
 
   const fleet = () => opened ?? assert.fail("the fleet is used outside a test");
 
-  /** Lets every host beat that can: whose droplet the cloud has, is on, and is not in `silent`. */
+  /** Sends a heartbeat of every host whose droplet exists, is on, and is not in `silent`. */
   async function beatAll(): Promise<void> {
     const { store, cloud, beat, still } = fleet();
     const booted = new Set(cloud.booted());
@@ -138,7 +141,7 @@ export function useFleet(open: () => Promise<FleetBed>) {
       if (quiet === 5) return;
       pass(20);
     }
-    assert.fail(`not at rest after ${MOST_STEPS} steps: ${JSON.stringify(await store.events.list({}, 10))}`);
+    assert.fail(`not settled after ${MOST_STEPS} steps: ${JSON.stringify(await store.events.list({}, 10))}`);
   }
 
   function ours() {

@@ -38,7 +38,7 @@ describe("heartbeats in memory", () => {
     });
   });
 
-  it("beat for ten seconds when nothing else is said", async () => {
+  it("last ten seconds when no lifetime is given", async () => {
     const { clock, pass } = createVirtualTime(start);
     const discovery = createTwinDiscovery({ clock });
     discovery.beat("host-a", { containers: null });

@@ -3,7 +3,7 @@ import { catalogue, imageJson, regionJson, sizeJson } from "./catalogue.ts";
 import type { LabDroplet } from "./droplets.ts";
 import type { Vpc } from "./vpcs.ts";
 
-/** A droplet as DigitalOcean tells of it. */
+/** A droplet as DigitalOcean reports it. */
 export function dropletJson(droplet: LabDroplet, now: number): object {
   const { id, name, size, image, region, status, isLocked, createdAt, vpc } = droplet;
   return {
@@ -32,7 +32,7 @@ export function dropletJson(droplet: LabDroplet, now: number): object {
   };
 }
 
-/** The tags that are known of it by now. */
+/** The tags that lists know of it by now. */
 export function tagsOf({ tags, taggedFrom }: LabDroplet, now: number): string[] {
   return taggedFrom <= now ? [...tags] : [];
 }
@@ -82,7 +82,7 @@ export function vpcJson({ id, name, region, ipRange, isDefault, createdAt }: Vpc
   };
 }
 
-/** Whole seconds, as DigitalOcean tells times. */
+/** Whole seconds, as DigitalOcean writes times. */
 export function timeText(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
 }

@@ -12,7 +12,7 @@ import { apiErrors } from "./api-error.ts";
 import { occasionOf, urlOf } from "./server.ts";
 import type { Vpc } from "./vpcs.ts";
 
-/** What the API's routes speak of. */
+/** What the API's routes work on. */
 export type ApiParts = {
   readonly droplets: Droplets;
   readonly faults: Faults;

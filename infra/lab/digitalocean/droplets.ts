@@ -48,11 +48,11 @@ type Parts = {
   readonly faults: Faults;
   readonly machines: Machines | undefined;
   readonly dropletLimit: number;
-  /** Told of machines that could not be built or taken away. */
+  /** Called for machines that could not be built or taken away. */
   readonly onFault: (fault: unknown) => void;
 };
 
-/** The account's droplets, and what becomes of them by and by. */
+/** The account's droplets, and how they change over time. */
 export function createDroplets({ times, faults, machines, dropletLimit, onFault }: Parts) {
   const droplets = new Map<number, LabDroplet>();
   const actions: Actions = createActions();
@@ -63,7 +63,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
   // Numbers of an earlier run are not given again: somebody may remember them.
   let lastId = Math.floor(Date.now() / 1000);
 
-  /** Takes an order; the machine comes by and by. */
+  /** Accepts an order; the machine is built a while later. */
   function create(order: NewDroplet, occasion: Occasion): { droplet: LabDroplet; action: Action } {
     if (droplets.size >= dropletLimit) throw apiErrors.dropletLimit();
     const isNeverActive = faults.strike(occasion, "never-active") !== undefined;
@@ -93,7 +93,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     return { droplet, action };
   }
 
-  /** A droplet without the life of an ordered one: it stays as it is, and has no machine. */
+  /** A droplet that does not change as an ordered one does: it stays as it is, and has no machine. */
   function plant(
     order: NewDroplet,
     facts: Pick<LabDroplet, "createdAt" | "listedFrom" | "taggedFrom"> & Partial<LabDroplet>,
@@ -127,7 +127,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     return droplet;
   }
 
-  /** Takes a deletion; the droplet is there a moment longer. */
+  /** Accepts a deletion; the droplet exists a moment longer. */
   function remove(id: number, occasion: Occasion): void {
     const droplet = get(id);
     if (faults.strike(occasion, "delete-refused")) throw apiErrors.pendingEvent();
@@ -146,7 +146,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     );
   }
 
-  /** Takes a droplet away at once, behind everybody's back. */
+  /** Removes a droplet at once, without a call of the API. */
   async function vanish(id: number): Promise<void> {
     get(id).isDeleted = true;
     droplets.delete(id);
@@ -198,7 +198,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     await built;
   }
 
-  /** Work that goes on behind an answer: a failure of it is told, and nobody waits for it. */
+  /** Work that goes on after an answer: a failure of it is reported, and nothing waits for it. */
   function follow(work: Promise<void>): void {
     const followed = work
       .catch((fault: unknown) => {
@@ -223,7 +223,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
     });
   }
 
-  /** Waits until all that was begun behind answers has come to its end. */
+  /** Waits until all work that goes on after answers has ended. */
   async function settle(): Promise<void> {
     while (underWay.size > 0) await Promise.all(underWay);
   }

@@ -25,10 +25,10 @@ export const faultKinds = [
   "delete-ignored",
 ] as const;
 
-/** A fault, and what it happens to; what is not said matches everything. */
+/** A fault, and what it happens to; a field that is not given matches everything. */
 export type FaultRule = {
   readonly kind: FaultKind;
-  /** How often it happens; always, when it is not said. */
+  /** How often it happens; always, when it is not given. */
   readonly times?: number;
   readonly method?: string;
   /** Beginning of the path, such as /v2/droplets. */

@@ -29,7 +29,7 @@ const bodySchema = Compile(Body);
 
 type Firewall = { readonly id: string; readonly createdAt: number; body: Static<typeof Body> };
 
-/** The account's firewalls. They are kept and told of; nothing in the lab enforces them. */
+/** The account's firewalls. They are kept and reported; nothing in the lab enforces them. */
 export function createFirewalls(hasTag: (name: string) => boolean) {
   const firewalls = new Map<string, Firewall>();
 
@@ -85,7 +85,7 @@ function json({ id, createdAt, body }: Firewall): object {
   };
 }
 
-/** All ports are told as "0", however they were asked for. */
+/** All ports are reported as "0", however they were ordered. */
 function withPorts<Rule extends { ports: string }>(rule: Rule): Rule {
   return rule.ports === "1-65535" ? { ...rule, ports: "0" } : rule;
 }

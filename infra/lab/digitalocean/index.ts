@@ -26,11 +26,11 @@ export type LabSettings = {
   readonly sshKeys?: readonly (string | number)[];
   readonly limits?: Partial<RateLimits>;
   readonly times?: Partial<Times>;
-  /** Told of machines that could not be built or taken away. */
+  /** Called for machines that could not be built or taken away. */
   readonly onFault?: (fault: unknown) => void;
 };
 
-/** A droplet as a test may look at it. */
+/** A droplet as a test may see it. */
 export type DropletView = Omit<LabDroplet, "tags" | "region" | "size"> & {
   readonly tags: readonly string[];
   readonly region: string;
@@ -77,7 +77,7 @@ export async function startDigitalOcean(settings: LabSettings) {
     url: `${origin}/v2`,
     faults,
     calls,
-    /** All droplets as they are, those that lists do not show among them. */
+    /** All droplets as they are, also those that lists do not show yet. */
     droplets: (): DropletView[] =>
       droplets.all().map(({ tags, region, size, ...droplet }) => ({
         ...droplet,
@@ -85,11 +85,11 @@ export async function startDigitalOcean(settings: LabSettings) {
         region: region.slug,
         size: size.slug,
       })),
-    /** Every order that was accepted, whatever became of it. */
+    /** Every order that was accepted, whatever happened to it. */
     everMade: droplets.ordered,
-    /** Puts a droplet there that nobody ordered here; it is active, has no machine, and lists show it at once. */
+    /** Adds a droplet that nobody ordered here; it is active, has no machine, and lists show it at once. */
     add,
-    /** Takes a droplet away behind everybody's back. */
+    /** Removes a droplet without a call of the API. */
     remove: async (name: string): Promise<void> => {
       await Promise.all(
         droplets

@@ -7,7 +7,7 @@ import { faultKinds, type Faults } from "./faults.ts";
 import type { Machines } from "./machines.ts";
 import { apiErrors } from "./api-error.ts";
 
-/** What the lab's own routes speak of. */
+/** What the lab's own routes work on. */
 export type LabParts = {
   readonly droplets: Droplets;
   readonly faults: Faults;
@@ -55,7 +55,7 @@ export function labRoutes(app: FastifyInstance, { droplets, faults, calls, machi
 
   app.get("/lab/calls", () => ({ counts: calls.counts() }));
 
-  // Behind the API's back: droplets go on being told of as they were.
+  // The API does not know of it: it goes on reporting droplets as they were.
   app.post<ById>("/lab/droplets/:id/power-off", async (request, reply) => {
     await present(machines).powerOff(droplets.get(Number(request.params.id)).id);
     return reply.code(204).send();

@@ -8,7 +8,7 @@ export type MachineOrder = {
   readonly size: string;
 };
 
-/** What stands behind droplets: without it the API tells of droplets that do not exist. */
+/** The machines behind droplets: without them the API reports droplets that do not exist. */
 export type Machines = {
   /** Builds the machine and switches it on; returns as soon as its addresses are known, long before it has booted. */
   readonly build: (order: MachineOrder) => Promise<{ readonly publicIp: string; readonly privateIp: string }>;

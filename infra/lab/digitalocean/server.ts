@@ -106,7 +106,7 @@ export function occasionOf(request: FastifyRequest, droplets: Droplets): Occasio
   };
 }
 
-/** The whole address that was asked for, as links in answers continue it. */
+/** The whole address of the request, which links in answers extend. */
 export function urlOf(request: FastifyRequest): URL {
   return new URL(request.url, `${request.protocol}://${request.host}`);
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What a machine learns of itself. */
+/** What a machine can read about itself. */
 export interface Metadata {
   id: number;
   hostname: string;

@@ -56,9 +56,8 @@ interface Machine {
 
 /**
  * Opens a room for machines made of namespaces, each with real systemd, a disk, two network cards and a
- * metadata service. Needs root. What a killed run left is removed by the next; machines end with this
- * process.
- * @param onFault told of machines that did not boot
+ * metadata service. Needs root. What a killed run left is removed by the next; machines end with this process.
+ * @param onFault called with machines that did not boot
  */
 export async function openMachineRoom(onFault: (fault: unknown) => void): Promise<MachineRoom> {
   const place = await claimPlace();

@@ -103,7 +103,7 @@ export function say(text, problem) {
  * @param {HTMLButtonElement} button
  * @param {() => Promise<Answer<unknown>>} doing
  * @param {string} done
- * @param {string} [later]  Said instead of `done` when it has been taken on, but is not yet done.
+ * @param {string} [later]  Shown instead of `done` when it has been accepted, but is not yet done.
  */
 export async function act(button, doing, done, later = done) {
   button.disabled = true;

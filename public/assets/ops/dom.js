@@ -1,8 +1,8 @@
 /** @typedef {string | number | boolean | null | undefined} Value  Of an attribute: true is an empty one, false none. */
 
 /**
- * Makes an element. Children that are strings become text, never markup: names, addresses and reasons
- * are strangers' words. Attributes and children that are null, undefined or false are left out.
+ * Makes an element. Children that are strings become text, never markup: names, addresses and reasons come from
+ * strangers. Attributes and children that are null, undefined or false are left out.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Record<string, Value>} [attributes]
@@ -54,7 +54,7 @@ export function fieldOf(form, name) {
 /**
  * Makes the children of an element from a list, as often as the list is shown: one child an item, known by its
  * key and updated in place; of items with the same key the first counts. What is gone is removed first, and
- * only what is out of place is moved: an element that moves loses its focus, and its animations begin anew.
+ * only what is out of place is moved: an element that moves loses its focus, and its animations begin again.
  * @template Item
  * @template {Element} Child
  * @param {Element} parent

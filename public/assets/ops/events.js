@@ -37,7 +37,7 @@ export function createEvents(api, now, open) {
    */
   let found;
   /**
-   * Alarms that go on, also when they are too old for the list.
+   * Current alarms, also when they are too old for the list.
    * @type {readonly OpsEvent[]}
    */
   let alarms = [];
@@ -133,7 +133,7 @@ export function createEvents(api, now, open) {
   }
 
   /**
-   * Takes over the alarms that go on. Their lines may be so old that the stream does not send them again.
+   * Takes over the current alarms. Their lines may be so old that the stream does not send them again.
    * @param {readonly OpsEvent[]} events
    */
   function takeAlarms(events) {

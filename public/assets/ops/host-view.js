@@ -90,7 +90,7 @@ export function hostView(api, fleet, open) {
       const wanted = host
         ? [host.state, host.standing, host.inUse, host.destroyRequest, host.droplet !== null].join(" ")
         : "";
-      // Buttons are made anew only when others are wanted: one must not vanish while it is pressed.
+      // Buttons are replaced only when others are needed: a button must not vanish while it is pressed.
       if (wanted !== drawnActs) acts.replaceChildren(...(host ? actsOf(api, fleet, host) : []));
       drawnActs = wanted;
       const shape = host ? `${host.slots} ${host.state} ${host.standing}` : "gone";

@@ -129,7 +129,7 @@ describe("docker engines over mutual TLS", () => {
 
   describe("an engine refuses", () => {
     const clients: [who: string, tls: () => ClientTls][] = [
-      ["whoever has no certificate", () => ({ ca: ca.pem }) as ClientTls],
+      ["a client without a certificate", () => ({ ca: ca.pem }) as ClientTls],
       ["one of another CA", () => ({ ca: ca.pem, ...issue(otherCa, { kind: "client" }) })],
       [
         "one past its end",

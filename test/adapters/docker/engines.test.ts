@@ -91,7 +91,7 @@ describe("docker engines", () => {
       }
     });
 
-    it("is made anew when somebody has pruned it", async () => {
+    it("is made again when somebody has pruned it", async () => {
       await start();
       await removeAll();
       const port = nextPort;

@@ -73,7 +73,7 @@ describe("a fleet's Redis", () => {
       assert.match(await asHost("gar-1", "wrong", beat("gar-1")), /WRONGPASS/);
     });
 
-    it("are granted again when Redis has forgotten them, and removed with their hosts, others left alone", async () => {
+    it("are granted again when Redis has lost them, and removed with their hosts, others left alone", async () => {
       const redis = await client();
       const users = createHeartbeatUsers(redis);
       const password = (hostName: string) => `password of ${hostName}`;
@@ -97,8 +97,8 @@ describe("a fleet's Redis", () => {
     });
   });
 
-  describe("a nudge", () => {
-    it("reaches whoever runs the jobs, also after Redis was away", async () => {
+  describe("a notification", () => {
+    it("reaches the processes that run jobs, also after Redis was away", async () => {
       const heard: string[] = [];
       const listener = openRedis(services.redisUrl, () => undefined);
       clients.push(listener);

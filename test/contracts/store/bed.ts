@@ -13,7 +13,7 @@ export type StoreBed = {
   readonly store: Store;
   /** The store of another process. */
   readonly another: () => Store;
-  /** Begins a new term as leader of the scaling, in the place of whoever led before. */
+  /** Begins a new term as leader of the scaling, in the place of the previous leader. */
   readonly lead: () => Promise<number>;
   /** How many there are of a kind. */
   readonly count: (kind: KeptKind) => Promise<number>;

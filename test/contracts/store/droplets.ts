@@ -38,7 +38,7 @@ export function describeDroplets(open: OpenStore): void {
         );
       });
 
-      it("is refused at the cap, whoever asks at once", async () => {
+      it("is refused at the cap, however many ask at once", async () => {
         const names = await Promise.all(Array.from({ length: 8 }, () => order({ cap: 3 })));
         assert.equal(names.filter((name) => name !== undefined).length, 3);
       });
@@ -181,7 +181,7 @@ export function describeDroplets(open: OpenStore): void {
         assert.deepEqual(await bed.store.leases.listDue(at(100_000)), []);
       });
 
-      it("that goes with its leases tells them lost at once", async () => {
+      it("that is destroyed with its leases marks them as lost at once", async () => {
         const name = await joined(term, 7);
         const { id } = await takeOn(name);
         await bed.store.handouts.complete(id, at(3600), at(71), undefined);
@@ -190,7 +190,7 @@ export function describeDroplets(open: OpenStore): void {
         assert.deepEqual([lost?.state, lost?.endCause], ["ending", "lost"]);
       });
 
-      it("says since when its engine has not answered, until it answers", async () => {
+      it("knows since when its engine has not answered, until it answers", async () => {
         const name = await joined(term, 7);
         const since = async () => (await bed.store.hosts.list())[0]?.unreachableSince;
         assert.equal(await since(), null);
@@ -208,7 +208,7 @@ export function describeDroplets(open: OpenStore): void {
         assert.deepEqual([row?.idleSince, row?.unhealthySince], [null, at(65)]);
       });
 
-      it("is forgotten with the history, once no instance names it", async () => {
+      it("is deleted with the history, once no instance refers to it", async () => {
         const name = await joined(term, 7);
         const { id } = await takeOn(name);
         await bed.store.handouts.complete(id, at(3600), at(71), undefined);

@@ -99,7 +99,7 @@ export function describeHandouts(open: OpenStore): void {
         assert.deepEqual(refused.kind === "quota-exceeded" && refused.nextFreeAt, at(100));
       });
 
-      it("passes over slots that rest until their time has come", async () => {
+      it("passes over slots whose port is taken, until their time has come", async () => {
         await bed.store.hosts.register(host("a", { capacity: 1 }), start);
         const { id } = await take();
         await bed.store.leases.beginEnd(id, "failed", at(1));
@@ -157,7 +157,7 @@ export function describeHandouts(open: OpenStore): void {
         });
       }
 
-      it("of leases past their end are free before the reaper comes by, and their keys with them", async () => {
+      it("of leases past their end are free before the reaper runs, and their keys with them", async () => {
         await bed.store.hosts.register(host("a"), start);
         const claim = claimFor("key");
         const old = await lease({ quota: 1, claim, ttlSeconds: 60 });

@@ -52,7 +52,7 @@ export function describeHistory(open: OpenStore): void {
       ]);
     });
 
-    it("keeps how the last run of each job came out", async () => {
+    it("keeps the outcome of the last run of each job", async () => {
       await bed.store.runs.begin("scale", at(1));
       await bed.store.runs.finish("scale", at(2), undefined);
       await bed.store.runs.begin("health", at(3));

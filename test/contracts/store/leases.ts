@@ -19,7 +19,7 @@ export function describeLeases(open: OpenStore): void {
       assert.equal(await bed.store.leases.setExpiry(starting, at(200), at(1)), false);
     });
 
-    it("begins once, whoever and however many ask", async () => {
+    it("begins once, however many callers begin it", async () => {
       await bed.store.hosts.register(host("a"), start);
       const id = await lease();
       const processes = [bed.store, bed.another(), bed.another()];

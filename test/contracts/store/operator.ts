@@ -7,7 +7,7 @@ export function describeOperator(open: OpenStore): void {
   describe("for the operator", () => {
     const { bed, take, lease, booting, joined } = useStore(open);
 
-    describe("sessions", () => {
+    describe("logins", () => {
       it("hold until their end, for the token they began with, and end at once when ended", async () => {
         await bed.store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
         assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(59)), true);
@@ -84,7 +84,7 @@ export function describeOperator(open: OpenStore): void {
       });
     });
 
-    it("are told the slots that are not free: by what holds them, or that something else holds their port", async () => {
+    it("are shown the slots that are not free, with the instance, or that the port is taken by something else", async () => {
       await bed.store.hosts.register(host("a"), start);
       const running = await lease({ now: at(10) });
       await take({ now: at(10) });
@@ -115,7 +115,7 @@ export function describeOperator(open: OpenStore): void {
         assert.deepEqual([...(await bed.store.destroyRequests.list())], []);
       });
 
-      it("are refused with leases, unless these shall be lost", async () => {
+      it("are refused with leases, unless these are to be lost", async () => {
         const name = await joined(term, 7);
         await lease({ now: at(70), hostName: name });
         assert.deepEqual(await bed.store.destroyRequests.add(name, "none", at(20)), { kind: "leased", leases: 1 });
@@ -144,12 +144,12 @@ export function describeOperator(open: OpenStore): void {
       it("and hand-outs cannot pass each other: either the lease is seen, or the host is closed", async () => {
         for (let round = 0; round < 10; round++) {
           const name = await joined(term, 100 + round);
-          const [doom, taken] = await Promise.all([
+          const [requested, taken] = await Promise.all([
             bed.store.destroyRequests.add(name, "none", at(20)),
             take({ now: at(70), hostName: name }),
           ]);
-          if (doom.kind === "requested") assert.equal(taken.kind, "host-closed");
-          else assert.deepEqual([doom.kind, taken.kind], ["leased", "taken"]);
+          if (requested.kind === "requested") assert.equal(taken.kind, "host-closed");
+          else assert.deepEqual([requested.kind, taken.kind], ["leased", "taken"]);
         }
       });
     });

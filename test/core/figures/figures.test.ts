@@ -60,7 +60,7 @@ describe("figures over time", () => {
     assert.deepEqual(droplets, { destroying: [1, null] });
   });
 
-  it("show the standings of the last minute that knows them, and a gap where none does: Redis may have been away", () => {
+  it("show the standings of the last minute that has them, and a gap where none does: Redis may be away", () => {
     const { hosts, leases } = figureSeries(
       [
         { minute: at(0), figures: { leases: 1, hosts: { open: 2 } } },

@@ -63,13 +63,13 @@ function fakeFleet(inUse: Record<string, number>, capacity = 4) {
   return { world, view: createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS) };
 }
 
-describe("the fleet view", () => {
+describe("the fleet cache", () => {
   const namesAt = (view: ReturnType<typeof createFleetCache>, now: Date) =>
     [...view.openHosts(now)].map(({ name }) => name);
   const standingAt = (view: ReturnType<typeof createFleetCache>, now: Date) =>
     Object.fromEntries(view.standings(now).map(({ host, standing }) => [host.name, standing]));
 
-  it("is blind before it has read anything", () => {
+  it("offers no host before it has read anything", () => {
     const { view } = fakeFleet({ a: 0 });
     assert.equal(view.isBlind(start), true);
     assert.deepEqual(namesAt(view, start), []);
@@ -121,7 +121,7 @@ describe("the fleet view", () => {
     assert.deepEqual(namesAt(view, at(1000)), ["a", "b"]);
   });
 
-  it("passes over a host that failed: a second, then twice as long each time, up to the longest rest", async () => {
+  it("passes over a host that failed: a second, then twice as long each time, up to the longest back-off", async () => {
     const { view } = fakeFleet({ a: 0 });
     let now = start.getTime();
     for (const restMs of [1000, 2000, 4000, 8000, 15_000, 15_000]) {
@@ -152,7 +152,7 @@ describe("the fleet view", () => {
     assert.deepEqual(namesAt(view, at(2001)), ["a"], "the next rest is the first again");
   });
 
-  it("keeps a rest over the next reading", async () => {
+  it("keeps a back-off over the next reading", async () => {
     const { view } = fakeFleet({ a: 0 });
     await view.refresh(start);
     view.backOff("a", start);
@@ -203,7 +203,7 @@ describe("the fleet view", () => {
     assert.deepEqual(standingAt(view, at(1)), { b: "open" });
   });
 
-  it("finds the first host among ten thousand without looking at all of them", async () => {
+  it("finds the first host among ten thousand without checking all of them", async () => {
     const { view } = fakeFleet(
       Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`host-${index}`, index % 3])),
     );

@@ -16,15 +16,15 @@ const reasonOf = (heartbeat: HeartbeatReading) => (heartbeat.kind === "refused" 
 const read = (value: unknown) => parseHeartbeat("host-a", JSON.stringify(value));
 
 describe("parseHeartbeat", () => {
-  it("takes a whole beat as it was sent", () => {
+  it("takes a whole heartbeat as it was sent", () => {
     assert.deepEqual(read(beat), { kind: "beat", beat });
   });
 
-  it("takes a beat whose engine does not answer, told by containers null", () => {
+  it("takes a heartbeat whose engine does not answer, shown by containers null", () => {
     assert.deepEqual(read({ ...beat, containers: null }), { kind: "beat", beat: { ...beat, containers: null } });
   });
 
-  it("refuses a beat with any field missing, and names it", () => {
+  it("refuses a heartbeat with any field missing, and names it", () => {
     for (const field of Object.keys(beat)) {
       const rest = Object.fromEntries(Object.entries(beat).filter(([name]) => name !== field));
       assert.match(reasonOf(read(rest)) ?? "taken", new RegExp(field));
@@ -56,18 +56,18 @@ describe("parseHeartbeat", () => {
     assert.equal(read({ ...beat, slots: 40 }).kind, "refused");
   });
 
-  it("refuses a beat that names another host", () => {
+  it("refuses a heartbeat that names another host", () => {
     const heartbeat = read({ ...beat, name: "host-b" });
     assert.deepEqual(heartbeat, { kind: "refused", reason: 'names another host, "host-b"' });
   });
 
-  it("refuses a beat that was cut off anywhere", () => {
+  it("refuses a heartbeat that was cut off anywhere", () => {
     const whole = JSON.stringify(beat);
     for (let length = 0; length < whole.length; length++)
       assert.equal(parseHeartbeat("host-a", whole.slice(0, length)).kind, "refused", whole.slice(0, length));
   });
 
-  it("never throws, and never takes a value that is not a whole beat", () => {
+  it("never throws, and never takes a value that is not a whole heartbeat", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (value) =>
         assert.equal(parseHeartbeat("host-a", value).kind, "refused"),

@@ -72,7 +72,7 @@ describe("preparing the cloud", () => {
     ]);
   });
 
-  it("does not fail when the token may not read the account: that is told, and orders go on", async () => {
+  it("does not fail when the token may not read the account: that is reported, and orders go on", async () => {
     const { ports } = fixture({
       readAccount: () => Promise.reject(new CloudFault("refused", "none", "403 You are not authorized")),
       checkOffer: () => Promise.resolve(["there is no size small in fra1"]),

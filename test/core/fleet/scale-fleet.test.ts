@@ -75,7 +75,7 @@ async function openFleet(): Promise<FleetBed> {
   };
 }
 
-/** The fleet's decisions on twins: a droplet that is active beats when the test lets it boot. */
+/** The fleet's decisions on twins: an active droplet sends heartbeats when the test lets it boot. */
 describe("scaling the fleet", () => {
   const { fleet, silent, beatAll, step, settle, ours, take, end, hostNames, assertAtRest, ...lives } =
     useFleet(openFleet);
@@ -121,7 +121,7 @@ describe("scaling the fleet", () => {
     );
   });
 
-  it("begins nothing while the operator pauses it, but for what is asked for by name, and finishes what has begun", async () => {
+  it("begins nothing but destroy requests while the operator pauses it, and finishes what has begun", async () => {
     await settle();
     const [name = ""] = await hostNames();
     await fleet().store.switches.set("scaling", true, fleet().clock());
@@ -246,7 +246,7 @@ describe("scaling the fleet", () => {
     assert.deepEqual(names(ours()), before);
   });
 
-  it("closes a host whose droplet somebody has deleted, tells its leases lost, and replaces it", async () => {
+  it("closes a host whose droplet somebody has deleted, marks its leases as lost, and replaces it", async () => {
     await settle();
     const [first = ""] = await hostNames();
     const lease = await take(first);
@@ -259,7 +259,7 @@ describe("scaling the fleet", () => {
     await assertAtRest();
   });
 
-  it("does not take another account's token for the end of the fleet: hearts that beat are no droplets gone", async () => {
+  it("does not take another account's token for the end of the fleet: hosts with heartbeats are not gone", async () => {
     await settle();
     const [first = ""] = await hostNames();
     const lease = await take(first);
@@ -297,7 +297,7 @@ describe("scaling the fleet", () => {
     assert.equal(ours().length, 2);
   });
 
-  it("replaces an empty host that beats and that nobody can reach, and keeps the good one", async () => {
+  it("replaces an empty host whose heartbeat arrives but which is out of reach, and keeps the good one", async () => {
     await settle();
     const [broken = ""] = await hostNames();
     await fleet().store.droplets.keepReachability([], [broken], fleet().clock());
@@ -312,7 +312,7 @@ describe("scaling the fleet", () => {
     await assertAtRest();
   });
 
-  it("lets no droplet become or stay a host that the operator wants destroyed", async () => {
+  it("lets no droplet become or stay a host that has a destroy request", async () => {
     await step();
     const [ordered] = await fleet().store.droplets.list();
     assert.equal(

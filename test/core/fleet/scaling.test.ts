@@ -136,7 +136,7 @@ describe("the standby", () => {
     );
   });
 
-  it("is at rest when there is exactly one", () => {
+  it("needs no step when there is exactly one", () => {
     assert.deepEqual(decide(fleet([droplet(1, { inUse: 4 }), droplet(2)])), []);
   });
 
@@ -154,7 +154,7 @@ describe("the standby", () => {
     }
   });
 
-  it("is none whose heartbeat is refused: a malformed beat is no empty host", () => {
+  it("is none whose heartbeat is refused: a malformed heartbeat is no empty host", () => {
     assert.deepEqual(
       told(
         decide(fleet([droplet(1, { heartbeat: { kind: "refused", reason: "not JSON" }, unhealthySince: ago(61) })])),
@@ -299,7 +299,7 @@ describe("a silent host", () => {
     ]);
   });
 
-  it("is destroyed with its leases told lost when the cloud says that it is off", () => {
+  it("is destroyed with its leases lost when the cloud reports that it is off", () => {
     const [action] = decide(
       fleet([droplet(1), droplet(2, { ...longSilent, inUse: 2, cloud: cloudDroplet(2, { status: "off" }) })]),
     );
@@ -312,7 +312,7 @@ describe("a silent host", () => {
     });
   });
 
-  it("is closed at once when the cloud says that its droplet is gone", () => {
+  it("is closed at once when the cloud reports that its droplet is gone", () => {
     assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { heartbeat: undefined, inUse: 2, cloud: "gone" })]))), [
       "close d-2",
     ]);
@@ -325,14 +325,14 @@ describe("a silent host", () => {
     );
   });
 
-  it("whose engine hangs while its heart beats is treated alike, after the same grace", () => {
+  it("whose engine hangs while its heartbeat arrives is treated alike, after the same grace", () => {
     assert.deepEqual(
       told(decide(fleet([droplet(1), droplet(2, { heartbeat: beat(null), unhealthySince: ago(1800) })]))),
       ["destroy d-2"],
     );
   });
 
-  it("among many means that we are blind: nothing is done in either direction, and a person is called", () => {
+  it("among many means that the control plane is blind: nothing is done in either direction, and an alarm is raised", () => {
     const silent = (id: number) => droplet(id, { heartbeat: undefined, unhealthySince: ago(1000) });
     const actions = decide(fleet([silent(1), silent(2), droplet(3, { inUse: 1 })], { untracked: [cloudDroplet(99)] }));
     assert.deepEqual(actions, [
@@ -378,7 +378,7 @@ describe("a silent host", () => {
     );
   });
 
-  it("that we cannot reach, like most of the others, means that it is our certificate, or our network", () => {
+  it("out of reach, like most of the others, means that our certificate or our network is at fault", () => {
     const actions = decide(fleet([1, 2, 3].map((id) => droplet(id, { unreachableSince: ago(61) }))));
     assert.deepEqual(
       actions.map(({ kind }) => kind),
@@ -386,7 +386,7 @@ describe("a silent host", () => {
     );
   });
 
-  it("whose heart beats cannot be gone: the cloud that says so is another account's", () => {
+  it("whose heartbeat arrives cannot be gone: a cloud that reports so is another account's", () => {
     const actions = decide(fleet([droplet(1, { cloud: "gone" }), droplet(2)]));
     assert.deepEqual(actions, [
       {
@@ -416,7 +416,7 @@ describe("a silent host", () => {
     ]);
   });
 
-  it("is waited for together with all others, until somebody has cordoned them: then the fleet begins anew", () => {
+  it("is waited for together with all others, until somebody has cordoned them: then the fleet begins again", () => {
     const lost = (hostState: HostState) =>
       [1, 2, 3].map((id) => droplet(id, { heartbeat: undefined, unhealthySince: ago(100), inUse: 1, hostState }));
     assert.deepEqual(told(decide(fleet(lost("active")))), ["hold"]);
@@ -440,7 +440,7 @@ describe("a droplet with our tag that nobody tracks", () => {
 });
 
 describe("what is being destroyed", () => {
-  it("is asked for again until the cloud says that it is gone", () => {
+  it("is asked for again until the cloud reports that it is gone", () => {
     assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { state: "destroying" })]))), ["delete d-2"]);
     assert.deepEqual(told(decide(fleet([droplet(1), droplet(2, { state: "destroying", cloud: "gone" })]))), [
       "close d-2",
@@ -449,7 +449,7 @@ describe("what is being destroyed", () => {
 });
 
 describe("timers", () => {
-  it("begin with the first look at an empty or an unwell host, and end with the first look at a better one", () => {
+  it("begin with the first snapshot of an empty or unhealthy host, and end with the first of a better one", () => {
     const begin = changedTimers([droplet(1, { idleSince: null, heartbeat: undefined })], now);
     assert.deepEqual(begin, [{ name: "d-1", idleSince: now, unhealthySince: now }]);
     const end = changedTimers([droplet(1, { inUse: 1, idleSince: ago(9), unhealthySince: ago(9) })], now);
@@ -481,7 +481,7 @@ describe("the operator", () => {
     );
   });
 
-  it("has hosts destroyed by name, also while all else is paused: asking their engines unless they cannot answer, or what they run shall be lost", () => {
+  it("has hosts destroyed by name, also while paused, and asks their engines first where it has to", () => {
     const asked = (given: Parameters<typeof droplet>[1], leases: "none" | "lost", isPaused = false) => {
       const [first] = decide(
         fleet([droplet(1, { state: "joined", hostState: "draining", ...given })], {

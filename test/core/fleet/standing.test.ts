@@ -148,7 +148,7 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc
   });
 
 describe("standing of a host", () => {
-  it("is out of reach for hand-outs as it is for scaling: an engine that does not answer us gets no instance", async () => {
+  it("is out of reach for hand-outs as for scaling: a host whose engine does not answer us gets no instance", async () => {
     const seen = await seenBy(facts({ unreachableSince: before(MINUTE_MS) }));
     assert.deepEqual([seen.takesInstances, seen.wantsAnother], [false, true]);
   });
@@ -227,7 +227,7 @@ describe("standing of a host", () => {
     );
   });
 
-  it("tells what is wrong with a host before what merely fills it", () => {
+  it("names what is wrong with a host before what merely fills it", () => {
     assert.equal(standingOf(facts({ inUse: 4, unreachableSince: now }), false), "unreachable");
     assert.equal(standingOf(facts({ inUse: 4 }), true), "backing-off");
     assert.equal(standingOf(facts({ inUse: 4 }), false), "full");

@@ -15,7 +15,7 @@ import type { RedisServer } from "../../../infra/servers/redis.ts";
 import { until } from "../../bed/until.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../../infra/host/heartbeat.sh", import.meta.url));
-/** Nobody listens there: the engine is away, and the rest of a beat has to come all the same. */
+/** Nothing listens there: the engine is away, and the other fields of a heartbeat have to come all the same. */
 const NO_ENGINE = "unix:///nonexistent/docker.sock";
 
 describe("heartbeat.sh", () => {
@@ -47,7 +47,7 @@ describe("heartbeat.sh", () => {
   const startGranted = async (name: string, env: Record<string, string> = {}) =>
     start({ HOST_NAME: name, HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(server.url, name), ...env });
 
-  it("writes exactly the fields that belong to a beat", async () => {
+  it("writes exactly the fields that belong to a heartbeat", async () => {
     const earliest = Math.floor(Date.now() / 1000) * 1000;
     await startGranted("fields", { PRIVATE_IP: "10.9.9.9", DOCKER_PORT: "2376" });
     const text = await until("a beat is there", () => redis.get("host:fields"));
@@ -74,7 +74,7 @@ describe("heartbeat.sh", () => {
     assert.equal((JSON.parse(seen[1]?.[2] ?? "") as { name: string }).name, "once");
   });
 
-  it("keeps beating, and the key is gone one lifetime after the last beat", async () => {
+  it("keeps sending heartbeats, and the key is gone one lifetime after the last one", async () => {
     const script = await startGranted("steady");
     const first = await until("a beat is there", () => redis.get("host:steady"));
     await until("another beat follows", async () => (await redis.get("host:steady")) !== first);
@@ -160,7 +160,7 @@ describe("heartbeat.sh", () => {
     assert.equal(await script.exitCode, 0);
   });
 
-  it("cannot do with its user what is not its beat", async () => {
+  it("can do nothing with its user but send its heartbeat", async () => {
     const password = await grantHeartbeat(server.url, "modest");
     const url = new URL(server.url);
     const client = new Redis({

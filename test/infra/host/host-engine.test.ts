@@ -114,7 +114,7 @@ describe("a host with an engine", () => {
     );
   });
 
-  it("counts its instances in its beats, and says null while its engine hangs", async () => {
+  it("counts its instances in its heartbeats, and reports null while its engine hangs", async () => {
     const redis = new Redis(services.redisUrl);
     const heartbeat = await host.startHeartbeat({ redisUrl: services.redisUrl, env: { HEARTBEAT_SECONDS: "1" } });
     const beaten = async () =>

@@ -60,7 +60,7 @@ describe("a host whose surroundings fail", () => {
     await lab.handOut();
   });
 
-  it("beats again, started anew for ever, once Redis knows its user again", async () => {
+  it("sends heartbeats again, restarted for ever, once Redis knows its user again", async () => {
     await lab.beats();
     await lab.programs.jobs.stop();
     try {
@@ -82,7 +82,7 @@ describe("a host whose surroundings fail", () => {
     await lab.beats();
   });
 
-  it("beats again when its private cable is mended", async () => {
+  it("sends heartbeats again when its private cable is plugged in", async () => {
     await lab.beats();
     await lab.room.cutLink(lab.id, "private", true);
     try {
@@ -123,7 +123,7 @@ describe("a host whose surroundings fail", () => {
     const redis = new Redis(lab.redisUrl);
     try {
       for (const hoursOff of [-6, 6]) {
-        await until("its last beat is over", async () => !(await isOpen()), PATIENCE_MS);
+        await until("its last heartbeat is over", async () => !(await isOpen()), PATIENCE_MS);
         const sentAt = new Date(Date.now() + hoursOff * 3_600_000).toISOString();
         await redis.set(`host:${lab.host}`, JSON.stringify({ ...beat, sentAt }), "EX", 3);
         await until(`it is open, ${hoursOff} hours off`, isOpen, 3_000);

@@ -39,7 +39,7 @@ const whileRunning = (await engineProcesses()).length;
 const pidOfInstance = async () => (await container.inspect()).State.Pid;
 const pid = await pidOfInstance();
 
-// As after a SIGKILL of whoever started it: the engine is there, and nobody's.
+// As after a SIGKILL of the process that started it: the engine runs, and nothing owns it.
 const adopted = await startDockerEngine({ dir });
 const pidAfterAdoption = await pidOfInstance();
 

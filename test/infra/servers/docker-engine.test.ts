@@ -52,7 +52,7 @@ describe("the private Docker Engine", () => {
     await rm(dir, { recursive: true, maxRetries: 5 });
   });
 
-  it("is taken over with its containers when whoever started it was killed", () => {
+  it("is taken over with its containers when the process that started it was killed", () => {
     assert.equal(seen.adoptedSamePid, true);
     assert.equal(seen.livesAfterAdoption, true);
   });
