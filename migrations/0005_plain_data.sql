@@ -8,7 +8,8 @@
 
 -- Time by which a hand-out must be finished. NULL in rows of earlier replicas, which keep it in expires_at
 -- until the hand-out, and look for it there: it is written there as well.
-SET @has = (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'instances' AND column_name = 'start_deadline');
+SET @has = (SELECT COUNT(*) FROM information_schema.columns
+  WHERE table_schema = DATABASE() AND table_name = 'instances' AND column_name = 'start_deadline');
 SET @add = IF(@has > 0, 'DO 0', 'ALTER TABLE instances ADD COLUMN start_deadline DATETIME(3) NULL');
 PREPARE add_column FROM @add;
 EXECUTE add_column;
@@ -17,15 +18,17 @@ DEALLOCATE PREPARE add_column;
 -- Until when a slot is passed over because something that is not ours holds its port. Earlier replicas set
 -- free_since to that time instead. They do not know this column: they may try such a slot too early, find
 -- its port taken, and go on with the next one.
-SET @has = (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'slots' AND column_name = 'port_taken_until');
+SET @has = (SELECT COUNT(*) FROM information_schema.columns
+  WHERE table_schema = DATABASE() AND table_name = 'slots' AND column_name = 'port_taken_until');
 SET @add = IF(@has > 0, 'DO 0', 'ALTER TABLE slots ADD COLUMN port_taken_until DATETIME(3) NULL');
 PREPARE add_column FROM @add;
 EXECUTE add_column;
 DEALLOCATE PREPARE add_column;
 
--- Data of an event for programs, as JSON; people read its reason. The type is text, because the two servers'
+-- Data of an event for programs, as JSON. People read its reason. The type is text, because the two servers'
 -- JSON types differ.
-SET @has = (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'events' AND column_name = 'data');
+SET @has = (SELECT COUNT(*) FROM information_schema.columns
+  WHERE table_schema = DATABASE() AND table_name = 'events' AND column_name = 'data');
 SET @add = IF(@has > 0, 'DO 0', 'ALTER TABLE events ADD COLUMN data VARCHAR(1000) NULL');
 PREPARE add_column FROM @add;
 EXECUTE add_column;
@@ -55,10 +58,12 @@ INSERT INTO minute_figures (minute, source, figure, label, value)
 SELECT minute, source, figure, label, value
   FROM (
     SELECT minutes.minute, minutes.source,
-           CASE SUBSTRING_INDEX(entry.name, '.', 1) WHEN 'handout' THEN 'handouts' WHEN 'end' THEN 'ends' ELSE SUBSTRING_INDEX(entry.name, '.', 1) END AS figure,
+           CASE SUBSTRING_INDEX(entry.name, '.', 1) WHEN 'handout' THEN 'handouts' WHEN 'end' THEN 'ends'
+             ELSE SUBSTRING_INDEX(entry.name, '.', 1) END AS figure,
            IF(LOCATE('.', entry.name) = 0, '', SUBSTRING(entry.name, LOCATE('.', entry.name) + 1)) AS label,
            JSON_UNQUOTE(JSON_EXTRACT(minutes.figures, CONCAT('$."', entry.name, '"'))) AS value
       FROM minutes JOIN JSON_TABLE(JSON_KEYS(minutes.figures), '$[*]' COLUMNS (name VARCHAR(64) PATH '$')) AS entry
   ) AS kept
  WHERE figure IN ('handouts', 'took', 'ends', 'leases', 'slots', 'hosts', 'droplets')
-   AND NOT EXISTS (SELECT 1 FROM minute_figures AS present WHERE present.minute = kept.minute AND present.source = kept.source);
+   AND NOT EXISTS (SELECT 1 FROM minute_figures AS present
+                    WHERE present.minute = kept.minute AND present.source = kept.source);

@@ -58,7 +58,8 @@ if (pure.length > 0 && onMachine.length === 0 && !isWhole) {
 } else {
   if (onMachine.length > 0 && process.getuid?.() !== 0)
     throw new Error(
-      "the tests run Docker Engines in network namespaces of their own, which takes root: sudo npm test; `npm run test:quick` runs those that take none",
+      "the tests run Docker Engines in network namespaces of their own, which takes root: sudo npm test; " +
+        "`npm run test:quick` runs those that take none",
     );
   await runAll();
 }

@@ -230,8 +230,8 @@ start() {
 	send_image
 	curl --silent --fail --retry 30 --retry-delay 1 --retry-connrefused --output /dev/null http://127.0.0.1:8080/healthz ||
 		fail "the API does not answer: journalctl -u getaredis-api"
-	printf '\nGet a Redis runs: https://%s/\n  ops     the token is OPS_TOKEN in %s\n  logs    journalctl -fu "getaredis-*"\n' \
-		"$name" "$SETTINGS"
+	printf '\nGet a Redis runs: https://%s/\n' "$name"
+	printf '  ops     the token is OPS_TOKEN in %s\n  logs    journalctl -fu "getaredis-*"\n' "$SETTINGS"
 }
 
 read_arguments "$@"

@@ -75,7 +75,9 @@ export async function checkPort(host: string, port: number): Promise<number> {
 function reasonFor(code: string | undefined, host: string, port: number): string {
   if (code === "EADDRINUSE")
     return `port ${port} of ${host} is taken by another program: stop that, or choose another port with PORT=…`;
-  if (code === "EACCES") return `port ${port} is reserved for root: choose one above 1023 with PORT=…, or run as root`;
+  if (code === "EACCES") {
+    return `port ${port} is reserved for root: choose one above 1023 with PORT=…, or run as root`;
+  }
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `HOST=${host} is no address of this machine`;
   return `cannot listen on port ${port} of ${host} (${code ?? "unknown reason"}): see the settings PORT and HOST`;
 }

@@ -29,7 +29,8 @@ try {
   console.log(`POST /instances  ${cell(posts, 0.5)} ${cell(posts, 0.99)}`);
   console.log(`docker run       ${cell(runs, 0.5)} ${cell(runs, 0.99)}`);
   console.log(
-    `ratio             ${(quantile(posts, 0.5) / quantile(runs, 0.5)).toFixed(2)}     ${(quantile(posts, 0.99) / quantile(runs, 0.99)).toFixed(2)}   (goal: at most 1.15)`,
+    `ratio             ${(quantile(posts, 0.5) / quantile(runs, 0.5)).toFixed(2)}     ` +
+      `${(quantile(posts, 0.99) / quantile(runs, 0.99)).toFixed(2)}   (goal: at most 1.15)`,
   );
 } finally {
   await service.stop();

@@ -123,7 +123,7 @@ describe("many at once", () => {
     await replica.stop();
   });
 
-  it("takes an instance back when its caller hangs up, and keeps one whose caller can come back with the key", async () => {
+  it("undoes a hand-out when its caller hangs up, and keeps one whose caller can ask again with the key", async () => {
     for (const [headers, kept] of [
       [{}, 0],
       [{ "idempotency-key": "come-back" }, 1],
@@ -259,7 +259,7 @@ describe("parts that fail", () => {
     await settled();
   });
 
-  it("destroys nothing while Redis is down, refuses once it has not seen its hosts for too long, and recovers", async () => {
+  it("destroys nothing while Redis is down, refuses when heartbeats are too old, and recovers", async () => {
     const held = await handout(service);
     await service.services.killRedis();
     await until("hand-outs are refused", async () => (await post(service)).status === 503);

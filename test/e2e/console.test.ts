@@ -98,7 +98,8 @@ describe("the page's console and figures", () => {
     await type(page, "INCR n");
     assert.equal(
       await lastReply(page),
-      "No answer came back. The connection broke, or the service is restarting. Whether the command had an effect is unknown.",
+      "No answer came back. The connection broke, or the service is restarting. " +
+        "Whether the command had an effect is unknown.",
     );
   });
 
@@ -230,7 +231,8 @@ describe("the page's console and figures", () => {
     };
     const setHidden = (hidden: boolean) =>
       page.evaluate(
-        `Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"));`,
+        `Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} });
+         document.dispatchEvent(new Event("visibilitychange"));`,
       );
     await page.clock.install();
     await askedAgain("while it is visible");
@@ -267,7 +269,7 @@ describe("the page's console and figures", () => {
   });
 
   for (const colorScheme of ["light", "dark"] as const) {
-    it(`has no serious accessibility fault with all kinds of lines and figures, in ${colorScheme} colours`, async () => {
+    it(`has no serious accessibility fault with all kinds of lines and figures, in ${colorScheme}`, async () => {
       const { page } = await open({ colorScheme, reducedMotion: "reduce" });
       for (const line of ["SET a b", "NOSUCH", "MONITOR", "KEYS *"]) await type(page, line);
       await page.waitForSelector("[data-tile=keys] [data-value]:text('1')");
@@ -284,7 +286,8 @@ describe("the page's console and figures", () => {
       assert.equal(await sidewaysOf(page), 0);
       assert.equal(
         await page.evaluate<number>(
-          "document.querySelector('[data-transcript]').scrollWidth - document.querySelector('[data-transcript]').clientWidth",
+          `document.querySelector('[data-transcript]').scrollWidth -
+             document.querySelector('[data-transcript]').clientWidth`,
         ),
         0,
       );

@@ -99,7 +99,7 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     );
 
     it(
-      `takes a value of ${VALUE_MB} MB and gives it back while others are connected, and refuses larger ones however they are made`,
+      `takes and returns a value of ${VALUE_MB} MB while others are connected, and refuses larger ones however made`,
       withInstance(async (instance) => {
         await wiresOf(instance, MAX_CLIENTS - 5);
         const redis = redisOf(instance);
@@ -363,7 +363,8 @@ describe("the container that people get", { timeout: 120_000 }, () => {
           /^(.*Read-only file system\n){3}$/,
         );
         const places = await shell.run(
-          "cut -d' ' -f2 /proc/mounts | while read place; do [ -d $place ] && (echo > $place/probe) 2>/dev/null && echo $place; done; true",
+          "cut -d' ' -f2 /proc/mounts | while read place; do [ -d $place ] && " +
+            "(echo > $place/probe) 2>/dev/null && echo $place; done; true",
         );
         assert.equal(places.trim(), "/data");
         assert.match(await shell.run("dd if=/dev/zero of=/data/much bs=64k count=100"), /No space left on device/);

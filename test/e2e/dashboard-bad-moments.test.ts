@@ -12,7 +12,8 @@ describe("the dashboard in bad moments", () => {
   /** Has the page believe that its tab is hidden, or seen again. */
   const hide = (page: Page, hidden: boolean) =>
     page.evaluate(
-      `Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event("visibilitychange"))`,
+      `Object.defineProperty(document, "hidden", { configurable: true, value: ${hidden} });
+       document.dispatchEvent(new Event("visibilitychange"))`,
     );
 
   it("sends the token in no address, also before its scripts have come", async () => {
@@ -79,7 +80,11 @@ describe("the dashboard in bad moments", () => {
         "dialog [role=alert]:has-text('The connection is lost. This page shows the state at')",
       );
       await page.evaluate(
-        "window.told = 0; for (const alert of document.querySelectorAll('[data-stale] [role=alert]')) new MutationObserver(() => window.told++).observe(alert, { childList: true, characterData: true, subtree: true })",
+        `window.told = 0;
+         for (const alert of document.querySelectorAll('[data-stale] [role=alert]')) {
+           const changes = { childList: true, characterData: true, subtree: true };
+           new MutationObserver(() => window.told++).observe(alert, changes);
+         }`,
       );
       const age = await page.textContent("dialog [data-stale-age]");
       await until(
@@ -151,9 +156,14 @@ describe("the dashboard in bad moments", () => {
 
   it("turns one page when Next is pressed twice, and back when all of a page is gone", async () => {
     await dashboard.database.query(
-      `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at, end_cause)
+      `INSERT INTO instances
+         (id, state, host_id, port, address, token_hash,
+          created_at, handed_out_at, expires_at, latest_end, ended_at, end_cause)
        WITH RECURSIVE n AS (SELECT 100 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 219)
-       SELECT CONCAT('old0000000000', i), 'ended', (SELECT id FROM hosts WHERE name = 'host-b'), 20000, '203.0.113.7', UNHEX(SHA2(i, 256)), UTC_TIMESTAMP() - INTERVAL i MINUTE, UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), 'expired' FROM n`,
+       SELECT CONCAT('old0000000000', i), 'ended', (SELECT id FROM hosts WHERE name = 'host-b'), 20000,
+              '203.0.113.7', UNHEX(SHA2(i, 256)),
+              UTC_TIMESTAMP() - INTERVAL i MINUTE, UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(),
+              'expired' FROM n`,
     );
     try {
       const page = await dashboard.logIn();

@@ -11,7 +11,10 @@ import { launchChromium, visit, type Visit } from "./chromium.ts";
 export const DESKTOP = { width: 1440, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
-/** A service of two hosts with its dashboard in Chromium, for the tests of one `describe`; each leaves all hosts open and empty. */
+/**
+ * A service of two hosts with its dashboard in Chromium, for the tests of one `describe`; each test leaves all
+ * hosts open and empty.
+ */
 export interface Dashboard {
   readonly service: Service;
   readonly database: Pool;

@@ -51,7 +51,7 @@ describe("the dashboard's lists", () => {
     await dashboard.database.query("DELETE FROM events");
   });
 
-  it("tells an alarm that goes on, however old its row; two of the same words once, and not after they are over", async () => {
+  it("shows a current alarm, however old its row; two with one text once, and not after they end", async () => {
     const alarm = (actor: EventActor, host: string | undefined, at: Date) =>
       dashboard.service.store.events.add({ actor, kind: "hold", host, reason: "cannot go on", alarm: true }, at);
     const told = (page: Page) => page.locator("[data-notes] li:has-text('cannot go on')");
@@ -119,9 +119,13 @@ describe("the dashboard's lists", () => {
       id: number;
     }[];
     await dashboard.database.query(
-      `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at, end_cause)
+      `INSERT INTO instances
+         (id, state, host_id, port, address, token_hash,
+          created_at, handed_out_at, expires_at, latest_end, ended_at, end_cause)
        WITH RECURSIVE n AS (SELECT 100 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 219)
-       SELECT CONCAT('old0000000000', i), 'ended', ?, 20000, CONCAT('203.0.113.', i), UNHEX(SHA2(i, 256)), UTC_TIMESTAMP() - INTERVAL i MINUTE, UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), 'expired' FROM n`,
+       SELECT CONCAT('old0000000000', i), 'ended', ?, 20000, CONCAT('203.0.113.', i), UNHEX(SHA2(i, 256)),
+              UTC_TIMESTAMP() - INTERVAL i MINUTE, UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(), UTC_TIMESTAMP(),
+              'expired' FROM n`,
       [host?.id],
     );
     const page = await dashboard.logIn();
@@ -169,12 +173,16 @@ describe("the dashboard's lists", () => {
     await dashboard.service.store.runs.begin("health", new Date());
     await dashboard.service.store.runs.finish("health", new Date(), markup("fault"));
     await dashboard.database.query(
-      "INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))",
+      `INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at)
+       VALUES ('<u>evil</u>', 'https://10.0.0.9:2376', ?, '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))`,
       [markup("address")],
     );
     await redis.set("host:<u>evil</u>", JSON.stringify({ name: markup("heartbeat") }), "EX", 60);
     await dashboard.database.query(
-      "INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end) SELECT '<s>0123456789</s', 'starting', id, 20000, '<em>holder</em>', UNHEX(SHA2('x', 256)), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL 1 HOUR, UTC_TIMESTAMP(3) + INTERVAL 1 HOUR FROM hosts WHERE name = '<u>evil</u>'",
+      `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, expires_at, latest_end)
+       SELECT '<s>0123456789</s', 'starting', id, 20000, '<em>holder</em>', UNHEX(SHA2('x', 256)), UTC_TIMESTAMP(3),
+              UTC_TIMESTAMP(3) + INTERVAL 1 HOUR, UTC_TIMESTAMP(3) + INTERVAL 1 HOUR
+       FROM hosts WHERE name = '<u>evil</u>'`,
     );
     try {
       const page = await dashboard.logIn();

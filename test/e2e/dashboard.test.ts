@@ -65,7 +65,7 @@ describe("the dashboard", () => {
     );
   });
 
-  it("cordons a host in one browser, as another one sees at once; hand-outs go elsewhere until it is opened", async () => {
+  it("cordons a host in one browser, as another one sees at once; hand-outs avoid it until it is opened", async () => {
     const [one, two] = await Promise.all([dashboard.logIn(), dashboard.logIn()]);
     await one.click("[data-host=host-a]");
     await one.click("dialog button:text-is('Cordon')");
@@ -92,7 +92,10 @@ describe("the dashboard", () => {
 
   it("destroys a droplet with leases only when its name is typed, by a request for the scaling's leader", async () => {
     await dashboard.database.query(
-      "INSERT INTO droplets (name, state, droplet_id, region, size, hourly_price, ordered_at, joined_at, token_hash) VALUES ('host-b', 'joined', 77, 'fra1', 's-1vcpu-2gb', 0.01786, UTC_TIMESTAMP() - INTERVAL 2 HOUR, UTC_TIMESTAMP() - INTERVAL 1 HOUR, ?)",
+      `INSERT INTO droplets
+         (name, state, droplet_id, region, size, hourly_price, ordered_at, joined_at, token_hash)
+       VALUES ('host-b', 'joined', 77, 'fra1', 's-1vcpu-2gb', 0.01786,
+               UTC_TIMESTAMP() - INTERVAL 2 HOUR, UTC_TIMESTAMP() - INTERVAL 1 HOUR, ?)`,
       [randomBytes(32)],
     );
     try {
@@ -208,7 +211,7 @@ describe("the dashboard", () => {
     await page.waitForSelector("[data-said] p", { state: "detached" });
   });
 
-  it("leaves the focus in its panel where it is while news come, and puts it on the title of what is opened there", async () => {
+  it("keeps the focus in its panel while updates come, and moves it to the title of what is opened", async () => {
     const { id } = await dashboard.handOut();
     const page = await dashboard.logIn();
     const focused = () => page.evaluate("document.activeElement.outerHTML");
@@ -248,7 +251,8 @@ describe("the dashboard", () => {
 
   it("leaves the focus on a host's tile when another one goes", async () => {
     await dashboard.database.query(
-      "INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at) VALUES ('aaa-first', 'https://10.0.0.9:2376', '10.0.0.9', '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))",
+      `INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at)
+       VALUES ('aaa-first', 'https://10.0.0.9:2376', '10.0.0.9', '10.0.0.9', '0.0.0.0', 2, 20000, UTC_TIMESTAMP(3))`,
     );
     try {
       const page = await dashboard.logIn();

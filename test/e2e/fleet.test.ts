@@ -119,7 +119,7 @@ describe("a fleet", () => {
     assert.equal(most, CAP);
   });
 
-  it("shrinks to exactly one host when all leases have ended, and destroys no host with a lease on the way", async () => {
+  it("shrinks to exactly one host when all leases have ended, and never destroys a host with a lease", async () => {
     const kept = leases[0] ?? assert.fail("there are leases");
     const home = await hostOf(kept);
     for (const lease of leases.filter((each) => each !== kept)) await end(lease);
@@ -185,7 +185,7 @@ describe("a fleet", () => {
     await atRest(1);
   });
 
-  it("survives a host that loses its power: its leases are told lost when the droplet is off, and its place is filled", async () => {
+  it("survives a host that loses its power: its leases are marked as lost, and it is replaced", async () => {
     const lease = await handOut();
     await atRest(2);
     const name = await hostOf(lease);

@@ -11,7 +11,9 @@ describe("the look of the homepage", () => {
       const page = await open({ viewport: { width, height: 900 } });
       const places = () =>
         page.evaluate<object[]>(
-          "['.get', '.slip', '.ways', '.lease', '.bench', '.tiles', '.more'].map((selector) => document.querySelector(selector).getBoundingClientRect()).map(({ left, top, width, height }) => ({ left, top: top + scrollY, width, height }))",
+          `['.get', '.slip', '.ways', '.lease', '.bench', '.tiles', '.more']
+             .map((selector) => document.querySelector(selector).getBoundingClientRect())
+             .map(({ left, top, width, height }) => ({ left, top: top + scrollY, width, height }))`,
         );
       const blank = await places();
       await getInstance(page);

@@ -98,7 +98,8 @@ describe("the homepage", () => {
     await page.click("[data-act=extend]");
     assert.equal(
       await textOf(page, note),
-      "No answer came back. The connection broke, or the service is restarting. If the time left has not grown, extend it again.",
+      "No answer came back. The connection broke, or the service is restarting. " +
+        "If the time left has not grown, extend it again.",
     );
     assert.match(await textOf(page, ".lease-text"), /^23 h 59 min/, "it was extended all the same");
     await page.click("[data-act=end]");
@@ -106,7 +107,8 @@ describe("the homepage", () => {
     await page.waitForSelector(`${note}:has-text("running, end it again")`);
     assert.equal(
       await textOf(page, note),
-      "No answer came back. The connection broke, or the service is restarting. If it is still shown as running, end it again.",
+      "No answer came back. The connection broke, or the service is restarting. " +
+        "If it is still shown as running, end it again.",
     );
     assert.equal(await page.getAttribute("[data-slip]", "data-state"), "running");
   });

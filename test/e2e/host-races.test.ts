@@ -94,7 +94,8 @@ describe("a hand-out that races the destruction of its host", () => {
       const name = `race-${number}`;
       const now = new Date();
       await admin.query(
-        "INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)",
+        `INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash)
+         VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)`,
         [name, number + 1, now, now, randomBytes(32)],
       );
       await store.hosts.register(

@@ -152,7 +152,9 @@ describe("the enrolment of hosts", () => {
       string,
     ];
     await writeFile(csrFile, await newRequest(keyFile));
-    const fetch = `curl -fsS --cacert '${caFile}' -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/pkcs10' --data-binary '@${csrFile}' https://127.0.0.1:${port}/hosts/${name}/enrolment | tar -xf - -C '${dir}'`;
+    const fetch =
+      `curl -fsS --cacert '${caFile}' -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/pkcs10' ` +
+      `--data-binary '@${csrFile}' https://127.0.0.1:${port}/hosts/${name}/enrolment | tar -xf - -C '${dir}'`;
     await run("bash", ["-o", "pipefail", "-c", fetch]);
 
     const certificate = new X509Certificate(await readFile(join(dir, "server.pem")));

@@ -59,7 +59,7 @@ describe("a runner of jobs", () => {
     assert.equal(runs.length, 1);
   });
 
-  it("runs a job once more when runs are requested while it runs, however many: it may have read too early", async () => {
+  it("runs a job once more after requests while it runs, however many: it may have read too early", async () => {
     const { runner, job, runs, begun } = fixture();
     const first = runner.tick(job);
     await begun(1);

@@ -116,7 +116,7 @@ describe("the lifecycle of a program", () => {
     assert.deepEqual(program.told, ["undo redis", "left: server: stuck; database: gone"]);
   });
 
-  it("waits no longer for a step than its time, kills it, says what that means, and goes on with the others", async () => {
+  it("waits for a step no longer than its time, kills it, reports that, and goes on with the others", async () => {
     const program = run(({ undoLater }, told) => {
       undoLater("database", () => told.push("undo database"));
       undoLater("requests", never, {

@@ -39,7 +39,8 @@ export function eventStatements(database: Database): Events {
         return;
       }
       await sql.run(
-        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        `INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason, data)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason, data],
       );
     });

@@ -17,7 +17,8 @@ export function figureStatements(database: Database): Figures {
       // order, the later one waits for the earlier one's rows before it searches for them.
       if (rows.length > 0)
         await sql.run(
-          `INSERT INTO minute_figures (minute, source, figure, label, value) VALUES ${rows.map(() => "(?, ?, ?, ?, ?)").join(", ")}
+          `INSERT INTO minute_figures (minute, source, figure, label, value)
+           VALUES ${rows.map(() => "(?, ?, ?, ?, ?)").join(", ")}
            ON DUPLICATE KEY UPDATE value = VALUES(value)`,
           rows.flatMap(({ figure, label, value }) => [minute, source, figure, label, value]),
         );

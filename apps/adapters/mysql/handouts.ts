@@ -50,7 +50,8 @@ export function handoutStatements(database: Database): Handouts {
       if (!slot) return { kind: "host-full" };
 
       await sql.run(
-        `INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, start_deadline, expires_at, latest_end)
+        `INSERT INTO instances
+           (id, state, host_id, port, address, token_hash, created_at, start_deadline, expires_at, latest_end)
          VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?)`,
         [
           draft.id,

@@ -80,7 +80,8 @@ export function leaseStatements(database: Database): Leases {
       if (closed === 1)
         await sql.run(
           `UPDATE slots JOIN hosts ON hosts.id = slots.host_id
-            SET slots.instance_id = NULL, slots.free_since = ?, slots.port_taken_until = ?, slots.port = hosts.base_port + slots.slot
+            SET slots.instance_id = NULL, slots.free_since = ?, slots.port_taken_until = ?,
+                slots.port = hosts.base_port + slots.slot
           WHERE slots.instance_id = ?`,
           [now, portTakenUntil ?? null, id],
         );

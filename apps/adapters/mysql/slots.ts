@@ -9,7 +9,8 @@ export function slotStatements(database: Database): Slots {
       sql.rows(
         `SELECT hosts.name AS hostName, slots.slot, COALESCE(instances.state, 'port-taken') AS state
            FROM slots JOIN hosts ON hosts.id = slots.host_id LEFT JOIN instances ON instances.id = slots.instance_id
-          WHERE hosts.state <> 'gone' AND (slots.instance_id IS NOT NULL OR slots.port_taken_until > ? OR slots.free_since > ?)
+          WHERE hosts.state <> 'gone'
+            AND (slots.instance_id IS NOT NULL OR slots.port_taken_until > ? OR slots.free_since > ?)
           ORDER BY slots.host_id, slots.slot`,
         [now, now],
       ),

@@ -14,7 +14,8 @@ const id = "0123456789abcdef";
 const never = new AbortController().signal;
 
 const json = (body: unknown, status = "200 OK") =>
-  `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(JSON.stringify(body))}\r\n\r\n${JSON.stringify(body)}`;
+  `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ` +
+  `${Buffer.byteLength(JSON.stringify(body))}\r\n\r\n${JSON.stringify(body)}`;
 
 /** An engine as it should be, as far as starts, pulls and lists ask it. */
 const answers = (request: string): string => {

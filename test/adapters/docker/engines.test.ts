@@ -110,7 +110,7 @@ describe("docker engines", () => {
     });
   });
 
-  it("returns to each of many who remove a container at once only when the engine knows no such container", async () => {
+  it("returns to each of many that remove a container at once only when it is gone", async () => {
     const id = await start();
     const another = createDockerEngines(TIMEOUT_MS);
     await Promise.all(
@@ -168,7 +168,8 @@ describe("docker engines", () => {
     it("over TCP whose packets vanish is given up on in time", async () => {
       await host.exec(
         "nft",
-        "add table inet dark; add chain inet dark input { type filter hook input priority 0; }; add rule inet dark input tcp dport 2375 drop",
+        "add table inet dark; add chain inet dark input { type filter hook input priority 0; }; " +
+          "add rule inet dark input tcp dport 2375 drop",
       );
       const dark = { ...place, engineUrl: `tcp://${host.address}:2375` };
       const started = performance.now();

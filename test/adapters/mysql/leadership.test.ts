@@ -58,7 +58,8 @@ describe("the leader of the fleet on MySQL", () => {
     for (let round = 0; round < 500; round++) {
       const name = `race-${round}`;
       await admin.query(
-        "INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash) VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)",
+        `INSERT INTO droplets (name, state, droplet_id, region, size, ordered_at, joined_at, token_hash)
+         VALUES (?, 'joined', ?, 'fra1', 'small', ?, ?, ?)`,
         [name, round + 1, start, start, hash("t")],
       );
       await store.hosts.register(host(name, { capacity: 1 }), start);

@@ -19,7 +19,8 @@ describe("the MySQL store, where several connections meet", () => {
     // MySQL 8 refuses by default what MariaDB lets pass: values that do not fit, and loose grouping.
     const admin = await createConnection({ uri: services.mysqlUrl });
     await admin.query(
-      "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+      "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE," +
+        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
     );
     await admin.end();
   });
@@ -79,7 +80,9 @@ describe("the MySQL store, where several connections meet", () => {
   describe("rows as replicas of before write them", () => {
     it("are read as events without data, of the job's new name", async () => {
       await rows(
-        "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, 'admit', 'join', 'gar-2', NULL, 0, 'a host 4.0 s after its order'), (?, ?, 'tend', 'hold', 'gar-2', NULL, 0, 'no image')",
+        `INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason)
+         VALUES (?, ?, 'admit', 'join', 'gar-2', NULL, 0, 'a host 4.0 s after its order'),
+                (?, ?, 'tend', 'hold', 'gar-2', NULL, 0, 'no image')`,
         [at(3), at(3), at(4), at(4)],
       );
       assert.deepEqual(
@@ -168,7 +171,9 @@ describe("the MySQL store, where several connections meet", () => {
         at(1),
       ]);
       await admin.query(
-        "INSERT INTO instances (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at) VALUES ?",
+        `INSERT INTO instances
+           (id, state, host_id, port, address, token_hash, created_at, handed_out_at, expires_at, latest_end, ended_at)
+         VALUES ?`,
         [values],
       );
       const forgotten = await Promise.all([store.history.prune(at(2)), anotherStore().history.prune(at(2))]);
@@ -181,7 +186,10 @@ describe("the MySQL store, where several connections meet", () => {
     const tables = async (of: string) => {
       const connection = await createConnection({ uri: of });
       const [found] = await connection.query<RowDataPacket[]>(
-        "SELECT table_name AS name, column_name AS col, column_type AS type FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1, 2",
+        `SELECT table_name AS name, column_name AS col, column_type AS type
+         FROM information_schema.columns
+         WHERE table_schema = DATABASE()
+         ORDER BY 1, 2`,
       );
       await connection.end();
       return JSON.stringify(found);
@@ -220,7 +228,7 @@ describe("the MySQL store, where several connections meet", () => {
     const isUnavailable = (fault: unknown) =>
       fault instanceof Unavailable && fault.system === "mysql" && fault.cause !== undefined;
 
-    it("every call throws Unavailable at once, and works again when the server is back, with the same store", async () => {
+    it("every call throws Unavailable at once, and works again with the same store once it is back", async () => {
       await store.hosts.register(host("a"), start);
       const id = await lease();
       await services.killMysql();

@@ -20,19 +20,20 @@ const old = {
          VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?)`,
   freeSlot: `SELECT slot, port FROM slots
           WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
-            AND NOT EXISTS (SELECT 1 FROM slots AS taken WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
+            AND NOT EXISTS (SELECT 1 FROM slots AS taken
+               WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
           ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
   takeSlot: "UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?",
-  complete:
-    "UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ? WHERE id = ? AND state = 'starting' AND expires_at > ?",
+  complete: `UPDATE instances SET state = 'running', handed_out_at = ?, expires_at = ?
+     WHERE id = ? AND state = 'starting' AND expires_at > ?`,
   close: "UPDATE instances SET state = 'ended', ended_at = ? WHERE id = ? AND state = 'ending'",
   freeAgain: `UPDATE slots JOIN hosts ON hosts.id = slots.host_id
             SET slots.instance_id = NULL, slots.free_since = ?, slots.port = hosts.base_port + slots.slot
           WHERE slots.instance_id = ?`,
   beginEnd: `UPDATE instances SET state = 'ending', end_cause = ?
       WHERE id = ? AND state IN ('starting') AND (? <> 'expired' OR expires_at <= ?)`,
-  openRows:
-    "SELECT instances.id, instances.state, expires_at FROM instances JOIN hosts ON hosts.id = host_id WHERE hosts.name = ? AND instances.state <> 'ended'",
+  openRows: `SELECT instances.id, instances.state, expires_at FROM instances JOIN hosts ON hosts.id = host_id
+     WHERE hosts.name = ? AND instances.state <> 'ended'`,
   addEvent:
     "INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   events:
@@ -40,7 +41,8 @@ const old = {
   keepMinute: "INSERT INTO minutes (minute, source, figures) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE figures = ?",
   minutes: "SELECT minute, figures FROM minutes WHERE minute >= ?",
   beginRun: "INSERT INTO job_runs (job, started_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE started_at = ?",
-  runs: "SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault FROM job_runs ORDER BY job",
+  runs: `SELECT job, started_at AS startedAt, finished_at AS finishedAt, succeeded_at AS succeededAt, fault
+     FROM job_runs ORDER BY job`,
 };
 
 describe(`migration ${MIGRATION}`, () => {
@@ -50,7 +52,8 @@ describe(`migration ${MIGRATION}`, () => {
     // MySQL 8 refuses by default what MariaDB lets pass: values that do not fit, and loose grouping.
     const admin = await createConnection({ uri: services.mysqlUrl });
     await admin.query(
-      "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+      "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE," +
+        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
     );
     await admin.end();
   });
@@ -70,7 +73,8 @@ describe(`migration ${MIGRATION}`, () => {
     }
     await admin.query("INSERT INTO deployment (only_row, id) VALUES (1, 'aaaaaaaaaaaa')");
     await admin.query(
-      "INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at) VALUES ('unix:///x', '192.0.2.1', '127.0.0.1', '0.0.0.0', 3, 20000, 'a', ?)",
+      `INSERT INTO hosts (engine_url, public_host, check_host, bind_address, capacity, base_port, name, created_at)
+       VALUES ('unix:///x', '192.0.2.1', '127.0.0.1', '0.0.0.0', 3, 20000, 'a', ?)`,
       [start],
     );
     hostId = (await rows("SELECT id FROM hosts"))[0]?.["id"] as number;
@@ -98,7 +102,7 @@ describe(`migration ${MIGRATION}`, () => {
       ),
     );
 
-  /** Takes a slot as a replica of before does; its hand-out must be finished at second 30. Undefined without a free slot. */
+  /** Takes a slot as an older replica does, with the deadline at second 30. Undefined without a free slot. */
   const oldTake = async (id: string, now: Date): Promise<number | undefined> => {
     const [free] = await rows(old.freeSlot, [hostId, now, 3]);
     if (!free) return undefined;
@@ -136,7 +140,7 @@ describe(`migration ${MIGRATION}`, () => {
       undefined,
     );
 
-  it("leaves all that was kept before readable: hand-outs under way, leases, passed-over slots, events, runs", async () => {
+  it("leaves older rows readable: hand-outs under way, leases, passed-over slots, events, runs", async () => {
     assert.equal(await oldTake("starting", at(0)), 0);
     assert.equal(await oldTake("running", at(0)), 1);
     assert.equal(await run(old.complete, [at(1), at(600), "running", at(1)]), 1);

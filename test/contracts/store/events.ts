@@ -89,7 +89,7 @@ export function describeEvents(open: OpenStore): void {
     });
 
     describe("alarms", () => {
-      it("come in the order of their last reports, however old their rows, and are cut from the other end", async () => {
+      it("come in the order of their last reports, however old their rows; the oldest are cut", async () => {
         const say = (reason: string, alarm: boolean, seconds: number) =>
           bed.store.events.add({ actor: "scale", kind: "hold", host: reason, reason, alarm }, at(seconds));
         await say("goes on", true, 0);

@@ -84,7 +84,7 @@ export function describeOperator(open: OpenStore): void {
       });
     });
 
-    it("are shown the slots that are not free, with the instance, or that the port is taken by something else", async () => {
+    it("are shown the slots that are not free: the instance, or that the port is taken", async () => {
       await bed.store.hosts.register(host("a"), start);
       const running = await lease({ now: at(10) });
       await take({ now: at(10) });

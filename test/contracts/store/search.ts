@@ -45,7 +45,7 @@ export function describeSearch(open: OpenStore): void {
       assert.equal(await bed.store.search.findOne("c".repeat(16)), undefined);
     });
 
-    it("finds by a whole address what this holder has, and nobody else: neither those it is the beginning of, nor the neighbour of an IPv6 /64", async () => {
+    it("finds by a whole address this holder's only: no longer address, and no neighbour of an IPv6 /64", async () => {
       await bed.store.hosts.register(host("alpha", { publicHost: "192.0.2.5" }), start);
       const [one, ten] = [
         await lease({ hostName: "alpha", now: at(10), address: "198.51.100.1" }),

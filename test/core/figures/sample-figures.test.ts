@@ -97,7 +97,7 @@ describe("sampling figures", () => {
     assert.deepEqual(asked, ["2026-01-01T00:00:00", "2026-01-01T00:10:00"]);
   });
 
-  it("keeps zeros of a fleet without hosts and droplets, and nothing about droplets where there is no fleet", async () => {
+  it("keeps zeros of an empty fleet, and nothing about droplets without a fleet", async () => {
     assert.deepEqual((await sample({ isEmpty: true })).kept.get("00:10 gauges"), {
       leases: 5,
       slots: { inUse: 0, all: 0 },
@@ -107,7 +107,7 @@ describe("sampling figures", () => {
     assert.equal((await sample({ isEmpty: true, isFleet: false })).kept.get("00:10 gauges")?.droplets, undefined);
   });
 
-  it("counts the ends of all minutes since the last sample, up to a week: owners end instances while no job runs", async () => {
+  it("counts the ends of all minutes since the last sample, up to a week", async () => {
     assert.deepEqual((await sample({ lastSample: new Date("2025-12-31T20:15:00Z") })).asked, [
       "2025-12-31T20:15:00",
       "2026-01-01T00:10:00",
@@ -124,7 +124,7 @@ describe("sampling figures", () => {
     assert.deepEqual((await sample()).order, ["ends", "ends", "gauges"]);
   });
 
-  it("leaves standings out while Redis is away: which hosts are alive is unknown, and none counts as silent", async () => {
+  it("leaves standings out while Redis is away: which hosts are alive is unknown then", async () => {
     const { kept } = await sample({ redisIsAway: true });
     assert.ok(!("hosts" in (kept.get("00:10 gauges") ?? {})));
     assert.equal(kept.get("00:10 gauges")?.leases, 5);

@@ -19,7 +19,7 @@ const hostNamed = (name: string): Host => ({
 });
 
 describe("checking hosts", () => {
-  it("keeps which hosts answer, gives them the image, and reports as an event a host that cannot be given it", async () => {
+  it("keeps which hosts answer, gives them the image, and reports those that do not get it", async () => {
     const events: FleetEvent[] = [];
     const imaged: string[] = [];
     let reachability: unknown;

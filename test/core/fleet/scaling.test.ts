@@ -332,7 +332,7 @@ describe("a silent host", () => {
     );
   });
 
-  it("among many means that the control plane is blind: nothing is done in either direction, and an alarm is raised", () => {
+  it("among many means that the control plane is blind: nothing is done, and an alarm is raised", () => {
     const silent = (id: number) => droplet(id, { heartbeat: undefined, unhealthySince: ago(1000) });
     const actions = decide(fleet([silent(1), silent(2), droplet(3, { inUse: 1 })], { untracked: [cloudDroplet(99)] }));
     assert.deepEqual(actions, [

@@ -148,7 +148,7 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc
   });
 
 describe("standing of a host", () => {
-  it("is out of reach for hand-outs as for scaling: a host whose engine does not answer us gets no instance", async () => {
+  it("is out of reach for hand-outs as for scaling while its engine does not answer us", async () => {
     const seen = await seenBy(facts({ unreachableSince: before(MINUTE_MS) }));
     assert.deepEqual([seen.takesInstances, seen.wantsAnother], [false, true]);
   });

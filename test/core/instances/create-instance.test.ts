@@ -194,7 +194,7 @@ describe("createInstance", () => {
     });
 
     for (const silence of ["unreachable", "timeout"] as const)
-      it(`goes on when one does not answer (${silence}): its row stays for the reaper, its quota place does not`, async () => {
+      it(`goes on when one does not answer (${silence}): its row waits, its quota place is free`, async () => {
         const service = await open();
         service.machine("a").silence = silence;
         assert.equal(hostOf(await service.create()), "b");
@@ -220,7 +220,7 @@ describe("createInstance", () => {
     });
   });
 
-  it("tries another slot of the same host when something holds the port, and passes over the slot for a while", async () => {
+  it("tries another slot of a host when the port is taken, and passes over that slot for a while", async () => {
     const service = await open();
     for (const port of [20_000, 20_001]) service.machine("a").heldPorts.add(port);
     const result = await service.create();
@@ -333,7 +333,7 @@ describe("createInstance", () => {
     });
 
     for (const effect of ["none", "done"] as const)
-      it(`during the hand-out, takes back what nobody can ask for again, its effect ${effect}, and blames no host`, async () => {
+      it(`during the hand-out, effect ${effect}, undoes what no retry can ask for, and blames no host`, async () => {
         const service = await open();
         service.faults.add({ call: "handouts.complete", effect, fault: () => down });
         await assert.rejects(service.create(), down);
@@ -406,7 +406,7 @@ describe("createInstance", () => {
       assert.deepEqual(rowsOf(service), ["running"]);
     });
 
-    it("waits for a first request that is still at work", async () => {
+    it("waits for a first request that is still under way", async () => {
       const service = await open();
       service.before.set("waitForPong", () => service.time.delay(170));
       const first = createInstance(service.ports, keyed);

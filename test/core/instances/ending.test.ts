@@ -236,7 +236,7 @@ describe("reconcile", () => {
     assert.equal(service.states()["lost"], "ending, lost", "the reaper goes on with it");
   });
 
-  it("makes no more than a hundred repairs of a host in one run, rows first, and the others in the next runs", async () => {
+  it("makes a hundred repairs of a host in one run at most, rows first, and the others in the next runs", async () => {
     const service = await open(async ({ addInstance, addContainer }) => {
       await addInstance("lost", "a", "running", { container: false });
       await addInstance("elsewhere", "b", "running", { container: false });

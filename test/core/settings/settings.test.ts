@@ -136,7 +136,7 @@ describe("loadSettings", () => {
     );
   });
 
-  it("takes for DOCKER_HOST what the docker command takes, too, and nothing that would go unencrypted against its word", () => {
+  it("takes for DOCKER_HOST what the docker command takes, and nothing that would silently go unencrypted", () => {
     for (const DOCKER_HOST of ["unix:///run/docker.sock", "tcp://10.0.0.1:2375"])
       assert.deepEqual(faultsOf({ DOCKER_HOST }), []);
     for (const DOCKER_HOST of ["http://10.0.0.1:2375", "https://10.0.0.1:2376"])

@@ -19,7 +19,9 @@ const OpsEvent = Type.Object({
   data: Type.Unsafe<KeptEvent["data"]>(
     Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()], {
       description:
-        "what programs read of it, by kind: order {size}, adopt and sweep {dropletId}, join {secondsAfterOrder}, end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}; null where there is none, and of events older than this field",
+        "data for programs, by kind: order {size}, adopt and sweep {dropletId}, join {secondsAfterOrder}, " +
+        "end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}; " +
+        "null for other kinds, and for events older than this field",
     }),
   ),
 });
