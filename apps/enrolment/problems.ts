@@ -1,8 +1,8 @@
 import type { Problem } from "../lib/http/problem.ts";
 
 /**
- * Every refusal that only the enrolment gives. The answer is the same for a wrong token and for one that has
- * been used.
+ * Every refusal that is specific to the enrolment. The answer is the same for a wrong token and for one that
+ * has been used.
  */
 export const problems = {
   tokenMissing: (): Problem => ({

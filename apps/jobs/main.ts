@@ -33,7 +33,7 @@ const clock = () => new Date();
 
 await runProgram(work, inLog(logger));
 
-/** Runs jobs when they are due or asked for, until it is told to stop; then lets those at work finish. */
+/** Runs jobs when they are due or requested, until it is told to stop; then lets running ones finish. */
 async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const store = createMysqlStore(settings.service.mysqlUrl);
   undoLater("database", store.disconnect);

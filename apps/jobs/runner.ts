@@ -18,7 +18,7 @@ export function createRunner(store: RunnerStore, clock: () => Date, logger: Logg
   const putOff = new Map<JobName, NodeJS.Timeout>();
   let isStopping = false;
 
-  /** Runs a job unless its last run still goes on. Never throws. */
+  /** Runs a job unless it is running already. Never throws. */
   async function tick(job: Job): Promise<void> {
     if (running.has(job.name) || isStopping) return;
     const run = noted(job).catch((fault: unknown) => logger.error({ job: job.name, err: fault }, "job failed"));

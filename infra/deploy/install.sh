@@ -5,7 +5,7 @@
 #
 # The name is where people reach the service; with --certbot it gets a certificate from Let's Encrypt, else
 # a self-made one. Run again, it finds what is done, takes changed settings and a newer checkout into
-# service, and keeps every secret; the name is known by then. README.md beside this file tells the rest.
+# service, and keeps every secret; the name is known by then. README.md beside this file has the rest.
 set -eu
 umask 022
 

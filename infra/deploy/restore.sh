@@ -1,7 +1,7 @@
 #!/bin/bash
 # Puts the database back as a backup has it, as root: restore.sh /var/backups/getaredis/<time>. Scaling is
 # paused then, because the cloud has droplets that an older database does not know, and they would be destroyed
-# as nobody's. README.md beside this file tells what is lost, and when to let scaling go on.
+# as nobody's. README.md beside this file says what is lost, and when to resume scaling.
 set -eu
 
 dump=${1:-}/database.sql

@@ -139,7 +139,7 @@ beat() {
 	printf -v sent_at '%(%Y-%m-%dT%H:%M:%SZ)T' -1
 	printf -v json '{"name":"%s","publicIp":"%s","privateIp":"%s","dockerPort":%d,"containers":%s,"memAvailableMb":%s,"sentAt":"%s"}' \
 		"$HOST_NAME" "$PUBLIC_IP" "$PRIVATE_IP" "$DOCKER_PORT" "$containers" "$mem_available_mb" "$sent_at"
-	# The lifetime goes with the value: a key without one would keep a dead host alive.
+	# The lifetime goes with the value: a key without one would show a host as alive that is gone.
 	command_redis SET "host:$HOST_NAME" "$json" EX "$HEARTBEAT_TTL_SECONDS"
 }
 

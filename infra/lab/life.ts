@@ -27,7 +27,7 @@ export interface LifeReport {
 }
 
 /**
- * Lets instances arrive, tells each decision of the fleet with its reason, and draws the fleet whenever it
+ * Lets instances arrive, prints each decision of the fleet with its reason, and draws the fleet whenever it
  * changes, until all leases are over and the wanted standbys are all that is left.
  * @throws when that does not happen, or `signal.reason` when the signal aborts
  */

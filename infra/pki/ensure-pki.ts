@@ -31,11 +31,11 @@ const LEAF_DAYS = 825;
 const RENEW_DAYS = 30;
 
 /**
- * Makes a folder hold what the control plane needs to be known by its hosts: a CA, and by it
- * the control plane's certificate and the enrolment's. What is valid is kept, what ends within 30 days
- * is renewed, and all files change in one step.
- * @throws when the folder is not one of ours or broken, a name is none, or the change does not fit: the
- *   folder is as it was then
+ * Makes a folder hold what the control plane needs to be recognised by its hosts: a CA, and by it the control
+ * plane's certificate and the enrolment's. What is valid is kept, what ends within 30 days is renewed, and all
+ * files change in one step.
+ * @throws when the folder is not one of ours or broken, a name is none, or the change does not fit: the folder
+ *   is as it was then
  */
 export async function ensurePki(dir: string, { enrolmentNames, now, change, ending }: PkiOptions): Promise<PkiNote[]> {
   const folder = resolve(dir);

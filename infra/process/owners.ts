@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSameProcess, markProcess } from "./processes.ts";
 
-/** A fresh name that says which process it belongs to, so that a later one can tell when it is abandoned. */
+/** A new name that contains the process it belongs to, so that a later process can tell when it is abandoned. */
 export async function ownedName(kind: string): Promise<string> {
   const mark = await markProcess(process.pid);
   if (mark === undefined) throw new Error("this process is not in /proc");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# apt-get that waits while another program holds a lock of its, and says so: `sh apt-get.sh <arguments>`.
+# apt-get that waits while another program holds one of its locks, and reports that: `sh apt-get.sh <arguments>`.
 # Ubuntu and Debian update themselves, and people install things. DPkg::Lock::Timeout, apt's own remedy, waits
 # for dpkg's locks only: with those of the lists or of the archives taken, apt-get fails at once.
 set -u

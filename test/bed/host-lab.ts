@@ -4,7 +4,7 @@ import { until } from "./until.ts";
 
 const PATIENCE_MS = 30_000;
 
-/** What a host says of itself. */
+/** What a host reports about itself. */
 interface Heartbeat {
   sentAt: string;
   containers: number | null;
@@ -27,7 +27,7 @@ export interface HostLab extends TestLab {
   privateIp: string;
   /** What a script prints on a machine; the first host's when not given. */
   shell: (script: string, machine?: number) => Promise<string>;
-  /** What a unit of ours has said, as text. */
+  /** What a unit of ours has written to the journal, as text. */
   journal: (unit: string, machine?: number) => Promise<string>;
   /** A property of a unit of ours, as systemd shows it. */
   shown: (unit: string, property: string, machine?: number) => Promise<string>;

@@ -7,7 +7,7 @@ import { claimOwnFolder } from "./own-folder.ts";
 
 const KIND = "getaredis-lab";
 
-/** A lab for tests, and how to look at it. */
+/** A lab for tests, and ways to inspect it. */
 export interface TestLab extends Lab {
   store: Store;
   /** Names of the hosts that there are. */

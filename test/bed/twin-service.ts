@@ -75,7 +75,8 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   }
 
   /**
-   * Adds an instance in a state, of a holder of its own, with its container unless `container` says otherwise.
+   * Adds an instance in a state, of a holder of its own, with its container unless `container` is given
+   * otherwise.
    * @param ttlSeconds until its lease ends; of a starting one, until its deadline
    */
   async function addInstance(

@@ -241,7 +241,7 @@ export function describeCloudContract(open: OpenCloud): void {
       });
     });
 
-    it("tells the account's limit and state", async () => {
+    it("reports the account's limit and state", async () => {
       const { cloud } = await openBed({ dropletLimit: 3 });
       assert.deepEqual(await cloud.readAccount(), { dropletLimit: 3, status: "active", statusMessage: "" });
     });

@@ -11,7 +11,7 @@ export type DiscoveryBed = {
   readonly set: (hostName: string, value: string, lifeMs: number | null) => Promise<void>;
   /** Resolves when the key of a host has ended. */
   readonly outlive: (hostName: string) => Promise<void>;
-  /** Ends the system and loses all that it knew; it answers again when the last of these resolves. */
+  /** Ends the system, which loses all its data; it answers again when the last of these resolves. */
   readonly kill: () => Promise<void>;
   readonly restart: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -60,14 +60,14 @@ export function describeDiscoveryContract(open: OpenDiscovery): void {
       );
     });
 
-    it("leaves out a host whose key does not exist, or exists no more", async () => {
+    it("leaves out a host whose key does not exist, or has expired", async () => {
       await setBeat("host-a");
       await setBeat("host-c", beat("host-c"), 50);
       await bed.outlive("host-c");
       assert.deepEqual([...(await bed.discovery.readHeartbeats(["host-a", "host-b", "host-c"])).keys()], ["host-a"]);
     });
 
-    it("reads the newest heartbeat, which lives as long as it says", async () => {
+    it("reads the newest heartbeat, which lasts for the lifetime of its key", async () => {
       await setBeat("host-a", beat("host-a"), 50);
       await setBeat("host-a", { ...beat("host-a"), containers: 4 });
       await setBeat("host-b", beat("host-b"), 50);

@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from "node:https";
 import { DigitalOcean } from "digitalocean-js";
 import { instance } from "digitalocean-js/src/lib/axios-instance.js";
 
-/** What one request brings along, and what its answer said beside the body. */
+/** The settings of one request, and the status and headers of its answer. */
 export type Exchange = {
   readonly url: string;
   readonly token: string;
@@ -46,7 +46,7 @@ export function exchange<T>(call: Exchange, request: () => Promise<T>): Promise<
   return exchanges.run(call, request);
 }
 
-// The library has one HTTP instance in a process for all its clients, and forgets status and headers.
+// The library has one HTTP instance in a process for all its clients, and drops status and headers.
 instance.interceptors.request.use((config) => {
   const call = exchanges.getStore();
   if (!call) throw new Error("a request to DigitalOcean outside of an exchange");

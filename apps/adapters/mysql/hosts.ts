@@ -2,7 +2,7 @@ import type { Hosts } from "../../core/fleet/contract.ts";
 import type { EngineHost, Host, HostState, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Database, Sql } from "./database.ts";
 
-/** Columns that tell where a host's engine is; of tables hosts and deployment. */
+/** Columns of a host's engine, of tables hosts and deployment. */
 export const engineHostColumns = "hosts.name, hosts.engine_url, deployment.id AS deployment";
 
 /** A row of {@link engineHostColumns}. */

@@ -12,8 +12,8 @@ export type RequestOrigin =
   | "no browser";
 
 /**
- * Reads where a request comes from. Browsers send Sec-Fetch-Site, but only over https and to loopback; over plain
- * http the Origin of a POST is what tells.
+ * Reads where a request comes from. Browsers send Sec-Fetch-Site, but only over https and to loopback; over
+ * plain http, only the Origin of a POST shows it.
  */
 export function requestOrigin(request: FastifyRequest): RequestOrigin {
   const { "sec-fetch-site": site, origin } = request.headers;

@@ -3,7 +3,7 @@ import type { Standing } from "../fleet/standing.ts";
 import type { CreateResult } from "../instances/handout.ts";
 import type { EndCause } from "../events/names.ts";
 
-/** How a call for a hand-out came out. A retry that got the known answer is neither a hand-out nor a refusal. */
+/** The outcome of a call for a hand-out. A retry that got the known answer is neither a hand-out nor a refusal. */
 export type HandoutOutcome =
   | Exclude<CreateResult["kind"], "no-capacity">
   | Extract<CreateResult, { kind: "no-capacity" }>["reason"]

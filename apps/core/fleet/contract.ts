@@ -6,9 +6,9 @@ import type { HostTimers } from "./scaling.ts";
 /** Hosts as they are kept. Calls throw `Unavailable` while the store does not answer. */
 export type Hosts = {
   /**
-   * Adds a host with its slots, or brings a known one (same name) up to date; its state is kept. Slots in use
-   * keep their instance and port until they are free; those beyond a smaller capacity are not taken again, and
-   * are deleted when the host is registered again.
+   * Adds a host with its slots, or updates a registered one (same name); its state is kept. Slots in use keep
+   * their instance and port until they are free; those beyond a smaller capacity are not taken again, and are
+   * deleted when the host is registered again.
    */
   readonly register: (host: NewHost, now: Date) => Promise<void>;
   /** All hosts, with their numbers of slots in use and of slots that are not free. */
@@ -19,7 +19,7 @@ export type Hosts = {
    * a slot of a closed host.
    */
   readonly setState: (name: string, state: HostState) => Promise<boolean>;
-  /** When each host became known. */
+  /** When each host was registered. */
   readonly listFirstSeen: () => Promise<Map<string, Date>>;
   /** Id of this deployment: it marks what is ours on engines and in the cloud. */
   readonly readDeployment: () => Promise<string>;

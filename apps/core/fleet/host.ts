@@ -38,7 +38,7 @@ export type HostUse = {
 /** A host as it is registered, without the fields that the store adds by itself. */
 export type NewHost = Omit<Host, "deployment" | "state">;
 
-/** `active` takes instances; `cordoned` takes none for now; `draining` takes none and goes once empty. */
+/** `active` takes instances; `cordoned` takes none for now; `draining` takes none and is destroyed once empty. */
 export type HostState = "active" | "cordoned" | "draining";
 
 const Heartbeat = Type.Object(
@@ -70,7 +70,7 @@ const LONGEST_LIFE_MS = 3_600_000;
 
 /**
  * Reads the key `host:<name>` with the time that it has left.
- * @param lifeMs how long it lives from now on; null when it never ends
+ * @param lifeMs time until the key expires; null when it never does
  */
 export function readHeartbeat(hostName: string, value: string, lifeMs: number | null): HeartbeatReading {
   return lifeMs === null || lifeMs > LONGEST_LIFE_MS

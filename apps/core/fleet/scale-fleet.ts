@@ -23,7 +23,7 @@ export type ScalePorts = SnapshotPorts & {
   readonly rules: ScalingRules;
 };
 
-/** What droplets are ordered with, and known by. */
+/** What droplets are ordered with, and the tag that marks them. */
 export type FleetPlan = Pick<DropletOrder, "tag" | "region" | "image" | "vpc" | "sshKeys"> & {
   readonly namePrefix: string;
 };

@@ -12,7 +12,7 @@ export type ScalingAction =
   | { readonly kind: "adopt"; readonly name: string; readonly dropletId: number; readonly reason: string }
   /** An order that has made no droplet. */
   | { readonly kind: "give-up"; readonly name: string; readonly reason: string }
-  /** No more instances for this empty host; it goes next. */
+  /** No more instances for this empty host; it is destroyed next. */
   | { readonly kind: "drain"; readonly name: string; readonly reason: string }
   /** `engine`: whether its engine must confirm that it is empty, or cannot. `leases`: whether they are lost with it. */
   | {

@@ -58,7 +58,10 @@ export type Slots = {
   readonly listTaken: (now: Date) => Promise<TakenSlot[]>;
 };
 
-/** The dashboard's logins, known by hashes alone. Calls throw `Unavailable` while the store does not answer. */
+/**
+ * The dashboard's logins, of which only hashes are kept. Calls throw `Unavailable` while the store does not
+ * answer.
+ */
 export type Logins = {
   /** Begins a login, and deletes those that are over. */
   readonly begin: (secretHash: Buffer, opsTokenHash: Buffer, now: Date, endsAt: Date) => Promise<void>;

@@ -60,7 +60,7 @@ export function createDroplets({ times, faults, machines, dropletLimit, onFault 
   const underWay = new Set<Promise<void>>();
   const ordered: { readonly id: number; readonly name: string }[] = [];
   const stopping = new AbortController();
-  // Numbers of an earlier run are not given again: somebody may remember them.
+  // Numbers of an earlier run are not given again: somebody may still use them.
   let lastId = Math.floor(Date.now() / 1000);
 
   /** Accepts an order; the machine is built a while later. */

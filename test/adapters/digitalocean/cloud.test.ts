@@ -84,7 +84,7 @@ describe("the DigitalOcean adapter", () => {
       pass: (ms: number) => (aheadMs += ms),
     };
   };
-  /** An API that says what the test has it say. */
+  /** An API whose answers the test chooses. */
   const answering = (answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> =>
     listening(
       createServer((request, response) => {
@@ -200,7 +200,7 @@ describe("the DigitalOcean adapter", () => {
       assert.equal(calls.length, works.length);
     });
 
-    it("of an API that is not there says that its effect is unknown for an order, and none for a look", async () => {
+    it("of an API that is not there says that its effect is unknown for an order, and none for a read", async () => {
       const url = `http://127.0.0.1:${await freePort()}/v2`;
       const { cloud } = openHasty({ url });
       const ordering = await faultOf(cloud.createDroplet(order));
@@ -225,7 +225,7 @@ describe("the DigitalOcean adapter", () => {
       }
     });
 
-    it("of an API whose certificate nobody vouches for comes before the token is told", async () => {
+    it("of an API whose certificate nobody vouches for comes before the token is sent", async () => {
       const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
       const cert = makeCertificate(
         {
@@ -255,14 +255,14 @@ describe("the DigitalOcean adapter", () => {
       assert.deepEqual(asked, []);
     });
 
-    it("of another event on the droplet is told as busy, and not asked again", async () => {
+    it("of another event on the droplet is reported as busy, and not tried again", async () => {
       const { id } = lab.add({ name: "host-1", tags: [TAG] });
       lab.faults.add({ kind: "delete-refused" });
       assert.equal((await faultOf(open().deleteDroplet(id))).reason, "busy");
       assert.equal(calls.length, 1);
     });
 
-    it("tells neither the token nor the user data, however it is looked at", async () => {
+    it("reveals neither the token nor the user data, however it is printed", async () => {
       const secret = "one-time-token-of-the-host";
       const kinds: readonly FaultRule["kind"][] = [
         "rate-limit",
@@ -449,7 +449,7 @@ describe("the DigitalOcean adapter", () => {
       );
     });
 
-    it("that tells of a droplet on two pages tells of it once", async () => {
+    it("that has a droplet on two pages lists it once", async () => {
       const url = await answering((request, response) => {
         const isFirst = new URL(request.url ?? "", "http://localhost").searchParams.get("page") === "1";
         response.end(
@@ -524,7 +524,7 @@ describe("the DigitalOcean adapter", () => {
       assert.deepEqual(outcomes(), ["GET /tags/:name 404", "POST /tags 201", "GET /tags/:name 200"]);
     });
 
-    it("is made once, and mended when it differs: the firewall", async () => {
+    it("is made once, and corrected when it differs: the firewall", async () => {
       const cloud = open();
       await cloud.ensureTag(TAG);
       calls.length = 0;
@@ -607,7 +607,7 @@ describe("the DigitalOcean adapter", () => {
   });
 
   describe("the account and the offer", () => {
-    it("tells the account's limit and state", async () => {
+    it("reports the account's limit and state", async () => {
       lab = await startLab({ account: { dropletLimit: 3, status: "warning", statusMessage: "A card has expired. " } });
       assert.deepEqual(await open().readAccount(), {
         dropletLimit: 3,

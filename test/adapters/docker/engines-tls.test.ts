@@ -156,7 +156,7 @@ describe("docker engines over mutual TLS", () => {
       await assert.rejects(engines().ping(place), fails("certificate"));
     });
 
-    it("nobody without us saying why: a certificate that cannot be read is told", async () => {
+    it("nobody without us saying why: a certificate that cannot be read is reported", async () => {
       const broken = createDockerEngines(TIMEOUT_MS, () => {
         throw new Error("no such file");
       });
@@ -216,7 +216,7 @@ describe("docker engines over mutual TLS", () => {
       await ensureImage(place, host.image, archive, IMAGE_TIMEOUT_MS);
     });
 
-    it("that is missing is pulled when there is no archive, and the registry's refusal is told", async () => {
+    it("that is missing is pulled when there is no archive, and the registry's refusal is reported", async () => {
       await assert.rejects(
         engines(ours).ensureImage(place, "127.0.0.1:1/redis:7", undefined, IMAGE_TIMEOUT_MS),
         (fault: Error) =>
@@ -224,7 +224,7 @@ describe("docker engines over mutual TLS", () => {
       );
     });
 
-    it("that the archive does not hold is not there afterwards, and that is told", async () => {
+    it("that the archive does not hold is not there afterwards, and that is reported", async () => {
       const { ensureImage } = engines(ours);
       await assert.rejects(
         ensureImage(place, nothing, archive, IMAGE_TIMEOUT_MS),

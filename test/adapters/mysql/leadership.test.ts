@@ -94,7 +94,7 @@ describe("the leader of the fleet on MySQL", () => {
       for (const other of others) await other.resign();
     });
 
-    it("cannot be had while MySQL does not answer", async () => {
+    it("cannot be taken while MySQL does not answer", async () => {
       await assert.rejects(createLeadership("mysql://root:x@127.0.0.1:1/none", SCALING).term(), Unavailable);
     });
   });

@@ -77,7 +77,7 @@ describe("the MySQL store, where several connections meet", () => {
     );
   });
 
-  describe("rows as replicas of before write them", () => {
+  describe("rows that older replicas write", () => {
     it("are read as events without data, of the job's new name", async () => {
       await rows(
         `INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason)
@@ -94,7 +94,7 @@ describe("the MySQL store, where several connections meet", () => {
       );
     });
 
-    it("are passed over as runs of jobs of names that are no job's", async () => {
+    it("are left out where their name is no job's", async () => {
       await store.runs.begin("health", at(3));
       await rows("INSERT INTO job_runs (job, started_at) VALUES ('tend', ?)", [at(5)]);
       assert.deepEqual(
@@ -155,7 +155,7 @@ describe("the MySQL store, where several connections meet", () => {
   });
 
   describe("history", () => {
-    it("is forgotten in pieces, and counted once when two forget at once", async () => {
+    it("is deleted in pieces, and counted once when two processes delete at once", async () => {
       await store.hosts.register(host("a"), start);
       const values = Array.from({ length: 2300 }, (_, index) => [
         String(index).padStart(16, "0"),

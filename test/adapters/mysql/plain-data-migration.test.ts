@@ -119,7 +119,7 @@ describe(`migration ${MIGRATION}`, () => {
     await run(old.takeSlot, [id, hostId, free["slot"]]);
     return free["slot"] as number;
   };
-  /** Undoes a hand-out as a replica of before does that has found its port taken, until a moment. */
+  /** Undoes a hand-out as an older replica does that has found its port taken, until a moment. */
   const oldUndo = async (id: string, now: Date, freeFrom: Date) => {
     await run(old.beginEnd, ["failed", id, "failed", now]);
     await run(old.close, [now, id]);
@@ -234,7 +234,7 @@ describe(`migration ${MIGRATION}`, () => {
     assert.equal((await rows(old.minutes, [at(0)])).length, 2, "the table of before is pruned as well");
   });
 
-  it("is survived by replicas of before: each reads and finishes what the other has begun", async () => {
+  it("lets older replicas run on: each reads and finishes what the other has begun", async () => {
     await migrate(url);
     // A hand-out that each begins.
     assert.equal(await oldTake("old", at(0)), 0);
@@ -299,7 +299,7 @@ describe(`migration ${MIGRATION}`, () => {
     await run(old.keepMinute, [at(60), "one", two, two]);
     await oldTake("starting", at(0));
     await migrate(url);
-    // Newer than what the table of before has, and without what that has besides.
+    // Newer than the minutes of the old table, and without what that table has besides.
     await store.figures.keepMinute(at(0), "gauges", { leases: 7 });
     await newTake("new", at(1));
     await store.events.add(

@@ -44,7 +44,7 @@ describe("redis discovery", () => {
   const setBeat = (name: string, value: string | object = beat(name)) =>
     admin.set(`host:${name}`, typeof value === "string" ? value : JSON.stringify(value), "EX", 10);
 
-  it("takes a key of another type for silence", async () => {
+  it("treats a key of another type as silence", async () => {
     await admin.hset("host:host-a", "name", "host-a");
     await setBeat("host-b");
     assert.deepEqual([...(await discovery.readHeartbeats(["host-a", "host-b"])).keys()], ["host-b"]);

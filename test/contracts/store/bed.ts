@@ -34,7 +34,7 @@ export const claimFor = (key: string, request = "{}"): IdempotencyClaim => ({
   requestHash: hash(request),
 });
 
-/** A host as it is registered, with five slots when nothing else is said. */
+/** A host as it is registered, with five slots when no capacity is given. */
 export function host(name: string, over: Partial<NewHost> = {}): NewHost {
   return {
     name,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { at, hash, host, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of droplets, from order to end, and of who may write of them. */
+/** The store's contract of droplets, from order to end, and of who may write them. */
 export function describeDroplets(open: OpenStore): void {
   describe("droplets", () => {
     const { bed, take, joined } = useStore(open);

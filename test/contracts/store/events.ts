@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { at, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of the journal of decisions and acts. */
+/** The store's contract of events. */
 export function describeEvents(open: OpenStore): void {
   describe("events", () => {
     const { bed } = useStore(open);

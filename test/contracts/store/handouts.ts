@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { EndCause } from "../../../apps/core/events/names.ts";
 import { QUOTA, at, claimFor, hash, host, kinds, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of taking slots and quota places, and of handing out. */
+/** The store's contract of taking slots and quota places, and of handing out. */
 export function describeHandouts(open: OpenStore): void {
   describe("hand-outs", () => {
     const { bed, take, lease, usage } = useStore(open);

@@ -4,12 +4,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { MinuteFigures } from "../../../apps/core/figures/figures.ts";
 import { at, host, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of figures, of what is forgotten, and of runs of jobs. */
+/** The store's contract of figures, of pruning, and of runs of jobs. */
 export function describeHistory(open: OpenStore): void {
   describe("history", () => {
     const { bed, take, lease } = useStore(open);
 
-    it("forgets what ended long ago, and still counts it", async () => {
+    it("deletes what ended long ago, and still counts it", async () => {
       await bed.store.hosts.register(host("a", { capacity: 10 }), start);
       const ids = [
         await lease({ quota: 9 }),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { at, host, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of hosts and their slots. */
+/** The store's contract of hosts and their slots. */
 export function describeHosts(open: OpenStore): void {
   describe("hosts", () => {
     const { bed, take, lease } = useStore(open);

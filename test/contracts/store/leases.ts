@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { EndCause } from "../../../apps/core/events/names.ts";
 import { at, host, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of instances from hand-out to end. */
+/** The store's contract of instances from hand-out to end. */
 export function describeLeases(open: OpenStore): void {
   describe("changing and ending a lease", () => {
     const { bed, take, lease, usage } = useStore(open);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { at, hash, host, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of logins, switches, blocks, and hosts to be destroyed. */
+/** The store's contract of logins, switches, blocks, and destroy requests. */
 export function describeOperator(open: OpenStore): void {
   describe("for the operator", () => {
     const { bed, take, lease, booting, joined } = useStore(open);

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { InstanceSearch } from "../../../apps/core/operator/instance-search.ts";
 import { at, host, start, useStore, type OpenStore } from "./bed.ts";
 
-/** What the store says of the list of instances. */
+/** The store's contract of the list of instances. */
 export function describeSearch(open: OpenStore): void {
   describe("the list of instances", () => {
     const { bed, lease } = useStore(open);

@@ -51,7 +51,7 @@ function facts({ capacity = 4, state = "active", inUse = 0, ...over }: Over = {}
   };
 }
 
-/** What a part of the product takes this host for. */
+/** The standing of this host, as one part of the product sees it. */
 async function seenBy(host: HostFacts) {
   const use: HostUse = host;
   const fleet = createFleetCache(
