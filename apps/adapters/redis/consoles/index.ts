@@ -1,6 +1,6 @@
 import { hashSecret, matchesHash } from "../../../lib/secrets.ts";
 import { stateAfter, type ConsoleState } from "../../../core/console/command-rules.ts";
-import type { SizedReply } from "../../../core/console/redis-reply.ts";
+import type { ConsoleOutcome, ConsoleRequest } from "../../../core/console/contract.ts";
 import { NoReply, openConnection, type RedisConnection } from "./connection.ts";
 import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
@@ -20,28 +20,6 @@ export type ConsoleLimits = {
   /** Bytes kept of a reply. */
   readonly mostReplyBytes: number;
 };
-
-/** A command for an instance. */
-export type ConsoleRequest = {
-  readonly instanceId: string;
-  /** Whose connection is used again: a name that the caller made up. */
-  readonly session: string;
-  readonly host: string;
-  readonly port: number;
-  readonly password: string;
-  readonly words: readonly (string | Buffer)[];
-  /** What the caller takes the connection's state to be; a new connection is brought there. */
-  readonly state: ConsoleState;
-};
-
-/**
- * How a command came out: with a reply (of whatever kind); not run, because the password is wrong, too
- * much is going on, nobody listens there, or the connection that held the transaction is gone; or cut
- * short, when whether it had an effect is unknown.
- */
-export type ConsoleOutcome =
-  | ({ readonly kind: "replied"; readonly state: ConsoleState } & SizedReply)
-  | { readonly kind: "wrong-password" | "busy" | "unreachable" | "transaction-lost" | "too-slow" | "closed" };
 
 type Session = {
   readonly instanceId: string;
