@@ -89,15 +89,16 @@ export type TwinCloud = ReturnType<typeof createTwinCloud>;
 
 /**
  * DigitalOcean in memory, by `clock`: droplets become active after a while, tags appear later than droplets,
- * deleted ones disappear a moment later, and `faults` makes calls fail. Each fault hits one call.
+ * deleted ones disappear a moment later, and the returned `faults` make calls fail as they do there. Each of
+ * them hits one call.
  */
 export function createTwinCloud({
   clock,
-  turn,
   times: { activeMs, tagLagMs, deleteMs } = { activeMs: 100, tagLagMs: 100, deleteMs: 50 },
   offer = usualOffer,
   account = { status: "active", statusMessage: "", dropletLimit: 25 },
-}: Pick<Staging, "turn"> & {
+  ...staging
+}: Staging & {
   readonly clock: () => Date;
   readonly times?: CloudTimes;
   readonly offer?: CloudOffer;
@@ -251,7 +252,7 @@ export function createTwinCloud({
     Object.fromEntries(
       Object.entries(effects).map(([name, effect]) => [name, struck(name as CloudCallName, effect)]),
     ) as Effects<Port>,
-    turn ? { turn } : {},
+    staging,
   );
 
   return {

@@ -19,7 +19,7 @@ export interface Program {
   name: string;
   command: string;
   args: string[];
-  /** Asked before each start, so that it can hand out what the last run may have lost. */
+  /** Called before each start, so that it can renew what the last run may have lost. */
   env: () => Promise<NodeJS.ProcessEnv> | NodeJS.ProcessEnv;
   /** Time that it gets to finish what it does when it is stopped. */
   stopGraceMs: number;

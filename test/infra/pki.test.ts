@@ -139,7 +139,7 @@ describe("the certificates of the fleet", () => {
       assert.deepEqual(await kinds({ days: 3640 }), ["kept", "kept", "warning"]);
     });
 
-    it("are closed again to others, who are told of", async () => {
+    it("are closed again to other users, with a warning that they were open", async () => {
       await ensure();
       await chmod(join(dir, "client-key.pem"), 0o644);
       await chmod(dir, 0o755);

@@ -25,7 +25,7 @@ export type CallSettings = {
   readonly delay: (ms: number) => Promise<unknown>;
   /** From 0 to 1, to spread retries of several processes. */
   readonly random: () => number;
-  /** Told of each request made. */
+  /** Called for each request made. */
   readonly onCall: (call: CloudCall) => void;
 };
 

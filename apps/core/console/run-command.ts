@@ -2,7 +2,7 @@ import { splitCommandLine } from "./command-line.ts";
 import { judgeCommand, type ConsoleState } from "./command-rules.ts";
 import type { Leases } from "../instances/contract.ts";
 import { shownState, type Instance } from "../instances/instance.ts";
-import type { RedisReply } from "./redis-reply.ts";
+import type { Consoles } from "./contract.ts";
 import { replyText } from "./reply-text.ts";
 
 /** Time a command of a console may take. */
@@ -10,29 +10,10 @@ export const COMMAND_TIMEOUT_MS = 10_000;
 /** Characters of a reply that are shown. */
 const MOST_CHARACTERS = 64 * 1024;
 
-/** A command on its way to an instance. */
-type SentCommand = {
-  readonly instanceId: string;
-  readonly session: string;
-  readonly host: string;
-  readonly port: number;
-  readonly password: string;
-  readonly words: readonly (string | Buffer)[];
-  readonly state: ConsoleState;
-};
-
-/** The outcome of a command. */
-type CommandOutcome =
-  | { readonly kind: "replied"; readonly reply: RedisReply; readonly sizeBytes: number; readonly state: ConsoleState }
-  | { readonly kind: "wrong-password" | "busy" | "unreachable" | "transaction-lost" | "too-slow" | "closed" };
-
 /** What running commands needs of the store and of the connections. */
 export type ConsolePorts = {
   readonly store: { readonly leases: Pick<Leases, "findAddress"> };
-  readonly consoles: {
-    readonly run: (command: SentCommand) => Promise<CommandOutcome>;
-    readonly close: (instanceId: string, session: string) => void;
-  };
+  readonly consoles: Consoles;
   readonly clock: () => Date;
 };
 

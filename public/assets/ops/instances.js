@@ -58,13 +58,13 @@ export function createInstances(api, now, open) {
   search.addEventListener("input", () => {
     restart();
     clearTimeout(typing);
-    typing = setTimeout(() => void reload(), TYPING_MS);
+    typing = setTimeout(() => void loadFirstPage(), TYPING_MS);
   });
   head.addEventListener("click", (event) => {
     const by = closest(event, "[data-order]")?.dataset.order;
     if (!by) return;
     sort(by, by === order && direction === "descending" ? "ascending" : "descending");
-    void reload();
+    void loadFirstPage();
   });
   // Narrow screens do not show the head.
   searchOrder.addEventListener("input", () => {
@@ -103,7 +103,7 @@ export function createInstances(api, now, open) {
     for (const button of [before, next]) button.disabled = true;
   }
 
-  function reload() {
+  function loadFirstPage() {
     restart();
     return load();
   }
@@ -181,7 +181,7 @@ export function createInstances(api, now, open) {
 
   return {
     load,
-    reload,
+    loadFirstPage,
     /** Brings ages and remaining times up to date. */
     tick: draw,
     follow,
@@ -192,7 +192,7 @@ export function createInstances(api, now, open) {
     find(text) {
       searchText.value = text;
       searchState.value = "all";
-      void reload();
+      void loadFirstPage();
     },
     forget() {
       asked++;

@@ -122,7 +122,7 @@ function enter() {
   stream = followFleet({ onNews, onState, isWelcome: async () => (await api.session()).problem?.status !== 401 });
   ticking = setInterval(tick, TICK_MS);
   void figures.start();
-  void instances.reload();
+  void instances.loadFirstPage();
   void controls.load();
   panel.show();
 }

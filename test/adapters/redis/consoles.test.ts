@@ -8,9 +8,9 @@ import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
 import {
   createRedisConsoles,
   type ConsoleLimits,
-  type ConsoleRequest,
   type RedisConsoles,
 } from "../../../apps/adapters/redis/consoles/index.ts";
+import type { ConsoleRequest } from "../../../apps/core/console/contract.ts";
 import { splitCommandLine } from "../../../apps/core/console/command-line.ts";
 import type { ConsoleState } from "../../../apps/core/console/command-rules.ts";
 import { replyText } from "../../../apps/core/console/reply-text.ts";

@@ -1,7 +1,8 @@
 import { hashSecret, matchesHash } from "../../../lib/secrets.ts";
 import { stateAfter, type ConsoleState } from "../../../core/console/command-rules.ts";
-import type { SizedReply } from "../../../core/console/redis-reply.ts";
+import type { ConsoleOutcome, ConsoleRequest } from "../../../core/console/contract.ts";
 import { NoReply, openConnection, type RedisConnection } from "./connection.ts";
+import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
 /** Bounds of the connections that this process keeps to instances. */
 export type ConsoleLimits = {
@@ -19,28 +20,6 @@ export type ConsoleLimits = {
   /** Bytes kept of a reply. */
   readonly mostReplyBytes: number;
 };
-
-/** A command for an instance. */
-export type ConsoleRequest = {
-  readonly instanceId: string;
-  /** Name, made up by the caller, of the session whose connection is used again. */
-  readonly session: string;
-  readonly host: string;
-  readonly port: number;
-  readonly password: string;
-  readonly words: readonly (string | Buffer)[];
-  /** The connection's state as the caller knows it; a new connection is brought to that state. */
-  readonly state: ConsoleState;
-};
-
-/**
- * The outcome of a command: a reply (of any kind); not run, because the password is wrong, too many commands
- * are under way, nothing listens there, or the connection that held the transaction is gone; or cut short, when
- * it is unknown whether it had an effect.
- */
-export type ConsoleOutcome =
-  | ({ readonly kind: "replied"; readonly state: ConsoleState } & SizedReply)
-  | { readonly kind: "wrong-password" | "busy" | "unreachable" | "transaction-lost" | "too-slow" | "closed" };
 
 type Session = {
   readonly instanceId: string;
@@ -140,7 +119,11 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       connection = await openConnection(host, port, limits.connectTimeoutMs);
       session.connection = connection;
       session.state = { database: 0, transaction: "none" };
-      const auth = await connection.ask(["AUTH", "default", password], limits.mostReplyBytes, limits.connectTimeoutMs);
+      const auth = await connection.ask(
+        ["AUTH", REDIS_USERNAME, password],
+        limits.mostReplyBytes,
+        limits.connectTimeoutMs,
+      );
       if (auth.reply.kind === "error") {
         connection.close();
         return auth.reply.text.startsWith("WRONGPASS")
