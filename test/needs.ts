@@ -9,6 +9,8 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/adapters/digitalocean/": "nothing",
   "test/adapters/docker/engine-answers.test.ts": "nothing",
   "test/api/figure-keeper.test.ts": "nothing",
+  "test/api/http-on-sockets.test.ts": "nothing",
+  "test/api/http.test.ts": "nothing",
   "test/api/instances.test.ts": "nothing",
   "test/core/": "nothing",
   "test/core/fleet/scale-fleet.test.ts": "machine",
