@@ -12,6 +12,8 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/api/http-on-sockets.test.ts": "nothing",
   "test/api/http.test.ts": "nothing",
   "test/api/instances.test.ts": "nothing",
+  "test/api/ops-session.test.ts": "nothing",
+  "test/api/ops.test.ts": "nothing",
   "test/core/": "nothing",
   "test/core/fleet/scale-fleet.test.ts": "machine",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
