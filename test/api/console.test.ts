@@ -8,6 +8,28 @@ import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
 
 type Answer = { text: string; tone: string; cutFromBytes: number | null; database: number; transaction: string };
+type SentCommand = Parameters<ServerParts["consoles"]["run"]>[0];
+type CommandOutcome = Awaited<ReturnType<ServerParts["consoles"]["run"]>>;
+type Replied = Extract<CommandOutcome, { kind: "replied" }>;
+
+const info = [
+  "connected_clients:3",
+  "maxclients:50",
+  "used_memory:1048576",
+  "maxmemory:26214400",
+  "instantaneous_ops_per_sec:17",
+  "db0:keys=12,expires=1,avg_ttl=5",
+  "db4:keys=30,expires=0,avg_ttl=0",
+].join("\r\n");
+const text = (value: string, length = value.length): RedisReply => ({
+  kind: "string",
+  bytes: Buffer.from(value),
+  length,
+});
+const replied = (
+  reply: RedisReply,
+  { sizeBytes = 7, state = { database: 0, transaction: "none" } }: Partial<Replied> = {},
+): CommandOutcome => ({ kind: "replied", reply, sizeBytes, state });
 
 describe("an instance's console and figures", () => {
   let api: TwinApi;
