@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { FleetOverview, HostOverview } from "../../apps/core/operator/fleet-overview.ts";
-import { startService, type Service } from "../bed/service.ts";
+import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import { until } from "../bed/until.ts";
 
 interface News {
@@ -10,16 +11,19 @@ interface News {
 }
 
 describe("the operator's stream", () => {
-  let service: Service;
+  let api: TwinApi;
+  let origin: string;
   before(async () => {
-    service = await startService({ hostNames: ["host-a", "host-b"], capacity: 3 });
+    api = await createTwinApi({ hostNames: ["host-a", "host-b"], capacity: 3 });
+    // A stream that goes on is read from a socket as it comes.
+    origin = await api.listen();
   });
-  after(() => service.stop());
+  after(() => api.close());
 
   /** Follows the stream until it is closed or ends. */
-  const follow = async (headers: Record<string, string> = { authorization: `Bearer ${service.opsToken}` }) => {
+  const follow = async (headers: Record<string, string> = { authorization: `Bearer ${api.opsToken}` }) => {
     const closing = new AbortController();
-    const answer = await fetch(`${service.origin}/ops/api/stream`, { headers, signal: closing.signal });
+    const answer = await fetch(`${origin}/ops/api/stream`, { headers, signal: closing.signal });
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get("content-type"), "text/event-stream; charset=utf-8");
     assert.equal(answer.headers.get("cache-control"), "no-store");
@@ -55,12 +59,14 @@ describe("the operator's stream", () => {
         for (const host of (data as FleetOverview).hosts) hosts.set(host.name, host);
     return hosts;
   };
-  const operate = (path: string, method: string, body?: object) =>
-    fetch(`${service.origin}/ops/api${path}`, {
+  const operate = async (path: string, method: string, body?: object) => {
+    await api.call(`/ops/api${path}`, {
       method,
-      headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) },
+      headers: { authorization: `Bearer ${api.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
+    await api.seeHosts();
+  };
 
   it("begins with the whole fleet and goes on with what changes, slot by slot", async () => {
     const { news, close } = await follow();
@@ -88,7 +94,7 @@ describe("the operator's stream", () => {
       });
       const [, second] = await until("events", () => (news.length > 1 ? news : undefined));
       assert.deepEqual(second, { kind: "events", data: [] }, "that nothing has happened is told as well");
-      const handout = (await (await fetch(`${service.origin}/instances`, { method: "POST" })).json()) as { id: string };
+      const handout = (await (await api.call("/instances", { method: "POST" })).json()) as { id: string };
       await until("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
       assert.ok(
         news.slice(1).every(({ kind }) => kind !== "picture"),
@@ -126,13 +132,13 @@ describe("the operator's stream", () => {
   });
 
   it("tells alarms that go on, also those whose rows are older than all events that it tells", async () => {
-    const { store } = service;
+    const { store, clock } = api.service;
     const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true } as const;
-    await store.events.add(alarm, new Date(Date.now() - 3_600_000));
+    await store.events.add(alarm, new Date(clock().getTime() - 3_600_000));
     for (let index = 0; index < 110; index++)
       await store.events.add(
         { actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room", data: { size: "small" } },
-        new Date(),
+        clock(),
       );
     const { news, close } = await follow();
     const alarms = () =>
@@ -142,10 +148,10 @@ describe("the operator's stream", () => {
     try {
       await until("the first alarms", () => alarms().length > 0);
       assert.deepEqual(alarms(), [[]], "one of an hour ago does not go on");
-      await store.events.add(alarm, new Date());
+      await store.events.add(alarm, clock());
       await until("it is told", () => alarms().length > 1);
       assert.deepEqual(alarms()[1], [["gar-1", 2]]);
-      await store.events.add(alarm, new Date());
+      await store.events.add(alarm, clock());
       await until("and told again when it is said again", () => alarms().length > 2);
       assert.deepEqual(alarms()[2], [["gar-1", 3]]);
     } finally {
@@ -154,25 +160,24 @@ describe("the operator's stream", () => {
   });
 
   it("answers no HEAD: that would never end", async () => {
-    const answer = await fetch(`${service.origin}/ops/api/stream`, {
+    const answer = await api.call("/ops/api/stream", {
       method: "HEAD",
-      headers: { authorization: `Bearer ${service.opsToken}` },
-      signal: AbortSignal.timeout(5_000),
+      headers: { authorization: `Bearer ${api.opsToken}` },
     });
     assert.deepEqual([answer.status, answer.headers.get("allow")], [405, "GET"]);
   });
 
   it("ends soon after its session", async () => {
-    const logIn = await fetch(`${service.origin}/ops/api/session`, {
+    const logIn = await api.call("/ops/api/session", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ token: service.opsToken }),
+      body: JSON.stringify({ token: api.opsToken }),
     });
     const cookie = logIn.headers.get("set-cookie")?.split(";")[0] ?? "";
     const { news, hasEnded, close } = await follow({ cookie });
     try {
       await until("it goes", () => news.length > 0);
-      await fetch(`${service.origin}/ops/api/session`, { method: "DELETE", headers: { cookie } });
+      await api.call("/ops/api/session", { method: "DELETE", headers: { cookie } });
       await until("it has ended", hasEnded);
     } finally {
       await close();
@@ -183,11 +188,12 @@ describe("the operator's stream", () => {
     const { news, close } = await follow();
     try {
       await until("all is seen", () => hostsSeen(news).size === 2);
-      await service.stopHeartbeats();
+      api.service.discovery.clear();
+      await api.fleet.refresh(api.service.clock());
       await until("both are silent", () =>
         [...hostsSeen(news).values()].every(({ standing, isStandby }) => standing === "silent" && !isStandby),
       );
-      await service.startHeartbeats();
+      await api.seeHosts();
       await until("both are open", () => [...hostsSeen(news).values()].every(({ standing }) => standing === "open"));
     } finally {
       await close();
@@ -198,30 +204,26 @@ describe("the operator's stream", () => {
     const { news, hasEnded, close } = await follow();
     try {
       await until("it goes", () => news.length > 0);
-      await service.services.killMysql();
+      api.service.faults.add({ fault: () => new Unavailable("mysql", new Error("down")) });
       await until("silence is told", () => news.some(({ kind }) => kind === "silence"));
-      await service.services.startMysql();
+      api.service.faults.clear();
       const silent = news.length;
-      await until(
-        "it goes on",
-        () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"),
-        20_000,
-      );
+      await until("it goes on", () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"));
       assert.equal(hasEnded(), false);
     } finally {
       await close();
     }
   });
 
-  it("ends when the process is told to stop, and does not hold it up", async () => {
+  // Last: nothing answers any more.
+  it("ends when the API is told to stop, and does not hold it up", async () => {
     const { news, hasEnded, close } = await follow();
     try {
       await until("it goes", () => news.length > 0);
-      await service.endApi("SIGTERM");
+      await api.close();
       await until("it has ended", hasEnded);
     } finally {
       await close();
-      await service.startApi();
     }
   });
 });

@@ -146,6 +146,7 @@ async function openApi(
     app,
     call,
     seeHosts,
+    fleet,
     service,
     origin: ORIGIN,
     opsToken: settings.service.opsToken,
