@@ -10,6 +10,13 @@ import { until } from "../bed/until.ts";
 type Answer = { text: string; tone: string; cutFromBytes: number | null; database: number; transaction: string };
 type Replica = Awaited<ReturnType<Service["startReplica"]>>;
 
+type Figures = {
+  handouts: Record<string, (number | null)[]>;
+  took: { p50: (number | null)[] };
+  times: number[];
+  stepSeconds: number;
+};
+
 const LIMIT = 8;
 
 async function ping(url: string): Promise<string> {
@@ -68,7 +75,7 @@ describe("the API on real parts", () => {
   const end = ({ id, token }: Handout) =>
     call(`/instances/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
   /** A request that counts for the rate limit and hands out nothing. */
-  const refused = ({ origin }: Replica, forwardedFor: string) =>
+  const refused = ({ origin }: Pick<Replica, "origin">, forwardedFor: string) =>
     fetch(`${origin}/instances`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-forwarded-for": forwardedFor },
@@ -226,13 +233,6 @@ describe("the API on real parts", () => {
       assert.equal(cutFromBytes, 1_000_001 + "$1000001\r\n\r\n".length);
     });
 
-    it("gives up a command that blocks for too long", async () => {
-      const answer = await blocked;
-      assert.equal(answer.tone, "note");
-      assert.match(answer.text, /^No reply within 10 s/);
-      assert.equal((await type("PING")).text, "PONG");
-    });
-
     it("tells memory, keys, connections and commands a second", async () => {
       const answer = await post("figures", { password: handout.password });
       assert.equal(answer.status, 200);
@@ -251,12 +251,9 @@ describe("the API on real parts", () => {
     it("says when the instance does not answer", async () => {
       const stopped = await created();
       await service.hosts[0]?.docker.getContainer(`redis-${stopped.id}`).kill({ signal: "SIGSTOP" });
-      await assertProblem(
-        await post("console", { password: stopped.password, command: "PING" }, stopped),
-        503,
-        "instance-silent",
-      );
-      await assertProblem(await post("figures", { password: stopped.password }, stopped), 503, "instance-silent");
+      const { password } = stopped;
+      const answers = [post("console", { password, command: "PING" }, stopped), post("figures", { password }, stopped)];
+      for (const answer of answers) await assertProblem(await answer, 503, "instance-silent");
     });
 
     it("leaves no word of passwords and commands in the logs", async () => {
@@ -265,6 +262,13 @@ describe("the API on real parts", () => {
       await until("the requests are logged", () => service.log().includes(`/instances/${handout.id}/console`));
       for (const secret of [handout.password, handout.token, "unmistakable", "greeting"])
         assert.ok(!service.log().includes(secret), secret);
+    });
+
+    it("gives up a command that blocks for too long", async () => {
+      const answer = await blocked;
+      assert.equal(answer.tone, "note");
+      assert.match(answer.text, /^No reply within 10 s/);
+      assert.equal((await type("PING")).text, "PONG");
     });
   });
 
@@ -330,59 +334,48 @@ describe("the API on real parts", () => {
     for (const line of service.log().trim().split("\n")) assert.doesNotThrow(() => JSON.parse(line) as unknown, line);
   });
 
-  it("ends the operator's stream when it is told to stop, and does not wait for its viewer", async () => {
-    const stream = await follow();
-    await service.endApi("SIGTERM");
-    await until("it has ended", () => stream.hasEnded);
-    assert.ok(!service.log().includes("did not finish in time"));
-    await service.startApi();
-  });
+  describe("over a restart", () => {
+    let stream: Awaited<ReturnType<typeof follow>>;
+    let cookie: string;
+    let figuresBefore: Figures;
+    before(async () => {
+      const login = await call("/ops/api/session", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ token: service.opsToken }),
+      });
+      assert.equal(login.status, 204);
+      cookie = login.headers.get("set-cookie")?.split(";")[0] ?? assert.fail("a cookie");
+      figuresBefore = await figures();
+      await end(await created());
+      await refused(service, "127.0.0.1");
+      stream = await follow();
+      await service.endApi("SIGTERM");
+      await service.startApi();
+    });
 
-  it("keeps figures of what was handed out and refused, over a restart of the process", async () => {
-    const figures = () =>
-      read<{
-        handouts: Record<string, (number | null)[]>;
-        took: { p50: (number | null)[] };
-        times: number[];
-        stepSeconds: number;
-      }>("/figures?span=hour");
+    const figures = () => read<Figures>("/figures?span=hour");
     const sum = (values: readonly (number | null)[] | undefined) =>
       (values ?? []).reduce<number>((total, value) => total + (value ?? 0), 0);
-    const before = await figures();
-    await created();
-    await fetch(`${service.origin}/instances`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: '{"ttlSeconds":1}',
-    });
-    await service.endApi("SIGTERM");
-    await service.startApi();
-    const after = await figures();
-    assert.ok(sum(after.handouts["created"]) > sum(before.handouts["created"]));
-    assert.ok(sum(after.handouts["lease-out-of-bounds"]) >= 1);
-    assert.ok((after.took.p50.findLast((value) => value !== null) ?? 0) > 0.005);
-    assert.deepEqual([after.times.length, after.stepSeconds], [60, 60]);
-    for (const [span, steps] of [
-      ["day", 96],
-      ["week", 84],
-    ] as const)
-      assert.equal((await read<{ times: number[] }>(`/figures?span=${span}`)).times.length, steps);
-    await assertProblem(await operate("/figures?span=year"), 400, "invalid-request");
-  });
 
-  it("keeps the operator's login over a restart, on every replica", async () => {
-    const answer = await call("/ops/api/session", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ token: service.opsToken }),
+    it("does not wait for those who watch the operator's stream, which ends", async () => {
+      await until("it has ended", () => stream.hasEnded);
+      assert.ok(!service.log().includes("did not finish in time"));
     });
-    assert.equal(answer.status, 204);
-    const cookie = answer.headers.get("set-cookie")?.split(";")[0] ?? assert.fail("a cookie");
-    await service.endApi("SIGTERM");
-    await service.startApi();
-    for (const { origin } of [service, one])
-      assert.equal((await fetch(`${origin}/ops/api/hosts`, { headers: { cookie } })).status, 200);
-    assert.ok(!service.log().includes(cookie.split("=")[1] ?? "?"), "the log does not tell it");
+
+    it("keeps figures of what was handed out and refused", async () => {
+      const { handouts, took, times, stepSeconds } = await figures();
+      assert.ok(sum(handouts["created"]) > sum(figuresBefore.handouts["created"]));
+      assert.ok(sum(handouts["lease-out-of-bounds"]) >= 1);
+      assert.ok((took.p50.findLast((value) => value !== null) ?? 0) > 0.005);
+      assert.deepEqual([times.length, stepSeconds], [60, 60]);
+    });
+
+    it("keeps the operator's login, on every replica, and its secret out of the log", async () => {
+      for (const { origin } of [service, one])
+        assert.equal((await fetch(`${origin}/ops/api/hosts`, { headers: { cookie } })).status, 200);
+      assert.ok(!service.log().includes(cookie.split("=")[1] ?? "?"));
+    });
   });
 
   describe("while Redis is away", () => {
