@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
-import { until } from "../bed/until.ts";
 import { assertProblem } from "./assert-problem.ts";
 
 describe("refusals on a socket", () => {
@@ -77,24 +76,6 @@ describe("refusals on a socket", () => {
     send();
     await closed;
     assert.ok(sent < 100 * 1024 * 1024, `${sent} bytes`);
-  });
-
-  it("answer a body that comes drop by drop by 408, and keep its connection for no longer", async () => {
-    const socket = connect(Number(new URL(origin).port), "127.0.0.1");
-    socket.on("error", () => undefined);
-    socket.write(
-      "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
-    );
-    const drops = setInterval(() => socket.write(" "), 500);
-    let said = "";
-    socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
-    try {
-      await until("the connection is closed", () => Promise.resolve(socket.closed), 25_000);
-      assert.match(said, /^HTTP\/1\.1 408 [^]*urn:getaredis:unreadable-request/);
-    } finally {
-      clearInterval(drops);
-      socket.destroy();
-    }
   });
 
   it("are problems also for what is no HTTP, and the connection is closed", async () => {

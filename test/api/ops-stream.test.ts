@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, mock } from "node:test";
+import { setImmediate as pause } from "node:timers/promises";
 import type { FleetOverview, HostOverview } from "../../apps/core/operator/fleet-overview.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
-import { until } from "../bed/until.ts";
 
 interface News {
   kind: string;
   data: unknown;
 }
+
+/** As often as the stream looks. */
+const LOOK_MS = 1_000;
 
 describe("the operator's stream", () => {
   let api: TwinApi;
@@ -17,8 +20,24 @@ describe("the operator's stream", () => {
     api = await createTwinApi({ hostNames: ["host-a", "host-b"], capacity: 3 });
     // A stream that goes on is read from a socket as it comes.
     origin = await api.listen();
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   });
-  after(() => api.close());
+  after(async () => {
+    mock.timers.reset();
+    await api.close();
+  });
+
+  /** Waits until a condition gives something truthy, and returns that; the stream looks again each time meanwhile. */
+  const lookUntil = async <T>(what: string, condition: () => T): Promise<NonNullable<T>> => {
+    const deadline = performance.now() + 10_000;
+    for (;;) {
+      const value = condition();
+      if (value) return value;
+      if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+      mock.timers.tick(LOOK_MS);
+      await pause();
+    }
+  };
 
   /** Follows the stream until it is closed or ends. */
   const follow = async (headers: Record<string, string> = { authorization: `Bearer ${api.opsToken}` }) => {
@@ -71,7 +90,7 @@ describe("the operator's stream", () => {
   it("begins with the whole fleet and goes on with what changes, slot by slot", async () => {
     const { news, close } = await follow();
     try {
-      const [first] = await until("the first news", () => (news.length > 0 ? news : undefined));
+      const [first] = await lookUntil("the first news", () => (news.length > 0 ? news : undefined));
       assert.equal(first?.kind, "picture");
       assert.deepEqual(
         (first.data as FleetOverview).hosts.map(({ name, slots, standing, isStandby }) => [
@@ -92,16 +111,16 @@ describe("the operator's stream", () => {
         r: "port-taken",
         ".": "free",
       });
-      const [, second] = await until("events", () => (news.length > 1 ? news : undefined));
+      const [, second] = await lookUntil("events", () => (news.length > 1 ? news : undefined));
       assert.deepEqual(second, { kind: "events", data: [] }, "that nothing has happened is told as well");
       const handout = (await (await api.call("/instances", { method: "POST" })).json()) as { id: string };
-      await until("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
+      await lookUntil("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
       assert.ok(
         news.slice(1).every(({ kind }) => kind !== "picture"),
         "the whole comes once",
       );
       await operate(`/instances/${handout.id}`, "DELETE");
-      await until("it is free", () => hostsSeen(news).get("host-a")?.slots === "...");
+      await lookUntil("it is free", () => hostsSeen(news).get("host-a")?.slots === "...");
     } finally {
       await close();
     }
@@ -116,16 +135,16 @@ describe("the operator's stream", () => {
     try {
       await operate("/hosts/host-b", "PATCH", { state: "cordoned" });
       for (const each of [one, two]) {
-        await until("the event is told", () =>
+        await lookUntil("the event is told", () =>
           told(each).some(({ kind, host }) => kind === "cordon" && host === "host-b"),
         );
-        await until("the host is shown", () => hostsSeen(each.news).get("host-b")?.standing === "cordoned");
+        await lookUntil("the host is shown", () => hostsSeen(each.news).get("host-b")?.standing === "cordoned");
       }
       await operate("/hosts/host-b", "PATCH", { state: "active" });
       const late = await follow();
-      await until("it is told as well", () => told(late).some(({ kind }) => kind === "uncordon"));
+      await lookUntil("it is told as well", () => told(late).some(({ kind }) => kind === "uncordon"));
       await late.close();
-      await until("the view has seen it", () => hostsSeen(one.news).get("host-b")?.standing === "open");
+      await lookUntil("the view has seen it", () => hostsSeen(one.news).get("host-b")?.standing === "open");
     } finally {
       await Promise.all([one.close(), two.close()]);
     }
@@ -146,13 +165,13 @@ describe("the operator's stream", () => {
         kind === "alarms" ? [(data as { host: string; times: number }[]).map(({ host, times }) => [host, times])] : [],
       );
     try {
-      await until("the first alarms", () => alarms().length > 0);
+      await lookUntil("the first alarms", () => alarms().length > 0);
       assert.deepEqual(alarms(), [[]], "one of an hour ago does not go on");
       await store.events.add(alarm, clock());
-      await until("it is told", () => alarms().length > 1);
+      await lookUntil("it is told", () => alarms().length > 1);
       assert.deepEqual(alarms()[1], [["gar-1", 2]]);
       await store.events.add(alarm, clock());
-      await until("and told again when it is said again", () => alarms().length > 2);
+      await lookUntil("and told again when it is said again", () => alarms().length > 2);
       assert.deepEqual(alarms()[2], [["gar-1", 3]]);
     } finally {
       await close();
@@ -176,9 +195,9 @@ describe("the operator's stream", () => {
     const cookie = logIn.headers.get("set-cookie")?.split(";")[0] ?? "";
     const { news, hasEnded, close } = await follow({ cookie });
     try {
-      await until("it goes", () => news.length > 0);
+      await lookUntil("it goes", () => news.length > 0);
       await api.call("/ops/api/session", { method: "DELETE", headers: { cookie } });
-      await until("it has ended", hasEnded);
+      await lookUntil("it has ended", hasEnded);
     } finally {
       await close();
     }
@@ -187,14 +206,16 @@ describe("the operator's stream", () => {
   it("shows silent hosts as such, and not as standbys", async () => {
     const { news, close } = await follow();
     try {
-      await until("all is seen", () => hostsSeen(news).size === 2);
+      await lookUntil("all is seen", () => hostsSeen(news).size === 2);
       api.service.discovery.clear();
       await api.fleet.refresh(api.service.clock());
-      await until("both are silent", () =>
+      await lookUntil("both are silent", () =>
         [...hostsSeen(news).values()].every(({ standing, isStandby }) => standing === "silent" && !isStandby),
       );
       await api.seeHosts();
-      await until("both are open", () => [...hostsSeen(news).values()].every(({ standing }) => standing === "open"));
+      await lookUntil("both are open", () =>
+        [...hostsSeen(news).values()].every(({ standing }) => standing === "open"),
+      );
     } finally {
       await close();
     }
@@ -203,12 +224,14 @@ describe("the operator's stream", () => {
   it("says so while MySQL does not answer, and goes on when it does", async () => {
     const { news, hasEnded, close } = await follow();
     try {
-      await until("it goes", () => news.length > 0);
+      await lookUntil("it goes", () => news.length > 0);
       api.service.faults.add({ fault: () => new Unavailable("mysql", new Error("down")) });
-      await until("silence is told", () => news.some(({ kind }) => kind === "silence"));
+      await lookUntil("silence is told", () => news.some(({ kind }) => kind === "silence"));
       api.service.faults.clear();
       const silent = news.length;
-      await until("it goes on", () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"));
+      await lookUntil("it goes on", () =>
+        news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"),
+      );
       assert.equal(hasEnded(), false);
     } finally {
       await close();
@@ -219,9 +242,9 @@ describe("the operator's stream", () => {
   it("ends when the API is told to stop, and does not hold it up", async () => {
     const { news, hasEnded, close } = await follow();
     try {
-      await until("it goes", () => news.length > 0);
+      await lookUntil("it goes", () => news.length > 0);
       await api.close();
-      await until("it has ended", hasEnded);
+      await lookUntil("it has ended", hasEnded);
     } finally {
       await close();
     }

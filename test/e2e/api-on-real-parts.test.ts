@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { createClient } from "redis";
 import type { Handout } from "../../apps/core/instances/handout.ts";
@@ -30,15 +31,31 @@ async function ping(url: string): Promise<string> {
   }
 }
 
+/** Sends a body that never becomes whole, until its connection is closed; then what the server has said is in `said`. */
+function sendDropByDrop(origin: string) {
+  const socket = connect(Number(new URL(origin).port), "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.write(
+    "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
+  );
+  const drops = setInterval(() => socket.write(" "), 500);
+  const sending = { socket, said: "" };
+  socket.on("data", (chunk: Buffer) => (sending.said += chunk.toString()));
+  socket.once("close", () => clearInterval(drops));
+  return sending;
+}
+
 /**
  * What test/api cannot show on twins: a Redis that answers, jobs of another process, counts that replicas share,
- * a restart, the log of the program, and servers that go away.
+ * a restart, the log of the program, what takes its time, and servers that go away.
  */
 describe("the API on real parts", () => {
   let service: Service;
   /** Both believe what loopback forwards, and let an address make few requests for instances. */
   let one: Replica;
   let other: Replica;
+  /** Begun first, since it takes its time. */
+  let drops: ReturnType<typeof sendDropByDrop>;
   before(async () => {
     service = await startService({
       capacity: 12,
@@ -55,8 +72,12 @@ describe("the API on real parts", () => {
     [one, other] = await Promise.all([service.startReplica(), service.startReplica()]);
     delete env["TRUST_PROXY"];
     Object.assign(env, usual);
+    drops = sendDropByDrop(service.origin);
   });
-  after(() => service.stop());
+  after(async () => {
+    drops.socket.destroy();
+    await service.stop();
+  });
 
   const call = (path: string, init: RequestInit = {}) =>
     fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
@@ -270,6 +291,11 @@ describe("the API on real parts", () => {
       assert.match(answer.text, /^No reply within 10 s/);
       assert.equal((await type("PING")).text, "PONG");
     });
+  });
+
+  it("answers a body that comes drop by drop by 408, and keeps its connection for no longer", async () => {
+    await until("the connection is closed", () => drops.socket.closed, 25_000);
+    assert.match(drops.said, /^HTTP\/1\.1 408 [^]*urn:getaredis:unreadable-request/);
   });
 
   describe("jobs", () => {
