@@ -10,7 +10,6 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/adapters/docker/engine-answers.test.ts": "nothing",
   "test/api/": "nothing",
   "test/core/": "nothing",
-  "test/core/fleet/scale-fleet.test.ts": "machine",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",
   "test/infra/monitoring.test.ts": "nothing",

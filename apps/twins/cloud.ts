@@ -88,15 +88,16 @@ export type TwinCloud = ReturnType<typeof createTwinCloud>;
 
 /**
  * DigitalOcean in memory, by `clock`: droplets become active after a while, tags come later than droplets,
- * deleted ones go a moment later, and `faults` makes things go wrong. Each fault strikes one call.
+ * deleted ones go a moment later, and `faults` of what this returns makes things go wrong as they do there.
+ * Each of them strikes one call.
  */
 export function createTwinCloud({
   clock,
-  turn,
   times: { activeMs, tagLagMs, deleteMs } = { activeMs: 100, tagLagMs: 100, deleteMs: 50 },
   offer = usualOffer,
   account = { status: "active", statusMessage: "", dropletLimit: 25 },
-}: Pick<Staging, "turn"> & {
+  ...staging
+}: Staging & {
   readonly clock: () => Date;
   readonly times?: CloudTimes;
   readonly offer?: CloudOffer;
@@ -250,7 +251,7 @@ export function createTwinCloud({
     Object.fromEntries(
       Object.entries(effects).map(([name, effect]) => [name, struck(name as CloudCallName, effect)]),
     ) as Effects<Port>,
-    turn ? { turn } : {},
+    staging,
   );
 
   return {

@@ -2,7 +2,7 @@ import type { HostEngines } from "../core/fleet/contract.ts";
 import { EngineFault, type EngineFaultReason } from "../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../core/fleet/host.ts";
 import type { InstanceEngines } from "../core/instances/contract.ts";
-import { containerName, labels, type ContainerSpec } from "../core/services/container-spec.ts";
+import { containerName, labels, type ContainerSpec } from "../core/services/container.ts";
 import { inTurns, type Effects, type Staging } from "./turns.ts";
 
 /** The least memory that an engine gives a container. */

@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { labels } from "../../apps/core/services/container-spec.ts";
+import { labels } from "../../apps/core/services/container.ts";
 import { asRoot } from "../process/as-root.ts";
 import { dockerClient, pingEngine } from "./docker-client.ts";
 import { childrenOf, commandLineOf, endProcess, findProcesses, pidIn, sendSignal } from "../process/processes.ts";

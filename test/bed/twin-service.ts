@@ -1,7 +1,8 @@
 import { createFleetCache } from "../../apps/core/fleet/fleet-cache.ts";
 import type { NewHost } from "../../apps/core/fleet/host.ts";
 import type { InstanceState } from "../../apps/core/instances/instance.ts";
-import { containerName, containerSpec } from "../../apps/core/services/container-spec.ts";
+import { containerName } from "../../apps/core/services/container.ts";
+import { redisService } from "../../apps/core/services/redis.ts";
 import { instanceLimits } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
@@ -19,7 +20,7 @@ const LONGEST_BACKOFF_MS = 15_000;
 /** Image of instances in a {@link createTwinService}. */
 export const TWIN_IMAGE = "redis";
 
-const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: TWIN_IMAGE }, ["INSTANCE_IMAGE"]).instances);
+const redis = redisService(instanceLimits(loadSettings({ INSTANCE_IMAGE: TWIN_IMAGE }, ["INSTANCE_IMAGE"]).instances));
 
 /** A whole service in memory, in virtual time. */
 export type TwinService = ReturnType<typeof createTwinService>;
@@ -103,7 +104,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     const { deployment } = tables;
     const passwordHash = hashSecret(`password of ${id}`);
     const instance = { id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter: time.clock() };
-    machine(hostName).containers.set(containerName(id), { spec: containerSpec(instance, limits), running: true });
+    machine(hostName).containers.set(containerName(id), { spec: redis.containerOf(instance), running: true });
   }
 
   /** All instances as "state, cause of the end", by id. */

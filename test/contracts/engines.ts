@@ -4,7 +4,8 @@ import { EngineFault, type EngineFaultReason } from "../../apps/core/fleet/engin
 import type { HostEngines } from "../../apps/core/fleet/contract.ts";
 import type { EngineHost } from "../../apps/core/fleet/host.ts";
 import type { InstanceEngines, WaitForPong } from "../../apps/core/instances/contract.ts";
-import { containerSpec, type ContainerSpec } from "../../apps/core/services/container-spec.ts";
+import type { ContainerSpec } from "../../apps/core/services/container.ts";
+import { redisService } from "../../apps/core/services/redis.ts";
 import { instanceLimits } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
@@ -57,7 +58,7 @@ export function describeEnginesContract(open: OpenEngines): void {
       const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: image }, ["INSTANCE_IMAGE"]).instances);
       const notAfter = new Date("2100-01-01T00:00:00Z");
       const passwordHash = hashSecret(PASSWORD);
-      return containerSpec({ id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter }, limits);
+      return redisService(limits).containerOf({ id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter });
     };
     const start = async (over: Parameters<typeof specOf>[0] = {}): Promise<string> => {
       const { id = newId() } = over;

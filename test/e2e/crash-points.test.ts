@@ -11,7 +11,6 @@ import { createRedisDiscovery, openRedis } from "../../apps/adapters/redis/disco
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
-import { containerSpec } from "../../apps/core/services/container-spec.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { crashAt, moments } from "../bed/crash.ts";
@@ -174,7 +173,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
         };
         await ports.engines.startContainer(
           place.host,
-          containerSpec(orphan, ports.rules.limits),
+          ports.rules.service.containerOf(orphan),
           new AbortController().signal,
         );
       },

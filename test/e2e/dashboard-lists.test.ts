@@ -46,6 +46,10 @@ describe("the dashboard's lists", () => {
     assert.equal(await page.locator(".event-reason:text-is('of another')").count(), 0);
     await page.fill("[data-event-filters] [name=kind]", "hold");
     await page.waitForSelector(".event-reason:text-is('told live')", { state: "detached" });
+    await page.fill("[data-event-filters] [name=kind]", "holding");
+    await page.waitForSelector("[data-events-empty]:has-text('No event matches.')");
+    await page.fill("[data-event-filters] [name=kind]", "hold");
+    await page.waitForSelector(".event-reason:text-is('waits')");
     await page.fill("[data-event-filters] [name=host]", "nobody");
     await page.waitForSelector("[data-events-empty]:has-text('No event matches.')");
     await dashboard.database.query("DELETE FROM events");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { containerName } from "../../apps/core/services/container-spec.ts";
+import { containerName } from "../../apps/core/services/container.ts";
 import { createTwinEngines } from "../../apps/twins/engines.ts";
 import { createTwinProbe } from "../../apps/twins/probe.ts";
 import { describeEnginesContract } from "../contracts/engines.ts";

@@ -3,7 +3,7 @@ import Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
 import pTimeout from "p-timeout";
 import type { ContainerFacts } from "../../core/fleet/contract.ts";
-import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container-spec.ts";
+import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container.ts";
 import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../core/fleet/host.ts";
 import { engineAgent } from "./agent.ts";

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
 const RETRY_MS = 10;
 
@@ -42,7 +43,7 @@ async function pingOnce(host: string, port: number, password: string, signal: Ab
     await redis.connect();
     // A server that lets everybody in would answer PONG to any password.
     if (await answersUnasked(redis)) throw new Error("it answers without a password");
-    await redis.auth("default", password);
+    await redis.auth(REDIS_USERNAME, password);
     const answer: string = await redis.ping();
     if (answer !== "PONG") throw new Error("it is no Redis: it did not answer PONG");
   } finally {

@@ -3,6 +3,7 @@ import type { Static } from "typebox";
 import type { EndResult } from "../../core/instances/end-instance.ts";
 import { shownEnd, shownState, type Instance } from "../../core/instances/instance.ts";
 import type { InstanceState } from "./schemas.ts";
+import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
 /** What its owner and the operator see of an instance; never the password. */
 export function describeInstance(instance: Instance, now: Date): Static<typeof InstanceState> {
@@ -11,7 +12,7 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
     state: shownState(instance, now),
     host: instance.publicHost,
     port: instance.port,
-    username: "default",
+    username: REDIS_USERNAME,
     createdAt: instance.createdAt.toISOString(),
     expiresAt: shownEnd(instance).toISOString(),
     endedAt: instance.endedAt?.toISOString() ?? null,

@@ -1,16 +1,16 @@
 import type { HandoutRules } from "../../core/instances/create-instance.ts";
 
 /** The limits that people are told, out of the rules of hand-outs. */
-export function publicLimits({ lease, quotaPerAddress, limits }: PublicRules) {
+export function publicLimits({ lease, quotaPerAddress, service }: PublicRules) {
   return {
     ttlSeconds: lease.usual,
     minTtlSeconds: lease.least,
     maxTtlSeconds: lease.most,
     perAddress: quotaPerAddress,
-    memoryMb: limits.memoryMb,
-    maxClients: limits.maxClients,
+    memoryMb: service.limits.memoryMb,
+    maxClients: service.limits.maxClients,
   };
 }
 
 /** The rules of hand-outs that are no secret. */
-export type PublicRules = Pick<HandoutRules, "lease" | "quotaPerAddress" | "limits">;
+export type PublicRules = Pick<HandoutRules, "lease" | "quotaPerAddress" | "service">;

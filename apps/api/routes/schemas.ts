@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
 /** What every error looks like (RFC 9457). */
 export const ProblemBody = Type.Object(
@@ -26,7 +27,7 @@ export const InstanceState = Type.Object({
   state: Type.Union([Type.Literal("starting"), Type.Literal("running"), Type.Literal("ending"), Type.Literal("ended")]),
   host: Type.String(),
   port: Type.Integer(),
-  username: Type.Literal("default"),
+  username: Type.Literal(REDIS_USERNAME),
   createdAt: Type.String({ format: "date-time" }),
   expiresAt: Type.String({ format: "date-time" }),
   endedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),

@@ -1,6 +1,6 @@
 import type { ContainerFacts } from "../fleet/contract.ts";
 import type { EngineHost } from "../fleet/host.ts";
-import type { ContainerSpec } from "../services/container-spec.ts";
+import type { ContainerSpec } from "../services/container.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
 import type { ContainerPlace, Instance } from "./instance.ts";
 import type { EndCause } from "../events/names.ts";

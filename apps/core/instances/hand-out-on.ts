@@ -1,11 +1,11 @@
 import { hashSecret } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
-import { containerSpec, type InstanceLimits } from "../services/container-spec.ts";
+import type { Service } from "../services/service.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { CreateRequest, CreateResult, Draft, Handout, IdempotencyClaim, TakeResult } from "./handout.ts";
 import type { Host } from "../fleet/host.ts";
-import { redisUrl, type LeaseBounds } from "./instance.ts";
+import type { LeaseBounds } from "./instance.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 import type { Handouts, InstanceEngines, WaitForPong } from "./contract.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
@@ -29,7 +29,8 @@ export type HandOutPorts = EndPorts & {
   /** Told when an empty host gets its first instance: the fleet wants another one. */
   readonly onStandbyTaken: (hostName: string) => void;
   readonly rules: {
-    readonly limits: InstanceLimits;
+    /** What is run for a lease. */
+    readonly service: Service;
     readonly lease: Pick<LeaseBounds, "most">;
     readonly quotaPerAddress: number;
     readonly timeoutMs: number;
@@ -140,7 +141,7 @@ async function bringUp(
     passwordHash: hashSecret(password),
     notAfter,
   };
-  await engines.startContainer(host, containerSpec(instance, rules.limits), unwanted);
+  await engines.startContainer(host, rules.service.containerOf(instance), unwanted);
   await waitForPong(host.checkHost, port, password, after(rules.readyTimeoutMs));
 }
 
@@ -159,9 +160,9 @@ async function promise(
     id: draft.id,
     host: host.publicHost,
     port,
-    username: "default",
+    username: rules.service.username,
     password,
-    url: redisUrl(host.publicHost, port, password),
+    url: rules.service.urlOf(host.publicHost, port, password),
     createdAt: draft.createdAt.toISOString(),
     expiresAt: expiresAt.toISOString(),
     token,

@@ -13,7 +13,7 @@ export type Handout = {
   readonly id: string;
   readonly host: string;
   readonly port: number;
-  readonly username: "default";
+  readonly username: string;
   readonly password: string;
   readonly url: string;
   readonly createdAt: string;

@@ -87,9 +87,3 @@ export function shownState({ state, expiresAt }: Pick<Instance, "state" | "expir
 export function shownEnd(instance: Instance): Date {
   return instance.expiresAt ?? instance.deadline;
 }
-
-/** Connection URL of an instance, as redis-cli and client libraries take it. IPv6 literals are bracketed. */
-export function redisUrl(publicHost: string, port: number, password: string): string {
-  const host = publicHost.includes(":") ? `[${publicHost}]` : publicHost;
-  return `redis://default:${password}@${host}:${port}`;
-}

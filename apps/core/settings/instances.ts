@@ -1,6 +1,6 @@
 import type { HandoutRules } from "../instances/create-instance.ts";
 import type { LeaseBounds } from "../instances/instance.ts";
-import type { InstanceLimits } from "../services/container-spec.ts";
+import { redisService, type RedisLimits } from "../services/redis.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { decimal, duration, oneOf, text, whole } from "./kinds.ts";
 
@@ -114,7 +114,7 @@ export function leaseBounds(settings: InstanceSettings): LeaseBounds {
 }
 
 /** What an instance is and may use, out of the settings. */
-export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): InstanceLimits {
+export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): RedisLimits {
   const { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus } = settings;
   return { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus };
 }
@@ -125,7 +125,7 @@ export function handoutRules(settings: {
   readonly service: { readonly serverSecret: string };
 }): HandoutRules {
   return {
-    limits: instanceLimits(settings.instances),
+    service: redisService(instanceLimits(settings.instances)),
     lease: leaseBounds(settings.instances),
     quotaPerAddress: settings.instances.quotaPerAddress,
     timeoutMs: settings.instances.handoutTimeoutMs,

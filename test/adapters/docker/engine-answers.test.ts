@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createDockerEngines, type DockerEngines } from "../../../apps/adapters/docker/engines.ts";
-import { labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container-spec.ts";
+import { labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../../apps/core/fleet/host.ts";
 

@@ -10,7 +10,7 @@ import type { ClientTls } from "../../../apps/lib/tls.ts";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
 import { instanceLimits } from "../../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../../apps/core/settings/load.ts";
-import { containerSpec } from "../../../apps/core/services/container-spec.ts";
+import { redisService } from "../../../apps/core/services/redis.ts";
 import { hashSecret } from "../../../apps/lib/secrets.ts";
 import { EngineFault, isSilence, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
@@ -81,17 +81,14 @@ describe("docker engines over mutual TLS", () => {
       const { ping, startContainer, listContainers, removeContainer } = engines(ours);
       await ping(place);
       const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: host.image }, ["INSTANCE_IMAGE"]).instances);
-      const spec = containerSpec(
-        {
-          id: "0123456789abcdef",
-          deployment: place.deployment,
-          bindAddress: "0.0.0.0",
-          port: 20_000,
-          passwordHash: hashSecret("password"),
-          notAfter: new Date("2100-01-01T00:00:00Z"),
-        },
-        limits,
-      );
+      const spec = redisService(limits).containerOf({
+        id: "0123456789abcdef",
+        deployment: place.deployment,
+        bindAddress: "0.0.0.0",
+        port: 20_000,
+        passwordHash: hashSecret("password"),
+        notAfter: new Date("2100-01-01T00:00:00Z"),
+      });
       await startContainer(place, spec, new AbortController().signal);
       await waitForPong(host.address, 20_000, "password", AbortSignal.timeout(5_000));
       assert.deepEqual(await listContainers(place), [{ instanceId: "0123456789abcdef", running: true }]);

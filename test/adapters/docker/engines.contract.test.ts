@@ -7,7 +7,7 @@ import { after, before, describe } from "node:test";
 import { createDockerEngines } from "../../../apps/adapters/docker/engines.ts";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
-import { containerName } from "../../../apps/core/services/container-spec.ts";
+import { containerName } from "../../../apps/core/services/container.ts";
 import { startEngineHost, type EngineHost } from "../../bed/engine-host.ts";
 import { until } from "../../bed/until.ts";
 import { describeEnginesContract } from "../../contracts/engines.ts";

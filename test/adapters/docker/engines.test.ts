@@ -5,13 +5,8 @@ import { createDockerEngines, type DockerEngines } from "../../../apps/adapters/
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
 import { instanceLimits } from "../../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../../apps/core/settings/load.ts";
-import {
-  containerName,
-  containerSpec,
-  labels,
-  networkOf,
-  type ContainerSpec,
-} from "../../../apps/core/services/container-spec.ts";
+import { containerName, labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container.ts";
+import { redisService } from "../../../apps/core/services/redis.ts";
 import { hashSecret } from "../../../apps/lib/secrets.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
@@ -44,17 +39,14 @@ describe("docker engines", () => {
   const specOf = (over: { id?: string; port?: number; deployment?: string } = {}): ContainerSpec => {
     const { id = newId(), port = nextPort++, deployment = place.deployment } = over;
     const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: host.image }, ["INSTANCE_IMAGE"]).instances);
-    return containerSpec(
-      {
-        id,
-        deployment,
-        bindAddress: "0.0.0.0",
-        port,
-        passwordHash: hashSecret("password"),
-        notAfter: new Date("2100-01-01T00:00:00Z"),
-      },
-      limits,
-    );
+    return redisService(limits).containerOf({
+      id,
+      deployment,
+      bindAddress: "0.0.0.0",
+      port,
+      passwordHash: hashSecret("password"),
+      notAfter: new Date("2100-01-01T00:00:00Z"),
+    });
   };
   const start = async (over: Parameters<typeof specOf>[0] = {}): Promise<string> => {
     const { id = newId() } = over;

@@ -1,63 +1,52 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { FleetEvent } from "../../../apps/core/events/event.ts";
 import { checkHosts } from "../../../apps/core/fleet/check-hosts.ts";
 import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
-import type { EngineHost, Host } from "../../../apps/core/fleet/host.ts";
-
-const now = new Date("2026-01-01T00:00:00Z");
-const hostNamed = (name: string): Host => ({
-  name,
-  engineUrl: "https://10.0.0.1:2376",
-  deployment: "d",
-  publicHost: "192.0.2.1",
-  checkHost: "10.0.0.1",
-  bindAddress: "0.0.0.0",
-  capacity: 4,
-  basePort: 20_000,
-  state: "active",
-});
+import type { EngineHost } from "../../../apps/core/fleet/host.ts";
+import { SCALING } from "../../../apps/core/fleet/scaling.ts";
+import { createTwinLeadership } from "../../../apps/twins/leadership.ts";
+import { createTwinService, TWIN_IMAGE } from "../../bed/twin-service.ts";
 
 describe("checking hosts", () => {
   it("keeps who answers, gives those the image, and tells as an event who cannot be given it", async () => {
-    const events: FleetEvent[] = [];
-    const imaged: string[] = [];
-    let reachability: unknown;
-    const only = (name: string, reason: "unreachable" | "refused") => (host: EngineHost) =>
-      host.name === name ? Promise.reject(new EngineFault(reason, host.name, new Error("no"))) : Promise.resolve();
-    await checkHosts(
-      {
-        store: {
-          hosts: {
-            list: () =>
-              Promise.resolve(
-                ["a", "b", "c"].map((name) => ({
-                  host: hostNamed(name),
-                  inUse: 0,
-                  occupied: 0,
-                  unreachableSince: null,
-                })),
-              ),
-          },
-          droplets: {
-            keepReachability: (...names) => Promise.resolve(void (reachability = names)),
-          },
-          events: { add: (event) => Promise.resolve(void events.push(event)) },
-        },
-        engines: {
-          ping: only("b", "unreachable"),
-          ensureImage: async (host) => {
-            await only("c", "refused")(host);
-            imaged.push(host.name);
-          },
-        },
-        clock: () => now,
-      },
-      4,
+    const service = createTwinService();
+    const { store, clock, faults } = service;
+    const term = (await createTwinLeadership(service.tables, SCALING).term()) ?? assert.fail("nobody else leads");
+    const order = { namePrefix: "host", region: "fra1", size: "small", tokenHash: Buffer.alloc(32), cap: 9 };
+    // Each host is a droplet's, whose reachability is kept.
+    for (const dropletId of [1, 2, 3]) {
+      const name = (await store.droplets.addOrder(term, order, clock())) ?? assert.fail("no order");
+      await store.droplets.adopt(name, dropletId, 0.01);
+      (await service.addHost(name)).images.clear();
+    }
+    service.machine("host-2").silence = "unreachable";
+    faults.add({
+      call: "ensureImage",
+      matches: ({ name }: EngineHost) => name === "host-3",
+      fault: () => new EngineFault("refused", "host-3", new Error("no")),
+    });
+
+    await checkHosts(service, 4);
+    assert.deepEqual(
+      (await store.hosts.list()).map(({ host, unreachableSince }) => [host.name, unreachableSince]),
+      [
+        ["host-1", null],
+        ["host-2", clock()],
+        ["host-3", null],
+      ],
     );
-    assert.deepEqual(reachability, [["a", "c"], ["b"], now]);
-    assert.deepEqual(imaged, ["a"]);
-    const reason = "it cannot be given the image: engine of c: no";
-    assert.deepEqual(events, [{ actor: "health", kind: "hold", host: "c", reason }]);
+    assert.deepEqual(
+      ["host-1", "host-2", "host-3"].map((name) => [...service.machine(name).images]),
+      [[TWIN_IMAGE], [], []],
+    );
+    const reason = "it cannot be given the image: engine of host-3: no";
+    assert.deepEqual(
+      (await store.events.list({}, 10)).map((event) => [event.actor, event.kind, event.host, event.reason]),
+      [["health", "hold", "host-3", reason]],
+    );
+
+    service.machine("host-2").silence = undefined;
+    await checkHosts(service, 4);
+    assert.ok((await store.hosts.list()).every(({ unreachableSince }) => unreachableSince === null));
   });
 });

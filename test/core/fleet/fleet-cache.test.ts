@@ -1,66 +1,26 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createFleetCache, type FleetPorts } from "../../../apps/core/fleet/fleet-cache.ts";
-import type { Host, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
+import { createFleetCache } from "../../../apps/core/fleet/fleet-cache.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
+import { createTwinService } from "../../bed/twin-service.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (ms: number) => new Date(start.getTime() + ms);
+const HOUR_MS = 3_600_000;
 const LIVENESS_MS = 10_000;
 const LONGEST_BACKOFF_MS = 15_000;
 
-const beat = (name: string): HeartbeatReading => ({
-  kind: "beat",
-  beat: {
-    name,
-    publicIp: "",
-    privateIp: "",
-    dockerPort: 0,
-    containers: 0,
-    memAvailableMb: 1,
-    sentAt: "2026-01-01T00:00:00Z",
-  },
-});
-
-/** Hosts by name, with instances in use; the ports read what is here when they are called. */
-function fakeFleet(inUse: Record<string, number>, capacity = 4) {
-  const world = {
-    inUse,
-    live: new Set(Object.keys(inUse)),
-    states: {} as Record<string, Host["state"]>,
-    mysqlDown: false,
-    redisDown: false,
-    asked: [] as string[][],
-  };
-  const ports: FleetPorts = {
-    listHosts: async () => {
-      if (world.mysqlDown) throw new Unavailable("mysql", new Error("down"));
-      return Promise.resolve(
-        Object.entries(world.inUse).map(([name, used]) => ({
-          host: {
-            name,
-            engineUrl: "unix:///x",
-            deployment: "d",
-            publicHost: "x",
-            checkHost: "x",
-            bindAddress: "x",
-            capacity,
-            basePort: 20_000,
-            state: world.states[name] ?? "active",
-          },
-          inUse: used,
-          occupied: used,
-          unreachableSince: null,
-        })),
-      );
-    },
-    readHeartbeats: async (names) => {
-      world.asked.push([...names]);
-      if (world.redisDown) throw new Unavailable("redis", new Error("down"));
-      return Promise.resolve(new Map(names.filter((name) => world.live.has(name)).map((name) => [name, beat(name)])));
-    },
-  };
-  return { world, view: createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS) };
+/** Hosts that beat, by name, with instances in use. */
+async function openFleet(inUse: Record<string, number>, capacity = 4) {
+  const service = createTwinService({ start });
+  for (const [name, used] of Object.entries(inUse)) {
+    await service.addHost(name, { capacity });
+    service.discovery.beat(name, {}, HOUR_MS);
+    for (let index = 0; index < used; index++)
+      await service.addInstance(`${name}-${index}`, name, "running", { container: false });
+  }
+  const ports = { listHosts: service.store.hosts.list, readHeartbeats: service.discovery.readHeartbeats };
+  return { service, view: createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS) };
 }
 
 describe("the fleet view", () => {
@@ -69,17 +29,17 @@ describe("the fleet view", () => {
   const standingAt = (view: ReturnType<typeof createFleetCache>, now: Date) =>
     Object.fromEntries(view.standings(now).map(({ host, standing }) => [host.name, standing]));
 
-  it("is blind before it has read anything", () => {
-    const { view } = fakeFleet({ a: 0 });
+  it("is blind before it has read anything", async () => {
+    const { view } = await openFleet({ a: 0 });
     assert.equal(view.isBlind(start), true);
     assert.deepEqual(namesAt(view, start), []);
     assert.deepEqual(view.standings(start), []);
   });
 
   it("offers open hosts, the busiest first, ties by name", async () => {
-    const { view, world } = fakeFleet({ d: 1, b: 1, a: 0, c: 3, full: 4, silent: 2, closed: 2 });
-    world.live.delete("silent");
-    world.states["closed"] = "cordoned";
+    const { view, service } = await openFleet({ d: 1, b: 1, a: 0, c: 3, full: 4, silent: 2, closed: 2 });
+    service.discovery.remove("silent");
+    await service.store.hosts.setState("closed", "cordoned");
     await view.refresh(start);
     assert.deepEqual(namesAt(view, start), ["c", "b", "d", "a"]);
     assert.deepEqual(standingAt(view, start), {
@@ -93,14 +53,15 @@ describe("the fleet view", () => {
     });
   });
 
-  it("asks for the heartbeats of the hosts that MySQL names", async () => {
-    const { view, world } = fakeFleet({ a: 0, b: 0 });
+  it("takes no heartbeat for a host that MySQL does not name", async () => {
+    const { view, service } = await openFleet({ a: 0, b: 0 });
+    service.discovery.beat("stranger");
     await view.refresh(start);
-    assert.deepEqual(world.asked, [["a", "b"]]);
+    assert.deepEqual(standingAt(view, start), { a: "open", b: "open" });
   });
 
   it("keeps filling the busiest host as instances are placed, and goes on when it is full", async () => {
-    const { view } = fakeFleet({ a: 1, b: 2 });
+    const { view } = await openFleet({ a: 1, b: 2 });
     await view.refresh(start);
     const filled = [];
     for (let count = 0; count < 5; count++) {
@@ -113,7 +74,7 @@ describe("the fleet view", () => {
   });
 
   it("takes a host that turned out full for full until it reads again", async () => {
-    const { view } = fakeFleet({ a: 1, b: 0 });
+    const { view } = await openFleet({ a: 1, b: 0 });
     await view.refresh(start);
     view.countFull("a");
     assert.deepEqual(namesAt(view, start), ["b"]);
@@ -122,7 +83,7 @@ describe("the fleet view", () => {
   });
 
   it("passes over a host that failed: a second, then twice as long each time, up to the longest rest", async () => {
-    const { view } = fakeFleet({ a: 0 });
+    const { view } = await openFleet({ a: 0 });
     let now = start.getTime();
     for (const restMs of [1000, 2000, 4000, 8000, 15_000, 15_000]) {
       await view.refresh(new Date(now));
@@ -135,14 +96,14 @@ describe("the fleet view", () => {
   });
 
   it("counts failures that come together once", async () => {
-    const { view } = fakeFleet({ a: 0 });
+    const { view } = await openFleet({ a: 0 });
     await view.refresh(start);
     for (let count = 0; count < 10; count++) view.backOff("a", at(count));
     assert.deepEqual(namesAt(view, at(1000)), ["a"]);
   });
 
   it("forgets failures once the host has handed out an instance", async () => {
-    const { view } = fakeFleet({ a: 0 });
+    const { view } = await openFleet({ a: 0 });
     await view.refresh(start);
     view.backOff("a", start);
     view.backOff("a", at(1000));
@@ -153,7 +114,7 @@ describe("the fleet view", () => {
   });
 
   it("keeps a rest over the next reading", async () => {
-    const { view } = fakeFleet({ a: 0 });
+    const { view } = await openFleet({ a: 0 });
     await view.refresh(start);
     view.backOff("a", start);
     await view.refresh(at(500));
@@ -161,41 +122,41 @@ describe("the fleet view", () => {
   });
 
   it("goes on with the last heartbeats while Redis does not answer, and is blind once they are too old", async () => {
-    const { view, world } = fakeFleet({ a: 0, b: 1 });
+    const { view, service } = await openFleet({ a: 0, b: 1 });
     await view.refresh(start);
-    world.redisDown = true;
-    world.inUse["a"] = 2;
+    service.faults.add({ call: "readHeartbeats", fault: () => new Unavailable("redis", new Error("down")) });
+    for (const id of ["one", "two"]) await service.addInstance(id, "a", "running");
     await assert.rejects(view.refresh(at(9000)), Unavailable);
     assert.deepEqual(namesAt(view, at(LIVENESS_MS)), ["a", "b"], "what MySQL says is new all the same");
     assert.equal(view.isBlind(at(LIVENESS_MS + 1)), true);
     assert.deepEqual(namesAt(view, at(LIVENESS_MS + 1)), []);
     assert.deepEqual(standingAt(view, at(LIVENESS_MS + 1)), { a: "open", b: "open" }, "unknown, not dead");
-    world.redisDown = false;
+    service.faults.clear();
     await view.refresh(at(LIVENESS_MS + 2));
     assert.deepEqual(namesAt(view, at(LIVENESS_MS + 2)), ["a", "b"]);
   });
 
   it("takes a host that came while Redis did not answer for silent", async () => {
-    const { view, world } = fakeFleet({ a: 0 });
+    const { view, service } = await openFleet({ a: 0 });
     await view.refresh(start);
-    world.redisDown = true;
-    world.inUse["new"] = 0;
+    service.faults.add({ call: "readHeartbeats", fault: () => new Unavailable("redis", new Error("down")) });
+    await service.addHost("new");
     await assert.rejects(view.refresh(at(1)), Unavailable);
     assert.deepEqual(standingAt(view, at(1)), { a: "open", new: "silent" });
   });
 
   it("keeps what it saw while MySQL does not answer", async () => {
-    const { view, world } = fakeFleet({ a: 0 });
+    const { view, service } = await openFleet({ a: 0 });
     await view.refresh(start);
-    world.mysqlDown = true;
+    service.faults.add({ call: "hosts.list", fault: () => new Unavailable("mysql", new Error("down")) });
     await assert.rejects(view.refresh(at(1000)), Unavailable);
     assert.deepEqual(namesAt(view, at(1000)), ["a"]);
   });
 
   it("forgets hosts that MySQL does not name any more", async () => {
-    const { view, world } = fakeFleet({ a: 0, b: 0 });
+    const { view, service } = await openFleet({ a: 0, b: 0 });
     await view.refresh(start);
-    delete world.inUse["a"];
+    service.tables.hosts.delete("a");
     await view.refresh(at(1));
     assert.deepEqual(standingAt(view, at(1)), { b: "open" });
     for (const act of [view.countTaken, view.countFull, view.countSuccess]) act("a");
@@ -204,7 +165,7 @@ describe("the fleet view", () => {
   });
 
   it("finds the first host among ten thousand without looking at all of them", async () => {
-    const { view } = fakeFleet(
+    const { view } = await openFleet(
       Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`host-${index}`, index % 3])),
     );
     await view.refresh(start);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { registerHost } from "../../../apps/core/fleet/register-host.ts";
-
-const start = new Date("2026-01-01T00:00:00Z");
+import { createTwinService } from "../../bed/twin-service.ts";
 
 describe("registerHost", () => {
   const place = {
@@ -14,23 +13,18 @@ describe("registerHost", () => {
     capacity: 40,
     basePort: 20_000,
   };
+  /** Registers a host at an empty store, and gives all hosts that there are then. */
   const register = async (over: Partial<typeof place>) => {
-    const registered: unknown[] = [];
-    await registerHost(
-      {
-        clock: () => start,
-        store: {
-          hosts: { register: (host) => Promise.resolve(void registered.push(host)) },
-        },
-      },
-      { ...place, ...over },
-    );
-    return registered;
+    const { store, clock, tables } = createTwinService();
+    await registerHost({ store, clock }, { ...place, ...over });
+    return { hosts: (await store.hosts.list()).map(({ host }) => host), deployment: tables.deployment };
   };
 
   it("takes host labels and ports that there are, up to the last", async () => {
-    for (const over of [{}, { name: "a" }, { name: "a".repeat(63) }, { basePort: 1 }, { basePort: 65_496 }])
-      assert.deepEqual(await register(over), [{ ...place, ...over }]);
+    for (const over of [{}, { name: "a" }, { name: "a".repeat(63) }, { basePort: 1 }, { basePort: 65_496 }]) {
+      const { hosts, deployment } = await register(over);
+      assert.deepEqual(hosts, [{ ...place, ...over, deployment, state: "active" }]);
+    }
   });
 
   it("refuses names and ports that there are not, and says which", async () => {

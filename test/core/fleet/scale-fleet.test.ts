@@ -226,6 +226,27 @@ describe("scaling the fleet", () => {
     await assertAtRest();
   });
 
+  it("deletes what it made for an order that another leader has given up while it slept", async () => {
+    const { scale, store, clock } = fleet();
+    const slow: ScalePorts = {
+      ...scale,
+      cloud: {
+        ...scale.cloud,
+        createDroplet: async (order) => {
+          const made = await scale.cloud.createDroplet(order);
+          await store.droplets.closeOrder(order.name, "no droplet of this name", false, clock());
+          return made;
+        },
+      },
+    };
+    await step(slow);
+    await fleet().cloud.settle();
+    assert.deepEqual([names(ours()), await store.droplets.list()], [[], []]);
+    fleet().pass(10);
+    await settle();
+    await assertAtRest();
+  });
+
   it("destroys nothing when all heartbeats are lost at once, however long", async () => {
     await settle();
     const [first = ""] = await hostNames();

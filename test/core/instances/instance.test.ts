@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { changedExpiry, leaseSeconds, redisUrl, shownState } from "../../../apps/core/instances/instance.ts";
+import { changedExpiry, leaseSeconds, shownState } from "../../../apps/core/instances/instance.ts";
 
 const bounds = { usual: 3600, least: 60, most: 7200 };
 const createdAt = new Date("2026-01-01T00:00:00Z");
@@ -88,19 +88,5 @@ describe("shownState", () => {
   it("shows every other state as it is, whatever the time", () => {
     for (const state of ["starting", "ending", "ended"] as const)
       assert.equal(shownState({ state, expiresAt: after(0) }, after(60)), state);
-  });
-});
-
-describe("redisUrl", () => {
-  it("names user, password, host and port as clients take them", () => {
-    assert.equal(redisUrl("redis.example.org", 20_001, "abc"), "redis://default:abc@redis.example.org:20001");
-  });
-
-  it("brackets IPv6 literals, so that a URL parser finds the port", () => {
-    const url = new URL(redisUrl("2001:db8::1", 20_001, "abc"));
-    assert.deepEqual(
-      [url.hostname, url.port, url.username, url.password],
-      ["[2001:db8::1]", "20001", "default", "abc"],
-    );
   });
 });

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Setting } from "../../../apps/core/settings/declaration.ts";
 import { enrolmentUrl } from "../../../apps/core/settings/enrolment.ts";
 import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
-import { handoutRules, leaseBounds } from "../../../apps/core/settings/instances.ts";
+import { handoutRules, instanceLimits, leaseBounds } from "../../../apps/core/settings/instances.ts";
 import { formerNames, loadSettings, type SettingsError } from "../../../apps/core/settings/load.ts";
 import { rooms, settings, type SettingName } from "../../../apps/core/settings/settings.ts";
 
@@ -229,10 +229,16 @@ describe("what is derived from the settings", () => {
     assert.deepEqual(leaseBounds(settings.instances), { usual: 100, least: 10, most: 1000 });
     const rules = handoutRules(settings);
     assert.deepEqual(
-      [rules.timeoutMs, rules.readyTimeoutMs, rules.slotBackoffMs, rules.quotaPerAddress, rules.limits.memoryMb],
+      [
+        rules.timeoutMs,
+        rules.readyTimeoutMs,
+        rules.slotBackoffMs,
+        rules.quotaPerAddress,
+        rules.service.limits.memoryMb,
+      ],
       [7000, 2000, 3000, 4, 8],
     );
-    assert.deepEqual([rules.limits.image, rules.serverSecret], ["redis:7", "sixteen characters"]);
+    assert.deepEqual([instanceLimits(settings.instances).image, rules.serverSecret], ["redis:7", "sixteen characters"]);
     assert.deepEqual(rules.lease, leaseBounds(settings.instances));
   });
 

@@ -2,6 +2,7 @@ import { hashSecret, matchesHash } from "../../../lib/secrets.ts";
 import { stateAfter, type ConsoleState } from "../../../core/console/command-rules.ts";
 import type { SizedReply } from "../../../core/console/redis-reply.ts";
 import { NoReply, openConnection, type RedisConnection } from "./connection.ts";
+import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
 /** Bounds of the connections that this process keeps to instances. */
 export type ConsoleLimits = {
@@ -137,7 +138,11 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       connection = await openConnection(host, port, limits.connectTimeoutMs);
       session.connection = connection;
       session.state = { database: 0, transaction: "none" };
-      const auth = await connection.ask(["AUTH", "default", password], limits.mostReplyBytes, limits.connectTimeoutMs);
+      const auth = await connection.ask(
+        ["AUTH", REDIS_USERNAME, password],
+        limits.mostReplyBytes,
+        limits.connectTimeoutMs,
+      );
       if (auth.reply.kind === "error") {
         connection.close();
         return auth.reply.text.startsWith("WRONGPASS")

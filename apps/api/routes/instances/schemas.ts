@@ -1,11 +1,12 @@
 import { Type } from "typebox";
 import { InstanceId, InstanceState, refusals, refusalsAndFaults } from "../schemas.ts";
+import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
 const Handout = Type.Object({
   id: Type.String(),
   host: Type.String(),
   port: Type.Integer(),
-  username: Type.Literal("default"),
+  username: Type.Literal(REDIS_USERNAME),
   password: Type.String({ description: "Shown in this answer and never again" }),
   url: Type.String({ description: "For redis-cli -u and client libraries" }),
   createdAt: Type.String({ format: "date-time" }),

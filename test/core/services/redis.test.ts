@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  containerName,
-  containerSpec,
-  labels,
-  networkOf,
-  type ContainerSpec,
-  type InstanceLimits,
-} from "../../../apps/core/services/container-spec.ts";
+import { containerName, labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container.ts";
+import { redisService, type RedisLimits } from "../../../apps/core/services/redis.ts";
 
-const LIMITS: InstanceLimits = {
+const LIMITS: RedisLimits = {
   image: "redis:test",
   memoryMb: 25,
   memoryLimitMb: 64,
@@ -19,11 +13,15 @@ const LIMITS: InstanceLimits = {
 };
 const PASSWORD_HASH = Buffer.alloc(32, 0xab);
 
-const specWith = (limits: Partial<InstanceLimits> = {}, notAfter = new Date(1_000_000)): ContainerSpec =>
-  containerSpec(
-    { id: "abc", deployment: "shop", bindAddress: "10.0.0.7", port: 20_003, passwordHash: PASSWORD_HASH, notAfter },
-    { ...LIMITS, ...limits },
-  );
+const specWith = (limits: Partial<RedisLimits> = {}, notAfter = new Date(1_000_000)): ContainerSpec =>
+  redisService({ ...LIMITS, ...limits }).containerOf({
+    id: "abc",
+    deployment: "shop",
+    bindAddress: "10.0.0.7",
+    port: 20_003,
+    passwordHash: PASSWORD_HASH,
+    notAfter,
+  });
 
 describe("the container of an instance", () => {
   it("is found again by its instance's id: as name and as label", () => {
@@ -103,6 +101,23 @@ describe("the container of an instance", () => {
     assert.equal(networkOf("a-deployment-with-a-long-name").bridge, "gar-a-deploy");
     assert.ok(networkOf("a-deployment-with-a-long-name").bridge.length <= 15);
     assert.equal(specWith().HostConfig["NetworkMode"], networkOf("shop").name);
+  });
+});
+
+describe("the URL of an instance", () => {
+  it("names user, password, host and port as clients take them", () => {
+    assert.equal(
+      redisService(LIMITS).urlOf("redis.example.org", 20_001, "abc"),
+      "redis://default:abc@redis.example.org:20001",
+    );
+  });
+
+  it("brackets IPv6 literals, so that a URL parser finds the port", () => {
+    const url = new URL(redisService(LIMITS).urlOf("2001:db8::1", 20_001, "abc"));
+    assert.deepEqual(
+      [url.hostname, url.port, url.username, url.password],
+      ["[2001:db8::1]", "20001", "default", "abc"],
+    );
   });
 });
 

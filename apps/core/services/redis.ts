@@ -1,0 +1,109 @@
+import { inUrl } from "../../lib/url-host.ts";
+import { closedContainer } from "./container.ts";
+import type { Service } from "./service.ts";
+
+/** What every Redis gets: its image, megabytes of data and of its container, connections, and cores. */
+export type RedisLimits = {
+  readonly image: string;
+  readonly memoryMb: number;
+  readonly memoryLimitMb: number;
+  readonly evictionPolicy: string;
+  readonly maxClients: number;
+  readonly cpus: number;
+};
+
+/** User that the issued password is for: the one that clients log in as when they name none. */
+export const REDIS_USERNAME = "default";
+
+/** The image's user. */
+const UID = 999;
+
+/**
+ * Rights of the person who holds the instance: all data types, Lua, pub/sub and streams, nothing that
+ * administers the server or opens connections. Enforced alike by Redis 7.0 and Valkey 8.
+ */
+const OWNER_RIGHTS =
+  "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -dump -lolwut +info +keys +flushdb +flushall " +
+  "+sort +sort_ro +role +client|list +eval +evalsha +eval_ro +evalsha_ro " +
+  "+script|load +script|exists +script|flush +script|kill";
+
+/**
+ * Freed memory goes back at once. jemalloc would keep it for ten seconds, and that much reply buffers
+ * beside full data was seen to end an instance. The second name is that of Redis builds with a
+ * jemalloc of their own.
+ */
+const ALLOCATOR = "dirty_decay_ms:0";
+
+/** Redis (7.0 to 7.2) or Valkey as what is run for a lease: without persistence, administration and ways out. */
+export function redisService(limits: RedisLimits): Service {
+  return {
+    username: REDIS_USERNAME,
+    limits,
+    containerOf: (instance) =>
+      closedContainer(instance, {
+        image: limits.image,
+        command: redisArguments(instance.passwordHash, limits),
+        env: [`MALLOC_CONF=${ALLOCATOR}`, `JE_MALLOC_CONF=${ALLOCATOR}`],
+        port: "6379/tcp",
+        uid: UID,
+        writableFolder: "/data",
+        // Redis and its background threads; it never needs to fork, for nothing is persisted.
+        processes: 16,
+        // Redis keeps 32 for itself.
+        openFiles: limits.maxClients + 64,
+        memoryMb: limits.memoryLimitMb,
+        cpus: limits.cpus,
+      }),
+    urlOf: (publicHost, port, password) => `redis://${REDIS_USERNAME}:${password}@${inUrl(publicHost)}:${port}`,
+  };
+}
+
+/**
+ * The server's arguments. The password appears only as its SHA-256 (hex), which Redis's ACL takes.
+ * `maxmemory` bounds the data. Of what the container has beyond it, clients
+ * get two fifths together: past that the one that holds most is cut off. The rest is for fragmentation
+ * and for Lua, which has no bound but the container's.
+ */
+function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
+  const clientsMb = Math.floor((limits.memoryLimitMb - limits.memoryMb) * 0.4);
+  // Who writes the largest value and reads it back holds it twice, in memory that the allocator
+  // rounds up by as much as a quarter.
+  const valueMb = Math.floor(clientsMb / 3);
+  const bufferMb = Math.ceil(valueMb * 1.25) + 1;
+  const options: [name: string, ...values: string[]][] = [
+    ["port", "6379"],
+    ["bind", "0.0.0.0"],
+    ["dir", "/data"],
+    ["save", ""],
+    ["appendonly", "no"],
+    ["maxmemory", `${limits.memoryMb}mb`],
+    ["maxmemory-policy", limits.evictionPolicy],
+    ["maxmemory-clients", `${clientsMb}mb`],
+    ["maxclients", String(limits.maxClients)],
+    ["proto-max-bulk-len", `${valueMb}mb`],
+    ["client-query-buffer-limit", `${bufferMb}mb`],
+    // A slow line may take its time for a reply; who does not read what is published to it may not.
+    [
+      "client-output-buffer-limit",
+      "normal",
+      `${bufferMb}mb`,
+      "0",
+      "0",
+      "pubsub",
+      `${bufferMb}mb`,
+      `${Math.ceil(valueMb / 2)}mb`,
+      "60",
+    ],
+    // Tables that grow by what clients ask, and that maxmemory does not see.
+    ["tracking-table-max-keys", "10000"],
+    ["acllog-max-len", "0"],
+    // A histogram for each command used: a megabyte, to answer INFO latencystats.
+    ["latency-tracking", "no"],
+    ["tcp-keepalive", "60"],
+    ["enable-debug-command", "no"],
+    ["enable-module-command", "no"],
+    ["enable-protected-configs", "no"],
+    ["user", REDIS_USERNAME, "on", `#${passwordHash.toString("hex")}`, ...OWNER_RIGHTS.split(" ")],
+  ];
+  return options.flatMap(([name, ...values]) => [`--${name}`, ...values]);
+}
