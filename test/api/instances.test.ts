@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { reap } from "../../apps/core/instances/reap.ts";
-import { containerName } from "../../apps/core/services/container-spec.ts";
+import { containerName } from "../../apps/core/services/container.ts";
 import { createTwinApi, type TwinApi, type TwinCall } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
 
