@@ -14,6 +14,7 @@ const LONGEST: Readonly<Record<string, number>> = {
   "test/e2e/dashboard.test.ts": 70,
   "test/e2e/console.test.ts": 60,
   "test/e2e/crash-points.test.ts": 50,
+  "test/e2e/api-on-real-parts.test.ts": 50,
   "test/infra/host/host-faults.test.ts": 45,
   "test/e2e/container.test.ts": 40,
 };

@@ -8,7 +8,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/": "machine",
   "test/adapters/digitalocean/": "nothing",
   "test/adapters/docker/engine-answers.test.ts": "nothing",
-  "test/api/figure-keeper.test.ts": "nothing",
+  "test/api/": "nothing",
   "test/core/": "nothing",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",

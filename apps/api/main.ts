@@ -1,6 +1,5 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { customAlphabet, nanoid } from "nanoid";
+import { nanoid } from "nanoid";
 import { pino } from "pino";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
 import { COMMAND_TIMEOUT_MS } from "../core/console/run-command.ts";
@@ -18,9 +17,9 @@ import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
 import { createMetrics } from "./figures/metrics.ts";
+import { realRandom } from "./random.ts";
 import { buildServer } from "./server.ts";
 
-const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECOND = 1000;
 const FIGURES_MS = 5 * SECOND;
 /**
@@ -82,12 +81,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     ping: { mysql: store.ping, redis: discovery.ping },
     requestRun: (job) => requestRun(redis, job),
     waitForPong,
-    random: {
-      id: customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16),
-      password: customAlphabet(ALPHANUMERIC, 32),
-      token: () => nanoid(32),
-      nonce: () => randomBytes(12),
-    },
+    random: realRandom,
     onHostFailure: (host, instance, fault) => {
       metrics.hostFailures.inc({ host });
       logger.warn({ host, instance, err: fault }, "hand-out failed on host");

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { createClient } from "redis";
-import { createConnection, type RowDataPacket } from "mysql2/promise";
-import { startService, type Service } from "../bed/service.ts";
-import { until } from "../bed/until.ts";
+import { reap } from "../../apps/core/instances/reap.ts";
+import { containerName } from "../../apps/core/services/container.ts";
+import { createTwinApi, type TwinApi, type TwinCall } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
 
 interface Handout {
@@ -22,29 +21,17 @@ const json = { "content-type": "application/json" };
 const ttlOf = ({ createdAt, expiresAt }: Pick<Handout, "createdAt" | "expiresAt">) =>
   (Date.parse(expiresAt) - Date.parse(createdAt)) / 1000;
 
-async function ping(url: string): Promise<string> {
-  const client = createClient({ url, socket: { reconnectStrategy: false } });
-  client.on("error", () => undefined);
-  try {
-    await client.connect();
-    return await client.ping();
-  } finally {
-    if (client.isOpen) client.destroy();
-  }
-}
-
 describe("instances", () => {
-  let service: Service;
+  let api: TwinApi;
   before(async () => {
-    service = await startService({
+    api = await createTwinApi({
       capacity: 40,
       env: { QUOTA_PER_ADDRESS: "40", LEASE_SECONDS: "3600", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "7200" },
     });
   });
-  after(() => service.stop());
+  after(() => api.close());
 
-  const call = (path: string, init: RequestInit = {}) =>
-    fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
+  const call = (path: string, init?: TwinCall) => api.call(path, init);
   const post = (headers: Record<string, string> = {}, body?: object, query = "") =>
     call(`/instances${query}`, {
       method: "POST",
@@ -62,41 +49,30 @@ describe("instances", () => {
       headers: { authorization: `Bearer ${handout.token}`, ...(body ? json : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
-  /** Rows of the instance by table, to see what its end has freed. */
-  const keysHeldBy = async (id: string): Promise<number> => {
-    const connection = await createConnection({ uri: service.env["MYSQL_URL"] ?? "" });
-    try {
-      const [rows] = await connection.query<RowDataPacket[]>("SELECT 1 FROM idempotency_keys WHERE instance_id = ?", [
-        id,
-      ]);
-      return rows.length;
-    } finally {
-      await connection.end();
-    }
-  };
+  /** Whether the instance of a hand-out answers to its password. */
+  const answers = ({ port }: Pick<Handout, "port">, password: string) =>
+    api.service.waitForPong(api.service.machine("host-a").address, port, password, AbortSignal.abort()).then(
+      () => true,
+      () => false,
+    );
+  const endDue = () => reap({ ...api.service, ...api.service.time }, 1);
 
-  // First, while the engine has few containers to find again when it comes back.
   describe("DELETE /instances/:id", () => {
     it("tells its owner that the end is on its way when the host does not answer", async () => {
       const handout = await created();
-      const [host] = service.hosts;
-      await host?.killEngine();
-      try {
-        assert.equal((await owned(handout, "DELETE")).status, 202);
-        assert.equal(((await (await owned(handout, "GET")).json()) as { state: string }).state, "ending");
-      } finally {
-        await host?.startEngine();
-      }
-      await until(
-        "the reaper has ended it",
-        async () => (await service.store.leases.find(handout.id))?.state === "ended",
-      );
-      await until("the host takes instances again", async () => (await post()).status === 201);
+      const machine = api.service.machine("host-a");
+      machine.silence = "unreachable";
+      assert.equal((await owned(handout, "DELETE")).status, 202);
+      assert.equal(((await (await owned(handout, "GET")).json()) as { state: string }).state, "ending");
+      machine.silence = undefined;
+      await endDue();
+      assert.equal((await api.service.store.leases.find(handout.id))?.state, "ended");
+      assert.equal((await post()).status, 201, "the host takes instances again");
     });
   });
 
   describe("POST /instances", () => {
-    it("hands out an instance that answers to the URL as it is", async () => {
+    it("hands out an instance that answers to its password", async () => {
       const answer = await post();
       assert.equal(answer.status, 201);
       assert.equal(answer.headers.get("content-type"), "application/json; charset=utf-8");
@@ -119,7 +95,7 @@ describe("instances", () => {
       assert.match(handout.id, /^[0-9a-z]{16}$/);
       assert.match(handout.password, /^[0-9A-Za-z]{32}$/);
       assert.equal(handout.url, `redis://${handout.username}:${handout.password}@${handout.host}:${handout.port}`);
-      assert.equal(await ping(handout.url), "PONG");
+      assert.ok(await answers(handout, handout.password));
     });
 
     it("gives each caller a password and a token of their own", async () => {
@@ -127,7 +103,7 @@ describe("instances", () => {
       for (const field of ["id", "port", "password", "token"] as const)
         assert.equal(new Set(handouts.map((handout) => handout[field])).size, 3, field);
       const [one, other] = handouts;
-      await assert.rejects(ping(one.url.replace(one.password, other.password)), /WRONGPASS/);
+      assert.deepEqual([await answers(one, one.password), await answers(one, other.password)], [true, false]);
       await assertProblem(await owned({ id: one.id, token: other.token }, "GET"), 403, "token-wrong");
     });
 
@@ -231,7 +207,8 @@ describe("instances", () => {
     it("gives one instance to ten requests that come at once", async () => {
       const handouts = await Promise.all(Array.from({ length: 10 }, () => created({ "idempotency-key": "at-once" })));
       assert.equal(new Set(handouts.map((handout) => JSON.stringify(handout))).size, 1);
-      assert.equal(await ping(handouts[0]?.url ?? ""), "PONG");
+      const [handout] = handouts;
+      assert.ok(handout && (await answers(handout, handout.password)));
     });
 
     it("gives the same instance in another format", async () => {
@@ -252,10 +229,10 @@ describe("instances", () => {
       const headers = { "idempotency-key": "after-the-end" };
       const first = await created(headers);
       assert.equal((await owned(first, "DELETE")).status, 204);
-      assert.equal(await keysHeldBy(first.id), 0);
+      assert.equal(api.service.tables.claims.has(first.id), false);
       const second = await created(headers);
       assert.notEqual(second.id, first.id);
-      assert.equal(await ping(second.url), "PONG");
+      assert.ok(await answers(second, second.password));
     });
 
     it("refuses keys that are empty or too long", async () => {
@@ -301,7 +278,7 @@ describe("instances", () => {
             "token-missing",
           );
         }
-        for (const token of ["x", "A".repeat(32), service.opsToken])
+        for (const token of ["x", "A".repeat(32), api.opsToken])
           await assertProblem(
             await call(`/instances/${id}`, { method, headers: headers(`Bearer ${token}`), ...body }),
             403,
@@ -318,19 +295,19 @@ describe("instances", () => {
           "not-found",
         );
       }
-      assert.equal((await service.store.leases.find(id))?.state, "running");
+      assert.equal((await api.service.store.leases.find(id))?.state, "running");
     });
 
     it("extends and shortens the lease, counted from now", async () => {
       const handout = await created();
       for (const ttlSeconds of [7000, 60]) {
-        const before = Date.now();
+        const before = api.service.clock().getTime();
         const answer = await owned(handout, "PATCH", { ttlSeconds });
         assert.equal(answer.status, 200);
         assert.equal(answer.headers.get("cache-control"), "no-store");
         const { expiresAt } = (await answer.json()) as Handout;
         const ends = Date.parse(expiresAt);
-        assert.ok(ends >= before + ttlSeconds * 1000 && ends <= Date.now() + ttlSeconds * 1000);
+        assert.ok(ends >= before + ttlSeconds * 1000 && ends <= api.service.clock().getTime() + ttlSeconds * 1000);
         assert.equal(((await (await owned(handout, "GET")).json()) as Handout).expiresAt, expiresAt, "it stays so");
       }
     });
@@ -362,12 +339,8 @@ describe("instances", () => {
       const handout = await created();
       const answer = await owned(handout, "DELETE");
       assert.deepEqual([answer.status, await answer.text()], [204, ""]);
-      await assert.rejects(ping(handout.url));
-      const containers = await service.hosts[0]?.docker.listContainers({
-        all: true,
-        filters: { label: [`getaredis.instance=${handout.id}`] },
-      });
-      assert.deepEqual(containers, []);
+      assert.equal(await answers(handout, handout.password), false);
+      assert.equal(api.service.machine("host-a").containers.has(containerName(handout.id)), false);
       const { state, endCause } = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string };
       assert.deepEqual([state, endCause], ["ended", "owner"]);
     });
@@ -389,13 +362,12 @@ describe("instances", () => {
     });
 
     it("sees the end come when the time is over, and gets its place back", async () => {
-      const handout = await created({ "idempotency-key": "expires" });
-      assert.ok(await service.store.leases.setExpiry(handout.id, new Date(Date.now() + 300), new Date()));
-      const last = await until("the instance has ended", async () => {
-        const instance = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string | null };
-        return instance.state === "ended" ? instance : undefined;
-      });
-      assert.equal(last.endCause, "expired");
+      const handout = await created({ "idempotency-key": "expires" }, { ttlSeconds: 60 });
+      api.service.time.pass(60_000);
+      await api.seeHosts();
+      await endDue();
+      const last = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string | null };
+      assert.deepEqual([last.state, last.endCause], ["ended", "expired"]);
       assert.notEqual((await created({ "idempotency-key": "expires" })).id, handout.id);
     });
   });

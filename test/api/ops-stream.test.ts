@@ -1,25 +1,48 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, mock } from "node:test";
+import { setImmediate as pause } from "node:timers/promises";
 import type { FleetOverview, HostOverview } from "../../apps/core/operator/fleet-overview.ts";
-import { startService, type Service } from "../bed/service.ts";
-import { until } from "../bed/until.ts";
+import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 
 interface News {
   kind: string;
   data: unknown;
 }
 
+/** As often as the stream looks. */
+const LOOK_MS = 1_000;
+
 describe("the operator's stream", () => {
-  let service: Service;
+  let api: TwinApi;
+  let origin: string;
   before(async () => {
-    service = await startService({ hostNames: ["host-a", "host-b"], capacity: 3 });
+    api = await createTwinApi({ hostNames: ["host-a", "host-b"], capacity: 3 });
+    // A stream that goes on is read from a socket as it comes.
+    origin = await api.listen();
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   });
-  after(() => service.stop());
+  after(async () => {
+    mock.timers.reset();
+    await api.close();
+  });
+
+  /** Waits until a condition gives something truthy, and returns that; the stream looks again each time meanwhile. */
+  const lookUntil = async <T>(what: string, condition: () => T): Promise<NonNullable<T>> => {
+    const deadline = performance.now() + 10_000;
+    for (;;) {
+      const value = condition();
+      if (value) return value;
+      if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+      mock.timers.tick(LOOK_MS);
+      await pause();
+    }
+  };
 
   /** Follows the stream until it is closed or ends. */
-  const follow = async (headers: Record<string, string> = { authorization: `Bearer ${service.opsToken}` }) => {
+  const follow = async (headers: Record<string, string> = { authorization: `Bearer ${api.opsToken}` }) => {
     const closing = new AbortController();
-    const answer = await fetch(`${service.origin}/ops/api/stream`, { headers, signal: closing.signal });
+    const answer = await fetch(`${origin}/ops/api/stream`, { headers, signal: closing.signal });
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get("content-type"), "text/event-stream; charset=utf-8");
     assert.equal(answer.headers.get("cache-control"), "no-store");
@@ -55,17 +78,19 @@ describe("the operator's stream", () => {
         for (const host of (data as FleetOverview).hosts) hosts.set(host.name, host);
     return hosts;
   };
-  const operate = (path: string, method: string, body?: object) =>
-    fetch(`${service.origin}/ops/api${path}`, {
+  const operate = async (path: string, method: string, body?: object) => {
+    await api.call(`/ops/api${path}`, {
       method,
-      headers: { authorization: `Bearer ${service.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) },
+      headers: { authorization: `Bearer ${api.opsToken}`, ...(body ? { "content-type": "application/json" } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
     });
+    await api.seeHosts();
+  };
 
   it("begins with the whole fleet and goes on with what changes, slot by slot", async () => {
     const { news, close } = await follow();
     try {
-      const [first] = await until("the first news", () => (news.length > 0 ? news : undefined));
+      const [first] = await lookUntil("the first news", () => (news.length > 0 ? news : undefined));
       assert.equal(first?.kind, "picture");
       assert.deepEqual(
         (first.data as FleetOverview).hosts.map(({ name, slots, standing, isStandby }) => [
@@ -86,16 +111,16 @@ describe("the operator's stream", () => {
         r: "port-taken",
         ".": "free",
       });
-      const [, second] = await until("events", () => (news.length > 1 ? news : undefined));
+      const [, second] = await lookUntil("events", () => (news.length > 1 ? news : undefined));
       assert.deepEqual(second, { kind: "events", data: [] }, "that nothing has happened is told as well");
-      const handout = (await (await fetch(`${service.origin}/instances`, { method: "POST" })).json()) as { id: string };
-      await until("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
+      const handout = (await (await api.call("/instances", { method: "POST" })).json()) as { id: string };
+      await lookUntil("its slot is seen", () => hostsSeen(news).get("host-a")?.slots === "l..");
       assert.ok(
         news.slice(1).every(({ kind }) => kind !== "picture"),
         "the whole comes once",
       );
       await operate(`/instances/${handout.id}`, "DELETE");
-      await until("it is free", () => hostsSeen(news).get("host-a")?.slots === "...");
+      await lookUntil("it is free", () => hostsSeen(news).get("host-a")?.slots === "...");
     } finally {
       await close();
     }
@@ -110,29 +135,29 @@ describe("the operator's stream", () => {
     try {
       await operate("/hosts/host-b", "PATCH", { state: "cordoned" });
       for (const each of [one, two]) {
-        await until("the event is told", () =>
+        await lookUntil("the event is told", () =>
           told(each).some(({ kind, host }) => kind === "cordon" && host === "host-b"),
         );
-        await until("the host is shown", () => hostsSeen(each.news).get("host-b")?.standing === "cordoned");
+        await lookUntil("the host is shown", () => hostsSeen(each.news).get("host-b")?.standing === "cordoned");
       }
       await operate("/hosts/host-b", "PATCH", { state: "active" });
       const late = await follow();
-      await until("it is told as well", () => told(late).some(({ kind }) => kind === "uncordon"));
+      await lookUntil("it is told as well", () => told(late).some(({ kind }) => kind === "uncordon"));
       await late.close();
-      await until("the view has seen it", () => hostsSeen(one.news).get("host-b")?.standing === "open");
+      await lookUntil("the view has seen it", () => hostsSeen(one.news).get("host-b")?.standing === "open");
     } finally {
       await Promise.all([one.close(), two.close()]);
     }
   });
 
   it("tells alarms that go on, also those whose rows are older than all events that it tells", async () => {
-    const { store } = service;
+    const { store, clock } = api.service;
     const alarm = { actor: "scale", kind: "hold", host: "gar-1", reason: "cannot go on", alarm: true } as const;
-    await store.events.add(alarm, new Date(Date.now() - 3_600_000));
+    await store.events.add(alarm, new Date(clock().getTime() - 3_600_000));
     for (let index = 0; index < 110; index++)
       await store.events.add(
         { actor: "scale", kind: "order", host: `gar-${index + 2}`, reason: "no room", data: { size: "small" } },
-        new Date(),
+        clock(),
       );
     const { news, close } = await follow();
     const alarms = () =>
@@ -140,13 +165,13 @@ describe("the operator's stream", () => {
         kind === "alarms" ? [(data as { host: string; times: number }[]).map(({ host, times }) => [host, times])] : [],
       );
     try {
-      await until("the first alarms", () => alarms().length > 0);
+      await lookUntil("the first alarms", () => alarms().length > 0);
       assert.deepEqual(alarms(), [[]], "one of an hour ago does not go on");
-      await store.events.add(alarm, new Date());
-      await until("it is told", () => alarms().length > 1);
+      await store.events.add(alarm, clock());
+      await lookUntil("it is told", () => alarms().length > 1);
       assert.deepEqual(alarms()[1], [["gar-1", 2]]);
-      await store.events.add(alarm, new Date());
-      await until("and told again when it is said again", () => alarms().length > 2);
+      await store.events.add(alarm, clock());
+      await lookUntil("and told again when it is said again", () => alarms().length > 2);
       assert.deepEqual(alarms()[2], [["gar-1", 3]]);
     } finally {
       await close();
@@ -154,26 +179,25 @@ describe("the operator's stream", () => {
   });
 
   it("answers no HEAD: that would never end", async () => {
-    const answer = await fetch(`${service.origin}/ops/api/stream`, {
+    const answer = await api.call("/ops/api/stream", {
       method: "HEAD",
-      headers: { authorization: `Bearer ${service.opsToken}` },
-      signal: AbortSignal.timeout(5_000),
+      headers: { authorization: `Bearer ${api.opsToken}` },
     });
     assert.deepEqual([answer.status, answer.headers.get("allow")], [405, "GET"]);
   });
 
   it("ends soon after its session", async () => {
-    const logIn = await fetch(`${service.origin}/ops/api/session`, {
+    const logIn = await api.call("/ops/api/session", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ token: service.opsToken }),
+      body: JSON.stringify({ token: api.opsToken }),
     });
     const cookie = logIn.headers.get("set-cookie")?.split(";")[0] ?? "";
     const { news, hasEnded, close } = await follow({ cookie });
     try {
-      await until("it goes", () => news.length > 0);
-      await fetch(`${service.origin}/ops/api/session`, { method: "DELETE", headers: { cookie } });
-      await until("it has ended", hasEnded);
+      await lookUntil("it goes", () => news.length > 0);
+      await api.call("/ops/api/session", { method: "DELETE", headers: { cookie } });
+      await lookUntil("it has ended", hasEnded);
     } finally {
       await close();
     }
@@ -182,13 +206,16 @@ describe("the operator's stream", () => {
   it("shows silent hosts as such, and not as standbys", async () => {
     const { news, close } = await follow();
     try {
-      await until("all is seen", () => hostsSeen(news).size === 2);
-      await service.stopHeartbeats();
-      await until("both are silent", () =>
+      await lookUntil("all is seen", () => hostsSeen(news).size === 2);
+      api.service.discovery.clear();
+      await api.fleet.refresh(api.service.clock());
+      await lookUntil("both are silent", () =>
         [...hostsSeen(news).values()].every(({ standing, isStandby }) => standing === "silent" && !isStandby),
       );
-      await service.startHeartbeats();
-      await until("both are open", () => [...hostsSeen(news).values()].every(({ standing }) => standing === "open"));
+      await api.seeHosts();
+      await lookUntil("both are open", () =>
+        [...hostsSeen(news).values()].every(({ standing }) => standing === "open"),
+      );
     } finally {
       await close();
     }
@@ -197,15 +224,13 @@ describe("the operator's stream", () => {
   it("says so while MySQL does not answer, and goes on when it does", async () => {
     const { news, hasEnded, close } = await follow();
     try {
-      await until("it goes", () => news.length > 0);
-      await service.services.killMysql();
-      await until("silence is told", () => news.some(({ kind }) => kind === "silence"));
-      await service.services.startMysql();
+      await lookUntil("it goes", () => news.length > 0);
+      api.service.faults.add({ fault: () => new Unavailable("mysql", new Error("down")) });
+      await lookUntil("silence is told", () => news.some(({ kind }) => kind === "silence"));
+      api.service.faults.clear();
       const silent = news.length;
-      await until(
-        "it goes on",
-        () => news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"),
-        20_000,
+      await lookUntil("it goes on", () =>
+        news.slice(silent).some(({ kind }) => kind === "change" || kind === "picture"),
       );
       assert.equal(hasEnded(), false);
     } finally {
@@ -213,15 +238,15 @@ describe("the operator's stream", () => {
     }
   });
 
-  it("ends when the process is told to stop, and does not hold it up", async () => {
+  // Last: nothing answers any more.
+  it("ends when the API is told to stop, and does not hold it up", async () => {
     const { news, hasEnded, close } = await follow();
     try {
-      await until("it goes", () => news.length > 0);
-      await service.endApi("SIGTERM");
-      await until("it has ended", hasEnded);
+      await lookUntil("it goes", () => news.length > 0);
+      await api.close();
+      await lookUntil("it has ended", hasEnded);
     } finally {
       await close();
-      await service.startApi();
     }
   });
 });

@@ -31,7 +31,7 @@ export function takeEmptyJson(app: FastifyInstance): void {
  */
 export function readOutRefusedBodies(app: FastifyInstance): void {
   app.addHook("onError", async ({ raw }, reply) => {
-    if (reply.getHeader("connection") === "close" && !raw.complete) await readOut(raw);
+    if (reply.getHeader("connection") === "close" && !raw.readableEnded) await readOut(raw);
   });
 }
 

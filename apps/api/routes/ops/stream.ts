@@ -77,7 +77,8 @@ export function opsStreamRoutes(
         streams.add(stream);
         const leave = watch.follow((news) => {
           if (stream.writableLength > MOST_WAITING) stream.destroy();
-          else stream.write(worded(news));
+          // What has been ended is still read out: a write would break it off.
+          else if (!stream.writableEnded) stream.write(worded(news));
         });
         // A stream ends soon after its login. While the login cannot be checked, the stream goes on.
         const recheck = setInterval(

@@ -1,0 +1,32 @@
+import type { ConsoleState } from "./command-rules.ts";
+import type { SizedReply } from "./redis-reply.ts";
+
+/** A command for an instance. */
+export type ConsoleRequest = {
+  readonly instanceId: string;
+  /** Commands of the same session share a connection; its name is made up by the caller. */
+  readonly session: string;
+  readonly host: string;
+  readonly port: number;
+  readonly password: string;
+  readonly words: readonly (string | Buffer)[];
+  /** What the caller takes the connection's state to be; a new connection is brought there. */
+  readonly state: ConsoleState;
+};
+
+/**
+ * How a command came out: with a reply (of whatever kind); not run, because the password is wrong, too
+ * much is going on, nothing listens there, or the connection that held the transaction is gone; or cut
+ * short, when whether it had an effect is unknown.
+ */
+export type ConsoleOutcome =
+  | ({ readonly kind: "replied"; readonly state: ConsoleState } & SizedReply)
+  | { readonly kind: "wrong-password" | "busy" | "unreachable" | "transaction-lost" | "too-slow" | "closed" };
+
+/** Connections of consoles to instances. */
+export type Consoles = {
+  /** Runs a command with the rights that the password gives. */
+  readonly run: (request: ConsoleRequest) => Promise<ConsoleOutcome>;
+  /** Closes a session's connection. */
+  readonly close: (instanceId: string, session: string) => void;
+};

@@ -1,0 +1,166 @@
+import { pino } from "pino";
+import { createMetrics } from "../../apps/api/figures/metrics.ts";
+import { realRandom } from "../../apps/api/random.ts";
+import { buildServer, type ServerParts } from "../../apps/api/server.ts";
+import type { JobName } from "../../apps/core/events/names.ts";
+import { handoutRules } from "../../apps/core/settings/instances.ts";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import { realTime } from "../../apps/lib/time.ts";
+import { createTwinService, TWIN_IMAGE, type TwinService } from "./twin-service.ts";
+
+/** Where the API is for those who call it: what is called is the application itself, through no socket. */
+const ORIGIN = "http://127.0.0.1:8080";
+const OPS_TOKEN = "token-of-the-operator";
+const SERVER_SECRET = "secret-of-the-server";
+
+/** The API on a service in memory. */
+export type TwinApi = Awaited<ReturnType<typeof createTwinApi>>;
+
+/** What {@link TwinApi.call} is told of a call: as for `fetch`, and the address of the caller's socket. */
+export type TwinCall = RequestInit & { readonly remoteAddress?: string };
+
+export type TwinApiOptions = {
+  /** Names of the hosts; one when not given. */
+  readonly hostNames?: readonly string[];
+  /** Slots of each host. */
+  readonly capacity?: number;
+  /** Settings by their names, over those that tests of other things want. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Connections to instances; when not given, no instance answers. */
+  readonly consoles?: ServerParts["consoles"];
+};
+
+/**
+ * The API of `apps/api` as its program builds it, on a service in memory whose hosts are seen and open. The service's
+ * time is virtual, so leases end when a test says so; pauses are real, since HTTP is real I/O. Rates are counted in
+ * memory. The caller closes it.
+ */
+export async function createTwinApi({ hostNames = ["host-a"], capacity = 8, ...options }: TwinApiOptions = {}) {
+  const service = createTwinService();
+  for (const [index, name] of hostNames.entries())
+    await service.addHost(name, { publicHost: `192.0.2.${index + 1}`, capacity });
+  const api = await openApi(service, options);
+
+  /** Another API process on the same service, with other settings where `env` names them; the caller closes it. */
+  const openReplica = (env: Readonly<Record<string, string>> = {}) =>
+    openApi(service, { ...options, env: { ...options.env, ...env } });
+
+  return { ...api, openReplica };
+}
+
+async function openApi(
+  service: TwinService,
+  { env = {}, consoles = noConsoles }: Pick<TwinApiOptions, "env" | "consoles">,
+) {
+  const settings = loadSettings(
+    {
+      INSTANCE_IMAGE: TWIN_IMAGE,
+      OPS_TOKEN,
+      SERVER_SECRET,
+      RATE_LIMIT_PER_MINUTE: "100000",
+      HANDOUT_RATE_LIMIT_PER_MINUTE: "100000",
+      ...env,
+    },
+    ["INSTANCE_IMAGE", "OPS_TOKEN", "SERVER_SECRET"],
+  );
+  const { store, discovery, clock } = service;
+  const fleet = service.openCache();
+  await fleet.refresh(clock());
+  const lines: string[] = [];
+  const requestedRuns: JobName[] = [];
+  const requestRun = (job: JobName) => {
+    requestedRuns.push(job);
+    return Promise.resolve(1);
+  };
+  const metrics = createMetrics({
+    standings: () => fleet.standings(clock()),
+    countHandouts: () => store.history.countHandouts(clock()),
+    listDroplets: store.droplets.list,
+    listRuns: store.runs.list,
+  });
+  const app = await buildServer({
+    logger: pino({ name: "api", level: settings.service.logLevel }, { write: (line) => void lines.push(line) }),
+    ...realTime,
+    clock,
+    store,
+    fleet,
+    engines: service.engines,
+    consoles,
+    metrics,
+    rateLimitRedis: undefined,
+    ping: { mysql: store.ping, redis: discovery.ping },
+    requestRun,
+    waitForPong: service.waitForPong,
+    random: realRandom,
+    onHostFailure: (host) => metrics.hostFailures.inc({ host }),
+    onStandbyTaken: () => void requestRun("scale"),
+    rules: handoutRules(settings),
+    settings: {
+      trustedProxies: settings.service.trustProxy ?? [],
+      requestsPerMinute: settings.service.rateLimitPerMinute,
+      handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
+      opsToken: settings.service.opsToken,
+      overview: {
+        isFleet: false,
+        standbys: settings.fleet.standbys,
+        cap: settings.fleet.cap,
+        bootTimeoutSeconds: settings.fleet.bootTimeoutMs / 1000,
+      },
+    },
+  });
+
+  /** Calls the application as `fetch` calls a server, with the headers that `fetch` adds. */
+  async function call(path: string, { remoteAddress = "127.0.0.1", ...init }: TwinCall = {}): Promise<Response> {
+    // No two calls come at the same moment.
+    service.time.pass(1);
+    const request = new Request(new URL(path, ORIGIN), init);
+    const { host, pathname, search } = new URL(request.url);
+    const body = request.body ? Buffer.from(await request.arrayBuffer()) : undefined;
+    const { statusCode, headers, rawPayload } = await app.inject({
+      method: request.method as "GET",
+      url: `${pathname}${search}`,
+      remoteAddress,
+      headers: {
+        host,
+        accept: "*/*",
+        ...(!body && ["POST", "PUT", "PATCH"].includes(request.method) && { "content-length": "0" }),
+        ...Object.fromEntries(request.headers),
+      },
+      ...(body && { payload: body }),
+    });
+    return new Response(statusCode === 204 ? null : new Uint8Array(rawPayload), {
+      status: statusCode,
+      headers: Object.entries(headers).flatMap(([name, value]) =>
+        [value ?? []].flat().map((each): [string, string] => [name, String(each)]),
+      ),
+    });
+  }
+
+  /** All hosts beat, and the API reads them anew, as it does each second. */
+  async function seeHosts(): Promise<void> {
+    for (const { host } of await store.hosts.list()) discovery.beat(host.name);
+    await fleet.refresh(clock());
+  }
+
+  return {
+    app,
+    call,
+    seeHosts,
+    fleet,
+    service,
+    origin: ORIGIN,
+    opsToken: settings.service.opsToken,
+    /** Jobs that were asked to run now, in order. */
+    requestedRuns,
+    /** Everything logged so far, one JSON object a line. */
+    log: () => lines.join(""),
+    /** Has it listen on loopback, for what takes a socket to show; resolves to its origin. */
+    listen: () => app.listen({ host: "127.0.0.1", port: 0 }),
+    close: () => app.close(),
+  };
+}
+
+const noConsoles: ServerParts["consoles"] = {
+  run: () => Promise.resolve({ kind: "unreachable" }),
+  close: () => undefined,
+};
