@@ -10,14 +10,14 @@ export type ConsoleRequest = {
   readonly port: number;
   readonly password: string;
   readonly words: readonly (string | Buffer)[];
-  /** What the caller takes the connection's state to be; a new connection is brought there. */
+  /** The connection's state as the caller knows it; a new connection is brought to that state. */
   readonly state: ConsoleState;
 };
 
 /**
- * How a command came out: with a reply (of whatever kind); not run, because the password is wrong, too
- * much is going on, nothing listens there, or the connection that held the transaction is gone; or cut
- * short, when whether it had an effect is unknown.
+ * The outcome of a command: a reply (of any kind); not run, because the password is wrong, too many commands
+ * are under way, nothing listens there, or the connection that held the transaction is gone; or cut short, when
+ * it is unknown whether it had an effect.
  */
 export type ConsoleOutcome =
   | ({ readonly kind: "replied"; readonly state: ConsoleState } & SizedReply)

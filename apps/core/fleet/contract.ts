@@ -40,7 +40,7 @@ export type OrderIntent = {
  * nothing. Calls throw `Unavailable` while the store does not answer.
  */
 export type Droplets = {
-  /** All droplets that are not gone, in the order of their orders. */
+  /** All droplets that are not gone, the oldest order first. */
   readonly list: () => Promise<DropletRow[]>;
   /** Droplets that exist, and those gone since `since`. */
   readonly listLives: (since: Date) => Promise<DropletLife[]>;
