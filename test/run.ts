@@ -1,6 +1,7 @@
 import { spawn, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { glob } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { isAbsolute, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -123,7 +124,9 @@ function purePart(these: readonly string[]): Part {
 }
 
 function testArguments(these: readonly string[]): string[] {
-  return [...(these.length > 1 ? ["--test"] : []), "--test-reporter=spec", ...these];
+  // By itself Node leaves one processor unused.
+  const several = ["--test", `--test-concurrency=${availableParallelism()}`];
+  return [...(these.length > 1 ? several : []), "--test-reporter=spec", ...these];
 }
 
 /** Installs what the tests of files need, while others run already. */
@@ -171,7 +174,8 @@ async function run(
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const closed = once(child, "close").then(() => true);
   const [code] = (await once(child, "exit")) as [number | null];
-  if (await Promise.race([closed, sleep(LAST_WORDS_MS, false)])) return { code, said };
+  // Nothing is waited for any more once it is over.
+  if (await Promise.race([closed, sleep(LAST_WORDS_MS, false, { ref: false })])) return { code, said };
   for (const stream of [child.stdout, child.stderr]) stream?.destroy();
   return {
     code: code || 1,

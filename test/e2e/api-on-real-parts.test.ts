@@ -31,7 +31,7 @@ async function ping(url: string): Promise<string> {
   }
 }
 
-/** Sends a body that never becomes whole, until its connection is closed; then what the server has said is in `said`. */
+/** Sends a body that never becomes whole, until its connection is closed; `said` has what the server answered. */
 function sendDropByDrop(origin: string) {
   const socket = connect(Number(new URL(origin).port), "127.0.0.1");
   socket.on("error", () => undefined);

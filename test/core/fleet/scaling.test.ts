@@ -572,6 +572,8 @@ describe("whatever the fleet looks like", () => {
               row.state === "joined" &&
               host?.host.state === "active" &&
               host.inUse === 0 &&
+              // With all slots still held by containers of ended leases it takes no instance either.
+              host.occupied < host.host.capacity &&
               word !== "gone" &&
               host.heartbeat?.kind === "beat" &&
               host.heartbeat.beat.containers !== null &&
