@@ -80,7 +80,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     rateLimitRedis: redis,
     ping: { mysql: store.ping, redis: discovery.ping },
     requestRun: (job) => requestRun(redis, job),
-    waitForPong,
+    probe: waitForPong,
     random: realRandom,
     onHostFailure: (host, instance, fault) => {
       metrics.hostFailures.inc({ host });

@@ -1,4 +1,4 @@
-import type { WaitForPong } from "../core/instances/contract.ts";
+import type { Probe } from "../core/services/service.ts";
 import { hashSecret } from "../lib/secrets.ts";
 import { publishedPort, type TwinEngine } from "./engines.ts";
 import { inTurns, type Staging } from "./turns.ts";
@@ -6,12 +6,12 @@ import { inTurns, type Staging } from "./turns.ts";
 /**
  * Checks that instances of these engines answer: at the address of their machine and their published port, to
  * the password whose hash they were started with. Where none does, it waits until its signal aborts. Faults
- * name the call `waitForPong`.
+ * name the call `probe`.
  */
-export function createTwinProbe(listEngines: () => Iterable<TwinEngine>, staging: Staging = {}): WaitForPong {
-  const { waitForPong: look } = inTurns<{
-    readonly waitForPong: (...given: Parameters<WaitForPong>) => Promise<boolean>;
-  }>("", { waitForPong: (host, port, password) => answers([...listEngines()], host, port, password) }, staging);
+export function createTwinProbe(listEngines: () => Iterable<TwinEngine>, staging: Staging = {}): Probe {
+  const { probe: look } = inTurns<{
+    readonly probe: (...given: Parameters<Probe>) => Promise<boolean>;
+  }>("", { probe: (host, port, password) => answers([...listEngines()], host, port, password) }, staging);
 
   return async (host, port, password, signal) => {
     if (await look(host, port, password, signal)) return;

@@ -106,7 +106,7 @@ export async function startLab({
       onFault: (fault) => say(`the cloud failed: ${String(fault)}`),
       ...cloudSettings,
     });
-    undo.add("cloud", cloud.stop);
+    undo.add("cloud", cloud.stop, { withinMs: STOP_MS });
     const mysql = await startMariadb({ dir: join(dir, "mariadb") });
     undo.add("MariaDB", mysql.stop, { withinMs: STOP_MS, kill: mysql.kill });
     const redisPlace = { dir: join(dir, "redis"), addresses: [room.controlAddress] };

@@ -6,7 +6,7 @@ import { isStandby, type HostFacts } from "../../apps/core/fleet/standing.ts";
 import type { Store } from "../../apps/core/store.ts";
 import type { Lab } from "./lab.ts";
 import type { LabOptions } from "./options.ts";
-import { drawFleet, shortName } from "./picture.ts";
+import { drawFleet, shortName } from "./drawing.ts";
 
 const LOOK_MS = 100;
 /** What the first host may take, and the way back to one after the last lease. */

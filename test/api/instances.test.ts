@@ -51,7 +51,7 @@ describe("instances", () => {
     });
   /** Whether the instance of a hand-out answers to its password. */
   const answers = ({ port }: Pick<Handout, "port">, password: string) =>
-    api.service.waitForPong(api.service.machine("host-a").address, port, password, AbortSignal.abort()).then(
+    api.service.probe(api.service.machine("host-a").address, port, password, AbortSignal.abort()).then(
       () => true,
       () => false,
     );

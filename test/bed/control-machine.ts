@@ -17,6 +17,7 @@ const PACKAGES = ["mariadb-server", "nginx"];
 const PACKAGES_DIR = projectPath(".getaredis/test-packages");
 const OURS = ["apps", "infra", "migrations", "public", "package.json", "package-lock.json", "README.md"];
 const BOOT_MS = 30_000;
+const STOP_MS = 60_000;
 
 /** A stock lab machine with our checkout in /opt/getaredis, beside a stand-in for the cloud that both reach. */
 export interface ControlMachine {
@@ -42,10 +43,10 @@ export async function startControlMachine(): Promise<ControlMachine> {
   const undo = createUndoList();
   try {
     const room = await openMachineRoom((fault) => console.error(fault));
-    undo.add("machines", room.stop, { withinMs: 60_000 });
+    undo.add("machines", room.stop, { withinMs: STOP_MS });
     const token = "a-token-of-the-lab";
     const cloud = await startDigitalOcean({ token, host: room.controlAddress, machines: room });
-    undo.add("cloud", cloud.stop);
+    undo.add("cloud", cloud.stop, { withinMs: STOP_MS });
     const { id, publicIp, privateIp } = await order(cloud, token);
     const sh = (script: string) => room.exec(id, "bash", "--norc", "-euc", script);
     const booted = () =>

@@ -69,14 +69,14 @@ export async function startService({
     const mysqlUrl = await createDatabase(services.mysqlUrl);
     await migrate(mysqlUrl);
     const store = createMysqlStore(mysqlUrl);
-    undo.add("store", store.disconnect);
+    undo.add("store", store.disconnect, { withinMs: STOP_MS });
 
     const hosts = await Promise.all(hostNames.map((name) => startEngineHost({ name })));
     for (const host of hosts) undo.add(host.name, host.stop, { withinMs: STOP_MS });
     for (const host of hosts) {
       const { name, url, address } = host;
       const way = await engineUrl?.(host);
-      if (way) undo.add("way to the engine", way.stop);
+      if (way) undo.add("way to the engine", way.stop, { withinMs: STOP_MS });
       const place = {
         name,
         engineUrl: way?.url ?? url,

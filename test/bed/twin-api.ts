@@ -90,7 +90,7 @@ async function openApi(
     rateLimitRedis: undefined,
     ping: { mysql: store.ping, redis: discovery.ping },
     requestRun,
-    waitForPong: service.waitForPong,
+    probe: service.probe,
     random: realRandom,
     onHostFailure: (host) => metrics.hostFailures.inc({ host }),
     onStandbyTaken: () => void requestRun("scale"),

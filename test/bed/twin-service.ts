@@ -27,7 +27,7 @@ export type TwinService = ReturnType<typeof createTwinService>;
 
 /**
  * Store, engines, heartbeats and fleet cache in memory, in virtual time, for tests of the core's actions.
- * Calls are named as twins name them: `leases.close`, `startContainer`, `waitForPong`.
+ * Calls are named as twins name them: `leases.close`, `startContainer`, `probe`.
  */
 export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } = {}) {
   const time = createVirtualTime(start);
@@ -45,7 +45,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   const elsewhere = createTwinStore(tables);
   const engines = createTwinEngines({ image: TWIN_IMAGE, ...staging });
   const discovery = createTwinDiscovery({ clock: time.clock, ...staging });
-  const waitForPong = createTwinProbe(() => machines.values(), staging);
+  const probe = createTwinProbe(() => machines.values(), staging);
   const openCache = () =>
     createFleetCache(
       { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
@@ -139,7 +139,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     elsewhere,
     engines,
     discovery,
-    waitForPong,
+    probe,
     fleet: openCache(),
     /** The cache of another process. */
     openCache,

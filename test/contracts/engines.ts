@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { EngineFault, type EngineFaultReason } from "../../apps/core/fleet/engine-fault.ts";
 import type { HostEngines } from "../../apps/core/fleet/contract.ts";
 import type { EngineHost } from "../../apps/core/fleet/host.ts";
-import type { InstanceEngines, WaitForPong } from "../../apps/core/instances/contract.ts";
+import type { InstanceEngines } from "../../apps/core/instances/contract.ts";
+import type { Probe } from "../../apps/core/services/service.ts";
 import type { ContainerSpec } from "../../apps/core/services/container.ts";
 import { redisService } from "../../apps/core/services/redis.ts";
 import { instanceLimits } from "../../apps/core/settings/instances.ts";
@@ -24,7 +25,7 @@ export type EnginesBed = {
   readonly image: string;
   /** Where its published ports answer. */
   readonly address: string;
-  readonly waitForPong: WaitForPong;
+  readonly probe: Probe;
   /** Ends the process of an instance, and leaves its container. */
   readonly kill: (instanceId: string) => Promise<void>;
   /** Makes a container that is none of ours. */
@@ -77,7 +78,7 @@ export function describeEnginesContract(open: OpenEngines): void {
       it("gives a container that answers at its port", async () => {
         const port = nextPort;
         await start();
-        await bed.waitForPong(bed.address, port, PASSWORD, AbortSignal.timeout(5_000));
+        await bed.probe(bed.address, port, PASSWORD, AbortSignal.timeout(5_000));
       });
 
       it("keeps the deployments that share an engine apart", async () => {

@@ -54,7 +54,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
       store: service.store,
       engines: createDockerEngines(15_000),
       fleet,
-      waitForPong,
+      probe: waitForPong,
       ...realTime,
       clock,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
@@ -126,7 +126,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
       const result = await createInstance(
         {
           ...crashing,
-          waitForPong: () => Promise.reject(new Error("no PONG")),
+          probe: () => Promise.reject(new Error("no PONG")),
           fleet: { ...crashing.fleet, openHosts: once(crashing.fleet.openHosts) },
         },
         request(),
@@ -195,7 +195,7 @@ function crashingAt(
       ...ports,
       store: each(ports.store),
       engines: each(ports.engines),
-      waitForPong: crashing(ports.waitForPong),
+      probe: crashing(ports.probe),
     },
     crashed,
   };

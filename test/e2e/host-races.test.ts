@@ -54,7 +54,7 @@ describe("a hand-out that races the destruction of its host", () => {
     ports = {
       store,
       engines: createDockerEngines(15_000),
-      waitForPong,
+      probe: waitForPong,
       ...realTime,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,

@@ -15,7 +15,7 @@ describe("engines in memory", () => {
       place: { name: "host-a", engineUrl: "tcp://10.0.0.1:2375", deployment: "testtesttest" },
       image: "redis",
       address: "192.0.2.1",
-      waitForPong: createTwinProbe(() => [engine]),
+      probe: createTwinProbe(() => [engine]),
       kill: (instanceId) => {
         const container = engine.containers.get(containerName(instanceId)) ?? assert.fail("there is no such container");
         container.running = false;

@@ -1,5 +1,5 @@
 import { CloudFault, type CloudFaultReason } from "../../core/fleet/cloud.ts";
-import { Refusal, exchange, type Exchange } from "./library.ts";
+import { ApiRefusal, exchange, type Exchange } from "./library.ts";
 import { messageOf } from "../../lib/errors.ts";
 
 /** One request that was made, for metrics. `outcome` is the status, or why there was none. */
@@ -124,11 +124,11 @@ export function createCalls(settings: CallSettings) {
   function faultOf(method: Method, route: string, call: Exchange, fault: unknown): CloudFault {
     const said = (text: string) => `${method} ${route}: ${text.replaceAll(token, "(hidden)")}`;
     const unlessReading = method === "GET" ? "none" : "unknown";
-    if (fault instanceof Refusal)
+    if (fault instanceof ApiRefusal)
       return new CloudFault(
         reasonOf(fault),
         isCertain(fault) ? "none" : unlessReading,
-        new Refusal(fault.status, fault.id, said(`${fault.status} ${fault.message}`)),
+        new ApiRefusal(fault.status, fault.id, said(`${fault.status} ${fault.message}`)),
       );
     if (call.signal.aborted) return new CloudFault("timeout", unlessReading, new Error(said("no answer in time")));
     const text = messageOf(fault);
@@ -152,7 +152,7 @@ export function createCalls(settings: CallSettings) {
 export function isMissing(fault: unknown): boolean {
   return (
     fault instanceof CloudFault &&
-    fault.cause instanceof Refusal &&
+    fault.cause instanceof ApiRefusal &&
     fault.cause.status === 404 &&
     fault.cause.id === "not_found"
   );
@@ -162,11 +162,11 @@ export function isMissing(fault: unknown): boolean {
 export type Calls = ReturnType<typeof createCalls>;
 
 /** Whether the API itself refused: a proxy on the way may give up on a request that arrives all the same. */
-function isCertain({ status }: Refusal): boolean {
+function isCertain({ status }: ApiRefusal): boolean {
   return status < 500 && status !== 408;
 }
 
-function reasonOf({ status, message }: Refusal): CloudFaultReason {
+function reasonOf({ status, message }: ApiRefusal): CloudFaultReason {
   if (status >= 500) return "server-error";
   if (status === 408) return "timeout";
   if (status === 401 || status === 403) return "unauthorized";

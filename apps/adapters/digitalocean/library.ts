@@ -14,8 +14,8 @@ export type Exchange = {
 };
 
 /** A refusal. `id` is the API's short word for it, "" when something else than the API answered. */
-export class Refusal extends Error {
-  override readonly name = "Refusal";
+export class ApiRefusal extends Error {
+  override readonly name = "ApiRefusal";
   readonly status: number;
   readonly id: string;
 
@@ -75,11 +75,11 @@ instance.interceptors.response.use((response) => {
 });
 
 /** Most errors are `{id, message}`, those of tags `{error, root_causes}`, and those of a proxy anything. */
-function refusalOf(status: number, body: unknown): Refusal {
+function refusalOf(status: number, body: unknown): ApiRefusal {
   const fields: { id?: unknown; message?: unknown; error?: unknown } =
     typeof body === "object" && body !== null ? body : {};
   const text = fields.message ?? fields.error ?? body;
-  return new Refusal(
+  return new ApiRefusal(
     status,
     typeof fields.id === "string" ? fields.id : "",
     (typeof text === "string" ? text : "no reason told").slice(0, LONGEST_MESSAGE),

@@ -79,9 +79,3 @@ export type InstanceEngines = {
   /** All containers of this deployment on the host, stopped ones included. */
   readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]>;
 };
-
-/**
- * Waits until the instance at this address answers to the password, and not without it.
- * @throws the last fault when `signal` aborts first
- */
-export type WaitForPong = (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;

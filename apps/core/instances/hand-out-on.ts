@@ -1,13 +1,13 @@
 import { hashSecret } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
-import type { Service } from "../services/service.ts";
+import type { Probe, Service } from "../services/service.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { CreateRequest, CreateResult, Draft, Handout, IdempotencyClaim, TakeResult } from "./handout.ts";
 import type { Host } from "../fleet/host.ts";
 import type { LeaseBounds } from "./instance.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
-import type { Handouts, InstanceEngines, WaitForPong } from "./contract.ts";
+import type { Handouts, InstanceEngines } from "./contract.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 
 /** What a hand-out on one host needs. */
@@ -15,7 +15,7 @@ export type HandOutPorts = EndPorts & {
   readonly fleet: Pick<FleetCache, "countTaken" | "countSuccess">;
   readonly store: { readonly handouts: Pick<Handouts, "takeSlot" | "complete"> };
   readonly engines: Pick<InstanceEngines, "startContainer">;
-  readonly waitForPong: WaitForPong;
+  readonly probe: Probe;
   /** A signal that aborts after so many milliseconds. */
   readonly after: (ms: number) => AbortSignal;
   readonly random: {
@@ -124,7 +124,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
 
 /** Starts the container and waits for its `PONG`. The host itself removes it after the lease's latest end. */
 async function bringUp(
-  { engines, rules, waitForPong, after }: HandOutPorts,
+  { engines, rules, probe, after }: HandOutPorts,
   host: Host,
   draft: Draft,
   port: number,
@@ -142,7 +142,7 @@ async function bringUp(
     notAfter,
   };
   await engines.startContainer(host, rules.service.containerOf(instance), unwanted);
-  await waitForPong(host.checkHost, port, password, after(rules.readyTimeoutMs));
+  await probe(host.checkHost, port, password, after(rules.readyTimeoutMs));
 }
 
 /** Turns the draft into a lease and returns the answer. */

@@ -10,3 +10,9 @@ export type Service = {
   /** URL that command-line tools and client libraries connect to. IPv6 addresses are bracketed. */
   readonly urlOf: (publicHost: string, port: number, password: string) => string;
 };
+
+/**
+ * Waits until the instance at this address answers to the password, and not without it.
+ * @throws the last fault when `signal` aborts first
+ */
+export type Probe = (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;

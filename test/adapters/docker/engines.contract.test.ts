@@ -50,7 +50,7 @@ describe("docker engines", () => {
       place: { name: "host-a", engineUrl: host.url, deployment: "testtesttest" },
       image: host.image,
       address: host.address,
-      waitForPong,
+      probe: waitForPong,
       kill: (instanceId) => host.docker.getContainer(containerName(instanceId)).kill(),
       addStranger: async () => {
         await host.docker.createContainer({ name: "a-stranger", Image: host.image });

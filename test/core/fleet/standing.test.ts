@@ -8,7 +8,7 @@ import type { HeartbeatReading, Host, HostState, HostUse } from "../../../apps/c
 import { decideScaling, type ScalingRules } from "../../../apps/core/fleet/scaling.ts";
 import { isHealthy, isStandby, standingOf, type HostFacts } from "../../../apps/core/fleet/standing.ts";
 import { readOverview, type OverviewPorts } from "../../../apps/core/operator/fleet-overview.ts";
-import { drawFleet } from "../../../infra/lab/picture.ts";
+import { drawFleet } from "../../../infra/lab/drawing.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
 const MINUTE_MS = 60_000;

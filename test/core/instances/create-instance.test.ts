@@ -99,7 +99,7 @@ describe("createInstance", () => {
   it("promises nothing before the container is seen to answer", async () => {
     const service = await open();
     const seen: unknown[] = [];
-    service.before.set("waitForPong", async () =>
+    service.before.set("probe", async () =>
       seen.push((await service.elsewhere.leases.find(id(1)))?.state, service.containersOf("a")),
     );
     await service.create();
@@ -118,7 +118,7 @@ describe("createInstance", () => {
 
   it("counts the lifetime from the hand-out, not from the request", async () => {
     const service = await open();
-    service.before.set("waitForPong", () => service.time.pass(5_000));
+    service.before.set("probe", () => service.time.pass(5_000));
     const result = await service.create({ ttlSeconds: 60 });
     assert.equal(result.kind === "created" && result.handout.expiresAt, at(65).toISOString());
   });
@@ -164,7 +164,7 @@ describe("createInstance", () => {
         ({ faults }) => faults.add({ call: "startContainer", times: 1, fault: engineFault("refused") }),
       ],
       ["has no image", ({ machine }) => machine("a").images.clear()],
-      ["starts it without a PONG", ({ faults }) => faults.add({ call: "waitForPong", times: 1, fault: noPong })],
+      ["starts it without a PONG", ({ faults }) => faults.add({ call: "probe", times: 1, fault: noPong })],
     ] as const satisfies readonly [string, (service: TwinService) => void][]) {
       it(`goes on when one ${what}, and undoes what it took there`, async () => {
         const service = await open();
@@ -185,7 +185,7 @@ describe("createInstance", () => {
 
     it("goes on when one does not answer for its time, without holding the caller up for longer", async () => {
       const service = await open();
-      service.before.set("waitForPong", () => {
+      service.before.set("probe", () => {
         for (const container of service.machine("a").containers.values()) container.running = false;
       });
       assert.equal(hostOf(await service.create()), "b");
@@ -212,7 +212,7 @@ describe("createInstance", () => {
 
     it("goes on when what failed cannot be removed either: its row stays for the reaper", async () => {
       const service = await open();
-      service.faults.add({ call: "waitForPong", times: 1, fault: noPong });
+      service.faults.add({ call: "probe", times: 1, fault: noPong });
       service.faults.add({ call: "removeContainer", times: 1, fault: engineFault("refused") });
       assert.equal(hostOf(await service.create()), "b");
       assert.deepEqual(rowsOf(service), ["ending, failed", "running"]);
@@ -249,7 +249,7 @@ describe("createInstance", () => {
 
   it("undoes a hand-out that came too late to count", async () => {
     const service = await open(["a"]);
-    service.before.set("waitForPong", () => service.time.pass(30_000));
+    service.before.set("probe", () => service.time.pass(30_000));
     assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "too-slow" });
     assert.deepEqual(rowsOf(service), ["ended, failed"]);
     await assertNothingLeft(service);
@@ -264,14 +264,14 @@ describe("createInstance", () => {
     for (const name of ["a", "b"]) await closed.store.hosts.setState(name, "cordoned");
     assert.deepEqual(await closed.create(), { kind: "no-capacity", reason: "no-open-host" });
     const broken = await open();
-    broken.faults.add({ call: "waitForPong", fault: noPong });
+    broken.faults.add({ call: "probe", fault: noPong });
     assert.deepEqual(await broken.create(), { kind: "no-capacity", reason: "hosts-failed" });
   });
 
   it("stops trying when its time is over", async () => {
     const service = await open();
-    service.before.set("waitForPong", () => service.time.pass(30_000));
-    service.faults.add({ call: "waitForPong", fault: noPong });
+    service.before.set("probe", () => service.time.pass(30_000));
+    service.faults.add({ call: "probe", fault: noPong });
     assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "too-slow" });
     assert.deepEqual(rowsOf(service), ["ended, failed"]);
     await assertNothingLeft(service);
@@ -353,7 +353,7 @@ describe("createInstance", () => {
       return { service, signal: caller.signal };
     };
 
-    for (const call of ["startContainer", "waitForPong", "handouts.complete"])
+    for (const call of ["startContainer", "probe", "handouts.complete"])
       it(`before ${call}, takes back what nobody waits for`, async () => {
         const { service, signal } = await hangingUpBefore(call);
         assert.deepEqual(await service.create({ signal }), { kind: "abandoned" });
@@ -362,14 +362,14 @@ describe("createInstance", () => {
       });
 
     it("hands out all the same to a key: its caller can come back for the answer", async () => {
-      const { service, signal } = await hangingUpBefore("waitForPong");
+      const { service, signal } = await hangingUpBefore("probe");
       assert.equal((await service.create({ ...keyed, signal })).kind, "created");
       assert.deepEqual(rowsOf(service), ["running"]);
     });
 
     it("does not go on to another host for nobody", async () => {
-      const { service, signal } = await hangingUpBefore("waitForPong");
-      service.faults.add({ call: "waitForPong", fault: noPong });
+      const { service, signal } = await hangingUpBefore("probe");
+      service.faults.add({ call: "probe", fault: noPong });
       assert.deepEqual(await service.create({ signal }), { kind: "abandoned" });
       assert.equal(rowsOf(service).length, 1);
       await assertNothingLeft(service);
@@ -408,7 +408,7 @@ describe("createInstance", () => {
 
     it("waits for a first request that is still under way", async () => {
       const service = await open();
-      service.before.set("waitForPong", () => service.time.delay(170));
+      service.before.set("probe", () => service.time.delay(170));
       const first = createInstance(service.ports, keyed);
       const later = service.time.delay(100).then(() => createInstance(service.ports, keyed));
       const [one, two] = await service.time.run(Promise.all([first, later]));
@@ -427,8 +427,8 @@ describe("createInstance", () => {
 
     it("does it itself when the first request came to nothing", async () => {
       const service = await open(["a"]);
-      service.before.set("waitForPong", () => service.time.delay(170));
-      service.faults.add({ call: "waitForPong", times: 1, fault: noPong });
+      service.before.set("probe", () => service.time.delay(170));
+      service.faults.add({ call: "probe", times: 1, fault: noPong });
       const fleet = service.openCache();
       await fleet.refresh(start);
       const first = createInstance(service.ports, keyed);
@@ -441,7 +441,7 @@ describe("createInstance", () => {
 
     it("refuses another request with the same key, finished or not", async () => {
       const service = await open();
-      service.before.set("waitForPong", () => service.time.delay(170));
+      service.before.set("probe", () => service.time.delay(170));
       const first = createInstance(service.ports, keyed);
       const other = service.time.delay(100).then(() => createInstance(service.ports, { ...keyed, ttlSeconds: 60 }));
       const [, refused] = await service.time.run(Promise.all([first, other]));
@@ -452,7 +452,7 @@ describe("createInstance", () => {
 
     it("does not wait for ever", async () => {
       const service = await open();
-      service.before.set("waitForPong", () => new Promise(() => undefined));
+      service.before.set("probe", () => new Promise(() => undefined));
       void createInstance(service.ports, keyed);
       service.time.pass(1_000);
       assert.deepEqual(await service.create(keyed), { kind: "idempotency-key-in-progress" });

@@ -35,7 +35,7 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "getaredis-set-up-"));
-    undo.add("folder", () => rm(dir, { recursive: true, force: true }));
+    undo.add("folder", () => rm(dir, { recursive: true, force: true }), { withinMs: 60_000 });
     room = await openMachineRoom((fault) => faults.push(fault));
     undo.add("machines", room.stop, { withinMs: 60_000 });
     const pki = join(dir, "pki");
@@ -60,7 +60,7 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
         clock: () => new Date(),
       },
     });
-    undo.add("enrolment", () => enrolment.close());
+    undo.add("enrolment", () => enrolment.close(), { withinMs: 60_000 });
     await enrolment.listen({ host: room.controlAddress, port: 0 });
     enrolmentUrl = `https://${room.controlAddress}:${(enrolment.server.address() as AddressInfo).port}`;
   });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { HostFacts } from "../../../apps/core/fleet/standing.ts";
-import { drawFleet } from "../../../infra/lab/picture.ts";
+import { drawFleet } from "../../../infra/lab/drawing.ts";
 import { readLabOrder } from "../../../infra/lab/options.ts";
 import { childrenOf, findProcesses, markProcess } from "../../../infra/process/processes.ts";
 import { until } from "../../bed/until.ts";
