@@ -71,34 +71,36 @@ async function runAll(): Promise<void> {
   const ready = onMachine.length > 0 ? prepareMachine(onMachine) : Promise.resolve();
   ready.catch(() => undefined);
   const byDuration = onMachine.toSorted((one, other) => durations.of(other) - durations.of(one));
-  const beside: Part[] = [...(isWhole ? CHECKS.map(checkPart) : []), ...(pure.length > 0 ? [purePart(pure)] : [])];
-  const parts: Part[] = byDuration.map((file) => ({
-    name: file,
-    run: async () => {
-      await ready;
-      const startedAt = performance.now();
-      const result = await runAlone(file);
-      durations.note(file, (performance.now() - startedAt) / 1000);
-      return result;
-    },
-  }));
+  const parts: Part[] = [
+    ...(isWhole ? CHECKS.map(checkPart) : []),
+    ...(pure.length > 0 ? [purePart(pure)] : []),
+    ...byDuration.map((file) => ({
+      name: file,
+      run: async () => {
+        await ready;
+        const startedAt = performance.now();
+        const result = await runAlone(file);
+        durations.note(file, (performance.now() - startedAt) / 1000);
+        return result;
+      },
+    })),
+  ];
   if (files.length > 0) console.log(`… ${files.length} test files, ${AT_ONCE} at a time`);
   const sums: Record<string, number> = {};
   const failures: string[] = [];
-  const runPart = async ({ name, run }: Part): Promise<void> => {
-    const startedAt = performance.now();
-    const { code, said } = await run();
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    console.log(`\n${code === 0 ? "✓" : "✖"} ${name} (${seconds} s)\n${said}`);
-    for (const [, sum = "", count] of said.matchAll(/^ℹ (tests|pass|fail|cancelled|skipped|todo) (\d+)$/gm))
-      sums[sum] = (sums[sum] ?? 0) + Number(count);
-    if (code !== 0) failures.push(`${name}\n${said.slice(Math.max(0, said.indexOf("✖ failing tests:")))}`);
-  };
-  // Those that need no machine fill what the others leave of the processors while they wait.
-  await Promise.all([
-    pMap(beside, runPart, { concurrency: parts.length > 0 ? 1 : availableParallelism() }),
-    pMap(parts, runPart, { concurrency: AT_ONCE }),
-  ]);
+  await pMap(
+    parts,
+    async ({ name, run }) => {
+      const startedAt = performance.now();
+      const { code, said } = await run();
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      console.log(`\n${code === 0 ? "✓" : "✖"} ${name} (${seconds} s)\n${said}`);
+      for (const [, sum = "", count] of said.matchAll(/^ℹ (tests|pass|fail|cancelled|skipped|todo) (\d+)$/gm))
+        sums[sum] = (sums[sum] ?? 0) + Number(count);
+      if (code !== 0) failures.push(`${name}\n${said.slice(Math.max(0, said.indexOf("✖ failing tests:")))}`);
+    },
+    { concurrency: AT_ONCE },
+  );
   await durations.keep();
   console.log(
     `\n${Object.entries(sums)
@@ -106,7 +108,7 @@ async function runAll(): Promise<void> {
       .join("\n")}`,
   );
   if (failures.length === 0) return;
-  console.log(`\n✖ ${failures.length} of ${beside.length + parts.length} parts failed:\n\n${failures.join("\n")}`);
+  console.log(`\n✖ ${failures.length} of ${parts.length} parts failed:\n\n${failures.join("\n")}`);
   process.exitCode = 1;
 }
 
