@@ -132,25 +132,9 @@ function testArguments(these: readonly string[]): string[] {
 /** Installs what the tests of files need, while others run already. */
 async function prepareMachine(these: readonly string[]): Promise<void> {
   const { ensureSystemPackages } = await import("../infra/servers/system-packages.ts");
+  const { LAB_COMMANDS } = await import("../infra/lab/commands.ts");
   await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages([
-      "bash",
-      "docker",
-      "dockerd",
-      "iptables",
-      "ip",
-      "nft",
-      "mariadbd",
-      "mariadb-install-db",
-      "my_print_defaults",
-      "redis-server",
-      "redis-cli",
-      "systemctl",
-      "dbus-daemon",
-      "curl",
-      "openssl",
-      "chromium-headless-shell",
-    ]);
+    const installed = await ensureSystemPackages([...LAB_COMMANDS, "redis-cli", "chromium-headless-shell"]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
   if (!these.some((file) => file.endsWith("/deploy.test.ts"))) return;

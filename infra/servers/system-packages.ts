@@ -48,7 +48,7 @@ export type SystemCommand = keyof typeof PROVIDERS;
  * installed. No service that comes with them is started or stays enabled. While another program uses
  * apt it waits, and says so. Throws, with the command line to run, when we may not install or apt-get fails.
  */
-export async function ensureSystemPackages(commands: SystemCommand[]): Promise<string[]> {
+export async function ensureSystemPackages(commands: readonly SystemCommand[]): Promise<string[]> {
   const missing = await missingCommands(commands);
   if (missing.length === 0) return [];
   if (!(await isCommand("apt-get")))
@@ -127,7 +127,7 @@ if command -v systemctl >/dev/null; then
 fi
 `;
 
-async function packagesFor(commands: SystemCommand[]): Promise<string[]> {
+async function packagesFor(commands: readonly SystemCommand[]): Promise<string[]> {
   const chosen = commands.map(async (command) => {
     const { packages }: Provider = PROVIDERS[command];
     for (const name of packages.slice(0, -1)) if (await isAvailable(name)) return name;
@@ -141,7 +141,7 @@ async function isAvailable(name: string): Promise<boolean> {
   return /Candidate: (?!\(none\))/.test(stdout);
 }
 
-async function missingCommands(commands: SystemCommand[]): Promise<SystemCommand[]> {
+async function missingCommands(commands: readonly SystemCommand[]): Promise<SystemCommand[]> {
   const checked = await Promise.all(commands.map(async (command) => ({ command, isThere: await isCommand(command) })));
   return checked.filter(({ isThere }) => !isThere).map(({ command }) => command);
 }
