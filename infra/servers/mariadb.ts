@@ -64,6 +64,8 @@ export async function startMariadb({ dir, port }: { dir: string; port?: number }
       "--local-infile=0",
       "--character-set-server=utf8mb4",
       "--default-time-zone=+00:00",
+      // MySQL 8's default. MariaDB's own lets pass what MySQL refuses: loose grouping, and dates of zero.
+      "--sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
       "--max-connections=300",
       "--innodb-buffer-pool-size=64M",
       "--innodb-log-file-size=32M",

@@ -16,13 +16,6 @@ describe("the MySQL store, where several connections meet", () => {
   let services: Services;
   before(async () => {
     services = await startServices();
-    // MySQL 8 refuses by default what MariaDB lets pass: values that do not fit, and loose grouping.
-    const admin = await createConnection({ uri: services.mysqlUrl });
-    await admin.query(
-      "SET GLOBAL sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE," +
-        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-    );
-    await admin.end();
   });
   after(() => services.stop());
 
