@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { ReadHeartbeats } from "../../apps/core/fleet/contract.ts";
-import type { Heartbeat } from "../../apps/core/fleet/host.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { beat } from "./heartbeat.ts";
 
 /** Heartbeats of no host, to hold a reader to its contract, real or a twin. */
 export type DiscoveryBed = {
@@ -22,15 +22,6 @@ export type OpenDiscovery = () => Promise<DiscoveryBed>;
 
 const LIFE_MS = 10_000;
 
-const beat = (name: string): Heartbeat => ({
-  name,
-  publicIp: "203.0.113.9",
-  privateIp: "10.0.0.9",
-  dockerPort: 2376,
-  containers: 3,
-  memAvailableMb: 512,
-  sentAt: "2026-01-01T00:00:00Z",
-});
 const isUnavailable = (fault: unknown) =>
   fault instanceof Unavailable && fault.system === "redis" && fault.cause instanceof Error;
 

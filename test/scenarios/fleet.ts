@@ -5,31 +5,11 @@ import { admitHosts, type AdmitPorts } from "../../apps/core/fleet/admit-hosts.t
 import { scaleFleet, type ScalePorts } from "../../apps/core/fleet/scale-fleet.ts";
 import type { ScalingAction } from "../../apps/core/fleet/scaling.ts";
 import type { Store } from "../../apps/core/store.ts";
+import type { CloudFaultRule } from "../../apps/twins/cloud.ts";
 import { crashAt, moments } from "../bed/crash.ts";
 
 /** Something that goes wrong at the cloud. */
-export type FleetFault = {
-  readonly kind:
-    | "rate-limit"
-    | "server-error"
-    | "hang"
-    | "answer-lost"
-    | "half-answer"
-    | "droplet-limit"
-    | "out-of-stock"
-    | "never-active"
-    | "never-boots"
-    | "list-lags"
-    | "delete-refused"
-    | "delete-fails"
-    | "delete-ignored";
-  /** How often it happens; always, when it is not given. */
-  readonly times?: number;
-  readonly call?: "createDroplet" | "deleteDroplet";
-  readonly size?: string;
-  /** Of `list-lags`. */
-  readonly ms?: number;
-};
+export type FleetFault = Omit<CloudFaultRule, "call"> & { readonly call?: "createDroplet" | "deleteDroplet" };
 
 /**
  * A fleet without machines: whatever the cloud has switched on may send heartbeats, and has an engine that

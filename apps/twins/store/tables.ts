@@ -1,6 +1,6 @@
 import type { KeptEvent } from "../../core/events/event.ts";
 import type { MinuteFigures } from "../../core/figures/figures.ts";
-import type { DropletState } from "../../core/fleet/droplets.ts";
+import type { DropletLife } from "../../core/fleet/droplets.ts";
 import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
 import type { EndCause, SwitchName } from "../../core/events/names.ts";
 import type { InstanceState } from "../../core/instances/instance.ts";
@@ -48,18 +48,9 @@ export type ClaimRow = {
   readonly sealedAnswer: Buffer | null;
 };
 
-export type DropletOrderRow = {
+export type DropletOrderRow = DropletLife & {
   readonly number: number;
-  readonly name: string;
-  readonly state: DropletState;
-  readonly dropletId: number | null;
-  readonly region: string;
-  readonly size: string;
-  readonly hourlyPrice: number | null;
-  readonly orderedAt: Date;
-  readonly joinedAt: Date | null;
   readonly endingAt: Date | null;
-  readonly goneAt: Date | null;
   readonly outOfStock: boolean;
   readonly idleSince: Date | null;
   readonly unhealthySince: Date | null;

@@ -4,17 +4,9 @@ import { Redis } from "ioredis";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { startServices, type Services } from "../../bed/services.ts";
+import { beat } from "../../contracts/heartbeat.ts";
 import { until } from "../../bed/until.ts";
 
-const beat = (name: string) => ({
-  name,
-  publicIp: "203.0.113.9",
-  privateIp: "10.0.0.9",
-  dockerPort: 2376,
-  containers: 3,
-  memAvailableMb: 512,
-  sentAt: "2026-01-01T00:00:00Z",
-});
 const isUnavailable = (fault: unknown) =>
   fault instanceof Unavailable && fault.system === "redis" && fault.cause instanceof Error;
 

@@ -2,16 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parseHeartbeat, type HeartbeatReading } from "../../../apps/core/fleet/host.ts";
+import { beat as beatOf } from "../../contracts/heartbeat.ts";
 
-const beat = {
-  name: "host-a",
-  publicIp: "203.0.113.9",
-  privateIp: "10.0.0.9",
-  dockerPort: 2376,
-  containers: 3,
-  memAvailableMb: 512,
-  sentAt: "2026-01-01T00:00:00Z",
-};
+const beat = beatOf("host-a");
 const reasonOf = (heartbeat: HeartbeatReading) => (heartbeat.kind === "refused" ? heartbeat.reason : undefined);
 const read = (value: unknown) => parseHeartbeat("host-a", JSON.stringify(value));
 

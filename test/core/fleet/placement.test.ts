@@ -1,21 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { Host, HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
+import type { HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 import { busiestFirst } from "../../../apps/core/fleet/placement.ts";
 import type { HostFacts } from "../../../apps/core/fleet/standing.ts";
-
-const hostNamed = (name: string, capacity: number, state: HostState): Host => ({
-  name,
-  engineUrl: `unix:///${name}`,
-  deployment: "d",
-  publicHost: "192.0.2.1",
-  checkHost: "192.0.2.1",
-  bindAddress: "0.0.0.0",
-  capacity,
-  basePort: 20_000,
-  state,
-});
+import { hostNamed } from "./host-named.ts";
 
 const beating = (containers: number | null): HeartbeatReading => ({
   kind: "beat",

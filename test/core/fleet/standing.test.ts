@@ -4,11 +4,12 @@ import fc from "fast-check";
 import type { CloudDroplet } from "../../../apps/core/fleet/cloud.ts";
 import type { DropletFacts, DropletRow, FleetSnapshot } from "../../../apps/core/fleet/droplets.ts";
 import { createFleetCache } from "../../../apps/core/fleet/fleet-cache.ts";
-import type { HeartbeatReading, Host, HostState, HostUse } from "../../../apps/core/fleet/host.ts";
+import type { HeartbeatReading, HostState, HostUse } from "../../../apps/core/fleet/host.ts";
 import { decideScaling, type ScalingRules } from "../../../apps/core/fleet/scaling.ts";
 import { isHealthy, isStandby, standingOf, type HostFacts } from "../../../apps/core/fleet/standing.ts";
 import { readOverview, type OverviewPorts } from "../../../apps/core/operator/fleet-overview.ts";
 import { drawFleet } from "../../../infra/lab/drawing.ts";
+import { hostNamed } from "./host-named.ts";
 
 const now = new Date("2026-01-01T00:00:00Z");
 const MINUTE_MS = 60_000;
@@ -25,18 +26,6 @@ const reading = (containers: number | null): HeartbeatReading => ({
     memAvailableMb: 1,
     sentAt: "2026-01-01T00:00:00Z",
   },
-});
-
-const hostNamed = (name: string, capacity: number, state: HostState): Host => ({
-  name,
-  engineUrl: `unix:///${name}`,
-  deployment: "d",
-  publicHost: "192.0.2.1",
-  checkHost: "192.0.2.1",
-  bindAddress: "0.0.0.0",
-  capacity,
-  basePort: 20_000,
-  state,
 });
 
 type Over = Partial<Omit<HostFacts, "host">> & { readonly capacity?: number; readonly state?: HostState };
