@@ -1,3 +1,4 @@
+import { inUrl } from "../../lib/url-host.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { hostAndPort, text, url, whole } from "./kinds.ts";
 
@@ -35,5 +36,5 @@ export const enrolment = {
 
 /** Where droplets find the enrolment, out of the settings. */
 export function enrolmentUrl({ url, host, port }: ValuesOf<typeof enrolment>): string {
-  return url ?? `https://${host}:${port}`;
+  return url ?? `https://${inUrl(host)}:${port}`;
 }

@@ -256,6 +256,7 @@ describe("what is derived from the settings", () => {
   it("finds the enrolment at its own address where no other is set", () => {
     const urlOf = (env: Record<string, string>) => enrolmentUrl(loadSettings(env).enrolment);
     assert.equal(urlOf({ ENROLMENT_HOST: "10.0.0.1", ENROLMENT_PORT: "8444" }), "https://10.0.0.1:8444");
+    assert.equal(urlOf({ ENROLMENT_HOST: "fd00::1" }), "https://[fd00::1]:8443");
     assert.equal(urlOf({ ENROLMENT_URL: "https://enrol.example:1" }), "https://enrol.example:1");
   });
 });
