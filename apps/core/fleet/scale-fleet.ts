@@ -142,15 +142,24 @@ async function order(
     await refuse(fault, false);
     throw fault;
   }
+  let droplet: CloudDroplet;
   try {
-    const droplet = await cloud.createDroplet({ ...marks, name, size, userData });
-    // Another leader has given the order up meanwhile: the droplet belongs to no order.
-    if (!(await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice))) await cloud.deleteDroplet(droplet.id);
+    droplet = await cloud.createDroplet({ ...marks, name, size, userData });
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
     // A missing answer is not a refusal: the next runs search for the droplet by name.
     if (fault.effect === "unknown") await note(ports, { kind: "order-unanswered", host: name, reason: fault.message });
     else await refuse(fault, fault.reason === "out-of-stock");
+    return;
+  }
+  if (await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice)) return;
+  // Another leader has given the order up meanwhile: the droplet belongs to no order.
+  try {
+    await cloud.deleteDroplet(droplet.id);
+  } catch (fault) {
+    if (!(fault instanceof CloudFault)) throw fault;
+    // The next runs sweep it.
+    await note(ports, { kind: "delete-failed", host: name, reason: fault.message });
   }
 }
 

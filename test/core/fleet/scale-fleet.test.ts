@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { admitHosts } from "../../../apps/core/fleet/admit-hosts.ts";
+import { CloudFault } from "../../../apps/core/fleet/cloud.ts";
 import { scaleFleet, type ScalePorts } from "../../../apps/core/fleet/scale-fleet.ts";
 import { SCALING } from "../../../apps/core/fleet/scaling.ts";
 import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
@@ -242,6 +243,29 @@ describe("scaling the fleet", () => {
     await step(slow);
     await fleet().cloud.settle();
     assert.deepEqual([names(ours()), await store.droplets.list()], [[], []]);
+    fleet().pass(10);
+    await settle();
+    await assertAtRest();
+  });
+
+  it("says that such a droplet could not be deleted, not that its order was refused", async () => {
+    const { scale, store, clock } = fleet();
+    const slow: ScalePorts = {
+      ...scale,
+      cloud: {
+        ...scale.cloud,
+        createDroplet: async (order) => {
+          const made = await scale.cloud.createDroplet(order);
+          await store.droplets.closeOrder(order.name, "no droplet of this name", false, clock());
+          return made;
+        },
+        deleteDroplet: () => Promise.reject(new CloudFault("rate-limited", "none", "too many requests")),
+      },
+    };
+    await step(slow);
+    const kinds = (await store.events.list({}, 100)).map(({ kind }) => kind);
+    assert.deepEqual(kinds, ["delete-failed", "order"]);
+    await fleet().cloud.settle();
     fleet().pass(10);
     await settle();
     await assertAtRest();
