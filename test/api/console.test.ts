@@ -213,6 +213,18 @@ describe("an instance's console and figures", () => {
     ]) {
       await assertProblem(await post("console", body), 400, "invalid-request");
     }
+    assert.match(
+      await assertProblem(
+        await post("console", { password, command: "PING", session: "short" }),
+        400,
+        "invalid-request",
+      ),
+      /^session must have 8 characters at least/,
+    );
+    assert.match(
+      await assertProblem(await post("console", { password: "", command: "PING" }), 400, "invalid-request"),
+      /^password must not be empty/,
+    );
     await assertProblem(await post("console", { password, command: "\x01".repeat(8000) }), 413, "unreadable-request");
   });
 

@@ -158,6 +158,10 @@ describe("/ops/api", () => {
   it("refuses states that there are not, and hosts that there are not", async () => {
     for (const body of [{}, { state: "gone" }, { state: "active", more: 1 }, { state: null }])
       await assertProblem(await call("/hosts/host-a", "PATCH", body), 400, "invalid-request");
+    assert.match(
+      await assertProblem(await call("/hosts/host-a", "PATCH", { state: "gone" }), 400, "invalid-request"),
+      /^state must be one of active, cordoned, draining/,
+    );
     await assertProblem(await call("/hosts/host-z", "PATCH", { state: "active" }), 404, "not-found");
   });
 

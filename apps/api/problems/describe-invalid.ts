@@ -31,7 +31,7 @@ function complaint(fault: SchemaFault | undefined): string {
     case "type":
       return `must be ${types[String(params["type"])] ?? String(params["type"])}`;
     case "minLength":
-      return "must not be empty";
+      return params["limit"] === 1 ? "must not be empty" : `must have ${String(params["limit"])} characters at least`;
     case "maxLength":
       return `must have ${String(params["limit"])} characters at most`;
     default:

@@ -41,10 +41,7 @@ const schemas = {
       "cordoned takes no instances for now; " +
       "draining takes none any more, and a droplet is destroyed once it is empty.",
     params: HostName,
-    body: Type.Object(
-      { state: Type.Union([Type.Literal("active"), Type.Literal("cordoned"), Type.Literal("draining")]) },
-      { additionalProperties: false },
-    ),
+    body: Type.Object({ state: Type.Enum(["active", "cordoned", "draining"]) }, { additionalProperties: false }),
     response: { 204: Type.Null(), ...refusalsAndFaults },
   },
   destroy: {

@@ -14,7 +14,7 @@ const schemas = {
   set: {
     ...forOperator,
     summary: "Pause hand-outs or scaling, or let them go on",
-    params: Type.Object({ name: Type.Union([Type.Literal("handouts"), Type.Literal("scaling")]) }),
+    params: Type.Object({ name: Type.Enum(["handouts", "scaling"]) }),
     body: Type.Object({ paused: Type.Boolean() }, { additionalProperties: false }),
     response: { 204: Type.Null(), ...refusalsAndFaults },
   },
