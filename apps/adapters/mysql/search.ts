@@ -48,20 +48,7 @@ export function searchStatements(database: Database): InstanceDirectory {
     });
   }
 
-  function findOne(id: string): Promise<Instance | undefined> {
-    return database.query(async (sql) => {
-      const [row] = await sql.rows<InstanceRow>(
-        `SELECT ${instanceColumns}
-         FROM instances
-         JOIN hosts ON hosts.id = host_id
-         WHERE instances.id = ?`,
-        [id],
-      );
-      return row && toInstance(row);
-    });
-  }
-
-  return { find, count, findOne };
+  return { find, count };
 }
 
 /**

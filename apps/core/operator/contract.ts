@@ -37,8 +37,6 @@ export type InstanceDirectory = {
   readonly find: (search: InstanceSearch, most: number) => Promise<Instance[]>;
   /** How many instances a search finds, on all pages. */
   readonly count: (search: InstanceSearch) => Promise<number>;
-  /** The instance with this id, or undefined. */
-  readonly findOne: (id: string) => Promise<Instance | undefined>;
 };
 
 /** A slot that is not free. */

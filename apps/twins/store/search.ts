@@ -26,11 +26,6 @@ export function searchEffects(tables: Tables): Effects<InstanceDirectory> {
     },
 
     count: (search) => matching(search).length,
-
-    findOne: (id) => {
-      const row = tables.instances.get(id);
-      return row && known(row);
-    },
   };
 }
 

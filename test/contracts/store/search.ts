@@ -41,8 +41,8 @@ export function describeSearch(open: OpenStore): void {
         [await bed.store.search.count({ ...any, state: "ended" }), await bed.store.search.count(any)],
         [1, 3],
       );
-      assert.deepEqual((await bed.store.search.findOne(b))?.handedOutAt, at(10));
-      assert.equal(await bed.store.search.findOne("c".repeat(16)), undefined);
+      assert.deepEqual((await bed.store.leases.find(b))?.handedOutAt, at(10));
+      assert.equal(await bed.store.leases.find("c".repeat(16)), undefined);
     });
 
     it("finds by a whole address this holder's only: no longer address, and no neighbour of an IPv6 /64", async () => {

@@ -1,5 +1,6 @@
 import { Type, type Static } from "typebox";
 import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
+import type { Leases } from "../../../core/instances/contract.ts";
 import type { Instance } from "../../../core/instances/instance.ts";
 import type { InstanceDirectory } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
@@ -82,7 +83,9 @@ const schemas = {
 };
 
 /** What the calls on instances need. */
-export type OpsInstanceParts = OperateInstancesPorts & { readonly store: { readonly search: InstanceDirectory } };
+export type OpsInstanceParts = OperateInstancesPorts & {
+  readonly store: { readonly search: InstanceDirectory; readonly leases: Pick<Leases, "find"> };
+};
 
 /** Instances of everybody. */
 export function opsInstanceRoutes(parts: OpsInstanceParts) {
@@ -101,13 +104,13 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
     });
 
     app.get("/ops/api/instances/:id", { schema: schemas.read }, async (request) => {
-      const instance = await store.search.findOne(request.params.id);
+      const instance = await store.leases.find(request.params.id);
       if (!instance) throw new ProblemError(problems.noInstance());
       return describe(instance, clock());
     });
 
     app.patch("/ops/api/instances/:id", { schema: schemas.change }, async (request) => {
-      const instance = await store.search.findOne(request.params.id);
+      const instance = await store.leases.find(request.params.id);
       if (!instance) throw new ProblemError(problems.noInstance());
       const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
