@@ -35,7 +35,7 @@ async function main(ending: AbortSignal): Promise<void> {
   }
   const changes = (["rotate-client", "rotate-ca", "retire-old-ca"] as const).filter((name) => values[name]);
   if (positionals.length > 1 || changes.length > 1) throw new Error(USAGE);
-  await takeEnvFile(projectPath(".env"));
+  for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
   const { service, enrolment } = loadSettings(process.env);
   const dir = positionals[0] ?? enrolment.pkiDir ?? join(resolve(projectPath("."), service.stateDir), "pki");
   const ownName = enrolment.url === undefined ? enrolment.host : hostIn(enrolment.url);
