@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import Fastify, { LogController, type FastifyBaseLogger } from "fastify";
 import { Type } from "typebox";
 import { enrolHost, type EnrolPorts } from "../core/fleet/enrol-host.ts";
+import { hostNamePattern } from "../core/fleet/host.ts";
 import type { ServerTls } from "../lib/tls.ts";
 import { hashSecret } from "../lib/secrets.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
@@ -24,7 +25,7 @@ const SECOND = 1000;
 const REQUESTS_A_MINUTE = 30;
 const MOST_CONNECTIONS = 512;
 
-const HostName = Type.String({ pattern: "^[a-z0-9][a-z0-9-]{0,62}$" });
+const HostName = Type.String({ pattern: hostNamePattern.source });
 
 /** Builds the server that booting hosts get their certificates from, over TLS. It does not listen. */
 export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
@@ -66,7 +67,7 @@ export async function buildEnrolment({ logger, tls, enrol }: EnrolmentParts) {
     max: REQUESTS_A_MINUTE,
     timeWindow: "1 minute",
     errorResponseBuilder: (_request, context) =>
-      new ProblemError(generalProblems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
+      new ProblemError(generalProblems.rateLimited(context.ttl, context.max)),
   });
 
   app.get("/healthz", { config: { rateLimit: false }, logLevel: "warn" }, () => ({ ok: true }));

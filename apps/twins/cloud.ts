@@ -84,9 +84,6 @@ const usualOffer: CloudOffer = {
 
 const LONGEST_USER_DATA = 64 * 1024;
 
-/** DigitalOcean in memory. */
-export type TwinCloud = ReturnType<typeof createTwinCloud>;
-
 /**
  * DigitalOcean in memory, by `clock`: droplets become active after a while, tags appear later than droplets,
  * deleted ones disappear a moment later, and the returned `faults` make calls fail as they do there. Each of

@@ -28,9 +28,6 @@ export type TwinEngine = {
   silence: Extract<EngineFaultReason, "unreachable" | "certificate" | "timeout"> | undefined;
 };
 
-/** Docker Engines in memory. */
-export type TwinEngines = ReturnType<typeof createTwinEngines>;
-
 type Port = HostEngines & InstanceEngines;
 
 /**

@@ -2,9 +2,6 @@ import { setImmediate as pause } from "node:timers/promises";
 
 const pending = Symbol("pending");
 
-/** Time that passes only when a test lets it. */
-export type VirtualTime = ReturnType<typeof createVirtualTime>;
-
 /** A clock at `start`, with pauses and time-outs that go by it. */
 export function createVirtualTime(start: Date) {
   let nowMs = start.getTime();

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { endLeftovers } from "../process/kept-program.ts";
 import { becomeOnlyRun } from "../start/only-run.ts";
@@ -32,7 +33,8 @@ await runTerminalProgram((life) => run(options, life), {
 async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecycle): Promise<void> {
   const step = stepsUntil(ending);
   if (process.getuid?.() !== 0) throw new Error("the lab needs root: its droplets are namespaces of the kernel");
-  const dir = resolve(projectPath("."), process.env["STATE_DIR"] ?? ".getaredis", "lab");
+  const { service } = loadSettings({ STATE_DIR: process.env["STATE_DIR"] });
+  const dir = resolve(projectPath("."), service.stateDir, "lab");
   await mkdir(dir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(dir);
   const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);

@@ -87,7 +87,6 @@ export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image }: Box): Nod
     REDIS_URL: redisUrl,
     DOCKER_HOST: engineUrl,
     INSTANCE_IMAGE: image,
-    HOST_FILES_DIR: process.env["HOST_FILES_DIR"] ?? projectPath("infra/host"),
     OPS_TOKEN: undefined,
     SERVER_SECRET: undefined,
   };

@@ -1,4 +1,5 @@
 import { CloudFault } from "../../core/fleet/cloud.ts";
+import type { InboundRule } from "../../core/fleet/prepare-cloud.ts";
 import type { Calls } from "./calls.ts";
 import { services } from "./library.ts";
 import { listAll } from "./lists.ts";
@@ -9,13 +10,6 @@ export type FirewallPlan = {
   readonly name: string;
   readonly tag: string;
   readonly inbound: readonly InboundRule[];
-};
-
-/** `ports` is one port or a range such as 20000-20039; `sources` are CIDRs. */
-export type InboundRule = {
-  readonly protocol: "tcp" | "udp";
-  readonly ports: string;
-  readonly sources: readonly string[];
 };
 
 const anywhere = ["0.0.0.0/0", "::/0"];

@@ -10,6 +10,7 @@ import { engineAgent } from "./agent.ts";
 import type { ClientTls } from "../../lib/tls.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
 import { messageOf } from "../../lib/errors.ts";
+import { hostIn } from "../../lib/url-host.ts";
 
 /** All Docker Engines of the fleet. */
 export type DockerEngines = ReturnType<typeof createDockerEngines>;
@@ -280,9 +281,8 @@ function connectionTo(host: EngineHost, tls: ClientTls | undefined): Docker.Dock
   const url = new URL(host.engineUrl);
   const agent = engineAgent(host.name, tls);
   if (url.protocol === "unix:") return { socketPath: decodeURIComponent(url.pathname), agent } as Docker.DockerOptions;
-  const address = url.hostname.replace(/^\[|\]$/g, "");
   const [protocol, port] = tls === undefined ? ["http", 2375] : ["https", 2376];
-  return { protocol, host: address, port: url.port || port, agent } as Docker.DockerOptions;
+  return { protocol, host: hostIn(host.engineUrl), port: url.port || port, agent } as Docker.DockerOptions;
 }
 
 function reasonOf(fault: unknown): EngineFaultReason {

@@ -15,8 +15,6 @@ export type RateLimitParts = {
   readonly settings: { readonly requestsPerMinute: number };
 };
 
-const SECOND = 1000;
-
 /** Limits the requests of each address; routes may have limits of their own. */
 export async function limitRates(app: App, { rateLimitRedis, settings }: RateLimitParts): Promise<void> {
   await app.register(rateLimit, {
@@ -26,7 +24,6 @@ export async function limitRates(app: App, { rateLimitRedis, settings }: RateLim
     nameSpace: "rate:",
     skipOnError: true,
     keyGenerator: callerKey,
-    errorResponseBuilder: (_request, context) =>
-      new ProblemError(problems.rateLimited(Math.max(1, Math.ceil(context.ttl / SECOND)), context.max)),
+    errorResponseBuilder: (_request, context) => new ProblemError(problems.rateLimited(context.ttl, context.max)),
   });
 }

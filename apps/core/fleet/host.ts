@@ -1,10 +1,13 @@
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 
+/** What droplets and the enrolment take as a host's name. */
+export const hostNamePattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
 /** A Docker Engine and the name of the host it is on. */
 export type EngineHost = {
   readonly name: string;
-  /** Where the control plane finds the engine: unix:///path or tcp://address:port. */
+  /** Where the control plane finds the engine: unix:///path, tcp://address:port, or https://address:port (mutual TLS). */
   readonly engineUrl: string;
   /** Id of the deployment that the host serves; it marks our containers on an engine that others use as well. */
   readonly deployment: string;

@@ -3,7 +3,7 @@ import { CloudFault } from "./cloud.ts";
 import type { Happening } from "../events/event.ts";
 import type { FleetPlan } from "./scale-fleet.ts";
 
-/** A range of ports that a firewall lets through, and from where. */
+/** What a firewall lets through: `ports` is one port or a range such as 20000-20039; `sources` are CIDRs. */
 export type InboundRule = { readonly protocol: "tcp"; readonly ports: string; readonly sources: readonly string[] };
 
 /** What preparing the cloud needs. */

@@ -1,3 +1,5 @@
+import { hostNamePattern } from "./host.ts";
+
 /** What a new droplet needs to become a host. Nothing in it is secret but the token, which can be used once. */
 export type HostSetup = {
   readonly hostName: string;
@@ -22,8 +24,6 @@ const CONF = "/etc/getaredis";
 const END_OF_FILE = "END-OF-FILE-OF-GETAREDIS";
 /** Values that need no quoting in shell, in systemd's environment files or in a URL. */
 const PLAIN = /^[A-Za-z0-9._:/[\]-]+$/;
-/** What the enrolment accepts as a host's name. */
-const HOST_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const HTTPS_URL = /^https:\/\/[A-Za-z0-9[][A-Za-z0-9._:/[\]-]*$/;
 const FILE_NAME = /^[a-z][a-z0-9-]*\.(sh|service)$/;
 /** DigitalOcean accepts no more. */
@@ -36,7 +36,7 @@ const MOST_BYTES = 64 * 1024;
  */
 export function renderUserData(files: HostFiles, setup: HostSetup): string {
   const settings = {
-    HOST_NAME: fit("hostName", setup.hostName, HOST_NAME),
+    HOST_NAME: fit("hostName", setup.hostName, hostNamePattern),
     ENROLMENT_URL: fit("enrolmentUrl", setup.enrolmentUrl, HTTPS_URL).replace(/\/+$/, ""),
     HEARTBEAT_REDIS_HOST: fit("redisHost", setup.redisHost, PLAIN),
     HEARTBEAT_REDIS_PORT: whole("redisPort", setup.redisPort),

@@ -96,7 +96,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
     await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
-    const handout = isLeft() ? undefined : await promise(ports, host, draft, taken.port, secrets, attempt);
+    const handout = isLeft() ? undefined : await completeHandout(ports, host, draft, taken.port, secrets, attempt);
     if (!handout || isLeft()) {
       await undo(ports, host, draft.id, "abandoned");
       return { kind: "abandoned" };
@@ -145,8 +145,11 @@ async function bringUp(
   await probe(host.checkHost, port, password, after(rules.readyTimeoutMs));
 }
 
-/** Turns the draft into a lease and returns the answer. */
-async function promise(
+/**
+ * Turns the draft into a lease and returns the answer.
+ * @throws Unavailable when MySQL does not answer
+ */
+async function completeHandout(
   { store, clock, random, rules }: HandOutPorts,
   host: Host,
   draft: Draft,

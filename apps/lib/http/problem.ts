@@ -48,13 +48,16 @@ export const generalProblems = {
     status: 405,
     detail: `${method} is not for ${path}; it takes ${allowed.join(", ")}.`,
   }),
-  rateLimited: (retryAfterSeconds: number, limit: number): Problem => ({
-    type: "urn:getaredis:rate-limited",
-    title: "Too many requests",
-    status: 429,
-    detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`,
-    retryAfterSeconds,
-  }),
+  rateLimited: (retryAfterMs: number, limit: number): Problem => {
+    const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    return {
+      type: "urn:getaredis:rate-limited",
+      title: "Too many requests",
+      status: 429,
+      detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`,
+      retryAfterSeconds,
+    };
+  },
   internal: (): Problem => ({
     type: "urn:getaredis:internal",
     title: "Something broke on our side",

@@ -35,9 +35,6 @@ export type FeedPorts = {
   readonly onFault: (fault: unknown) => void;
 };
 
-/** One reading of the fleet for all its watchers. */
-export type OverviewFeed = ReturnType<typeof createOverviewFeed>;
-
 /** A feed that reads the fleet every `everyMs` while it has watchers, and not at all otherwise. */
 export function createOverviewFeed({ draw, listEvents, listAlarms, onFault }: FeedPorts, everyMs: number) {
   const watchers = new Map<(news: FeedMessage) => void, { isNew: boolean }>();
