@@ -12,6 +12,10 @@ export interface BoxAddresses {
   bindAddress: string;
   /** Where we reach published ports ourselves. */
   checkHost: string;
+  /** Name or address that the page, the API and the dashboard are found by. */
+  pageHost: string;
+  /** Whether they are open to the network. */
+  isPageOpen: boolean;
   /** An address to call the box by. */
   publicIp: string;
 }
@@ -25,24 +29,29 @@ export async function boxAddresses(settings: {
   publicHost: string | undefined;
   engineUrl: string;
 }): Promise<BoxAddresses> {
+  const { address } = await addressOf("HOST", settings.host);
+  const isWildcard = address === "0.0.0.0" || address === "::";
+  const outward = outwardAddress() ?? "127.0.0.1";
+  const own = isWildcard ? outward : settings.host;
   const elsewhere = engineElsewhere(settings.engineUrl);
   if (elsewhere !== undefined) {
-    const { address } = await addressOf("DOCKER_HOST", elsewhere);
     return {
       publicHost: settings.publicHost ?? elsewhere,
       bindAddress: "0.0.0.0",
       checkHost: elsewhere,
-      publicIp: address,
+      pageHost: own,
+      isPageOpen: isWildcard,
+      publicIp: (await addressOf("DOCKER_HOST", elsewhere)).address,
     };
   }
-  const { address } = await addressOf("HOST", settings.host);
-  const isWildcard = address === "0.0.0.0" || address === "::";
-  const outward = outwardAddress() ?? "127.0.0.1";
+  const publicHost = settings.publicHost ?? own;
   return {
-    publicHost: settings.publicHost ?? (isWildcard ? outward : settings.host),
+    publicHost,
     // Instances live on an IPv4 bridge; the engine also publishes on IPv6 where it can.
     bindAddress: isWildcard ? "0.0.0.0" : address,
     checkHost: isWildcard ? "127.0.0.1" : address,
+    pageHost: publicHost,
+    isPageOpen: isWildcard,
     publicIp: isWildcard ? outward : address,
   };
 }

@@ -113,7 +113,7 @@ async function start(life: Lifecycle): Promise<void> {
   };
   await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
 
-  const url = `http://${inUrl(addresses.publicHost)}:${port}`;
+  const url = `http://${inUrl(addresses.pageHost)}:${port}`;
   console.log(`
 Get a Redis is ready.
   page    ${url}/
@@ -121,8 +121,11 @@ Get a Redis is ready.
   ops     ${url}/ops with the token ${opsToken}
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
-  if (addresses.bindAddress === "0.0.0.0")
-    console.log("! page, instances and operator's calls are open to the network, and not encrypted");
+  const open = [
+    ...(addresses.isPageOpen ? ["page and operator's calls"] : []),
+    ...(addresses.bindAddress === "0.0.0.0" ? ["instances"] : []),
+  ];
+  if (open.length > 0) console.log(`! ${open.join(" and ")} are open to the network, and not encrypted`);
 }
 
 async function register(
