@@ -64,26 +64,31 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   /**
    * Makes sure that the engine has an image: sends it the archive (as `docker save` writes it) when there is
    * one, else has it pull. Calls for the same image that come meanwhile wait for the first.
-   * @param timeoutMs of the whole
+   * @param transferMs for the whole; that the engine has it already is an answer of an ordinary call's time, so
+   *   that a host that has just vanished holds nobody up
    */
   async function ensureImage(
     host: EngineHost,
     reference: string,
     archiveFile: string | undefined,
-    timeoutMs: number,
+    transferMs: number,
   ): Promise<void> {
     await call(
       host,
       async (engine, abortSignal) => {
+        const isThere = () => {
+          const soon = AbortSignal.any([abortSignal, AbortSignal.timeout(timeoutMs)]);
+          return orAborted(hasImage(engine.docker, reference, soon), soon);
+        };
         const known =
           engine.images.get(reference) ??
-          orAborted(provideImage(engine.docker, reference, archiveFile, abortSignal), abortSignal).finally(() =>
-            engine.images.delete(reference),
+          orAborted(provideImage(engine.docker, reference, archiveFile, isThere, abortSignal), abortSignal).finally(
+            () => engine.images.delete(reference),
           );
         engine.images.set(reference, known);
         await known;
       },
-      timeoutMs,
+      transferMs,
     );
   }
 
@@ -268,13 +273,13 @@ async function provideImage(
   docker: Docker,
   reference: string,
   archiveFile: string | undefined,
+  isThere: () => Promise<boolean>,
   abortSignal: AbortSignal,
 ): Promise<void> {
-  if (await hasImage(docker, reference, abortSignal)) return;
+  if (await isThere()) return;
   if (archiveFile === undefined) await pullImage(docker, reference, abortSignal);
   else await loadImage(docker, archiveFile, abortSignal);
-  if (!(await hasImage(docker, reference, abortSignal)))
-    throw new ImageMissing(`${archiveFile ?? "the registry's image"} does not hold ${reference}`);
+  if (!(await isThere())) throw new ImageMissing(`${archiveFile ?? "the registry's image"} does not hold ${reference}`);
 }
 
 function connectionTo(host: EngineHost, tls: ClientTls | undefined): Docker.DockerOptions {

@@ -85,6 +85,17 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
     });
   }
 
+  it(
+    "none to whether it has the image ends at an ordinary call's time-out, not at that of a whole transfer",
+    { timeout: 60_000 },
+    async () => {
+      for (const silence of [() => undefined, ...Object.values(cuts)]) {
+        answer = silence;
+        await assert.rejects(engines.ensureImage(place, "redis:8", undefined, 3_600_000), fails("timeout"));
+      }
+    },
+  );
+
   it("one cut in its middle by a reset ends the call as well", async () => {
     answer = (socket) =>
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{", () =>
