@@ -11,6 +11,9 @@
 # and a stranger without its password is not to hold them all. What is more is reset. The machine's own
 # connections are not counted, nor those that were open when the rules were loaded.
 #
+# And an instance is reached at its published address alone. Docker before 28 lets a machine of the same
+# network send to the address of a container, or to a port that is published on 127.0.0.1.
+#
 # Setting, by environment:
 #   CONNECTIONS_PER_ADDRESS  connections of one address to one instance (40)
 #
@@ -28,6 +31,13 @@ rules() {
 		    type ipv4_addr . ipv4_addr
 		    size 65535
 		    flags dynamic
+		  }
+		  chain prerouting {
+		    # Before Docker's translation of published ports: a packet that goes to a bridge of ours already now,
+		    # or to this machine's loopback, is not addressed to what was published for its sender.
+		    type filter hook prerouting priority raw; policy accept;
+		    iifname != "gar-*" fib daddr oifname "gar-*" counter drop
+		    iifname != "lo" ip daddr 127.0.0.0/8 counter drop
 		  }
 		  chain answers_only {
 		    # "reply" and not just "established": a connection that an instance opened before these

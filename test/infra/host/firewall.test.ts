@@ -60,15 +60,17 @@ describe("firewall.sh on a host with instances", () => {
       Driver: "bridge",
       Options: { [`${BRIDGE}.name`]: bridge, [`${BRIDGE}.enable_icc`]: open, [`${BRIDGE}.enable_ip_masquerade`]: open },
     });
-  const startContainer = async (name: string, network: string, port: number) => {
+  const startContainer = async (name: string, network: string, port: number, address = "") => {
     const container = await host.docker.createContainer({
       name,
       Image: host.image,
       Cmd: ["--protected-mode", "no", "--save", "", "--repl-diskless-sync-delay", "0"],
-      HostConfig: { NetworkMode: network, PortBindings: { "6379/tcp": [{ HostPort: String(port) }] } },
+      HostConfig: { NetworkMode: network, PortBindings: { "6379/tcp": [{ HostIp: address, HostPort: String(port) }] } },
     });
     await container.start();
-    await until("the container answers", () => ping(host.address, port));
+    await until("the container answers", () =>
+      host.exec("redis-cli", "-h", address || host.address, "-p", String(port), "ping"),
+    );
   };
   const gatewayOf = async (network: string) =>
     ((await host.docker.getNetwork(network).inspect()) as { IPAM: { Config: { Gateway: string }[] } }).IPAM.Config[0]
@@ -130,6 +132,33 @@ describe("firewall.sh on a host with instances", () => {
     await host.exec("sh", FIREWALL, "up");
     for (const [what, address, port] of await targets("closed", "closed-b", 20_004)) {
       assert.match(await outcomeOfCalling(20_003, address, port), /IOERR/, what);
+    }
+  });
+
+  it("lets a machine of the same network in by what is published for it, and by nothing else", async () => {
+    await startContainer("loopback", "open", 20_005, "127.0.0.1");
+    // As it is with Docker before 28, which has no rules of its own against this.
+    await host.exec("iptables", "-t", "raw", "-F");
+    const attacker = await attachMachine(host);
+    try {
+      const container = await addressOf("open-a");
+      await attacker.reach(container);
+      await attacker.reach("127.0.0.1");
+      const ways: [what: string, address: string, port: number][] = [
+        ["the container's own address", container, 6379],
+        ["a port that is published on loopback", "127.0.0.1", 20_005],
+      ];
+      await host.exec("sh", FIREWALL, "down");
+      for (const [what, address, port] of ways)
+        assert.equal(await attacker.ping(address, port), "PONG", `without the firewall, ${what} is open`);
+      await host.exec("sh", FIREWALL, "up");
+      for (const [what, address, port] of ways)
+        assert.equal(await attacker.ping(address, port), "no answer", `with the firewall, ${what} is closed`);
+      assert.equal(await attacker.ping(attacker.gateway, 20_001), "PONG");
+      assert.equal((await host.exec("redis-cli", "-p", "20005", "ping")).trim(), "PONG", "the host itself gets in");
+    } finally {
+      await host.exec("sh", FIREWALL, "up");
+      await attacker.detach();
     }
   });
 
@@ -227,7 +256,7 @@ describe("firewall.sh on a host with instances", () => {
   const withoutCounters = async () =>
     (await host.exec("nft", "list", "table", "inet", "getaredis")).replace(/packets \d+ bytes \d+/g, "");
   const packetsDropped = async () =>
-    Number(/packets (\d+)/.exec(await host.exec("nft", "list", "table", "inet", "getaredis"))?.[1]);
+    Number(/packets (\d+)/.exec(await host.exec("nft", "list", "chain", "inet", "getaredis", "answers_only"))?.[1]);
 
   /** Has the Redis behind a port send a key to another Redis: what that says tells whether it got there. */
   const outcomeOfCalling = async (fromPort: number, address: string, port: number): Promise<string> => {
@@ -242,6 +271,36 @@ describe("firewall.sh on a host with instances", () => {
     }
   };
 });
+
+/** A machine that is linked to the host, as a neighbour in a data centre is: it sends what it likes. */
+async function attachMachine(host: EngineHost) {
+  const gateway = "198.18.255.1";
+  const start = await host.exec(
+    "bash",
+    "-c",
+    `unshare --net sleep infinity >/dev/null 2>&1 & machine=$!
+     until [ "$(readlink /proc/$machine/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do :; done
+     ip link add on-link type veth peer name eth0 netns $machine
+     ip address add ${gateway}/24 dev on-link && ip link set on-link up
+     nsenter --target $machine --net bash -c 'ip address add 198.18.255.2/24 dev eth0 && ip link set eth0 up &&
+       echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet'
+     echo $machine`,
+  );
+  const within = (...command: string[]) => host.exec("nsenter", "--target", start.trim(), "--net", ...command);
+  return {
+    /** Address of the host on this link. */
+    gateway,
+    /** Sends what is for an address to the host. */
+    reach: (address: string) => within("ip", "route", "add", address, "via", gateway),
+    ping: (address: string, port: number) =>
+      within("timeout", "1", "redis-cli", "-h", address, "-p", String(port), "ping").then(
+        (answer) => answer.trim(),
+        () => "no answer",
+      ),
+    /** The link goes with its namespace. */
+    detach: () => host.exec("kill", start.trim()),
+  };
+}
 
 async function ping(address: string, port: number): Promise<true> {
   const redis = new Redis({ host: address, port, lazyConnect: true, retryStrategy: () => null });
