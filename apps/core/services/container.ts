@@ -102,7 +102,8 @@ export function closedContainer(instance: InstanceToStart, program: Program): Co
       PidsLimit: program.processes,
       Ulimits: [{ Name: "nofile", Soft: program.openFiles, Hard: program.openFiles }],
       RestartPolicy: { Name: "no" },
-      LogConfig: { Type: "local", Config: { "max-size": "64k", "max-file": "1", compress: "false" } },
+      // What a container writes would cost processor time and disk beyond its limits.
+      LogConfig: { Type: "none", Config: {} },
       // Private, and without /dev/shm, which could be written to.
       IpcMode: "none",
       // DNS would let data leave the container.

@@ -74,6 +74,10 @@ function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
     ["port", "6379"],
     ["bind", "0.0.0.0"],
     ["dir", "/data"],
+    // A script may write lines to the log without end. By standard output, each would pass through the engine and
+    // the container's shim, which no limit of the container bounds. A fault in these arguments comes before this
+    // one counts, and ends the server with exit code 1.
+    ["logfile", "/dev/null"],
     ["save", ""],
     ["appendonly", "no"],
     ["maxmemory", `${limits.memoryMb}mb`],

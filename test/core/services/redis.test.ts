@@ -57,6 +57,11 @@ describe("the container of an instance", () => {
     assert.equal(HostConfig["MemorySwap"], HostConfig["Memory"]);
   });
 
+  it("has nobody listen to what it writes, neither the engine nor a file", () => {
+    assert.deepEqual(specWith().HostConfig["LogConfig"], { Type: "none", Config: {} });
+    assert.deepEqual(valuesOf(specWith(), "logfile"), ["/dev/null"]);
+  });
+
   it("has file descriptors for all clients that it accepts", () => {
     const [limit] = specWith({ maxClients: 500 }).HostConfig["Ulimits"] as {
       Name: string;
