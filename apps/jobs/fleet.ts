@@ -80,7 +80,7 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
       clock,
       hosts,
     },
-    health: { store, engines, clock },
+    health: { store, readHeartbeats, engines, clock },
     heartbeats: {
       store,
       keep: (hostNames) =>

@@ -7,6 +7,8 @@ import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
 import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
 import { checkHosts, type CheckHostsPorts } from "../core/fleet/check-hosts.ts";
+import { provideImages, type ProvideImagesPorts } from "../core/fleet/provide-images.ts";
+import type { RoundLimits } from "../core/fleet/round.ts";
 import type { Settings } from "../core/settings/settings.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
 import type { History } from "../core/figures/contract.ts";
@@ -23,7 +25,8 @@ export type JobPorts = ReapPorts &
 export type FleetJobPorts = {
   readonly scale: ScalePorts;
   readonly admit: AdmitPorts;
-  readonly health: CheckHostsPorts;
+  /** Of hosts that have joined: do they answer, and have they the image? */
+  readonly health: CheckHostsPorts & ProvideImagesPorts;
   readonly heartbeats: KeepHeartbeatUsersPorts;
   readonly prepare: PreparePorts;
   /** Term of this process's leadership; undefined while another one leads. */
@@ -46,14 +49,24 @@ const EACH_MINUTE = "* * * * *";
 
 /** The table of all jobs. Without a fleet, there is nothing to scale. */
 export function schedule(
-  { reapCron, reconcileCron, pruneCron, admitCron, scaleCron, historyDays, concurrency }: Settings["jobs"],
+  {
+    reapCron,
+    reconcileCron,
+    pruneCron,
+    admitCron,
+    scaleCron,
+    historyDays,
+    concurrency,
+    hostBudgetMs,
+  }: Settings["jobs"],
   ports: JobPorts,
   fleet: FleetJobPorts | undefined,
   logger: Logger,
 ): readonly Job[] {
+  const round = { concurrency, hostBudgetMs };
   const jobs: Job[] = [
-    { name: "reap", cron: reapCron, run: () => runReaper(ports, concurrency, logger) },
-    { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, concurrency, logger) },
+    { name: "reap", cron: reapCron, run: () => runReaper(ports, round, logger) },
+    { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, round, logger) },
     { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, logger) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
@@ -61,7 +74,8 @@ export function schedule(
   const preparation = once(() => runPreparation(fleet, logger));
   return [
     ...jobs,
-    { name: "health", cron: reconcileCron, run: () => checkHosts(fleet.health, concurrency) },
+    { name: "health", cron: reconcileCron, run: () => checkHosts(fleet.health, round) },
+    { name: "images", cron: reconcileCron, run: () => provideImages(fleet.health, concurrency) },
     { name: "heartbeats", cron: admitCron, run: () => keepHeartbeatUsers(fleet.heartbeats) },
     { name: "admit", cron: admitCron, run: () => runAdmission(fleet, concurrency, logger) },
     {
@@ -73,15 +87,15 @@ export function schedule(
   ];
 }
 
-async function runReaper(ports: JobPorts, concurrency: number, logger: Logger): Promise<void> {
-  const { ended, waiting } = await reap(ports, concurrency);
+async function runReaper(ports: JobPorts, round: RoundLimits, logger: Logger): Promise<void> {
+  const { ended, waiting } = await reap(ports, round);
   if (ended > 0) logger.info({ ended }, "instances ended");
   for (const { hostName, instances, fault } of waiting)
     logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
 }
 
-async function runReconcile(ports: JobPorts, concurrency: number, logger: Logger): Promise<void> {
-  const { repairs, unseen } = await reconcile(ports, concurrency);
+async function runReconcile(ports: JobPorts, round: RoundLimits, logger: Logger): Promise<void> {
+  const { repairs, unseen } = await reconcile(ports, round);
   for (const { hostName, instanceId, ...repair } of repairs)
     logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");

@@ -55,7 +55,7 @@ describe("instances", () => {
       () => true,
       () => false,
     );
-  const endDue = () => reap({ ...api.service, ...api.service.time }, 1);
+  const endDue = () => reap({ ...api.service, ...api.service.time }, { concurrency: 1, hostBudgetMs: 20_000 });
 
   describe("DELETE /instances/:id", () => {
     it("tells its owner that the end is on its way when the host does not answer", async () => {

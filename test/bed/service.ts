@@ -167,8 +167,12 @@ export async function startService({
   }
 }
 
+/** A program that is told to stop also when the test's process has been killed. */
 function startNode(file: string, env: Record<string, string>, output: string[]): ChildProcess {
-  const child = spawn(process.execPath, [file], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, file], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk: Buffer) => output.push(chunk.toString()));
   return child;

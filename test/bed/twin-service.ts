@@ -139,6 +139,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     elsewhere,
     engines,
     discovery,
+    readHeartbeats: discovery.readHeartbeats,
     probe,
     fleet: openCache(),
     /** The cache of another process. */

@@ -23,6 +23,7 @@ type Action = (ports: Ports) => Promise<unknown>;
 
 /** More calls than any action here makes. */
 const MOST_CALLS = 40;
+const ROUND = { concurrency: 4, hostBudgetMs: 60_000 };
 
 describe("a process killed at any call to MySQL or an engine", () => {
   let service: Service;
@@ -38,11 +39,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
     undo.push(() => redis.disconnect());
     const clock = () => new Date(Date.now() + aheadMs);
     const listHosts = service.store.hosts.list;
-    const fleet = createFleetCache(
-      { listHosts, readHeartbeats: createRedisDiscovery(redis).readHeartbeats },
-      Number.MAX_SAFE_INTEGER,
-      1,
-    );
+    const { readHeartbeats } = createRedisDiscovery(redis);
+    const fleet = createFleetCache({ listHosts, readHeartbeats }, Number.MAX_SAFE_INTEGER, 1);
     refreshFleet = () => fleet.refresh(clock());
     await until("the fleet is seen", () => refreshFleet().then(() => true));
     const settings = loadSettings({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" }, [
@@ -58,6 +56,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
       ...realTime,
       clock,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
+      readHeartbeats,
       onHostFailure: () => undefined,
       onStandbyTaken: () => undefined,
       rules: handoutRules(settings),
@@ -78,8 +77,8 @@ describe("a process killed at any call to MySQL or an engine", () => {
 
   /** What the next run of the jobs makes of it. */
   const nextRun = async () => {
-    await reconcile(ports, 4);
-    await reap(ports, 4);
+    await reconcile(ports, ROUND);
+    await reap(ports, ROUND);
     return takeInventory(service);
   };
 
@@ -147,7 +146,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
           assert.equal(kind, "created");
         aheadMs += 70_000;
       },
-      (crashing) => reap(crashing, 4),
+      (crashing) => reap(crashing, ROUND),
       (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
     );
   });
@@ -177,7 +176,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
           new AbortController().signal,
         );
       },
-      (crashing) => reconcile(crashing, 4),
+      (crashing) => reconcile(crashing, ROUND),
       (inventory) => assert.deepEqual([inventory.running, inventory.ending, inventory.containers], [0, 0, 0]),
     );
   });

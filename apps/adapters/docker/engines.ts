@@ -48,8 +48,8 @@ type Engine = {
 };
 
 /**
- * Engines reached by their hosts' URLs. Every call takes `timeoutMs` at most and throws {@link EngineFault}
- * when it fails.
+ * Engines reached by their hosts' URLs. Every call takes `timeoutMs` at most, or `withinMs` when that is less, and
+ * throws {@link EngineFault} when it fails.
  * @param tls gives our certificate for engines at https:// URLs; asked at every call, so that a new one counts
  *   at once. Their own certificates must be of the CA that comes with it, and name the host.
  */
@@ -57,8 +57,12 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   const engines = new Map<string, Engine>();
 
   /** Resolves when the engine answers and accepts our certificate. */
-  async function ping(host: EngineHost): Promise<void> {
-    await call(host, ({ docker }, abortSignal) => (docker as unknown as Pingable).ping({ abortSignal }));
+  async function ping(host: EngineHost, withinMs?: number): Promise<void> {
+    await call(
+      host,
+      ({ docker }, abortSignal) => (docker as unknown as Pingable).ping({ abortSignal }),
+      shorter(withinMs),
+    );
   }
 
   /**
@@ -132,8 +136,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
    * Removes an instance's container, running or not, and resolves when it is gone. A container that was gone
    * already is a success.
    */
-  async function removeContainer(host: EngineHost, instanceId: string): Promise<void> {
-    await call(host, async ({ docker }, abortSignal) => {
+  async function removeContainer(host: EngineHost, instanceId: string, withinMs?: number): Promise<void> {
+    const remove = async ({ docker }: Engine, abortSignal: AbortSignal) => {
       const container = docker.getContainer(containerName(instanceId));
       for (;;) {
         try {
@@ -146,15 +150,16 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
           await delay(POLL_MS, undefined, { signal: abortSignal });
         }
       }
-    });
+    };
+    await call(host, remove, shorter(withinMs));
   }
 
   /**
    * All containers of this deployment on the host, stopped ones included; containers without an instance's
    * label are not ours.
    */
-  async function listContainers(host: EngineHost): Promise<ContainerFacts[]> {
-    return call(host, async ({ docker }, abortSignal) => {
+  async function listContainers(host: EngineHost, withinMs?: number): Promise<ContainerFacts[]> {
+    const list = async ({ docker }: Engine, abortSignal: AbortSignal) => {
       const containers = await docker.listContainers({
         all: true,
         filters: { label: [`${labels.deployment}=${host.deployment}`] },
@@ -168,7 +173,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
           running: container.State === "running",
         }))
         .filter(({ instanceId }) => INSTANCE_ID.test(instanceId));
-    });
+    };
+    return call(host, list, shorter(withinMs));
   }
 
   /** Ensures the network once for all hand-outs that come at the same time. */
@@ -208,6 +214,10 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
       if (!/already exists|same bridge name/i.test(messageOf(fault))) throw fault;
       while (!(await isThere())) await delay(POLL_MS, undefined, { signal: abortSignal });
     }
+  }
+
+  function shorter(withinMs = timeoutMs): number {
+    return Math.min(withinMs, timeoutMs);
   }
 
   async function call<T>(

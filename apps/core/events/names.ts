@@ -1,5 +1,15 @@
 /** All jobs, in the order of their names. */
-export const jobNames = ["admit", "figures", "health", "heartbeats", "prune", "reap", "reconcile", "scale"] as const;
+export const jobNames = [
+  "admit",
+  "figures",
+  "health",
+  "heartbeats",
+  "images",
+  "prune",
+  "reap",
+  "reconcile",
+  "scale",
+] as const;
 
 export type JobName = (typeof jobNames)[number];
 

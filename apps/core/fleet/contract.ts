@@ -96,12 +96,12 @@ export type ContainerFacts = { readonly instanceId: string; readonly running: bo
 
 /** Docker Engines as the fleet needs them. Calls throw `EngineFault` when they fail. */
 export type HostEngines = {
-  /** Resolves when the engine answers and accepts our certificate. */
-  readonly ping: (host: EngineHost) => Promise<void>;
+  /** Resolves when the engine answers and accepts our certificate, within `withinMs` when given. */
+  readonly ping: (host: EngineHost, withinMs?: number) => Promise<void>;
   /** Makes sure that the engine has the image that instances are made of. */
   readonly ensureImage: (host: EngineHost) => Promise<void>;
-  /** All containers of this deployment on the host, stopped ones included. */
-  readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]>;
+  /** All containers of this deployment on the host, stopped ones included, within `withinMs` when given. */
+  readonly listContainers: (host: EngineHost, withinMs?: number) => Promise<ContainerFacts[]>;
 };
 
 /**

@@ -72,10 +72,10 @@ export type InstanceEngines = {
    */
   readonly startContainer: (host: EngineHost, spec: ContainerSpec, signal: AbortSignal) => Promise<void>;
   /**
-   * Removes an instance's container, running or not, and resolves when it is gone. A container that was gone
-   * already is a success.
+   * Removes an instance's container, running or not, and resolves when it is gone, within `withinMs` when given.
+   * A container that was gone already is a success.
    */
-  readonly removeContainer: (host: EngineHost, instanceId: string) => Promise<void>;
-  /** All containers of this deployment on the host, stopped ones included. */
-  readonly listContainers: (host: EngineHost) => Promise<ContainerFacts[]>;
+  readonly removeContainer: (host: EngineHost, instanceId: string, withinMs?: number) => Promise<void>;
+  /** All containers of this deployment on the host, stopped ones included, within `withinMs` when given. */
+  readonly listContainers: (host: EngineHost, withinMs?: number) => Promise<ContainerFacts[]>;
 };

@@ -21,9 +21,15 @@ export type EndResult =
  * Ends an instance: first the lease with its quota place, then the container, and the row with its slot only
  * when the engine has confirmed that the container is gone. Any number of callers may do so at once; steps
  * already done are skipped.
+ * @param withinMs time that the engine gets to remove the container
  * @throws Unavailable when MySQL does not answer
  */
-export async function endInstance(ports: EndPorts, place: ContainerPlace, cause: EndCause): Promise<EndResult> {
+export async function endInstance(
+  ports: EndPorts,
+  place: ContainerPlace,
+  cause: EndCause,
+  withinMs?: number,
+): Promise<EndResult> {
   if (place.state === "ended") return { kind: "ended" };
   if (place.state !== "ending") {
     // Not begun: it has been extended or handed out since it was read, or another caller is ending it and the
@@ -31,7 +37,7 @@ export async function endInstance(ports: EndPorts, place: ContainerPlace, cause:
     if (!(await ports.store.leases.beginEnd(place.instanceId, cause, ports.clock()))) return { kind: "ended" };
   }
   try {
-    await removeAndClose(ports, place);
+    await removeAndClose(ports, place, { withinMs });
   } catch (fault) {
     if (fault instanceof EngineFault) return { kind: "later", fault };
     throw fault;
@@ -46,8 +52,11 @@ export async function endInstance(ports: EndPorts, place: ContainerPlace, cause:
 export async function removeAndClose(
   ports: EndPorts,
   place: Omit<ContainerPlace, "state">,
-  portTakenUntil?: Date,
+  {
+    portTakenUntil,
+    withinMs,
+  }: { readonly portTakenUntil?: Date | undefined; readonly withinMs?: number | undefined } = {},
 ): Promise<void> {
-  await ports.engines.removeContainer(place.host, place.instanceId);
+  await ports.engines.removeContainer(place.host, place.instanceId, withinMs);
   await ports.store.leases.close(place.instanceId, ports.clock(), portTakenUntil);
 }

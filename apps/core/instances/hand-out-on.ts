@@ -202,7 +202,7 @@ async function undo(
   try {
     // An engine that hangs would hang again, with the caller waiting.
     if (begun.status === "fulfilled" && reason !== "timeout")
-      await removeAndClose(ports, { instanceId, host }, portTakenUntil);
+      await removeAndClose(ports, { instanceId, host }, { portTakenUntil });
     // Without a container, reconcile ends the row once MySQL is back.
     if (begun.status === "rejected") await ports.engines.removeContainer(host, instanceId);
   } catch (removal) {

@@ -1,14 +1,16 @@
 import pMap from "p-map";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
+import { goRound, takingTurns, type RoundLimits, type RoundPorts, type TimeLeft } from "../fleet/round.ts";
 import type { Events } from "../events/contract.ts";
 import type { Leases } from "./contract.ts";
 import type { ContainerPlace } from "./instance.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 
 /** What the reaper needs. */
-export type ReapPorts = EndPorts & {
-  readonly store: { readonly leases: Pick<Leases, "listDue">; readonly events: Pick<Events, "add"> };
-};
+export type ReapPorts = EndPorts &
+  RoundPorts & {
+    readonly store: { readonly leases: Pick<Leases, "listDue">; readonly events: Pick<Events, "add"> };
+  };
 
 /** The report of a run of the reaper: instances ended, and hosts whose rows wait, with the fault. */
 export type ReapReport = { readonly ended: number; readonly waiting: readonly WaitingHost[] };
@@ -19,13 +21,12 @@ export type WaitingHost = { readonly hostName: string; readonly instances: numbe
 const REMOVALS_PER_HOST = 4;
 
 /**
- * Ends every lease past its end and finishes the ends that were begun and not completed, on
- * `concurrency` hosts at once. Rows of a host that fails wait for the next run and are reported, also as
- * events.
+ * Ends every lease past its end and finishes the ends that were begun and not completed, in a round of their
+ * hosts. Rows of a host that fails wait for the next run and are reported, also as events.
  * May be killed at any line and run by several processes at once.
  * @throws Unavailable when MySQL does not answer
  */
-export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapReport> {
+export async function reap(ports: ReapPorts, limits: RoundLimits): Promise<ReapReport> {
   const due = await ports.store.leases.listDue(ports.clock());
   // Leases end on time, whatever their hosts do: their quota places are free from here on.
   const ending: ContainerPlace[] = [];
@@ -33,10 +34,10 @@ export async function reap(ports: ReapPorts, concurrency: number): Promise<ReapR
     if (place.state === "ending" || (await ports.store.leases.beginEnd(place.instanceId, "expired", ports.clock())))
       ending.push(place);
   }
-  const results = await pMap(
-    Map.groupBy(ending, (place) => place.host.name),
-    ([hostName, places]) => clearHost(ports, hostName, places),
-    { concurrency },
+  const placesOf = Map.groupBy(ending, (place) => place.host.name);
+  const hosts = [...placesOf.values()].flatMap(([first]) => (first ? [first.host] : []));
+  const results = await goRound(ports, hosts, limits, ({ name }, timeLeft) =>
+    clearHost(ports, name, takingTurns(placesOf.get(name) ?? [], ports.clock()), timeLeft),
   );
   return {
     ended: results.reduce((sum, { ended }) => sum + ended, 0),
@@ -49,6 +50,7 @@ async function clearHost(
   ports: ReapPorts,
   hostName: string,
   places: readonly ContainerPlace[],
+  timeLeft: TimeLeft,
 ): Promise<{ ended: number; waiting: WaitingHost[] }> {
   let ended = 0;
   let fault: EngineFault | undefined;
@@ -58,7 +60,7 @@ async function clearHost(
       // A container that it refuses to remove must not keep the others waiting, in this run and each later one.
       if (fault && isSilence(fault)) return;
       try {
-        await removeAndClose(ports, place);
+        await removeAndClose(ports, place, { withinMs: timeLeft() });
         ended++;
       } catch (error) {
         if (!(error instanceof EngineFault)) throw error;

@@ -1,20 +1,21 @@
-import pMap from "p-map";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
 import type { EngineHost } from "../fleet/host.ts";
+import { goRound, takingTurns, type RoundLimits, type RoundPorts, type TimeLeft } from "../fleet/round.ts";
 import type { Events } from "../events/contract.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
 import { findRepairs, type Repair } from "./repairs.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
 
 /** What reconcile needs. */
-export type ReconcilePorts = EndPorts & {
-  readonly store: {
-    readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
-    readonly leases: Pick<Leases, "listOpenOf">;
-    readonly events: Pick<Events, "add">;
+export type ReconcilePorts = EndPorts &
+  RoundPorts & {
+    readonly store: {
+      readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
+      readonly leases: Pick<Leases, "listOpenOf">;
+      readonly events: Pick<Events, "add">;
+    };
+    readonly engines: Pick<InstanceEngines, "listContainers">;
   };
-  readonly engines: Pick<InstanceEngines, "listContainers">;
-};
 
 /**
  * Most repairs of one host in one run, each with an event. An engine may list anything; a list that is made up
@@ -29,30 +30,30 @@ export type ReconcileReport = {
 };
 
 /**
- * Makes rows and containers agree on every host, `concurrency` hosts at once. A host that does not
- * answer is left as it is; one that needs many repairs gets the rest of them, rows first, in the next
- * runs. May be killed at any line and run by several processes at once.
+ * Makes rows and containers agree on every host, in a round of all. A host that does not answer is left as it is;
+ * one that needs many repairs, or takes long for them, gets the rest in the next runs. May be killed at any line and run by several processes at once.
  * @throws Unavailable when MySQL does not answer
  */
-export async function reconcile(ports: ReconcilePorts, concurrency: number): Promise<ReconcileReport> {
-  const hosts = await ports.store.hosts.list();
-  const results = await pMap(hosts, ({ host }) => reconcileHost(ports, host), { concurrency });
+export async function reconcile(ports: ReconcilePorts, limits: RoundLimits): Promise<ReconcileReport> {
+  const hosts = (await ports.store.hosts.list()).map(({ host }) => host);
+  const results = await goRound(ports, hosts, limits, (host, timeLeft) => reconcileHost(ports, host, timeLeft));
   return { repairs: results.flatMap(({ repairs }) => repairs), unseen: results.flatMap(({ unseen }) => unseen) };
 }
 
 async function reconcileHost(
   ports: ReconcilePorts,
   host: EngineHost,
+  timeLeft: TimeLeft,
 ): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
   const done: ReconcileReport["repairs"][number][] = [];
   let refusal: EngineFault | undefined;
   try {
     const before = await ports.store.leases.listOpenOf(host.name);
-    const containers = await ports.engines.listContainers(host);
+    const containers = await ports.engines.listContainers(host, timeLeft());
     const after = new Set((await ports.store.leases.listOpenOf(host.name)).map((row) => row.id));
-    for (const repair of findRepairs(before, containers, after, ports.clock()).slice(0, REPAIRS_A_RUN)) {
+    for (const repair of ofThisRun(findRepairs(before, containers, after, ports.clock()), ports.clock())) {
       try {
-        await perform(ports, host, repair);
+        await perform(ports, host, repair, timeLeft());
         await note(ports, host, repair);
         done.push({ ...repair, hostName: host.name });
       } catch (fault) {
@@ -69,10 +70,19 @@ async function reconcileHost(
   }
 }
 
-async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair): Promise<void> {
-  if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId);
+/** Rows first: an engine cannot make them up. */
+function ofThisRun(repairs: readonly Repair[], now: Date): Repair[] {
+  const [ends, removals] = [
+    repairs.filter(({ kind }) => kind === "end"),
+    repairs.filter(({ kind }) => kind === "remove-container"),
+  ];
+  return [...takingTurns(ends, now), ...takingTurns(removals, now)].slice(0, REPAIRS_A_RUN);
+}
+
+async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair, withinMs: number): Promise<void> {
+  if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId, withinMs);
   const place = { instanceId: repair.instanceId, state: "running" as const, host };
-  const result = await endInstance(ports, place, repair.cause);
+  const result = await endInstance(ports, place, repair.cause, withinMs);
   // The repair is not done: it is reported with the host that refused it, or did not answer.
   if (result.kind === "later") throw result.fault;
 }

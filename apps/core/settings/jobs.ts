@@ -1,5 +1,5 @@
 import { setting } from "./declaration.ts";
-import { cron, whole } from "./kinds.ts";
+import { cron, duration, whole } from "./kinds.ts";
 
 /** The jobs: when they run, and how much at once. */
 export const jobs = {
@@ -20,4 +20,10 @@ export const jobs = {
     "How long ended instances, with their addresses, are remembered.",
   ),
   concurrency: setting("JOB_CONCURRENCY", whole(1, 1000, "hosts"), 8, "Hosts a job works on at once."),
+  hostBudgetMs: setting(
+    "JOB_HOST_SECONDS",
+    duration(1, 3600),
+    20,
+    "Time a run of a job spends on one host; what is left waits for the next run. A silent host gets 2 s at most.",
+  ),
 };

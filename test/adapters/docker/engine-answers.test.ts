@@ -96,6 +96,16 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
     },
   );
 
+  it("none ends a call within its caller's time, when that is the shorter one", { timeout: 60_000 }, async () => {
+    answer = () => undefined;
+    const patient = createDockerEngines(3_600_000);
+    await Promise.all([
+      assert.rejects(patient.ping(place, 50), fails("timeout")),
+      assert.rejects(patient.listContainers(place, 50), fails("timeout")),
+      assert.rejects(patient.removeContainer(place, id, 50), fails("timeout")),
+    ]);
+  });
+
   it("one cut in its middle by a reset ends the call as well", async () => {
     answer = (socket) =>
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{", () =>

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkHosts } from "../../../apps/core/fleet/check-hosts.ts";
+import { provideImages } from "../../../apps/core/fleet/provide-images.ts";
 import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../../apps/core/fleet/host.ts";
 import { SCALING } from "../../../apps/core/fleet/scaling.ts";
@@ -8,7 +9,7 @@ import { createTwinLeadership } from "../../../apps/twins/leadership.ts";
 import { createTwinService, TWIN_IMAGE } from "../../bed/twin-service.ts";
 
 describe("checking hosts", () => {
-  it("keeps which hosts answer, gives them the image, and reports those that do not get it", async () => {
+  it("keeps which hosts answer, gives those alive the image, and reports those that do not get it", async () => {
     const service = createTwinService();
     const { store, clock, faults } = service;
     const term = (await createTwinLeadership(service.tables, SCALING).term()) ?? assert.fail("nobody else leads");
@@ -26,7 +27,7 @@ describe("checking hosts", () => {
       fault: () => new EngineFault("refused", "host-3", new Error("no")),
     });
 
-    await checkHosts(service, 4);
+    await checkHosts(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.deepEqual(
       (await store.hosts.list()).map(({ host, unreachableSince }) => [host.name, unreachableSince]),
       [
@@ -35,6 +36,8 @@ describe("checking hosts", () => {
         ["host-3", null],
       ],
     );
+    service.discovery.remove("host-2");
+    await provideImages(service, 4);
     assert.deepEqual(
       ["host-1", "host-2", "host-3"].map((name) => [...service.machine(name).images]),
       [[TWIN_IMAGE], [], []],
@@ -46,7 +49,7 @@ describe("checking hosts", () => {
     );
 
     service.machine("host-2").silence = undefined;
-    await checkHosts(service, 4);
+    await checkHosts(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.ok((await store.hosts.list()).every(({ unreachableSince }) => unreachableSince === null));
   });
 });

@@ -301,7 +301,7 @@ describe("createInstance", () => {
       assert.deepEqual([rowsOf(service), service.containersOf("a")], [["starting"], []]);
       service.faults.clear();
       service.time.pass(30_000);
-      await reconcile(service, 1);
+      await reconcile(service, { concurrency: 1, hostBudgetMs: 20_000 });
       await assertNothingLeft(service);
     });
 

@@ -79,7 +79,7 @@ describe("reap", () => {
       await addInstance("young", "a", "running");
       await addInstance("starting", "a", "starting", overdue);
     });
-    assert.deepEqual(await reap(service, 4), { ended: 2, waiting: [] });
+    assert.deepEqual(await reap(service, { concurrency: 4, hostBudgetMs: 20_000 }), { ended: 2, waiting: [] });
     assert.deepEqual(service.states(), {
       over: "ended, expired",
       begun: "ended, owner",
@@ -95,7 +95,7 @@ describe("reap", () => {
       await each.addInstance("elsewhere", "b", "running", overdue);
     });
     service.machine("a").silence = "unreachable";
-    const { ended, waiting } = await reap(service, 4);
+    const { ended, waiting } = await reap(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.equal(ended, 1);
     assert.deepEqual(
       waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
@@ -109,7 +109,7 @@ describe("reap", () => {
     assert.deepEqual([elsewhere, new Set(Object.values(others))], ["ended, expired", new Set(["ending, expired"])]);
     assert.equal(service.tables.quotaPlaces.size, 0, "their holders may have others");
     service.machine("a").silence = undefined;
-    assert.deepEqual(await reap(service, 4), { ended: 10, waiting: [] });
+    assert.deepEqual(await reap(service, { concurrency: 4, hostBudgetMs: 20_000 }), { ended: 10, waiting: [] });
     assert.deepEqual(new Set(Object.values(service.states())), new Set(["ended, expired"]));
   });
 
@@ -117,7 +117,7 @@ describe("reap", () => {
     const service = await open((each) => addMany(each, 100, "a", "ending"));
     service.machine("a").silence = "timeout";
     const removals = countRemovals(service);
-    assert.equal((await reap(service, 4)).waiting[0]?.instances, 100);
+    assert.equal((await reap(service, { concurrency: 4, hostBudgetMs: 20_000 })).waiting[0]?.instances, 100);
     assert.ok(removals() <= 8, String(removals()));
   });
 
@@ -125,7 +125,7 @@ describe("reap", () => {
     const service = await open(async (each) => {
       for (const id of (await addMany(each, 20, "a", "ending")).slice(0, 6)) each.machine("a").stubborn.add(id);
     });
-    const { ended, waiting } = await reap(service, 4);
+    const { ended, waiting } = await reap(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.equal(ended, 14);
     assert.deepEqual(
       waiting.map(({ hostName, instances, fault }) => [hostName, instances, fault.reason]),
@@ -137,7 +137,10 @@ describe("reap", () => {
 
   it("by two at once ends everything once", async () => {
     const service = await open((each) => addMany(each, 20, "a", "running", overdue));
-    await Promise.all([reap(service, 4), reap(service, 4)]);
+    await Promise.all([
+      reap(service, { concurrency: 4, hostBudgetMs: 20_000 }),
+      reap(service, { concurrency: 4, hostBudgetMs: 20_000 }),
+    ]);
     assert.deepEqual(new Set(Object.values(service.states())), new Set(["ended, expired"]));
     assert.deepEqual(service.containersOf("a"), []);
   });
@@ -145,7 +148,7 @@ describe("reap", () => {
   it("throws when MySQL does not answer", async () => {
     const service = await open();
     service.faults.add({ call: "leases.listDue", fault: down });
-    await assert.rejects(reap(service, 4), Unavailable);
+    await assert.rejects(reap(service, { concurrency: 4, hostBudgetMs: 20_000 }), Unavailable);
   });
 });
 
@@ -172,7 +175,7 @@ describe("reconcile", () => {
 
   it("repairs every disagreement in one run and tells each", async () => {
     const service = await broken();
-    const { repairs, unseen } = await reconcile(service, 4);
+    const { repairs, unseen } = await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.deepEqual(lines(repairs), [
       "a end lost",
       "a end stuck",
@@ -192,13 +195,17 @@ describe("reconcile", () => {
     );
     assert.deepEqual(service.states(), repaired);
     assert.deepEqual([service.containersOf("a"), service.containersOf("b")], [["fine"], ["far"]]);
-    assert.deepEqual((await reconcile(service, 4)).repairs, [], "the next run finds nothing");
+    assert.deepEqual(
+      (await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 })).repairs,
+      [],
+      "the next run finds nothing",
+    );
   });
 
   it("ends an instance whose container has stopped", async () => {
     const service = await open(({ addInstance }) => addInstance("i", "a", "running"));
     for (const container of service.machine("a").containers.values()) container.running = false;
-    const { repairs } = await reconcile(service, 4);
+    const { repairs } = await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.deepEqual(
       repairs.map(({ reason }) => reason),
       ["its container has stopped"],
@@ -209,7 +216,7 @@ describe("reconcile", () => {
   it("leaves a host alone that does not answer: its instances are unseen, not lost", async () => {
     const service = await broken();
     service.machine("b").silence = "unreachable";
-    const { unseen } = await reconcile(service, 4);
+    const { unseen } = await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.deepEqual(
       unseen.map(({ hostName, fault }) => [hostName, fault.reason]),
       [["b", "unreachable"]],
@@ -222,7 +229,7 @@ describe("reconcile", () => {
     const service = await broken();
     for (const id of ["lost", "nobodys"]) service.machine("a").stubborn.add(id);
     service.addContainer("nobodys-too", "a");
-    const { repairs, unseen } = await reconcile(service, 4);
+    const { repairs, unseen } = await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.deepEqual(lines(repairs), [
       "a end stuck",
       "a remove-container nobodys-too",
@@ -244,7 +251,7 @@ describe("reconcile", () => {
     });
     const counts: number[][] = [];
     for (let run = 0; run < 4; run++) {
-      const { repairs } = await reconcile(service, 4);
+      const { repairs } = await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
       counts.push(["a", "b"].map((name) => repairs.filter(({ hostName }) => hostName === name).length));
     }
     assert.deepEqual(counts, [
@@ -259,8 +266,11 @@ describe("reconcile", () => {
 
   it("by two at once comes to the same", async () => {
     const service = await broken();
-    await Promise.all([reconcile(service, 4), reconcile(service, 4)]);
-    await reap(service, 4);
+    await Promise.all([
+      reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 }),
+      reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 }),
+    ]);
+    await reap(service, { concurrency: 4, hostBudgetMs: 20_000 });
     assert.deepEqual(service.states(), repaired);
   });
 });
