@@ -10,6 +10,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/adapters/docker/engine-answers.test.ts": "nothing",
   "test/api/": "nothing",
   "test/core/": "nothing",
+  "test/infra/host/conntrack.test.ts": "nothing",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",
   "test/infra/monitoring.test.ts": "nothing",

@@ -126,6 +126,9 @@ Ctrl-C stops everything.`);
     ...(addresses.bindAddress === "0.0.0.0" ? ["instances"] : []),
   ];
   if (open.length > 0) console.log(`! ${open.join(" and ")} are open to the network, and not encrypted`);
+  // The table is the whole machine's, which is not ours alone: a droplet's set-up changes it, this does not.
+  if (addresses.bindAddress === "0.0.0.0")
+    console.log("! the kernel's table of connections is left as it is: infra/host/conntrack.sh makes room in it");
 }
 
 async function register(

@@ -148,6 +148,7 @@ describe("user-data", () => {
       await run("bash", [join(dir, "script")]);
       const read = async (path: string) => readFile(join(dir, path), "utf8");
       assert.deepEqual((await readdir(join(dir, "usr/local/lib/getaredis"))).sort(), [
+        "conntrack.sh",
         "expire.sh",
         "firewall.sh",
         "heartbeat.sh",

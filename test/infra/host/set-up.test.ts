@@ -49,6 +49,20 @@ describe("a droplet that its user-data makes a host", () => {
     for (const secret of secrets) assert.ok(secret.length >= 16 && !told.includes(secret));
   });
 
+  it("forgets connections that strangers leave half open, or silent", async () => {
+    const settings = await lab.shell(
+      "cd /proc/sys/net && grep -H . netfilter/nf_conntrack_tcp_loose ipv4/tcp_syncookies " +
+        "netfilter/nf_conntrack_tcp_timeout_{established,syn_recv,time_wait}",
+    );
+    assert.deepEqual(settings.split("\n"), [
+      "netfilter/nf_conntrack_tcp_loose:0",
+      "ipv4/tcp_syncookies:1",
+      "netfilter/nf_conntrack_tcp_timeout_established:7200",
+      "netfilter/nf_conntrack_tcp_timeout_syn_recv:20",
+      "netfilter/nf_conntrack_tcp_timeout_time_wait:30",
+    ]);
+  });
+
   it("fails for all to see, and asks no more, when its token is refused", async () => {
     const token = "never-given-to-anybody-0123456789";
     const userData = renderUserData(await readHostFiles(projectPath("infra/host")), {
