@@ -11,8 +11,17 @@ cd "$(dirname "$0")/.."
 stamp=node_modules/.installed-from
 lock=$(cksum <package-lock.json)
 
+# npm 9 links no command that two packages have, though only the one for this kind of machine is installed.
+has_node() {
+	[ ! -x node_modules/.bin/node ] || return 0
+	for path in node_modules/node-linux-*/bin/node; do
+		[ ! -x "$path" ] || ln -sfn "../${path#node_modules/}" node_modules/.bin/node
+	done
+	[ -x node_modules/.bin/node ]
+}
+
 is_installed() {
-	[ -x node_modules/.bin/node ] || return 1
+	has_node || return 1
 	[ "$(cat "$stamp" 2>/dev/null || true)" != "$lock" ] || return 0
 	# Installed by hand: npm writes this file last.
 	[ node_modules/.package-lock.json -nt package-lock.json ]
@@ -25,9 +34,19 @@ if ! is_installed; then
 	fi
 	echo "… npm packages, Node.js among them: about 30 s the first time"
 	# Not a word about the machine's own Node.js being too old: it runs nothing but npm.
-	# Development packages too, whatever NODE_ENV says: the same checkout runs the tests.
-	if ! npm ci --include=dev --no-audit --no-fund --no-progress --loglevel=error; then
+	# Development packages too, whatever NODE_ENV says: the same checkout runs the tests. No package runs a script
+	# of its own as it is installed: nothing comes but what package-lock.json has the hash of.
+	if ! npm ci --include=dev --include=optional --ignore-scripts \
+		--no-audit --no-fund --no-progress --loglevel=error; then
 		echo "npm ci failed; what it said is above" >&2
+		exit 1
+	fi
+	# To npm, a package for one kind of machine is optional: it passes over in silence what it cannot get, and
+	# what comes with another hash.
+	if ! has_node; then
+		echo "npm ci installed no Node.js. There is one for Linux on x64 and on arm64 (this is $(uname -s) on" \
+			"$(uname -m)), and one whose hash is not that of package-lock.json is not taken. What npm saw is in" \
+			"the newest file of $(npm config get cache)/_logs" >&2
 		exit 1
 	fi
 	echo "✓ npm packages"

@@ -14,6 +14,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",
   "test/infra/monitoring.test.ts": "nothing",
+  "test/infra/npm-packages.test.ts": "nothing",
   "test/infra/start/box-programs.test.ts": "nothing",
   "test/infra/start/env-file.test.ts": "nothing",
   "test/jobs/": "nothing",
