@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { nanoid } from "nanoid";
 import { pino } from "pino";
@@ -10,6 +11,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
+import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -90,7 +92,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       logger.debug({ host }, "standby taken");
       void requestRun(redis, "scale");
     },
-    rules: handoutRules(settings),
+    rules: handoutRules(settings, await readNetworks(settings.admission.quotaNetworks)),
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
       requestsPerMinute: settings.service.rateLimitPerMinute,
@@ -148,5 +150,17 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       await keeper.keep().catch((fault: unknown) => logger.debug({ err: fault }, "figures not kept"));
       await delay(FIGURES_MS, undefined, { signal: stop }).catch(() => undefined);
     }
+  }
+}
+
+/** The networks that the setting QUOTA_NETWORKS lists. @throws when its file is missing or wrong */
+async function readNetworks(file: string | undefined) {
+  if (file === undefined) return noNetworks;
+  try {
+    return readListedNetworks(await readFile(file, "utf8"));
+  } catch (cause) {
+    throw new Error(`QUOTA_NETWORKS is "${file}": ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }

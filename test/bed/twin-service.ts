@@ -13,6 +13,7 @@ import { createTwinStore } from "../../apps/twins/store/index.ts";
 import { createTables } from "../../apps/twins/store/tables.ts";
 import { createVirtualTime } from "../../apps/twins/time.ts";
 import { createCallFaults } from "../../apps/twins/turns.ts";
+import { liveOnly } from "./budgets.ts";
 
 const LIVENESS_MS = 10_000;
 const LONGEST_BACKOFF_MS = 15_000;
@@ -90,7 +91,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     const end = new Date(now.getTime() + ttlSeconds * 1000);
     const address = `holder-${id}`;
     const draft = { id, address, tokenHash: Buffer.alloc(32), createdAt: now, deadline: end, latestEnd: end };
-    const taken = await elsewhere.handouts.takeSlot(draft, hostName, 1, undefined);
+    const taken = await elsewhere.handouts.takeSlot(draft, hostName, liveOnly(1), undefined);
     if (taken.kind !== "taken") throw new Error(`no slot for ${id}: ${taken.kind}`);
     if (container) addContainer(id, hostName, taken.port);
     if (state === "starting") return;

@@ -7,6 +7,7 @@ import type { ScalingAction } from "../../apps/core/fleet/scaling.ts";
 import type { Store } from "../../apps/core/store.ts";
 import type { CloudFaultRule } from "../../apps/twins/cloud.ts";
 import { crashAt, moments } from "../bed/crash.ts";
+import { liveOnly } from "../bed/budgets.ts";
 
 /** Something that goes wrong at the cloud. */
 export type FleetFault = Omit<CloudFaultRule, "call"> & { readonly call?: "createDroplet" | "deleteDroplet" };
@@ -142,7 +143,7 @@ export function useFleet(open: () => Promise<FleetBed>) {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    assert.equal((await store.handouts.takeSlot(draft, hostName, 100, undefined)).kind, "taken");
+    assert.equal((await store.handouts.takeSlot(draft, hostName, liveOnly(100), undefined)).kind, "taken");
     assert.ok(await store.handouts.complete(id, new Date(now.getTime() + 86_000_000), now, undefined));
     return id;
   }

@@ -1,3 +1,4 @@
+import { budgetRefusal, dayBegins, hourOf, type BudgetUse, type Budgets } from "../../core/instances/budgets.ts";
 import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
 import type { Database, Sql } from "./database.ts";
@@ -8,7 +9,7 @@ export function handoutStatements(database: Database): Handouts {
   function takeSlot(
     draft: Draft,
     hostName: string,
-    quota: number,
+    budgets: Budgets,
     claim: IdempotencyClaim | undefined,
   ): Promise<TakeResult> {
     return database.transaction(async (sql) => {
@@ -20,12 +21,16 @@ export function handoutStatements(database: Database): Handouts {
       const refusal = await refusalByOperator(sql, draft.address);
       if (refusal) return { kind: refusal };
       const places = await placesOf(sql, draft.address);
-      if (places.length >= quota) {
+      if (places.length >= budgets.address.live) {
         return {
           kind: "quota-exceeded",
           nextFreeAt: new Date(Math.min(...places.map((place) => place.ends_at.getTime()))),
         };
       }
+      const keys = budgets.networks.map(({ key }) => key);
+      await lockNetworks(sql, keys, draft.createdAt);
+      const spent = budgetRefusal(await readUse(sql, draft, keys, places.length), budgets);
+      if (spent) return spent;
 
       // Shared with other hand-outs, exclusive against a change of the host's state: after a drain has
       // begun, no hand-out can still take a slot.
@@ -72,6 +77,7 @@ export function handoutStatements(database: Database): Handouts {
         lowestFree(places.map((place) => place.place)),
         draft.id,
       ]);
+      await countStart(sql, draft, keys);
       if (claim) {
         await sql.run(
           "INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)",
@@ -109,6 +115,64 @@ async function lockAddress(sql: Sql, address: string, now: Date): Promise<void> 
     now,
     now,
   ]);
+}
+
+/** Hand-outs to one network queue up here. Everybody locks the smaller network first. */
+async function lockNetworks(sql: Sql, keys: readonly string[], now: Date): Promise<void> {
+  for (const key of keys)
+    await sql.run("INSERT INTO networks (network, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
+      key,
+      now,
+      now,
+    ]);
+}
+
+/** What the address, which holds `live` instances, and its networks have used of their budgets. */
+async function readUse(
+  sql: Sql,
+  { address, createdAt: now }: Draft,
+  networks: readonly string[],
+  live: number,
+): Promise<BudgetUse> {
+  const started = await sql.rows<{ budget: string; hour: Date; starts: number }>(
+    `SELECT budget, hour, starts FROM starts WHERE hour >= ? AND budget IN (${listOf([address, ...networks])})`,
+    [dayBegins(now), address, ...networks],
+  );
+  const places =
+    networks.length === 0
+      ? []
+      : await sql.rows<{ network: string; ends_at: Date }>(
+          // Leases past their end that the reaper has not ended yet hold no place.
+          `SELECT network, IF(handed_out_at IS NULL, ${startDeadline}, instances.expires_at) AS ends_at
+           FROM network_places
+           JOIN instances ON instances.id = instance_id
+           WHERE network IN (${listOf(networks)}) AND NOT (state = 'running' AND expires_at <= ?)`,
+          [...networks, now],
+        );
+  const startsOf = (key: string) => started.filter(({ budget }) => budget === key);
+  return {
+    address: { live, started: startsOf(address) },
+    networks: networks.map((key) => ({
+      ends: places.filter(({ network }) => network === key).map(({ ends_at }) => ends_at),
+      started: startsOf(key),
+    })),
+  };
+}
+
+/** The quota place is written already: those of networks go with it. */
+async function countStart(sql: Sql, { id, address, createdAt }: Draft, networks: readonly string[]): Promise<void> {
+  const budgets = [address, ...networks];
+  await sql.run(
+    `INSERT INTO starts (budget, hour, starts) VALUES ${budgets.map(() => "(?, ?, 1)").join(", ")}
+     ON DUPLICATE KEY UPDATE starts = starts + 1`,
+    budgets.flatMap((budget) => [budget, hourOf(createdAt)]),
+  );
+  for (const network of networks)
+    await sql.run("INSERT INTO network_places (network, instance_id) VALUES (?, ?)", [network, id]);
+}
+
+function listOf(values: readonly unknown[]): string {
+  return values.map(() => "?").join(", ");
 }
 
 /**

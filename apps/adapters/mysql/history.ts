@@ -65,6 +65,11 @@ export function historyStatements(database: Database): History {
       );
       await sql.run("DELETE FROM events WHERE last_at < ?", [before]);
       await sql.run("DELETE FROM minute_figures WHERE minute < ?", [before]);
+      // Only a day of them is ever read.
+      await sql.run("DELETE FROM starts WHERE hour < ?", [before]);
+      await sql.run("DELETE FROM networks WHERE seen_at < ? AND network NOT IN (SELECT network FROM network_places)", [
+        before,
+      ]);
       // Older replicas still use this table; a later migration drops it.
       await sql.run("DELETE FROM minutes WHERE minute < ?", [before]);
     });

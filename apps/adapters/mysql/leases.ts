@@ -1,3 +1,4 @@
+import { hourOf } from "../../core/instances/budgets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
 import type { ContainerPlace, Instance, InstanceState } from "../../core/instances/instance.ts";
 import type { EndCause } from "../../core/events/names.ts";
@@ -154,9 +155,26 @@ export async function beginEndIn(sql: Sql, id: string, cause: EndCause, now: Dat
     [cause, id, cause, now],
   );
   if (begun === 0) return false;
+  if (cause === "failed") await takeBackStart(sql, id);
+  // With the places of its networks.
   await sql.run("DELETE FROM quota_places WHERE instance_id = ?", [id]);
   await sql.run("DELETE FROM idempotency_keys WHERE instance_id = ?", [id]);
   return true;
+}
+
+/** A hand-out that failed on our side is no start of its holder's. */
+async function takeBackStart(sql: Sql, id: string): Promise<void> {
+  const counted = await sql.rows<{ budget: string; created_at: Date }>(
+    `SELECT address AS budget, created_at FROM instances WHERE id = ?
+     UNION ALL
+     SELECT network, created_at FROM network_places JOIN instances ON instances.id = instance_id WHERE instances.id = ?`,
+    [id, id],
+  );
+  for (const { budget, created_at: createdAt } of counted)
+    await sql.run("UPDATE starts SET starts = starts - 1 WHERE budget = ? AND hour = ? AND starts > 0", [
+      budget,
+      hourOf(createdAt),
+    ]);
 }
 
 /** The instance out of a row. */

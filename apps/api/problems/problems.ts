@@ -139,7 +139,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
     case "lease-out-of-bounds":
       return problems.invalid(`ttlSeconds must be from ${result.leastSeconds} to ${result.mostSeconds}.`);
     case "quota-exceeded": {
-      const seconds = Math.max(1, Math.ceil((result.nextFreeAt.getTime() - now.getTime()) / 1000));
+      const seconds = secondsUntil(result.nextFreeAt, now);
       return {
         type: "urn:getaredis:quota-exceeded",
         title: "Your address has all its instances",
@@ -149,6 +149,41 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
           `End one of them, or wait ${duration(seconds)}: that is when the first one ends by itself.`,
       };
     }
+    case "network-quota-exceeded": {
+      const seconds = secondsUntil(result.nextFreeAt, now);
+      return {
+        type: "urn:getaredis:network-quota-exceeded",
+        title: "Your network has all its instances",
+        status: 403,
+        detail:
+          `The addresses of a network may hold ${result.most} at once, however many people share them. ` +
+          `End one of them, or wait ${duration(seconds)}: that is when the first one ends by itself.`,
+      };
+    }
+    case "starts-exceeded": {
+      const retryAfterSeconds = secondsUntil(result.nextFreeAt, now);
+      return {
+        type: "urn:getaredis:starts-exceeded",
+        title: `Your ${result.of} has had its instances of today`,
+        status: 429,
+        detail:
+          (result.of === "address"
+            ? `An address may begin ${result.most} within a day. `
+            : `The addresses of a network may begin ${result.most} within a day, however many people share them. `) +
+          `Running instances go on. Try again in ${duration(retryAfterSeconds)}.`,
+        retryAfterSeconds,
+      };
+    }
+    case "kept-for-newcomers":
+      return {
+        type: "urn:getaredis:kept-for-newcomers",
+        title: "Nearly full",
+        status: 503,
+        detail:
+          "The last free places are kept for those who hold none and have had none within a day. " +
+          "Running instances go on; try again in some minutes.",
+        retryAfterSeconds: 60,
+      };
     case "blocked":
       return {
         type: "urn:getaredis:address-blocked",
@@ -235,6 +270,10 @@ export const unreadable: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: "The body is not valid JSON.",
   FST_ERR_CTP_BODY_TOO_LARGE: "The body has more than 16 KiB.",
 };
+
+function secondsUntil(moment: Date, now: Date): number {
+  return Math.max(1, Math.ceil((moment.getTime() - now.getTime()) / 1000));
+}
 
 /** Seconds in words, rounded up to the unit that fits: "40 s", "12 min", "3 h". */
 function duration(seconds: number): string {

@@ -1,6 +1,7 @@
 import type { ContainerFacts } from "../fleet/contract.ts";
 import type { EngineHost } from "../fleet/host.ts";
 import type { ContainerSpec } from "../services/container.ts";
+import type { Budgets } from "./budgets.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
 import type { ContainerPlace, Instance } from "./instance.ts";
 import type { EndCause } from "../events/names.ts";
@@ -12,14 +13,15 @@ import type { RowFacts } from "./repairs.ts";
  */
 export type Handouts = {
   /**
-   * Takes a quota place of the draft's address and a slot of host `hostName`, both or neither, in one
-   * transaction. Refusals: the idempotency key is known, the operator has blocked the address or paused
-   * all hand-outs, the quota is used up, the host is full or takes no more instances.
+   * Takes a quota place of the draft's address, places of its networks and a slot of host `hostName`, all or
+   * none, in one transaction, and counts the start. Refusals: the idempotency key is known, the operator has
+   * blocked the address or paused all hand-outs, the quota or another budget is used up, the host is full or
+   * takes no more instances.
    */
   readonly takeSlot: (
     draft: Draft,
     hostName: string,
-    quota: number,
+    budgets: Budgets,
     claim: IdempotencyClaim | undefined,
   ) => Promise<TakeResult>;
   /**
@@ -41,8 +43,8 @@ export type Leases = {
   /** Moves the end of a lease that is still running; false when it is over. */
   readonly setExpiry: (id: string, expiresAt: Date, now: Date) => Promise<boolean>;
   /**
-   * Begins the end of an instance: from here on it is no lease, its quota place and idempotency key are free,
-   * its slot is not yet. Of several callers, only one begins it. "expired" begins only when the lease is over
+   * Begins the end of an instance: from here on it is no lease, its quota place, its places of networks and its
+   * idempotency key are free, its slot is not yet. One that failed does not count as started. Of several callers, only one begins it. "expired" begins only when the lease is over
    * at `now`, so that an extension made meanwhile counts; "failed" begins only before the hand-out, "lost" only
    * after it.
    * @returns whether this call began the end

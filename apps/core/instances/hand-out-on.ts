@@ -3,6 +3,7 @@ import { sealAnswer } from "./sealed-answer.ts";
 import type { Probe, Service } from "../services/service.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
+import { budgetsOf, type BudgetRefusal, type BudgetRules } from "./budgets.ts";
 import type { CreateRequest, CreateResult, Draft, Handout, IdempotencyClaim, TakeResult } from "./handout.ts";
 import type { Host } from "../fleet/host.ts";
 import type { LeaseBounds } from "./instance.ts";
@@ -28,11 +29,10 @@ export type HandOutPorts = EndPorts & {
   readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
   /** Called when an empty host gets its first instance: the fleet needs another empty one. */
   readonly onStandbyTaken: (hostName: string) => void;
-  readonly rules: {
+  readonly rules: BudgetRules & {
     /** What is run for a lease. */
     readonly service: Service;
     readonly lease: Pick<LeaseBounds, "most">;
-    readonly quotaPerAddress: number;
     readonly timeoutMs: number;
     readonly readyTimeoutMs: number;
     /** How long a slot is passed over whose port is taken by something else. */
@@ -51,6 +51,7 @@ export type Attempt = CreateRequest & {
 /** The outcome of trying one host. */
 export type AttemptResult =
   | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "blocked" | "paused" | "abandoned" | "no-capacity" }>
+  | BudgetRefusal
   | Extract<TakeResult, { kind: "known" | "host-full" | "host-closed" }>
   | { readonly kind: "host-failed" };
 
@@ -85,7 +86,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
     deadline: attempt.deadline,
     latestEnd: new Date(createdAt.getTime() + rules.lease.most * 1000),
   };
-  const taken = await store.handouts.takeSlot(draft, host.name, rules.quotaPerAddress, attempt.claim);
+  const taken = await store.handouts.takeSlot(draft, host.name, budgetsOf(attempt.address, rules), attempt.claim);
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
   if (taken.kind !== "taken") return taken;
   if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);

@@ -1,3 +1,4 @@
+import type { BudgetRefusal } from "./budgets.ts";
 import type { LeaseRefusal } from "./instance.ts";
 
 /** A request for an instance. `address` is the key that quotas count by; `signal` aborts when the caller hangs up. */
@@ -31,6 +32,7 @@ export type CreateResult =
     }
   | LeaseRefusal
   | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
+  | BudgetRefusal
   /** By the operator: this address, or everybody for now. */
   | { readonly kind: "blocked" | "paused" }
   | { readonly kind: "no-capacity"; readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" }
@@ -69,5 +71,6 @@ export type TakeResult =
   /** By the operator: this address, or everybody for now. */
   | { readonly kind: "blocked" | "paused" }
   | { readonly kind: "quota-exceeded"; readonly nextFreeAt: Date }
+  | BudgetRefusal
   | { readonly kind: "host-full" }
   | { readonly kind: "host-closed" };

@@ -1,6 +1,8 @@
 import type { HandoutRules } from "../instances/create-instance.ts";
+import { noNetworks, type ListedNetworks } from "../instances/listed-networks.ts";
 import type { LeaseBounds } from "../instances/instance.ts";
 import { redisService, type RedisLimits } from "../services/redis.ts";
+import type { admission } from "./admission.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { decimal, duration, oneOf, text, whole } from "./kinds.ts";
 
@@ -119,15 +121,27 @@ export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): Re
   return { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus };
 }
 
-/** Rules of hand-outs, out of the settings. */
-export function handoutRules(settings: {
-  readonly instances: InstanceSettings<"INSTANCE_IMAGE">;
-  readonly service: { readonly serverSecret: string };
-}): HandoutRules {
+const NETWORK_QUOTA_IN_ADDRESSES = 4;
+
+/** Rules of hand-outs, out of the settings. `listedNetworks` are those of the file that a setting names. */
+export function handoutRules(
+  settings: {
+    readonly instances: InstanceSettings<"INSTANCE_IMAGE">;
+    readonly admission: ValuesOf<typeof admission>;
+    readonly service: { readonly serverSecret: string };
+  },
+  listedNetworks: ListedNetworks = noNetworks,
+): HandoutRules {
+  const { quotaPerAddress } = settings.instances;
+  const { quotaPerNetwork, startsPerAddress, startsPerNetwork } = settings.admission;
   return {
     service: redisService(instanceLimits(settings.instances)),
     lease: leaseBounds(settings.instances),
-    quotaPerAddress: settings.instances.quotaPerAddress,
+    quotaPerAddress,
+    quotaPerNetwork: quotaPerNetwork ?? NETWORK_QUOTA_IN_ADDRESSES * quotaPerAddress,
+    startsPerAddress,
+    startsPerNetwork,
+    listedNetworks,
     timeoutMs: settings.instances.handoutTimeoutMs,
     readyTimeoutMs: settings.instances.readyTimeoutMs,
     slotBackoffMs: settings.instances.slotBackoffMs,

@@ -75,7 +75,7 @@ function shown(value: string): string {
  * Faults in the relation of two settings. Settings with a fault of their own are undefined here, and compare as
  * false.
  */
-function relationFaults({ service, instances, hosts }: Settings): string[] {
+function relationFaults({ service, instances, admission, hosts }: Settings): string[] {
   const faults: string[] = [];
   if (instances.leaseMinSeconds > instances.leaseSeconds)
     faults.push(
@@ -89,6 +89,15 @@ function relationFaults({ service, instances, hosts }: Settings): string[] {
     faults.push(
       `INSTANCE_MEMORY_LIMIT_MB (${instances.memoryLimitMb}) must exceed INSTANCE_MEMORY_MB (${instances.memoryMb}) ` +
         "by 16 or more, for buffers and Redis itself",
+    );
+  if (admission.quotaPerNetwork !== undefined && admission.quotaPerNetwork < instances.quotaPerAddress)
+    faults.push(
+      `QUOTA_PER_NETWORK (${admission.quotaPerNetwork}) is less than QUOTA_PER_ADDRESS (${instances.quotaPerAddress})`,
+    );
+  if (admission.startsPerNetwork < admission.startsPerAddress)
+    faults.push(
+      `STARTS_PER_NETWORK_PER_DAY (${admission.startsPerNetwork}) is less than ` +
+        `STARTS_PER_ADDRESS_PER_DAY (${admission.startsPerAddress})`,
     );
   if (hosts.heartbeatSeconds >= hosts.heartbeatTtlSeconds)
     faults.push(

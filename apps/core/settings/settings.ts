@@ -1,3 +1,4 @@
+import { admission } from "./admission.ts";
 import { cloud } from "./cloud.ts";
 import type { Setting, ValuesOf } from "./declaration.ts";
 import { enrolment } from "./enrolment.ts";
@@ -8,7 +9,7 @@ import { jobs } from "./jobs.ts";
 import { service } from "./service.ts";
 
 /** All rooms of settings, in the order of README's table. */
-export const rooms = { service, instances, hosts, cloud, fleet, enrolment, jobs };
+export const rooms = { service, instances, admission, hosts, cloud, fleet, enrolment, jobs };
 
 type Rooms = typeof rooms;
 type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;

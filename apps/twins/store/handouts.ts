@@ -1,23 +1,24 @@
+import { budgetRefusal, dayBegins, type Budgets, type HourOfStarts } from "../../core/instances/budgets.ts";
 import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
 import type { Effects } from "../turns.ts";
 import { beginEndIn } from "./leases.ts";
-import { change, endOf, type InstanceRow, type SlotRow, type Tables } from "./tables.ts";
+import { addStarts, change, endOf, type InstanceRow, type SlotRow, type Tables } from "./tables.ts";
 
 /** Hand-outs in memory. */
 export function handoutEffects(tables: Tables): Effects<Handouts> {
   return {
-    takeSlot: (draft, hostName, quota, claim) => {
+    takeSlot: (draft, hostName, budgets, claim) => {
       const { id, address, createdAt: now } = draft;
       // Ended ahead of the reaper, so that they hold neither place nor key.
       const over = placesOf(tables, address).filter((row) => row.state === "running" && endOf(row) <= now);
       const places = placesOf(tables, address).filter((row) => !over.includes(row));
-      const result = decide(tables, draft, hostName, quota, claim, places);
+      const result = decide(tables, draft, hostName, budgets, claim, places);
       if (result.kind === "taken" && tables.instances.has(id))
         throw new Error(`Duplicate entry '${id}' for an instance`);
       tables.addresses.set(address, now);
       for (const lease of over) beginEndIn(tables, lease.id, "expired", now);
-      if (result.kind === "taken") addDraft(tables, draft, hostName, result.port, claim);
+      if (result.kind === "taken") addDraft(tables, draft, hostName, result.port, budgets, claim);
       return result;
     },
 
@@ -38,7 +39,7 @@ function decide(
   tables: Tables,
   { address, createdAt: now }: Draft,
   hostName: string,
-  quota: number,
+  budgets: Budgets,
   claim: IdempotencyClaim | undefined,
   places: readonly InstanceRow[],
 ): TakeResult {
@@ -46,11 +47,22 @@ function decide(
   if (known) return { kind: "known", ...known };
   if (tables.blocks.has(address)) return { kind: "blocked" };
   if (tables.switches.get("handouts")?.paused) return { kind: "paused" };
-  if (places.length >= quota)
+  if (places.length >= budgets.address.live)
     return {
       kind: "quota-exceeded",
       nextFreeAt: new Date(Math.min(...places.map((row) => endOf(row).getTime()))),
     };
+  const spent = budgetRefusal(
+    {
+      address: { live: places.length, started: startedIn(tables, address, now) },
+      networks: budgets.networks.map(({ key }) => ({
+        ends: endsIn(tables, key, now),
+        started: startedIn(tables, key, now),
+      })),
+    },
+    budgets,
+  );
+  if (spent) return spent;
   const host = tables.hosts.get(hostName);
   if (host?.state !== "active") return { kind: "host-closed" };
   const slot = longestFree(tables.slots.get(hostName) ?? [], host.capacity, now);
@@ -62,6 +74,7 @@ function addDraft(
   { id, address, tokenHash, createdAt, deadline, latestEnd }: Draft,
   hostName: string,
   port: number,
+  budgets: Budgets,
   claim: IdempotencyClaim | undefined,
 ): void {
   tables.instances.set(id, {
@@ -86,6 +99,9 @@ function addDraft(
     slots.map((slot) => (slot === taken ? { ...slot, instanceId: id } : slot)),
   );
   tables.quotaPlaces.set(address, new Set([...(tables.quotaPlaces.get(address) ?? []), id]));
+  const networks = budgets.networks.map(({ key }) => key);
+  tables.networkPlaces.set(id, networks);
+  for (const budget of [address, ...networks]) addStarts(tables, budget, createdAt, 1);
   if (claim)
     tables.claims.set(id, {
       address,
@@ -98,6 +114,19 @@ function addDraft(
 
 function placesOf(tables: Tables, address: string): InstanceRow[] {
   return [...(tables.quotaPlaces.get(address) ?? [])].flatMap((id) => tables.instances.get(id) ?? []);
+}
+
+function startedIn(tables: Tables, budget: string, now: Date): readonly HourOfStarts[] {
+  return (tables.starts.get(budget) ?? []).filter(({ hour }) => hour >= dayBegins(now));
+}
+
+/** When each instance in a network ends; leases past their end hold no place. */
+function endsIn(tables: Tables, network: string, now: Date): Date[] {
+  return [...tables.networkPlaces]
+    .filter(([, networks]) => networks.includes(network))
+    .flatMap(([id]) => tables.instances.get(id) ?? [])
+    .filter((row) => !(row.state === "running" && endOf(row) <= now))
+    .map(endOf);
 }
 
 function findClaim(tables: Tables, address: string, keyHash: Buffer, now: Date): KnownClaim | undefined {

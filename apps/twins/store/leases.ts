@@ -2,7 +2,7 @@ import type { Leases } from "../../core/instances/contract.ts";
 import type { EndCause } from "../../core/events/names.ts";
 import type { Instance, InstanceState } from "../../core/instances/instance.ts";
 import type { Effects } from "../turns.ts";
-import { change, endOf, engineHostOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
+import { addStarts, change, endOf, engineHostOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
 
 const statesBefore: Readonly<Record<EndCause, readonly InstanceState[]>> = {
   failed: ["starting"],
@@ -86,6 +86,10 @@ export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Dat
   places.delete(id);
   if (places.size > 0) tables.quotaPlaces.set(row.address, places);
   else tables.quotaPlaces.delete(row.address);
+  if (cause === "failed")
+    for (const budget of [row.address, ...(tables.networkPlaces.get(id) ?? [])])
+      addStarts(tables, budget, row.createdAt, -1);
+  tables.networkPlaces.delete(id);
   tables.claims.delete(id);
   return true;
 }

@@ -3,6 +3,7 @@ import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { DropletLife } from "../../core/fleet/droplets.ts";
 import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
 import type { EndCause, SwitchName } from "../../core/events/names.ts";
+import { hourOf, type HourOfStarts } from "../../core/instances/budgets.ts";
 import type { InstanceState } from "../../core/instances/instance.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
@@ -74,6 +75,10 @@ export function createTables(deployment = "twintwintwin") {
     instances: new Map<string, InstanceRow>(),
     /** Ids of the instances that hold an address's quota places. */
     quotaPlaces: new Map<string, ReadonlySet<string>>(),
+    /** Keys of the networks in which an instance holds a place, by instance's id. */
+    networkPlaces: new Map<string, readonly string[]>(),
+    /** Hand-outs begun by an address or a network, by hour. */
+    starts: new Map<string, readonly HourOfStarts[]>(),
     /** When each address was seen last. */
     addresses: new Map<string, Date>(),
     /** By instance's id. */
@@ -124,6 +129,15 @@ export function leasesOf(tables: Tables, hostName: string): InstanceRow[] {
 /** When an instance ends by itself: the end of its lease, or before that the deadline of its hand-out. */
 export function endOf({ expiresAt, deadline }: InstanceRow): Date {
   return expiresAt ?? deadline;
+}
+
+/** Counts starts of an address or a network in the hour of `at`; takes them back when `more` is negative. */
+export function addStarts({ starts }: Tables, budget: string, at: Date, more: number): void {
+  const hour = hourOf(at);
+  const hours = starts.get(budget) ?? [];
+  const isSame = (each: HourOfStarts) => each.hour.getTime() === hour.getTime();
+  const counted = hours.find(isSame)?.starts ?? 0;
+  starts.set(budget, [...hours.filter((each) => !isSame(each)), { hour, starts: Math.max(0, counted + more) }]);
 }
 
 /** Replaces parts of a row, when there is one. */

@@ -11,6 +11,7 @@ import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { at, hash, host, newId, start } from "../../contracts/store/bed.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
+import { liveOnly } from "../../bed/budgets.ts";
 
 describe("the leader of the fleet on MySQL", () => {
   let services: Services;
@@ -50,7 +51,7 @@ describe("the leader of the fleet on MySQL", () => {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    return store.handouts.takeSlot(draft, hostName, 100, undefined).then(({ kind }) => ({ kind, id }));
+    return store.handouts.takeSlot(draft, hostName, liveOnly(100), undefined).then(({ kind }) => ({ kind, id }));
   };
 
   it("never has both a hand-out on a host and its end, in 500 races", async () => {

@@ -11,6 +11,7 @@ import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { at, hash, host, newId, QUOTA, start } from "../../contracts/store/bed.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
+import { liveOnly } from "../../bed/budgets.ts";
 
 describe("the MySQL store, where several connections meet", () => {
   let services: Services;
@@ -52,7 +53,7 @@ describe("the MySQL store, where several connections meet", () => {
       deadline: at(30),
       latestEnd: at(86_400),
     };
-    return { ...(await from.handouts.takeSlot(draft, "a", QUOTA, undefined)), id };
+    return { ...(await from.handouts.takeSlot(draft, "a", liveOnly(QUOTA), undefined)), id };
   };
   const lease = async (ttlSeconds = 3600): Promise<string> => {
     const { id } = await take();

@@ -6,6 +6,7 @@ import { createConnection, type Connection, type ResultSetHeader, type RowDataPa
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { Store } from "../../../apps/core/store.ts";
+import { liveOnly } from "../../bed/budgets.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 
 const MIGRATION = "0005_plain_data.sql";
@@ -129,7 +130,7 @@ describe(`migration ${MIGRATION}`, () => {
         latestEnd: at(86_400),
       },
       "a",
-      10,
+      liveOnly(10),
       undefined,
     );
 
@@ -143,7 +144,7 @@ describe(`migration ${MIGRATION}`, () => {
     await run(old.addEvent, [at(4), at(4), "tend", "hold", "a", null, 0, "no image"]);
     for (const job of ["tend", "reap"]) await run(old.beginRun, [job, at(5), at(5)]);
 
-    assert.deepEqual(await migrate(url), [MIGRATION]);
+    assert.equal((await migrate(url))[0], MIGRATION);
 
     const [starting, running] = [await store.leases.find("starting"), await store.leases.find("running")];
     assert.deepEqual([starting?.deadline, starting?.expiresAt, starting?.handedOutAt], [at(30), null, null]);
@@ -301,14 +302,14 @@ describe(`migration ${MIGRATION}`, () => {
     );
     const whole = await everything();
     await admin.query("DELETE FROM migrations WHERE name = ?", [MIGRATION]);
-    assert.deepEqual(await migrate(url), [MIGRATION]);
+    assert.equal((await migrate(url))[0], MIGRATION);
     assert.deepEqual(await everything(), whole);
 
     // As if it had been stopped before its last parts.
     await admin.query("DELETE FROM migrations WHERE name = ?", [MIGRATION]);
     await admin.query("DROP TABLE minute_figures");
     await admin.query("ALTER TABLE events DROP COLUMN data");
-    assert.deepEqual(await migrate(url), [MIGRATION]);
+    assert.equal((await migrate(url))[0], MIGRATION);
     assert.deepEqual(
       (await store.figures.readMinutes(at(0)))
         .sort((a, b) => a.minute.getTime() - b.minute.getTime())

@@ -4,6 +4,8 @@ import { afterEach, beforeEach } from "node:test";
 import type { NewHost } from "../../../apps/core/fleet/host.ts";
 import type { IdempotencyClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
 import type { Store } from "../../../apps/core/store.ts";
+import type { Budgets } from "../../../apps/core/instances/budgets.ts";
+import { liveOnly } from "../../bed/budgets.ts";
 
 /** Kinds of what a store keeps, for counts that no port gives. */
 export type KeptKind = "addresses" | "droplets" | "events" | "hosts" | "instances" | "logins" | "quotaPlaces" | "slots";
@@ -60,6 +62,8 @@ export type Taking = {
   readonly now?: Date;
   readonly hostName?: string;
   readonly quota?: number;
+  /** Instead of `quota`. */
+  readonly budgets?: Budgets;
   readonly claim?: IdempotencyClaim;
   readonly from?: Store;
 };
@@ -92,6 +96,7 @@ export function useStore(open: OpenStore) {
     now = start,
     hostName = "a",
     quota = QUOTA,
+    budgets,
     claim,
     from = bed.store,
   }: Taking = {}): Promise<TakeResult & { id: string }> {
@@ -103,7 +108,7 @@ export function useStore(open: OpenStore) {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    return { ...(await from.handouts.takeSlot(draft, hostName, quota, claim)), id };
+    return { ...(await from.handouts.takeSlot(draft, hostName, budgets ?? liveOnly(quota), claim)), id };
   }
 
   /** Hands one out, for an hour. */

@@ -1,6 +1,7 @@
 import type { OpenStore } from "./bed.ts";
 import { describeDroplets } from "./droplets.ts";
 import { describeEvents } from "./events.ts";
+import { describeBudgets } from "./budgets.ts";
 import { describeHandouts } from "./handouts.ts";
 import { describeHistory } from "./history.ts";
 import { describeHosts } from "./hosts.ts";
@@ -11,6 +12,7 @@ import { describeSearch } from "./search.ts";
 /** Holds a store to its whole contract, noun by noun. */
 export function describeStoreContract(open: OpenStore): void {
   describeHandouts(open);
+  describeBudgets(open);
   describeLeases(open);
   describeHosts(open);
   describeDroplets(open);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { at, hash, host, start, useStore, type OpenStore } from "./bed.ts";
+import { liveOnly } from "../../bed/budgets.ts";
 
 /** The store's contract of logins, switches, blocks, and destroy requests. */
 export function describeOperator(open: OpenStore): void {
@@ -53,10 +54,10 @@ export function describeOperator(open: OpenStore): void {
           deadline: at(30),
           latestEnd: at(86_400),
         };
-        assert.equal((await bed.store.handouts.takeSlot(draft, "a", 6, claim)).kind, "taken");
+        assert.equal((await bed.store.handouts.takeSlot(draft, "a", liveOnly(6), claim)).kind, "taken");
         await bed.store.blocks.add("198.51.100.1", "", at(1));
         assert.equal(
-          (await bed.store.handouts.takeSlot({ ...draft, id: "b".repeat(16) }, "a", 6, claim)).kind,
+          (await bed.store.handouts.takeSlot({ ...draft, id: "b".repeat(16) }, "a", liveOnly(6), claim)).kind,
           "known",
         );
       });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { addressKey } from "../../../apps/core/instances/quota.ts";
+import { addressKey, networkKey } from "../../../apps/core/instances/quota.ts";
 
 describe("addressKey", () => {
   it("counts an IPv4 address as it is", () => {
@@ -61,6 +61,16 @@ describe("addressKey", () => {
       fc.property(fc.ipV4(), fc.ipV4(), (one, other) => {
         assert.equal(addressKey(one) === addressKey(other), one === other);
       }),
+    );
+  });
+});
+
+describe("networkKey", () => {
+  it("is the /24 of an IPv4 address and the /48 of an IPv6 one, in one spelling", () => {
+    const keys = ["203.0.113.9", "::ffff:203.0.113.200", "2001:db8:1:2::1", "2001:DB8:1:ffff::", "::1"];
+    assert.deepEqual(
+      keys.map((address) => networkKey(addressKey(address))),
+      ["203.0.113.0/24", "203.0.113.0/24", "2001:db8:1::/48", "2001:db8:1::/48", "::/48"],
     );
   });
 });

@@ -185,6 +185,8 @@ describe("loadSettings", () => {
     [/HEARTBEAT_SECONDS/, { HEARTBEAT_SECONDS: "10", HEARTBEAT_TTL_SECONDS: "10" }],
     [/port 65535/, { HOST_BASE_PORT: "65500", HOST_CAPACITY: "37" }],
     [/database other than 0/, { REDIS_URL: "redis://127.0.0.1:6379/2" }],
+    [/QUOTA_PER_NETWORK .* QUOTA_PER_ADDRESS/, { QUOTA_PER_NETWORK: "5", QUOTA_PER_ADDRESS: "6" }],
+    [/STARTS_PER_NETWORK_PER_DAY .* STARTS_PER_ADDRESS_PER_DAY/, { STARTS_PER_NETWORK_PER_DAY: "199" }],
     [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
   ];
   for (const [fault, env] of relations) {
@@ -234,9 +236,10 @@ describe("what is derived from the settings", () => {
         rules.readyTimeoutMs,
         rules.slotBackoffMs,
         rules.quotaPerAddress,
+        rules.quotaPerNetwork,
         rules.service.limits.memoryMb,
       ],
-      [7000, 2000, 3000, 4, 8],
+      [7000, 2000, 3000, 4, 16, 8],
     );
     assert.deepEqual([instanceLimits(settings.instances).image, rules.serverSecret], ["redis:7", "sixteen characters"]);
     assert.deepEqual(rules.lease, leaseBounds(settings.instances));
