@@ -133,8 +133,14 @@ function testArguments(these: readonly string[]): string[] {
 async function prepareMachine(these: readonly string[]): Promise<void> {
   const { ensureSystemPackages } = await import("../infra/servers/system-packages.ts");
   const { LAB_COMMANDS } = await import("../infra/lab/commands.ts");
+  const { chooseImageServer } = await import("../infra/servers/redis-image.ts");
   await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages([...LAB_COMMANDS, "redis-cli", "chromium-headless-shell"]);
+    const installed = await ensureSystemPackages([
+      ...LAB_COMMANDS,
+      await chooseImageServer(),
+      "redis-cli",
+      "chromium-headless-shell",
+    ]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
   if (!these.some((file) => file.endsWith("/deploy.test.ts"))) return;

@@ -9,6 +9,7 @@ import { stepsUntil } from "../process/progress.ts";
 import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
 import { LAB_COMMANDS } from "./commands.ts";
+import { chooseImageServer } from "../servers/redis-image.ts";
 import { startLab, type Lab } from "./lab.ts";
 import { liveOneLife, type LifeReport } from "./life.ts";
 import { readLabOrder, type LabOptions } from "./options.ts";
@@ -40,7 +41,7 @@ async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecy
   const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);
   if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
   await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages(LAB_COMMANDS);
+    const installed = await ensureSystemPackages([...LAB_COMMANDS, await chooseImageServer()]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
   const lab = await step("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", async () => {

@@ -24,6 +24,7 @@ const PROVIDERS = {
   // What mariadb-install-db calls, though its own package does not ask for it.
   my_print_defaults: { packages: ["mariadb-client-core"], units: [] },
   "redis-server": { packages: ["redis-server"], units: ["redis-server.service"] },
+  "valkey-server": { packages: ["valkey-server"], units: ["valkey-server.service"] },
   "redis-cli": { packages: ["redis-tools"], units: [] },
   dockerd: { packages: ["docker.io"], units: ["docker.service", "docker.socket", "containerd.service"] },
   // Newer releases have the client apart from the engine.
@@ -146,7 +147,8 @@ async function missingCommands(commands: readonly SystemCommand[]): Promise<Syst
   return checked.filter(({ isThere }) => !isThere).map(({ command }) => command);
 }
 
-async function isCommand(name: string): Promise<boolean> {
+/** Whether a command is installed. */
+export async function isCommand(name: string): Promise<boolean> {
   for (const folder of withSystemFolders(process.env.PATH).split(":")) {
     if (
       await access(join(folder, name), constants.X_OK).then(

@@ -12,20 +12,27 @@ import { messageOf } from "../../apps/lib/errors.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { becomeOnlyEngineOwner } from "./only-run.ts";
 import { pingRedis, startRedis } from "../servers/redis.ts";
-import { isLocalImage } from "../servers/redis-image.ts";
 import type { SystemCommand } from "../servers/system-packages.ts";
 
 /** Longer than any of our servers takes, SIGKILL at the end of its grace included. */
 const SERVER_STOP_MS = 90_000;
 const CLEAR_MS = 60_000;
 
-/** The commands that single-box mode calls, given the engine that is there already. */
-export function neededCommands({ service, instances }: Settings, foundEngine: string | undefined): SystemCommand[] {
+/**
+ * The commands that single-box mode calls, given the engine that is there already and the server that its image is
+ * made of, if it makes one.
+ */
+export function neededCommands(
+  { service }: Settings,
+  foundEngine: string | undefined,
+  imageServer: SystemCommand | undefined,
+): SystemCommand[] {
   return [
     "bash",
     "docker",
     ...(service.mysqlUrl === undefined ? (["mariadbd", "mariadb-install-db", "my_print_defaults"] as const) : []),
-    ...(service.redisUrl === undefined || isLocalImage(instances.image) ? (["redis-server"] as const) : []),
+    ...(service.redisUrl === undefined ? (["redis-server"] as const) : []),
+    ...(imageServer === undefined ? [] : [imageServer]),
     ...(foundEngine === undefined ? (["dockerd", "iptables"] as const) : []),
     ...(engineElsewhere(foundEngine ?? "unix:") === undefined ? (["nft"] as const) : []),
   ];

@@ -21,7 +21,7 @@ import type { Places } from "../process/kept-program.ts";
 import { keptSecret } from "../servers/kept-secret.ts";
 import { becomeOnlyRun } from "./only-run.ts";
 import { projectPath } from "../process/project-path.ts";
-import { ensureRedisImage } from "../servers/redis-image.ts";
+import { chooseImageServer, ensureRedisImage, isLocalImage } from "../servers/redis-image.ts";
 import { stepsUntil } from "../process/progress.ts";
 import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
@@ -63,7 +63,8 @@ async function start(life: Lifecycle): Promise<void> {
   const foundEngine = await findEngine(service.dockerHost);
   await checkConfigured(settings, ending);
   await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages(neededCommands(settings, foundEngine));
+    const imageServer = isLocalImage(instances.image) ? await chooseImageServer() : undefined;
+    const installed = await ensureSystemPackages(neededCommands(settings, foundEngine, imageServer));
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
   if (service.dockerHost === undefined && foundEngine !== undefined)

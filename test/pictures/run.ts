@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { Redis } from "ioredis";
 import type { Browser, Page } from "playwright-core";
 import { LAB_COMMANDS } from "../../infra/lab/commands.ts";
+import { chooseImageServer } from "../../infra/servers/redis-image.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { withSystemFolders } from "../../infra/process/system-folders.ts";
 import { ensureSystemPackages } from "../../infra/servers/system-packages.ts";
@@ -40,7 +41,7 @@ const minutes = Number(values.minutes);
 if (!Number.isInteger(minutes) || minutes < 1)
   throw new Error(`--minutes must be a whole number of minutes from 1, not "${values.minutes}"`);
 process.env["PATH"] = withSystemFolders(process.env["PATH"]);
-await ensureSystemPackages([...LAB_COMMANDS, "chromium-headless-shell"]);
+await ensureSystemPackages([...LAB_COMMANDS, await chooseImageServer(), "chromium-headless-shell"]);
 await mkdir(PICTURES, { recursive: true });
 
 const lab = await startTestLab({

@@ -44,8 +44,8 @@ export const instances = {
   image: optional(
     "INSTANCE_IMAGE",
     text,
-    "Container image with redis-server as its entry point (Redis 7.0 to 7.2, or Valkey). " +
-      "Default: made from this machine's redis-server package.",
+    "Container image with the server as its entry point: Valkey, or Redis 7.0 to 7.2; a later Redis is refused. " +
+      "Default: made from this machine's package of valkey-server, or else of redis-server.",
   ),
   imageArchive: optional(
     "INSTANCE_IMAGE_ARCHIVE",

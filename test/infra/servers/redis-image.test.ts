@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -56,6 +56,21 @@ describe("the archive of the Redis image", () => {
       config.rootfs.diff_ids,
       manifest.Layers.map((layer) => `sha256:${sha256(entries.get(layer) ?? Buffer.of())}`),
     );
+  });
+
+  it("is not made of a Redis whose licence restricts its use, and not begun", async () => {
+    const path = process.env["PATH"];
+    const file = join(dir, "refused.tar");
+    await writeFile(join(dir, "redis-server"), "#!/bin/sh\necho Redis server v=8.0.2 sha=00000000:0\n", {
+      mode: 0o755,
+    });
+    process.env["PATH"] = dir;
+    try {
+      await assert.rejects(writeImageArchive(file), /Redis 8\.0\.2 has a licence .*: install valkey-server, or set/);
+    } finally {
+      process.env["PATH"] = path;
+    }
+    await assert.rejects(readFile(file), /ENOENT/);
   });
 
   it("is not written half", async () => {
