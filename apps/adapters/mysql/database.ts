@@ -148,6 +148,14 @@ export function codeOf(fault: unknown): string {
   return typeof fault === "object" && fault !== null && "code" in fault ? String(fault.code) : "";
 }
 
+/**
+ * Whether a text can stand in a column of names and addresses: those are ASCII, and the server refuses to compare
+ * them with anything else.
+ */
+export function isAscii(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text);
+}
+
 /** The driver's own time-out leaves out the preparing of a statement, and the wait for a connection. */
 function inTime<T>(answer: Promise<T>): Promise<T> {
   return pTimeout(answer, { milliseconds: ANSWER_TIMEOUT_MS });

@@ -1,6 +1,6 @@
 import type { EventFilter, Events } from "../../core/events/contract.ts";
 import type { EventActor, EventKind, FleetEvent, KeptEvent } from "../../core/events/event.ts";
-import type { Database } from "./database.ts";
+import { isAscii, type Database } from "./database.ts";
 
 const LONGEST_REASON = 500;
 const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason, data";
@@ -55,6 +55,7 @@ export function eventStatements(database: Database): Events {
       ["id > ?", filter.after],
     ];
     const given = conditions.filter((condition): condition is [string, string | number] => condition[1] !== undefined);
+    if (!given.every(([, value]) => isAscii(String(value)))) return Promise.resolve([]);
     const where = given.length === 0 ? "" : `WHERE ${given.map(([sql]) => sql).join(" AND ")}`;
     return database.query(async (sql) => {
       const rows = await sql.rows<EventRow>(

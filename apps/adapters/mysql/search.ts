@@ -3,7 +3,7 @@ import type { Instance, InstanceState } from "../../core/instances/instance.ts";
 import type { InstanceDirectory } from "../../core/operator/contract.ts";
 import type { InstanceOrder, InstanceSearch } from "../../core/operator/instance-search.ts";
 import { addressKey } from "../../core/instances/quota.ts";
-import type { Database, Sql } from "./database.ts";
+import { isAscii, type Database, type Sql } from "./database.ts";
 import { instanceColumns, toInstance, type InstanceRow } from "./leases.ts";
 
 type Condition = { readonly sql: string; readonly values: readonly (string | number | Date)[] };
@@ -60,7 +60,9 @@ async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]>
   const states = search.state === "open" ? openStates : search.state === "all" ? [] : [search.state];
   if (states.length > 0) conditions.push({ sql: `state IN (${marks(states)})`, values: states });
   if (search.host !== undefined) {
-    const rows = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host]);
+    const rows = isAscii(search.host)
+      ? await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host])
+      : [];
     conditions.push(
       among(
         "host_id",
@@ -88,7 +90,9 @@ async function matching(sql: Sql, text: string): Promise<Condition> {
       } AND port = ?)`,
       values: [...places.map(({ id }) => id), Number(port)],
     };
-  const hosts = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`]);
+  const hosts = isAscii(text)
+    ? await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name LIKE ?", [`%${literal(text)}%`])
+    : [];
   // A text that cannot be an id or an address is not searched for as one: one key is read faster than several.
   const either = [
     ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),

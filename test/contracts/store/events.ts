@@ -34,6 +34,8 @@ export function describeEvents(open: OpenStore): void {
       );
       assert.deepEqual((await bed.store.events.list({ host: "gar-1", kind: "order" }, 10)).length, 1);
       assert.deepEqual((await bed.store.events.list({ instance: "a".repeat(16) }, 10)).length, 1);
+      for (const filter of [{ host: "gär-1" }, { instance: "日本" }, { host: "🙂", kind: "order" as const }])
+        assert.deepEqual(await bed.store.events.list(filter, 10), []);
       const [newest] = await bed.store.events.list({}, 1);
       assert.deepEqual(
         (await bed.store.events.list({ before: newest?.id ?? 0 }, 10)).map(({ kind }) => kind),

@@ -28,10 +28,21 @@ export function describeSearch(open: OpenStore): void {
       assert.deepEqual(await found({ text: "192.0.2.5:20001" }), [b]);
       assert.deepEqual(await found({ text: "[2001:db8::5]:20000" }), [c]);
       assert.deepEqual(await found({ text: "192.0.2.5:1" }), []);
-      for (const text of ["%", "_", "\\", "'; DROP TABLE instances; --", "a%", "beta%1"])
+      for (const text of [
+        "%",
+        "_",
+        "\\",
+        "'; DROP TABLE instances; --",
+        "a%",
+        "beta%1",
+        "alphä",
+        "日本",
+        "🙂:20001",
+        "\u0000",
+      ])
         assert.deepEqual(await found({ text }), text === "_" ? [c] : [], text);
       assert.deepEqual(await found({ host: "beta_1" }), [c]);
-      assert.deepEqual(await found({ host: "nobody" }), []);
+      for (const name of ["nobody", "bêta_1", "🙂"]) assert.deepEqual(await found({ host: name }), [], name);
       await bed.store.leases.beginEnd(a, "owner", at(20));
       assert.deepEqual(await found({ state: "ending" }), [a]);
       assert.equal(await bed.store.search.count({ ...any, state: "open" }), 3);
