@@ -97,8 +97,9 @@ async function start(life: Lifecycle): Promise<void> {
     await register(mysqlUrl, settings.hosts, { engineUrl, ...addresses });
   });
 
+  const opsTokenFile = join(stateDir, "ops-token");
   const [opsToken, serverSecret] = await Promise.all([
-    service.opsToken ?? keptSecret(join(stateDir, "ops-token")),
+    service.opsToken ?? keptSecret(opsTokenFile),
     service.serverSecret ?? keptSecret(join(stateDir, "server-secret")),
   ]);
   const box = {
@@ -114,12 +115,18 @@ async function start(life: Lifecycle): Promise<void> {
   };
   await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
 
+  // What is no terminal is mostly a log, which more people read than may operate this.
+  const tokenShown = process.stdout.isTTY
+    ? opsToken
+    : service.opsToken === undefined
+      ? `in ${shortened(opsTokenFile)}`
+      : "in OPS_TOKEN";
   const url = `http://${inUrl(addresses.pageHost)}:${port}`;
   console.log(`
 Get a Redis is ready.
   page    ${url}/
   curl    curl -X POST ${url}/instances
-  ops     ${url}/ops with the token ${opsToken}
+  ops     ${url}/ops with the token ${tokenShown}
   logs    ${shortened(places.logsDir)}/
 Ctrl-C stops everything.`);
   const open = [
