@@ -12,6 +12,7 @@ import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
+import { servedHosts } from "../core/settings/http.ts";
 import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -95,6 +96,8 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     rules: handoutRules(settings, await readNetworks(settings.admission.quotaNetworks)),
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
+      hosts: servedHosts(settings),
+      metricsToken: settings.http.metricsToken,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
       opsToken: settings.service.opsToken,

@@ -5,7 +5,9 @@ import type { HandoutRules } from "../core/instances/create-instance.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
 import { problemOfFault, sendAsJson } from "../lib/http/problem.ts";
 import { dropSilentClients } from "../lib/http/silent-clients.ts";
+import { inNetworks } from "../lib/http/networks.ts";
 import type { App } from "./app.ts";
+import type { HostRules } from "./callers/served-hosts.ts";
 import { addApiReference } from "./plugins/api-reference.ts";
 import { takeBodies } from "./plugins/bodies.ts";
 import { closeConnectionsOnStop } from "./plugins/close-connections.ts";
@@ -14,6 +16,8 @@ import { limitRates, type RateLimitParts } from "./plugins/rate-limit.ts";
 import { sendReadableJson } from "./plugins/readable-json.ts";
 import { logRequests } from "./plugins/request-log.ts";
 import { addSecurityHeaders } from "./plugins/security-headers.ts";
+import { refuseOtherHosts } from "./plugins/served-hosts.ts";
+import { refuseUnknownInput } from "./plugins/strict-requests.ts";
 import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 import { describeInvalid } from "./problems/describe-invalid.ts";
 import { unreadable } from "./problems/problems.ts";
@@ -38,7 +42,10 @@ type HttpParts = {
   readonly logger: FastifyBaseLogger;
   readonly rules: Pick<HandoutRules, "timeoutMs">;
   /** Addresses and networks of proxies whose X-Forwarded-For is believed. */
-  readonly settings: { readonly trustedProxies: readonly string[] };
+  readonly settings: {
+    readonly trustedProxies: readonly string[];
+    readonly hosts: HostRules;
+  };
 };
 
 const KIB = 1024;
@@ -54,6 +61,8 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   closeConnectionsOnStop(app);
   answerProblems(app, home.render);
   await addSecurityHeaders(app);
+  refuseOtherHosts(app, parts.settings);
+  refuseUnknownInput(app);
   await app.register(accepts);
   await takeBodies(app);
   sendReadableJson(app);
@@ -75,7 +84,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
 function createApp({ logger, rules, settings }: HttpParts): App {
   return Fastify({
     loggerInstance: logger,
-    trustProxy: settings.trustedProxies.length > 0 && [...settings.trustedProxies],
+    trustProxy: settings.trustedProxies.length > 0 && inNetworks(settings.trustedProxies),
     bodyLimit: 16 * KIB,
     // A request must be whole within 15 s; a connection without traffic may outlast the slowest hand-out.
     // Node takes the longer of these two for the whole request and the shorter for its headers.

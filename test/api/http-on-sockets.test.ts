@@ -46,7 +46,7 @@ describe("refusals on a socket", () => {
     await once(socket, "connect");
     const write = (bytes: string | Buffer) => new Promise((resolve) => void socket.write(bytes, resolve));
     await write(
-      `POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${whole}\r\n\r\n`,
+      `POST /instances HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${whole}\r\n\r\n`,
     );
     // A server that would close has done so before it answers a call that comes later, and still before the last piece.
     for (let sent = 0; sent < whole; sent += whole / 4) {
@@ -64,7 +64,7 @@ describe("refusals on a socket", () => {
     const socket = connect(Number(new URL(origin).port), "127.0.0.1");
     socket.on("error", () => undefined);
     socket.write(
-      "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n",
+      "POST /instances HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 999999999\r\n\r\n",
     );
     const chunk = Buffer.alloc(64 * 1024, " ");
     let sent = 0;

@@ -153,14 +153,29 @@ describe("HTTP", () => {
     });
 
     it("answer calls that browsers send for another site by 403", async () => {
-      const site = { "sec-fetch-site": "cross-site" };
-      await assertProblem(
-        await call("/instances", { method: "POST", headers: site, body: new URLSearchParams() }),
-        403,
-        "cross-site",
-      );
-      await assertProblem(await call("/instances", { method: "POST", headers: site }), 403, "cross-site");
-      await assertProblem(await post({ ...site, ...json }, "{}"), 403, "cross-site");
+      // Another port of ours is another site: on localhost it may be anybody's program.
+      for (const site of [
+        { "sec-fetch-site": "cross-site" },
+        { "sec-fetch-site": "same-site" },
+        { "sec-fetch-site": "same-site", origin: "http://127.0.0.1:3000" },
+        { "sec-fetch-site": "same-site", origin: api.origin },
+      ]) {
+        await assertProblem(
+          await call("/instances", { method: "POST", headers: site, body: new URLSearchParams() }),
+          403,
+          "cross-site",
+        );
+        await assertProblem(await call("/instances", { method: "POST", headers: site }), 403, "cross-site");
+        await assertProblem(await post({ ...site, ...json }, "{}"), 403, "cross-site");
+      }
+    });
+
+    it("answer calls for a name that is not the service's by 421: it may be another site's that leads here", async () => {
+      for (const path of ["/", "/stats", "/nothing", "/ops"])
+        await assertProblem(await call(path, { headers: { host: "rebound.example:8080" } }), 421, "other-host");
+      const rebound = { host: "rebound.example:8080", "sec-fetch-site": "same-origin" };
+      const detail = await assertProblem(await post(rebound), 421, "other-host");
+      assert.match(detail, /"rebound\.example".*ALLOWED_HOSTS/);
     });
 
     it("answer calls for another site by 403 also where browsers tell no more than their page's origin, as over plain http", async () => {
@@ -291,6 +306,37 @@ describe("HTTP", () => {
       assert.match(text, /^getaredis_job_last_success_timestamp_seconds\{job="reap"\} \d/m);
     });
 
+    it("/metrics is for programs on this machine, also when a proxy here says that it forwards", async () => {
+      for (const init of [
+        { remoteAddress: "192.0.2.9" },
+        { remoteAddress: "10.0.0.9" },
+        { remoteAddress: "192.0.2.9", headers: { "x-forwarded-for": "127.0.0.1" } },
+        { headers: { "x-forwarded-for": "192.0.2.9" } },
+        { headers: { forwarded: "for=192.0.2.9" } },
+      ])
+        await assertProblem(await call("/metrics", init), 403, "metrics-closed");
+      for (const remoteAddress of ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+        assert.equal((await call("/metrics", { remoteAddress })).status, 200);
+    });
+
+    it("/metrics is for whoever sends METRICS_TOKEN, where that is set", async () => {
+      const METRICS_TOKEN = "token-of-the-scraper";
+      const replica = await api.openReplica({ METRICS_TOKEN });
+      try {
+        const ask = (authorization?: string) =>
+          replica.call("/metrics", {
+            remoteAddress: "192.0.2.9",
+            ...(authorization && { headers: { authorization } }),
+          });
+        assert.equal((await ask(`Bearer ${METRICS_TOKEN}`)).status, 200);
+        await assertProblem(await ask(), 401, "token-missing");
+        await assertProblem(await ask(`Bearer ${api.opsToken}`), 403, "token-wrong");
+        await assertProblem(await replica.call("/metrics"), 401, "token-missing");
+      } finally {
+        await replica.close();
+      }
+    });
+
     it("/docs shows the OpenAPI text, in this site's own files", async () => {
       const page = await (await call("/docs")).text();
       assert.match(page, /<title>Get a Redis: API reference</);
@@ -298,6 +344,42 @@ describe("HTTP", () => {
         assert.match(url, /^\/docs\//);
         assert.equal((await call(url)).status, 200, url);
       }
+    });
+
+    it("every call refuses what it does not know: a parameter of the query, a field of the body", async () => {
+      const { paths } = (await (await call("/docs/json")).json()) as OpenApi;
+      const operations = Object.entries(paths).flatMap(([path, item]) =>
+        Object.entries(item).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+      );
+      for (const { path, method, operation } of operations) {
+        const named = { id: "0".repeat(16), job: "reap", name: path.includes("switches") ? "scaling" : "host-a" };
+        const place = path.replace(/\{(\w+)\}/g, (_, key: keyof typeof named) => named[key]);
+        const needed = (operation.parameters ?? []).filter((each) => each.in === "query" && each.required);
+        const query = needed.map((each) => `${each.name}=192.0.2.1`);
+        const fields = neededFields(operation);
+        const ask = (parameters: string[], body: object) =>
+          call(`${place}?${parameters.join("&")}`, {
+            method,
+            headers: { authorization: `Bearer ${api.opsToken}`, ...json },
+            ...(method !== "GET" && { body: JSON.stringify(body) }),
+          });
+        const detail = await assertProblem(await ask([...query, "unknown=1"], fields), 400, "invalid-request");
+        assert.equal(detail, 'The query has an unknown parameter "unknown".', `${method} ${path}`);
+        if (method === "GET") continue;
+        const sent = await ask(query, { ...fields, unknown: 1 });
+        assert.match(await assertProblem(sent, 400, "invalid-request"), /field "unknown"/, `${method} ${path}`);
+      }
+    });
+
+    it("pages take any query: sites that link to one add parameters of their own", async () => {
+      for (const path of ["/?utm_source=news", "/ops?fbclid=1", "/docs?ref=list"])
+        assert.equal((await call(path)).status, 200, path);
+    });
+
+    it("calls take an empty body where they need none", async () => {
+      const authorization = `Bearer ${api.opsToken}`;
+      const headers = { ...json, authorization };
+      assert.equal((await call("/ops/api/session", { method: "DELETE", headers, body: "{}" })).status, 204);
     });
 
     it("/docs/json describes every call with its answers", async () => {
@@ -361,6 +443,21 @@ function callsOf({ paths }: OpenApi): string[] {
   return Object.entries(paths)
     .flatMap(([path, item]) => Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`))
     .sort();
+}
+
+/** The fields that a call's body must have, with values that fit. */
+function neededFields({ requestBody }: Operation): Record<string, unknown> {
+  const schema = (requestBody?.content["application/json"]?.schema ?? {}) as {
+    required?: string[];
+    properties?: Record<string, { type?: string; enum?: unknown[] }>;
+  };
+  const fitting: Record<string, unknown> = { integer: 60, boolean: true, string: "a".repeat(20) };
+  return Object.fromEntries(
+    (schema.required ?? []).map((name) => {
+      const { type = "string", enum: choices } = schema.properties?.[name] ?? {};
+      return [name, choices?.[0] ?? fitting[type]];
+    }),
+  );
 }
 
 /** The rules of OpenAPI 3.1 that generators and viewers trip over. */

@@ -180,7 +180,7 @@ describe("instances", () => {
 
   describe("Idempotency-Key", () => {
     it("gives the same instance to the same key and body, password and token included", async () => {
-      const headers = { "idempotency-key": "twice" };
+      const headers = { "idempotency-key": "a-key-used-twice" };
       const first = await post(headers, { ttlSeconds: 120 });
       const second = await post(headers, { ttlSeconds: 120 });
       assert.deepEqual([first.status, second.status], [201, 201]);
@@ -200,25 +200,27 @@ describe("instances", () => {
         return { created: of("created"), replayed: of("replayed") };
       };
       const before = await counts();
-      for (let tries = 0; tries < 3; tries++) await created({ "idempotency-key": "counted-once" });
+      for (let tries = 0; tries < 3; tries++) await created({ "idempotency-key": "a-key-counted-once" });
       assert.deepEqual(await counts(), { created: before.created + 1, replayed: before.replayed + 2 });
     });
 
     it("gives one instance to ten requests that come at once", async () => {
-      const handouts = await Promise.all(Array.from({ length: 10 }, () => created({ "idempotency-key": "at-once" })));
+      const handouts = await Promise.all(
+        Array.from({ length: 10 }, () => created({ "idempotency-key": "a-key-sent-at-once" })),
+      );
       assert.equal(new Set(handouts.map((handout) => JSON.stringify(handout))).size, 1);
       const [handout] = handouts;
       assert.ok(handout && (await answers(handout, handout.password)));
     });
 
     it("gives the same instance in another format", async () => {
-      const headers = { "idempotency-key": "formats" };
+      const headers = { "idempotency-key": "a-key-for-formats" };
       const { url } = await created(headers);
       assert.equal(await (await post({ ...headers, accept: "text/plain" })).text(), `${url}\n`);
     });
 
     it("refuses the same key with another body, and leaves the first instance alone", async () => {
-      const headers = { "idempotency-key": "other-body" };
+      const headers = { "idempotency-key": "a-key-for-other-body" };
       const handout = await created(headers, { ttlSeconds: 120 });
       await assertProblem(await post(headers, { ttlSeconds: 121 }), 409, "idempotency-key-reused");
       await assertProblem(await post(headers), 409, "idempotency-key-reused");
@@ -226,7 +228,7 @@ describe("instances", () => {
     });
 
     it("gives a new instance once the first has ended", async () => {
-      const headers = { "idempotency-key": "after-the-end" };
+      const headers = { "idempotency-key": "a-key-after-the-end" };
       const first = await created(headers);
       assert.equal((await owned(first, "DELETE")).status, 204);
       assert.equal(api.service.tables.claims.has(first.id), false);
@@ -235,9 +237,16 @@ describe("instances", () => {
       assert.ok(await answers(second, second.password));
     });
 
-    it("refuses keys that are empty or too long", async () => {
-      for (const key of ["", "x".repeat(256)])
-        await assertProblem(await post({ "idempotency-key": key }), 400, "invalid-request");
+    it("refuses keys that others behind the same address may send too, and tells how to make one", async () => {
+      for (const key of ["", "test", "x".repeat(15)]) {
+        const detail = await assertProblem(await post({ "idempotency-key": key }), 400, "invalid-request");
+        assert.match(detail, /^The header Idempotency-Key must have 16 characters at least\. .*uuidgen/);
+      }
+      assert.equal((await post({ "idempotency-key": crypto.randomUUID() })).status, 201);
+    });
+
+    it("refuses keys that are too long", async () => {
+      await assertProblem(await post({ "idempotency-key": "x".repeat(256) }), 400, "invalid-request");
       assert.equal((await post({ "idempotency-key": "x".repeat(255) })).status, 201);
     });
   });
@@ -362,13 +371,13 @@ describe("instances", () => {
     });
 
     it("sees the end come when the time is over, and gets its place back", async () => {
-      const handout = await created({ "idempotency-key": "expires" }, { ttlSeconds: 60 });
+      const handout = await created({ "idempotency-key": "a-key-that-expires" }, { ttlSeconds: 60 });
       api.service.time.pass(60_000);
       await api.seeHosts();
       await endDue();
       const last = (await (await owned(handout, "GET")).json()) as { state: string; endCause: string | null };
       assert.deepEqual([last.state, last.endCause], ["ended", "expired"]);
-      assert.notEqual((await created({ "idempotency-key": "expires" })).id, handout.id);
+      assert.notEqual((await created({ "idempotency-key": "a-key-that-expires" })).id, handout.id);
     });
   });
 });

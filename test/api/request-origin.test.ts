@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { FastifyRequest } from "fastify";
-import { isFromOtherSite, isFromOwnPage, requestOrigin } from "../../apps/api/callers/request-origin.ts";
+import { isFromOwnPage, requestOrigin } from "../../apps/api/callers/request-origin.ts";
 
 const asked = (headers: Record<string, string>) => ({ headers, host: "redis.example:80" }) as unknown as FastifyRequest;
 const cases: readonly [headers: Record<string, string>, origin: ReturnType<typeof requestOrigin>][] = [
@@ -24,13 +24,8 @@ describe("the origin of a request", () => {
   for (const [headers, origin] of cases)
     it(`is "${origin}" with ${JSON.stringify(headers)}`, () => assert.equal(requestOrigin(asked(headers)), origin));
 
-  it("lets all but other sites ask for what is anybody's, and only our own page and programs for what a cookie allows", () => {
-    const admitted = (policy: (request: FastifyRequest) => boolean) =>
-      new Set(cases.filter(([headers]) => policy(asked(headers))).map(([, origin]) => origin));
-    assert.deepEqual(
-      admitted((request) => !isFromOtherSite(request)),
-      new Set(["no browser", "own page", "same site"]),
-    );
-    assert.deepEqual(admitted(isFromOwnPage), new Set(["no browser", "own page"]));
+  it("lets only our own page and programs make calls that a browser's address or cookie pays for", () => {
+    const admitted = cases.filter(([headers]) => isFromOwnPage(asked(headers))).map(([, origin]) => origin);
+    assert.deepEqual(new Set(admitted), new Set(["no browser", "own page"]));
   });
 });

@@ -3,6 +3,7 @@ import { createMetrics } from "../../apps/api/figures/metrics.ts";
 import { realRandom } from "../../apps/api/random.ts";
 import { buildServer, type ServerParts } from "../../apps/api/server.ts";
 import type { JobName } from "../../apps/core/events/names.ts";
+import { servedHosts } from "../../apps/core/settings/http.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
@@ -100,6 +101,8 @@ async function openApi(
     rules: handoutRules(settings),
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
+      hosts: servedHosts(settings),
+      metricsToken: settings.http.metricsToken,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
       opsToken: settings.service.opsToken,

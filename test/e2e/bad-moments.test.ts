@@ -137,7 +137,7 @@ describe("many at once", () => {
   it("undoes a hand-out when its caller hangs up, and keeps one whose caller can ask again with the key", async () => {
     for (const [headers, kept] of [
       [{}, 0],
-      [{ "idempotency-key": "come-back" }, 1],
+      [{ "idempotency-key": "a-key-to-come-back" }, 1],
     ] as const) {
       const call = httpRequest(`${service.origin}/instances`, { method: "POST", headers });
       call.on("error", () => undefined);
@@ -155,7 +155,7 @@ describe("many at once", () => {
       );
       assert.equal((await takeInventory(service)).running, kept);
     }
-    const retried = await handout(service, { "idempotency-key": "come-back" });
+    const retried = await handout(service, { "idempotency-key": "a-key-to-come-back" });
     assert.ok(await answers(retried.url));
     assert.equal((await takeInventory(service)).running, 1);
   });

@@ -27,16 +27,8 @@ export function requestOrigin(request: FastifyRequest): RequestOrigin {
 }
 
 /**
- * For calls that anybody may make: only pages of other sites are refused, which would use up their visitors'
- * quota.
- */
-export function isFromOtherSite(request: FastifyRequest): boolean {
-  return requestOrigin(request) === "other site";
-}
-
-/**
- * For calls that a cookie permits, which a browser sends by itself: only our own page and programs may make
- * them. Another port or subdomain of ours counts as another site.
+ * For calls that use what a browser gives to any page that has it call us, its address's quota or its cookie: only
+ * our own page and programs may make them. Another port or subdomain of ours counts as another site.
  */
 export function isFromOwnPage(request: FastifyRequest): boolean {
   const origin = requestOrigin(request);

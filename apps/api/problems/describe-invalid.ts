@@ -16,8 +16,13 @@ type SchemaFault = {
 export function describeInvalid(fault: SchemaFault | undefined, where: string): Error {
   if (where === "params") return new ProblemError(problems.nothingOfThatName());
   const field = fault?.instancePath.slice(1).replaceAll("/", ".") ?? "";
+  if (field === "idempotency-key") return new Error(`The header Idempotency-Key ${complaint(fault)}. ${keyAdvice}`);
+  if (where === "querystring" && fault?.keyword === "additionalProperties")
+    return new Error(`The query has an unknown parameter ${JSON.stringify(fault.params["additionalProperty"])}`);
   return new Error(`${field || `The ${where}`} ${complaint(fault)}`);
 }
+
+const keyAdvice = "Make one for each new request that nobody can guess, such as uuidgen prints.";
 
 function complaint(fault: SchemaFault | undefined): string {
   const params = fault?.params ?? {};

@@ -36,6 +36,28 @@ export const problems = {
     status: 403,
     detail: "Open the page of this service and press the button there.",
   }),
+  otherHost: (name: string): Problem => ({
+    type: "urn:getaredis:other-host",
+    title: "This service has another name",
+    status: 421,
+    detail:
+      `It does not answer to ${JSON.stringify(name.slice(0, 100))}. Use its own name or address; ` +
+      "whoever runs it can add this name to the setting ALLOWED_HOSTS.",
+  }),
+  metricsTokenMissing: (): Problem => ({
+    type: "urn:getaredis:token-missing",
+    title: "A token is needed",
+    status: 401,
+    detail: "Send METRICS_TOKEN as the header Authorization: Bearer <token>.",
+  }),
+  metricsElsewhere: (): Problem => ({
+    type: "urn:getaredis:metrics-closed",
+    title: "Metrics are not for your address",
+    status: 403,
+    detail:
+      "They are open to programs on the machine that this service runs on. Whoever runs it can set METRICS_TOKEN " +
+      "to read them from elsewhere.",
+  }),
   noRoute: (method: string, path: string): Problem => ({
     type: "urn:getaredis:not-found",
     title: "There is nothing here",

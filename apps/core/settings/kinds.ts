@@ -28,12 +28,19 @@ export const secret: Kind<string> = {
 export const hostName: Kind<string> = {
   unit: "",
   parse: (input) =>
-    must(
-      "be a host name or an IP address, without scheme and port",
-      isIP(input) !== 0 ||
-        /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(input),
-      input,
-    ),
+    must("be a host name or an IP address, without scheme and port", isIP(input) !== 0 || isName(input), input),
+};
+
+/** Names of machines in small letters, or "*" alone for all of them. */
+export const hostNames: Kind<"*" | readonly string[]> = {
+  unit: "",
+  parse: (input) => {
+    if (input.trim() === "*") return "*";
+    const wrong = entriesOf(input).find((entry) => !isName(entry));
+    if (wrong !== undefined)
+      throw new Error(`must be * or names such as redis.example.org, and "${wrong}" is no host name`);
+    return entriesOf(input).map((entry) => entry.toLowerCase());
+  },
 };
 
 /** One entry or more, separated by commas. */
@@ -132,6 +139,10 @@ export function url(...schemes: readonly string[]): Kind<string> {
         input,
       ),
   };
+}
+
+function isName(text: string): boolean {
+  return /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(text);
 }
 
 function must<T>(what: string, isSo: boolean, value: T): T {

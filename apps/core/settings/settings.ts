@@ -4,12 +4,13 @@ import type { Setting, ValuesOf } from "./declaration.ts";
 import { enrolment } from "./enrolment.ts";
 import { fleet } from "./fleet.ts";
 import { hosts } from "./hosts.ts";
+import { http } from "./http.ts";
 import { instances } from "./instances.ts";
 import { jobs } from "./jobs.ts";
 import { service } from "./service.ts";
 
 /** All rooms of settings, in the order of README's table. */
-export const rooms = { service, instances, admission, hosts, cloud, fleet, enrolment, jobs };
+export const rooms = { service, http, instances, admission, hosts, cloud, fleet, enrolment, jobs };
 
 type Rooms = typeof rooms;
 type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;

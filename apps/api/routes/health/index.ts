@@ -1,7 +1,9 @@
 import { Type } from "typebox";
 import type { FleetCache } from "../../../core/fleet/fleet-cache.ts";
 import type { App } from "../../app.ts";
+import { admitScraper } from "../../callers/scraper.ts";
 import type { Metrics } from "../../figures/metrics.ts";
+import { refusals } from "../schemas.ts";
 
 /** What the probes need. */
 export type HealthRouteParts = {
@@ -10,6 +12,7 @@ export type HealthRouteParts = {
   readonly fleet: Pick<FleetCache, "standings" | "isBlind">;
   readonly metrics: Pick<Metrics, "registry">;
   readonly clock: () => Date;
+  readonly settings: { readonly metricsToken: string | undefined };
 };
 
 const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
@@ -18,7 +21,7 @@ const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.
  * Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: a flood of
  * requests must not make the service look down.
  */
-export function healthRoutes({ ping, fleet, metrics, clock }: HealthRouteParts) {
+export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRouteParts) {
   return (app: App) => {
     const config = { rateLimit: false as const };
 
@@ -65,9 +68,15 @@ export function healthRoutes({ ping, fleet, metrics, clock }: HealthRouteParts) 
     app.get(
       "/metrics",
       {
-        schema: { tags: ["service"], summary: "Metrics in Prometheus' text format", response: { 200: Type.String() } },
+        schema: {
+          tags: ["service"],
+          summary: "Metrics in Prometheus' text format",
+          description: "For programs on this machine; with METRICS_TOKEN set, for whoever sends that as bearer token.",
+          response: { 200: Type.String(), ...refusals },
+        },
       },
-      async (_request, reply) => {
+      async (request, reply) => {
+        admitScraper(request, settings.metricsToken);
         return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
       },
     );

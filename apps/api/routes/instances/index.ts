@@ -11,7 +11,7 @@ import type { App, HomePage } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { hungUpSignal } from "../../callers/hung-up.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
-import { isFromOtherSite } from "../../callers/request-origin.ts";
+import { isFromOwnPage } from "../../callers/request-origin.ts";
 import type { Metrics } from "../../figures/metrics.ts";
 import { problemOfChange, problemOfCreate, problems } from "../../problems/problems.ts";
 import { describeInstance, sendEnd } from "../instance-answers.ts";
@@ -38,7 +38,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
         config: { rateLimit: { max: settings.handoutsPerMinute, timeWindow: "1 minute" } },
         preValidation: (request, _reply, done) => {
           // Another site would use up its visitor's quota, by a form or by a script that never sees the answer.
-          if (isFromOtherSite(request)) throw new ProblemError(problems.crossSite());
+          if (!isFromOwnPage(request)) throw new ProblemError(problems.crossSite());
           (request as FastifyRequest).body = plainBody(request);
           done();
         },

@@ -17,12 +17,16 @@ const Handout = Type.Object({
 });
 const ttlSeconds = Type.Integer({ description: "Lifetime in seconds" });
 const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
+/** People behind one address would give each other their instances with keys such as "test". */
+const SHORTEST_KEY = 16;
 const IdempotencyHeaders = Type.Object({
   "idempotency-key": Type.Optional(
     Type.String({
-      minLength: 1,
+      minLength: SHORTEST_KEY,
       maxLength: 255,
-      description: "Hard to guess; the same key and body give the same instance while it runs",
+      description:
+        "Hard to guess, such as what uuidgen prints: whoever sends the same key from your address gets your instance. " +
+        "The same key and body give the same instance while it runs",
     }),
   ),
 });
@@ -31,9 +35,10 @@ const IdempotencyHeaders = Type.Object({
 export const HandoutRequest = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additionalProperties: false });
 
 /** The form of its answer. */
-export const HandoutFormat = Type.Object({
-  format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })),
-});
+export const HandoutFormat = Type.Object(
+  { format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })) },
+  { additionalProperties: false },
+);
 
 /** Schemas of the calls in this folder, for validation and for the API reference. */
 export const schemas = {

@@ -35,7 +35,7 @@ const schemas = {
   remove: {
     ...forOperator,
     summary: "Let an address have instances again",
-    querystring: Type.Object({ address }),
+    querystring: Type.Object({ address }, { additionalProperties: false }),
     response: { 204: Type.Null(), ...refusalsAndFaults },
   },
 };

@@ -7,4 +7,4 @@ export const forOperator = { tags: ["operator"], security: [{ operator: [] }] };
 export const Moment = Type.Union([Type.String({ format: "date-time" }), Type.Null()]);
 
 /** Parameters of paths below /ops/api/hosts/:name. */
-export const HostName = Type.Object({ name: Type.String({ maxLength: 63 }) });
+export const HostName = Type.Object({ name: Type.String({ maxLength: 63, pattern: "^[!-~]+$" }) });
