@@ -133,6 +133,9 @@ set_up_mariadb() {
 			"ALTER USER 'getaredis'@'$host' IDENTIFIED BY '$password'" \
 			"GRANT ALL PRIVILEGES ON getaredis.* TO 'getaredis'@'$host'"
 	done | mariadb
+	# Older packages made accounts without a name, for anybody.
+	printf '%s;\n' "DELETE FROM mysql.global_priv WHERE user = ''" "DELETE FROM mysql.db WHERE user = ''" \
+		'FLUSH PRIVILEGES' | mariadb
 	say "MariaDB, database getaredis"
 }
 

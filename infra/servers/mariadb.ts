@@ -118,7 +118,11 @@ async function layOut(data: string, temporary: string): Promise<void> {
   await rename(unfinished, data);
 }
 
-/** Run at each start, one statement a line as the server wants it; the password has no quotes in it. */
+/**
+ * Run at each start, one statement a line as the server wants it; the password has no quotes in it. The lay-out
+ * makes root accounts for more names of this machine than we use, and none of those has a password. Locked
+ * accounts and roles cannot log in anyway.
+ */
 function initialStatements(password: string): string {
   return ["localhost", "127.0.0.1"]
     .flatMap((host) => [
@@ -126,7 +130,14 @@ function initialStatements(password: string): string {
       `ALTER USER 'root'@'${host}' IDENTIFIED BY '${password}';`,
       `GRANT ALL PRIVILEGES ON *.* TO 'root'@'${host}' WITH GRANT OPTION;`,
     ])
-    .concat(`CREATE DATABASE IF NOT EXISTS ${DATABASE};`, "")
+    .concat(
+      "DELETE FROM mysql.global_priv WHERE IFNULL(JSON_VALUE(priv, '$.authentication_string'), '') = '' " +
+        "AND IFNULL(JSON_VALUE(priv, '$.account_locked'), 'false') IN ('false', '0') " +
+        "AND IFNULL(JSON_VALUE(priv, '$.is_role'), 'false') IN ('false', '0');",
+      "FLUSH PRIVILEGES;",
+      `CREATE DATABASE IF NOT EXISTS ${DATABASE};`,
+      "",
+    )
     .join("\n");
 }
 

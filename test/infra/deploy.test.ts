@@ -84,6 +84,12 @@ interface Handout {
   token: string;
 }
 
+/** How an account of MariaDB is logged in to. */
+interface Login {
+  plugin?: string;
+  authentication_string?: string;
+}
+
 interface Answer {
   status: number;
   headers: NodeJS.Dict<string | string[]>;
@@ -161,6 +167,31 @@ describe("a control plane set up by install.sh", () => {
       await machine.sh(`cd /etc/getaredis; stat --format='%a %U' ${CONF} pki pki/current/ca-key.pem tls/privkey.pem`)
     ).trim();
     assert.deepEqual(modes.split("\n"), ["600 root", "700 root", "600 root", "600 root"]);
+  });
+
+  it("has no account of MariaDB without a password, or for another user of the machine than it is named after", async () => {
+    const accounts = await machine.sh(
+      'mariadb --skip-column-names --execute "SELECT user, priv FROM mysql.global_priv ORDER BY user, host"',
+    );
+    const open = accounts
+      .trim()
+      .split("\n")
+      .map((line) => line.split("\t"))
+      .filter(([, priv = ""]) => {
+        const { account_locked, auth_or, ...way } = JSON.parse(priv) as Login & {
+          account_locked?: boolean;
+          auth_or?: Login[];
+        };
+        // "invalid" is a hash that no password has.
+        const opens = ({ plugin, authentication_string: hash }: Login) => plugin !== "unix_socket" && hash === "";
+        return account_locked !== true && [way, ...(auth_or ?? [])].some(opens);
+      });
+    assert.deepEqual(open, []);
+    await assert.rejects(
+      machine.sh("runuser --user nobody -- mariadb --user=root --execute 'SELECT 1'"),
+      /Access denied/,
+    );
+    await assert.rejects(machine.sh("runuser --user nobody -- mariadb --user=getaredis --execute 'SELECT 1'"));
   });
 
   it("has units that systemd finds no fault with", async () => {

@@ -58,7 +58,21 @@ describe("private servers", () => {
   });
 
   it("MariaDB lets nobody in without the password, and writes no files elsewhere", async () => {
-    const server = noted(await startMariadb({ dir: join(dir, "closed") }));
+    const place = { dir: join(dir, "closed") };
+    // As an older version of us has left it.
+    const before = noted(await startMariadb(place));
+    await query(before.url, "CREATE USER ''@'%', 'root'@'::1', 'root'@'somewhere', 'app'@'%' IDENTIFIED BY 'a word'");
+    await query(before.url, "CREATE ROLE readers");
+    await before.stop();
+    const server = noted(await startMariadb(place));
+    assert.deepEqual(await query(server.url, "SELECT user, host FROM mysql.global_priv ORDER BY user, host"), [
+      { user: "app", host: "%" },
+      // Locked.
+      { user: "mariadb.sys", host: "localhost" },
+      { user: "readers", host: "" },
+      { user: "root", host: "127.0.0.1" },
+      { user: "root", host: "localhost" },
+    ]);
     for (const user of ["root", "mysql", ""]) {
       const url = new URL(server.url);
       url.username = user;
