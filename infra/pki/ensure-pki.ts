@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import ipaddr from "ipaddr.js";
 import { makeCertificate, type CertificateFacts } from "../../apps/adapters/pki/certificates.ts";
-import { closeToOthers, readFolder, writeFolder, type Pair, type Pki } from "./folder.ts";
+import { closeToOthers, makeFolder, readFolder, writeFolder, type Pair, type Pki } from "./folder.ts";
 import { oneAtATime } from "./one-at-a-time.ts";
 
 /** A change on request; see README.md for when. */
@@ -40,12 +40,20 @@ const RENEW_DAYS = 30;
 export async function ensurePki(dir: string, { enrolmentNames, now, change, ending }: PkiOptions): Promise<PkiNote[]> {
   const folder = resolve(dir);
   const names = enrolmentNames.map(plainName);
+  const readFit = async () => {
+    const known = await readFolder(folder);
+    if (known === undefined && change !== undefined)
+      throw new Error(`${folder} holds no certificates yet, so there is nothing to change: run npm run pki first`);
+    if (known === undefined && names.length === 0)
+      throw new Error("the enrolment needs a name or address that hosts reach it by: --enrolment-name");
+    return known;
+  };
+  // The lock is in the folder: what is not ours does not get one.
+  if ((await readFit()) === undefined) await makeFolder(folder);
   return oneAtATime(
     folder,
     async () => {
-      const known = await readFolder(folder);
-      if (known === undefined && change !== undefined)
-        throw new Error(`${folder} holds no certificates yet, so there is nothing to change: run npm run pki first`);
+      const known = await readFit();
       const { pki, notes } = known === undefined ? create(names, now) : renew(known, names, now, change);
       if (known !== undefined && (await closeToOthers(folder)))
         notes.push({
@@ -64,8 +72,6 @@ export async function ensurePki(dir: string, { enrolmentNames, now, change, endi
 type Outcome = { readonly pki: Pki; readonly notes: PkiNote[] };
 
 function create(enrolmentNames: readonly string[], now: Date): Outcome {
-  if (enrolmentNames.length === 0)
-    throw new Error("the enrolment needs a name or address that hosts reach it by: --enrolment-name");
   const ca = makeCa(now);
   const client = makeClient(ca, now);
   const enrolment = makeEnrolment([...new Set(enrolmentNames)], ca, now);

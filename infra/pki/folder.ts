@@ -14,6 +14,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { certificatesIn } from "../../apps/adapters/pki/certificates.ts";
+import { LOCK } from "./one-at-a-time.ts";
 
 /** A certificate and its private key. */
 export type Pair = { readonly certificate: X509Certificate; readonly key: KeyObject };
@@ -46,6 +47,7 @@ const files = ["ca.pem", "ca-key.pem", "client.pem", "client-key.pem", "enrolmen
 export async function readFolder(dir: string): Promise<Pki | undefined> {
   const names = await entriesOf(dir);
   const isOurs = async (name: string) =>
+    name === LOCK ||
     name.startsWith(GENERATION) ||
     name.startsWith(CURRENT) ||
     (files.includes(name) && (await readlink(join(dir, name)).catch(() => "")) === `${CURRENT}/${name}`);
@@ -68,10 +70,14 @@ export async function readFolder(dir: string): Promise<Pki | undefined> {
   }
 }
 
-/** Makes `pki` what a folder holds, in one step; what it held before is removed. */
-export async function writeFolder(dir: string, pki: Pki): Promise<void> {
+/** Makes a folder that is ours alone. */
+export async function makeFolder(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await chmod(dir, 0o700);
+}
+
+/** Makes `pki` what a folder holds, in one step; what it held before is removed. */
+export async function writeFolder(dir: string, pki: Pki): Promise<void> {
   const generation = `${GENERATION}${randomBytes(4).toString("hex")}`;
   await mkdir(join(dir, generation), { mode: 0o700 });
   const { ca, oldCa, client, enrolment } = pki;

@@ -1,29 +1,29 @@
-import { createHash } from "node:crypto";
-import { once } from "node:events";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { holdName } from "../process/held-name.ts";
+import { holdLock } from "../process/held-lock.ts";
 
+/** Name of the file in a folder that is locked by the process that works on it. */
+export const LOCK = "lock";
 const POLL_MS = 50;
 const WAIT_MS = 15_000;
 
 /**
- * Runs `work` while no other process of this machine works on the same folder.
+ * Runs `work` while no other process works on the same folder, which is there and closed to others.
  * @throws when it is not our turn within 15 s, or when `ending` aborts before it is
  */
 export async function oneAtATime<T>(dir: string, work: () => Promise<T>, ending?: AbortSignal): Promise<T> {
-  const name = `pki-${createHash("sha256").update(dir).digest("hex").slice(0, 32)}`;
   const deadline = performance.now() + WAIT_MS;
-  let holder = await holdName(name);
-  while (holder === undefined) {
+  let lock = await holdLock(join(dir, LOCK));
+  while ("heldBy" in lock) {
     if (ending?.aborted) throw new Error(`told to stop while another process works on ${dir}: nothing was changed`);
-    if (performance.now() > deadline) throw new Error(`another process works on ${dir}: try again when it is done`);
+    if (performance.now() > deadline)
+      throw new Error(`another process (${lock.heldBy}) works on ${dir}: try again when it is done`);
     await sleep(POLL_MS);
-    holder = await holdName(name);
+    lock = await holdLock(join(dir, LOCK));
   }
   try {
     return await work();
   } finally {
-    holder.close();
-    await once(holder, "close");
+    await lock.release();
   }
 }

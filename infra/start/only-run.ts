@@ -1,26 +1,39 @@
-import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { holdName } from "../process/held-name.ts";
+import { promisify } from "node:util";
+import { asRoot } from "../process/as-root.ts";
+import { holdLock } from "../process/held-lock.ts";
+
+const run = promisify(execFile);
+/** Root's, so that a user who may not run an engine cannot hold its lock. */
+const LOCKS_DIR = "/run/getaredis";
 
 /** Makes this process the only run on a state folder, until it ends. Throws with the pid of the other run. */
 export async function becomeOnlyRun(stateDir: string): Promise<void> {
-  const pidFile = join(stateDir, "pid");
-  if ((await holdName(createHash("sha256").update(stateDir).digest("hex").slice(0, 32))) === undefined) {
-    const pid = (await readFile(pidFile, "utf8").catch(() => "unknown")).trim();
-    throw new Error(`Get a Redis runs here already (process ${pid}): stop it with Ctrl-C where it runs`);
-  }
-  await writeFile(pidFile, `${process.pid}\n`);
+  const lock = await holdLock(join(stateDir, "lock"));
+  if ("heldBy" in lock)
+    throw new Error(`Get a Redis runs here already (process ${lock.heldBy}): stop it with Ctrl-C where it runs`);
 }
 
 /**
  * Makes this process the only one on this machine (network namespace) with a private engine, until it ends:
- * each dockerd treats the packet filter as its own, and would cut off the other's instances.
+ * each dockerd treats the packet filter as its own, and would cut off the other's instances. Needs root or
+ * passwordless sudo, as an engine does.
  */
 export async function becomeOnlyEngineOwner(): Promise<void> {
-  if ((await holdName("private-engine")) !== undefined) return;
-  throw new Error(
-    "another Get a Redis on this machine runs a private Docker Engine, and two of them would break each other's " +
-      "network: stop that one, or give both one engine with DOCKER_HOST",
-  );
+  // "net:[4026531840]"
+  const network = /\d+/.exec(await readlink("/proc/self/ns/net"))?.[0] ?? "";
+  const file = join(LOCKS_DIR, `engine-${network}`);
+  const [command, args] = await asRoot("sh", ["-euc", MAKE_LOCK, "sh", LOCKS_DIR, file, String(process.getuid?.())]);
+  await run(command, args);
+  const lock = await holdLock(file);
+  if ("heldBy" in lock)
+    throw new Error(
+      `another Get a Redis on this machine runs a private Docker Engine (process ${lock.heldBy}), and two of them ` +
+        "would break each other's network: stop that one, or give both one engine with DOCKER_HOST",
+    );
 }
+
+/** Arguments: the folder, the file, who shall be able to open it. A file that is there stays, and who holds it. */
+const MAKE_LOCK = 'mkdir -p -m 755 "$1"; touch "$2"; chmod 600 "$2"; chown "$3" "$2"';
