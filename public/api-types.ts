@@ -6,7 +6,7 @@ import type { InstanceState as InstanceStateSchema, ProblemBody } from "../apps/
  * browser loads this file, and it is the only one below public/ that knows where the server's types are.
  */
 export type { ConsoleAnswer, ConsoleCommand, ConsoleFigures } from "../apps/api/routes/console/schemas.ts";
-export type { OpsBlock } from "../apps/api/routes/ops/blocks.ts";
+export type { NewOpsBlock, OpsBlock, OpsBlockMade, OpsHoldings } from "../apps/api/routes/ops/blocks.ts";
 export type { OpsEvent, OpsEventQuery } from "../apps/api/routes/ops/events.ts";
 export type { OpsFigures } from "../apps/api/routes/ops/figures.ts";
 export type { OpsInstance, OpsSearch } from "../apps/api/routes/ops/instances.ts";

@@ -1,8 +1,11 @@
 import type {
+  NewOpsBlock,
   OpsBlock,
+  OpsBlockMade,
   OpsEvent,
   OpsEventQuery,
   OpsFigures,
+  OpsHoldings,
   OpsInstance,
   OpsSearch,
   Problem,
@@ -45,7 +48,9 @@ export type OpsApi = {
   readonly setSwitch: (name: SwitchName, paused: boolean) => Promise<Answer<null>>;
   readonly runJob: (job: string) => Promise<Answer<null>>;
   readonly blocks: () => Promise<Answer<readonly OpsBlock[]>>;
-  readonly block: (address: string, reason: string) => Promise<Answer<Pick<OpsBlock, "address">>>;
+  /** What the addresses of a network hold now. */
+  readonly holdings: (address: string) => Promise<Answer<OpsHoldings>>;
+  readonly block: (block: NewOpsBlock) => Promise<Answer<OpsBlockMade>>;
   readonly unblock: (address: string) => Promise<Answer<null>>;
 };
 

@@ -396,6 +396,7 @@ describe("HTTP", () => {
         "GET /instances/{id}",
         "GET /metrics",
         "GET /ops/api/blocks",
+        "GET /ops/api/blocks/preview",
         "GET /ops/api/droplets",
         "GET /ops/api/events",
         "GET /ops/api/figures",

@@ -77,6 +77,7 @@ describe("/ops/api", () => {
       ["/switches/handouts", "PATCH"],
       ["/blocks", "GET"],
       ["/blocks", "POST"],
+      ["/blocks/preview?address=192.0.2.1", "GET"],
       ["/blocks?address=192.0.2.1", "DELETE"],
       ["/hosts/host-a", "DELETE"],
       [`/instances/${id}`, "DELETE"],
@@ -241,7 +242,7 @@ describe("/ops/api", () => {
     const answer = await call("/blocks", "POST", { address: " 127.0.0.1 ", reason: "mining" });
     assert.deepEqual(
       [answer.status, answer.headers.get("content-type"), await answer.json()],
-      [201, "application/json; charset=utf-8", { address: "127.0.0.1" }],
+      [201, "application/json; charset=utf-8", { address: "127.0.0.1", ended: 0 }],
     );
     assert.equal((await call("/blocks", "POST", { address: "2001:db8:1:2:3::4" })).status, 201);
     await assertProblem(await api.call("/instances", { method: "POST" }), 403, "address-blocked");
@@ -254,8 +255,59 @@ describe("/ops/api", () => {
       assert.equal((await call(`/blocks?address=${encodeURIComponent(address)}`, "DELETE")).status, 204);
     await handOut();
     await assertProblem(await call("/blocks?address=127.0.0.1", "DELETE"), 404, "not-found");
-    for (const address of ["localhost", "1.2.3", "10.0.0.0/8", "", "<b>"])
+    for (const address of ["localhost", "1.2.3", "10.0.0.0/7", "10.1.0.0/8", "2001:db8::/65", "", "<b>"])
       await assertProblem(await call("/blocks", "POST", { address }), 400, "invalid-request");
+  });
+
+  it("blocks a whole network for a time, and says what holds it and what it holds", async () => {
+    await handOut();
+    const preview = async () => {
+      const { blocks, ...rest } = await read<{ blocks: { address: string }[] }>("/blocks/preview?address=127.0.0.1");
+      return { ...rest, blocks: blocks.map(({ address }) => address) };
+    };
+    assert.deepEqual(await preview(), { address: "127.0.0.1", instances: 1, holders: 1, blocks: [], listed: [] });
+    const until = new Date(api.service.clock().getTime() + 60_000).toISOString();
+    assert.equal((await call("/blocks", "POST", { address: "127.0.0.0/8", reason: "spam", until })).status, 201);
+    await api.service.store.blocks.replaceListed(["127.0.0.0/16", "198.51.100.0/24"]);
+    assert.deepEqual(await preview(), {
+      ...{ address: "127.0.0.1", instances: 1, holders: 1 },
+      ...{ blocks: ["127.0.0.0/8"], listed: ["127.0.0.0/16"] },
+    });
+    const answer = await call("/blocks");
+    assert.equal(answer.headers.get("total-count"), "3", "those of the list as well");
+    const [block] = (await answer.json()) as { until: string; by: string }[];
+    assert.deepEqual([block?.until, block?.by], [until, "127.0.0.1"]);
+    await api.service.store.blocks.replaceListed([]);
+    await assertProblem(await api.call("/instances", { method: "POST" }), 403, "address-blocked");
+    api.service.time.pass(60_000);
+    await api.seeHosts();
+    await handOut();
+    for (const wrong of ["2001-01-01T00:00:00Z", "tomorrow", "2030-12-31T23:59:60Z"])
+      await assertProblem(
+        await call("/blocks", "POST", { address: "192.0.2.1", until: wrong }),
+        400,
+        "invalid-request",
+      );
+  });
+
+  it("blocks a network and ends all that its addresses hold in one act, and nothing of others", async () => {
+    const [mine, other] = [
+      await handOut(),
+      await api.call("/instances", { method: "POST", remoteAddress: "192.0.2.9" }),
+    ];
+    const { id: others } = (await other.json()) as { id: string };
+    const answer = await call("/blocks", "POST", { address: "127.0.0.0/8", reason: "mining", endInstances: true });
+    assert.deepEqual(await answer.json(), { address: "127.0.0.0/8", ended: 1 });
+    assert.equal(api.requestedRuns.at(-1), "reap");
+    const read1 = await api.call(`/instances/${mine.id}`, { headers: { authorization: `Bearer ${mine.token}` } });
+    const { state, endCause } = (await read1.json()) as OpsInstance;
+    assert.deepEqual([state, endCause], ["ending", "operator"]);
+    assert.equal((await read<OpsInstance>(`/instances/${others}`)).state, "running");
+    const events = await read<{ kind: string; reason: string }[]>("/events?kind=block");
+    assert.match(events[0]?.reason ?? "", /^127\.0\.0\.0\/8: mining; ended with it: 1 instance$/);
+    const again = await call("/blocks", "POST", { address: "127.0.0.0/8", endInstances: true });
+    assert.deepEqual(await again.json(), { address: "127.0.0.0/8", ended: 0 });
+    assert.equal((await call("/blocks?address=127.0.0.0/8", "DELETE")).status, 204);
   });
 
   it("shows the last run of each job", async () => {

@@ -173,7 +173,10 @@ describe("the dashboard's lists", () => {
       } as unknown as FleetEvent,
       new Date(),
     );
-    await dashboard.service.store.blocks.add("203.0.113.5", markup("block"), new Date());
+    await dashboard.service.store.blocks.add(
+      { address: "203.0.113.5", reason: markup("block"), until: null, by: null },
+      new Date(),
+    );
     await dashboard.service.store.runs.begin("health", new Date());
     await dashboard.service.store.runs.finish("health", new Date(), markup("fault"));
     await dashboard.database.query(

@@ -166,10 +166,23 @@ describe("the dashboard", () => {
     await page.click("[data-unblock='127.0.0.1']");
     await page.waitForSelector("[data-blocks] li", { state: "detached" });
     await dashboard.handOut();
-    await page.fill("[data-block] [name=address]", "no address");
+    await page.fill("[data-block] [name=address]", "127.0.0.1/24");
     await page.click("[data-block] button");
-    await sure(page);
-    await said(page, "not valid");
+    await said(page, "name the network 127.0.0.0/24");
+  });
+
+  it("blocks a network and ends what its addresses hold, after saying how many that are", async () => {
+    const held = [await dashboard.handOut(), await dashboard.handOut()];
+    const page = await dashboard.logIn();
+    await page.fill("[data-block] [name=address]", "127.0.0.0/8");
+    await page.selectOption("[data-block] [name=days]", "7");
+    await page.check("[data-block] [name=ends]");
+    await page.click("[data-block] button");
+    await page.waitForSelector("dialog[open] p:has-text('They hold 2 instances now (one address), which end at once')");
+    await page.click("dialog[open] button:text-is('Block it and end 2 instances')");
+    await said(page, "127.0.0.0/8 is blocked, 2 instances ended.");
+    await page.waitForSelector("[data-blocks] li:has-text('until')");
+    for (const { id } of held) await page.waitForSelector(`tr[data-id="${id}"]`, { state: "detached" });
   });
 
   it("shows an address that was blocked elsewhere, and that none is only once it knows", async () => {

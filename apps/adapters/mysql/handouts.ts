@@ -1,6 +1,7 @@
 import { budgetRefusal, dayBegins, hourOf, type BudgetUse, type Budgets } from "../../core/instances/budgets.ts";
 import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
+import { isBlocked, isNotBlocked } from "./blocks.ts";
 import type { Database, Sql } from "./database.ts";
 import { beginEndIn, startDeadline } from "./leases.ts";
 
@@ -18,7 +19,7 @@ export function handoutStatements(database: Database): Handouts {
       const known = claim && (await findClaim(sql, draft.address, claim.keyHash, draft.createdAt));
       if (known) return { kind: "known", ...known };
 
-      const refusal = await refusalByOperator(sql, draft.address);
+      const refusal = await refusalByOperator(sql, draft.address, draft.createdAt);
       if (refusal) return { kind: refusal };
       const places = await placesOf(sql, draft.address);
       if (places.length >= budgets.address.live) {
@@ -90,11 +91,13 @@ export function handoutStatements(database: Database): Handouts {
 
   function complete(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
     return database.transaction(async (sql) => {
+      // A block that was made since the slot was taken: who ends all that an address holds has either found this
+      // row, or is found here.
       const handed = await sql.run(
         `UPDATE instances
          SET state = 'running', handed_out_at = ?, expires_at = ?
-         WHERE id = ? AND state = 'starting' AND ${startDeadline} > ?`,
-        [now, expiresAt, id, now],
+         WHERE id = ? AND state = 'starting' AND ${startDeadline} > ? AND ${isNotBlocked}`,
+        [now, expiresAt, id, now, now],
       );
       if (handed === 1 && sealedAnswer)
         await sql.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
@@ -215,11 +218,12 @@ async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date):
     : { requestHash, instanceId, sealedAnswer, expiresAt };
 }
 
-async function refusalByOperator(sql: Sql, address: string): Promise<"blocked" | "paused" | undefined> {
+async function refusalByOperator(sql: Sql, address: string, now: Date): Promise<"blocked" | "paused" | undefined> {
+  const blocked = isBlocked(address, now);
   const [row] = await sql.rows<{ blocked: number; paused: number }>(
-    `SELECT EXISTS (SELECT 1 FROM blocks WHERE address = ?) AS blocked,
+    `SELECT ${blocked.sql} AS blocked,
        EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused`,
-    [address],
+    blocked.values,
   );
   if (row?.blocked === 1) return "blocked";
   return row?.paused === 1 ? "paused" : undefined;

@@ -131,6 +131,24 @@ export function leaseStatements(database: Database): Leases {
     });
   }
 
+  function listHeld(): Promise<(ContainerPlace & { address: string })[]> {
+    return database.query(async (sql) => {
+      const rows = await sql.rows<EngineHostRow & { id: string; state: InstanceState; address: string }>(
+        `SELECT instances.id, instances.state, instances.address, ${engineHostColumns}
+         FROM instances
+         JOIN hosts ON hosts.id = host_id
+         JOIN deployment
+         WHERE instances.state IN ('starting', 'running')`,
+      );
+      return rows.map((row) => ({
+        instanceId: row.id,
+        state: row.state,
+        address: row.address,
+        host: engineHost(row),
+      }));
+    });
+  }
+
   function listOpenOf(hostName: string): Promise<RowFacts[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<{ id: string; state: RowFacts["state"]; deadline: Date }>(
@@ -144,7 +162,7 @@ export function leaseStatements(database: Database): Leases {
     });
   }
 
-  return { find, setExpiry, beginEnd, close, findContainer, findAddress, listDue, listOpenOf };
+  return { find, setExpiry, beginEnd, close, findContainer, findAddress, listDue, listHeld, listOpenOf };
 }
 
 /** {@link leaseStatements}' `beginEnd` as a part of a transaction. */

@@ -122,17 +122,11 @@ export const problems = {
       `This host has ${leases} ${leases === 1 ? "lease" : "leases"}. ` +
       "Drain it and wait, or confirm with its name that they will be lost.",
   }),
-  notAnAddress: (): Problem => ({
-    type: "urn:getaredis:invalid-request",
-    title: "The request is not valid",
-    status: 400,
-    detail: "address must be an IPv4 or IPv6 address.",
-  }),
   notBlocked: (): Problem => ({
     type: "urn:getaredis:not-found",
     title: "Not blocked",
     status: 404,
-    detail: "This address is not blocked; GET /ops/api/blocks lists those that are.",
+    detail: "This address or network is not blocked by itself; GET /ops/api/blocks lists those that are.",
   }),
   noJob: (): Problem => ({
     type: "urn:getaredis:not-found",
@@ -211,7 +205,7 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         type: "urn:getaredis:address-blocked",
         title: "Your address gets no instances",
         status: 403,
-        detail: "This IP address has been blocked by the operator. Its instances run on to their end.",
+        detail: "This IP address, or the network that it is in, has been blocked by the operator of this service.",
       };
     case "paused":
       return {

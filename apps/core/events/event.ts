@@ -52,8 +52,8 @@ export type EventData = {
   readonly end: { readonly cause: EndCause };
   /** Ends of the lease before and now, ISO 8601. */
   readonly extend: { readonly from: string; readonly to: string };
-  /** The key that quotas count by, see `addressKey`. */
-  readonly block: { readonly address: string };
+  /** The network, see `readNetwork`; when the block ends, ISO 8601; how many instances were ended with it. */
+  readonly block: { readonly address: string; readonly until?: string; readonly ended?: number };
   readonly unblock: { readonly address: string };
   readonly pause: { readonly switch: SwitchName };
   readonly resume: { readonly switch: SwitchName };

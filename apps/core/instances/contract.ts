@@ -26,7 +26,8 @@ export type Handouts = {
   ) => Promise<TakeResult>;
   /**
    * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for retries.
-   * False when its deadline is over or it has been undone: it must not be handed out.
+   * False when its deadline is over, it has been undone, or its address has been blocked meanwhile: it must not be
+   * handed out.
    */
   readonly complete: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
   /**
@@ -61,6 +62,8 @@ export type Leases = {
   readonly findAddress: (id: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
   /** Instances to be ended at `now`: leases past their end, and instances whose end has begun. */
   readonly listDue: (now: Date) => Promise<ContainerPlace[]>;
+  /** Instances that start or run, of everybody, with the key of the holder's address. */
+  readonly listHeld: () => Promise<(ContainerPlace & { readonly address: string })[]>;
   /** Instances of a host that are not ended. */
   readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
 };

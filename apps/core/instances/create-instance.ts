@@ -45,7 +45,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
     } else if (attempt.kind === "host-failed") {
       failures++;
       ports.fleet.backOff(host.name, clock());
-    } else {
+    } else if (attempt.kind !== "withdrawn") {
       return attempt;
     }
     if (request.signal.aborted && !claim) return { kind: "abandoned" };

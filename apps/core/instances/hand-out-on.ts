@@ -53,7 +53,9 @@ export type AttemptResult =
   | Extract<CreateResult, { kind: "created" | "quota-exceeded" | "blocked" | "paused" | "abandoned" | "no-capacity" }>
   | BudgetRefusal
   | Extract<TakeResult, { kind: "known" | "host-full" | "host-closed" }>
-  | { readonly kind: "host-failed" };
+  | { readonly kind: "host-failed" }
+  /** The operator has ended it, or blocked its address, before it was handed out. */
+  | { readonly kind: "withdrawn" };
 
 const PORT_TRIES = 5;
 
@@ -98,6 +100,10 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   try {
     await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
     const handout = isLeft() ? undefined : await completeHandout(ports, host, draft, taken.port, secrets, attempt);
+    if (handout === "withdrawn") {
+      await undo(ports, host, draft.id, "failed");
+      return { kind: "withdrawn" };
+    }
     if (!handout || isLeft()) {
       await undo(ports, host, draft.id, "abandoned");
       return { kind: "abandoned" };
@@ -147,7 +153,7 @@ async function bringUp(
 }
 
 /**
- * Turns the draft into a lease and returns the answer.
+ * Turns the draft into a lease and returns the answer; "withdrawn" when the operator has come before.
  * @throws Unavailable when MySQL does not answer
  */
 async function completeHandout(
@@ -157,7 +163,7 @@ async function completeHandout(
   port: number,
   { password, token }: Secrets,
   attempt: Attempt,
-): Promise<Handout> {
+): Promise<Handout | "withdrawn"> {
   const now = clock();
   const expiresAt = new Date(now.getTime() + attempt.ttlSeconds * 1000);
   const handout: Handout = {
@@ -180,9 +186,9 @@ async function completeHandout(
           { serverSecret: rules.serverSecret, idempotencyKey, instanceId: draft.id },
           random.nonce(),
         );
-  if (!(await store.handouts.complete(draft.id, expiresAt, now, sealed)))
-    throw new Error("the hand-out took so long that it was undone");
-  return handout;
+  if (await store.handouts.complete(draft.id, expiresAt, now, sealed)) return handout;
+  if (now < draft.deadline) return "withdrawn";
+  throw new Error("the hand-out took so long that it was undone");
 }
 
 /**

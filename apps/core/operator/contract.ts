@@ -1,6 +1,6 @@
 import type { Instance, InstanceState } from "../instances/instance.ts";
 import type { InstanceSearch } from "./instance-search.ts";
-import type { Block, DestroyRequestResult, Switch } from "./operator.ts";
+import type { Block, DestroyRequestResult, NewBlock, Switch } from "./operator.ts";
 import type { JobName, SwitchName } from "../events/names.ts";
 
 /** Switches of the operator: what is paused. Calls throw `Unavailable` while the store does not answer. */
@@ -10,14 +10,28 @@ export type Switches = {
   readonly set: (name: SwitchName, paused: boolean, now: Date) => Promise<boolean>;
 };
 
-/** Addresses that get no instances. Calls throw `Unavailable` while the store does not answer. */
+/**
+ * Networks whose addresses get no instances: those that the operator has blocked, and those of a list. Calls throw
+ * `Unavailable` while the store does not answer.
+ */
 export type Blocks = {
-  /** The newest first. */
-  readonly list: () => Promise<Block[]>;
-  /** Blocks an address: it gets no more instances. A repeated call replaces the reason. */
-  readonly add: (address: string, reason: string, now: Date) => Promise<void>;
-  /** False when the address was not blocked. */
-  readonly remove: (address: string) => Promise<boolean>;
+  /** The operator's blocks in force, the newest first. */
+  readonly list: (now: Date) => Promise<Block[]>;
+  /**
+   * Blocks a network: from when this resolves, no hand-out to its addresses is completed. A repeated call replaces
+   * reason and end.
+   */
+  readonly add: (block: NewBlock, now: Date) => Promise<void>;
+  /** False when the network was not blocked. */
+  readonly remove: (address: string, now: Date) => Promise<boolean>;
+  /** Replaces the networks of the list by these, all at once. */
+  readonly replaceListed: (
+    networks: readonly string[],
+  ) => Promise<{ readonly added: number; readonly removed: number }>;
+  /** How many networks the list has. */
+  readonly countListed: () => Promise<number>;
+  /** Networks of the list among these. */
+  readonly findListed: (networks: readonly string[]) => Promise<string[]>;
 };
 
 /** The operator's destroy requests. Calls throw `Unavailable` while the store does not answer. */

@@ -1,3 +1,4 @@
+import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
 import type { Hosts } from "../fleet/contract.ts";
 import type { Leases } from "../instances/contract.ts";
@@ -5,7 +6,8 @@ import type { Blocks, DestroyRequests, Switches } from "./contract.ts";
 import type { Happening } from "../events/event.ts";
 import type { HostState } from "../fleet/host.ts";
 import { shownEnd, type Instance } from "../instances/instance.ts";
-import type { DestroyRequestResult } from "./operator.ts";
+import { holds } from "./networks.ts";
+import type { DestroyRequestResult, NewBlock } from "./operator.ts";
 import type { JobName, SwitchName } from "../events/names.ts";
 import { changeLease, type ChangeLeasePorts, type ChangeLeaseResult } from "../instances/change-lease.ts";
 import { endInstance, type EndPorts, type EndResult } from "../instances/end-instance.ts";
@@ -30,14 +32,23 @@ export type OperateInstancesPorts = NotePorts &
   EndPorts &
   ChangeLeasePorts & { readonly store: { readonly leases: Pick<Leases, "findContainer"> } };
 
-/** What blocking an address needs. */
-export type BlockAddressPorts = NotePorts & { readonly store: { readonly blocks: Pick<Blocks, "add" | "remove"> } };
+/** What blocking a network needs. */
+export type BlockPorts = NotePorts &
+  RunPorts & {
+    readonly store: {
+      readonly blocks: Pick<Blocks, "add" | "remove">;
+      readonly leases: Pick<Leases, "listHeld" | "beginEnd">;
+    };
+  };
 
 /** What setting a switch needs. */
 export type SetSwitchPorts = NotePorts & RunPorts & { readonly store: { readonly switches: Pick<Switches, "set"> } };
 
 /** What running a job needs. */
 export type RunJobPorts = NotePorts & RunPorts;
+
+/** Fewer than the connections to the database, which others need meanwhile. */
+const ENDS_AT_ONCE = 4;
 
 const kindOfState = { active: "uncordon", cordoned: "cordon", draining: "drain" } as const satisfies Record<
   HostState,
@@ -113,21 +124,68 @@ export async function extendForOperator(
   return result;
 }
 
-/** Blocks an address: it gets no more instances, and keeps those it holds. */
-export async function blockAddress(ports: BlockAddressPorts, address: string, reason: string): Promise<void> {
-  await ports.store.blocks.add(address, reason, ports.clock());
-  await note(ports, {
-    kind: "block",
-    reason: reason === "" ? address : `${address}: ${reason}`,
-    data: { address },
-  });
+/** What the addresses of a network hold now, starting instances included. */
+export type NetworkHoldings = { readonly instances: number; readonly holders: number };
+
+/** Counts what would be ended with a network's block. */
+export async function countHoldings(
+  { store }: { readonly store: { readonly leases: Pick<Leases, "listHeld"> } },
+  network: string,
+): Promise<NetworkHoldings> {
+  const held = await listHoldings(store.leases, network);
+  return { instances: held.length, holders: new Set(held.map(({ address }) => address)).size };
 }
 
-/** Unblocks an address: it may have instances again. False when it was not blocked. */
-export async function unblockAddress(ports: BlockAddressPorts, address: string): Promise<boolean> {
-  const wasBlocked = await ports.store.blocks.remove(address);
+/**
+ * Blocks a network: its addresses get no more instances. They keep those they hold, unless these are to end with it:
+ * then their leases end at once, and the reaper is asked to remove the containers. No hand-out passes by: one that is
+ * under way has either taken its slot, and is ended here, or finds the block before it is completed.
+ * @returns how many instances this call ended
+ */
+export async function blockNetwork(ports: BlockPorts, block: NewBlock, endsInstances: boolean): Promise<number> {
+  const { address, reason, until } = block;
+  await ports.store.blocks.add(block, ports.clock());
+  const ended = endsInstances ? await endHoldings(ports, block) : 0;
+  const end = until === null ? "" : `, until ${until.toISOString()}`;
+  const count = endsInstances ? `; ended with it: ${ended} ${ended === 1 ? "instance" : "instances"}` : "";
+  await note(ports, {
+    kind: "block",
+    reason: `${reason === "" ? address : `${address}: ${reason}`}${end}${count}`,
+    data: { address, ...(until && { until: until.toISOString() }), ...(endsInstances && { ended }) },
+  });
+  return ended;
+}
+
+/** Unblocks a network: its addresses may have instances again. False when it was not blocked. */
+export async function unblockNetwork(ports: BlockPorts, address: string): Promise<boolean> {
+  const wasBlocked = await ports.store.blocks.remove(address, ports.clock());
   if (wasBlocked) await note(ports, { kind: "unblock", reason: address, data: { address } });
   return wasBlocked;
+}
+
+async function endHoldings(ports: BlockPorts, { address: network }: NewBlock): Promise<number> {
+  const held = await listHoldings(ports.store.leases, network);
+  const begun = await pMap(
+    held,
+    async ({ instanceId, host }) => {
+      if (!(await ports.store.leases.beginEnd(instanceId, "operator", ports.clock()))) return false;
+      await note(ports, {
+        kind: "end",
+        host: host.name,
+        instance: instanceId,
+        reason: `its holder's network ${network} was blocked`,
+        data: { cause: "operator" },
+      });
+      return true;
+    },
+    { concurrency: ENDS_AT_ONCE },
+  );
+  if (held.length > 0) void ports.requestRun("reap");
+  return begun.filter(Boolean).length;
+}
+
+async function listHoldings(leases: Pick<Leases, "listHeld">, network: string) {
+  return (await leases.listHeld()).filter(({ address }) => holds(network, address));
 }
 
 /** Pauses hand-outs or scaling, or resumes them. */

@@ -3,8 +3,20 @@ import type { SwitchName } from "../events/names.ts";
 /** A switch as it stands; `changedAt` is null while nobody has ever touched it. */
 export type Switch = { readonly name: SwitchName; readonly paused: boolean; readonly changedAt: Date | null };
 
-/** An address that gets no instances. `address` is the key that quotas count by, see `addressKey`. */
-export type Block = { readonly address: string; readonly reason: string; readonly blockedAt: Date };
+/** A network whose addresses get no instances. */
+export type Block = {
+  /** As `readNetwork` gives it; of one address, the key that quotas count by. */
+  readonly address: string;
+  readonly reason: string;
+  readonly blockedAt: Date;
+  /** When it ends by itself; null when it does not. */
+  readonly until: Date | null;
+  /** Key of the address that the operator called from; null in rows of earlier versions. */
+  readonly by: string | null;
+};
+
+/** A block to be made. */
+export type NewBlock = Omit<Block, "blockedAt">;
 
 /** The outcome of a destroy request. */
 export type DestroyRequestResult =

@@ -3,6 +3,7 @@ import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
 import type { Effects } from "../turns.ts";
 import { beginEndIn } from "./leases.ts";
+import { isBlocked, isBlockedByOperator } from "./operator.ts";
 import { addStarts, change, endOf, type InstanceRow, type SlotRow, type Tables } from "./tables.ts";
 
 /** Hand-outs in memory. */
@@ -24,7 +25,8 @@ export function handoutEffects(tables: Tables): Effects<Handouts> {
 
     complete: (id, expiresAt, now, sealedAnswer) => {
       const row = tables.instances.get(id);
-      if (row?.state !== "starting" || row.deadline <= now) return false;
+      if (row?.state !== "starting" || row.deadline <= now || isBlockedByOperator(tables, row.address, now))
+        return false;
       tables.instances.set(id, { ...row, state: "running", handedOutAt: now, expiresAt });
       if (sealedAnswer) change(tables.claims, id, { sealedAnswer });
       return true;
@@ -45,7 +47,7 @@ function decide(
 ): TakeResult {
   const known = claim && findClaim(tables, address, claim.keyHash, now);
   if (known) return { kind: "known", ...known };
-  if (tables.blocks.has(address)) return { kind: "blocked" };
+  if (isBlocked(tables, address, now)) return { kind: "blocked" };
   if (tables.switches.get("handouts")?.paused) return { kind: "paused" };
   if (places.length >= budgets.address.live)
     return {

@@ -67,6 +67,13 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
         .sort((a, b) => endOf(a).getTime() - endOf(b).getTime())
         .map(({ id, state, hostName }) => ({ instanceId: id, state, host: engineHostOf(tables, hostName) })),
 
+    listHeld: () =>
+      [...tables.instances.values()].flatMap(({ id, state, address, hostName }) =>
+        state === "starting" || state === "running"
+          ? [{ instanceId: id, state, address, host: engineHostOf(tables, hostName) }]
+          : [],
+      ),
+
     listOpenOf: (hostName) =>
       [...tables.instances.values()].flatMap((row) => {
         const { id, state, deadline } = row;

@@ -1,4 +1,6 @@
 import type { Blocks, DestroyRequests, JobRuns, Logins, Slots, Switches } from "../../core/operator/contract.ts";
+import { holds, networksAround } from "../../core/operator/networks.ts";
+import type { Block } from "../../core/operator/operator.ts";
 import type { SwitchName } from "../../core/events/names.ts";
 import type { Effects } from "../turns.ts";
 import { change, leasesOf, type Tables } from "./tables.ts";
@@ -28,18 +30,51 @@ export function switchEffects(tables: Tables): Effects<Switches> {
 /** Blocked addresses in memory. */
 export function blockEffects(tables: Tables): Effects<Blocks> {
   return {
-    list: () =>
-      [...tables.blocks.values()].sort(
-        (a, b) => b.blockedAt.getTime() - a.blockedAt.getTime() || (a.address < b.address ? -1 : 1),
-      ),
+    list: (now) =>
+      [...tables.blocks.values()]
+        .filter((block) => isInForce(block, now))
+        .sort((a, b) => b.blockedAt.getTime() - a.blockedAt.getTime() || (a.address < b.address ? -1 : 1)),
 
-    add: (address, reason, now) => {
-      const blockedAt = tables.blocks.get(address)?.blockedAt ?? now;
-      tables.blocks.set(address, { address, reason: reason.slice(0, LONGEST_BLOCK_REASON), blockedAt });
+    add: ({ address, reason, until, by }, now) => {
+      const before = tables.blocks.get(address);
+      const blockedAt = before && isInForce(before, now) ? before.blockedAt : now;
+      tables.blocks.set(address, { address, reason: reason.slice(0, LONGEST_BLOCK_REASON), blockedAt, until, by });
     },
 
-    remove: (address) => tables.blocks.delete(address),
+    remove: (address, now) => {
+      const block = tables.blocks.get(address);
+      return block !== undefined && isInForce(block, now) && tables.blocks.delete(address);
+    },
+
+    replaceListed: (networks) => {
+      const [before, after] = [tables.listedNetworks, new Set(networks)];
+      tables.listedNetworks = after;
+      return {
+        added: [...after].filter((network) => !before.has(network)).length,
+        removed: [...before].filter((network) => !after.has(network)).length,
+      };
+    },
+
+    countListed: () => tables.listedNetworks.size,
+
+    findListed: (networks) => networks.filter((network) => tables.listedNetworks.has(network)),
   };
+}
+
+/** Whether a block of the operator in force at `now` holds an address. */
+export function isBlockedByOperator(tables: Tables, key: string, now: Date): boolean {
+  return [...tables.blocks.values()].some((block) => isInForce(block, now) && holds(block.address, key));
+}
+
+/** Whether a block in force at `now`, or the list, holds an address. */
+export function isBlocked(tables: Tables, key: string, now: Date): boolean {
+  return (
+    isBlockedByOperator(tables, key, now) || networksAround(key).some((network) => tables.listedNetworks.has(network))
+  );
+}
+
+function isInForce({ until }: Block, now: Date): boolean {
+  return until === null || until > now;
 }
 
 /** Destroy requests in memory. */

@@ -92,7 +92,9 @@ export function createTables(deployment = "twintwintwin") {
     /** In the order of their ids. */
     events: [] as KeptEvent[],
     switches: new Map<SwitchName, { readonly paused: boolean; readonly changedAt: Date }>(),
+    /** By network. */
     blocks: new Map<string, Block>(),
+    listedNetworks: new Set<string>(),
     destroyRequests: new Map<string, { readonly leases: "none" | "lost"; readonly askedAt: Date }>(),
     /** By the secret's hash in hex. */
     logins: new Map<string, { readonly opsTokenHash: Buffer; readonly endsAt: Date }>(),

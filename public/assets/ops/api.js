@@ -74,7 +74,8 @@ export function createApi(onSessionOver) {
     setSwitch: (name, paused) => call("PATCH", `/ops/api/switches/${of(name)}`, { paused }),
     runJob: (job) => call("POST", `/ops/api/jobs/${of(job)}/run`),
     blocks: () => call("GET", "/ops/api/blocks"),
-    block: (address, reason) => call("POST", "/ops/api/blocks", { address, reason }),
+    holdings: (address) => call("GET", `/ops/api/blocks/preview?${query({ address })}`),
+    block: (block) => call("POST", "/ops/api/blocks", block),
     unblock: (address) => call("DELETE", `/ops/api/blocks?${query({ address })}`),
   };
 }

@@ -100,18 +100,20 @@ export function say(text, problem) {
 
 /**
  * Does something, with its button disabled meanwhile, and shows the outcome. Resolves to whether it worked.
+ * @template T
  * @param {HTMLButtonElement} button
- * @param {() => Promise<Answer<unknown>>} doing
- * @param {string} done
+ * @param {() => Promise<Answer<T>>} doing
+ * @param {string | ((value: T) => string)} done
  * @param {string} [later]  Shown instead of `done` when it has been accepted, but is not yet done.
  */
-export async function act(button, doing, done, later = done) {
+export async function act(button, doing, done, later) {
   button.disabled = true;
   mark(button, "aria-busy", "true");
-  const { problem, isLater } = await doing();
+  const { value, problem, isLater } = await doing();
   button.disabled = false;
   mark(button, "aria-busy", null);
   if (problem) say(`${problem.title}.`, problem);
-  else say(isLater ? later : done);
+  else if (isLater && later !== undefined) say(later);
+  else say(typeof done === "string" ? done : done(value));
   return !problem;
 }

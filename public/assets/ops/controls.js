@@ -4,10 +4,12 @@
  */
 import { closest, find, part } from "../elements.js";
 import { act, ask } from "./ask.js";
+import { askAndBlock } from "./block.js";
 import { fieldOf, isInside, listIn, make, mark, tell } from "./dom.js";
-import { lasting } from "./words.js";
+import { counted, lasting } from "./words.js";
 
 const RETRY_MS = 3_000;
+const DAY_MS = 86_400_000;
 
 /** @typedef {FleetOverview["switches"][number]} Switch */
 /** @typedef {FleetOverview["jobs"][number]} Job */
@@ -48,6 +50,7 @@ export function createControls(api, now) {
   const jobs = part("jobs");
   const blocks = part("blocks");
   const note = part("blocks-note");
+  const listNote = part("listed-note");
   const form = find(HTMLFormElement, "[data-block]");
   const showSwitches = listIn(switches, ({ name }) => name, switchLine);
   const showJobs = listIn(jobs, ({ job }) => job, jobLine);
@@ -71,7 +74,7 @@ export function createControls(api, now) {
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    void block(fieldOf(form, "address"), fieldOf(form, "reason"));
+    void block();
   });
 
   blocks.addEventListener("click", (event) => {
@@ -92,20 +95,15 @@ export function createControls(api, now) {
     await act(button, () => api.setSwitch(name, paused), `${words.name}: ${paused ? "paused" : "resumed"}.`);
   }
 
-  /**
-   * @param {string} address
-   * @param {string} reason
-   */
-  async function block(address, reason) {
-    const isSure = await ask({
-      title: `Block ${address}?`,
-      detail:
-        "This address gets no more instances; an IPv6 address is blocked with its whole /64. " +
-        "Instances that it holds keep running.",
-      act: "Block it",
-    });
-    const button = find(HTMLButtonElement, "button", form);
-    if (isSure && (await act(button, () => api.block(address, reason), `${address} is blocked.`))) form.reset();
+  async function block() {
+    const days = Number(fieldOf(form, "days"));
+    const wanted = {
+      address: fieldOf(form, "address"),
+      reason: fieldOf(form, "reason"),
+      ...(days > 0 && { until: new Date(now() + days * DAY_MS).toISOString() }),
+      endInstances: fieldOf(form, "ends") !== "",
+    };
+    if (await askAndBlock(api, wanted, find(HTMLButtonElement, "button", form))) form.reset();
     await load();
   }
 
@@ -114,7 +112,7 @@ export function createControls(api, now) {
     clearTimeout(retrying);
     if (!isInside()) return;
     const mine = ++asked;
-    const { value, problem } = await api.blocks();
+    const { value, problem, total } = await api.blocks();
     if (mine !== asked) return;
     mark(note, "data-fault", Boolean(problem));
     if (problem) {
@@ -123,9 +121,12 @@ export function createControls(api, now) {
       retrying = setTimeout(() => void load(), RETRY_MS);
       return;
     }
-    note.hidden = value.length > 0;
+    const listed = total - value.length;
+    note.hidden = total > 0;
     tell(note, "No address is blocked.");
-    showBlocks(value, (line, { reason }) => tell(part("reason", line), reason));
+    listNote.hidden = listed === 0;
+    tell(listNote, `And ${counted(listed, "network")} of the list in BLOCK_LIST_FILE.`);
+    showBlocks(value, (line, block) => tell(part("reason", line), reasonOf(block)));
   }
 
   /** @param {FleetOverview} overview */
@@ -143,6 +144,7 @@ export function createControls(api, now) {
     showSwitches([]);
     showJobs([]);
     showBlocks([]);
+    listNote.hidden = true;
     note.hidden = false;
     mark(note, "data-fault", null);
     tell(note, "Loading");
@@ -198,6 +200,12 @@ function updateJob(line, { startedAt, finishedAt, fault }, nowMs) {
     const ago = `${lasting(nowMs - Date.parse(finishedAt))} ago`;
     tell(part("word", line), fault === null ? `done ${ago}` : `failed ${ago}: ${fault}`);
   }
+}
+
+/** @param {OpsBlock} block */
+function reasonOf({ reason, until }) {
+  const end = until && new Date(until).toLocaleString([], { dateStyle: "medium", timeStyle: "short", hour12: false });
+  return [reason, end && `until ${end}`].filter(Boolean).join(" · ");
 }
 
 /** @param {OpsBlock} block */

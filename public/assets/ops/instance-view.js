@@ -5,6 +5,7 @@
  */
 import { closest, part } from "../elements.js";
 import { act, ask, askFor } from "./ask.js";
+import { askAndBlock } from "./block.js";
 import { listIn, make, tell } from "./dom.js";
 import { eventLine, tellMoment, updateEvent } from "./events.js";
 import { factsIn, followLinks, linkTo } from "./panel.js";
@@ -99,7 +100,10 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
       if (current === "running") button("Change its end", "quiet", (pressed) => changeEnd(latestEnd, pressed));
       if (current === "running" || current === "starting")
         button("End", "quiet danger-word", (pressed) => end(address, pressed));
-      button("Block its holder", "quiet", (pressed) => block(address, pressed));
+      if (address !== "") {
+        button("Block its holder", "quiet", (pressed) => block(address, false, pressed));
+        button("Block, and end all it holds", "quiet danger-word", (pressed) => block(address, true, pressed));
+      }
       return made;
     }
 
@@ -146,17 +150,18 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
 
     /**
      * @param {string} address
+     * @param {boolean} isEnding
      * @param {HTMLButtonElement} pressed
      */
-    async function block(address, pressed) {
+    async function block(address, isEnding, pressed) {
       const reason = await askFor({
         title: `Block ${address}?`,
-        detail: "This address gets no more instances. Those that it holds keep running; end them one by one.",
-        act: "Block it",
+        detail: "Its reason is kept with the block. What this address holds is asked for next.",
+        act: "Go on",
         label: "Reason",
         value: "",
       });
-      if (reason !== undefined) await act(pressed, () => api.block(address, reason), `${address} is blocked.`);
+      if (reason !== undefined) await askAndBlock(api, { address, reason, endInstances: isEnding }, pressed);
     }
 
     void load();

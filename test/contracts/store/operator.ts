@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import type { NewBlock } from "../../../apps/core/operator/operator.ts";
 import { at, hash, host, start, useStore, type OpenStore } from "./bed.ts";
 import { liveOnly } from "../../bed/budgets.ts";
+
+const block = (address: string, reason = ""): NewBlock => ({ address, reason, until: null, by: null });
 
 /** The store's contract of logins, switches, blocks, and destroy requests. */
 export function describeOperator(open: OpenStore): void {
@@ -34,12 +37,12 @@ export function describeOperator(open: OpenStore): void {
         assert.equal((await take({ now: at(10) })).kind, "paused");
         assert.equal(await bed.store.switches.set("handouts", true, at(2)), false, "it stood so");
         assert.equal(await bed.store.switches.set("handouts", false, at(3)), true);
-        await bed.store.blocks.add("198.51.100.1", "mining", at(4));
+        await bed.store.blocks.add(block("198.51.100.1", "mining"), at(4));
         assert.equal((await take({ now: at(10) })).kind, "blocked");
         assert.equal((await take({ now: at(10), address: "198.51.100.2" })).kind, "taken");
         assert.equal(await bed.count("instances"), 1);
-        assert.equal(await bed.store.blocks.remove("198.51.100.1"), true);
-        assert.equal(await bed.store.blocks.remove("198.51.100.1"), false);
+        assert.equal(await bed.store.blocks.remove("198.51.100.1", at(5)), true);
+        assert.equal(await bed.store.blocks.remove("198.51.100.1", at(5)), false);
         assert.equal((await take({ now: at(10) })).kind, "taken");
       });
 
@@ -55,7 +58,7 @@ export function describeOperator(open: OpenStore): void {
           latestEnd: at(86_400),
         };
         assert.equal((await bed.store.handouts.takeSlot(draft, "a", liveOnly(6), claim)).kind, "taken");
-        await bed.store.blocks.add("198.51.100.1", "", at(1));
+        await bed.store.blocks.add(block("198.51.100.1"), at(1));
         assert.equal(
           (await bed.store.handouts.takeSlot({ ...draft, id: "b".repeat(16) }, "a", liveOnly(6), claim)).kind,
           "known",
@@ -75,13 +78,69 @@ export function describeOperator(open: OpenStore): void {
             ["scaling", true, at(5)],
           ],
         );
-        await bed.store.blocks.add("192.0.2.1", "first", at(1));
-        await bed.store.blocks.add("2001:db8::/64", "second", at(2));
-        await bed.store.blocks.add("192.0.2.1", "first, seen again", at(3));
-        assert.deepEqual(await bed.store.blocks.list(), [
-          { address: "2001:db8::/64", reason: "second", blockedAt: at(2) },
-          { address: "192.0.2.1", reason: "first, seen again", blockedAt: at(1) },
-        ]);
+        await bed.store.blocks.add(block("192.0.2.1", "first"), at(1));
+        const second = { address: "2001:db8::/48", reason: "second", until: at(60), by: "203.0.113.1" };
+        await bed.store.blocks.add(second, at(2));
+        await bed.store.blocks.add(block("192.0.2.1", "first, seen again"), at(3));
+        const first = { ...block("192.0.2.1", "first, seen again"), blockedAt: at(1) };
+        assert.deepEqual(await bed.store.blocks.list(at(59)), [{ ...second, blockedAt: at(2) }, first]);
+        assert.deepEqual(await bed.store.blocks.list(at(60)), [first]);
+        assert.equal(await bed.store.blocks.remove("2001:db8::/48", at(60)), false, "it is over");
+        await bed.store.blocks.add(block("2001:db8::/48"), at(70));
+        assert.deepEqual((await bed.store.blocks.list(at(70)))[0]?.blockedAt, at(70), "another one, not the old one");
+      });
+
+      it("of a network hold its addresses, and no other, until they end", async () => {
+        await bed.store.hosts.register(host("a", { capacity: 20 }), start);
+        await bed.store.blocks.add({ ...block("198.51.100.0/24"), until: at(100) }, at(0));
+        await bed.store.blocks.add(block("2001:db8::/32"), at(0));
+        for (const [address, seconds, kind] of [
+          ["198.51.100.255", 99, "blocked"],
+          ["198.51.101.0", 99, "taken"],
+          ["198.51.100.255", 100, "taken"],
+          ["2001:db8:ffff:1::/64", 99, "blocked"],
+          ["2001:db9::/64", 99, "taken"],
+        ] as const)
+          assert.equal((await take({ address, now: at(seconds) })).kind, kind, `${address} after ${seconds} s`);
+      });
+
+      it("of a list hold as well, beside the operator's, and are replaced all at once", async () => {
+        await bed.store.hosts.register(host("a", { capacity: 20 }), start);
+        const many = Array.from({ length: 1200 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`);
+        assert.deepEqual(await bed.store.blocks.replaceListed([...many, "198.51.100.0/24"]), {
+          added: 1201,
+          removed: 0,
+        });
+        assert.equal((await take({ now: at(1) })).kind, "blocked");
+        assert.deepEqual(await bed.store.blocks.findListed(["198.51.0.0/16", "198.51.100.0/24"]), ["198.51.100.0/24"]);
+        assert.deepEqual(await bed.store.blocks.replaceListed(["192.0.2.0/24", ...many]), { added: 1, removed: 1 });
+        assert.equal((await take({ now: at(1) })).kind, "taken");
+        assert.equal((await take({ now: at(1), address: "192.0.2.77" })).kind, "blocked");
+        assert.deepEqual(await bed.store.blocks.list(at(1)), []);
+        assert.deepEqual(await bed.store.blocks.replaceListed([]), { added: 0, removed: 1201 });
+        assert.equal(await bed.store.blocks.countListed(), 0);
+      });
+
+      it("let no hand-out pass that was under way: it is found with those to be ended, or is not completed", async () => {
+        await bed.store.hosts.register(host("a", { capacity: 60 }), start);
+        for (let round = 0; round < 10; round++) {
+          const address = `198.51.100.${round}`;
+          const handingOut = Array.from({ length: 3 }, async (_, turn) => {
+            const { kind, id } = await take({ address, from: turn === 1 ? bed.another() : bed.store });
+            const isOut = kind === "taken" && (await bed.store.handouts.complete(id, at(3600), at(1), undefined));
+            return { id, isOut };
+          });
+          const blocking = (async () => {
+            await bed.store.blocks.add(block(address), start);
+            return (await bed.store.leases.listHeld()).map(({ instanceId }) => instanceId);
+          })();
+          const [held, ...all] = await Promise.all([blocking, ...handingOut]);
+          for (const { id, isOut } of all) assert.ok(!isOut || held.includes(id), "it is out, and nobody knows of it");
+        }
+        await bed.store.blocks.add(block("198.51.0.0/16"), at(2));
+        const { id, kind } = await take({ address: "192.0.2.1" });
+        assert.equal(kind, "taken");
+        assert.ok(await bed.store.handouts.complete(id, at(3600), at(3), undefined), "another network's");
       });
     });
 
