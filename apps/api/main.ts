@@ -3,7 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { nanoid } from "nanoid";
 import { pino } from "pino";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
-import { COMMAND_TIMEOUT_MS } from "../core/console/run-command.ts";
+import { createReplyBudget } from "../core/console/reply-budget.ts";
+import { COMMAND_TIMEOUT_MS, KEPT_REPLY_BYTES } from "../core/console/run-command.ts";
 import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
@@ -24,6 +25,7 @@ import { realRandom } from "./random.ts";
 import { buildServer } from "./server.ts";
 
 const SECOND = 1000;
+const MB = 1024 * 1024;
 const FIGURES_MS = 5 * SECOND;
 /**
  * Each console uses one of its instance's connections, hence few of them; they are kept long enough for a
@@ -36,7 +38,6 @@ const consoleLimits = {
   idleMs: 180 * SECOND,
   connectTimeoutMs: 3 * SECOND,
   commandTimeoutMs: COMMAND_TIMEOUT_MS,
-  mostReplyBytes: 64 * 1024,
 };
 
 const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "OPS_TOKEN", "SERVER_SECRET", "INSTANCE_IMAGE"]);
@@ -64,7 +65,10 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
   });
-  const consoles = createRedisConsoles(consoleLimits);
+  const consoles = createRedisConsoles({
+    ...consoleLimits,
+    reply: { readBytes: settings.consoles.replyMb * MB, keptBytes: KEPT_REPLY_BYTES },
+  });
   undoLater("consoles", consoles.closeAll);
   const engines = createDockerEngines(
     settings.hosts.engineTimeoutMs,
@@ -79,6 +83,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     fleet,
     engines,
     consoles,
+    replyBudget: createReplyBudget(settings.consoles.replyMbPerMinute * MB),
     metrics,
     rateLimitRedis: redis,
     ping: { mysql: store.ping, redis: discovery.ping },
@@ -100,6 +105,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       metricsToken: settings.http.metricsToken,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
+      replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
       overview: {
         isFleet: settings.cloud !== undefined,

@@ -76,8 +76,11 @@ export function createConsole(root, api, onRefused) {
     own.database = value.database;
     own.transaction = value.transaction;
     if (value.text !== "") show(own, entry("reply", value.text, value.tone));
-    if (value.cutFromBytes)
-      show(own, entry("reply", `Cut here: the whole reply has ${bytesInWords(value.cutFromBytes)}.`, "note"));
+    if (value.cutFromBytes) {
+      const size = `${bytesInWords(value.cutFromBytes)}${value.warning ? " or more" : ""}`;
+      show(own, entry("reply", `Cut here: the whole reply has ${size}.`, "note"));
+    }
+    if (value.warning) show(own, entry("reply", value.warning, "note"));
     showPrompt();
   }
 

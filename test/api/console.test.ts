@@ -7,7 +7,14 @@ import type { RedisReply } from "../../apps/core/console/redis-reply.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
 
-type Answer = { text: string; tone: string; cutFromBytes: number | null; database: number; transaction: string };
+type Answer = {
+  text: string;
+  tone: string;
+  cutFromBytes: number | null;
+  warning: string | null;
+  database: number;
+  transaction: string;
+};
 type SentCommand = Parameters<ServerParts["consoles"]["run"]>[0];
 type CommandOutcome = Awaited<ReturnType<ServerParts["consoles"]["run"]>>;
 type Replied = Extract<CommandOutcome, { kind: "replied" }>;
@@ -28,8 +35,8 @@ const text = (value: string, length = value.length): RedisReply => ({
 });
 const replied = (
   reply: RedisReply,
-  { sizeBytes = 7, state = { database: 0, transaction: "none" } }: Partial<Replied> = {},
-): CommandOutcome => ({ kind: "replied", reply, sizeBytes, state });
+  { sizeBytes = 7, readBytes = sizeBytes, state = { database: 0, transaction: "none" } }: Partial<Replied> = {},
+): CommandOutcome => ({ kind: "replied", reply, readBytes, sizeBytes, state });
 
 describe("an instance's console and figures", () => {
   let api: TwinApi;
@@ -48,7 +55,7 @@ describe("an instance's console and figures", () => {
     close: (instanceId, session) => closed.push(`${instanceId} ${session}`),
   };
   before(async () => {
-    api = await createTwinApi({ consoles, env: { LEASE_MIN_SECONDS: "1" } });
+    api = await createTwinApi({ consoles, env: { LEASE_MIN_SECONDS: "1", QUOTA_PER_ADDRESS: "8" } });
     handout = await created();
   });
   beforeEach(() => {
@@ -88,6 +95,7 @@ describe("an instance's console and figures", () => {
       text: '"hello there"',
       tone: "reply",
       cutFromBytes: null,
+      warning: null,
       database: 4,
       transaction: "begun",
     });
@@ -96,6 +104,7 @@ describe("an instance's console and figures", () => {
       text: "(error) ERR unknown command 'NOSUCH', with args beginning with: ",
       tone: "error",
       cutFromBytes: null,
+      warning: null,
       database: 0,
       transaction: "none",
     });
@@ -157,9 +166,61 @@ describe("an instance's console and figures", () => {
 
   it("cuts long replies and tells their size", async () => {
     outcome = () => replied(text("\0".repeat(65_536), 1_000_001), { sizeBytes: 1_000_015 });
-    const { text: shown, cutFromBytes } = await type("GET long");
+    const { text: shown, cutFromBytes, warning } = await type("GET long");
     assert.ok(shown.length <= 65_536 && shown.startsWith('"\\x00'));
-    assert.equal(cutFromBytes, 1_000_015);
+    assert.deepEqual([cutFromBytes, warning], [1_000_015, null]);
+  });
+
+  it("says what became of the connection where a reply was not read to its end", async () => {
+    outcome = () =>
+      replied(text("x".repeat(10), 20_000_000), {
+        readBytes: 65_536,
+        sizeBytes: 20_000_012,
+        state: { database: 4, transaction: "none" },
+      });
+    const answer = await type("GET long", { database: 4, transaction: "watched" });
+    assert.deepEqual(
+      [answer.text, answer.tone, answer.cutFromBytes, answer.database, answer.transaction],
+      ['"xxxxxxxxxx"', "reply", 20_000_012, 4, "none"],
+    );
+    assert.match(
+      answer.warning ?? "",
+      /was run, .* connection was closed\. The next command gets a new one, in the same database .* client\.$/,
+    );
+  });
+
+  it("reads so many megabytes of replies a minute for an address and for an instance, and says when it goes on", async () => {
+    const replica = await api.openReplica({ CONSOLE_REPLY_MB_PER_MINUTE: "2" });
+    const MB = 1024 * 1024;
+    const run = (owned: Handout, remoteAddress: string, command = "GET long") =>
+      replica.call(`/instances/${owned.id}/console`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${owned.token}` },
+        body: JSON.stringify({ password: owned.password, command }),
+        remoteAddress,
+      });
+    try {
+      const other = await created();
+      outcome = () => replied(text("x"), { readBytes: MB, sizeBytes: 20 * MB });
+      for (let commands = 0; commands < 2; commands++)
+        assert.equal((await run(handout, "198.51.100.7")).status, 200, "each counts by what was read of it");
+      for (const [owned, address] of [
+        [other, "198.51.100.7"],
+        [handout, "198.51.100.8"],
+      ] as const) {
+        const refused = await run(owned, address);
+        const seconds = Number(refused.headers.get("retry-after"));
+        assert.ok(seconds > 0 && seconds <= 60);
+        assert.match(await assertProblem(refused, 429, "replies-spent"), /reads 2 MB .* a minute .* redis-cli/);
+      }
+      assert.equal((await run(handout, "198.51.100.7", "RESET")).status, 200, "what takes no reply goes on");
+      assert.equal((await run(other, "198.51.100.9")).status, 200, "others go on");
+      api.service.time.pass(60_000);
+      await api.seeHosts();
+      assert.equal((await run(handout, "198.51.100.7")).status, 200);
+    } finally {
+      await replica.close();
+    }
   });
 
   it("tells memory, keys, connections and commands a second", async () => {

@@ -2,6 +2,7 @@ import { pino } from "pino";
 import { createMetrics } from "../../apps/api/figures/metrics.ts";
 import { realRandom } from "../../apps/api/random.ts";
 import { buildServer, type ServerParts } from "../../apps/api/server.ts";
+import { createReplyBudget } from "../../apps/core/console/reply-budget.ts";
 import type { JobName } from "../../apps/core/events/names.ts";
 import { servedHosts } from "../../apps/core/settings/http.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
@@ -11,6 +12,7 @@ import { createTwinService, TWIN_IMAGE, type TwinService } from "./twin-service.
 
 /** Where the API is for those who call it: what is called is the application itself, through no socket. */
 const ORIGIN = "http://127.0.0.1:8080";
+const MB = 1024 * 1024;
 const OPS_TOKEN = "token-of-the-operator";
 const SERVER_SECRET = "secret-of-the-server";
 
@@ -90,6 +92,7 @@ async function openApi(
     fleet,
     engines: service.engines,
     consoles,
+    replyBudget: createReplyBudget(settings.consoles.replyMbPerMinute * MB),
     metrics,
     rateLimitRedis: undefined,
     ping: { mysql: store.ping, redis: discovery.ping },
@@ -105,6 +108,7 @@ async function openApi(
       metricsToken: settings.http.metricsToken,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
+      replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
       overview: {
         isFleet: false,

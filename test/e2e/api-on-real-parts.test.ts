@@ -8,7 +8,14 @@ import { assertProblem } from "../api/assert-problem.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
 
-type Answer = { text: string; tone: string; cutFromBytes: number | null; database: number; transaction: string };
+type Answer = {
+  text: string;
+  tone: string;
+  cutFromBytes: number | null;
+  warning: string | null;
+  database: number;
+  transaction: string;
+};
 type Replica = Awaited<ReturnType<Service["startReplica"]>>;
 
 type Figures = {
@@ -188,6 +195,7 @@ describe("the API on real parts", () => {
         text: "OK",
         tone: "reply",
         cutFromBytes: null,
+        warning: null,
         database: 0,
         transaction: "none",
       });
@@ -196,6 +204,7 @@ describe("the API on real parts", () => {
         text: "(error) ERR unknown command 'NOSUCH', with args beginning with: ",
         tone: "error",
         cutFromBytes: null,
+        warning: null,
         database: 0,
         transaction: "none",
       });
@@ -230,6 +239,7 @@ describe("the API on real parts", () => {
         text: "1) (integer) 1",
         tone: "reply",
         cutFromBytes: null,
+        warning: null,
         database: 4,
         transaction: "none",
       });

@@ -105,9 +105,23 @@ describe("the page's console and figures", () => {
 
   it("shows the beginning of a long reply and says how long it is", async () => {
     const { page } = await open();
-    await type(page, "SETRANGE long 2000000 x");
+    await type(page, "SETRANGE long 500000 x");
     await type(page, "GET long");
-    assert.equal(await lastReply(page), "Cut here: the whole reply has 1.9 MB.");
+    assert.equal(await lastReply(page), "Cut here: the whole reply has 488 KB.");
+  });
+
+  it("goes on in the same database after a reply that is too long to be read to its end, and says what happened", async () => {
+    const { page } = await open();
+    await type(page, "SELECT 3");
+    await type(page, "EVAL 'local t = {} for i = 1, 450000 do t[i] = i end return t' 0");
+    assert.match(await lastReply(page), /^The command was run, but its reply is too long .* in the same database/);
+    assert.match(
+      await page.locator("[data-transcript] .reply").nth(-2).innerText(),
+      /^Cut here: the whole reply has 1\.\d MB or more\.$/,
+    );
+    await type(page, "SET k v");
+    assert.equal(await lastReply(page), "OK");
+    assert.equal(await page.innerText("[data-prompt-word]"), "redis[3]>");
   });
 
   it("keeps each instance's console apart while one changes between them", async () => {
@@ -160,7 +174,14 @@ describe("the page's console and figures", () => {
     });
     await page.route("**/console", (route) =>
       route.fulfill(
-        answer({ text: MARKUP, tone: MARKUP, cutFromBytes: MARKUP, database: MARKUP, transaction: MARKUP }),
+        answer({
+          text: MARKUP,
+          tone: MARKUP,
+          cutFromBytes: MARKUP,
+          warning: MARKUP,
+          database: MARKUP,
+          transaction: MARKUP,
+        }),
       ),
     );
     await type(page, "PING");

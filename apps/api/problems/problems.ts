@@ -88,6 +88,18 @@ export const problems = {
     status: 406,
     detail: "This service answers as application/json, text/plain or text/html; adapt the Accept header.",
   }),
+  repliesSpent: (retryAfterMs: number, mbPerMinute: number): Problem => {
+    const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    return {
+      type: "urn:getaredis:replies-spent",
+      title: "Too long replies",
+      status: 429,
+      detail:
+        `The console reads ${mbPerMinute} MB of replies a minute for an address or an instance, and these were read. ` +
+        `Try again in ${retryAfterSeconds} s, or use redis-cli or a client.`,
+      retryAfterSeconds,
+    };
+  },
   consoleBusy: (): Problem => ({
     type: "urn:getaredis:console-busy",
     title: "Too much at once",

@@ -7,8 +7,15 @@ export type ConsoleState = {
   readonly database: number;
   /** Keys are watched, or commands are being queued: lost with the connection. */
   readonly transaction: "none" | "watched" | "begun";
-  /** What a SELECT waiting in the queue will choose. */
-  readonly queuedDatabase?: number;
+};
+
+/** The same as the connection itself has to know it. */
+export type ConnectionState = ConsoleState & {
+  /**
+   * Whether the server has to be asked which database is selected: no reply told it. "later" while a SELECT waits in
+   * the queue, "now" once the queue was run.
+   */
+  readonly askDatabase?: "later" | "now";
 };
 
 /** What a console does with a command: send it on, answer it itself, or close the connection as asked. */
@@ -59,14 +66,12 @@ export function judgeCommand(words: readonly Buffer[]): ConsoleVerdict {
 }
 
 /** What the connection remembers after this command got this reply. */
-export function stateAfter(state: ConsoleState, words: readonly Buffer[], reply: RedisReply): ConsoleState {
+export function stateAfter(state: ConnectionState, words: readonly Buffer[], reply: RedisReply): ConnectionState {
   const isOk = reply.kind === "status" && reply.text === "OK";
   switch (wordsOf(words, 1)) {
-    case "select": {
-      const database = Number(words[1]);
-      if (isOk) return { ...state, database };
-      return reply.kind === "status" && reply.text === "QUEUED" ? { ...state, queuedDatabase: database } : state;
-    }
+    case "select":
+      if (isOk) return { ...state, database: Number(words[1]) };
+      return reply.kind === "status" && reply.text === "QUEUED" ? { ...state, askDatabase: "later" } : state;
     case "multi":
       return isOk ? { ...state, transaction: "begun" } : state;
     case "watch":
@@ -74,16 +79,29 @@ export function stateAfter(state: ConsoleState, words: readonly Buffer[], reply:
     case "unwatch":
       return isOk && state.transaction === "watched" ? { ...state, transaction: "none" } : state;
     case "discard":
-      return isOk ? { database: state.database, transaction: "none" } : state;
+      return isOk ? noTransaction(state) : state;
     case "exec":
       // An EXEC with words too many, or while a script is running, leaves the queue as it is.
-      if (reply.kind === "error")
-        return reply.text.startsWith("EXECABORT") ? { database: state.database, transaction: "none" } : state;
-      return {
-        database: reply.kind === "array" ? (state.queuedDatabase ?? state.database) : state.database,
-        transaction: "none",
-      };
+      if (reply.kind === "error") return reply.text.startsWith("EXECABORT") ? noTransaction(state) : state;
+      return reply.kind === "array" && state.askDatabase
+        ? { ...noTransaction(state), askDatabase: "now" }
+        : noTransaction(state);
     default:
       return state;
   }
+}
+
+/** What the console keeps of a connection's state when its transaction is over, or the connection itself. */
+export function noTransaction({ database }: ConsoleState): ConsoleState {
+  return { database, transaction: "none" };
+}
+
+/** The command that asks which database is selected. */
+export const ASK_DATABASE = ["CLIENT", "INFO"] as const;
+
+/** The database that the answer to {@link ASK_DATABASE} tells; undefined when it tells none. */
+export function databaseIn(reply: RedisReply): number | undefined {
+  const text = reply.kind === "string" ? reply.bytes.toString("latin1") : "";
+  const [, database] = / db=(\d{1,5})(?: |$)/m.exec(text) ?? [];
+  return database === undefined ? undefined : Number(database);
 }

@@ -7,7 +7,7 @@ const SESSION = "figures";
 
 /** What an instance reports about itself now; it is asked with its owner's password. */
 export async function readFigures(
-  ports: ConsolePorts,
+  ports: Omit<ConsolePorts, "replyBudget">,
   instance: Instance,
   password: string,
 ): Promise<{ readonly kind: "read"; readonly figures: InstanceFigures } | ConsoleRefusal> {

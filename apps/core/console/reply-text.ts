@@ -14,6 +14,12 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\x07": "\\a",
   "\b": "\\b",
 };
+/** Each byte as it stands between quotes: what is not printable ASCII is spelt out. */
+const QUOTED: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte);
+  if (/[ !#-[\]-~]/.test(character)) return character;
+  return ESCAPES[character] ?? `\\x${byte.toString(16).padStart(2, "0")}`;
+});
 
 /**
  * A reply as redis-cli prints it in a terminal, cut after about `mostCharacters`.
@@ -48,7 +54,7 @@ export function replyText(reply: RedisReply, words: readonly Buffer[], mostChara
         page.text += "(nil)";
         return;
       case "string":
-        page.text += quoted(value.bytes);
+        page.text += quoted(value.bytes, mostCharacters - page.text.length);
         page.isCut ||= value.bytes.length < value.length;
         return;
       case "array":
@@ -59,6 +65,7 @@ export function replyText(reply: RedisReply, words: readonly Buffer[], mostChara
   function writeArray({ items, length }: Extract<RedisReply, { kind: "array" }>, indent: string): void {
     page.isCut ||= items.length < length;
     if (length === 0) page.text += "(empty array)";
+    else if (items.length === 0) page.text += "(not shown)";
     const width = String(length).length;
     for (const [index, item] of items.entries()) {
       if (page.text.length > mostCharacters) return;
@@ -73,13 +80,12 @@ export function wordsOf(words: readonly Buffer[], count: number): string {
   return words.slice(0, count).join(" ").toLowerCase();
 }
 
-function quoted(bytes: Buffer): string {
-  // One character a byte: what is not printable ASCII is spelt out.
-  const text = bytes
-    .toString("latin1")
-    .replace(
-      /[^ !#-[\]-~]/g,
-      (character) => ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-    );
-  return `"${text}"`;
+/** Bytes in quotes, as many of them as `mostCharacters` can show. */
+function quoted(bytes: Buffer, mostCharacters: number): string {
+  let text = '"';
+  for (const byte of bytes.subarray(0, Math.max(0, mostCharacters))) {
+    text += QUOTED[byte] ?? "";
+    if (text.length > mostCharacters) break;
+  }
+  return `${text}"`;
 }

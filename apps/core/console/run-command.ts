@@ -1,24 +1,30 @@
 import { splitCommandLine } from "./command-line.ts";
-import { judgeCommand, type ConsoleState } from "./command-rules.ts";
+import { judgeCommand, noTransaction, type ConsoleState } from "./command-rules.ts";
 import type { Leases } from "../instances/contract.ts";
 import { shownState, type Instance } from "../instances/instance.ts";
-import type { Consoles } from "./contract.ts";
+import type { ConsoleOutcome, Consoles } from "./contract.ts";
+import type { ReplyBudget } from "./reply-budget.ts";
 import { replyText } from "./reply-text.ts";
 
 /** Time a command of a console may take. */
 export const COMMAND_TIMEOUT_MS = 10_000;
 /** Characters of a reply that are shown. */
 const MOST_CHARACTERS = 64 * 1024;
+/** Bytes of a reply that are kept: each is shown as one character at least. */
+export const KEPT_REPLY_BYTES = MOST_CHARACTERS;
 
 /** What running commands needs of the store and of the connections. */
 export type ConsolePorts = {
   readonly store: { readonly leases: Pick<Leases, "findAddress"> };
   readonly consoles: Consoles;
+  readonly replyBudget: Pick<ReplyBudget, "waitMs" | "charge">;
   readonly clock: () => Date;
 };
 
 /** A line typed into a console. */
 export type TypedCommand = {
+  /** Address that it comes from, as addresses are counted. */
+  readonly address: string;
   readonly line: string;
   readonly password: string;
   /** Commands of the same name share a connection. */
@@ -30,13 +36,18 @@ export type TypedCommand = {
 /** Why an instance was not asked at all. */
 export type ConsoleRefusal = { readonly kind: "not-running" | "wrong-password" | "busy" | "unreachable" };
 
+/** The replies of the last minute were too long to read another one now. */
+export type RepliesSpent = { readonly kind: "replies-spent"; readonly retryAfterMs: number };
+
 /** What a console shows for a line: the server's reply, its error, or a message of the console itself. */
 export type ConsoleAnswer = {
   readonly kind: "answered";
   readonly tone: "reply" | "error" | "note";
   readonly text: string;
-  /** Bytes of the reply on the wire where only its beginning is shown, else null. */
+  /** Bytes of the reply on the wire where only its beginning is shown, else null; at least as many with a warning. */
   readonly cutFromBytes: number | null;
+  /** What became of the connection at a reply that was not read to its end, else null. */
+  readonly warning: string | null;
   readonly state: ConsoleState;
 };
 
@@ -44,52 +55,55 @@ export type ConsoleAnswer = {
 export async function runCommand(
   ports: ConsolePorts,
   instance: Instance,
-  { line, password, session, state }: TypedCommand,
-): Promise<ConsoleAnswer | ConsoleRefusal> {
-  if (shownState(instance, ports.clock()) !== "running") return { kind: "not-running" };
+  { line, password, session, state, address: caller }: TypedCommand,
+): Promise<ConsoleAnswer | ConsoleRefusal | RepliesSpent> {
+  const { store, consoles, replyBudget, clock } = ports;
+  if (shownState(instance, clock()) !== "running") return { kind: "not-running" };
   const words = splitCommandLine(line);
-  if (!words) return { kind: "answered", tone: "error", text: "Invalid argument(s)", cutFromBytes: null, state };
-  if (words.length === 0) return { kind: "answered", tone: "reply", text: "", cutFromBytes: null, state };
+  if (!words) return said("error", "Invalid argument(s)", state);
+  if (words.length === 0) return said("reply", "", state);
   const verdict = judgeCommand(words);
-  if (verdict.kind === "refuse")
-    return { kind: "answered", tone: "note", text: verdict.why, cutFromBytes: null, state };
+  if (verdict.kind === "refuse") return said("note", verdict.why, state);
   if (verdict.kind === "close") {
-    ports.consoles.close(instance.id, session);
-    return {
-      kind: "answered",
-      tone: "reply",
-      text: verdict.answer,
-      cutFromBytes: null,
-      state: { database: 0, transaction: "none" },
-    };
+    consoles.close(instance.id, session);
+    return said("reply", verdict.answer, { database: 0, transaction: "none" });
   }
-  const address = await ports.store.leases.findAddress(instance.id);
+  // The instance counts as well, for its owner may have many addresses.
+  const payers = [`address ${caller}`, `instance ${instance.id}`];
+  const retryAfterMs = replyBudget.waitMs(payers, clock());
+  if (retryAfterMs > 0) return { kind: "replies-spent", retryAfterMs };
+  const address = await store.leases.findAddress(instance.id);
   if (!address) return { kind: "not-running" };
-  const outcome = await ports.consoles.run({ instanceId: instance.id, session, ...address, password, words, state });
+  const outcome = await consoles.run({ instanceId: instance.id, session, ...address, password, words, state });
   switch (outcome.kind) {
-    case "replied": {
-      const { text, isCut } = replyText(outcome.reply, words, MOST_CHARACTERS);
-      return {
-        kind: "answered",
-        tone: outcome.reply.kind === "error" ? "error" : "reply",
-        text,
-        cutFromBytes: isCut ? outcome.sizeBytes : null,
-        state: outcome.state,
-      };
-    }
+    case "replied":
+      replyBudget.charge(payers, outcome.readBytes, clock());
+      return shown(outcome, words);
     case "transaction-lost":
     case "too-slow":
     case "closed":
-      return {
-        kind: "answered",
-        tone: "note",
-        text: notes[outcome.kind],
-        cutFromBytes: null,
-        state: { database: state.database, transaction: "none" },
-      };
+      return said("note", notes[outcome.kind], noTransaction(state));
     default:
       return { kind: outcome.kind };
   }
+}
+
+function said(tone: ConsoleAnswer["tone"], text: string, state: ConsoleState): ConsoleAnswer {
+  return { kind: "answered", tone, text, cutFromBytes: null, warning: null, state };
+}
+
+function shown(outcome: Extract<ConsoleOutcome, { kind: "replied" }>, words: readonly Buffer[]): ConsoleAnswer {
+  const { reply, readBytes, sizeBytes, state } = outcome;
+  const { text, isCut } = replyText(reply, words, MOST_CHARACTERS);
+  const isUnread = readBytes < sizeBytes;
+  return {
+    kind: "answered",
+    tone: reply.kind === "error" ? "error" : "reply",
+    text,
+    cutFromBytes: isCut || isUnread ? sizeBytes : null,
+    warning: isUnread ? notes.unread : null,
+    state,
+  };
 }
 
 const notes = {
@@ -99,4 +113,8 @@ const notes = {
     `No reply within ${COMMAND_TIMEOUT_MS / 1000} s, so the connection was closed. ` +
     "Whether the command had an effect is unknown.",
   closed: "The connection closed before a reply came. Whether the command had an effect is unknown.",
+  unread:
+    "The command was run, but its reply is too long to be read here to its end, so the connection was closed. " +
+    "The next command gets a new one, in the same database and with nothing watched. " +
+    "Read such replies in parts, or with redis-cli or a client.",
 } as const;

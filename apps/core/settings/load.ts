@@ -75,7 +75,7 @@ function shown(value: string): string {
  * Faults in the relation of two settings. Settings with a fault of their own are undefined here, and compare as
  * false.
  */
-function relationFaults({ service, instances, admission, hosts }: Settings): string[] {
+function relationFaults({ service, instances, admission, consoles, hosts }: Settings): string[] {
   const faults: string[] = [];
   if (instances.leaseMinSeconds > instances.leaseSeconds)
     faults.push(
@@ -98,6 +98,10 @@ function relationFaults({ service, instances, admission, hosts }: Settings): str
     faults.push(
       `STARTS_PER_NETWORK_PER_DAY (${admission.startsPerNetwork}) is less than ` +
         `STARTS_PER_ADDRESS_PER_DAY (${admission.startsPerAddress})`,
+    );
+  if (consoles.replyMb > consoles.replyMbPerMinute)
+    faults.push(
+      `CONSOLE_REPLY_MB (${consoles.replyMb}) is more than CONSOLE_REPLY_MB_PER_MINUTE (${consoles.replyMbPerMinute})`,
     );
   if (hosts.heartbeatSeconds >= hosts.heartbeatTtlSeconds)
     faults.push(

@@ -1,5 +1,6 @@
 import { admission } from "./admission.ts";
 import { cloud } from "./cloud.ts";
+import { consoles } from "./console.ts";
 import type { Setting, ValuesOf } from "./declaration.ts";
 import { enrolment } from "./enrolment.ts";
 import { fleet } from "./fleet.ts";
@@ -10,7 +11,7 @@ import { jobs } from "./jobs.ts";
 import { service } from "./service.ts";
 
 /** All rooms of settings, in the order of README's table. */
-export const rooms = { service, http, instances, admission, hosts, cloud, fleet, enrolment, jobs };
+export const rooms = { service, http, instances, admission, consoles, hosts, cloud, fleet, enrolment, jobs };
 
 type Rooms = typeof rooms;
 type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;

@@ -26,8 +26,9 @@ const limits: ConsoleLimits = {
   idleMs: 60_000,
   connectTimeoutMs: 2_000,
   commandTimeoutMs: 5_000,
-  mostReplyBytes: 64 * 1024,
+  reply: { readBytes: 1024 * 1024, keptBytes: 64 * 1024 },
 };
+const LONG = Array.from({ length: 10 }, () => "x".repeat(10_000)).join(" ");
 const start: ConsoleState = { database: 0, transaction: "none" };
 
 describe("consoles", () => {
@@ -90,6 +91,11 @@ describe("consoles", () => {
   ): Promise<string> => {
     const outcome = await console.run(request(line, changes));
     return outcome.kind === "replied" ? replyText(outcome.reply, wordsIn(line), 1_000_000).text : outcome.kind;
+  };
+  const replied = async (console: RedisConsoles, line: string, changes: Partial<ConsoleRequest> = {}) => {
+    const outcome = await console.run(request(line, changes));
+    assert.ok(outcome.kind === "replied", `${line}: ${outcome.kind}`);
+    return outcome;
   };
   /** What redis-cli prints for these lines, each in the same connection. */
   async function cli(...lines: string[]): Promise<string> {
@@ -258,21 +264,88 @@ describe("consoles", () => {
     await until("the script is stopped", async () => (await print(console, "GET k")) === "(nil)");
   });
 
-  it("keeps only the beginning of a reply of many megabytes, and the connection", async () => {
+  it("keeps only the beginning of a reply that is long, and the connection", async () => {
     const console = open();
-    await cli("SETRANGE big 20000000 x");
+    await cli("SETRANGE big 1000000 x", `EVAL 'for i = 1, 100000 do redis.call("RPUSH", "many", i) end' 0`);
     const outcome = await console.run(request("GET big"));
     assert.ok(outcome.kind === "replied" && outcome.reply.kind === "string");
-    assert.deepEqual([outcome.reply.bytes.length, outcome.reply.length], [limits.mostReplyBytes, 20_000_001]);
-    assert.ok(outcome.sizeBytes > 20_000_000);
+    assert.deepEqual([outcome.reply.bytes.length, outcome.reply.length], [limits.reply.keptBytes, 1_000_001]);
     assert.equal(await print(console, "CLIENT SETNAME same"), "OK");
-    assert.equal(await print(console, "STRLEN big"), "(integer) 20000001");
+    assert.match(await print(console, "LRANGE many 0 49999"), /^ {4}1\) "1"\n/);
+    assert.equal(await print(console, "STRLEN big"), "(integer) 1000001");
     assert.equal(await print(console, "CLIENT GETNAME"), '"same"');
   });
 
-  it("prints arrays nested as deep as scripts can make them", async () => {
-    const nested = "EVAL 'local t = {} for i = 1, 1000 do t = {t} end return t' 0";
-    assert.match(await print(open(), nested), /^(1\) ){1000}\(empty array\)$/);
+  for (const [what, line] of [
+    ["a string of many megabytes", "GET big"],
+    ["450,000 integers", "EVAL 'local t = {} for i = 1, 450000 do t[i] = i end return t' 0"],
+    ["a list of many long values", "LRANGE long 0 -1"],
+    ["a transaction with such a reply", "EXEC"],
+  ] as const) {
+    it(`reads no more than its bound of ${what}, and goes on in the same database on a new connection`, async () => {
+      const console = open();
+      await cli("SELECT 3", "SETRANGE big 20000000 x", ...Array.from({ length: 30 }, () => "RPUSH long " + LONG));
+      const { state } = await replied(console, "SELECT 3");
+      await print(console, "CLIENT SETNAME first");
+      if (line === "EXEC") for (const queued of ["MULTI", "SET k v", "GET big"]) await print(console, queued);
+      else await print(console, "WATCH k");
+      const { reply, readBytes, sizeBytes, ...outcome } = await replied(console, line);
+      assert.ok(readBytes <= limits.reply.readBytes && sizeBytes > limits.reply.readBytes);
+      assert.ok(reply.kind === "array" ? reply.items.length > 0 : reply.kind === "string" && reply.bytes.length > 0);
+      assert.deepEqual(outcome.state, { database: 3, transaction: "none" });
+      assert.equal(await print(console, "CLIENT GETNAME", { state }), "(nil)");
+      assert.equal(await print(console, "EXISTS big", { state }), "(integer) 1");
+    });
+  }
+
+  it("tells the database that the server has, whatever SELECT was queued", async () => {
+    const console = open();
+    await replied(console, "SELECT 2");
+    for (const [selects, database] of [
+      [["SELECT abc"], 2],
+      [["SELECT 99"], 2],
+      [["SELECT 5", "SELECT 99"], 5],
+      [["SELECT abc", "SELECT 7", "SELECT -1"], 7],
+      [["SELECT 4", "LRANGE many 0 -1", "SELECT 6"], 6],
+    ] as const) {
+      await cli("SELECT 4", `EVAL 'for i = 1, 20000 do redis.call("RPUSH", "many", i) end' 0`);
+      await print(console, "MULTI");
+      for (const line of selects) assert.equal((await replied(console, line)).reply.kind, "status");
+      const { state } = await replied(console, "EXEC");
+      assert.deepEqual(state, { database, transaction: "none" }, selects.join(", "));
+      assert.match(await print(console, "CLIENT INFO"), new RegExp(` db=${database} `));
+    }
+    await print(console, "MULTI");
+    await print(console, "SELECT 3");
+    assert.deepEqual((await replied(console, "DISCARD")).state, { database: 6, transaction: "none" });
+  });
+
+  it("closes the connection when the server does not tell which database is selected", async () => {
+    const commands: string[] = [];
+    const secretive = await strangerOn((socket) =>
+      socket.on("data", (chunk) => {
+        const command = chunk.toString().split("\r\n")[2] ?? "";
+        commands.push(command);
+        const replies: Record<string, string> = { EXEC: "*1\r\n+OK\r\n", SELECT: "+QUEUED\r\n", CLIENT: "-NOPERM\r\n" };
+        socket.write(replies[command] ?? "+OK\r\n");
+      }),
+    );
+    const console = open();
+    for (const line of ["MULTI", "SELECT 5"]) await replied(console, line, { port: secretive });
+    const { state } = await replied(console, "EXEC", { port: secretive });
+    assert.deepEqual(state, { database: 0, transaction: "none" });
+    await replied(console, "PING", { port: secretive });
+    assert.deepEqual(commands, ["AUTH", "MULTI", "SELECT", "EXEC", "CLIENT", "AUTH", "PING"]);
+  });
+
+  it("prints arrays nested as deep as scripts can make them, to a depth that is bounded", async () => {
+    const nested = (depth: number) => `EVAL 'local t = {} for i = 1, ${depth} do t = {t} end return {t, "behind"}' 0`;
+    const console = open();
+    await print(console, "CLIENT SETNAME same");
+    assert.match(await print(console, nested(100)), /^(1\) ){101}\(empty array\)\n2\) "behind"$/);
+    for (const depth of [1000, 4000])
+      assert.match(await print(console, nested(depth)), /^(1\) ){128}\(not shown\)\n2\) "behind"$/);
+    assert.equal(await print(console, "CLIENT GETNAME"), '"same"');
   });
 
   it("holds no more connections to an instance than allowed, and lets the longest unused go", async () => {

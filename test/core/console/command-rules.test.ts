@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { judgeCommand, stateAfter, type ConsoleState } from "../../../apps/core/console/command-rules.ts";
+import {
+  databaseIn,
+  judgeCommand,
+  stateAfter,
+  type ConnectionState,
+} from "../../../apps/core/console/command-rules.ts";
 import type { RedisReply } from "../../../apps/core/console/redis-reply.ts";
 
 const words = (line: string) => line.split(" ").map((word) => Buffer.from(word));
 const status = (text: string): RedisReply => ({ kind: "status", text });
 const error = (text: string): RedisReply => ({ kind: "error", text });
-const start: ConsoleState = { database: 0, transaction: "none" };
+const start: ConnectionState = { database: 0, transaction: "none" };
 
 /** The state after commands with their replies. */
-function after(...exchanges: [line: string, reply: RedisReply][]): ConsoleState {
+function after(...exchanges: [line: string, reply: RedisReply][]): ConnectionState {
   return exchanges.reduce((state, [line, reply]) => stateAfter(state, words(line), reply), start);
 }
 
@@ -66,7 +71,7 @@ describe("stateAfter", () => {
       ["DISCARD", status("OK")],
       ["exec", error("EXECABORT Transaction discarded")],
     ] as const) {
-      assert.deepEqual(after(["MULTI", status("OK")], [end, reply as RedisReply]), start);
+      assert.deepEqual(after(["MULTI", status("OK")], [end, reply]), start);
     }
   });
 
@@ -80,21 +85,29 @@ describe("stateAfter", () => {
     }
   });
 
-  it("takes a queued SELECT when the queue is run, and forgets it when it is dropped", () => {
-    const queued: [string, RedisReply][] = [
-      ["MULTI", status("OK")],
-      ["SELECT 5", status("QUEUED")],
-    ];
-    assert.equal(after(...queued).database, 0);
-    assert.deepEqual(after(...queued, ["EXEC", { kind: "array", items: [status("OK")], length: 1 }]), {
-      database: 5,
-      transaction: "none",
-    });
-    for (const [line, reply] of [
-      ["DISCARD", status("OK")],
-      ["EXEC", { kind: "nil" }],
-    ] as const)
-      assert.deepEqual(after(...queued, [line, reply]), start);
+  it("believes no queued SELECT: once its queue was run, the server is asked which database is selected", () => {
+    for (const select of ["SELECT 5", "SELECT abc", "SELECT 99", "select -1"]) {
+      const queued: [string, RedisReply][] = [
+        ["SELECT 2", status("OK")],
+        ["MULTI", status("OK")],
+        [select, status("QUEUED")],
+      ];
+      assert.equal(after(...queued).database, 2);
+      assert.equal(after(...queued).askDatabase, "later");
+      assert.deepEqual(after(...queued, ["EXEC", { kind: "array", items: [status("OK")], length: 1 }]), {
+        database: 2,
+        transaction: "none",
+        askDatabase: "now",
+      });
+      for (const [line, reply] of [
+        ["DISCARD", status("OK")],
+        ["EXEC", { kind: "nil" }],
+        ["EXEC", error("EXECABORT Transaction discarded because of previous errors.")],
+      ] as const)
+        assert.deepEqual(after(...queued, [line, reply]), { database: 2, transaction: "none" });
+    }
+    const unselected = after(["MULTI", status("OK")], ["EXEC", { kind: "array", items: [], length: 0 }]);
+    assert.equal(unselected.askDatabase, undefined, "without a SELECT nothing is asked");
   });
 
   it("knows that keys are watched until the transaction is over", () => {
@@ -105,5 +118,21 @@ describe("stateAfter", () => {
       after(["WATCH k", status("OK")], ["MULTI", status("OK")], ["EXEC", { kind: "nil" }]).transaction,
       "none",
     );
+  });
+});
+
+describe("databaseIn", () => {
+  const string = (text: string): RedisReply => ({ kind: "string", bytes: Buffer.from(text), length: text.length });
+
+  it("finds the selected database in what CLIENT INFO tells", () => {
+    const info = (rest: string) =>
+      string(`id=3 addr=127.0.0.1:40000 laddr=127.0.0.1:6379 fd=8 name=db=9 age=0 ${rest}`);
+    assert.equal(databaseIn(info("idle=0 flags=N db=5 sub=0\n")), 5);
+    assert.equal(databaseIn(info("idle=0 flags=N db=15")), 15);
+  });
+
+  it("finds none in anything else", () => {
+    for (const reply of [string("dbx=5 db=a"), error("NOPERM"), { kind: "nil" } as const, string("id=1 db=5000000 x")])
+      assert.equal(databaseIn(reply), undefined);
   });
 });

@@ -182,6 +182,7 @@ describe("loadSettings", () => {
     [/LEASE_MIN_SECONDS .* LEASE_SECONDS/, { LEASE_MIN_SECONDS: "100", LEASE_SECONDS: "99" }],
     [/LEASE_SECONDS .* LEASE_MAX_SECONDS/, { LEASE_SECONDS: "100", LEASE_MAX_SECONDS: "99" }],
     [/INSTANCE_MEMORY_LIMIT_MB/, { INSTANCE_MEMORY_MB: "49", INSTANCE_MEMORY_LIMIT_MB: "64" }],
+    [/CONSOLE_REPLY_MB .* CONSOLE_REPLY_MB_PER_MINUTE/, { CONSOLE_REPLY_MB: "33" }],
     [/HEARTBEAT_SECONDS/, { HEARTBEAT_SECONDS: "10", HEARTBEAT_TTL_SECONDS: "10" }],
     [/port 65535/, { HOST_BASE_PORT: "65500", HOST_CAPACITY: "37" }],
     [/database other than 0/, { REDIS_URL: "redis://127.0.0.1:6379/2" }],
@@ -207,6 +208,7 @@ describe("loadSettings", () => {
   it("takes each relation at its very edge", () => {
     assert.deepEqual(faultsOf({ LEASE_MIN_SECONDS: "100", LEASE_SECONDS: "100", LEASE_MAX_SECONDS: "100" }), []);
     assert.deepEqual(faultsOf({ INSTANCE_MEMORY_MB: "48", INSTANCE_MEMORY_LIMIT_MB: "64" }), []);
+    assert.deepEqual(faultsOf({ CONSOLE_REPLY_MB: "32" }), []);
     assert.deepEqual(faultsOf({ HOST_BASE_PORT: "65500", HOST_CAPACITY: "36" }), []);
   });
 });

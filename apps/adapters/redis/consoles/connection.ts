@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import {
   createReplyReader,
   encodeCommand,
+  type ReplyBounds,
   type ReplyReader,
   type SizedReply,
 } from "../../../core/console/redis-reply.ts";
@@ -45,8 +46,11 @@ export async function openConnection(host: string, port: number, timeoutMs: numb
     // No command is pending: these bytes could not be told apart from the next reply.
     if (!waiting) return void socket.destroy();
     try {
-      const reply = waiting.reader.push(chunk);
-      if (reply) settle((to) => to.resolve(reply));
+      const read = waiting.reader.push(chunk);
+      if (!read) return;
+      // What would still come of this reply could not be told apart from the next one.
+      if (read.readBytes < read.sizeBytes) socket.destroy();
+      settle((to) => to.resolve(read));
     } catch (fault) {
       settle((to) => to.reject(new NoReply("closed", fault)));
       socket.destroy();
@@ -60,13 +64,13 @@ export async function openConnection(host: string, port: number, timeoutMs: numb
   }
 
   /**
-   * Sends a command and waits for its reply, of which `mostBytes` are kept.
+   * Sends a command and waits for its reply. When that is longer than what is read, the connection is closed.
    * @throws NoReply and closes the connection when none comes within `timeoutMs`
    */
-  async function ask(words: readonly (string | Buffer)[], mostBytes: number, timeoutMs: number): Promise<SizedReply> {
+  async function ask(words: readonly (string | Buffer)[], bounds: ReplyBounds, timeoutMs: number): Promise<SizedReply> {
     if (!isOpen()) throw new NoReply("closed");
     const { promise, resolve, reject } = Promise.withResolvers<SizedReply>();
-    waiting = { reader: createReplyReader(mostBytes), resolve, reject };
+    waiting = { reader: createReplyReader(bounds), resolve, reject };
     const tooLong = setTimeout(() => {
       settle((to) => to.reject(new NoReply("too-slow")));
       socket.destroy();

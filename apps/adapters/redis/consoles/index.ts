@@ -1,6 +1,13 @@
 import { hashSecret, matchesHash } from "../../../lib/secrets.ts";
-import { stateAfter, type ConsoleState } from "../../../core/console/command-rules.ts";
+import {
+  ASK_DATABASE,
+  databaseIn,
+  noTransaction,
+  stateAfter,
+  type ConnectionState,
+} from "../../../core/console/command-rules.ts";
 import type { ConsoleOutcome, ConsoleRequest } from "../../../core/console/contract.ts";
+import type { ReplyBounds, SizedReply } from "../../../core/console/redis-reply.ts";
 import { NoReply, openConnection, type RedisConnection } from "./connection.ts";
 import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
@@ -17,15 +24,14 @@ export type ConsoleLimits = {
   readonly connectTimeoutMs: number;
   /** Time that a command may take; the connection is closed after it, so that the command does not go on. */
   readonly commandTimeoutMs: number;
-  /** Bytes kept of a reply. */
-  readonly mostReplyBytes: number;
+  readonly reply: ReplyBounds;
 };
 
 type Session = {
   readonly instanceId: string;
   readonly passwordHash: Buffer;
   connection: RedisConnection | undefined;
-  state: ConsoleState;
+  state: ConnectionState;
   /** Ends when all commands so far have. */
   tail: Promise<unknown>;
   waiting: number;
@@ -96,17 +102,35 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     try {
       const { connection } = session;
       if (!connection) return { kind: "closed" };
-      const read = await connection.ask(request.words, limits.mostReplyBytes, limits.commandTimeoutMs);
-      session.state = stateAfter(
-        session.state,
-        request.words.map((word) => Buffer.from(word)),
-        read.reply,
-      );
-      return { kind: "replied", ...read, state: session.state };
+      const read = await connection.ask(request.words, limits.reply, limits.commandTimeoutMs);
+      session.state = await stateNow(session.state, request, read, connection);
+      const { database, transaction } = session.state;
+      return { kind: "replied", ...read, state: { database, transaction } };
     } catch (fault) {
       if (!(fault instanceof NoReply)) throw fault;
       return { kind: fault.reason };
     }
+  }
+
+  /** The connection's state after a reply. When the server does not tell it, the connection is closed. */
+  async function stateNow(
+    before: ConnectionState,
+    { words }: ConsoleRequest,
+    { reply }: SizedReply,
+    connection: RedisConnection,
+  ): Promise<ConnectionState> {
+    const state = stateAfter(
+      before,
+      words.map((word) => Buffer.from(word)),
+      reply,
+    );
+    if (state.askDatabase === "now" && connection.isOpen()) {
+      const told = await connection.ask(ASK_DATABASE, limits.reply, limits.connectTimeoutMs).catch(ifNoReply);
+      const database = told && databaseIn(told.reply);
+      if (database !== undefined) return { database, transaction: "none" };
+      connection.close();
+    }
+    return connection.isOpen() ? state : noTransaction(state);
   }
 
   /** Connects and logs in. Returns what prevented it, also a reply that the command would have got. */
@@ -119,11 +143,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       connection = await openConnection(host, port, limits.connectTimeoutMs);
       session.connection = connection;
       session.state = { database: 0, transaction: "none" };
-      const auth = await connection.ask(
-        ["AUTH", REDIS_USERNAME, password],
-        limits.mostReplyBytes,
-        limits.connectTimeoutMs,
-      );
+      const auth = await connection.ask(["AUTH", REDIS_USERNAME, password], limits.reply, limits.connectTimeoutMs);
       if (auth.reply.kind === "error") {
         connection.close();
         return auth.reply.text.startsWith("WRONGPASS")
@@ -131,11 +151,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
           : { kind: "replied", ...auth, state: session.state };
       }
       if (state.database === 0) return undefined;
-      const select = await connection.ask(
-        ["SELECT", String(state.database)],
-        limits.mostReplyBytes,
-        limits.connectTimeoutMs,
-      );
+      const select = await connection.ask(["SELECT", String(state.database)], limits.reply, limits.connectTimeoutMs);
       if (select.reply.kind === "error") {
         connection.close();
         return { kind: "replied", ...select, state: session.state };
@@ -182,6 +198,10 @@ export function createRedisConsoles(limits: ConsoleLimits) {
   }
 
   return { run, close, closeAll, count: () => sessions.size };
+}
+
+function ifNoReply(fault: unknown): undefined {
+  if (!(fault instanceof NoReply)) throw fault;
 }
 
 /** {@link createRedisConsoles} */

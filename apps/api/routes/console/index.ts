@@ -3,14 +3,15 @@ import { runCommand, type ConsolePorts } from "../../../core/console/run-command
 import type { Leases } from "../../../core/instances/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
+import { callerKey } from "../../callers/caller-key.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
-import { problemOfConsole } from "../../problems/problems.ts";
+import { problemOfConsole, problems } from "../../problems/problems.ts";
 import { schemas } from "./schemas.ts";
 
 /** What consoles need. */
 export type ConsoleRouteParts = ConsolePorts & {
   readonly store: { readonly leases: Pick<Leases, "find"> };
-  readonly settings: { readonly requestsPerMinute: number };
+  readonly settings: { readonly requestsPerMinute: number; readonly replyMbPerMinute: number };
 };
 
 /** Commands a minute that an address may send: more than a person types. */
@@ -29,14 +30,22 @@ export function consoleRoutes(parts: ConsoleRouteParts) {
         const { command: line, password, session, database = 0, transaction = "none" } = request.body;
         const instance = await ownInstance(store, request, request.params.id);
         const name = `console ${session ?? request.id}`;
-        const command = { line, password, session: name, state: { database, transaction } };
+        const command = {
+          line,
+          password,
+          session: name,
+          state: { database, transaction },
+          address: callerKey(request),
+        };
         const result = await runCommand(parts, instance, command);
         if (session === undefined) consoles.close(instance.id, name);
+        if (result.kind === "replies-spent")
+          throw new ProblemError(problems.repliesSpent(result.retryAfterMs, settings.replyMbPerMinute));
         if (result.kind !== "answered") throw new ProblemError(problemOfConsole(result));
-        const { text, tone, cutFromBytes, state } = result;
+        const { text, tone, cutFromBytes, warning, state } = result;
         return reply
           .header("cache-control", "no-store")
-          .send({ text, tone, cutFromBytes, database: state.database, transaction: state.transaction });
+          .send({ text, tone, cutFromBytes, warning, database: state.database, transaction: state.transaction });
       },
     );
 

@@ -41,7 +41,12 @@ const Answer = Type.Object({
     description: "Whose word it is: the server's reply, its error, or the console's own",
   }),
   cutFromBytes: Type.Union([Type.Integer(), Type.Null()], {
-    description: "Size of the whole reply where the text is only its beginning",
+    description: "Size of the whole reply where the text is only its beginning; at least so much with a warning",
+  }),
+  warning: Type.Union([Type.String(), Type.Null()], {
+    description:
+      "What became of the connection, where a reply was too long to be read to its end: the next command gets a new " +
+      "one, so that nothing is watched any more",
   }),
   database,
   transaction,
@@ -67,7 +72,8 @@ export const schemas = {
     summary: "Run a command",
     description:
       "Logs in with the instance's password, so with its owner's rights. Long replies are cut, slow commands " +
-      "given up, and commands that turn the connection into a stream are refused.",
+      "given up, and commands that turn the connection into a stream are refused. Replies are limited in requests and " +
+      "in bytes, both a minute.",
     security: [{ owner: [] }],
     params: InstanceId,
     body: Command,
