@@ -103,6 +103,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       trustedProxies: settings.service.trustProxy ?? [],
       hosts: servedHosts(settings),
       metricsToken: settings.http.metricsToken,
+      operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
       replyMbPerMinute: settings.consoles.replyMbPerMinute,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { createTwinApi, type TwinApi, type TwinCall } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
 
@@ -190,6 +191,19 @@ describe("HTTP", () => {
       await assertProblem(await post({ origin: api.origin, ...json }, '{"ttlSeconds":1}'), 400, "invalid-request");
     });
 
+    it("cost no question to MySQL, also as the page", async () => {
+      let asked = 0;
+      api.service.before.set("history.countHandouts", () => asked++);
+      try {
+        await (await call("/nothing", { headers: { accept: "text/html" } })).text();
+        assert.equal(asked, 0);
+        await (await call("/", { headers: { accept: "text/html" } })).text();
+        assert.equal(asked, 1, "the page itself has the counts");
+      } finally {
+        api.service.before.clear();
+      }
+    });
+
     it("come as a line of text to whom text is asked for, and as the page to browsers", async () => {
       const text = await post({ accept: "text/plain", ...json }, '{"ttlSeconds":1}');
       assert.equal(text.status, 400);
@@ -284,6 +298,29 @@ describe("HTTP", () => {
       const answer = await call("/readyz");
       assert.equal(answer.headers.get("cache-control"), "no-store");
       assert.deepEqual(await answer.json(), { ready: true, checks: { mysql: "ok", redis: "ok", hosts: "ok" } });
+    });
+
+    it("/readyz asks the dependencies once for all who ask within a second, and again after it", async () => {
+      const { faults, time } = api.service;
+      time.pass(1_000);
+      await api.seeHosts();
+      let pings = 0;
+      api.service.before.set("ping", () => pings++);
+      try {
+        const answers = await Promise.all(Array.from({ length: 50 }, () => call("/readyz")));
+        assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+        assert.equal(pings, 2, "of MySQL and of Redis");
+        faults.add({ fault: () => new Unavailable("mysql", new Error("down")) });
+        assert.equal((await call("/readyz")).status, 200, "as it was within the second");
+        time.pass(1_000);
+        assert.equal((await call("/readyz")).status, 503);
+        faults.clear();
+        time.pass(100);
+        assert.equal((await call("/readyz")).status, 200, "that it is well again is told sooner");
+      } finally {
+        faults.clear();
+        api.service.before.clear();
+      }
     });
 
     it("/metrics speaks Prometheus and counts what happened", async () => {

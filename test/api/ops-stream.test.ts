@@ -4,6 +4,7 @@ import { setImmediate as pause } from "node:timers/promises";
 import type { FleetOverview, HostOverview } from "../../apps/core/operator/fleet-overview.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
+import { assertProblem } from "./assert-problem.ts";
 
 interface News {
   kind: string;
@@ -175,6 +176,28 @@ describe("the operator's stream", () => {
       assert.deepEqual(alarms()[2], [["gar-1", 3]]);
     } finally {
       await close();
+    }
+  });
+
+  it("is followed by so many at once and no more: the next is told which setting says so, and gets the place of one that goes", async () => {
+    const replica = await api.openReplica({ OPERATOR_STREAMS: "2" });
+    const url = `${await replica.listen()}/ops/api/stream`;
+    const headers = { authorization: `Bearer ${api.opsToken}` };
+    const open = async () => {
+      const closing = new AbortController();
+      return { answer: await fetch(url, { headers, signal: closing.signal }), close: () => closing.abort() };
+    };
+    try {
+      const [first, second] = [await open(), await open()];
+      assert.deepEqual([first.answer.status, second.answer.status], [200, 200]);
+      const { answer: refused } = await open();
+      assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
+      const detail = await assertProblem(refused, 503, "too-many-streams");
+      assert.match(detail, /^2 follow the fleet already, which is the setting OPERATOR_STREAMS/);
+      second.close();
+      for (let status = 503; status !== 200; await pause()) ({ status } = (await open()).answer);
+    } finally {
+      await replica.close();
     }
   });
 

@@ -106,6 +106,7 @@ async function openApi(
       trustedProxies: settings.service.trustProxy ?? [],
       hosts: servedHosts(settings),
       metricsToken: settings.http.metricsToken,
+      operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
       replyMbPerMinute: settings.consoles.replyMbPerMinute,

@@ -236,7 +236,7 @@ describe("parts that fail", () => {
     await assertUnavailable(
       await fetch(`${service.origin}/instances/${held.id}`, { headers: { authorization: `Bearer ${held.token}` } }),
     );
-    assert.equal((await fetch(`${service.origin}/readyz`)).status, 503);
+    await until("it is not ready", async () => (await fetch(`${service.origin}/readyz`)).status === 503);
     assert.equal((await fetch(`${service.origin}/healthz`)).status, 200);
     assert.equal((await fetch(service.origin)).status, 200, "the page still comes");
     assert.ok(await answers(held.url));

@@ -146,6 +146,13 @@ export const problems = {
     status: 404,
     detail: "No job of this name has ever run; GET /ops/api/jobs lists them.",
   }),
+  tooManyStreams: (most: number): Problem => ({
+    type: "urn:getaredis:too-many-streams",
+    title: "Too many dashboards are open",
+    status: 503,
+    detail: `${most} follow the fleet already, which is the setting OPERATOR_STREAMS. Close one, and try again.`,
+    retryAfterSeconds: 5,
+  }),
   nobodyListens: (): Problem => ({
     type: "urn:getaredis:no-jobs-process",
     title: "Nobody runs jobs",

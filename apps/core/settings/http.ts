@@ -1,5 +1,5 @@
-import { optional, type ValuesOf } from "./declaration.ts";
-import { hostNames, secret } from "./kinds.ts";
+import { optional, setting, type ValuesOf } from "./declaration.ts";
+import { hostNames, secret, whole } from "./kinds.ts";
 
 /** What the HTTP servers answer to, and how much they bear of it. */
 export const http = {
@@ -9,6 +9,12 @@ export const http = {
     "Names that the API answers to, comma-separated, or * for all; requests for another name are refused. " +
       "Default: HOST and PUBLIC_HOST, and with TRUST_PROXY whatever name the proxy passes on. " +
       "IP addresses and localhost are always answered to.",
+  ),
+  operatorStreams: setting(
+    "OPERATOR_STREAMS",
+    whole(1, 10_000, "streams"),
+    100,
+    "Dashboards and scripts that may follow the fleet live at once, on each API process.",
   ),
   metricsToken: optional(
     "METRICS_TOKEN",

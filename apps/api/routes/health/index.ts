@@ -1,5 +1,6 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import type { FleetCache } from "../../../core/fleet/fleet-cache.ts";
+import { createKeptAnswer } from "../../../lib/kept-answer.ts";
 import type { App } from "../../app.ts";
 import { admitScraper } from "../../callers/scraper.ts";
 import type { Metrics } from "../../figures/metrics.ts";
@@ -15,6 +16,10 @@ export type HealthRouteParts = {
   readonly settings: { readonly metricsToken: string | undefined };
 };
 
+/** How long an answer serves others. That it is ready again is told sooner: load balancers wait for it. */
+const READY_MS = 1_000;
+const UNREADY_MS = 100;
+
 const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
 
 /**
@@ -22,6 +27,12 @@ const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.
  * requests must not make the service look down.
  */
 export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRouteParts) {
+  const readiness = createKeptAnswer(
+    readReadiness,
+    ({ ready }) => (ready ? READY_MS : UNREADY_MS),
+    () => clock().getTime(),
+  );
+
   return (app: App) => {
     const config = { rateLimit: false as const };
 
@@ -45,23 +56,16 @@ export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRo
         schema: {
           tags: ["service"],
           summary: "Whether instances can be handed out, by dependency",
+          description: "As it was a second ago at most.",
           response: { 200: Readiness, 503: Readiness },
         },
       },
       async (_request, reply) => {
-        const [mysql, redis] = await Promise.allSettled([ping.mysql(), ping.redis()]);
-        const now = clock();
-        const standings = fleet.standings(now);
-        const live = standings.filter(
-          ({ standing }) => standing === "open" || standing === "full" || standing === "backing-off",
-        ).length;
-        const hosts = fleet.isBlind(now) ? "unseen" : live > 0 ? "ok" : "none is live";
-        const checks = { mysql: outcome(mysql), redis: outcome(redis), hosts };
-        const ready = Object.values(checks).every((check) => check === "ok");
+        const answer = await readiness();
         return reply
-          .code(ready ? 200 : 503)
+          .code(answer.ready ? 200 : 503)
           .header("cache-control", "no-store")
-          .send({ ready, checks });
+          .send(answer);
       },
     );
 
@@ -81,6 +85,17 @@ export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRo
       },
     );
   };
+
+  async function readReadiness(): Promise<Static<typeof Readiness>> {
+    const [mysql, redis] = await Promise.allSettled([ping.mysql(), ping.redis()]);
+    const now = clock();
+    const live = fleet
+      .standings(now)
+      .some(({ standing }) => standing === "open" || standing === "full" || standing === "backing-off");
+    const hosts = fleet.isBlind(now) ? "unseen" : live ? "ok" : "none is live";
+    const checks = { mysql: outcome(mysql), redis: outcome(redis), hosts };
+    return { ready: Object.values(checks).every((check) => check === "ok"), checks };
+  }
 }
 
 function outcome(result: PromiseSettledResult<void>): string {

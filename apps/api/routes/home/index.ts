@@ -22,7 +22,8 @@ export async function createHomePage({ store, clock, rules }: HomePageParts): Pr
   const limits = publicLimits(rules);
 
   const render: HomePage["render"] = async (request, { instance = null, problem = null }) => {
-    const stats = await store.history.countHandouts(clock()).catch(() => null);
+    // A refusal asks nobody: floods of them must cost little.
+    const stats = problem === null ? await store.history.countHandouts(clock()).catch(() => null) : null;
     const origin = `${request.protocol}://${request.host}`;
     return eta.render("index", { assets, limits, stats, origin, instance, problem });
   };

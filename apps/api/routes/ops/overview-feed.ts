@@ -75,16 +75,23 @@ export function createOverviewFeed({ draw, listEvents, listAlarms, onFault }: Fe
       picture = nextPicture;
       events = nextEvents;
       alarms = nextAlarms;
+      // Each message is made once: watchers that get the same one put it into words once.
+      const whole: FeedMessage = { kind: "picture", data: nextPicture };
+      const news: FeedMessage = change ? { kind: "change", data: change } : whole;
+      const allEvents: FeedMessage = { kind: "events", data: nextEvents.toReversed() };
+      const newEvents: FeedMessage = { kind: "events", data: fresh };
+      const allAlarms: FeedMessage = { kind: "alarms", data: nextAlarms };
       for (const [watcher, standing] of watchers) {
-        watcher(standing.isNew || !change ? { kind: "picture", data: nextPicture } : { kind: "change", data: change });
-        const told = standing.isNew ? nextEvents.toReversed() : fresh;
-        if (standing.isNew || told.length > 0) watcher({ kind: "events", data: told });
-        if (standing.isNew || hasAlarmed) watcher({ kind: "alarms", data: nextAlarms });
+        watcher(standing.isNew ? whole : news);
+        if (standing.isNew) watcher(allEvents);
+        else if (fresh.length > 0) watcher(newEvents);
+        if (standing.isNew || hasAlarmed) watcher(allAlarms);
         standing.isNew = false;
       }
     } catch (fault) {
       onFault(fault);
-      for (const watcher of watchers.keys()) watcher({ kind: "silence", data: null });
+      const silence: FeedMessage = { kind: "silence", data: null };
+      for (const watcher of watchers.keys()) watcher(silence);
     }
   }
 

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { Events } from "../../../core/events/contract.ts";
 import { readOverview, type OverviewPorts, type OverviewRules } from "../../../core/operator/fleet-overview.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
+import { problems } from "../../problems/problems.ts";
 import { createOverviewFeed, type FeedMessage, type StreamNews } from "./overview-feed.ts";
 import type { OperatorLogins } from "./logins.ts";
 import type { App } from "../../app.ts";
@@ -30,7 +31,7 @@ export type OpsStreamParts = {
   readonly fleet: OverviewPorts["fleet"];
   readonly clock: () => Date;
   readonly logger: Pick<FastifyBaseLogger, "debug">;
-  readonly settings: { readonly overview: OverviewRules };
+  readonly settings: { readonly overview: OverviewRules; readonly operatorStreams: number };
 };
 
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
@@ -48,6 +49,7 @@ export function opsStreamRoutes(
     LOOK_MS,
   );
   const streams = new Set<PassThrough>();
+  const inWords = createWording();
 
   return (app: App) => {
     // They would keep the process from stopping.
@@ -72,13 +74,15 @@ export function opsStreamRoutes(
         },
       },
       async (request, reply) => {
+        if (streams.size >= settings.operatorStreams)
+          throw new ProblemError(problems.tooManyStreams(settings.operatorStreams));
         const stream = new PassThrough();
         stream.write(`retry: ${RETRY_MS}\n\n`);
         streams.add(stream);
         const leave = watch.follow((news) => {
           if (stream.writableLength > MOST_WAITING) stream.destroy();
           // What has been ended is still read out: a write would break it off.
-          else if (!stream.writableEnded) stream.write(worded(news));
+          else if (!stream.writableEnded) stream.write(inWords(news));
         });
         // A stream ends soon after its login. While the login cannot be checked, the stream goes on.
         const recheck = setInterval(
@@ -93,6 +97,16 @@ export function opsStreamRoutes(
         return reply.type("text/event-stream; charset=utf-8").header("x-accel-buffering", "no").send(stream);
       },
     );
+  };
+}
+
+/** Puts messages into words, each once for all streams that send it. */
+function createWording(): (news: FeedMessage) => Buffer {
+  const known = new WeakMap<FeedMessage, Buffer>();
+  return (news) => {
+    const words = known.get(news) ?? Buffer.from(worded(news));
+    known.set(news, words);
+    return words;
   };
 }
 
