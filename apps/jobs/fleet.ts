@@ -70,6 +70,8 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
           heartbeatSeconds: settings.hosts.heartbeatSeconds,
           heartbeatTtlSeconds: settings.hosts.heartbeatTtlSeconds,
           connectionsPerAddress: settings.instances.connectionsPerAddress,
+          transferBytesPerSecond: settings.instances.transferBytesPerSecond,
+          transferBytes: settings.instances.transferBytes,
         }),
     },
     admit: {

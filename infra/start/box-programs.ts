@@ -1,11 +1,14 @@
 import type { Settings } from "../../apps/core/settings/settings.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { hostIn, inUrl } from "../../apps/lib/url-host.ts";
+import { asRoot } from "../process/as-root.ts";
 import { keepProgram, untilReady } from "../process/kept-program.ts";
 import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
 import { grantHeartbeat } from "../servers/redis.ts";
 
+/** The script that bounds what instances send. */
+export const TRANSFER = projectPath("infra/host/transfer.sh");
 const SCRIPT_GRACE_MS = 2_000;
 /** For what comes after the grace: SIGKILL, and the wait for it. */
 const KILL_MS = 15_000;
@@ -22,6 +25,8 @@ export interface Box {
   image: string;
   opsToken: string;
   serverSecret: string;
+  /** Whether what instances send is bounded: here, and open to more than this machine. */
+  boundsTransfer: boolean;
 }
 
 /**
@@ -53,6 +58,10 @@ export async function startPrograms(
     // At each start: a Redis that was restarted has lost its users.
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
+  if (box.boundsTransfer) {
+    const [command, args] = await asRoot("env", [...transferSettings(settings.instances), "bash", TRANSFER, "watch"]);
+    await keep("transfer", command, args, SCRIPT_GRACE_MS, () => ({ PATH: process.env.PATH }));
+  }
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
   await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
   const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
@@ -75,18 +84,26 @@ export function heartbeatSettings(
   };
 }
 
+/** The settings of transfer.sh, as `env` takes them: sudo lets no environment through. */
+function transferSettings(instances: Settings["instances"]): string[] {
+  const { transferBytesPerSecond, transferBytes } = instances;
+  return [`TRANSFER_BYTES_PER_SECOND=${transferBytesPerSecond}`, `TRANSFER_BYTES=${transferBytes}`];
+}
+
 function scriptSettings({ engineUrl }: Box): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, DOCKER_HOST: engineUrl };
 }
 
 /** The environment of the jobs, which need none of the service's secrets. */
-export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image }: Box): NodeJS.ProcessEnv {
+export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image, boundsTransfer }: Box): NodeJS.ProcessEnv {
   return {
     ...process.env,
     MYSQL_URL: mysqlUrl,
     REDIS_URL: redisUrl,
     DOCKER_HOST: engineUrl,
     INSTANCE_IMAGE: image,
+    // Holders are told of bounds that hold, and of no others.
+    ...(!boundsTransfer && { INSTANCE_TRANSFER_MB: "0" }),
     OPS_TOKEN: undefined,
     SERVER_SECRET: undefined,
   };

@@ -34,7 +34,7 @@ export function neededCommands(
     ...(service.redisUrl === undefined ? (["redis-server"] as const) : []),
     ...(imageServer === undefined ? [] : [imageServer]),
     ...(foundEngine === undefined ? (["dockerd", "iptables"] as const) : []),
-    ...(engineElsewhere(foundEngine ?? "unix:") === undefined ? (["nft"] as const) : []),
+    ...(engineElsewhere(foundEngine ?? "unix:") === undefined ? (["nft", "ip"] as const) : []),
   ];
 }
 

@@ -11,7 +11,7 @@ import type { Settings } from "../../apps/core/settings/settings.ts";
 import { inUrl } from "../../apps/lib/url-host.ts";
 import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
-import { startPrograms } from "./box-programs.ts";
+import { startPrograms, TRANSFER, type Box } from "./box-programs.ts";
 import { dockerClient, findEngine } from "../servers/docker-client.ts";
 import { takeEnvFile } from "./env-file.ts";
 import { checkConfigured, ensureEngine, ensureMysql, ensureRedis, neededCommands } from "./box-servers.ts";
@@ -28,6 +28,7 @@ import { ensureSystemPackages } from "../servers/system-packages.ts";
 
 const run = promisify(execFile);
 const IMAGE_TIMEOUT_MS = 60_000;
+const FIREWALL = projectPath("infra/host/firewall.sh");
 /** Name of this machine among the hosts; in single-box mode there is no other. */
 const HOST_NAME = "box";
 
@@ -79,7 +80,10 @@ async function start(life: Lifecycle): Promise<void> {
       if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances.connectionsPerAddress));
     });
   } else {
-    console.log(`! DOCKER_HOST is another machine: run infra/host/firewall.sh up and infra/host/expire.sh there`);
+    console.log(
+      "! DOCKER_HOST is another machine: run infra/host/firewall.sh up, infra/host/transfer.sh watch and " +
+        "infra/host/expire.sh there",
+    );
   }
   const engineUrl = await ensureEngine(life, foundEngine, stateDir);
   const image = await step("Redis image", async (note) => {
@@ -102,7 +106,10 @@ async function start(life: Lifecycle): Promise<void> {
     service.opsToken ?? keptSecret(opsTokenFile),
     service.serverSecret ?? keptSecret(join(stateDir, "server-secret")),
   ]);
-  const box = {
+  // What stays on this machine costs nobody anything, and leaves the line to others.
+  const boundsTransfer = engineElsewhere(engineUrl) === undefined && !isLoopback(addresses.bindAddress);
+  if (boundsTransfer && !keepsFirewall) undoLater("transfer rules", () => runAsRoot("bash", TRANSFER, "down"));
+  const box: Box = {
     name: HOST_NAME,
     publicIp: addresses.publicIp,
     port,
@@ -112,6 +119,7 @@ async function start(life: Lifecycle): Promise<void> {
     image,
     opsToken,
     serverSecret,
+    boundsTransfer,
   };
   await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
 
@@ -135,7 +143,7 @@ Ctrl-C stops everything.`);
   ];
   if (open.length > 0) console.log(`! ${open.join(" and ")} are open to the network, and not encrypted`);
   // The table is the whole machine's, which is not ours alone: a droplet's set-up changes it, this does not.
-  if (addresses.bindAddress === "0.0.0.0")
+  if (boundsTransfer)
     console.log("! the kernel's table of connections is left as it is: infra/host/conntrack.sh makes room in it");
 }
 
@@ -163,15 +171,17 @@ async function register(
   }
 }
 
-async function firewall(direction: "up" | "down", connectionsPerAddress: number): Promise<void> {
+function firewall(direction: "up" | "down", connectionsPerAddress: number): Promise<void> {
   // By env: sudo lets no environment through.
-  const [command, args] = await asRoot("env", [
-    `CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`,
-    "sh",
-    projectPath("infra/host/firewall.sh"),
-    direction,
-  ]);
-  await run(command, args);
+  return runAsRoot("env", `CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`, "sh", FIREWALL, direction);
+}
+
+async function runAsRoot(command: string, ...args: string[]): Promise<void> {
+  await run(...(await asRoot(command, args)));
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
 }
 
 function shortened(path: string): string {

@@ -106,6 +106,7 @@ export async function startEngineHost({
     await exec("hostname", name);
     // All clients of a test come from one address: what bounds them has a test of its own.
     await exec("env", "CONNECTIONS_PER_ADDRESS=1000", "sh", join(HOST_SCRIPTS, "firewall.sh"), "up");
+    await exec("bash", join(HOST_SCRIPTS, "transfer.sh"), "up");
     await startEngine();
   };
   const powerOff = async () => {

@@ -15,6 +15,9 @@ export type HostSetup = {
   readonly heartbeatTtlSeconds: number;
   /** Connections that an address may hold to one instance. */
   readonly connectionsPerAddress: number;
+  /** Bytes that an instance may send out in a second, and in its life; the latter 0 for as many as it likes. */
+  readonly transferBytesPerSecond: number;
+  readonly transferBytes: number;
 };
 
 /** The host's own scripts and units: names and texts. */
@@ -43,6 +46,8 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     HEARTBEAT_SECONDS: whole("heartbeatSeconds", setup.heartbeatSeconds),
     HEARTBEAT_TTL_SECONDS: whole("heartbeatTtlSeconds", setup.heartbeatTtlSeconds),
     CONNECTIONS_PER_ADDRESS: whole("connectionsPerAddress", setup.connectionsPerAddress),
+    TRANSFER_BYTES_PER_SECOND: whole("transferBytesPerSecond", setup.transferBytesPerSecond),
+    TRANSFER_BYTES: setup.transferBytes === 0 ? "0" : whole("transferBytes", setup.transferBytes),
   };
   const script = [
     "#!/bin/bash",

@@ -4,7 +4,7 @@ import type { LeaseBounds } from "../instances/instance.ts";
 import { redisService, type RedisLimits } from "../services/redis.ts";
 import type { admission } from "./admission.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
-import { decimal, duration, oneOf, text, whole } from "./kinds.ts";
+import { decimal, duration, megabytes, oneOf, text, whole } from "./kinds.ts";
 
 const KIB = 1024;
 const MONTH_SECONDS = 30 * 86_400;
@@ -86,6 +86,20 @@ export const instances = {
     40,
     "Connections an address may hold to one instance; " +
       "fewer than INSTANCE_MAX_CLIENTS, so that no stranger without the password holds them all.",
+  ),
+  transferBytesPerSecond: setting(
+    "INSTANCE_TRANSFER_MB_PER_SECOND",
+    megabytes(1, 10_000, "MB/s"),
+    20,
+    "Most that an instance sends out of its host, bursts of two seconds aside. A droplet sends 250 MB/s or so: " +
+      "an address with its QUOTA_PER_ADDRESS all on one leaves half of that to others. A new droplet is told.",
+  ),
+  transferBytes: setting(
+    "INSTANCE_TRANSFER_MB",
+    megabytes(0, 1_000_000_000, "MB"),
+    10_000,
+    "Most that an instance sends in its life; past it, it answers at 64 KB/s. 0: as much as it likes. " +
+      "A new droplet is told. Not on a single box that only loopback reaches, where transfer costs nobody anything.",
   ),
   cpus: setting("INSTANCE_CPUS", decimal(0.01, 64, "cores"), 0.5, "Processor share of an instance."),
   handoutTimeoutMs: setting(

@@ -105,6 +105,12 @@ export function duration(leastSeconds: number, mostSeconds: number): Kind<number
   return { unit: "s", parse: (input) => parse(input) * SECOND };
 }
 
+/** A whole number of megabytes, a million bytes each; its value is in bytes. */
+export function megabytes(least: number, most: number, unit: string): Kind<number> {
+  const { parse } = whole(least, most);
+  return { unit, parse: (input) => parse(input) * 1_000_000 };
+}
+
 /** A number in digits, with a point or without. */
 export function decimal(least: number, most: number, unit: string): Kind<number> {
   return {

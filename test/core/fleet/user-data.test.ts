@@ -21,6 +21,8 @@ const setup: HostSetup = {
   heartbeatSeconds: 4,
   heartbeatTtlSeconds: 10,
   connectionsPerAddress: 40,
+  transferBytesPerSecond: 20_000_000,
+  transferBytes: 10_000_000_000,
 };
 const few: HostFiles = {
   scripts: new Map([["a.sh", "echo a\n"]]),
@@ -153,6 +155,7 @@ describe("user-data", () => {
         "firewall.sh",
         "heartbeat.sh",
         "set-up.sh",
+        "transfer.sh",
       ]);
       for (const [name, text] of real.scripts)
         assert.equal(await read(`usr/local/lib/getaredis/${name}`), below(text), name);
@@ -161,7 +164,8 @@ describe("user-data", () => {
         await read("etc/getaredis/host.env"),
         "HOST_NAME=gar-test-1\nENROLMENT_URL=https://10.0.0.1:8443\n" +
           "HEARTBEAT_REDIS_HOST=10.0.0.1\nHEARTBEAT_REDIS_PORT=6379\n" +
-          "HEARTBEAT_SECONDS=4\nHEARTBEAT_TTL_SECONDS=10\nCONNECTIONS_PER_ADDRESS=40\n",
+          "HEARTBEAT_SECONDS=4\nHEARTBEAT_TTL_SECONDS=10\nCONNECTIONS_PER_ADDRESS=40\n" +
+          "TRANSFER_BYTES_PER_SECOND=20000000\nTRANSFER_BYTES=10000000000\n",
       );
       assert.equal(await read("etc/getaredis/token"), `${setup.enrolmentToken}\n`);
       assert.equal(await read("etc/getaredis/ca.pem"), PEM);

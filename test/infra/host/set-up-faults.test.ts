@@ -83,6 +83,8 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
       heartbeatSeconds: 1,
       heartbeatTtlSeconds: 3,
       connectionsPerAddress: 40,
+      transferBytesPerSecond: 20_000_000,
+      transferBytes: 10_000_000_000,
     });
     await room.build({
       id,

@@ -63,6 +63,13 @@ describe("a droplet that its user-data makes a host", () => {
     ]);
   });
 
+  it("bounds what its instances send", async () => {
+    assert.equal(await lab.shown("transfer", "ActiveState"), "active");
+    assert.equal(await lab.shown("transfer", "NRestarts"), "0");
+    assert.match(await lab.shell("nft list table inet getaredis_transfer"), /limit rate over 20000000 bytes\/second/);
+    assert.match(await lab.shell("nft list table bridge getaredis_transfer"), /iif @exceeding/);
+  });
+
   it("fails for all to see, and asks no more, when its token is refused", async () => {
     const token = "never-given-to-anybody-0123456789";
     const userData = renderUserData(await readHostFiles(projectPath("infra/host")), {
@@ -75,6 +82,8 @@ describe("a droplet that its user-data makes a host", () => {
       heartbeatSeconds: 1,
       heartbeatTtlSeconds: 3,
       connectionsPerAddress: 40,
+      transferBytesPerSecond: 20_000_000,
+      transferBytes: 10_000_000_000,
     });
     const stranger = 999_999;
     await lab.room.build({ id: stranger, name: "stranger", userData, region: "fra1", size: "small" });

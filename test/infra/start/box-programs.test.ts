@@ -13,6 +13,7 @@ const box: Box = {
   image: "getaredis/redis:7",
   opsToken: "token-of-the-operator",
   serverSecret: "secret-of-the-server",
+  boundsTransfer: true,
 };
 const beats = { heartbeatSeconds: 4, heartbeatTtlSeconds: 10 };
 
@@ -25,6 +26,11 @@ describe("the programs of a single box", () => {
     assert.deepEqual(redisOf("redis://:p@redis.example:6380"), ["redis.example", "6380"]);
     assert.deepEqual(redisOf("redis://:p@[2001:db8::1]:6380"), ["2001:db8::1", "6380"]);
     assert.deepEqual(redisOf("redis://[::1]"), ["::1", "6379"]);
+  });
+
+  it("tell no holder of a bound on what is sent where there is none", () => {
+    assert.equal(jobsSettings({ ...box, boundsTransfer: false })["INSTANCE_TRANSFER_MB"], "0");
+    assert.equal(jobsSettings(box)["INSTANCE_TRANSFER_MB"], process.env["INSTANCE_TRANSFER_MB"]);
   });
 
   it("keep the operator's token and the server's secret from the jobs, also when the settings name them", () => {
