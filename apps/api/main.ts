@@ -108,6 +108,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
       replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
+      operator: settings.operator,
       overview: {
         isFleet: settings.cloud !== undefined,
         standbys: settings.fleet.standbys,

@@ -59,7 +59,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   logRequests(app);
   dropSilentClients(app);
   closeConnectionsOnStop(app);
-  answerProblems(app, home.render);
+  answerProblems(app, home.render, parts.settings.operator.contact);
   await addSecurityHeaders(app);
   refuseOtherHosts(app, parts.settings);
   refuseUnknownInput(app);
@@ -67,7 +67,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   await takeBodies(app);
   sendReadableJson(app);
   await limitRates(app, parts);
-  await addApiReference(app);
+  await addApiReference(app, parts.settings.operator);
 
   const wrongMethods = answerWrongMethods(app);
   await app.register(homeRoutes(home));

@@ -111,6 +111,7 @@ async function openApi(
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
       replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
+      operator: settings.operator,
       overview: {
         isFleet: false,
         standbys: settings.fleet.standbys,

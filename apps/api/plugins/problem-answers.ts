@@ -2,15 +2,19 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { ProblemError, problemOfFault } from "../../lib/http/problem.ts";
 import { pathOf } from "../../lib/http/requests.ts";
 import type { App, HomePage } from "../app.ts";
-import { problems, unreadable } from "../problems/problems.ts";
+import { isForOperator, problems, unreadable } from "../problems/problems.ts";
 import { sendProblem } from "../problems/send-problem.ts";
 
-/** Answers faults and unknown paths as problems; faults on our side are logged, and reveal nothing. */
-export function answerProblems(app: App, renderHome: HomePage["render"]): void {
+/**
+ * Answers faults and unknown paths as problems; faults on our side are logged, and reveal nothing.
+ * @param contact named with problems that only the operator can solve
+ */
+export function answerProblems(app: App, renderHome: HomePage["render"], contact: string | undefined): void {
   app.setErrorHandler((fault, request, reply) => {
     const problem = problemOfFault(fault, unreadable);
     if (problem.status >= 500 && !(fault instanceof ProblemError)) request.log.error({ err: fault }, "request failed");
-    return sendProblem(problem, request, reply, renderHome);
+    const isWithContact = contact !== undefined && isForOperator(problem);
+    return sendProblem(isWithContact ? { ...problem, contact } : problem, request, reply, renderHome);
   });
   app.setNotFoundHandler(
     // Requests for unknown paths count as well, so that guessing paths is limited too.

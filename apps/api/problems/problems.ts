@@ -299,6 +299,17 @@ export function problemOfConsole(result: ConsoleRefusal): Problem {
   }
 }
 
+const operatorsAlone = new Set<string>(
+  ["address-blocked", "quota-exceeded", "network-quota-exceeded", "starts-exceeded"].map(
+    (name) => `urn:getaredis:${name}`,
+  ),
+);
+
+/** Whether nobody but the operator can do something about a problem: more of what is bounded, or a block's end. */
+export function isForOperator({ type }: Problem): boolean {
+  return operatorsAlone.has(type);
+}
+
 /** Texts for what Fastify finds wrong before a handler sees the request. */
 export const unreadable: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: "Send a body as application/json, or as a form (application/x-www-form-urlencoded).",

@@ -13,12 +13,14 @@ export async function sendProblem(
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
   // As a comment: the answer may be appended to a file of settings, which must stay readable.
   const { format } = request.query as { format?: unknown };
-  if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${problem.title}: ${problem.detail}\n`);
+  const ask = problem.contact === undefined ? "" : ` Contact: ${problem.contact}`;
+  const line = `${problem.title}: ${problem.detail}${ask}\n`;
+  if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${line}`);
   switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
     case "text/html":
       return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
     case "text/plain":
-      return reply.type("text/plain; charset=utf-8").send(`${problem.title}: ${problem.detail}\n`);
+      return reply.type("text/plain; charset=utf-8").send(line);
     default:
       return sendAsJson(problem, reply);
   }

@@ -8,6 +8,9 @@ export const ProblemBody = Type.Object(
     title: Type.String(),
     status: Type.Integer(),
     detail: Type.String({ description: "What was wrong and what to do" }),
+    contact: Type.Optional(
+      Type.String({ description: "Mail address or URL of the operator, with refusals that the operator can undo" }),
+    ),
   },
   { title: "Problem" },
 );

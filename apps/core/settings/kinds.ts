@@ -24,6 +24,44 @@ export const secret: Kind<string> = {
   parse: (input) => must(`have ${SECRET_LENGTH} characters or more`, input.length >= SECRET_LENGTH, input),
 };
 
+const LONGEST_LABEL = 100;
+const LONGEST_LINK = 300;
+
+/** A short text that is shown to everybody, on one line. */
+export const label: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must(
+      `have 1 to ${LONGEST_LABEL} characters on one line`,
+      input.trim() !== "" && input.length <= LONGEST_LABEL && !/\p{Cc}/u.test(input),
+      input.trim(),
+    ),
+};
+
+/** Where a link leads that everybody sees. */
+export const link: Kind<string> = {
+  unit: "",
+  parse: (input) => must("be a URL such as https://example.org/terms, without a password in it", isLink(input), input),
+};
+
+/** Whom to write to: a mail address, or a page that says how. */
+export const contact: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must(
+      "be a mail address such as abuse@example.org, or a URL such as https://example.org/contact",
+      /^[^\s@<>"',;:?&%]{1,64}@[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/i.test(input) || isLink(input),
+      input,
+    ),
+};
+
+function isLink(input: string): boolean {
+  if (input.length > LONGEST_LINK || !/^https?:\/\//i.test(input) || /[\s"<>]/.test(input) || !URL.canParse(input))
+    return false;
+  const { username, password } = new URL(input);
+  return username === "" && password === "";
+}
+
 /** A name or an IP address of a machine. */
 export const hostName: Kind<string> = {
   unit: "",

@@ -8,10 +8,11 @@ import { hosts } from "./hosts.ts";
 import { http } from "./http.ts";
 import { instances } from "./instances.ts";
 import { jobs } from "./jobs.ts";
+import { operator } from "./operator.ts";
 import { service } from "./service.ts";
 
 /** All rooms of settings, in the order of README's table. */
-export const rooms = { service, http, instances, admission, consoles, hosts, cloud, fleet, enrolment, jobs };
+export const rooms = { service, operator, http, instances, admission, consoles, hosts, cloud, fleet, enrolment, jobs };
 
 type Rooms = typeof rooms;
 type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;

@@ -143,6 +143,25 @@ describe("loadSettings", () => {
       assert.match(faultsOf({ DOCKER_HOST })[0] ?? "", /must be a URL that starts with unix:\/\/ or tcp:\/\//);
   });
 
+  it("takes for links and contacts what a page can show, and no script, password or second line", () => {
+    const { operator } = loadSettings({ CONTACT: "abuse@example.org", TERMS_URL: "https://example.org/t?a=1&b=2#c" });
+    assert.deepEqual([operator.contact, operator.termsUrl], ["abuse@example.org", "https://example.org/t?a=1&b=2#c"]);
+    assert.equal(loadSettings({ CONTACT: "https://example.org/abuse" }).operator.contact, "https://example.org/abuse");
+    for (const env of [
+      { CONTACT: "javascript:alert(1)" },
+      { CONTACT: "abuse" },
+      { CONTACT: "a@example.org?bcc=b@example.org" },
+      { CONTACT: "a b@example.org" },
+      { TERMS_URL: "javascript:alert(1)" },
+      { TERMS_URL: "/terms" },
+      { PRIVACY_URL: "https://user:word@example.org/" },
+      { SOURCE_URL: 'https://example.org/"><script>' },
+      { OPERATOR_NAME: "two\nlines" },
+      { OPERATOR_NAME: " " },
+    ])
+      assert.throws(() => loadSettings(env), new RegExp(`${Object.keys(env)[0]} `), JSON.stringify(env));
+  });
+
   it("refuses numbers in any other spelling than digits", () => {
     for (const PORT of ["-1", "1e3", "0x50", " 80", "80 ", "8.0", "65536", "Infinity", "NaN"])
       assert.equal(faultsOf({ PORT }).length, 1, PORT);

@@ -3,6 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import fastifyStatic from "@fastify/static";
 import { Eta } from "eta";
 import type { History } from "../../../core/figures/contract.ts";
+import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import type { App, HomePage } from "../../app.ts";
 import { assetsFolder, publicFolder } from "../../public-folder.ts";
 import { publicLimits, type PublicRules } from "../public-limits.ts";
@@ -12,10 +13,11 @@ export type HomePageParts = {
   readonly store: { readonly history: Pick<History, "countHandouts"> };
   readonly clock: () => Date;
   readonly rules: PublicRules;
+  readonly settings: { readonly operator: OperatorFacts };
 };
 
 /** The homepage. Templates are read when first used; the page's counts are absent while MySQL does not answer. */
-export async function createHomePage({ store, clock, rules }: HomePageParts): Promise<HomePage> {
+export async function createHomePage({ store, clock, rules, settings }: HomePageParts): Promise<HomePage> {
   const eta = new Eta({ views: publicFolder, cache: true });
   // Part of the path of every asset, imported modules too: browsers may cache them for ever and never mix versions.
   const assets = `/assets/${await hashOfAssets()}/`;
@@ -25,7 +27,7 @@ export async function createHomePage({ store, clock, rules }: HomePageParts): Pr
     // A refusal asks nobody: floods of them must cost little.
     const stats = problem === null ? await store.history.countHandouts(clock()).catch(() => null) : null;
     const origin = `${request.protocol}://${request.host}`;
-    return eta.render("index", { assets, limits, stats, origin, instance, problem });
+    return eta.render("index", { assets, limits, stats, origin, instance, problem, operator: settings.operator });
   };
 
   return { render, assets };

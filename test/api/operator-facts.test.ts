@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createTwinApi } from "../bed/twin-api.ts";
+
+const facts = {
+  OPERATOR_NAME: "Ada & Co",
+  CONTACT: "abuse@example.org",
+  TERMS_URL: "https://example.org/terms?a=1&b=2",
+  PRIVACY_URL: "https://example.org/privacy",
+  SOURCE_URL: "https://example.org/source",
+};
+
+describe("who runs the service", () => {
+  it("stands at the foot of the page, in the API's reference, and in refusals that only they can undo", async () => {
+    await using api = await open({ ...facts, QUOTA_PER_ADDRESS: "1" });
+    const page = await (await api.call("/", { headers: { accept: "text/html" } })).text();
+    const [foot = ""] = /<footer[^]*<\/footer>/.exec(page) ?? [];
+    assert.match(foot, /Run by Ada &amp; Co\./);
+    assert.deepEqual(
+      [...foot.matchAll(/href="([^"]*)"/g)].map(([, href]) => href),
+      ["mailto:abuse@example.org", facts.TERMS_URL.replace("&", "&amp;"), facts.PRIVACY_URL, facts.SOURCE_URL],
+    );
+
+    const { info, externalDocs } = (await (await api.call("/docs/json")).json()) as {
+      info: { contact: object; termsOfService: string; description: string };
+      externalDocs: { url: string };
+    };
+    assert.deepEqual(info.contact, { name: facts.OPERATOR_NAME, email: facts.CONTACT });
+    assert.equal(info.termsOfService, facts.TERMS_URL);
+    assert.match(info.description, /https:\/\/example\.org\/privacy/);
+    assert.equal(externalDocs.url, facts.SOURCE_URL);
+
+    await api.call("/instances", { method: "POST" });
+    const refused = await api.call("/instances", { method: "POST" });
+    const { type, contact } = (await refused.json()) as { type: string; contact: string };
+    assert.deepEqual([type, contact], ["urn:getaredis:quota-exceeded", facts.CONTACT]);
+    const { store, clock } = api.service;
+    await store.blocks.add({ address: "127.0.0.0/8", reason: "", until: null, by: null }, clock());
+    for (const [accept, path, pattern] of [
+      ["*/*", "/instances", /"contact": "abuse@example\.org"/],
+      ["text/plain", "/instances", /^Your address gets no instances: .* Contact: abuse@example\.org\n$/],
+      ["*/*", "/instances?format=env", /^# Your address gets no instances: .* Contact: abuse@example\.org\n$/],
+    ] as const)
+      assert.match(await (await api.call(path, { method: "POST", headers: { accept } })).text(), pattern);
+    assert.doesNotMatch(await (await api.call("/nothing")).text(), /contact/, "the operator cannot help there");
+  });
+
+  it("is told nowhere while it is not set, and by the name alone without a contact", async () => {
+    await using api = await open({});
+    assert.doesNotMatch(await (await api.call("/", { headers: { accept: "text/html" } })).text(), /<footer/);
+    const { info } = (await (await api.call("/docs/json")).json()) as { info: object };
+    assert.deepEqual(Object.keys(info), ["title", "version", "description"]);
+    const { store, clock } = api.service;
+    await store.blocks.add({ address: "127.0.0.1", reason: "", until: null, by: null }, clock());
+    const refusal = (await (await api.call("/instances", { method: "POST" })).json()) as object;
+    assert.deepEqual(Object.keys(refusal), ["type", "title", "status", "detail"]);
+
+    await using named = await open({ OPERATOR_NAME: "Ada", CONTACT: "https://example.org/contact" });
+    const page = await (await named.call("/", { headers: { accept: "text/html" } })).text();
+    assert.match(page, /<a href="https:\/\/example\.org\/contact" rel="noopener">Contact<\/a>/);
+  });
+});
+
+async function open(env: Readonly<Record<string, string>>) {
+  const api = await createTwinApi({ env });
+  return {
+    ...api,
+    [Symbol.asyncDispose]: async () => {
+      await api.close();
+    },
+  };
+}
