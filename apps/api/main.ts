@@ -12,6 +12,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
+import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { servedHosts } from "../core/settings/http.ts";
 import { handoutRules } from "../core/settings/instances.ts";
@@ -125,7 +126,11 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     clock,
   });
   const stopping = new AbortController();
-  const loops = [watchFleet(stopping.signal), keepFigures(stopping.signal)];
+  const loops = [
+    watchFleet(stopping.signal),
+    keepFigures(stopping.signal),
+    keepStrangersOut(redis, settings.service.redisLoginMs, logger, stopping.signal),
+  ];
   undoLater("fleet cache and figures", async () => {
     stopping.abort();
     await Promise.all(loops);

@@ -12,6 +12,7 @@ import type { ClientTls } from "../lib/tls.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
+import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { FLEET_NEEDS, fleetPorts, type FleetNeeds } from "./fleet.ts";
@@ -59,6 +60,13 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const tasks = jobs.map((job) => scheduleCron(job.cron, () => runner.tick(job), { name: job.name }));
   undoLater("schedule", async () => {
     for (const task of tasks) await task.destroy();
+  });
+  const stopping = new AbortController();
+  // The API does so, too: either may be away.
+  const strangers = keepStrangersOut(redis, settings.service.redisLoginMs, logger, stopping.signal);
+  undoLater("check of connections to redis", async () => {
+    stopping.abort();
+    await strangers;
   });
   logger.info({ jobs: jobs.map(({ name, cron }) => ({ name, cron })) }, "jobs scheduled");
   // What went wrong while no process ran jobs is repaired now, not at the next tick.

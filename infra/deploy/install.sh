@@ -77,14 +77,21 @@ read_addresses() {
 	ssh_ports=$(sshd -T 2>/dev/null | awk '$1 == "port" { print $2 }' | paste -sd, || true)
 }
 
-setting() { sed -n "s/^$1=//p" "$SETTINGS" | tail -n 1; }
+setting() { # name, what it is when it is not set
+	local value
+	value=$(sed -n "s/^$1=//p" "$SETTINGS" | tail -n 1)
+	echo "${value:-${2:-}}"
+}
 
 # Puts a template with the facts of this machine into its place, whole or not at all; has_changed tells whether that
 # changed it.
 render() { # template, place, mode, group
 	local facts=(-e "s|<name>|$name|g" -e "s|<region>|$region|g" -e "s|<ssh ports>|${ssh_ports:-22}|g"
 		-e "s|<private address>|$private_address|g" -e "s|<private network>|$private_network|g")
-	[ ! -e "$SETTINGS" ] || facts+=(-e "s|<password hash>|$(printf %s "$(redis_password)" | sha256sum | cut -d' ' -f1)|g")
+	[ ! -e "$SETTINGS" ] || facts+=(-e "s|<connections of an address>|$(setting PRIVATE_CONNECTIONS_PER_ADDRESS 8)|g"
+		-e "s|<connects a minute>|$(setting PRIVATE_CONNECTS_PER_MINUTE 120)|g"
+		-e "s|<connections>|$(setting PRIVATE_CONNECTIONS 1000)|g"
+		-e "s|<password hash>|$(printf %s "$(redis_password)" | sha256sum | cut -d' ' -f1)|g")
 	for secret in 'mysql password' 'redis password' 'ops token' 'server secret'; do
 		facts+=(-e "s|<$secret>|$(openssl rand -hex 24)|g")
 	done
@@ -175,7 +182,11 @@ set_up_units() {
 }
 
 set_up_firewall() {
+	local name
 	have nft nftables
+	for name in PRIVATE_CONNECTIONS_PER_ADDRESS PRIVATE_CONNECTS_PER_MINUTE PRIVATE_CONNECTIONS; do
+		[[ $(setting "$name" 1) =~ ^[1-9][0-9]{0,5}$ ]] || fail "$name in $SETTINGS must be a whole number"
+	done
 	render firewall.nft "$CONF/firewall.nft" 644 root
 	systemctl enable --quiet getaredis-firewall.service
 	systemctl restart getaredis-firewall.service

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Redis } from "ioredis";
 import { heartbeatUser } from "../../apps/core/fleet/heartbeat-user.ts";
+import { hashSecret } from "../../apps/lib/secrets.ts";
 import { freePort } from "../process/free-port.ts";
 import { keptSecret } from "./kept-secret.ts";
 import { endLeftBehind } from "../process/processes.ts";
@@ -10,9 +11,10 @@ import { startServerProcess } from "../process/server-process.ts";
 import type { ServerProcess } from "../process/server-process.ts";
 
 const STOP_GRACE_MS = 5_000;
+const USER = "getaredis";
 
 export interface RedisServer extends ServerProcess {
-  /** Admin address: `redis://default:<password>@127.0.0.1:<port>`. */
+  /** Admin address: `redis://getaredis:<password>@127.0.0.1:<port>`. */
   url: string;
 }
 
@@ -49,7 +51,7 @@ export async function startRedis({
     configuration({ root, port: chosen, addresses: ["127.0.0.1", ...addresses], pidFile, password }),
     { mode: 0o600 },
   );
-  const url = `redis://default:${password}@127.0.0.1:${chosen}`;
+  const url = `redis://${USER}:${password}@127.0.0.1:${chosen}`;
   const server = await startServerProcess({
     name: "redis-server",
     command: "redis-server",
@@ -115,18 +117,23 @@ function configuration({
   const settings: [string, string][] = [
     ["bind", addresses.join(" ")],
     ["port", String(port)],
-    ["requirepass", password],
+    // Nobody gets in without a name, so a connection by the name of "default" has not logged in.
+    ["user", "default off"],
+    ["user", `${USER} on #${hashSecret(password).toString("hex")} ~* &* +@all`],
     ["dir", JSON.stringify(root)],
     ["pidfile", JSON.stringify(pidFile)],
     // Keeps the arguments as given: by them the server is recognised as ours.
     ["set-proc-title", "no"],
     ["save", '""'],
     ["appendonly", "no"],
-    ["maxmemory", "128mb"],
+    ["maxmemory", "192mb"],
     // A host may write its own key, but not so much that other hosts' keys are evicted for it.
     ["proto-max-bulk-len", "1mb"],
     ["client-query-buffer-limit", "1mb"],
-    ["maxmemory-clients", "10%"],
+    // A client that is too large for this goes, the largest first. A heartbeat's has less than 64 KB, so all
+    // that may be connected would have to be larger before one of those went.
+    ["maxclients", "1000"],
+    ["maxmemory-clients", "64mb"],
     ["maxmemory-policy", "volatile-ttl"],
     ["always-show-logo", "no"],
   ];

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFile, readdir } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -64,7 +64,18 @@ describe("the files of a deployment", () => {
     const redisPort = new URL(service.redisUrl).port;
     assert.deepEqual(enrolment.heartbeatRedis, { host: "10.114.0.2", port: Number(redisPort) });
     assert.match(redis, new RegExp(`^port ${redisPort}$`, "m"));
-    assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${enrolment.port} } accept`));
+    assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${enrolment.port} } jump private_network`));
+    assert.ok(firewall.includes(`tcp dport ${redisPort} ct count over <connections>`));
+    const installer = await deployFile("install.sh");
+    for (const bound of [
+      `PRIVATE_CONNECTIONS_PER_ADDRESS ${enrolment.connectionsPerAddress}`,
+      `PRIVATE_CONNECTS_PER_MINUTE ${enrolment.connectsPerMinute}`,
+      `PRIVATE_CONNECTIONS ${enrolment.connections}`,
+    ])
+      assert.ok(installer.includes(`$(setting ${bound})`), bound);
+    assert.ok(Number(/^maxclients (\d+)$/m.exec(redis)?.[1]) > 2 * enrolment.connections);
+    // Each heartbeat's client has less than 64 KB.
+    assert.ok(Number(/^maxmemory-clients (\d+)mb$/m.exec(redis)?.[1]) * 1024 >= 64 * enrolment.connections);
     assert.ok(
       Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) * 1000 > instances.handoutTimeoutMs + hosts.engineTimeoutMs,
     );
@@ -297,6 +308,24 @@ describe("a control plane set up by install.sh", () => {
     await machine.sh("systemctl restart getaredis-firewall.service && systemctl stop open-to-all.service");
   });
 
+  it("lets no droplet use up the places of others in Redis, whether it logs in or not", async () => {
+    // A network of its own, as this test has, is a neighbour on the private network.
+    const seen = await crowd(machine.privateIp, 6380, 60);
+    try {
+      assert.equal(seen.open(), 8);
+      await giveBack(lease);
+      await handsOut("an instance meanwhile");
+      await until("they are ended, as they did not log in", () => seen.open() === 0, PATIENCE_MS);
+      await until("who behaves is let in again", () => answers(machine.privateIp, 6380), PATIENCE_MS);
+    } finally {
+      seen.leave();
+    }
+    assert.match(
+      await machine.sh("journalctl --unit=getaredis-{api,jobs}.service --output=cat"),
+      /connections to redis that did not log in were ended/,
+    );
+  });
+
   it("passes the dashboard's events on as they come, the first of them that this is a fleet", async () => {
     const token = (await machine.sh(`sed -n 's/^OPS_TOKEN=//p' ${CONF}`)).trim();
     const sent = request({
@@ -436,6 +465,26 @@ describe("a control plane set up by install.sh", () => {
     assert.equal(machine.cloud.everMade().length, 2, "the control plane's own droplet, and one host");
   });
 });
+
+/** Opens so many connections to a port, and says nothing on them; resolves when each is let in or turned away. */
+async function crowd(host: string, port: number, count: number): Promise<{ open: () => number; leave: () => void }> {
+  const open = new Set<Socket>();
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      const socket = connect({ host, port }).resume();
+      socket.on("connect", () => open.add(socket));
+      socket.on("close", () => open.delete(socket));
+      socket.on("error", () => undefined);
+      await Promise.race([once(socket, "connect"), once(socket, "close")]).catch(() => undefined);
+    }),
+  );
+  return {
+    open: () => open.size,
+    leave: () => {
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
 
 /** Whether a connection to a port is accepted. */
 function answers(host: string, port: number): Promise<boolean> {

@@ -10,7 +10,7 @@ const NO_KEY = -2;
 const NO_END = -1;
 
 /**
- * A client that fails at once while Redis is away and reconnects for ever.
+ * A client that fails at once while Redis is away, reconnects for ever, and is not pushed out by others.
  * @param onFault called with connection errors; each would otherwise end the process
  */
 export function openRedis(redisUrl: string, onFault: (fault: Error) => void): Redis {
@@ -22,6 +22,9 @@ export function openRedis(redisUrl: string, onFault: (fault: Error) => void): Re
     retryStrategy: (attempt) => Math.min(attempt * 100, MAX_RECONNECT_MS),
   });
   redis.on("error", onFault);
+  // When Redis has more clients than memory for them, others go first. One that does not allow it, or is too old
+  // to know it, is used all the same.
+  redis.on("ready", () => void redis.call("CLIENT", "NO-EVICT", "ON").catch(() => undefined));
   return redis;
 }
 

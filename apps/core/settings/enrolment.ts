@@ -32,6 +32,26 @@ export const enrolment = {
     hostAndPort,
     "Redis as droplets reach it, host:port. Default: host and port of REDIS_URL.",
   ),
+  connectionsPerAddress: setting(
+    "PRIVATE_CONNECTIONS_PER_ADDRESS",
+    whole(2, 1000, "connections"),
+    8,
+    "Connections that an address of the private network may hold to Redis, and as many to the enrolment: " +
+      "a droplet needs one. In the control plane's firewall.",
+  ),
+  connectsPerMinute: setting(
+    "PRIVATE_CONNECTS_PER_MINUTE",
+    whole(10, 100_000, "connections"),
+    120,
+    "Connections a minute that it may begin to them. In the control plane's firewall.",
+  ),
+  // More of them could use up what Redis has for its clients.
+  connections: setting(
+    "PRIVATE_CONNECTIONS",
+    whole(10, 1000, "connections"),
+    1000,
+    "Connections that the private network may hold to Redis altogether. In the control plane's firewall.",
+  ),
 };
 
 /** Where droplets find the enrolment, out of the settings. */

@@ -34,6 +34,13 @@ export const service = {
     "Redis for liveness and rate limits, redis://user:password@host:port; its database 0 is used. " +
       "Default: a private Redis.",
   ),
+  redisLoginMs: setting(
+    "REDIS_LOGIN_SECONDS",
+    duration(1, 3600),
+    5,
+    "Time that a connection to this Redis gets to log in, before it is ended; where its user `default` is off, " +
+      "as in those that we set up.",
+  ),
   dockerHost: optional(
     "DOCKER_HOST",
     url("unix:", "tcp:"),
