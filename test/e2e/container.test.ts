@@ -120,6 +120,37 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     );
 
     it(
+      "passes replies of all that clients may hold, cuts a longer one off, and outlives many such at once",
+      withInstance(async (instance) => {
+        const redis = redisOf(instance);
+        const values = Array.from({ length: 1000 }, () => Buffer.alloc(1000));
+        for (let part = 0; part < 18; part++) await redis.rpush("list", ...values);
+        assert.equal((await redis.lrangeBuffer("list", 0, 12_999)).length, 13_000);
+        await assert.rejects(redis.lrange("list", 0, -1), /Connection is closed/);
+        const again = redisOf(instance);
+        assert.equal(await again.llen("list"), 18_000, "the data is there, and can be read in parts");
+
+        await again.ltrim("list", 0, 9999);
+        await again.set("value", Buffer.alloc(VALUE_MB * MB));
+        await fill(again);
+        const wires = await wiresOf(instance, MAX_CLIENTS - 5);
+        for (const { socket } of wires) {
+          socket.pause();
+          socket.write(
+            Buffer.concat([
+              encode("GET", "value"),
+              encode("LRANGE", "list", "0", "-1"),
+              encode("MGET", ...Array.from({ length: 50 }, () => "value")),
+            ]),
+          );
+        }
+        await until("all but one are cut off", async () => /connected_clients:1\r/.test(await again.info("clients")));
+        await assertUnharmed(instance);
+        assert.ok((await memoryPeak(instance)) < 64 * MB);
+      }),
+    );
+
+    it(
       "outlives full data with every connection asking for much and reading nothing",
       withInstance(async (instance) => {
         const redis = redisOf(instance);
@@ -464,7 +495,7 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         for (const { socket } of await wiresOf(instance, 20)) {
           // Too much for a client: Redis complains, and names it with about a kilobyte.
           socket.write(encode("CLIENT", "SETNAME", "n".repeat(900)));
-          socket.write(encode("MGET", "value", "value", "value", "value"));
+          socket.write(encode("MGET", ...Array.from({ length: 8 }, () => "value")));
           await once(socket, "close");
         }
         for (const [index, bytes] of (await readBy(listeners)).entries())

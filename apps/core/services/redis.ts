@@ -86,12 +86,13 @@ function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
     ["maxclients", String(limits.maxClients)],
     ["proto-max-bulk-len", `${valueMb}mb`],
     ["client-query-buffer-limit", `${bufferMb}mb`],
-    // A slow connection may take long to read a reply; a client that does not read published messages is
-    // disconnected.
+    // A slow connection may take long to read a reply, which may be as long as all clients may hold: maxmemory-clients
+    // is looked at between two commands only, and one MGET could ask for a value any number of times. A client that
+    // does not read published messages is disconnected.
     [
       "client-output-buffer-limit",
       "normal",
-      `${bufferMb}mb`,
+      `${clientsMb}mb`,
       "0",
       "0",
       "pubsub",

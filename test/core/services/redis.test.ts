@@ -90,6 +90,14 @@ describe("the container of an instance", () => {
     }
   });
 
+  it("sends a reply as long as what all clients may hold", () => {
+    for (const memoryLimitMb of [41, 64, 256]) {
+      const spec = specWith({ memoryLimitMb });
+      assert.equal(valuesOf(spec, "client-output-buffer-limit")[0], "normal");
+      assert.equal(megabytes(spec, "client-output-buffer-limit", 1), megabytes(spec, "maxmemory-clients"));
+    }
+  });
+
   it("passes the largest value in and out within what clients may hold", () => {
     for (const memoryLimitMb of [41, 64, 96, 256, 2000]) {
       const spec = specWith({ memoryLimitMb });
