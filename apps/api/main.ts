@@ -103,6 +103,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
       hosts: servedHosts(settings),
+      http: settings.http,
       metricsToken: settings.http.metricsToken,
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,

@@ -2,10 +2,15 @@ import accepts from "@fastify/accepts";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import Fastify, { LogController, type FastifyBaseLogger } from "fastify";
 import type { HandoutRules } from "../core/instances/create-instance.ts";
+import { addressKey } from "../core/instances/quota.ts";
+import type { HttpBounds } from "../lib/http/bounds.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
+import { boundConnections } from "../lib/http/connections.ts";
 import { problemOfFault, sendAsJson } from "../lib/http/problem.ts";
+import { sampleRefusals } from "../lib/http/refusal-samples.ts";
 import { dropSilentClients } from "../lib/http/silent-clients.ts";
 import { inNetworks } from "../lib/http/networks.ts";
+import type { LogSamples } from "../lib/log-samples.ts";
 import type { App } from "./app.ts";
 import type { HostRules } from "./callers/served-hosts.ts";
 import { addApiReference } from "./plugins/api-reference.ts";
@@ -45,6 +50,7 @@ type HttpParts = {
   readonly settings: {
     readonly trustedProxies: readonly string[];
     readonly hosts: HostRules;
+    readonly http: HttpBounds;
   };
 };
 
@@ -56,10 +62,12 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   const app = createApp(parts);
   const home = await createHomePage(parts);
 
-  logRequests(app);
+  const samples = sampleRefusals(app, parts.logger, parts.settings.http.refusalsLoggedPerMinute);
+  logRequests(app, samples);
+  boundClients(app, parts, samples);
   dropSilentClients(app);
   closeConnectionsOnStop(app);
-  answerProblems(app, home.render, parts.settings.operator.contact);
+  answerProblems(app, home.render, { samples, contact: parts.settings.operator.contact });
   await addSecurityHeaders(app);
   refuseOtherHosts(app, parts.settings);
   refuseUnknownInput(app);
@@ -80,16 +88,27 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   return app;
 }
 
+function boundClients(app: App, { logger, settings }: HttpParts, samples: LogSamples): void {
+  boundConnections(app.server, settings.http, {
+    keyOf: addressKey,
+    isProxy: inNetworks(settings.trustedProxies),
+    onClosed: (kind, address) => {
+      if (samples.admits(`connection closed: ${kind}`)) logger.warn({ kind, address }, "connection closed for a bound");
+    },
+  });
+}
+
 /** Fastify with our bounds of size and time, and our texts for what it refuses by itself. */
 function createApp({ logger, rules, settings }: HttpParts): App {
   return Fastify({
     loggerInstance: logger,
     trustProxy: settings.trustedProxies.length > 0 && inNetworks(settings.trustedProxies),
     bodyLimit: 16 * KIB,
-    // A request must be whole within 15 s; a connection without traffic may outlast the slowest hand-out.
-    // Node takes the longer of these two for the whole request and the shorter for its headers.
+    // A request must be whole within 15 s, its headers within 5; a connection without traffic may outlast the
+    // slowest hand-out. Node takes the longer of these two for the whole request and the shorter for its headers.
     requestTimeout: 15 * SECOND,
-    http: { headersTimeout: 10 * SECOND, connectionsCheckingInterval: 2 * SECOND },
+    http: { headersTimeout: 5 * SECOND, connectionsCheckingInterval: SECOND },
+    keepAliveTimeout: settings.http.keepAliveMs,
     connectionTimeout: rules.timeoutMs + 30 * SECOND,
     forceCloseConnections: "idle",
     // Bodies are not converted, and an unknown field is an error instead of being dropped silently.

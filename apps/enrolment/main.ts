@@ -13,7 +13,7 @@ import { buildEnrolment } from "./server.ts";
 const SECOND = 1000;
 const RENEW_LOOK_MS = 5 * SECOND;
 
-const { service, enrolment } = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "PKI_DIR"]);
+const { service, http, enrolment } = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "PKI_DIR"]);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "enrolment", level: service.logLevel, redact: ["err.command.args"] });
 const clockMs = () => performance.now();
@@ -35,6 +35,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const app = await buildEnrolment({
     logger,
     tls,
+    http,
     enrol: {
       store,
       authority: createCertificateAuthority(readAuthority),

@@ -191,6 +191,31 @@ describe("HTTP", () => {
       await assertProblem(await post({ origin: api.origin, ...json }, '{"ttlSeconds":1}'), 400, "invalid-request");
     });
 
+    it("write few lines for a flood of the same, and count the others; another kind is told all the same", async () => {
+      const replica = await api.openReplica({ REFUSALS_LOGGED_PER_MINUTE: "3" });
+      for (let count = 0; count < 200; count++) await replica.call(`/nothing/${count}`);
+      await replica.call("/instances", { method: "POST", headers: json, body: "{" });
+      await replica.call("/stats");
+      await replica.close();
+      const lines = replica
+        .log()
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+      const requests = lines.filter(({ msg }) => msg === "request").map(({ status, refusal }) => [status, refusal]);
+      assert.deepEqual(requests, [
+        [404, "not-found"],
+        [404, "not-found"],
+        [404, "not-found"],
+        [400, "unreadable-request"],
+        [200, undefined],
+      ]);
+      assert.deepEqual(
+        lines.filter(({ msg }) => msg === "log lines left out").map(({ kind, suppressed }) => [kind, suppressed]),
+        [["404 GET unknown path not-found", 197]],
+      );
+    });
+
     it("cost no question to MySQL, also as the page", async () => {
       let asked = 0;
       api.service.before.set("history.countHandouts", () => asked++);

@@ -185,7 +185,7 @@ describe("the operator's stream", () => {
     const headers = { authorization: `Bearer ${api.opsToken}` };
     const open = async () => {
       const closing = new AbortController();
-      return { answer: await fetch(url, { headers, signal: closing.signal }), close: () => closing.abort() };
+      return { answer: await fetch(url, { headers, signal: closing.signal }), closing };
     };
     try {
       const [first, second] = [await open(), await open()];
@@ -194,8 +194,11 @@ describe("the operator's stream", () => {
       assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
       const detail = await assertProblem(refused, 503, "too-many-streams");
       assert.match(detail, /^2 follow the fleet already, which is the setting OPERATOR_STREAMS/);
-      second.close();
-      for (let status = 503; status !== 200; await pause()) ({ status } = (await open()).answer);
+      second.closing.abort();
+      for (let status = 503; status !== 200;) {
+        await pause();
+        status = (await open()).answer.status;
+      }
     } finally {
       await replica.close();
     }

@@ -105,6 +105,7 @@ async function openApi(
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
       hosts: servedHosts(settings),
+      http: settings.http,
       metricsToken: settings.http.metricsToken,
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,

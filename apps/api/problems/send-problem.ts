@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { sendAsJson, type Problem } from "../../lib/http/problem.ts";
 import type { HomePage } from "../app.ts";
+import { noteRefusal } from "./refusals.ts";
 
 /** Sends a problem in the form that the caller reads: the page, plain text, or problem+json. */
 export async function sendProblem(
@@ -9,6 +10,7 @@ export async function sendProblem(
   reply: FastifyReply,
   renderHome: HomePage["render"],
 ): Promise<FastifyReply> {
+  noteRefusal(request, problem.type.replace("urn:getaredis:", ""));
   reply.code(problem.status).header("cache-control", "no-store");
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
   // As a comment: the answer may be appended to a file of settings, which must stay readable.

@@ -75,7 +75,7 @@ function shown(value: string): string {
  * Faults in the relation of two settings. Settings with a fault of their own are undefined here, and compare as
  * false.
  */
-function relationFaults({ service, instances, admission, consoles, hosts }: Settings): string[] {
+function relationFaults({ service, http, instances, admission, consoles, hosts }: Settings): string[] {
   const faults: string[] = [];
   if (instances.leaseMinSeconds > instances.leaseSeconds)
     faults.push(
@@ -114,6 +114,10 @@ function relationFaults({ service, instances, admission, consoles, hosts }: Sett
     faults.push(
       `READY_TIMEOUT_SECONDS (${instances.readyTimeoutMs / SECOND}) is more than ` +
         `HANDOUT_TIMEOUT_SECONDS (${instances.handoutTimeoutMs / SECOND})`,
+    );
+  if (http.connectionsPerAddress > http.connections)
+    faults.push(
+      `HTTP_CONNECTIONS_PER_ADDRESS (${http.connectionsPerAddress}) is more than HTTP_CONNECTIONS (${http.connections})`,
     );
   if (service.redisUrl !== undefined && !["", "/", "/0"].includes(new URL(service.redisUrl).pathname))
     faults.push("REDIS_URL names a database other than 0, but heartbeats are written to database 0");

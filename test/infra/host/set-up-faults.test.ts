@@ -11,6 +11,7 @@ import { projectPath } from "../../../infra/process/project-path.ts";
 import { authorityIn, enrolmentTlsIn } from "../../../apps/adapters/pki/pki-files.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { renderUserData } from "../../../apps/core/fleet/user-data.ts";
+import { loadSettings } from "../../../apps/core/settings/load.ts";
 import { buildEnrolment } from "../../../apps/enrolment/server.ts";
 import { openMachineRoom, type MachineRoom } from "../../../infra/lab/machines/room.ts";
 import { createUndoList } from "../../../apps/lib/lifecycle.ts";
@@ -59,6 +60,7 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
           answersLost-- > 0 ? Promise.reject(new Unavailable("redis", undefined)) : Promise.resolve(),
         clock: () => new Date(),
       },
+      http: loadSettings({}).http,
     });
     undo.add("enrolment", () => enrolment.close(), { withinMs: 60_000 });
     await enrolment.listen({ host: room.controlAddress, port: 0 });

@@ -13,6 +13,7 @@ import { hungUpSignal } from "../../callers/hung-up.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
 import { isFromOwnPage } from "../../callers/request-origin.ts";
 import type { Metrics } from "../../figures/metrics.ts";
+import { noteRefusal } from "../../problems/refusals.ts";
 import { problemOfChange, problemOfCreate, problems } from "../../problems/problems.ts";
 import { describeInstance, sendEnd } from "../instance-answers.ts";
 import { formatOf, plainBody, sendHandout } from "./formats.ts";
@@ -58,7 +59,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
         });
         metrics.countHandout(outcomeOf(result));
         if (result.kind !== "created") {
-          request.log.info({ result }, "hand-out refused");
+          noteRefusal(request, outcomeOf(result));
           throw new ProblemError(problemOfCreate(result, clock()));
         }
         const { handout, hostName, replayed } = result;
