@@ -211,13 +211,16 @@ describe("an instance's console and figures", () => {
         const refused = await run(owned, address);
         const seconds = Number(refused.headers.get("retry-after"));
         assert.ok(seconds > 0 && seconds <= 60);
-        assert.match(await assertProblem(refused, 429, "replies-spent"), /reads 2 MB .* a minute .* redis-cli/);
+        assert.match(await assertProblem(refused, 429, "replies-spent"), /shows 2 MB of replies a minute .* redis-cli/);
       }
       assert.equal((await run(handout, "198.51.100.7", "RESET")).status, 200, "what takes no reply goes on");
       assert.equal((await run(other, "198.51.100.9")).status, 200, "others go on");
       api.service.time.pass(60_000);
       await api.seeHosts();
-      assert.equal((await run(handout, "198.51.100.7")).status, 200);
+      outcome = () => replied(text("\0".repeat(30_000)));
+      for (let commands = 0; commands < 32; commands++)
+        assert.equal((await run(handout, "198.51.100.7")).status, 200, "a new minute");
+      await assertProblem(await run(handout, "198.51.100.7"), 429, "replies-spent");
     } finally {
       await replica.close();
     }

@@ -95,7 +95,7 @@ export const problems = {
       title: "Too long replies",
       status: 429,
       detail:
-        `The console reads ${mbPerMinute} MB of replies a minute for an address or an instance, and these were read. ` +
+        `The console shows ${mbPerMinute} MB of replies a minute to an address or of an instance, and these are spent. ` +
         `Try again in ${retryAfterSeconds} s, or use redis-cli or a client.`,
       retryAfterSeconds,
     };

@@ -80,23 +80,28 @@ export function createReplyReader(bounds: ReplyBounds) {
     const used = end === -1 ? rest.length : end + 1;
     // The head is kept in any case: it announces what follows.
     if (line.length === 0) lineRoom = Math.max(room, HEAD_BYTES);
-    line.push(Buffer.from(rest.subarray(0, Math.min(used, lineRoom))));
-    lineRoom -= Math.min(used, lineRoom);
+    const kept = Math.min(used, lineRoom);
+    lineRoom -= kept;
     readBytes += used;
-    if (end !== -1) begin(takeLine());
+    if (line.length === 0 && end !== -1) {
+      begin(rest.toString("utf8", 0, kept));
+    } else {
+      line.push(Buffer.from(rest.subarray(0, kept)));
+      if (end !== -1) begin(takeLine());
+    }
     return used;
   }
 
   function takeLine(): string {
     const text = Buffer.concat(line).toString("utf8");
     line = [];
-    return text.replace(/\r?\n$/, "");
+    return text;
   }
 
   /** Begins the value that a line is, or announces. */
   function begin(text: string): void {
     const type = text[0];
-    const content = text.slice(1);
+    const content = text.slice(1).replace(/\r?\n$/, "");
     if (type === "+" || type === "-") beginSimple({ kind: type === "+" ? "status" : "error", text: content });
     else if (type === ":") beginSimple({ kind: "integer", text: content });
     else if (type !== "$" && type !== "*") throw new Error("this is no reply of Redis");

@@ -1,11 +1,11 @@
 const MINUTE_MS = 60_000;
 
-/** Bytes of replies that this process reads for each of its callers, see {@link createReplyBudget}. */
+/** Bytes of replies that this process works on for each of its callers, see {@link createReplyBudget}. */
 export type ReplyBudget = ReturnType<typeof createReplyBudget>;
 
 /**
- * Bytes of replies that are read for each caller in a minute, which begins with the caller's first reply. They are
- * charged when they have been read, so that commands under way at the same time can pass the limit together.
+ * Bytes of replies for each caller in a minute, which begins with the caller's first reply. They are charged when they
+ * are there, so that commands under way at the same time can pass the limit together.
  */
 export function createReplyBudget(bytesPerMinute: number) {
   // In the order in which their minutes began, for all minutes are equally long.

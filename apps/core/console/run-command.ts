@@ -76,9 +76,12 @@ export async function runCommand(
   if (!address) return { kind: "not-running" };
   const outcome = await consoles.run({ instanceId: instance.id, session, ...address, password, words, state });
   switch (outcome.kind) {
-    case "replied":
-      replyBudget.charge(payers, outcome.readBytes, clock());
-      return shown(outcome, words);
+    case "replied": {
+      const answer = shown(outcome, words);
+      // What is shown takes time as well: a few bytes of a reply can become many characters.
+      replyBudget.charge(payers, outcome.readBytes + answer.text.length, clock());
+      return answer;
+    }
     case "transaction-lost":
     case "too-slow":
     case "closed":

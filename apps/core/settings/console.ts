@@ -13,6 +13,6 @@ export const consoles = {
     "CONSOLE_REPLY_MB_PER_MINUTE",
     whole(1, 100_000, "MB"),
     32,
-    "Replies that the consoles of an address, and those of an instance, may read in a minute, for each API process.",
+    "Replies that the consoles of an address, and those of an instance, may read and show in a minute, for each API process.",
   ),
 };
