@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { boundLog } from "./bounded-log.ts";
 import { keepProcess, type KeptProcess, type ProcessRun } from "./kept-process.ts";
 import { endProcess, isSameProcess, markProcess, sendSignal } from "./processes.ts";
 import type { ProcessMark } from "./processes.ts";
@@ -29,11 +30,13 @@ export interface Places {
   logsDir: string;
   /** Where the pids of what runs are written down, for a next run to find after this one was killed. */
   pidsDir: string;
+  /** Size at which a program's log is set aside; the usual one when not given. */
+  logFileMb?: number;
 }
 
 /**
- * Starts a program and keeps it running; `say` is called for each end. Its output goes to a log file; that of
- * the last run is kept beside it.
+ * Starts a program and keeps it running; `say` is called for each end. Its output goes to a log file, kept within a
+ * size; that of the last run, or what was set aside since, is beside it.
  */
 export async function keepProgram(program: Program, places: Places, say: (text: string) => void): Promise<KeptProgram> {
   const { name } = program;
@@ -45,12 +48,14 @@ export async function keepProgram(program: Program, places: Places, say: (text: 
     say: (text) => say(`${text}; its log: ${logFile}`),
     firstBackoffMs: FIRST_BACKOFF_MS,
   });
+  const bounded = boundLog(logFile, places.logFileMb);
   return {
     ...kept,
     name,
     logFile,
     stop: async () => {
       await kept.stop();
+      bounded.stop();
       await rm(markFile, { force: true });
     },
   };

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, truncate } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { boundLog } from "./bounded-log.ts";
 import { endProcess, sendSignal } from "./processes.ts";
 
 const POLL_MS = 25;
@@ -20,7 +21,7 @@ export interface ServerCommand {
   command: string;
   args: string[];
   env?: NodeJS.ProcessEnv;
-  /** Both output streams go here; truncated first. */
+  /** Both output streams go here; truncated first, and kept within a size. */
   logFile: string;
   /** Resolves once the server does its work; a rejection means not yet. */
   probe: () => Promise<unknown>;
@@ -35,7 +36,9 @@ export interface ServerCommand {
  * nothing of it runs then.
  */
 export async function startServerProcess(server: ServerCommand): Promise<ServerProcess> {
-  const log = await open(server.logFile, "w", 0o600);
+  await truncate(server.logFile).catch(() => undefined);
+  // Appended to, so that what is written after it was emptied goes to its beginning.
+  const log = await open(server.logFile, "a", 0o600);
   const child = spawn(server.command, server.args, {
     detached: true,
     stdio: ["ignore", log.fd, log.fd],
@@ -51,7 +54,15 @@ export async function startServerProcess(server: ServerCommand): Promise<ServerP
   try {
     await untilReady(server, () => outcome.ended);
     if (pid === undefined) throw new Error(`${server.name} has no process`);
-    return { pid, stop: () => endProcess(pid, graceMs), kill: () => sendSignal(pid, "SIGKILL") };
+    const bounded = boundLog(server.logFile);
+    return {
+      pid,
+      stop: async () => {
+        await endProcess(pid, graceMs);
+        bounded.stop();
+      },
+      kill: () => sendSignal(pid, "SIGKILL"),
+    };
   } catch (cause) {
     if (pid !== undefined) await endProcess(pid, graceMs);
     const tail = (await readFile(server.logFile, "utf8")).trimEnd().split("\n").slice(-15).join("\n");

@@ -46,7 +46,7 @@ async function start(life: Lifecycle): Promise<void> {
   const step = stepsUntil(ending);
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
   const settings = loadSettings(process.env);
-  const { service, instances, cloud } = settings;
+  const { service, http, instances, cloud } = settings;
   // Its jobs would end at once: what a fleet needs besides is not here.
   if (cloud)
     throw new Error(
@@ -54,7 +54,11 @@ async function start(life: Lifecycle): Promise<void> {
         "or set up a fleet as infra/deploy/README.md tells",
     );
   const stateDir = resolve(projectPath("."), service.stateDir);
-  const places: Places = { logsDir: join(stateDir, "logs"), pidsDir: join(stateDir, "pids") };
+  const places: Places = {
+    logsDir: join(stateDir, "logs"),
+    pidsDir: join(stateDir, "pids"),
+    logFileMb: http.logFileMb,
+  };
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(stateDir);
   const left = await endLeftovers(places, service.shutdownMs);

@@ -39,7 +39,8 @@ export const http = {
     "LOG_FILE_MB",
     whole(1, 10_000, "MB"),
     16,
-    "Size at which `npm start` sets a log file aside, under its name with .1 in place of the one before.",
+    "Size at which `npm start` sets a program's log file aside, under its name with .1 in place of the one before; " +
+      "its private servers' at 16 MB.",
   ),
   operatorStreams: setting(
     "OPERATOR_STREAMS",
