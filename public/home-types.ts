@@ -43,8 +43,14 @@ export type Api = {
 };
 
 type Secret = "password" | "url" | "token";
-/** An instance as this browser keeps it: without its secrets once it has ended. */
-export type Held = Omit<Handout, Secret> & { -readonly [Name in Secret]?: Handout[Name] };
+type Server = "engine" | "version";
+/**
+ * An instance as this browser keeps it: without its secrets once it has ended, and without what runs in it when an
+ * earlier version of the page has kept it.
+ */
+export type Held = Omit<Handout, Secret | Server> & { readonly [Name in Server]?: Handout[Name] | undefined } & {
+  -readonly [Name in Secret]?: Handout[Name];
+};
 /** A held instance with its state, in the service's words. */
 export type Entry = { readonly instance: Held } & State;
 /** What the service says of an instance; `endCause` also "unknown". */
@@ -52,6 +58,7 @@ export type State = {
   readonly state: InstanceState["state"];
   readonly endedAt?: string | null | undefined;
   readonly endCause?: string | null | undefined;
+  readonly lastRestart?: InstanceState["lastRestart"] | undefined;
 };
 /** What storage holds in the place of an entry, which another version of the page may have written. */
 export type Unchecked = {

@@ -63,6 +63,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const metrics = createMetrics({
     standings: () => fleet.standings(clock()),
     countHandouts: () => store.history.countHandouts(clock()),
+    listServers: store.leases.listServers,
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
   });

@@ -95,9 +95,11 @@ async function runReaper(ports: JobPorts, round: RoundLimits, logger: Logger): P
 }
 
 async function runReconcile(ports: JobPorts, round: RoundLimits, logger: Logger): Promise<void> {
-  const { repairs, unseen } = await reconcile(ports, round);
+  const { repairs, restarts, unseen } = await reconcile(ports, round);
   for (const { hostName, instanceId, ...repair } of repairs)
     logger.info({ host: hostName, instance: instanceId, ...repair }, "repaired");
+  for (const { hostName, instanceId, cause } of restarts)
+    logger.info({ host: hostName, instance: instanceId, cause }, "instance came back empty");
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");
 }
 

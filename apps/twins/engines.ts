@@ -2,7 +2,9 @@ import type { HostEngines } from "../core/fleet/contract.ts";
 import { EngineFault, type EngineFaultReason } from "../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../core/fleet/host.ts";
 import type { InstanceEngines } from "../core/instances/contract.ts";
+import type { Restart } from "../core/instances/instance.ts";
 import { containerName, labels, type ContainerSpec } from "../core/services/container.ts";
+import type { ServerVersion } from "../core/services/server-version.ts";
 import { inTurns, type Effects, type Staging } from "./turns.ts";
 
 /** The least memory that an engine gives a container. */
@@ -10,7 +12,7 @@ const LEAST_MEMORY = 6 * 1024 * 1024;
 const INSTANCE_PORT = "6379/tcp";
 
 /** A container of a twin engine. */
-export type TwinContainer = { readonly spec: ContainerSpec; running: boolean };
+export type TwinContainer = { readonly spec: ContainerSpec; running: boolean; lastRestart?: Restart };
 
 /** A machine with an engine, and what a test may do to it. */
 export type TwinEngine = {
@@ -24,6 +26,8 @@ export type TwinEngine = {
   readonly heldPorts: Set<number>;
   /** Ids of instances whose containers it refuses to remove. */
   readonly stubborn: Set<string>;
+  /** What its image runs. */
+  server: ServerVersion;
   /** Why it does not answer at all; undefined while it does. */
   silence: Extract<EngineFaultReason, "unreachable" | "certificate" | "timeout"> | undefined;
 };
@@ -48,6 +52,7 @@ export function createTwinEngines({ image, ...staging }: Staging & { readonly im
       containers: new Map(),
       heldPorts: new Set(),
       stubborn: new Set(),
+      server: { engine: "redis", version: "7.0.15" },
       silence: undefined,
     };
     engines.set(engineUrl, engine);
@@ -75,6 +80,17 @@ export function createTwinEngines({ image, ...staging }: Staging & { readonly im
       [...answering(host).containers.values()]
         .filter(({ spec }) => spec.Labels[labels.deployment] === host.deployment)
         .map(({ spec, running }) => ({ instanceId: spec.Labels[labels.instance] ?? "", running })),
+    listRestarts: (host, instanceIds) => {
+      const { containers } = answering(host);
+      return instanceIds.flatMap((instanceId) => {
+        const { running, lastRestart } = containers.get(containerName(instanceId)) ?? {};
+        return running && lastRestart ? [{ instanceId, ...lastRestart }] : [];
+      });
+    },
+    readExit: (host, instanceId) => {
+      const container = answering(host).containers.get(containerName(instanceId));
+      return container?.running === false ? "it ended with exit code 137" : undefined;
+    },
   };
 
   const { startContainer } = inTurns<Pick<Port, "startContainer">>(

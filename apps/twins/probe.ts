@@ -1,3 +1,4 @@
+import type { ServerVersion } from "../core/services/server-version.ts";
 import type { Probe } from "../core/services/service.ts";
 import { hashSecret } from "../lib/secrets.ts";
 import { publishedPort, type TwinEngine } from "./engines.ts";
@@ -10,22 +11,31 @@ import { inTurns, type Staging } from "./turns.ts";
  */
 export function createTwinProbe(listEngines: () => Iterable<TwinEngine>, staging: Staging = {}): Probe {
   const { probe: look } = inTurns<{
-    readonly probe: (...given: Parameters<Probe>) => Promise<boolean>;
-  }>("", { probe: (host, port, password) => answers([...listEngines()], host, port, password) }, staging);
+    readonly probe: (...given: Parameters<Probe>) => Promise<ServerVersion | undefined>;
+  }>("", { probe: (host, port, password) => whatAnswers([...listEngines()], host, port, password) }, staging);
 
   return async (host, port, password, signal) => {
-    if (await look(host, port, password, signal)) return;
+    const server = await look(host, port, password, signal);
+    if (server) return server;
     await aborted(signal);
     throw new Error(`nothing at ${host}:${port} answers to the password`);
   };
 }
 
-function answers(engines: readonly TwinEngine[], host: string, port: number, password: string): boolean {
+function whatAnswers(
+  engines: readonly TwinEngine[],
+  host: string,
+  port: number,
+  password: string,
+): ServerVersion | undefined {
   const hash = `#${hashSecret(password).toString("hex")}`;
-  return engines
-    .filter(({ address }) => address === host)
-    .flatMap(({ containers }) => [...containers.values()])
-    .some(({ spec, running }) => running && publishedPort(spec) === port && spec.Cmd.includes(hash));
+  return engines.find(
+    ({ address, containers }) =>
+      address === host &&
+      [...containers.values()].some(
+        ({ spec, running }) => running && publishedPort(spec) === port && spec.Cmd.includes(hash),
+      ),
+  )?.server;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -51,7 +51,7 @@ export function createHeld(onChange) {
       ]);
     },
 
-    update(id, { state, expiresAt, endedAt, endCause }) {
+    update(id, { state, expiresAt, endedAt, endCause, lastRestart }) {
       change((kept) =>
         kept.map((entry) => {
           if (entry.instance.id !== id) return entry;
@@ -61,7 +61,8 @@ export function createHeld(onChange) {
             delete instance.url;
             delete instance.token;
           }
-          return { instance, state, endedAt, endCause };
+          // Not everything that tells a new state tells of restarts.
+          return { instance, state, endedAt, endCause, lastRestart: lastRestart ?? entry.lastRestart };
         }),
       );
     },

@@ -303,7 +303,8 @@ async function refreshOne({ instance, state }) {
   const entry = held.find(id);
   if (!entry || entry.state === "ended") return;
   if (value) {
-    if (value.state === state && value.expiresAt === expiresAt) return;
+    if (value.state === state && value.expiresAt === expiresAt && value.lastRestart?.at === entry.lastRestart?.at)
+      return;
     held.update(id, value);
   } else if (problem.status === 404) held.update(id, { state: "ended", endCause: "unknown" });
   else return;

@@ -1,6 +1,6 @@
 /** @import { Entry, Slip } from "../home-types.ts" */
 import { find, findAll, part } from "./elements.js";
-import { clockTime, roughly, stateWords, timeLeft, whyEnded } from "./words.js";
+import { clockTime, restartWords, roughly, serverWords, stateWords, timeLeft, whyEnded } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
@@ -47,6 +47,18 @@ export function createSlip(root, clock, isKept) {
     }
   }
 
+  /** What runs in the instance that is shown, and that it came back empty when it did. */
+  function tellServer() {
+    const line = part("server", root);
+    const { instance, lastRestart } = shown ?? {};
+    const words = [serverWords(instance), restartWords(lastRestart, new Date(clock.now()))].filter(
+      (each) => each !== "",
+    );
+    line.textContent = words.join(" ");
+    line.hidden = words.length === 0;
+    line.toggleAttribute("data-restarted", Boolean(lastRestart));
+  }
+
   /** @type {Slip["note"]} */
   function note(text, isFault = false) {
     noteLine.textContent = text;
@@ -76,6 +88,7 @@ export function createSlip(root, clock, isKept) {
    */
   function showNothing(state, left, until) {
     shown = null;
+    tellServer();
     setState(state);
     fill({});
     actions(null);
@@ -114,6 +127,7 @@ export function createSlip(root, clock, isKept) {
       const host = instance.host.includes(":") ? `[${instance.host}]` : instance.host;
       fill({ ...instance, address: `${host}:${instance.port}` });
       setState(state);
+      tellServer();
       actions(state === "running" ? "acts" : state === "ended" ? "over" : null);
       note(state === "ended" ? NOTE_ENDED : usualNote());
       tick();

@@ -18,6 +18,7 @@ describe("what a process counts", () => {
     metrics = createMetrics({
       standings: () => [],
       countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
+      listServers: () => Promise.resolve([]),
       listDroplets: () => Promise.resolve([]),
       listRuns: () => Promise.resolve([]),
     });

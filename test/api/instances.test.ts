@@ -87,6 +87,8 @@ describe("instances", () => {
         "username",
         "password",
         "url",
+        "engine",
+        "version",
         "createdAt",
         "expiresAt",
         "token",
@@ -268,7 +270,14 @@ describe("instances", () => {
         expiresAt,
         endedAt: null,
         endCause: null,
+        engine: "redis",
+        version: "7.0.15",
+        lastRestart: null,
       });
+      const at = new Date("2026-01-01T00:00:07.000Z");
+      await api.service.store.leases.noteRestart(id, { at, cause: "out-of-memory" });
+      const { lastRestart } = (await (await owned(handout, "GET")).json()) as { lastRestart: unknown };
+      assert.deepEqual(lastRestart, { at: at.toISOString(), cause: "out-of-memory" });
       assert.ok(!text.includes(handout.password) && !text.includes(handout.token));
     });
 

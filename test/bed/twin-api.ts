@@ -81,6 +81,7 @@ async function openApi(
   const metrics = createMetrics({
     standings: () => fleet.standings(clock()),
     countHandouts: () => store.history.countHandouts(clock()),
+    listServers: store.leases.listServers,
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
   });

@@ -28,6 +28,8 @@ export type EnginesBed = {
   readonly probe: Probe;
   /** Ends the process of an instance, and leaves its container. */
   readonly kill: (instanceId: string) => Promise<void>;
+  /** Has the kernel end the process of an instance because its memory is full; resolves when it answers again. */
+  readonly fillMemory: (instanceId: string, port: number) => Promise<void>;
   /** Makes a container that is none of ours. */
   readonly addStranger: () => Promise<void>;
   /** Has something else on the host listen at a port, until the end of the test. */
@@ -190,12 +192,50 @@ export function describeEnginesContract(open: OpenEngines): void {
       );
     });
 
+    describe("whose server ends", () => {
+      const restarts = async (...ids: string[]) =>
+        (await bed.engines.listRestarts(bed.place, ids)).map(({ instanceId, cause }) => [instanceId, cause]);
+
+      it("start it again, at the same address and with the same password, and tell why it had ended", async () => {
+        const port = nextPort;
+        const [id, other] = [await start(), await start()];
+        assert.deepEqual(await restarts(id, other, newId()), []);
+        const first = Date.now();
+        await bed.fillMemory(id, port);
+        await bed.probe(bed.address, port, PASSWORD, AbortSignal.timeout(10_000));
+        assert.deepEqual(await restarts(id, other, newId()), [[id, "out-of-memory"]]);
+        const [once] = await bed.engines.listRestarts(bed.place, [id]);
+        assert.ok(once && once.at.getTime() >= first && once.at.getTime() <= Date.now(), String(once?.at));
+        await bed.fillMemory(id, port);
+        const [again] = await bed.engines.listRestarts(bed.place, [id]);
+        assert.ok(again && again.at > once.at, "the last one counts");
+        assert.equal(again.cause, "out-of-memory");
+        assert.deepEqual(
+          (await list()).map(({ running }) => running),
+          [true, true],
+        );
+        await bed.engines.removeContainer(bed.place, id);
+        assert.deepEqual(await list(), [{ instanceId: other, running: true }], "it stays away once it is removed");
+      });
+
+      it("do not when somebody has killed it, and say how it ended", async () => {
+        const id = await start();
+        assert.equal(await bed.engines.readExit(bed.place, id), undefined);
+        await bed.kill(id);
+        assert.match((await bed.engines.readExit(bed.place, id)) ?? "", /^it ended with exit code 137$/);
+        assert.deepEqual(await restarts(id), []);
+        assert.equal(await bed.engines.readExit(bed.place, newId()), undefined);
+      });
+    });
+
     describe("in trouble", () => {
       const calls = (): [what: string, call: () => Promise<unknown>][] => [
         ["ping", () => bed.engines.ping(bed.place)],
         ["start", () => start()],
         ["remove", () => bed.engines.removeContainer(bed.place, newId())],
         ["list", () => list()],
+        ["tell restarts", () => bed.engines.listRestarts(bed.place, [newId()])],
+        ["tell an exit", () => bed.engines.readExit(bed.place, newId())],
         ["see to the image", () => bed.engines.ensureImage(bed.place)],
       ];
       for (const how of ["timeout", "unreachable"] as const) {

@@ -15,8 +15,10 @@ const MAX_CLIENTS = 50;
 /** Largest value that an instance of the default size takes. */
 const VALUE_MB = 5;
 const TOOLS = "getaredis/intruder:local";
+/** A script that takes memory without end. */
+const FILL_MEMORY = "local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 100000) .. i end";
 
-describe("the container that people get", { timeout: 120_000 }, () => {
+describe("the container that people get", { timeout: 240_000 }, () => {
   let service: Service;
   /** Holds each instance's connections, so that none outlives its test. */
   let open: (Redis | Socket)[] = [];
@@ -226,25 +228,76 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     );
 
     it(
-      "ends alone when a script fills its memory: the neighbour answers all the while, and the lease is told lost",
+      "lets scripts read all of its data and build large strings",
+      withInstance(async (instance) => {
+        const redis = redisOf(instance);
+        const read = (script: string) => redis.eval(script, 0);
+        const values = Array.from({ length: 5_000 }, () => Buffer.alloc(100, "x"));
+        const fillList = async () => {
+          for (;;) await redis.rpush("list", ...values);
+        };
+        await assert.rejects(fillList, /OOM command not allowed/);
+        assert.ok(Number(await read("return #redis.call('LRANGE', 'list', 0, -1)")) > 100_000);
+        assert.ok(Number(await read("return #cjson.encode(redis.call('LRANGE', 'list', 0, 99999))")) > 3 * MB);
+        assert.equal(await read(`return #string.rep('x', ${20 * MB})`), 20 * MB);
+        const pieces = "local t = {} for i = 1, 20480 do t[i] = string.rep('x', 1019) .. i % 10 end";
+        assert.ok(Number(await read(`${pieces} return #table.concat(t)`)) > 19 * MB);
+        await assertUnharmed(instance);
+      }),
+    );
+
+    it(
+      "comes back empty at the same address when a script fills its memory, and says so; its neighbour feels nothing",
       withInstance(async (instance) => {
         const neighbour = await create();
         const watch = watchLatency(redisOf(neighbour));
-        await assert.rejects(
-          redisOf(instance).eval("local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1000) .. i end", 0),
-        );
+        const ask = async (call: string, body: object) =>
+          (await (
+            await fetch(`${service.origin}/instances/${instance.id}/${call}`, {
+              method: "POST",
+              headers: { authorization: `Bearer ${instance.token}`, "content-type": "application/json" },
+              body: JSON.stringify({ password: instance.password, ...body }),
+            })
+          ).json()) as { text?: string; keys?: number };
+        const typed = (command: string) => ask("console", { command });
+        await typed("SET key value");
+        await until("its figures are told", async () => (await ask("figures", {})).keys === 1);
+        await assert.rejects(redisOf(instance).eval(FILL_MEMORY, 0));
+        // Its address is asked again and again, as client libraries do.
+        await until("it answers again", () => redisOf(instance).ping(), 15_000);
+        assert.equal(await redisOf(instance).dbsize(), 0);
         const state = async () =>
           (await (
             await fetch(`${service.origin}/instances/${instance.id}`, {
               headers: { authorization: `Bearer ${instance.token}` },
             })
-          ).json()) as { state: string; endCause: string | null };
-        await until("the lease is ended", async () => (await state()).state === "ended", 15_000);
-        assert.equal((await state()).endCause, "lost");
+          ).json()) as { state: string; endCause: string | null; lastRestart: { at: string; cause: string } | null };
+        await until("the restart is told", async () => (await state()).lastRestart !== null, 15_000);
+        const { state: now, endCause, lastRestart } = await state();
+        assert.deepEqual([now, endCause, lastRestart?.cause], ["running", null, "out-of-memory"]);
+        const [event] = await service.store.events.list({ instance: instance.id }, 1);
+        assert.deepEqual([event?.kind, event?.data], ["restart", lastRestart]);
+        await until("the console works again", async () =>
+          JSON.stringify(await typed("DBSIZE")).includes("(integer) 0"),
+        );
+        await until("its figures are told again", async () => (await ask("figures", {})).keys === 0);
         assert.ok((await watch.stop()) < 1000, "the neighbour answered within a second");
         await end(neighbour);
       }),
     );
+
+    it("is gone for good when it is ended at the moment in which it would come back", async () => {
+      const instance = await create();
+      await assert.rejects(redisOf(instance).eval(FILL_MEMORY, 0));
+      assert.equal((await end(instance)).status, 204);
+      const names = async () => (await host().docker.listContainers({ all: true })).flatMap(({ Names }) => Names);
+      assert.ok(!(await names()).includes(`/redis-${instance.id}`));
+      // Another takes its slot or the next one, and is not disturbed.
+      const next = await create();
+      await until("it answers", () => redisOf(next).ping());
+      assert.ok(!(await names()).includes(`/redis-${instance.id}`));
+      await end(next);
+    });
   });
 
   describe("accepts so many clients and no more", () => {
@@ -361,10 +414,10 @@ describe("the container that people get", { timeout: 120_000 }, () => {
     it(
       "has its limits in its control groups and its process",
       withInstance(async (instance) => {
-        assert.equal(await limitOf(instance, "memory/memory.limit_in_bytes", "memory.max"), String(64 * MB));
+        assert.equal(await limitOf(instance, "memory/memory.limit_in_bytes", "memory.max"), String(192 * MB));
         assert.equal(
           await limitOf(instance, "memory/memory.memsw.limit_in_bytes", "memory.swap.max"),
-          (await isUnified()) ? "0" : String(64 * MB),
+          (await isUnified()) ? "0" : String(192 * MB),
         );
         assert.equal(await limitOf(instance, "pids/pids.max", "pids.max"), "16");
         assert.equal(
@@ -376,7 +429,7 @@ describe("the container that people get", { timeout: 120_000 }, () => {
         assert.equal((await host().exec("cat", `${proc}/oom_score_adj`)).trim(), "500");
         assertPowerless(await host().exec("cat", `${proc}/status`));
         const { HostConfig } = await containerOf(instance).inspect();
-        assert.equal(HostConfig.RestartPolicy?.Name, "no");
+        assert.deepEqual(HostConfig.RestartPolicy, { Name: "on-failure", MaximumRetryCount: 20 });
       }),
     );
 

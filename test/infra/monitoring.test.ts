@@ -22,6 +22,7 @@ const expressions = [
 const { registry } = createMetrics({
   standings: () => [],
   countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
+  listServers: () => Promise.resolve([]),
   listDroplets: () => Promise.resolve([]),
   listRuns: () => Promise.resolve([]),
 });

@@ -21,6 +21,12 @@ describe("engines in memory", () => {
         container.running = false;
         return Promise.resolve();
       },
+      fillMemory: (instanceId) => {
+        const container = engine.containers.get(containerName(instanceId)) ?? assert.fail("there is no such container");
+        const last = container.lastRestart?.at.getTime() ?? 0;
+        container.lastRestart = { at: new Date(Math.max(Date.now(), last + 1)), cause: "out-of-memory" };
+        return Promise.resolve();
+      },
       addStranger: () => {
         const labelled = { name: "a-stranger", Image: "redis", Labels: {}, HostConfig: {}, Cmd: [] };
         engine.containers.set("a-stranger", { spec: labelled as never, running: true });

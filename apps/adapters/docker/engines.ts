@@ -1,11 +1,14 @@
+import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
+import pMap from "p-map";
 import pTimeout from "p-timeout";
 import type { ContainerFacts } from "../../core/fleet/contract.ts";
 import { containerName, labels, networkOf, type ContainerSpec } from "../../core/services/container.ts";
 import { EngineFault, type EngineFaultReason } from "../../core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../core/fleet/host.ts";
+import type { Restart } from "../../core/instances/instance.ts";
 import { engineAgent } from "./agent.ts";
 import type { ClientTls } from "../../lib/tls.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
@@ -16,6 +19,13 @@ import { hostIn } from "../../lib/url-host.ts";
 export type DockerEngines = ReturnType<typeof createDockerEngines>;
 
 const POLL_MS = 50;
+const INSPECTED_AT_ONCE = 8;
+
+/** An engine notes the end of a container in the list of its events and in the container's state at about one time. */
+const EXIT_MS = 2_000;
+
+/** A process that the kernel has killed, as it does when the memory of its control group is full. */
+const KILLED = "137";
 
 /**
  * An engine starts about the same number of containers a second whatever the parallelism. More at once only
@@ -170,11 +180,54 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
       return containers
         .map((container) => ({
           instanceId: container.Labels[labels.instance] ?? "",
-          running: container.State === "running",
+          // "restarting": its server has ended by itself, and the engine starts it again in a moment.
+          running: container.State === "running" || container.State === "restarting",
         }))
         .filter(({ instanceId }) => INSTANCE_ID.test(instanceId));
     };
     return call(host, list, shorter(withinMs));
+  }
+
+  /**
+   * Of these instances, those whose servers have ended by themselves and run again, each with its last restart. The
+   * engine remembers for each container when it ended last, and only for its latest events how.
+   */
+  async function listRestarts(
+    host: EngineHost,
+    instanceIds: readonly string[],
+    withinMs?: number,
+  ): Promise<(Restart & { readonly instanceId: string })[]> {
+    const list = async ({ docker }: Engine, abortSignal: AbortSignal) => {
+      const found = await pMap(instanceIds, (id) => inspect(docker, id, abortSignal), {
+        concurrency: INSPECTED_AT_ONCE,
+      });
+      const restarted = found.flatMap((facts, index) => {
+        const [at, startedAt] = [momentOf(facts?.State.FinishedAt), momentOf(facts?.State.StartedAt)];
+        const instanceId = instanceIds[index];
+        const isBack = facts?.State.Running === true && at && startedAt && startedAt >= at;
+        return isBack && instanceId !== undefined ? [{ instanceId, at, startedAt, facts }] : [];
+      });
+      if (restarted.length === 0) return [];
+      const exits = await listExits(docker, restarted, abortSignal);
+      return restarted.map(({ instanceId, at, startedAt, facts }) => {
+        const exit = exits.findLast(
+          ({ id, atMs }) => id === facts.Id && atMs >= at.getTime() - EXIT_MS && atMs <= startedAt.getTime(),
+        );
+        return { instanceId, at, cause: causeOf(exit, facts) };
+      });
+    };
+    return call(host, list, shorter(withinMs));
+  }
+
+  /** How the server of an instance ended, in words; undefined when it has not, or there is no such container. */
+  async function readExit(host: EngineHost, instanceId: string, withinMs?: number): Promise<string | undefined> {
+    const read = async ({ docker }: Engine, abortSignal: AbortSignal) => {
+      const facts = await inspect(docker, instanceId, abortSignal);
+      if (!facts || (facts.State.Running && !facts.State.Restarting && facts.RestartCount === 0)) return undefined;
+      const { Error: error, ExitCode: code, OOMKilled: isOutOfMemory } = facts.State;
+      return `it ended ${isOutOfMemory ? "out of memory, " : ""}with exit code ${code}${error ? `: ${error}` : ""}`;
+    };
+    return call(host, read, shorter(withinMs));
   }
 
   /** Ensures the network once for all hand-outs that come at the same time. */
@@ -264,7 +317,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     }
   }
 
-  return { ping, ensureImage, startContainer, removeContainer, listContainers };
+  return { ping, ensureImage, startContainer, removeContainer, listContainers, listRestarts, readExit };
 }
 
 /**
@@ -321,6 +374,63 @@ function isAboutCertificates(fault: unknown): boolean {
     fault instanceof CertificateMissing ||
     /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|HOSTNAME_)/.test(code)
   );
+}
+
+/** What an engine knows of an instance's container; undefined when there is none. */
+async function inspect(
+  docker: Docker,
+  instanceId: string,
+  abortSignal: AbortSignal,
+): Promise<Docker.ContainerInspectInfo | undefined> {
+  try {
+    return await docker.getContainer(containerName(instanceId)).inspect({ abortSignal });
+  } catch (fault) {
+    if (statusOf(fault) === 404) return undefined;
+    throw fault;
+  }
+}
+
+/** Ends of containers in the time of these restarts, as far as the engine remembers. */
+async function listExits(
+  docker: Docker,
+  restarts: readonly { readonly at: Date; readonly startedAt: Date }[],
+  abortSignal: AbortSignal,
+): Promise<{ readonly id: string; readonly atMs: number; readonly code: string }[]> {
+  const since = Math.min(...restarts.map(({ at }) => at.getTime())) - EXIT_MS;
+  // Past by the engine's clock: the answer would not end before it.
+  const until = Math.max(...restarts.map(({ startedAt }) => startedAt.getTime()));
+  const options = {
+    since: (since / 1000).toFixed(3),
+    until: (until / 1000).toFixed(3),
+    filters: { type: ["container"], event: ["die"], label: [labels.instance] },
+    abortSignal,
+  };
+  const answer: NodeJS.ReadableStream = await docker.getEvents(options as unknown as Docker.GetEventsOptions);
+  const lines = (await text(answer)).split("\n").filter((line) => line.trim() !== "");
+  return lines.map((line) => {
+    const { timeNano, Actor } = JSON.parse(line) as ExitEvent;
+    return { id: Actor.ID, atMs: timeNano / 1e6, code: Actor.Attributes.exitCode };
+  });
+}
+
+type ExitEvent = {
+  readonly timeNano: number;
+  readonly Actor: { readonly ID: string; readonly Attributes: { readonly exitCode: string } };
+};
+
+function causeOf(
+  exit: { readonly code: string } | undefined,
+  { State }: Docker.ContainerInspectInfo,
+): Restart["cause"] {
+  if (exit) return exit.code === KILLED ? "out-of-memory" : "crashed";
+  return State.OOMKilled ? "out-of-memory" : "unknown";
+}
+
+/** A moment that an engine tells; undefined for its "never", and for what no clock shows. */
+function momentOf(told: string | undefined): Date | undefined {
+  const moment = new Date(told ?? "");
+  const year = moment.getUTCFullYear();
+  return year >= 2000 && year < 2100 ? moment : undefined;
 }
 
 function statusOf(fault: unknown): number | undefined {

@@ -2,6 +2,7 @@ import { budgetRefusal, dayBegins, hourOf, type BudgetUse, type Budgets } from "
 import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
 import { isBlocked, isNotBlocked } from "./blocks.ts";
+import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { Database, Sql } from "./database.ts";
 import { beginEndIn, startDeadline } from "./leases.ts";
 
@@ -89,15 +90,21 @@ export function handoutStatements(database: Database): Handouts {
     });
   }
 
-  function complete(id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined): Promise<boolean> {
+  function complete(
+    id: string,
+    expiresAt: Date,
+    now: Date,
+    sealedAnswer: Buffer | undefined,
+    server?: ServerVersion,
+  ): Promise<boolean> {
     return database.transaction(async (sql) => {
       // A block that was made since the slot was taken: who ends all that an address holds has either found this
       // row, or is found here.
       const handed = await sql.run(
         `UPDATE instances
-         SET state = 'running', handed_out_at = ?, expires_at = ?
+         SET state = 'running', handed_out_at = ?, expires_at = ?, engine = ?, engine_version = ?
          WHERE id = ? AND state = 'starting' AND ${startDeadline} > ? AND ${isNotBlocked}`,
-        [now, expiresAt, id, now, now],
+        [now, expiresAt, server?.engine ?? null, server?.version ?? null, id, now, now],
       );
       if (handed === 1 && sealedAnswer)
         await sql.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);

@@ -1,7 +1,8 @@
 import { hourOf } from "../../core/instances/budgets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
-import type { ContainerPlace, Instance, InstanceState } from "../../core/instances/instance.ts";
-import type { EndCause } from "../../core/events/names.ts";
+import type { ContainerPlace, Instance, InstanceState, Restart } from "../../core/instances/instance.ts";
+import type { EndCause, RestartCause } from "../../core/events/names.ts";
+import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { RowFacts } from "../../core/instances/repairs.ts";
 import type { Database, Sql } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
@@ -16,7 +17,8 @@ export const startDeadline = "COALESCE(instances.start_deadline, instances.expir
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
   instances.token_hash, instances.created_at, instances.handed_out_at, ${startDeadline} AS deadline,
-  instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause`;
+  instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause,
+  instances.engine, instances.engine_version, instances.restarted_at, instances.restart_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
   failed: "'starting'",
@@ -43,6 +45,10 @@ export type InstanceRow = {
   latest_end: Date;
   ended_at: Date | null;
   end_cause: EndCause | null;
+  engine: ServerVersion["engine"] | null;
+  engine_version: string | null;
+  restarted_at: Date | null;
+  restart_cause: RestartCause | null;
 };
 
 /** Rows of instances from hand-out to the end: reading, changing the lease, ending, closing. */
@@ -149,6 +155,29 @@ export function leaseStatements(database: Database): Leases {
     });
   }
 
+  function noteRestart(id: string, { at, cause }: Restart): Promise<boolean> {
+    return database.query(
+      async (sql) =>
+        (await sql.run(
+          `UPDATE instances SET restarted_at = ?, restart_cause = ?
+            WHERE id = ? AND state = 'running' AND (restarted_at IS NULL OR restarted_at < ?)`,
+          [at, cause, id, at],
+        )) === 1,
+    );
+  }
+
+  function listServers(): Promise<ServerVersion[]> {
+    return database.query(async (sql) => {
+      const rows = await sql.rows<ServerVersion>(
+        `SELECT DISTINCT engine, engine_version AS version
+         FROM instances
+         WHERE state = 'running' AND engine_version IS NOT NULL
+         ORDER BY engine, version`,
+      );
+      return rows.map(({ engine, version }) => ({ engine, version }));
+    });
+  }
+
   function listOpenOf(hostName: string): Promise<RowFacts[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<{ id: string; state: RowFacts["state"]; deadline: Date }>(
@@ -162,7 +191,19 @@ export function leaseStatements(database: Database): Leases {
     });
   }
 
-  return { find, setExpiry, beginEnd, close, findContainer, findAddress, listDue, listHeld, listOpenOf };
+  return {
+    find,
+    setExpiry,
+    beginEnd,
+    close,
+    findContainer,
+    findAddress,
+    listDue,
+    listHeld,
+    noteRestart,
+    listServers,
+    listOpenOf,
+  };
 }
 
 /** {@link leaseStatements}' `beginEnd` as a part of a transaction. */
@@ -212,5 +253,8 @@ export function toInstance(row: InstanceRow): Instance {
     latestEnd: row.latest_end,
     endedAt: row.ended_at,
     endCause: row.end_cause,
+    server:
+      row.engine === null || row.engine_version === null ? null : { engine: row.engine, version: row.engine_version },
+    lastRestart: row.restarted_at === null ? null : { at: row.restarted_at, cause: row.restart_cause ?? "unknown" },
   };
 }

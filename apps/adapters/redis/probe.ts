@@ -1,20 +1,25 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
+import { serverOfInfo, type ServerVersion } from "../../core/services/server-version.ts";
 
 const RETRY_MS = 10;
 
 /**
- * Checks that a just-started instance does not answer without a password, logs in with the issued one and waits
- * for `PONG`. Repeated until `signal` aborts: the published port accepts connections a moment before Redis
- * listens.
+ * Checks that a just-started instance does not answer without a password, logs in with the issued one, waits for
+ * `PONG`, and asks what runs there. Repeated until `signal` aborts: the published port accepts connections a moment
+ * before Redis listens.
  * @throws the last fault when `signal` aborts first
  */
-export async function waitForPong(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
+export async function waitForPong(
+  host: string,
+  port: number,
+  password: string,
+  signal: AbortSignal,
+): Promise<ServerVersion> {
   for (;;) {
     try {
-      await pingOnce(host, port, password, signal);
-      return;
+      return await pingOnce(host, port, password, signal);
     } catch (fault) {
       if (signal.aborted) throw fault;
     }
@@ -22,7 +27,7 @@ export async function waitForPong(host: string, port: number, password: string, 
   }
 }
 
-async function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
+async function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<ServerVersion> {
   signal.throwIfAborted();
   // With protocol 3 the client would log in by itself; here the login is part of the check.
   const redis = new Redis({
@@ -46,6 +51,9 @@ async function pingOnce(host: string, port: number, password: string, signal: Ab
     await redis.auth(REDIS_USERNAME, password);
     const answer: string = await redis.ping();
     if (answer !== "PONG") throw new Error("it is no Redis: it did not answer PONG");
+    const server = serverOfInfo(await redis.info("server"));
+    if (server === undefined) throw new Error("it is no Redis: it tells no version");
+    return server;
   } finally {
     signal.removeEventListener("abort", stop);
     redis.disconnect();

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
 import { handoutBuckets, type HandoutOutcome } from "../../core/figures/figures.ts";
+import type { ServerVersion } from "../../core/services/server-version.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
 import { createHandoutTally } from "./handout-tally.ts";
 
@@ -8,6 +9,7 @@ import { createHandoutTally } from "./handout-tally.ts";
 export type MetricSources = {
   readonly standings: () => readonly HostStanding[];
   readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
+  readonly listServers: () => Promise<readonly ServerVersion[]>;
   readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
   readonly listRuns: () => Promise<
     readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
@@ -82,6 +84,17 @@ export function createMetrics(sources: MetricSources) {
       const counts = await whileKnown(sources.countHandouts(), "mysql");
       if (counts) this.set(counts.running);
       else this.remove();
+    },
+  });
+  new Gauge({
+    name: "getaredis_engine_info",
+    help: "1 for each server, redis or valkey, and version that runs in an instance now",
+    labelNames: ["engine", "version"],
+    registers,
+    async collect() {
+      const servers = await whileKnown(sources.listServers(), "mysql");
+      this.reset();
+      for (const { engine, version } of servers ?? []) this.set({ engine, version }, 1);
     },
   });
   new Gauge({

@@ -17,6 +17,12 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
     expiresAt: shownEnd(instance).toISOString(),
     endedAt: instance.endedAt?.toISOString() ?? null,
     endCause: instance.endCause,
+    engine: instance.server?.engine ?? null,
+    version: instance.server?.version ?? null,
+    lastRestart: instance.lastRestart && {
+      at: instance.lastRestart.at.toISOString(),
+      cause: instance.lastRestart.cause,
+    },
   };
 }
 

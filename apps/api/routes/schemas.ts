@@ -38,4 +38,16 @@ export const InstanceState = Type.Object({
     Type.String({ description: "expired, owner, operator, failed, abandoned or lost" }),
     Type.Null(),
   ]),
+  engine: Type.Union([Type.String({ description: "What runs in it: redis or valkey" }), Type.Null()]),
+  version: Type.Union([Type.String({ description: "Its version, such as 7.0.15" }), Type.Null()]),
+  lastRestart: Type.Union(
+    [
+      Type.Object({
+        at: Type.String({ format: "date-time" }),
+        cause: Type.String({ description: "out-of-memory, crashed or unknown" }),
+      }),
+      Type.Null(),
+    ],
+    { description: "When its server ended by itself; it came back empty, with the same address and password" },
+  ),
 });

@@ -1,4 +1,4 @@
-import type { EndCause } from "./names.ts";
+import type { EndCause, RestartCause } from "./names.ts";
 import type { JobName, SwitchName } from "./names.ts";
 
 /** Who decides and acts: jobs, and the operator. */
@@ -28,6 +28,8 @@ export const eventKinds = [
   // Instances.
   "end",
   "extend",
+  // Its server had ended by itself, and runs again.
+  "restart",
   "remove-container",
   // What only the operator does.
   "cordon",
@@ -50,6 +52,8 @@ export type EventData = {
   readonly sweep: { readonly dropletId: number };
   readonly join: { readonly secondsAfterOrder: number };
   readonly end: { readonly cause: EndCause };
+  /** When the server had ended, ISO 8601 by its host's clock, and why. */
+  readonly restart: { readonly at: string; readonly cause: RestartCause };
   /** Ends of the lease before and now, ISO 8601. */
   readonly extend: { readonly from: string; readonly to: string };
   /** The network, see `readNetwork`; when the block ends, ISO 8601; how many instances were ended with it. */

@@ -21,3 +21,9 @@ export type SwitchName = "handouts" | "scaling";
  * caller hung up before the answer, or its container stopped by itself.
  */
 export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost";
+
+/**
+ * Why the server of an instance ended by itself and was started again, empty: its container's memory was full, it
+ * exited otherwise, or its host does not tell.
+ */
+export type RestartCause = "out-of-memory" | "crashed" | "unknown";

@@ -91,7 +91,7 @@ export type Droplets = {
   readonly close: (name: string, reason: string, now: Date) => Promise<void>;
 };
 
-/** A container of ours as its engine lists it. */
+/** A container of ours as its engine lists it. One that is about to be started again counts as running. */
 export type ContainerFacts = { readonly instanceId: string; readonly running: boolean };
 
 /** Docker Engines as the fleet needs them. Calls throw `EngineFault` when they fail. */

@@ -3,7 +3,8 @@ import type { EngineHost } from "../fleet/host.ts";
 import type { ContainerSpec } from "../services/container.ts";
 import type { Budgets } from "./budgets.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
-import type { ContainerPlace, Instance } from "./instance.ts";
+import type { ContainerPlace, Instance, Restart } from "./instance.ts";
+import type { ServerVersion } from "../services/server-version.ts";
 import type { EndCause } from "../events/names.ts";
 import type { RowFacts } from "./repairs.ts";
 
@@ -25,11 +26,17 @@ export type Handouts = {
     claim: IdempotencyClaim | undefined,
   ) => Promise<TakeResult>;
   /**
-   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for retries.
-   * False when its deadline is over, it has been undone, or its address has been blocked meanwhile: it must not be
-   * handed out.
+   * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for retries, and
+   * what runs in it. False when its deadline is over, it has been undone, or its address has been blocked meanwhile:
+   * it must not be handed out.
    */
-  readonly complete: (id: string, expiresAt: Date, now: Date, sealedAnswer: Buffer | undefined) => Promise<boolean>;
+  readonly complete: (
+    id: string,
+    expiresAt: Date,
+    now: Date,
+    sealedAnswer: Buffer | undefined,
+    server?: ServerVersion,
+  ) => Promise<boolean>;
   /**
    * The hand-out that an idempotency key of an address has led to, or undefined when the key is unknown or its
    * lease is over at `now`.
@@ -64,6 +71,13 @@ export type Leases = {
   readonly listDue: (now: Date) => Promise<ContainerPlace[]>;
   /** Instances that start or run, of everybody, with the key of the holder's address. */
   readonly listHeld: () => Promise<(ContainerPlace & { readonly address: string })[]>;
+  /**
+   * Keeps the last restart of a running instance's server.
+   * @returns false when the instance does not run any more, or has had this restart or a later one
+   */
+  readonly noteRestart: (id: string, restart: Restart) => Promise<boolean>;
+  /** What runs in all running instances, each version once. */
+  readonly listServers: () => Promise<ServerVersion[]>;
   /** Instances of a host that are not ended. */
   readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
 };
@@ -83,4 +97,15 @@ export type InstanceEngines = {
   readonly removeContainer: (host: EngineHost, instanceId: string, withinMs?: number) => Promise<void>;
   /** All containers of this deployment on the host, stopped ones included, within `withinMs` when given. */
   readonly listContainers: (host: EngineHost, withinMs?: number) => Promise<ContainerFacts[]>;
+  /**
+   * Of these instances, those whose servers have ended by themselves and run again, each with its last restart;
+   * within `withinMs` when given.
+   */
+  readonly listRestarts: (
+    host: EngineHost,
+    instanceIds: readonly string[],
+    withinMs?: number,
+  ) => Promise<(Restart & { readonly instanceId: string })[]>;
+  /** How the server of an instance ended, in words; undefined when it has not, or there is no such container. */
+  readonly readExit: (host: EngineHost, instanceId: string, withinMs?: number) => Promise<string | undefined>;
 };

@@ -1,5 +1,6 @@
 import { hashSecret } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
+import { serverRefusal, type ServerVersion } from "../services/server-version.ts";
 import type { Probe, Service } from "../services/service.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
@@ -15,7 +16,7 @@ import { removeAndClose, type EndPorts } from "./end-instance.ts";
 export type HandOutPorts = EndPorts & {
   readonly fleet: Pick<FleetCache, "countTaken" | "countSuccess">;
   readonly store: { readonly handouts: Pick<Handouts, "takeSlot" | "complete"> };
-  readonly engines: Pick<InstanceEngines, "startContainer">;
+  readonly engines: Pick<InstanceEngines, "startContainer" | "readExit">;
   readonly probe: Probe;
   /** A signal that aborts after so many milliseconds. */
   readonly after: (ms: number) => AbortSignal;
@@ -58,6 +59,8 @@ export type AttemptResult =
   | { readonly kind: "withdrawn" };
 
 const PORT_TRIES = 5;
+/** For the question how a server ended that does not answer: its caller waits. */
+const EXIT_TIMEOUT_MS = 2_000;
 
 /**
  * Hands out an instance on one host; when the port of a slot is taken by something else, on another slot. Slots
@@ -98,8 +101,10 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   const tooLate = ports.after(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
-    await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
-    const handout = isLeft() ? undefined : await completeHandout(ports, host, draft, taken.port, secrets, attempt);
+    const server = await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
+    const handout = isLeft()
+      ? undefined
+      : await completeHandout(ports, host, draft, taken.port, secrets, server, attempt);
     if (handout === "withdrawn") {
       await undo(ports, host, draft.id, "failed");
       return { kind: "withdrawn" };
@@ -129,7 +134,11 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   }
 }
 
-/** Starts the container and waits for its `PONG`. The host itself removes it after the lease's latest end. */
+/**
+ * Starts the container, waits for its `PONG`, and returns what runs in it. The host itself removes it after the
+ * lease's latest end.
+ * @throws Error when it does not answer in time, with how it ended if it did, and when it may not be handed out
+ */
 async function bringUp(
   { engines, rules, probe, after }: HandOutPorts,
   host: Host,
@@ -137,7 +146,7 @@ async function bringUp(
   port: number,
   password: string,
   unwanted: AbortSignal,
-): Promise<void> {
+): Promise<ServerVersion> {
   // The lease begins when it is handed out, not when it was asked for.
   const notAfter = new Date(draft.latestEnd.getTime() + rules.timeoutMs);
   const instance = {
@@ -149,7 +158,15 @@ async function bringUp(
     notAfter,
   };
   await engines.startContainer(host, rules.service.containerOf(instance), unwanted);
-  await probe(host.checkHost, port, password, after(rules.readyTimeoutMs));
+  const server = await probe(host.checkHost, port, password, after(rules.readyTimeoutMs)).catch(
+    async (cause: unknown) => {
+      const exit = await engines.readExit(host, draft.id, EXIT_TIMEOUT_MS).catch(() => undefined);
+      throw exit === undefined ? cause : new Error(`the server of the instance does not run: ${exit}`, { cause });
+    },
+  );
+  const refusal = serverRefusal(server);
+  if (refusal !== undefined) throw new Error(`the image is not handed out: ${refusal}. Set INSTANCE_IMAGE to another`);
+  return server;
 }
 
 /**
@@ -162,6 +179,7 @@ async function completeHandout(
   draft: Draft,
   port: number,
   { password, token }: Secrets,
+  server: ServerVersion,
   attempt: Attempt,
 ): Promise<Handout | "withdrawn"> {
   const now = clock();
@@ -173,6 +191,7 @@ async function completeHandout(
     username: rules.service.username,
     password,
     url: rules.service.urlOf(host.publicHost, port, password),
+    ...server,
     createdAt: draft.createdAt.toISOString(),
     expiresAt: expiresAt.toISOString(),
     token,
@@ -186,7 +205,7 @@ async function completeHandout(
           { serverSecret: rules.serverSecret, idempotencyKey, instanceId: draft.id },
           random.nonce(),
         );
-  if (await store.handouts.complete(draft.id, expiresAt, now, sealed)) return handout;
+  if (await store.handouts.complete(draft.id, expiresAt, now, sealed, server)) return handout;
   if (now < draft.deadline) return "withdrawn";
   throw new Error("the hand-out took so long that it was undone");
 }

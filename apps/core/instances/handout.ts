@@ -1,4 +1,5 @@
 import type { BudgetRefusal } from "./budgets.ts";
+import type { ServerVersion } from "../services/server-version.ts";
 import type { LeaseRefusal } from "./instance.ts";
 
 /** A request for an instance. `address` is the key that quotas count by; `signal` aborts when the caller hangs up. */
@@ -17,6 +18,9 @@ export type Handout = {
   readonly username: string;
   readonly password: string;
   readonly url: string;
+  /** What runs in it: redis or valkey, and its version. */
+  readonly engine: ServerVersion["engine"];
+  readonly version: string;
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly token: string;

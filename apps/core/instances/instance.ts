@@ -1,4 +1,5 @@
-import type { EndCause } from "../events/names.ts";
+import type { EndCause, RestartCause } from "../events/names.ts";
+import type { ServerVersion } from "../services/server-version.ts";
 import type { EngineHost } from "../fleet/host.ts";
 
 /**
@@ -29,6 +30,20 @@ export type Instance = InstanceTerm & {
   readonly latestEnd: Date;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
+  /** What runs in it; null until it is handed out, and when it was handed out by an earlier replica. */
+  readonly server: ServerVersion | null;
+  /** Null while its server runs that was handed out. */
+  readonly lastRestart: Restart | null;
+};
+
+/**
+ * A start of an instance's server after it had ended by itself: its data is gone, its address and password are the
+ * same.
+ */
+export type Restart = {
+  /** When it had ended, by its host's clock. */
+  readonly at: Date;
+  readonly cause: RestartCause;
 };
 
 /** An instance that has been handed out. */

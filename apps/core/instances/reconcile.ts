@@ -3,6 +3,7 @@ import type { EngineHost } from "../fleet/host.ts";
 import { goRound, takingTurns, type RoundLimits, type RoundPorts, type TimeLeft } from "../fleet/round.ts";
 import type { Events } from "../events/contract.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
+import type { Restart } from "./instance.ts";
 import { findRepairs, type Repair } from "./repairs.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
 
@@ -11,10 +12,10 @@ export type ReconcilePorts = EndPorts &
   RoundPorts & {
     readonly store: {
       readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
-      readonly leases: Pick<Leases, "listOpenOf">;
+      readonly leases: Pick<Leases, "listOpenOf" | "noteRestart">;
       readonly events: Pick<Events, "add">;
     };
-    readonly engines: Pick<InstanceEngines, "listContainers">;
+    readonly engines: Pick<InstanceEngines, "listContainers" | "listRestarts">;
   };
 
 /**
@@ -23,29 +24,42 @@ export type ReconcilePorts = EndPorts &
  */
 const REPAIRS_A_RUN = 100;
 
-/** The report of a run: its repairs, and the hosts that did not answer or refused a repair, with the last fault. */
+const RESTART_REASONS: Readonly<Record<Restart["cause"], string>> = {
+  "out-of-memory": "out of memory: a script, or data and clients, took more than its container has",
+  crashed: "its server crashed",
+  unknown: "its server had ended",
+};
+
+/**
+ * The report of a run: its repairs, the restarts of servers that it saw first, and the hosts that did not answer or
+ * refused a repair, with the last fault.
+ */
 export type ReconcileReport = {
   readonly repairs: readonly (Repair & { readonly hostName: string })[];
+  readonly restarts: readonly (Restart & { readonly hostName: string; readonly instanceId: string })[];
   readonly unseen: readonly { readonly hostName: string; readonly fault: EngineFault }[];
 };
 
 /**
- * Makes rows and containers agree on every host, in a round of all. A host that does not answer is left as it is;
+ * Makes rows and containers agree on every host, and tells which servers have been started again, in a round of all. A host that does not answer is left as it is;
  * one that needs many repairs, or takes long for them, gets the rest in the next runs. May be killed at any line and run by several processes at once.
  * @throws Unavailable when MySQL does not answer
  */
 export async function reconcile(ports: ReconcilePorts, limits: RoundLimits): Promise<ReconcileReport> {
   const hosts = (await ports.store.hosts.list()).map(({ host }) => host);
   const results = await goRound(ports, hosts, limits, (host, timeLeft) => reconcileHost(ports, host, timeLeft));
-  return { repairs: results.flatMap(({ repairs }) => repairs), unseen: results.flatMap(({ unseen }) => unseen) };
+  return {
+    repairs: results.flatMap(({ repairs }) => repairs),
+    restarts: results.flatMap(({ restarts }) => restarts),
+    unseen: results.flatMap(({ unseen }) => unseen),
+  };
 }
 
-async function reconcileHost(
-  ports: ReconcilePorts,
-  host: EngineHost,
-  timeLeft: TimeLeft,
-): Promise<{ repairs: ReconcileReport["repairs"][number][]; unseen: ReconcileReport["unseen"][number][] }> {
-  const done: ReconcileReport["repairs"][number][] = [];
+type HostReport = { readonly [Part in keyof ReconcileReport]: ReconcileReport[Part][number][] };
+
+async function reconcileHost(ports: ReconcilePorts, host: EngineHost, timeLeft: TimeLeft): Promise<HostReport> {
+  const done: HostReport["repairs"] = [];
+  const restarts: HostReport["restarts"] = [];
   let refusal: EngineFault | undefined;
   try {
     const before = await ports.store.leases.listOpenOf(host.name);
@@ -63,10 +77,13 @@ async function reconcileHost(
         refusal = fault;
       }
     }
-    return { repairs: done, unseen: refusal ? [{ hostName: host.name, fault: refusal }] : [] };
+    const running = before.filter(({ id, state }) => state === "running" && after.has(id)).map(({ id }) => id);
+    for (const restart of await ports.engines.listRestarts(host, running, timeLeft()))
+      if (await noteRestart(ports, host, restart)) restarts.push({ ...restart, hostName: host.name });
+    return { repairs: done, restarts, unseen: refusal ? [{ hostName: host.name, fault: refusal }] : [] };
   } catch (fault) {
     if (!(fault instanceof EngineFault)) throw fault;
-    return { repairs: done, unseen: [{ hostName: host.name, fault }] };
+    return { repairs: done, restarts, unseen: [{ hostName: host.name, fault }] };
   }
 }
 
@@ -92,4 +109,25 @@ function note({ store, clock }: ReconcilePorts, host: EngineHost, repair: Repair
   const what =
     repair.kind === "end" ? { kind: repair.kind, data: { cause: repair.cause } } : ({ kind: repair.kind } as const);
   return store.events.add({ actor: "reconcile", host: host.name, instance, reason, ...what }, clock());
+}
+
+/** Keeps a restart and tells it, once; false when it is known. */
+async function noteRestart(
+  { store, clock }: ReconcilePorts,
+  host: EngineHost,
+  { instanceId, at, cause }: Restart & { readonly instanceId: string },
+): Promise<boolean> {
+  if (!(await store.leases.noteRestart(instanceId, { at, cause }))) return false;
+  await store.events.add(
+    {
+      actor: "reconcile",
+      host: host.name,
+      instance: instanceId,
+      kind: "restart",
+      reason: `${RESTART_REASONS[cause]}; it runs again, empty, at the same address`,
+      data: { at: at.toISOString(), cause },
+    },
+    clock(),
+  );
+  return true;
 }

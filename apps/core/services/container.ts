@@ -50,6 +50,8 @@ export type Program = {
   /** Megabytes of memory, and cores. */
   readonly memoryMb: number;
   readonly cpus: number;
+  /** How often it is started again at most when it has ended by itself, as when its memory is full. */
+  readonly restarts: number;
 };
 
 const MB = 1024 * 1024;
@@ -101,7 +103,10 @@ export function closedContainer(instance: InstanceToStart, program: Program): Co
       NanoCpus: Math.round(program.cpus * 1e9),
       PidsLimit: program.processes,
       Ulimits: [{ Name: "nofile", Soft: program.openFiles, Hard: program.openFiles }],
-      RestartPolicy: { Name: "no" },
+      // At once, at the same address and with the same arguments; the pause doubles while it ends within 10 s, up
+      // to a minute. Whoever removes a container ends this, too.
+      RestartPolicy:
+        program.restarts === 0 ? { Name: "no" } : { Name: "on-failure", MaximumRetryCount: program.restarts },
       // What a container writes would cost processor time and disk beyond its limits.
       LogConfig: { Type: "none", Config: {} },
       // Private, and without /dev/shm, which could be written to.

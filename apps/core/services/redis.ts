@@ -2,14 +2,19 @@ import { inUrl } from "../../lib/url-host.ts";
 import { closedContainer } from "./container.ts";
 import type { Service } from "./service.ts";
 
-/** What every Redis gets: its image, megabytes of data and of its container, connections, and cores. */
+/**
+ * What every Redis gets: its image, megabytes of data, of data with clients and fragmentation, and of scripts
+ * besides, connections, cores, and restarts.
+ */
 export type RedisLimits = {
   readonly image: string;
   readonly memoryMb: number;
   readonly memoryLimitMb: number;
+  readonly scriptMemoryMb: number;
   readonly evictionPolicy: string;
   readonly maxClients: number;
   readonly cpus: number;
+  readonly restarts: number;
 };
 
 /** User that the issued password is for: the one that clients log in as when they name none. */
@@ -51,8 +56,9 @@ export function redisService(limits: RedisLimits): Service {
         processes: 16,
         // Redis keeps 32 for itself.
         openFiles: limits.maxClients + 64,
-        memoryMb: limits.memoryLimitMb,
+        memoryMb: limits.memoryLimitMb + limits.scriptMemoryMb,
         cpus: limits.cpus,
+        restarts: limits.restarts,
       }),
     urlOf: (publicHost, port, password) => `redis://${REDIS_USERNAME}:${password}@${inUrl(publicHost)}:${port}`,
   };
@@ -60,9 +66,9 @@ export function redisService(limits: RedisLimits): Service {
 
 /**
  * The server's arguments. The password appears only as its SHA-256 (hex), which Redis's ACL takes. `maxmemory`
- * bounds the data. Of what the container has beyond it, clients get two fifths together: past that the client
- * that holds most is disconnected. What is left is for fragmentation and for Lua, whose only bound is the
- * container's.
+ * bounds the data. Of `memoryLimitMb` beyond it, clients get two fifths together: past that the client that holds
+ * most is disconnected. What is left is for fragmentation. Lua knows no bound but the container's, which is wider by
+ * `scriptMemoryMb`: a script that reads all data holds it three times.
  */
 function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
   const clientsMb = Math.floor((limits.memoryLimitMb - limits.memoryMb) * 0.4);

@@ -1,4 +1,5 @@
 import type { ContainerSpec, InstanceToStart } from "./container.ts";
+import type { ServerVersion } from "./server-version.ts";
 
 /** What is run for a lease. All that is special to one kind of server is behind this. */
 export type Service = {
@@ -12,7 +13,7 @@ export type Service = {
 };
 
 /**
- * Waits until the instance at this address answers to the password, and not without it.
+ * Waits until the instance at this address answers to the password, and not without it, and returns what runs in it.
  * @throws the last fault when `signal` aborts first
  */
-export type Probe = (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;
+export type Probe = (host: string, port: number, password: string, signal: AbortSignal) => Promise<ServerVersion>;

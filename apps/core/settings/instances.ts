@@ -57,7 +57,20 @@ export const instances = {
     "INSTANCE_MEMORY_LIMIT_MB",
     whole(6, 128 * KIB, "MB"),
     64,
-    "Memory of an instance's container, buffers and fragmentation included; no swap.",
+    "Memory of an instance for data, buffers and fragmentation; no swap.",
+  ),
+  scriptMemoryMb: setting(
+    "INSTANCE_SCRIPT_MEMORY_MB",
+    whole(0, 128 * KIB, "MB"),
+    128,
+    "Memory that Lua scripts may take besides; INSTANCE_MEMORY_LIMIT_MB and this bound the container together.",
+  ),
+  restarts: setting(
+    "INSTANCE_RESTARTS",
+    whole(0, 1000, "restarts"),
+    20,
+    "How often an instance whose server ends by itself, as when a script fills its memory, comes back empty at the " +
+      "same address; after that it is lost.",
   ),
   evictionPolicy: setting(
     "INSTANCE_EVICTION_POLICY",
@@ -131,8 +144,8 @@ export function leaseBounds(settings: InstanceSettings): LeaseBounds {
 
 /** The image and the limits of an instance, out of the settings. */
 export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): RedisLimits {
-  const { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus } = settings;
-  return { image, memoryMb, memoryLimitMb, evictionPolicy, maxClients, cpus };
+  const { image, memoryMb, memoryLimitMb, scriptMemoryMb, evictionPolicy, maxClients, cpus, restarts } = settings;
+  return { image, memoryMb, memoryLimitMb, scriptMemoryMb, evictionPolicy, maxClients, cpus, restarts };
 }
 
 const NETWORK_QUOTA_IN_ADDRESSES = 4;

@@ -23,11 +23,11 @@ export function handoutEffects(tables: Tables): Effects<Handouts> {
       return result;
     },
 
-    complete: (id, expiresAt, now, sealedAnswer) => {
+    complete: (id, expiresAt, now, sealedAnswer, server) => {
       const row = tables.instances.get(id);
       if (row?.state !== "starting" || row.deadline <= now || isBlockedByOperator(tables, row.address, now))
         return false;
-      tables.instances.set(id, { ...row, state: "running", handedOutAt: now, expiresAt });
+      tables.instances.set(id, { ...row, state: "running", handedOutAt: now, expiresAt, server: server ?? null });
       if (sealedAnswer) change(tables.claims, id, { sealedAnswer });
       return true;
     },
@@ -93,6 +93,8 @@ function addDraft(
     latestEnd,
     endedAt: null,
     endCause: null,
+    server: null,
+    lastRestart: null,
   });
   const slots = tables.slots.get(hostName) ?? [];
   const taken = slots.find((slot) => slot.port === port && slot.instanceId === null);

@@ -74,6 +74,21 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
           : [],
       ),
 
+    noteRestart: (id, restart) => {
+      const row = tables.instances.get(id);
+      if (row?.state !== "running" || (row.lastRestart && row.lastRestart.at >= restart.at)) return false;
+      tables.instances.set(id, { ...row, lastRestart: { at: restart.at, cause: restart.cause } });
+      return true;
+    },
+
+    listServers: () => {
+      const running = [...tables.instances.values()].filter(({ state }) => state === "running");
+      const servers = running.flatMap(({ server }) => server ?? []);
+      return [...new Map(servers.map((server) => [`${server.engine} ${server.version}`, server])).entries()]
+        .sort(([one], [other]) => (one < other ? -1 : 1))
+        .map(([, server]) => server);
+    },
+
     listOpenOf: (hostName) =>
       [...tables.instances.values()].flatMap((row) => {
         const { id, state, deadline } = row;
@@ -103,7 +118,20 @@ export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Dat
 
 /** The instance out of a row. */
 export function toInstance(tables: Tables, row: InstanceRow): Instance {
-  const { id, state, hostName, port, address, tokenHash, createdAt, latestEnd, endedAt, endCause } = row;
+  const {
+    id,
+    state,
+    hostName,
+    port,
+    address,
+    tokenHash,
+    createdAt,
+    latestEnd,
+    endedAt,
+    endCause,
+    server,
+    lastRestart,
+  } = row;
   const { publicHost } = hostOf(tables, hostName);
   const term =
     row.handedOutAt === null || row.expiresAt === null
@@ -112,6 +140,6 @@ export function toInstance(tables: Tables, row: InstanceRow): Instance {
   return {
     ...{ id, state, hostName, publicHost, port, address, tokenHash, createdAt },
     ...term,
-    ...{ latestEnd, endedAt, endCause },
+    ...{ latestEnd, endedAt, endCause, server, lastRestart },
   };
 }

@@ -4,7 +4,8 @@ import type { DropletLife } from "../../core/fleet/droplets.ts";
 import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
 import type { EndCause, SwitchName } from "../../core/events/names.ts";
 import { hourOf, type HourOfStarts } from "../../core/instances/budgets.ts";
-import type { InstanceState } from "../../core/instances/instance.ts";
+import type { InstanceState, Restart } from "../../core/instances/instance.ts";
+import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
 
@@ -39,6 +40,8 @@ export type InstanceRow = {
   readonly latestEnd: Date;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
+  readonly server: ServerVersion | null;
+  readonly lastRestart: Restart | null;
 };
 
 export type ClaimRow = {

@@ -188,10 +188,11 @@ function stateOf({ state, expiresAt, endedAt, endCause }, nowMs) {
  * @returns {Fact[]}
  */
 function factsOf(instance) {
-  const { hostName, address } = instance;
+  const { hostName, address, engine, version } = instance;
   return [
     ["Host", linkTo("host", hostName)],
     ["Address", placeOf(instance)],
+    ["Server", engine === null || version === null ? "unknown" : `${engine} ${version}`],
     [
       "Holder",
       make(

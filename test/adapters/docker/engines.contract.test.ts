@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { after, before, describe } from "node:test";
+import { Redis } from "ioredis";
 import { createDockerEngines } from "../../../apps/adapters/docker/engines.ts";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
 import type { EngineHost as Place } from "../../../apps/core/fleet/host.ts";
@@ -52,6 +53,19 @@ describe("docker engines", () => {
       address: host.address,
       probe: waitForPong,
       kill: (instanceId) => host.docker.getContainer(containerName(instanceId)).kill(),
+      fillMemory: async (instanceId, port) => {
+        const inspect = () => host.docker.getContainer(containerName(instanceId)).inspect();
+        const { RestartCount } = await inspect();
+        const redis = new Redis({ host: host.address, port, password: "password", retryStrategy: () => null });
+        redis.on("error", () => undefined);
+        await redis
+          .eval("local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1000) .. i end", 0)
+          .catch(() => undefined);
+        await until("it was started again", async () => {
+          const now = await inspect();
+          return now.RestartCount > RestartCount && now.State.Running && !now.State.Restarting;
+        });
+      },
       addStranger: async () => {
         await host.docker.createContainer({ name: "a-stranger", Image: host.image });
       },

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { afterEach, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { waitForPong } from "../../../apps/adapters/redis/probe.ts";
 import { freePort } from "../../../infra/process/free-port.ts";
+
+const run = promisify(execFile);
 
 describe("waitForPong", () => {
   const children: ChildProcess[] = [];
@@ -42,11 +45,13 @@ describe("waitForPong", () => {
   const probe = (port: number, timeoutMs: number, password = "password") =>
     waitForPong("127.0.0.1", port, password, AbortSignal.timeout(timeoutMs));
 
-  it("waits until the server listens, and returns when it answers to the password", async () => {
+  it("waits until the server listens, and returns what runs there when it answers to the password", async () => {
     const port = await freePort();
     const waiting = probe(port, 5_000);
     redisOn(port, "--requirepass", "password");
-    await waiting;
+    const { engine, version } = await waiting;
+    const { stdout } = await run("redis-server", ["--version"]);
+    assert.ok(stdout.toLowerCase().startsWith(`${engine} server v=${version} `), `${engine} ${version}`);
   });
 
   it("does not take a server for ours that knows another password", async () => {

@@ -267,6 +267,22 @@ export function describeHandouts(open: OpenStore): void {
         assert.deepEqual(instance?.tokenHash, hash("token"));
       });
 
+      it("keeps what runs in an instance, and lists it while an instance with it runs, each once", async () => {
+        await bed.store.hosts.register(host("a", { capacity: 10 }), start);
+        const old = { engine: "redis", version: "7.0.15" } as const;
+        const recent = { engine: "valkey", version: "8.1.1" } as const;
+        const ids: string[] = [];
+        for (const server of [recent, old, old, undefined]) {
+          const { id } = await take({ quota: 10 });
+          assert.ok(await bed.store.handouts.complete(id, at(60), at(1), undefined, server));
+          assert.deepEqual((await bed.store.leases.find(id))?.server, server ?? null);
+          ids.push(id);
+        }
+        assert.deepEqual(await bed.store.leases.listServers(), [old, recent]);
+        await bed.store.leases.beginEnd(ids[0] ?? "", "owner", at(2));
+        assert.deepEqual(await bed.store.leases.listServers(), [old]);
+      });
+
       it("is refused once the deadline is over, or somebody has undone the draft, or a second time", async () => {
         await bed.store.hosts.register(host("a"), start);
         const { id: late } = await take();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { EndCause } from "../../../apps/core/events/names.ts";
+import type { EndCause, RestartCause } from "../../../apps/core/events/names.ts";
 import { at, host, start, useStore, type OpenStore } from "./bed.ts";
 
 /** The store's contract of instances from hand-out to end. */
@@ -55,6 +55,26 @@ export function describeLeases(open: OpenStore): void {
           if (await bed.store.leases.beginEnd(id, cause, at(60))) begun.push(state);
         assert.deepEqual(begun, states, cause);
       }
+    });
+
+    it("keeps the last restart of a running instance, each once", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      const id = await lease();
+      assert.equal((await bed.store.leases.find(id))?.lastRestart, null);
+      const note = (tick: number, cause: RestartCause) =>
+        bed.store.leases.noteRestart(id, { at: new Date(at(tick).getTime() + 7), cause });
+      assert.equal(await note(5, "out-of-memory"), true);
+      assert.deepEqual(await Promise.all([note(9, "crashed"), note(9, "crashed"), note(5, "out-of-memory")]), [
+        true,
+        false,
+        false,
+      ]);
+      const restart = { at: new Date(at(9).getTime() + 7), cause: "crashed" };
+      assert.deepEqual((await bed.store.leases.find(id))?.lastRestart, restart);
+      await bed.store.leases.beginEnd(id, "owner", at(10));
+      assert.equal(await note(11, "unknown"), false);
+      assert.deepEqual((await bed.store.leases.find(id))?.lastRestart, restart);
+      assert.equal(await bed.store.leases.noteRestart("nobody", { at: at(1), cause: "unknown" }), false);
     });
 
     it("as expired waits for an extension made meanwhile", async () => {

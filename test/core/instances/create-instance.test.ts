@@ -38,7 +38,7 @@ async function open(hostNames: readonly string[] = ["a", "b"]) {
   const service = createTwinService({ start });
   for (const name of hostNames) await service.addHost(name);
   await service.fleet.refresh(start);
-  const told = { failures: [] as string[], standbys: [] as string[] };
+  const told = { failures: [] as string[], reasons: [] as string[], standbys: [] as string[] };
   let number = 0;
   const ports: CreatePorts = {
     ...service,
@@ -49,7 +49,10 @@ async function open(hostNames: readonly string[] = ["a", "b"]) {
       token: () => `token${number}`,
       nonce: () => Buffer.alloc(12, number),
     },
-    onHostFailure: (hostName) => told.failures.push(hostName),
+    onHostFailure: (hostName, _id, fault) => {
+      told.failures.push(hostName);
+      told.reasons.push(fault instanceof Error ? fault.message : String(fault));
+    },
     onStandbyTaken: (hostName) => told.standbys.push(hostName),
     rules,
   };
@@ -86,6 +89,8 @@ describe("createInstance", () => {
         username: "default",
         password: "password1",
         url: "redis://default:password1@a.example.org:20000",
+        engine: "redis",
+        version: "7.0.15",
         createdAt: start.toISOString(),
         expiresAt: at(43_200).toISOString(),
         token: "token1",
@@ -266,6 +271,37 @@ describe("createInstance", () => {
     const broken = await open();
     broken.faults.add({ call: "probe", fault: noPong });
     assert.deepEqual(await broken.create(), { kind: "no-capacity", reason: "hosts-failed" });
+  });
+
+  it("tells what runs in the instance, in the answer and later", async () => {
+    const service = await open(["a"]);
+    service.machine("a").server = { engine: "valkey", version: "8.1.1" };
+    const result = await service.create();
+    assert.ok(result.kind === "created");
+    assert.deepEqual([result.handout.engine, result.handout.version], ["valkey", "8.1.1"]);
+    assert.deepEqual((await service.store.leases.find(result.handout.id))?.server, {
+      engine: "valkey",
+      version: "8.1.1",
+    });
+  });
+
+  it("hands out no Redis whose licence restricts it, and says so to the operator", async () => {
+    const service = await open(["a"]);
+    service.machine("a").server = { engine: "redis", version: "8.0.2" };
+    assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "hosts-failed" });
+    assert.match(service.told.reasons.join(), /not handed out: Redis 8\.0\.2 has a licence .* Set INSTANCE_IMAGE to/);
+    await assertNothingLeft(service);
+  });
+
+  it("tells how a server ended that does not answer", async () => {
+    const service = await open(["a"]);
+    service.before.set("probe", () => {
+      for (const container of service.machine("a").containers.values()) container.running = false;
+    });
+    service.faults.add({ call: "probe", fault: noPong });
+    assert.deepEqual(await service.create(), { kind: "no-capacity", reason: "hosts-failed" });
+    assert.deepEqual(service.told.reasons, ["the server of the instance does not run: it ended with exit code 137"]);
+    await assertNothingLeft(service);
   });
 
   it("stops trying when its time is over", async () => {

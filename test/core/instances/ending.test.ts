@@ -33,6 +33,10 @@ async function addMany(
   return ids;
 }
 
+/** A restart some seconds into 2026. */
+const restarted = (seconds: number) =>
+  ({ at: new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)), cause: "out-of-memory" }) as const;
+
 /** Counts the calls that reach engines to remove something. */
 function countRemovals(service: TwinService): () => number {
   let removals = 0;
@@ -211,6 +215,29 @@ describe("reconcile", () => {
       ["its container has stopped"],
     );
     assert.deepEqual([service.states(), service.containersOf("a")], [{ i: "ended, lost" }, []]);
+  });
+
+  it("tells each restart of a server once, with its cause, and lets the lease run on", async () => {
+    const service = await open(async ({ addInstance, machine }) => {
+      for (const id of ["i", "other", "ended"]) await addInstance(id, "a", id === "ended" ? "ending" : "running");
+      for (const container of machine("a").containers.values())
+        if (!container.spec.name.endsWith("other")) container.lastRestart = restarted(5);
+    });
+    const limits = { concurrency: 4, hostBudgetMs: 20_000 };
+    const { repairs, restarts } = await reconcile(service, limits);
+    assert.deepEqual([repairs, restarts], [[], [{ instanceId: "i", hostName: "a", ...restarted(5) }]]);
+    assert.deepEqual((await reconcile(service, limits)).restarts, [], "it is known");
+    for (const container of service.machine("a").containers.values()) container.lastRestart = restarted(9);
+    await Promise.all([reconcile(service, limits), reconcile(service, limits)]);
+    const events = await service.store.events.list({ instance: "i" }, 10);
+    assert.deepEqual(
+      events.map(({ actor, host, kind, times, data }) => [actor, host, kind, times, data]),
+      [["reconcile", "a", "restart", 2, { at: restarted(9).at.toISOString(), cause: "out-of-memory" }]],
+      "the same again, counted",
+    );
+    assert.match(events[0]?.reason ?? "", /^out of memory: .* it runs again, empty, at the same address$/);
+    assert.equal(service.states()["i"], "running");
+    assert.deepEqual((await service.store.leases.find("i"))?.lastRestart, restarted(9));
   });
 
   it("leaves a host alone that does not answer: its instances are unseen, not lost", async () => {

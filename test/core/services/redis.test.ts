@@ -7,9 +7,11 @@ const LIMITS: RedisLimits = {
   image: "redis:test",
   memoryMb: 25,
   memoryLimitMb: 64,
+  scriptMemoryMb: 128,
   evictionPolicy: "noeviction",
   maxClients: 50,
   cpus: 0.5,
+  restarts: 20,
 };
 const PASSWORD_HASH = Buffer.alloc(32, 0xab);
 
@@ -51,15 +53,26 @@ describe("the container of an instance", () => {
     );
   });
 
-  it("may use its memory and not a byte of swap", () => {
-    const { HostConfig } = specWith({ memoryLimitMb: 96 });
-    assert.equal(HostConfig["Memory"], 96 * 1024 * 1024);
+  it("may use its memory, with that of scripts, and not a byte of swap", () => {
+    const { HostConfig } = specWith({ memoryLimitMb: 96, scriptMemoryMb: 100 });
+    assert.equal(HostConfig["Memory"], 196 * 1024 * 1024);
     assert.equal(HostConfig["MemorySwap"], HostConfig["Memory"]);
   });
 
   it("has nobody listen to what it writes, neither the engine nor a file", () => {
     assert.deepEqual(specWith().HostConfig["LogConfig"], { Type: "none", Config: {} });
     assert.deepEqual(valuesOf(specWith(), "logfile"), ["/dev/null"]);
+  });
+
+  it("gives scripts room without giving clients more", () => {
+    assert.deepEqual(specWith({ scriptMemoryMb: 500 }).Cmd, specWith({ scriptMemoryMb: 0 }).Cmd);
+  });
+
+  it("is started again when its server ends by itself, so often and no more, or never", () => {
+    const policyOf = (restarts: number) => specWith({ restarts }).HostConfig["RestartPolicy"];
+    assert.deepEqual(policyOf(20), { Name: "on-failure", MaximumRetryCount: 20 });
+    // An engine takes a count of 0 for no bound.
+    assert.deepEqual(policyOf(0), { Name: "no" });
   });
 
   it("has file descriptors for all clients that it accepts", () => {

@@ -9,6 +9,8 @@ const Handout = Type.Object({
   username: Type.Literal(REDIS_USERNAME),
   password: Type.String({ description: "Shown in this answer and never again" }),
   url: Type.String({ description: "For redis-cli -u and client libraries" }),
+  engine: Type.Enum(["redis", "valkey"], { description: "What runs in it" }),
+  version: Type.String({ description: "Its version, such as 7.0.15" }),
   createdAt: Type.String({ format: "date-time" }),
   expiresAt: Type.String({ format: "date-time" }),
   token: Type.String({
