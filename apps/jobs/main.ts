@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFile, stat } from "node:fs/promises";
 import { schedule as scheduleCron } from "node-cron";
 import { pino } from "pino";
 import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
@@ -27,6 +28,9 @@ const CLOUD_BUDGET_MS = 15 * SECOND;
 /** A pull of some tens of megabytes, on a small droplet. */
 const IMAGE_TIMEOUT_MS = 120 * SECOND;
 
+/** A longer list is refused: it would be held in memory whole. */
+const MOST_LIST_BYTES = 8 * 1024 * 1024;
+
 const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL"], FLEET_NEEDS);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "jobs", level: settings.service.logLevel, redact: ["err.command.args"] });
@@ -47,7 +51,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
   const { readHeartbeats } = createRedisDiscovery(redis);
   const fleet = settings.cloud && clientTls ? await joinFleet(settings, clientTls) : undefined;
-  const jobs = schedule(settings.jobs, { store, engines, clock, readHeartbeats }, fleet, logger);
+  const jobs = schedule(settings.jobs, { store, engines, clock, readHeartbeats, readBlockList }, fleet, logger);
   const runner = createRunner(store, clock, logger, REQUEST_PAUSE_MS);
   undoLater("jobs at work", runner.stop, {
     withinMs: settings.service.shutdownMs,
@@ -72,6 +76,14 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   // What went wrong while no process ran jobs is repaired now, not at the next tick.
   for (const job of jobs) void runner.tick(job);
   await untilTold();
+
+  async function readBlockList(): Promise<string | undefined> {
+    const { blockListFile } = settings.operator;
+    if (blockListFile === undefined) return undefined;
+    const { size } = await stat(blockListFile);
+    if (size > MOST_LIST_BYTES) throw new Error(`it has ${size} bytes; ${MOST_LIST_BYTES} are the most`);
+    return readFile(blockListFile, "utf8");
+  }
 
   /** What the jobs of a fleet work with; from here on, this process is a candidate for leading the scaling. */
   async function joinFleet(needs: FleetNeeds, tls: () => ClientTls): Promise<FleetJobPorts> {

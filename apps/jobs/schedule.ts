@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
 import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";
+import { followBlockList, type BlockListPorts } from "../core/operator/block-list.ts";
 import { reap, type ReapPorts } from "../core/instances/reap.ts";
 import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
@@ -17,8 +18,9 @@ import type { JobName } from "../core/events/names.ts";
 /** What the jobs work with. */
 export type JobPorts = ReapPorts &
   ReconcilePorts &
-  SamplePorts & {
-    readonly store: { readonly history: Pick<History, "prune"> };
+  SamplePorts &
+  BlockListPorts & {
+    readonly store: { readonly history: Pick<History, "prune" | "eraseHolders"> };
   };
 
 /** What the jobs of a fleet work with besides. */
@@ -45,6 +47,7 @@ export type Job = {
 };
 
 const DAY = 86_400_000;
+const EACH_TEN_SECONDS = "*/10 * * * * *";
 const EACH_MINUTE = "* * * * *";
 
 /** The table of all jobs. Without a fleet, there is nothing to scale. */
@@ -56,6 +59,7 @@ export function schedule(
     admitCron,
     scaleCron,
     historyDays,
+    accessRecordDays,
     concurrency,
     hostBudgetMs,
   }: Settings["jobs"],
@@ -67,7 +71,8 @@ export function schedule(
   const jobs: Job[] = [
     { name: "reap", cron: reapCron, run: () => runReaper(ports, round, logger) },
     { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, round, logger) },
-    { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, logger) },
+    { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, accessRecordDays, logger) },
+    { name: "block-list", cron: EACH_TEN_SECONDS, run: followBlockList(ports) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
@@ -103,9 +108,18 @@ async function runReconcile(ports: JobPorts, round: RoundLimits, logger: Logger)
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");
 }
 
-async function runPrune(ports: JobPorts, days: number, logger: Logger): Promise<void> {
-  const forgotten = await ports.store.history.prune(new Date(ports.clock().getTime() - days * DAY));
+async function runPrune(
+  { store, clock }: JobPorts,
+  historyDays: number,
+  accessRecordDays: number | undefined,
+  logger: Logger,
+): Promise<void> {
+  const before = (days: number) => new Date(clock().getTime() - days * DAY);
+  const forgotten = await store.history.prune(before(historyDays));
   if (forgotten > 0) logger.info({ forgotten }, "history pruned");
+  if (accessRecordDays === undefined) return;
+  const erased = await store.history.eraseHolders(before(accessRecordDays));
+  if (erased > 0) logger.info({ erased }, "holders' addresses erased");
 }
 
 async function runAdmission({ admit }: FleetJobPorts, concurrency: number, logger: Logger): Promise<void> {

@@ -55,6 +55,7 @@ const causeWords = {
   expired: "Its time was up.",
   owner: "You ended it.",
   operator: "The operator ended it.",
+  misuse: "It was ended because it looked misused.",
   lost: "It stopped by itself.",
   failed: "It did not start.",
   abandoned: "Its request was cancelled.",

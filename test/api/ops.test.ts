@@ -310,6 +310,24 @@ describe("/ops/api", () => {
     assert.equal((await call("/blocks?address=127.0.0.0/8", "DELETE")).status, 204);
   });
 
+  it("tells who had a port at a time, ended instances too", async () => {
+    const { id } = await handOut();
+    const [shown] = await read<(OpsInstance & { host: string; port: number })[]>("/instances");
+    const at = api.service.clock().toISOString();
+    assert.equal((await call(`/instances/${id}`, "DELETE")).status, 204);
+    api.service.time.pass(1000);
+    const place = encodeURIComponent(`${shown?.host}:${shown?.port}`);
+    const then = await read<OpsInstance[]>(`/instances?text=${place}&at=${at}`);
+    assert.deepEqual(
+      then.map((each) => [each.id, each.state, each.address]),
+      [[id, "ended", "127.0.0.1"]],
+    );
+    const now = api.service.clock().toISOString();
+    assert.deepEqual(await read(`/instances?text=${place}&at=${now}`), []);
+    for (const wrong of ["yesterday", "2030-12-31T23:59:60Z"])
+      await assertProblem(await call(`/instances?at=${wrong}`), 400, "invalid-request");
+  });
+
   it("shows the last run of each job", async () => {
     const { runs } = api.service.store;
     const [began, ended] = [new Date("2026-01-01T00:00:00Z"), new Date("2026-01-01T00:00:01Z")];

@@ -81,5 +81,36 @@ export function historyStatements(database: Database): History {
     return forgotten;
   }
 
-  return { countHandouts, prune };
+  async function eraseHolders(before: Date): Promise<number> {
+    let erased = 0;
+    let from = new Date(0);
+    for (let found = BATCH; found === BATCH;) {
+      // One way through the ended ones, over their index, by when they ended.
+      const rows = await database.query((sql) =>
+        sql.rows<{ id: string; ended_at: Date }>(
+          `SELECT id, ended_at FROM instances
+           WHERE ended_at >= ? AND ended_at < ? AND address <> '' AND state = 'ended'
+           ORDER BY ended_at
+           LIMIT ${BATCH}`,
+          [from, before],
+        ),
+      );
+      found = rows.length;
+      from = rows.at(-1)?.ended_at ?? from;
+      for (const { id } of rows)
+        erased += await database.query((sql) =>
+          sql.run("UPDATE instances SET address = '' WHERE id = ? AND address <> ''", [id]),
+        );
+    }
+    await database.query(async (sql) => {
+      // Named by address as well; only a day of them is ever read.
+      await sql.run("DELETE FROM starts WHERE hour < ?", [before]);
+      await sql.run("DELETE FROM addresses WHERE seen_at < ? AND address NOT IN (SELECT address FROM quota_places)", [
+        before,
+      ]);
+    });
+    return erased;
+  }
+
+  return { countHandouts, prune, eraseHolders };
 }

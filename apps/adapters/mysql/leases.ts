@@ -27,6 +27,7 @@ const statesBefore: Readonly<Record<EndCause, string>> = {
   lost: "'running'",
   owner: "'starting', 'running'",
   operator: "'starting', 'running'",
+  misuse: "'running'",
 };
 
 /** A row of {@link instanceColumns}. */

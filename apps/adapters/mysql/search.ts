@@ -70,11 +70,17 @@ async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]>
       ),
     );
   }
+  if (search.heldAt !== undefined)
+    conditions.push({
+      sql: "created_at <= ? AND (ended_at IS NULL OR ended_at >= ?)",
+      values: [search.heldAt, search.heldAt],
+    });
   if (search.text !== undefined && search.text !== "") conditions.push(await matching(sql, search.text));
   return conditions;
 }
 
 async function matching(sql: Sql, text: string): Promise<Condition> {
+  if (/^:\d{1,5}$/.test(text)) return { sql: "port = ?", values: [Number(text.slice(1))] };
   const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
   const places =
     address === undefined

@@ -35,7 +35,7 @@ export const InstanceState = Type.Object({
   expiresAt: Type.String({ format: "date-time" }),
   endedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
   endCause: Type.Union([
-    Type.String({ description: "expired, owner, operator, failed, abandoned or lost" }),
+    Type.String({ description: "expired, owner, operator, failed, abandoned, lost or misuse" }),
     Type.Null(),
   ]),
   engine: Type.Union([Type.String({ description: "What runs in it: redis or valkey" }), Type.Null()]),

@@ -1,8 +1,16 @@
-import type { EndCause, RestartCause } from "./names.ts";
-import type { JobName, SwitchName } from "./names.ts";
+import type { EndCause, JobName, MisuseRule, RestartCause, SwitchName } from "./names.ts";
 
 /** Who decides and acts: jobs, and the operator. */
-export const eventActors = ["scale", "admit", "health", "reap", "reconcile", "operator"] as const;
+export const eventActors = [
+  "scale",
+  "admit",
+  "health",
+  "reap",
+  "reconcile",
+  "block-list",
+  "misuse",
+  "operator",
+] as const;
 
 /** Everything that happens, in a word. */
 export const eventKinds = [
@@ -25,6 +33,10 @@ export const eventKinds = [
   // A step that must wait; settings that the cloud does not agree with.
   "hold",
   "settings",
+  // The list of blocked networks was taken on, or is wrong.
+  "block-list",
+  // What looks like misuse of an instance.
+  "misuse",
   // Instances.
   "end",
   "extend",
@@ -54,6 +66,8 @@ export type EventData = {
   readonly end: { readonly cause: EndCause };
   /** When the server had ended, ISO 8601 by its host's clock, and why. */
   readonly restart: { readonly at: string; readonly cause: RestartCause };
+  /** How much there was of what a rule bounds, in the rule's unit. */
+  readonly misuse: { readonly rule: MisuseRule; readonly value: number; readonly bound: number };
   /** Ends of the lease before and now, ISO 8601. */
   readonly extend: { readonly from: string; readonly to: string };
   /** The network, see `readNetwork`; when the block ends, ISO 8601; how many instances were ended with it. */

@@ -1,10 +1,12 @@
 /** All jobs, in the order of their names. */
 export const jobNames = [
   "admit",
+  "block-list",
   "figures",
   "health",
   "heartbeats",
   "images",
+  "misuse",
   "prune",
   "reap",
   "reconcile",
@@ -13,14 +15,19 @@ export const jobNames = [
 
 export type JobName = (typeof jobNames)[number];
 
+/** Rules of what looks like misuse, see `findMisuse`. */
+export const misuseRules = ["egress", "connections", "subscribers"] as const;
+
+export type MisuseRule = (typeof misuseRules)[number];
+
 /** What the operator can pause: hand-outs to everybody, and steps of the fleet's scaling. */
 export type SwitchName = "handouts" | "scaling";
 
 /**
  * Why a lease ended: its time was over, its owner or an operator ended it, its hand-out failed, its
- * caller hung up before the answer, or its container stopped by itself.
+ * caller hung up before the answer, its container stopped by itself, or a rule about misuse ended it.
  */
-export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost";
+export type EndCause = "expired" | "owner" | "operator" | "failed" | "abandoned" | "lost" | "misuse";
 
 /**
  * Why the server of an instance ended by itself and was started again, empty: its container's memory was full, it

@@ -31,4 +31,9 @@ export type History = {
    * time. Returns the number of instances.
    */
   readonly prune: (before: Date) => Promise<number>;
+  /**
+   * Erases the holders' addresses of instances that ended before `before`, and addresses that were last seen then.
+   * Returns the number of instances.
+   */
+  readonly eraseHolders: (before: Date) => Promise<number>;
 };

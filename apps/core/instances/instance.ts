@@ -21,7 +21,7 @@ export type Instance = InstanceTerm & {
   /** Name or address that users connect to. */
   readonly publicHost: string;
   readonly port: number;
-  /** Key of the holder's address, see `addressKey`. */
+  /** Key of the holder's address, see `addressKey`; "" once it is erased, some time after the end. */
   readonly address: string;
   /** SHA-256 of the owner's token. */
   readonly tokenHash: Buffer;

@@ -7,12 +7,14 @@ export type InstanceOrder = "created" | "expires" | "address" | "host";
 export type InstanceSearch = {
   /**
    * Beginning of an id, a holder's address or its beginning, a part
-   * of a host's name, or the address:port of an instance.
+   * of a host's name, the address:port of an instance, or :port at any address.
    */
   readonly text?: string | undefined;
   /** `open`: all that have not ended. */
   readonly state: InstanceState | "open" | "all";
   readonly host?: string | undefined;
+  /** Had its slot at this moment: begun by then, and not seen gone before. */
+  readonly heldAt?: Date | undefined;
   readonly order: InstanceOrder;
   readonly descending: boolean;
   /** Id of the last instance of the page before. */

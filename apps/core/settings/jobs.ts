@@ -1,4 +1,4 @@
-import { setting } from "./declaration.ts";
+import { optional, setting } from "./declaration.ts";
 import { cron, duration, whole } from "./kinds.ts";
 
 /** The jobs: when they run, and how much at once. */
@@ -18,6 +18,12 @@ export const jobs = {
     whole(1, 3650, "days"),
     30,
     "How long ended instances, with their addresses, are remembered.",
+  ),
+  accessRecordDays: optional(
+    "ACCESS_RECORD_DAYS",
+    whole(1, 3650, "days"),
+    "How long it is known which address held an ended instance; after that, its address is erased. " +
+      "Default, and at most: HISTORY_DAYS.",
   ),
   concurrency: setting("JOB_CONCURRENCY", whole(1, 1000, "hosts"), 8, "Hosts a job works on at once."),
   hostBudgetMs: setting(

@@ -75,8 +75,13 @@ function shown(value: string): string {
  * Faults in the relation of two settings. Settings with a fault of their own are undefined here, and compare as
  * false.
  */
-function relationFaults({ service, http, instances, admission, consoles, hosts }: Settings): string[] {
+function relationFaults({ service, http, instances, admission, consoles, hosts, jobs }: Settings): string[] {
   const faults: string[] = [];
+  if (jobs.accessRecordDays !== undefined && jobs.accessRecordDays > jobs.historyDays)
+    faults.push(
+      `ACCESS_RECORD_DAYS (${jobs.accessRecordDays}) is more than HISTORY_DAYS (${jobs.historyDays}), ` +
+        "after which the instances themselves are forgotten",
+    );
   if (instances.leaseMinSeconds > instances.leaseSeconds)
     faults.push(
       `LEASE_MIN_SECONDS (${instances.leaseMinSeconds}) is more than LEASE_SECONDS (${instances.leaseSeconds})`,

@@ -1,5 +1,5 @@
 import { optional, type ValuesOf } from "./declaration.ts";
-import { contact, label, link } from "./kinds.ts";
+import { contact, label, link, text } from "./kinds.ts";
 
 /** Who runs the service, as everybody may read it. */
 export const operator = {
@@ -24,6 +24,12 @@ export const operator = {
     "SOURCE_URL",
     link,
     "Where the source of what runs here is; linked from page and reference. Default: none.",
+  ),
+  blockListFile: optional(
+    "BLOCK_LIST_FILE",
+    text,
+    "File of networks that get no instances, a CIDR a line, `#` begins a comment; read again when it changes, by the " +
+      "processes that run jobs, which all need the same one. Default: none.",
   ),
 };
 

@@ -2,7 +2,7 @@ import type { Figures, History } from "../../core/figures/contract.ts";
 import type { EndCause } from "../../core/events/names.ts";
 import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { Effects } from "../turns.ts";
-import type { Tables } from "./tables.ts";
+import { change, type Tables } from "./tables.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -78,6 +78,16 @@ export function historyEffects(tables: Tables): Effects<History> {
         if (askedAt < before && !tables.droplets.has(name)) tables.destroyRequests.delete(name);
       tables.events = tables.events.filter(({ lastAt }) => lastAt >= before);
       for (const [key, { minute }] of tables.minutes) if (minute < before) tables.minutes.delete(key);
+      for (const [address, seenAt] of tables.addresses)
+        if (seenAt < before && !tables.quotaPlaces.has(address)) tables.addresses.delete(address);
+      return old.length;
+    },
+
+    eraseHolders: (before) => {
+      const old = [...tables.instances.values()].filter(
+        ({ state, endedAt, address }) => state === "ended" && endedAt !== null && endedAt < before && address !== "",
+      );
+      for (const { id } of old) change(tables.instances, id, { address: "" });
       for (const [address, seenAt] of tables.addresses)
         if (seenAt < before && !tables.quotaPlaces.has(address)) tables.addresses.delete(address);
       return old.length;

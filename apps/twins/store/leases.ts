@@ -11,6 +11,7 @@ const statesBefore: Readonly<Record<EndCause, readonly InstanceState[]>> = {
   lost: ["running"],
   owner: ["starting", "running"],
   operator: ["starting", "running"],
+  misuse: ["running"],
 };
 
 /** Instances in memory, from hand-out to end. */

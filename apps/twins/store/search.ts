@@ -47,15 +47,17 @@ function compareValues<Value extends number | string>(a: Value, b: Value): numbe
 }
 
 /** Conditions of a search, without those of the page. */
-function narrowing(tables: Tables, { state, host, text = "" }: InstanceSearch): (row: InstanceRow) => boolean {
+function narrowing(tables: Tables, { state, host, heldAt, text = "" }: InstanceSearch): (row: InstanceRow) => boolean {
   const isFound = text === "" ? () => true : textMatch(tables, text);
   return (row) =>
     (state === "all" || (state === "open" ? row.state !== "ended" : row.state === state)) &&
     (host === undefined || row.hostName === host) &&
+    (heldAt === undefined || (row.createdAt <= heldAt && (row.endedAt ?? heldAt) >= heldAt)) &&
     isFound(row);
 }
 
 function textMatch(tables: Tables, text: string): (row: InstanceRow) => boolean {
+  if (/^:\d{1,5}$/.test(text)) return (row) => row.port === Number(text.slice(1));
   const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
   const places = new Set(
     [...tables.hosts.values()].filter(({ publicHost }) => publicHost === address).map(({ name }) => name),

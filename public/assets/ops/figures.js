@@ -14,6 +14,7 @@ const causeWords = {
   expired: "expired",
   owner: "owner",
   operator: "operator",
+  misuse: "misuse",
   failed: "failed",
   abandoned: "caller gone",
   lost: "lost",

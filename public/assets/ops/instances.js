@@ -23,6 +23,7 @@ const RETRY_MS = 3_000;
 export function createInstances(api, now, open) {
   const search = find(HTMLFormElement, "[data-search]");
   const searchText = find(HTMLInputElement, "[name=text]", search);
+  const searchAt = find(HTMLInputElement, "[name=at]", search);
   const searchState = find(HTMLSelectElement, "[name=state]", search);
   const searchOrder = find(HTMLSelectElement, "[name=order]", search);
   const body = part("instances");
@@ -55,7 +56,9 @@ export function createInstances(api, now, open) {
   let again;
 
   search.addEventListener("submit", (event) => event.preventDefault());
-  search.addEventListener("input", () => {
+  search.addEventListener("input", ({ target }) => {
+    // Who held something then has ended by now, most likely.
+    if (target === searchAt && searchAt.value !== "") searchState.value = "all";
     restart();
     clearTimeout(typing);
     typing = setTimeout(() => void loadFirstPage(), TYPING_MS);
@@ -139,8 +142,10 @@ export function createInstances(api, now, open) {
     const known = changes;
     const text = fieldOf(search, "text");
     const state = searchState.value;
+    const at = fieldOf(search, "at");
     const { value, total, problem } = await api.instances({
       text,
+      at: at === "" ? undefined : new Date(at).toISOString(),
       state,
       order,
       direction,
@@ -172,7 +177,10 @@ export function createInstances(api, now, open) {
     before.disabled = trail.length === 0;
     next.disabled = last >= total || rows.length === 0;
     empty.hidden = rows.length > 0;
-    tell(empty, text !== "" || state !== "open" ? "No instance matches." : "Nobody holds an instance right now.");
+    tell(
+      empty,
+      text !== "" || at !== "" || state !== "open" ? "No instance matches." : "Nobody holds an instance right now.",
+    );
   }
 
   function draw() {
@@ -191,6 +199,7 @@ export function createInstances(api, now, open) {
      */
     find(text) {
       searchText.value = text;
+      searchAt.value = "";
       searchState.value = "all";
       void loadFirstPage();
     },

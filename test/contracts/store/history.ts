@@ -33,6 +33,26 @@ export function describeHistory(open: OpenStore): void {
       assert.equal(await bed.store.history.prune(at(50)), 0);
     });
 
+    it("erases who held what has ended, some time after, and keeps that it was handed out", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      const [old, late, running] = [await lease(), await lease({ address: "198.51.100.2" }), await lease()];
+      for (const [id, seconds] of [
+        [old, 10],
+        [late, 60],
+      ] as const) {
+        await bed.store.leases.beginEnd(id, "owner", at(seconds));
+        await bed.store.leases.close(id, at(seconds));
+      }
+      assert.equal(await bed.store.history.eraseHolders(at(50)), 1);
+      assert.deepEqual(
+        await Promise.all([old, late, running].map(async (id) => (await bed.store.leases.find(id))?.address)),
+        ["", "198.51.100.2", "198.51.100.1"],
+      );
+      assert.equal(await bed.store.history.eraseHolders(at(50)), 0);
+      assert.equal((await bed.store.history.countHandouts(at(70))).startedEver, 3);
+      assert.equal(await bed.count("addresses"), 1, "the one that holds an instance");
+    });
+
     it("does not count leases past their end as running", async () => {
       await bed.store.hosts.register(host("a"), start);
       await lease({ ttlSeconds: 60 });

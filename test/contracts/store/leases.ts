@@ -40,6 +40,7 @@ export function describeLeases(open: OpenStore): void {
         lost: ["running"],
         owner: ["starting", "running"],
         operator: ["starting", "running"],
+        misuse: ["running"],
         failed: ["starting"],
         abandoned: ["starting", "running"],
       };

@@ -56,6 +56,30 @@ export function describeSearch(open: OpenStore): void {
       assert.equal(await bed.store.leases.find("c".repeat(16)), undefined);
     });
 
+    it("tells who had an address and port at a moment, by when it had its slot", async () => {
+      await bed.store.hosts.register(host("alpha", { publicHost: "192.0.2.5", capacity: 1 }), start);
+      await bed.store.hosts.register(host("beta", { publicHost: "192.0.2.6", capacity: 1 }), start);
+      const first = await lease({ hostName: "alpha", now: at(10), address: "203.0.113.1" });
+      await bed.store.leases.beginEnd(first, "owner", at(20));
+      await bed.store.leases.close(first, at(21));
+      const second = await lease({ hostName: "alpha", now: at(30), address: "203.0.113.2" });
+      const other = await lease({ hostName: "beta", now: at(30), address: "203.0.113.3" });
+      const text = "192.0.2.5:20000";
+      for (const [seconds, held] of [
+        [9, []],
+        [10, [first]],
+        [21, [first]],
+        [22, []],
+        [30, [second]],
+        [9999, [second]],
+      ] as const)
+        assert.deepEqual(await found({ text, heldAt: at(seconds) }), held, `after ${seconds} s`);
+      const anywhere = { ...any, text: ":20000", heldAt: at(30) };
+      assert.deepEqual((await found(anywhere)).sort(), [second, other].sort());
+      assert.equal(await bed.store.search.count(anywhere), 2);
+      assert.deepEqual(await found({ text: ":20001" }), []);
+    });
+
     it("finds by a whole address this holder's only: no longer address, and no neighbour of an IPv6 /64", async () => {
       await bed.store.hosts.register(host("alpha", { publicHost: "192.0.2.5" }), start);
       const [one, ten] = [

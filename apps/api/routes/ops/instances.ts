@@ -13,7 +13,7 @@ import { InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
 const OpsInstance = Type.Object({
   ...InstanceState.properties,
   hostName: Type.String(),
-  address: Type.String({ description: "Holder's, as quotas count it" }),
+  address: Type.String({ description: "Holder's, as quotas count it; empty once it is erased" }),
   handedOutAt: Moment,
   latestEnd: Type.String({ format: "date-time", description: "No extension passes it" }),
 });
@@ -25,7 +25,8 @@ const Search = Type.Object(
     text: Type.Optional(
       Type.String({
         maxLength: 100,
-        description: "Beginning of an id or a holder's address, part of a host's name, or an instance's address:port",
+        description:
+          "Beginning of an id or a holder's address, part of a host's name, an instance's address:port, or :port",
       }),
     ),
     state: Type.Optional(
@@ -34,6 +35,12 @@ const Search = Type.Object(
       }),
     ),
     host: Type.Optional(Type.String({ maxLength: 63 })),
+    at: Type.Optional(
+      Type.String({
+        format: "date-time",
+        description: "Those that had their address and port at this moment, ended ones too when no state is given",
+      }),
+    ),
     order: Type.Optional(
       Type.Enum(["created", "expires", "address", "host"], { description: "created, when not given" }),
     ),
@@ -93,8 +100,12 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
 
   return (app: App) => {
     app.get("/ops/api/instances", { schema: schemas.list }, async (request, reply) => {
-      const { text, host, after, state = "open", order = "created", direction = "descending", most } = request.query;
-      const search = { text: text?.trim(), host, after, state, order, descending: direction === "descending" };
+      const { text, host, at, after, order = "created", direction = "descending", most } = request.query;
+      const { state = at === undefined ? "open" : "all" } = request.query;
+      const heldAt = at === undefined ? undefined : new Date(at);
+      // A leap second is a date-time, and no moment that a Date knows.
+      if (heldAt && Number.isNaN(heldAt.getTime())) throw new ProblemError(problems.invalid("at is no moment."));
+      const search = { text: text?.trim(), host, heldAt, after, state, order, descending: direction === "descending" };
       const [found, total] = await Promise.all([
         store.search.find(search, Number(most ?? MOST_INSTANCES)),
         store.search.count(search),
