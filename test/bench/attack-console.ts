@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { startService, type Service } from "../bed/service.ts";
 
-const SECONDS = 4;
+const SECONDS = 3;
 const HONEST_PERIOD_MS = 20;
 const ATTACK_PERIOD_MS = 333;
 
