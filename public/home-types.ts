@@ -16,7 +16,9 @@ import type {
 /** What a call gives: a value, or the problem that came instead. `status` is 0 when no answer came. */
 export type Answer<T> =
   { readonly value: T; readonly problem?: undefined } | { readonly value?: undefined; readonly problem: CallProblem };
-export type CallProblem = Pick<Problem, "status" | "title" | "detail"> & { readonly retryAfterSeconds: number };
+export type CallProblem = Pick<Problem, "status" | "title" | "detail" | "challenge" | "bits"> & {
+  readonly retryAfterSeconds: number;
+};
 
 export type CallOptions = {
   readonly token?: string | undefined;
@@ -28,8 +30,11 @@ export type CallOptions = {
 
 /** The service's HTTP calls. None throws: every failure can be shown. */
 export type Api = {
-  /** Asks for an instance; the same key gives the same instance, however often it is sent. */
-  readonly create: (idempotencyKey: string) => Promise<Answer<Handout>>;
+  /**
+   * Asks for an instance; the same key gives the same instance, however often it is sent. A refusal with a
+   * challenge wants a proof of work.
+   */
+  readonly create: (idempotencyKey: string, proof?: string) => Promise<Answer<Handout>>;
   readonly status: (instance: Held) => Promise<Answer<InstanceState>>;
   /** Makes the lease end `ttlSeconds` from now. */
   readonly extend: (instance: Held, ttlSeconds: number) => Promise<Answer<InstanceState>>;

@@ -10,11 +10,13 @@ import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
+import { createRedisPressure } from "../adapters/redis/pressure.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { servedHosts } from "../core/settings/http.ts";
+import { readAdmission } from "../core/admission/admit.ts";
 import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -60,10 +62,13 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     settings.hosts.livenessMaxAgeMs,
     settings.hosts.backoffMs,
   );
+  const rules = handoutRules(settings, await readNetworks(settings.admission.quotaNetworks));
+  const pressure = createRedisPressure(redis);
   const metrics = createMetrics({
     standings: () => fleet.standings(clock()),
     countHandouts: () => store.history.countHandouts(clock()),
     listServers: store.leases.listServers,
+    readAdmission: () => readAdmission({ pressure, fleet, clock, rules }),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
   });
@@ -83,6 +88,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     ...realTime,
     store,
     fleet,
+    pressure,
     engines,
     consoles,
     replyBudget: createReplyBudget(settings.consoles.replyMbPerMinute * MB),
@@ -100,7 +106,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       logger.debug({ host }, "standby taken");
       void requestRun(redis, "scale");
     },
-    rules: handoutRules(settings, await readNetworks(settings.admission.quotaNetworks)),
+    rules,
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
       hosts: servedHosts(settings),

@@ -58,8 +58,11 @@ export function createApi() {
   }
 
   return {
-    create: (idempotencyKey) =>
-      call("POST", "/instances", { headers: { "idempotency-key": idempotencyKey }, ifUnanswered: unanswered.create }),
+    create: (idempotencyKey, proof) =>
+      call("POST", "/instances", {
+        headers: { "idempotency-key": idempotencyKey, ...(proof && { "proof-of-work": proof }) },
+        ifUnanswered: unanswered.create,
+      }),
     status: ({ id, token }) => call("GET", `/instances/${id}`, { token }),
     extend: ({ id, token }, ttlSeconds) =>
       call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds }, ifUnanswered: unanswered.extend }),

@@ -17,6 +17,8 @@ const REFRESH_MS = 60 * SECOND;
 const REFRESH_ENDING_MS = 3 * SECOND;
 /** An extension by less than this is not worth a button. */
 const LEAST_GAIN_MS = 60 * SECOND;
+/** Of several proofs in a row each came too late: the service is too busy for this browser. */
+const MOST_PROOFS = 3;
 /** Kept below the longest lease allowed, because the request itself takes time. */
 const MARGIN_MS = 5 * SECOND;
 
@@ -35,6 +37,12 @@ const slip = createSlip(slipRoot, api, held.isKept);
 /** @type {string | undefined} */
 let selectedId;
 let working = false;
+/**
+ * Stops the work that the service wants first; undefined while there is none.
+ * @type {AbortController | undefined}
+ */
+let labour;
+let labourShare = 0;
 let restUntilMs = 0;
 let refreshAtMs = 0;
 /**
@@ -74,14 +82,21 @@ function takeOverAnswer() {
 }
 
 async function getInstance() {
+  labour?.abort();
   if (working || restUntilMs > Date.now()) return;
   working = true;
   problemBox.hidden = true;
   slip.working();
   showKey();
   say("Starting your Redis.");
-  const { value, problem } = await api.create(held.pendingKey());
+  const answer = await createWorking(held.pendingKey());
   working = false;
+  if (!answer) {
+    select(selectedId);
+    say("Stopped.");
+    return;
+  }
+  const { value, problem } = answer;
   if (problem) {
     // After any other problem an earlier answer may have been lost: the next press asks for the same instance.
     if (problem.status === CONFLICT) held.settle();
@@ -98,18 +113,54 @@ async function getInstance() {
   void showStats();
 }
 
+/**
+ * Asks for an instance, and works for it where the service wants that first; undefined when that was stopped.
+ * @param {string} idempotencyKey
+ */
+async function createWorking(idempotencyKey) {
+  let answer = await api.create(idempotencyKey);
+  for (let proofs = 0; proofs < MOST_PROOFS; proofs++) {
+    const { challenge, bits } = answer.problem ?? {};
+    if (challenge === undefined || bits === undefined) break;
+    labour = new AbortController();
+    const { signal } = labour;
+    try {
+      showLabour(0);
+      const { findProof } = await import("./work.js");
+      const proof = await findProof(challenge, bits, signal, showLabour);
+      if (proof === undefined) return undefined;
+      answer = await api.create(idempotencyKey, proof);
+    } catch {
+      // This browser cannot work: the refusal says what can.
+      break;
+    } finally {
+      labour = undefined;
+      showKey();
+    }
+  }
+  return answer;
+}
+
+/** @param {number} share */
+function showLabour(share) {
+  labourShare = share;
+  showKey();
+}
+
 /** The button is down while a Redis starts, and until the time that the service named has passed. */
 function showKey() {
   const restMs = restUntilMs - Date.now();
-  const label = working
-    ? "Starting your Redis"
-    : restMs > 0
-      ? `Try again in ${timeLeft(restMs)}`
-      : held.list().some(({ state }) => state !== "ended")
-        ? "Get another Redis"
-        : "Get a Redis";
+  const label = labour
+    ? `Short calculation, ${Math.floor(labourShare * 100)} % · stop`
+    : working
+      ? "Starting your Redis"
+      : restMs > 0
+        ? `Try again in ${timeLeft(restMs)}`
+        : held.list().some(({ state }) => state !== "ended")
+          ? "Get another Redis"
+          : "Get a Redis";
   if (keyLabel.textContent !== label) keyLabel.textContent = label;
-  key.setAttribute("aria-disabled", String(working || restMs > 0));
+  key.setAttribute("aria-disabled", String((working && !labour) || restMs > 0));
   key.setAttribute("aria-busy", String(working));
 }
 

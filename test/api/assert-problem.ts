@@ -6,14 +6,19 @@ const innards =
 
 /**
  * Checks that an answer is a whole problem+json of this status and name, in words for a person and
- * without a word about what is inside. Gives back its detail.
+ * without a word about what is inside; `members` are those for programs. Gives back its detail.
  */
-export async function assertProblem(answer: Response, status: number, name: string): Promise<string> {
+export async function assertProblem(
+  answer: Response,
+  status: number,
+  name: string,
+  members: readonly string[] = [],
+): Promise<string> {
   const text = await answer.text();
   assert.equal(answer.status, status, text);
   assert.equal(answer.headers.get("content-type"), "application/problem+json; charset=utf-8");
   const problem = JSON.parse(text) as Record<string, unknown>;
-  assert.deepEqual(Object.keys(problem), ["type", "title", "status", "detail"]);
+  assert.deepEqual(Object.keys(problem), ["type", "title", "status", "detail", ...members]);
   assert.equal(problem["type"], `urn:getaredis:${name}`);
   assert.equal(problem["status"], status);
   assert.match(String(problem["title"]), /^[A-Z].{5,}[^.]$/);

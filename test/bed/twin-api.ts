@@ -5,6 +5,7 @@ import { buildServer, type ServerParts } from "../../apps/api/server.ts";
 import { createReplyBudget } from "../../apps/core/console/reply-budget.ts";
 import type { JobName } from "../../apps/core/events/names.ts";
 import { servedHosts } from "../../apps/core/settings/http.ts";
+import { readAdmission } from "../../apps/core/admission/admit.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
@@ -65,6 +66,9 @@ async function openApi(
       QUOTA_PER_NETWORK: "10000",
       STARTS_PER_ADDRESS_PER_DAY: "100000",
       STARTS_PER_NETWORK_PER_DAY: "100000",
+      HANDOUTS_PER_MINUTE: "100000",
+      NEWCOMER_PERCENT: "0",
+      PROOF_OF_WORK_MAX_BITS: "0",
       ...env,
     },
     ["INSTANCE_IMAGE", "OPS_TOKEN", "SERVER_SECRET"],
@@ -78,10 +82,12 @@ async function openApi(
     requestedRuns.push(job);
     return Promise.resolve(1);
   };
+  const rules = handoutRules(settings);
   const metrics = createMetrics({
     standings: () => fleet.standings(clock()),
     countHandouts: () => store.history.countHandouts(clock()),
     listServers: store.leases.listServers,
+    readAdmission: () => readAdmission({ pressure: service.pressure, fleet, clock, rules }),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
   });
@@ -91,6 +97,7 @@ async function openApi(
     clock,
     store,
     fleet,
+    pressure: service.pressure,
     engines: service.engines,
     consoles,
     replyBudget: createReplyBudget(settings.consoles.replyMbPerMinute * MB),
@@ -102,7 +109,7 @@ async function openApi(
     random: realRandom,
     onHostFailure: (host) => metrics.hostFailures.inc({ host }),
     onStandbyTaken: () => void requestRun("scale"),
-    rules: handoutRules(settings),
+    rules,
     settings: {
       trustedProxies: settings.service.trustProxy ?? [],
       hosts: servedHosts(settings),

@@ -8,6 +8,7 @@ import { loadSettings } from "../../apps/core/settings/load.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
 import { createTwinDiscovery } from "../../apps/twins/discovery.ts";
 import { createTwinEngines, type TwinEngine } from "../../apps/twins/engines.ts";
+import { createTwinPressure } from "../../apps/twins/pressure.ts";
 import { createTwinProbe } from "../../apps/twins/probe.ts";
 import { createTwinStore } from "../../apps/twins/store/index.ts";
 import { createTables } from "../../apps/twins/store/tables.ts";
@@ -47,6 +48,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   const engines = createTwinEngines({ image: TWIN_IMAGE, ...staging });
   const discovery = createTwinDiscovery({ clock: time.clock, ...staging });
   const probe = createTwinProbe(() => machines.values(), staging);
+  const pressure = createTwinPressure(staging);
   const openCache = () =>
     createFleetCache(
       { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
@@ -143,6 +145,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     discovery,
     readHeartbeats: discovery.readHeartbeats,
     probe,
+    pressure,
     fleet: openCache(),
     /** The cache of another process. */
     openCache,

@@ -16,6 +16,7 @@ import { realTime } from "../../apps/lib/time.ts";
 import { crashAt, moments } from "../bed/crash.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
+import { createTwinPressure } from "../../apps/twins/pressure.ts";
 import { until } from "../bed/until.ts";
 
 type Ports = CreatePorts & Parameters<typeof reap>[0] & Parameters<typeof reconcile>[0];
@@ -52,6 +53,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
       store: service.store,
       engines: createDockerEngines(15_000),
       fleet,
+      pressure: createTwinPressure(),
       probe: waitForPong,
       ...realTime,
       clock,

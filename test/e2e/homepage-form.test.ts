@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Handout } from "../../apps/core/instances/handout.ts";
+import { until } from "../bed/until.ts";
 import { PLAIN_HTTP_NAME } from "./chromium.ts";
 import { getInstance, heldBy, ping, textOf, visitPages } from "./page-visits.ts";
 
 describe("the homepage's form", () => {
-  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({ QUOTA_PER_ADDRESS: "2" });
+  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({
+    QUOTA_PER_ADDRESS: "2",
+    PROOF_OF_WORK_FROM_PERCENT: "30",
+    PROOF_OF_WORK_MAX_BITS: "14",
+  });
 
   for (const [how, name] of [
     ["https or loopback", "127.0.0.1"],
@@ -59,5 +64,46 @@ describe("the homepage's form", () => {
     await page.goto(`${origin()}/nowhere`);
     assert.match(await textOf(page, "[data-problem]"), /There is nothing here/);
     await getInstance(page);
+  });
+
+  describe("while the service wants work first", () => {
+    /** Fills so much of the host that work is wanted. */
+    const fill = async () => {
+      for (let count = 0; count < 3; count++)
+        await until("the API sees what has ended", () => takeWithoutPage(`127.0.0.${2 + count}`));
+    };
+
+    it("does it unseen, also over plain http", async () => {
+      await fill();
+      const page = await open({}, origin(PLAIN_HTTP_NAME));
+      const proofs: (string | undefined)[] = [];
+      page.on("request", (request) => {
+        if (request.method() === "POST" && request.url().endsWith("/instances"))
+          proofs.push(request.headers()["proof-of-work"]);
+      });
+      const { url } = await getInstance(page);
+      assert.equal(await ping(url), "PONG");
+      assert.equal(proofs.length, 2);
+      assert.match(proofs[1] ?? "", /^\d+\.\w+\.[\w-]+\.[\w-]+:\d+$/);
+    });
+
+    it("stops when the button is pressed again, and can be begun anew", async () => {
+      await fill();
+      const page = await open();
+      await page.route("**/sha2.js", () => undefined);
+      await page.click(".key");
+      await page.click(".key:has-text('Short calculation, 0 % · stop')");
+      await page.waitForSelector(".key[aria-disabled=false]:has-text('Get a Redis')");
+      assert.equal(await page.isVisible("[data-problem]"), false);
+      await page.unroute("**/sha2.js");
+      await getInstance(page);
+    });
+
+    it("tells a browser without JavaScript what it takes", async () => {
+      await fill();
+      const page = await open({ javaScriptEnabled: false });
+      await page.click(".key");
+      assert.match(await textOf(page, "[data-problem]"), /A little work first.*by itself where JavaScript is on/s);
+    });
   });
 });

@@ -17,6 +17,7 @@ import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Host } from "../../apps/core/fleet/host.ts";
 import { realTime } from "../../apps/lib/time.ts";
+import { createTwinPressure } from "../../apps/twins/pressure.ts";
 import { startEngineHost, type EngineHost } from "../bed/engine-host.ts";
 import { createDatabase, startServices, type Services } from "../bed/services.ts";
 
@@ -53,6 +54,7 @@ describe("a hand-out that races the destruction of its host", () => {
     const hex = (bytes: number) => randomBytes(bytes).toString("hex");
     ports = {
       store,
+      pressure: createTwinPressure(),
       engines: createDockerEngines(15_000),
       probe: waitForPong,
       ...realTime,
@@ -80,6 +82,7 @@ describe("a hand-out that races the destruction of its host", () => {
         return undefined;
       },
       isBlind: () => false,
+      room: () => ({ hosts: 1, capacity: 1, occupied: 0 }),
       countTaken: () => true,
       countFull: () => (tried = true),
       backOff: () => (tried = true),

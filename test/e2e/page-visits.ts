@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request, type IncomingMessage } from "node:http";
+import { json } from "node:stream/consumers";
 import { after, afterEach, before } from "node:test";
 import { Redis } from "ioredis";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
-import { launchChromium, visit, type Visit } from "./chromium.ts";
+import { launchChromium, PLAIN_HTTP_NAME, visit, type Visit } from "./chromium.ts";
 
 const DESKTOP = { width: 1440, height: 900 };
 
@@ -21,7 +24,7 @@ export function visitPages(env: Record<string, string>) {
   let others: Handout[] = [];
 
   before(async () => {
-    service = await startService({ env });
+    service = await startService({ env: { ALLOWED_HOSTS: PLAIN_HTTP_NAME, ...env } });
     browser = await launchChromium();
   });
 
@@ -57,13 +60,13 @@ export function visitPages(env: Record<string, string>) {
     return opened.page;
   }
 
-  async function takeWithoutPage(): Promise<Handout> {
-    const answer = await fetch(`${service.origin}/instances`, {
-      method: "POST",
-      headers: { accept: "application/json" },
-    });
-    assert.equal(answer.status, 201);
-    const handout = (await answer.json()) as Handout;
+  /** From an address of this machine, by default the one that pages come from. */
+  async function takeWithoutPage(localAddress = "127.0.0.1"): Promise<Handout> {
+    const asking = request(`${service.origin}/instances`, { method: "POST", localAddress });
+    asking.end();
+    const [answer] = (await once(asking, "response")) as [IncomingMessage];
+    assert.equal(answer.statusCode, 201);
+    const handout = (await json(answer)) as Handout;
     endAfterwards(handout);
     return handout;
   }

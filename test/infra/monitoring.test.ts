@@ -23,6 +23,7 @@ const { registry } = createMetrics({
   standings: () => [],
   countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
   listServers: () => Promise.resolve([]),
+  readAdmission: () => Promise.resolve({ load: 0, bits: 0 }),
   listDroplets: () => Promise.resolve([]),
   listRuns: () => Promise.resolve([]),
 });

@@ -10,6 +10,8 @@ export type MetricSources = {
   readonly standings: () => readonly HostStanding[];
   readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
   readonly listServers: () => Promise<readonly ServerVersion[]>;
+  /** How much of the room is used, from 0 to 1, and the bits of work that a newcomer is asked for. */
+  readonly readAdmission: () => Promise<{ readonly load: number; readonly bits: number }>;
   readonly listDroplets: () => Promise<readonly { readonly state: string }[]>;
   readonly listRuns: () => Promise<
     readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
@@ -117,6 +119,23 @@ export function createMetrics(sources: MetricSources) {
       const runs = await whileKnown(sources.listRuns(), "mysql");
       this.reset();
       for (const { job, succeededAt } of runs ?? []) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
+    },
+  });
+
+  new Gauge({
+    name: "getaredis_admission_load_ratio",
+    help: "Share of the room in use, as admission counts it: of all slots there may be, or of those kept ready",
+    registers,
+    async collect() {
+      this.set((await sources.readAdmission()).load);
+    },
+  });
+  new Gauge({
+    name: "getaredis_proof_of_work_bits",
+    help: "Bits of work that a newcomer is asked for now; 0 while there is room",
+    registers,
+    async collect() {
+      this.set((await sources.readAdmission()).bits);
     },
   });
 

@@ -6,6 +6,7 @@ const own = ["'self'"];
 const directives = {
   "default-src": none,
   "script-src": own,
+  "worker-src": own,
   "style-src": own,
   "img-src": [...own, "data:"],
   "connect-src": own,

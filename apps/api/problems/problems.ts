@@ -209,6 +209,18 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
         retryAfterSeconds,
       };
     }
+    case "work-needed":
+      return workNeeded(result, now);
+    case "rate-exceeded":
+      return {
+        type: "urn:getaredis:busy",
+        title: "Too many people at once",
+        status: 429,
+        detail:
+          `The service hands out ${result.handoutsPerMinute} instances a minute, and part of them only to those who ` +
+          "have had none today. Try again in a moment.",
+        retryAfterSeconds: 10,
+      };
     case "kept-for-newcomers":
       return {
         type: "urn:getaredis:kept-for-newcomers",
@@ -267,6 +279,35 @@ export function problemOfCreate(result: Exclude<CreateResult, { kind: "created" 
       };
   }
 }
+
+/** A challenge for a program, and in words for a person at a terminal or at the page without JavaScript. */
+function workNeeded(
+  { challenge, expiresAt, fault }: Extract<CreateResult, { kind: "work-needed" }>,
+  now: Date,
+): Problem {
+  const { text, bits } = challenge;
+  return {
+    type: "urn:getaredis:proof-of-work-needed",
+    title: "A little work first",
+    status: 429,
+    detail:
+      (fault === undefined ? "" : `${proofFaults[fault]} `) +
+      "Many want an instance at this moment, so a request must bring a proof of work. The page finds one by itself " +
+      `where JavaScript is on. Other clients: find a number n for which the SHA-256 of ${text}:n begins with ${bits} ` +
+      `zero bits, and send the request again within ${duration(secondsUntil(expiresAt, now))} with the header ` +
+      `${PROOF_HEADER}: ${text}:n. /docs has a client in ten lines.`,
+    retryAfterSeconds: 0,
+    members: { challenge: text, bits, algorithm: "SHA-256", header: PROOF_HEADER, expiresAt: expiresAt.toISOString() },
+  };
+}
+
+const PROOF_HEADER = "Proof-Of-Work";
+const proofFaults = {
+  wrong: "The proof of work that came does not fit its challenge and this address.",
+  expired: "The proof of work that came is too old.",
+  "too-easy": "The proof of work that came is too easy by now.",
+  used: "The proof of work that came has been used before.",
+};
 
 const capacityDetails: Readonly<Record<Extract<CreateResult, { kind: "no-capacity" }>["reason"], string>> = {
   "fleet-unseen":

@@ -11,6 +11,8 @@ export const ProblemBody = Type.Object(
     contact: Type.Optional(
       Type.String({ description: "Mail address or URL of the operator, with refusals that the operator can undo" }),
     ),
+    challenge: Type.Optional(Type.String({ description: "With urn:getaredis:proof-of-work-needed: what to solve" })),
+    bits: Type.Optional(Type.Integer({ description: "Zero bits that the SHA-256 of the proof begins with" })),
   },
   { title: "Problem" },
 );

@@ -1,6 +1,6 @@
 import type { HeartbeatReading, Host, HostUse } from "./host.ts";
 import { busiestFirst } from "./placement.ts";
-import { standingOf, type HostFacts, type Standing } from "./standing.ts";
+import { isHealthy, standingOf, type HostFacts, type Standing } from "./standing.ts";
 
 /** What the cache reads. */
 export type FleetPorts = {
@@ -24,6 +24,8 @@ export type FleetCache = ReturnType<typeof createFleetCache>;
 export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, longestBackoffMs: number) {
   let facts = new Map<string, HostFacts>();
   let ranking: string[] = [];
+  /** Counted anew with each refresh, so that no request counts all hosts. */
+  let counted = { hosts: 0, capacity: 0, occupied: 0 };
   let heartbeatsReadAt: Date | undefined;
   const backOffs = new Map<string, { readonly failures: number; readonly until: Date }>();
 
@@ -47,6 +49,13 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
 
   function show(hosts: readonly HostFacts[]): void {
     facts = new Map(hosts.map((host) => [host.host.name, host]));
+    const usable = hosts.filter((host) => host.host.state === "active" && isHealthy(host));
+    counted = {
+      hosts: hosts.length,
+      capacity: sum(usable.map(({ host }) => host.capacity)),
+      // A host whose capacity was lowered may have more.
+      occupied: sum(usable.map(({ host, occupied }) => Math.min(occupied, host.capacity))),
+    };
     ranking = [...hosts].sort(busiestFirst).map((host) => host.host.name);
   }
 
@@ -71,7 +80,10 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
    */
   function countTaken(hostName: string): boolean {
     const host = facts.get(hostName);
-    if (host) facts.set(hostName, { ...host, inUse: host.inUse + 1, occupied: host.occupied + 1 });
+    if (host) {
+      facts.set(hostName, { ...host, inUse: host.inUse + 1, occupied: host.occupied + 1 });
+      counted = { ...counted, occupied: Math.min(counted.capacity, counted.occupied + 1) };
+    }
     return host?.inUse === 0;
   }
 
@@ -114,5 +126,14 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
     }));
   }
 
-  return { refresh, openHosts, isBlind, countTaken, countFull, backOff, countSuccess, standings };
+  /** All hosts there are, the slots of those that are active and healthy, and which of these are not free. */
+  function room(): { readonly hosts: number; readonly capacity: number; readonly occupied: number } {
+    return counted;
+  }
+
+  return { refresh, room, openHosts, isBlind, countTaken, countFull, backOff, countSuccess, standings };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

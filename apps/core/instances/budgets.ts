@@ -49,8 +49,8 @@ export type BudgetRules = {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** The budgets of an address, which is named by its key. */
-export function budgetsOf(address: string, rules: BudgetRules): Budgets {
+/** The budgets of an address, which is named by its key, while all may have slots or newcomers only. */
+export function budgetsOf(address: string, rules: BudgetRules, newcomersOnly: boolean): Budgets {
   const budget = { live: rules.quotaPerNetwork, startsPerDay: rules.startsPerNetwork };
   const listed = rules.listedNetworks(address);
   return {
@@ -59,7 +59,8 @@ export function budgetsOf(address: string, rules: BudgetRules): Budgets {
       key,
       ...budget,
     })),
-    newcomersOnly: undefined,
+    // One network cannot take all that is kept, however many addresses it has.
+    newcomersOnly: newcomersOnly ? { mostInNetwork: rules.quotaPerAddress } : undefined,
   };
 }
 

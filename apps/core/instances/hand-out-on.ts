@@ -47,6 +47,7 @@ export type Attempt = CreateRequest & {
   readonly ttlSeconds: number;
   readonly claim: IdempotencyClaim | undefined;
   readonly deadline: Date;
+  readonly newcomersOnly: boolean;
 };
 
 /** The outcome of trying one host. */
@@ -91,7 +92,12 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
     deadline: attempt.deadline,
     latestEnd: new Date(createdAt.getTime() + rules.lease.most * 1000),
   };
-  const taken = await store.handouts.takeSlot(draft, host.name, budgetsOf(attempt.address, rules), attempt.claim);
+  const taken = await store.handouts.takeSlot(
+    draft,
+    host.name,
+    budgetsOf(attempt.address, rules, attempt.newcomersOnly),
+    attempt.claim,
+  );
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
   if (taken.kind !== "taken") return taken;
   if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);

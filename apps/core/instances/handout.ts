@@ -1,3 +1,4 @@
+import type { AdmissionRefusal } from "../admission/admit.ts";
 import type { BudgetRefusal } from "./budgets.ts";
 import type { ServerVersion } from "../services/server-version.ts";
 import type { LeaseRefusal } from "./instance.ts";
@@ -7,6 +8,8 @@ export type CreateRequest = {
   readonly address: string;
   readonly ttlSeconds: number | undefined;
   readonly idempotencyKey: string | undefined;
+  /** A solved challenge as it came, see `readProof`. */
+  readonly proof?: string | undefined;
   readonly signal: AbortSignal;
 };
 
@@ -37,6 +40,7 @@ export type CreateResult =
   | LeaseRefusal
   | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
   | BudgetRefusal
+  | AdmissionRefusal
   /** By the operator: this address, or everybody for now. */
   | { readonly kind: "blocked" | "paused" }
   | { readonly kind: "no-capacity"; readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" }

@@ -4,6 +4,8 @@ import type { LeaseBounds } from "../instances/instance.ts";
 import { redisService, type RedisLimits } from "../services/redis.ts";
 import type { admission } from "./admission.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
+import type { fleet } from "./fleet.ts";
+import type { hosts } from "./hosts.ts";
 import { decimal, duration, megabytes, oneOf, text, whole } from "./kinds.ts";
 
 const KIB = 1024;
@@ -155,6 +157,9 @@ export function handoutRules(
   settings: {
     readonly instances: InstanceSettings<"INSTANCE_IMAGE">;
     readonly admission: ValuesOf<typeof admission>;
+    readonly hosts: Pick<ValuesOf<typeof hosts>, "capacity">;
+    readonly fleet: Pick<ValuesOf<typeof fleet>, "cap" | "standbys">;
+    readonly cloud: object | undefined;
     readonly service: { readonly serverSecret: string };
   },
   listedNetworks: ListedNetworks = noNetworks,
@@ -169,9 +174,26 @@ export function handoutRules(
     startsPerAddress,
     startsPerNetwork,
     listedNetworks,
+    admission: admissionRules(settings),
     timeoutMs: settings.instances.handoutTimeoutMs,
     readyTimeoutMs: settings.instances.readyTimeoutMs,
     slotBackoffMs: settings.instances.slotBackoffMs,
     serverSecret: settings.service.serverSecret,
+  };
+}
+
+function admissionRules({
+  admission,
+  hosts,
+  fleet,
+  cloud,
+}: Pick<Parameters<typeof handoutRules>[0], "admission" | "hosts" | "fleet" | "cloud">): HandoutRules["admission"] {
+  return {
+    handoutsPerMinute: admission.handoutsPerMinute,
+    newcomerShare: admission.newcomerPercent / 100,
+    workFromLoad: admission.workFromPercent / 100,
+    mostBits: admission.mostBits,
+    challengeMs: admission.challengeMs,
+    growth: cloud && { cap: fleet.cap, slotsPerHost: hosts.capacity, standbys: fleet.standbys },
   };
 }

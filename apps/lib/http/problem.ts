@@ -10,14 +10,19 @@ export type Problem = {
   readonly retryAfterSeconds?: number;
   /** Whom to ask: a mail address or a URL. */
   readonly contact?: string;
+  /** What a program needs besides, as further members of the body. */
+  readonly members?: Readonly<Record<string, string | number>>;
 };
 
 /** Sends a problem as problem+json, whatever the caller accepts. */
-export function sendAsJson({ type, title, status, detail, contact }: Problem, reply: FastifyReply): FastifyReply {
+export function sendAsJson(
+  { type, title, status, detail, contact, members }: Problem,
+  reply: FastifyReply,
+): FastifyReply {
   return reply
     .code(status)
     .type("application/problem+json; charset=utf-8")
-    .send(`${JSON.stringify({ type, title, status, detail, contact }, null, 2)}\n`);
+    .send(`${JSON.stringify({ type, title, status, detail, contact, ...members }, null, 2)}\n`);
 }
 
 /** Carries a problem through Fastify's error handling, for hooks that can only throw. */

@@ -14,12 +14,16 @@ describe("budgetsOf", () => {
     startsPerNetwork: 800,
     listedNetworks: readListedNetworks("198.51.0.0/16 Example Hosting\n"),
   };
-  const keysOf = (address: string) => budgetsOf(address, rules).networks.map(({ key }) => key);
+  const keysOf = (address: string) => budgetsOf(address, rules, false).networks.map(({ key }) => key);
 
   it("counts an address in its /24 or /48, and in the network that a list names", () => {
     assert.deepEqual(keysOf("203.0.113.9"), ["203.0.113.0/24"]);
     assert.deepEqual(keysOf("2001:db8:1:2::/64"), ["2001:db8:1::/48"]);
     assert.deepEqual(keysOf("198.51.100.1"), ["198.51.100.0/24", "list:Example Hosting"]);
+  });
+
+  it("lets a network have as many of the last places as one address may hold", () => {
+    assert.deepEqual(budgetsOf("203.0.113.9", rules, true).newcomersOnly, { mostInNetwork: 6 });
   });
 });
 

@@ -5,7 +5,7 @@ import { Eta } from "eta";
 import type { History } from "../../../core/figures/contract.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import type { App, HomePage } from "../../app.ts";
-import { assetsFolder, publicFolder } from "../../public-folder.ts";
+import { assetsFolder, hashLibrary, publicFolder } from "../../public-folder.ts";
 import { publicLimits, type PublicRules } from "../public-limits.ts";
 
 /** What the homepage needs. */
@@ -43,6 +43,15 @@ export function homeRoutes(home: HomePage) {
       immutable: true,
       index: false,
     });
+    await app.register(fastifyStatic, {
+      root: hashLibrary.folder,
+      prefix: `${home.assets}noble/`,
+      maxAge: "1y",
+      immutable: true,
+      index: false,
+      decorateReply: false,
+      allowedPath: (path) => hashLibrary.files.includes(path.replace(/^\//, "")),
+    });
     app.get("/", { schema: { hide: true } }, async (request, reply) =>
       reply
         .type("text/html; charset=utf-8")
@@ -57,7 +66,8 @@ async function hashOfAssets(): Promise<string> {
   const hash = createHash("sha256");
   const files = (await readdir(assetsFolder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
-    .map((entry) => `${entry.parentPath}/${entry.name}`);
+    .map((entry) => `${entry.parentPath}/${entry.name}`)
+    .concat(hashLibrary.files.map((file) => `${hashLibrary.folder}${file}`));
   for (const file of files.sort()) hash.update(await readFile(file));
   return hash.digest("hex").slice(0, 10);
 }

@@ -52,6 +52,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
           address: callerKey(request),
           ttlSeconds: request.body.ttlSeconds,
           idempotencyKey: request.headers["idempotency-key"],
+          proof: request.headers["proof-of-work"],
           signal: hungUpSignal(reply),
         }).catch((fault: unknown) => {
           metrics.countHandout(fault instanceof Unavailable ? "unavailable" : "fault");

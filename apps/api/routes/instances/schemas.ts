@@ -2,6 +2,23 @@ import { Type } from "typebox";
 import { InstanceId, InstanceState, refusals, refusalsAndFaults } from "../schemas.ts";
 import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
+/** A client that works where it must; it takes the service's address as its argument. */
+export const PYTHON_CLIENT = `import hashlib, itertools, json, sys, urllib.error, urllib.request
+
+def get_redis(headers={}):
+    try:
+        call = urllib.request.Request(sys.argv[1] + "/instances", method="POST", headers=headers)
+        return json.load(urllib.request.urlopen(call))
+    except urllib.error.HTTPError as refusal:
+        work = json.load(refusal)
+        if "challenge" not in work: sys.exit(work["detail"])
+        proofs = (f'{work["challenge"]}:{n}' for n in itertools.count())
+        digest = lambda proof: int.from_bytes(hashlib.sha256(proof.encode()).digest(), "big")
+        return get_redis({"Proof-Of-Work": next(p for p in proofs if digest(p) >> (256 - work["bits"]) == 0)})
+
+print(get_redis()["url"])
+`;
+
 const Handout = Type.Object({
   id: Type.String(),
   host: Type.String(),
@@ -21,7 +38,7 @@ const ttlSeconds = Type.Integer({ description: "Lifetime in seconds" });
 const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
 /** People behind one address would give each other their instances with keys such as "test". */
 const SHORTEST_KEY = 16;
-const IdempotencyHeaders = Type.Object({
+const HandoutHeaders = Type.Object({
   "idempotency-key": Type.Optional(
     Type.String({
       minLength: SHORTEST_KEY,
@@ -30,6 +47,9 @@ const IdempotencyHeaders = Type.Object({
         "Hard to guess, such as what uuidgen prints: whoever sends the same key from your address gets your instance. " +
         "The same key and body give the same instance while it runs",
     }),
+  ),
+  "proof-of-work": Type.Optional(
+    Type.String({ maxLength: 100, description: "A solved challenge, where a refusal has asked for it" }),
   ),
 });
 
@@ -49,12 +69,16 @@ export const schemas = {
     summary: "Get a Redis",
     description:
       "The answer comes once the instance has answered PONG to the password. " +
-      "Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.",
+      "Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.\n\n" +
+      "While many want one, the answer is 429 with a `challenge` and a number of `bits`: send the request again " +
+      "with the header `Proof-Of-Work: <challenge>:<n>`, where n is a number for which the SHA-256 of that value " +
+      "begins with so many zero bits. In Python:\n\n" +
+      `\`\`\`python\n${PYTHON_CLIENT}\`\`\``,
     consumes: ["application/json", "application/x-www-form-urlencoded"],
     produces: ["application/json", "text/plain", "text/html"],
     body: HandoutRequest,
     querystring: HandoutFormat,
-    headers: IdempotencyHeaders,
+    headers: HandoutHeaders,
     response: { 201: Type.Union([Handout, Type.String()]), ...refusalsAndFaults },
   },
   read: {
