@@ -16,6 +16,8 @@ readonly IMAGE_SETTINGS=$CONF/image.env
 readonly STATE=/var/lib/getaredis
 readonly METADATA=http://169.254.169.254/metadata/v1
 readonly PROGRAMS=(getaredis-enrolment.service getaredis-jobs.service getaredis-api.service)
+# What is ours to keep up to date, once it is installed; the program of the instances is image.ts's.
+readonly PACKAGES=(nginx mariadb-server nftables openssl curl certbot)
 
 say() { echo "✓ $*"; }
 fail() {
@@ -61,6 +63,30 @@ have() {
 		{ "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } ||
 		fail "apt-get could not install ${missing[*]}"
 	say "packages ${missing[*]}"
+}
+
+# A stock machine's lists are as old as its image, and what it has installed as well.
+upgrade() {
+	local stamp=/var/lib/apt/periodic/update-success-stamp package before installed=()
+	export DEBIAN_FRONTEND=noninteractive
+	local apt=(sh "$HERE/infra/servers/apt-get.sh" -o Dpkg::Use-Pty=0 --yes -qq)
+	if [ -z "$(find "$stamp" -mmin -1440 2>/dev/null)" ]; then
+		if "${apt[@]}" update -o APT::Update::Error-Mode=any -o Acquire::Retries=1 -o Acquire::http::Timeout=15; then
+			mkdir -p "$(dirname "$stamp")"
+			touch "$stamp"
+		else
+			echo "! the package lists could not be read anew: security updates may be missing" >&2
+		fi
+	fi
+	for package in "${PACKAGES[@]}"; do
+		[[ $(dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null || true) != ii* ]] ||
+			installed+=("$package")
+	done
+	[ "${#installed[@]}" != 0 ] || return 0
+	before=$(dpkg-query --show "${installed[@]}")
+	"${apt[@]}" install --only-upgrade --no-install-recommends "${installed[@]}" >/dev/null ||
+		echo "! some of ${installed[*]} could not be upgraded: security updates may be missing" >&2
+	[ "$(dpkg-query --show "${installed[@]}")" = "$before" ] || say "upgraded what there was of ${installed[*]}"
 }
 
 metadata() {
@@ -177,7 +203,7 @@ make_image() {
 set_up_units() {
 	install -m 644 "$HERE"/infra/deploy/units/getaredis-* /etc/systemd/system/
 	systemctl daemon-reload
-	systemctl enable --quiet --now getaredis-pki.timer getaredis-backup.timer
+	systemctl enable --quiet --now getaredis-pki.timer getaredis-backup.timer getaredis-image.timer
 	bash "$HERE/infra/deploy/pki.sh"
 }
 
@@ -250,6 +276,7 @@ start() {
 
 read_arguments "$@"
 check_place
+upgrade
 have curl curl openssl openssl ip iproute2
 read_addresses
 make_settings

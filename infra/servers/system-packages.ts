@@ -99,11 +99,11 @@ export async function runApt(args: readonly string[]): Promise<void> {
 }
 
 /**
- * Arguments: the packages, the units, the path of apt-get.sh. While policy-rc.d says no, packages start
- * no services; units are disabled afterwards for the next boot. An existing policy is somebody else's and
- * stays, one of ours left by a killed run is taken for ours again.
+ * A script of sh that installs. Arguments: the packages, the units, the path of apt-get.sh. While policy-rc.d
+ * says no, packages start no services; units are disabled afterwards for the next boot. An existing policy is
+ * somebody else's and stays, one of ours left by a killed run is taken for ours again.
  */
-const INSTALL = `
+export const INSTALL = `
 set -u
 policy=/usr/sbin/policy-rc.d
 mark="# getaredis: no services while we install"

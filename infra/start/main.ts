@@ -24,6 +24,7 @@ import { projectPath } from "../process/project-path.ts";
 import { chooseImageServer, ensureRedisImage, isLocalImage } from "../servers/redis-image.ts";
 import { stepsUntil } from "../process/progress.ts";
 import { runTerminalProgram } from "../process/terminal-program.ts";
+import { updatePackageLists, upgradeServers } from "../servers/package-updates.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
 
 const run = promisify(execFile);
@@ -67,11 +68,20 @@ async function start(life: Lifecycle): Promise<void> {
 
   const foundEngine = await findEngine(service.dockerHost);
   await checkConfigured(settings, ending);
-  await step("system packages", async (note) => {
+  const packageWarnings = await step("system packages", async (note) => {
+    const oldLists = await updatePackageLists(new Date());
     const imageServer = isLocalImage(instances.image) ? await chooseImageServer() : undefined;
-    const installed = await ensureSystemPackages(neededCommands(settings, foundEngine, imageServer));
-    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
+    const needed = neededCommands(settings, foundEngine, imageServer);
+    const installed = await ensureSystemPackages(needed);
+    const { upgraded, warnings } = await upgradeServers(needed);
+    const done = [
+      ...(installed.length > 0 ? [`installed ${installed.join(", ")}`] : []),
+      ...(upgraded.length > 0 ? [`upgraded ${upgraded.join(", ")}`] : []),
+    ];
+    if (done.length > 0) note(done.join("; "));
+    return [...(oldLists === undefined ? [] : [oldLists]), ...warnings];
   });
+  for (const warning of packageWarnings) console.log(`! ${warning}`);
   if (service.dockerHost === undefined && foundEngine !== undefined)
     console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
   const mysqlUrl = await ensureMysql(life, service.mysqlUrl, stateDir);

@@ -87,6 +87,30 @@ describe("the files of a deployment", () => {
   });
 });
 
+/** Puts packages with another version of Redis, and another program, where apt finds them, and nothing else. */
+const SECURITY_UPDATE = `
+mkdir -p /srv/update
+cd /srv/update
+for package in redis-server redis-tools; do
+  mkdir -p $package/DEBIAN
+  dpkg-query --status $package | sed '/^Status:/d; /^Conffiles:/,/^[^ ]/{/^Conffiles:/d; /^ /d}' |
+    sed '/^\\(Version\\|Depends\\):/s/[0-9]*:\\(7\\.[^ ,)]*\\)/9:\\1+update/' >$package/DEBIAN/control
+  dpkg --listfiles $package | while read -r file; do [ -d "$file" ] || [ ! -e "$file" ] || echo "\${file#/}"; done |
+    tar --create --directory=/ --files-from=- | tar --extract --directory=$package
+done
+printf x >>redis-tools/usr/bin/redis-check-rdb
+for package in redis-server redis-tools; do
+  dpkg-deb --build $package >&2
+  dpkg-deb --field $package.deb
+  printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n\\n' $package.deb $(stat --format=%s $package.deb) \
+    $(sha256sum <$package.deb | cut --delimiter=' ' --fields=1)
+done >Packages
+echo 'deb [trusted=yes] file:/srv/update ./' >/etc/apt/sources.list.d/update.list
+# The other lists are known to be out of reach at once.
+echo 'Acquire::http::Proxy "http://127.0.0.1:9/";' >/etc/apt/apt.conf.d/out-of-reach
+rm /var/lib/apt/periodic/update-success-stamp
+`;
+
 interface Handout {
   id: string;
   host: string;
@@ -180,7 +204,7 @@ describe("a control plane set up by install.sh", () => {
     assert.deepEqual(modes.split("\n"), ["600 root", "700 root", "600 root", "600 root"]);
   });
 
-  it("has no account of MariaDB without a password, or for another user of the machine than it is named after", async () => {
+  it("has no account of MariaDB without a password, or for another user of the machine than its own", async () => {
     const accounts = await machine.sh(
       'mariadb --skip-column-names --execute "SELECT user, priv FROM mysql.global_priv ORDER BY user, host"',
     );
@@ -391,18 +415,37 @@ describe("a control plane set up by install.sh", () => {
     assert.doesNotMatch(again, /✓/);
   });
 
-  it("gives its hosts another image before it asks for it, and keeps its instances", async () => {
+  it("has its hosts' image of the newest package each day before it asks for it, and keeps its instances", async () => {
     const reference = () => machine.sh("sed -n 's/^INSTANCE_IMAGE=//p' /etc/getaredis/image.env");
     const before = await reference();
-    // As after an update of the package: other bytes, the same program.
-    await machine.sh(
-      "file=$(readlink -f /usr/bin/redis-server); cp $file $file.new; printf x >>$file.new; mv $file.new $file",
-    );
-    assert.match(await install(), /✓ 1 of 1 hosts have getaredis\/redis:/);
+    await machine.sh(SECURITY_UPDATE);
+    await machine.sh("systemctl is-enabled --quiet getaredis-image.timer && systemctl start getaredis-image.service");
+    const said = await machine.sh("journalctl --unit=getaredis-image.service --output=cat");
+    assert.match(said, /✓ upgraded redis-server .*\+update/);
+    assert.match(said, /✓ 1 of 1 hosts have getaredis\/redis:/);
+    // The other lists are out of reach.
+    assert.match(said, /! the package lists have not been read anew.*apt-get update failed/);
     assert.notEqual(await reference(), before);
+    assert.match(
+      await machine.sh(
+        "readlink /proc/$(systemctl show --property=MainPID --value redis-server@getaredis.service)/exe",
+      ),
+      /\/redis-check-rdb\n$/,
+    );
     await pingRedis(lease.url);
-    await giveBack(lease);
-    lease = await handOut();
+    // The API has just been restarted.
+    await until(
+      "the instance is given back",
+      async () => {
+        await giveBack(lease);
+        return true;
+      },
+      PATIENCE_MS,
+    );
+    await handsOut("an instance of the new image");
+    const now = await pidOf("api");
+    await machine.sh("systemctl start getaredis-image.service");
+    assert.equal(await pidOf("api"), now, "nothing new, nothing restarted");
   });
 
   it("loses nothing with Redis, whose users it makes again", async () => {

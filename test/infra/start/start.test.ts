@@ -11,7 +11,10 @@ const run = promisify(execFile);
 const SCENARIO = fileURLToPath(new URL("start-scenario.ts", import.meta.url));
 /** No network but loopback, no engine's socket, and everything ends with the process killed here. */
 const APART = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
-const PREPARED = 'ip link set lo up && mount -t tmpfs tmpfs /run && exec "$@"';
+/** Without a network no package list can be read anew: it takes them for new. */
+const PREPARED =
+  "ip link set lo up && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/apt/periodic && " +
+  'touch /var/lib/apt/periodic/update-success-stamp && exec "$@"';
 
 interface Ended {
   exit: number | string;
