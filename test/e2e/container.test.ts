@@ -429,7 +429,7 @@ describe("the container that people get", { timeout: 240_000 }, () => {
         assert.equal((await host().exec("cat", `${proc}/oom_score_adj`)).trim(), "500");
         assertPowerless(await host().exec("cat", `${proc}/status`));
         const { HostConfig } = await containerOf(instance).inspect();
-        assert.deepEqual(HostConfig.RestartPolicy, { Name: "on-failure", MaximumRetryCount: 20 });
+        assert.deepEqual(HostConfig.RestartPolicy, { Name: "on-failure", MaximumRetryCount: 10 });
       }),
     );
 

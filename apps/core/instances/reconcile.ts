@@ -41,8 +41,9 @@ export type ReconcileReport = {
 };
 
 /**
- * Makes rows and containers agree on every host, and tells which servers have been started again, in a round of all. A host that does not answer is left as it is;
- * one that needs many repairs, or takes long for them, gets the rest in the next runs. May be killed at any line and run by several processes at once.
+ * Makes rows and containers agree on every host, and tells which servers have been started again, in a round of
+ * all. A host that does not answer is left as it is; one that needs many repairs, or takes long for them, gets the
+ * rest in the next runs. May be killed at any line and run by several processes at once.
  * @throws Unavailable when MySQL does not answer
  */
 export async function reconcile(ports: ReconcilePorts, limits: RoundLimits): Promise<ReconcileReport> {

@@ -70,7 +70,7 @@ export const instances = {
   restarts: setting(
     "INSTANCE_RESTARTS",
     whole(0, 1000, "restarts"),
-    20,
+    10,
     "How often an instance whose server ends by itself, as when a script fills its memory, comes back empty at the " +
       "same address; after that it is lost.",
   ),

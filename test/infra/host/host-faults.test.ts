@@ -50,6 +50,14 @@ describe("a host whose surroundings fail", () => {
     assert.equal(await reach(privateIp, 2376), "kept in");
   });
 
+  it("runs the servers of its instances as a user that no program of the host has", async () => {
+    const instance = await lab.handOut();
+    const pid = await lab.shell(`docker inspect --format '{{.State.Pid}}' ${await lab.containerOf(instance)}`);
+    const uid = Number(await lab.shell(`stat --format %u /proc/${pid}`));
+    assert.ok(uid >= 65_536, `user ${uid}`);
+    await pingRedis(instance.url);
+  });
+
   it("keeps its instances when its engine is killed, and has it again", async () => {
     const instance = await lab.handOut();
     await pingRedis(instance.url);
@@ -136,6 +144,7 @@ describe("a host whose surroundings fail", () => {
   });
 
   it("is a host again by itself after a power cut, with no need of token, metadata or enrolment", async () => {
+    const instance = await lab.handOut();
     await lab.programs.enrolment.stop();
     try {
       await lab.room.powerOff(lab.id);
@@ -149,21 +158,30 @@ describe("a host whose surroundings fail", () => {
     assert.equal(await lab.shown("set-up", "ActiveState"), "inactive");
     assert.equal(await lab.shell("systemctl list-units --failed --no-legend"), "");
     await pingRedis((await lab.handOut()).url);
+    await until(
+      "what it ran is back, at the same address",
+      () => pingRedis(instance.url).then(() => true),
+      PATIENCE_MS,
+    );
   });
 
   it("ends an instance past its time when the whole control plane is gone", async () => {
     for (const program of Object.values(lab.programs)) await program.stop();
     const image = String(lab.env["INSTANCE_IMAGE"]);
     await lab.shell("echo EXPIRE_SECONDS=1 >>/etc/getaredis/host.env; systemctl restart getaredis-expire.service");
-    const start = (name: string, notAfter: string) =>
-      lab.shell(`docker run --detach --network none --name ${name} --label getaredis.not-after=${notAfter} ${image}`);
+    const start = (name: string, notAfter: string, fault = "") =>
+      lab.shell(
+        `docker run --detach --network none --restart on-failure:20 --name ${name} ` +
+          `--label getaredis.not-after=${notAfter} ${image} ${fault}`,
+      );
+    const soon = "$(($(date +%s) + 1))";
     await start("lasting", "$(($(date +%s) + 3600))");
-    await start("ending", "$(($(date +%s) + 1))");
-    await until(
-      "it is gone",
-      async () => !(await lab.shell("docker ps --all --format '{{.Names}}'")).split("\n").includes("ending"),
-      PATIENCE_MS,
-    );
+    await start("ending", soon);
+    // Its server ends again and again, and the engine starts it each time.
+    await start("failing", soon, "--no-such-option yes");
+    const names = async () => (await lab.shell("docker ps --all --format '{{.Names}}'")).split("\n");
+    for (const name of ["ending", "failing"])
+      await until(`${name} is gone`, async () => !(await names()).includes(name), PATIENCE_MS);
     assert.ok((await lab.shell("docker ps --format '{{.Names}}'")).split("\n").includes("lasting"));
   });
 });
