@@ -62,10 +62,18 @@ describe("a hand-out that races the destruction of its host", () => {
       onHostFailure: () => undefined,
       onStandbyTaken: () => undefined,
       rules: handoutRules(
-        loadSettings({ INSTANCE_IMAGE: engine.image, SERVER_SECRET: "sixteen characters" }, [
-          "INSTANCE_IMAGE",
-          "SERVER_SECRET",
-        ]),
+        loadSettings(
+          {
+            INSTANCE_IMAGE: engine.image,
+            SERVER_SECRET: "sixteen characters",
+            QUOTA_PER_NETWORK: "10000",
+            STARTS_PER_NETWORK_PER_DAY: "10000",
+            HANDOUTS_PER_MINUTE: "100000",
+            NEWCOMER_PERCENT: "0",
+            PROOF_OF_WORK_MAX_BITS: "0",
+          },
+          ["INSTANCE_IMAGE", "SERVER_SECRET"],
+        ),
       ),
     };
   });
