@@ -3,7 +3,7 @@
 # boot's user-data leaves this script, its settings, the CA's certificate and a one-time token behind;
 # systemd runs it until it has succeeded, also over a reboot in its middle.
 #
-#   /etc/getaredis/host.env   HOST_NAME, ENROLMENT_URL, HEARTBEAT_*, CONNECTIONS_PER_ADDRESS, TRANSFER_*
+#   /etc/getaredis/host.env   HOST_NAME, ENROLMENT_URL, HEARTBEAT_*, CONNECTIONS_PER_ADDRESS, LOGIN*, TRANSFER_*
 #   /etc/getaredis/ca.pem     the CA to trust: the control plane's
 #   /etc/getaredis/token      can be used once, for the enrolment; removed when all is done
 #
@@ -18,6 +18,7 @@ readonly CONF=/etc/getaredis METADATA=http://169.254.169.254/metadata/v1
 readonly LONGEST_PAUSE_SECONDS=30 REFUSED=77
 readonly SERVICES=(
 	getaredis-firewall.service getaredis-transfer.service getaredis-docker.service getaredis-expire.service
+	getaredis-janitor.service
 	getaredis-heartbeat.service
 )
 
@@ -65,7 +66,8 @@ put_distributions_engine_aside() {
 
 missing_packages() {
 	local name
-	for name in dockerd:docker.io docker:docker-cli nft:nftables ip:iproute2 iptables:iptables openssl:openssl curl:curl; do
+	for name in dockerd:docker.io docker:docker-cli nft:nftables ip:iproute2 ss:iproute2 nsenter:util-linux \
+		iptables:iptables openssl:openssl curl:curl; do
 		command -v "${name%:*}" >/dev/null || echo "${name#*:}"
 	done
 }

@@ -6,6 +6,7 @@ import { keepProgram, untilReady } from "../process/kept-program.ts";
 import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
 import { grantHeartbeat } from "../servers/redis.ts";
+import { engineElsewhere } from "./addresses.ts";
 
 /** The script that bounds what instances send. */
 export const TRANSFER = projectPath("infra/host/transfer.sh");
@@ -30,7 +31,7 @@ export interface Box {
 }
 
 /**
- * Starts heartbeat, expiry, jobs and API, keeps them running until the end, and resolves when the API reports
+ * Starts heartbeat, expiry, janitor, jobs and API, keeps them running until the end, and resolves when the API reports
  * that it can hand out. Throws when it does not.
  */
 export async function startPrograms(
@@ -63,6 +64,12 @@ export async function startPrograms(
     await keep("transfer", command, args, SCRIPT_GRACE_MS, () => ({ PATH: process.env.PATH }));
   }
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
+  if (engineElsewhere(box.engineUrl) === undefined) {
+    // By env: sudo lets no environment through.
+    const script = ["bash", projectPath("infra/host/janitor.sh")];
+    const [command, args] = await asRoot("env", [`DOCKER_HOST=${box.engineUrl}`, ...script]);
+    await keep("janitor", command, args, SCRIPT_GRACE_MS, () => scriptSettings(box));
+  }
   await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
   const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
   await untilReady(`http://${inUrl(listenedOn(settings.service.host))}:${box.port}/readyz`, api, ending);

@@ -90,13 +90,12 @@ async function start(life: Lifecycle): Promise<void> {
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
     await step("firewall: instances answer, and never call", async () => {
-      await firewall("up", instances.connectionsPerAddress);
-      if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances.connectionsPerAddress));
+      await firewall("up", instances);
+      if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances));
     });
   } else {
     console.log(
-      "! DOCKER_HOST is another machine: run infra/host/firewall.sh up, infra/host/transfer.sh watch and " +
-        "infra/host/expire.sh there",
+      "! DOCKER_HOST is another machine: run firewall.sh up, transfer.sh watch, expire.sh and janitor.sh of infra/host there",
     );
   }
   const engineUrl = await ensureEngine(life, foundEngine, stateDir);
@@ -135,7 +134,7 @@ async function start(life: Lifecycle): Promise<void> {
     serverSecret,
     boundsTransfer,
   };
-  await step("heartbeat, expiry, jobs, API", () => startPrograms(life, settings, box, places));
+  await step("heartbeat, expiry, janitor, jobs, API", () => startPrograms(life, settings, box, places));
 
   // What is no terminal is mostly a log, which more people read than may operate this.
   const tokenShown = process.stdout.isTTY
@@ -185,13 +184,26 @@ async function register(
   }
 }
 
-function firewall(direction: "up" | "down", connectionsPerAddress: number): Promise<void> {
+async function firewall(direction: "up" | "down", instances: Settings["instances"]): Promise<void> {
+  const { connectionsPerAddress, loginSeconds, loginKb, loginsPending } = instances;
   // By env: sudo lets no environment through.
-  return runAsRoot("env", `CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`, "sh", FIREWALL, direction);
+  const said = await runAsRoot(
+    "env",
+    `CONNECTIONS_PER_ADDRESS=${connectionsPerAddress}`,
+    `LOGIN_SECONDS=${loginSeconds}`,
+    `LOGIN_KB=${loginKb}`,
+    `LOGINS_PENDING=${loginsPending}`,
+    "sh",
+    FIREWALL,
+    direction,
+  );
+  // What it does not bound on this kernel.
+  if (said !== "") console.log(`! ${said}`);
 }
 
-async function runAsRoot(command: string, ...args: string[]): Promise<void> {
-  await run(...(await asRoot(command, args)));
+/** Returns what the command wrote to standard error. */
+async function runAsRoot(command: string, ...args: string[]): Promise<string> {
+  return (await run(...(await asRoot(command, args)))).stderr.trim();
 }
 
 function isLoopback(address: string): boolean {

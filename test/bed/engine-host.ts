@@ -105,7 +105,8 @@ export async function startEngineHost({
     await connect(place, machine.power.firstPid);
     await exec("hostname", name);
     // All clients of a test come from one address: what bounds them has a test of its own.
-    await exec("env", "CONNECTIONS_PER_ADDRESS=1000", "sh", join(HOST_SCRIPTS, "firewall.sh"), "up");
+    const bounds = ["CONNECTIONS_PER_ADDRESS=1000", "LOGIN_SECONDS=60", "LOGIN_KB=10000", "LOGINS_PENDING=10000"];
+    await exec("env", ...bounds, "sh", join(HOST_SCRIPTS, "firewall.sh"), "up");
     await exec("bash", join(HOST_SCRIPTS, "transfer.sh"), "up");
     await startEngine();
   };

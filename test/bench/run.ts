@@ -3,7 +3,14 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 /** The `npm bench` program: each measurement in a process of its own, one after the other. */
-for (const name of ["cold-handout", "attack-egress", "attack-logs", "attack-redis", "attack-console"]) {
+for (const name of [
+  "cold-handout",
+  "attack-egress",
+  "attack-logs",
+  "attack-redis",
+  "attack-console",
+  "attack-lockout",
+]) {
   const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], { stdio: "inherit" });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) process.exit(code ?? 1);

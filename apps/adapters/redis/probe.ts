@@ -4,6 +4,8 @@ import { REDIS_USERNAME } from "../../core/services/redis.ts";
 import { serverOfInfo, type ServerVersion } from "../../core/services/server-version.ts";
 
 const RETRY_MS = 10;
+/** Between tries in the end: a host's firewall lets only so many in that have not logged in. */
+const LONGEST_RETRY_MS = 100;
 
 /**
  * Checks that a just-started instance does not answer without a password, logs in with the issued one, waits for
@@ -17,13 +19,13 @@ export async function waitForPong(
   password: string,
   signal: AbortSignal,
 ): Promise<ServerVersion> {
-  for (;;) {
+  for (let retryMs = RETRY_MS; ; retryMs = Math.min(retryMs * 1.2, LONGEST_RETRY_MS)) {
     try {
       return await pingOnce(host, port, password, signal);
     } catch (fault) {
       if (signal.aborted) throw fault;
     }
-    await delay(RETRY_MS);
+    await delay(retryMs);
   }
 }
 

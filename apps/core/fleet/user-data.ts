@@ -15,6 +15,12 @@ export type HostSetup = {
   readonly heartbeatTtlSeconds: number;
   /** Connections that an address may hold to one instance. */
   readonly connectionsPerAddress: number;
+  /** Seconds that a connection to an instance has to log in. */
+  readonly loginSeconds: number;
+  /** Kilobytes that an address may send to an instance before it has logged in. */
+  readonly loginKb: number;
+  /** Connections to an instance that have not logged in, of all addresses together. */
+  readonly loginsPending: number;
   /** Bytes that an instance may send out in a second, and in its life; the latter 0 for as many as it likes. */
   readonly transferBytesPerSecond: number;
   readonly transferBytes: number;
@@ -46,6 +52,9 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     HEARTBEAT_SECONDS: whole("heartbeatSeconds", setup.heartbeatSeconds),
     HEARTBEAT_TTL_SECONDS: whole("heartbeatTtlSeconds", setup.heartbeatTtlSeconds),
     CONNECTIONS_PER_ADDRESS: whole("connectionsPerAddress", setup.connectionsPerAddress),
+    LOGIN_SECONDS: whole("loginSeconds", setup.loginSeconds),
+    LOGIN_KB: whole("loginKb", setup.loginKb),
+    LOGINS_PENDING: whole("loginsPending", setup.loginsPending),
     TRANSFER_BYTES_PER_SECOND: whole("transferBytesPerSecond", setup.transferBytesPerSecond),
     TRANSFER_BYTES: setup.transferBytes === 0 ? "0" : whole("transferBytes", setup.transferBytes),
   };

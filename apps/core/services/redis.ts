@@ -4,7 +4,7 @@ import type { Service } from "./service.ts";
 
 /**
  * What every Redis gets: its image, megabytes of data, of data with clients and fragmentation, and of scripts
- * besides, connections, cores, and restarts.
+ * besides, connections, places besides for those that have not logged in, cores, and restarts.
  */
 export type RedisLimits = {
   readonly image: string;
@@ -13,6 +13,7 @@ export type RedisLimits = {
   readonly scriptMemoryMb: number;
   readonly evictionPolicy: string;
   readonly maxClients: number;
+  readonly loginsPending: number;
   readonly cpus: number;
   readonly restarts: number;
 };
@@ -55,7 +56,7 @@ export function redisService(limits: RedisLimits): Service {
         // Redis and its background threads; it never needs to fork, for nothing is persisted.
         processes: 16,
         // Redis keeps 32 for itself.
-        openFiles: limits.maxClients + 64,
+        openFiles: limits.maxClients + limits.loginsPending + 64,
         memoryMb: limits.memoryLimitMb + limits.scriptMemoryMb,
         cpus: limits.cpus,
         restarts: limits.restarts,
@@ -89,7 +90,9 @@ function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
     ["maxmemory", `${limits.memoryMb}mb`],
     ["maxmemory-policy", limits.evictionPolicy],
     ["maxmemory-clients", `${clientsMb}mb`],
-    ["maxclients", String(limits.maxClients)],
+    // Redis does not tell who has logged in: the host's firewall sees to it that those who have not take no more
+    // than their places.
+    ["maxclients", String(limits.maxClients + limits.loginsPending)],
     ["proto-max-bulk-len", `${valueMb}mb`],
     ["client-query-buffer-limit", `${bufferMb}mb`],
     // A slow connection may take long to read a reply, which may be as long as all clients may hold: maxmemory-clients

@@ -93,14 +93,33 @@ export const instances = {
     "INSTANCE_MAX_CLIENTS",
     whole(1, 10_000, "connections"),
     50,
-    "Connections an instance accepts at once.",
+    "Connections an instance has room for, whatever strangers do that have not logged in.",
   ),
   connectionsPerAddress: setting(
     "INSTANCE_CONNECTIONS_PER_ADDRESS",
     whole(1, 10_000, "connections"),
     40,
-    "Connections an address may hold to one instance; " +
-      "fewer than INSTANCE_MAX_CLIENTS, so that no stranger without the password holds them all.",
+    "Connections an address may hold to one instance.",
+  ),
+  loginSeconds: setting(
+    "INSTANCE_LOGIN_SECONDS",
+    whole(1, 3600, "s"),
+    10,
+    "Time a connection to an instance may take to log in, after which it is closed; " +
+      "a minute from an address that has logged in to it before.",
+  ),
+  loginKb: setting(
+    "INSTANCE_LOGIN_KB",
+    whole(4, 10_000, "kB"),
+    32,
+    "What an address may send to an instance at once without having logged in; a 32nd of it comes back each second.",
+  ),
+  loginsPending: setting(
+    "INSTANCE_LOGINS_PENDING",
+    whole(20, 10_000, "connections"),
+    200,
+    "Connections to one instance that have not logged in, of all addresses together, besides INSTANCE_MAX_CLIENTS; " +
+      "when many come, an address gets a fiftieth of them and a /24 a 25th.",
   ),
   transferBytesPerSecond: setting(
     "INSTANCE_TRANSFER_MB_PER_SECOND",
@@ -146,8 +165,19 @@ export function leaseBounds(settings: InstanceSettings): LeaseBounds {
 
 /** The image and the limits of an instance, out of the settings. */
 export function instanceLimits(settings: InstanceSettings<"INSTANCE_IMAGE">): RedisLimits {
-  const { image, memoryMb, memoryLimitMb, scriptMemoryMb, evictionPolicy, maxClients, cpus, restarts } = settings;
-  return { image, memoryMb, memoryLimitMb, scriptMemoryMb, evictionPolicy, maxClients, cpus, restarts };
+  const { image, memoryMb, memoryLimitMb, scriptMemoryMb, evictionPolicy, cpus, restarts } = settings;
+  const { maxClients, loginsPending } = settings;
+  return {
+    image,
+    memoryMb,
+    memoryLimitMb,
+    scriptMemoryMb,
+    evictionPolicy,
+    maxClients,
+    loginsPending,
+    cpus,
+    restarts,
+  };
 }
 
 const NETWORK_QUOTA_IN_ADDRESSES = 4;

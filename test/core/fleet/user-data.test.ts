@@ -21,6 +21,9 @@ const setup: HostSetup = {
   heartbeatSeconds: 4,
   heartbeatTtlSeconds: 10,
   connectionsPerAddress: 40,
+  loginSeconds: 10,
+  loginKb: 32,
+  loginsPending: 200,
   transferBytesPerSecond: 20_000_000,
   transferBytes: 10_000_000_000,
 };
@@ -95,7 +98,15 @@ describe("user-data", () => {
         );
       }
     }
-    for (const name of ["redisPort", "heartbeatSeconds", "heartbeatTtlSeconds", "connectionsPerAddress"] as const) {
+    for (const name of [
+      "redisPort",
+      "heartbeatSeconds",
+      "heartbeatTtlSeconds",
+      "connectionsPerAddress",
+      "loginSeconds",
+      "loginKb",
+      "loginsPending",
+    ] as const) {
       for (const value of [0, -1, 1.5, Number.NaN, Infinity])
         assert.throws(() => renderUserData(few, { ...setup, [name]: value }), new RegExp(`^Error: ${name}`));
     }
@@ -154,6 +165,7 @@ describe("user-data", () => {
         "expire.sh",
         "firewall.sh",
         "heartbeat.sh",
+        "janitor.sh",
         "set-up.sh",
         "transfer.sh",
       ]);
@@ -165,6 +177,7 @@ describe("user-data", () => {
         "HOST_NAME=gar-test-1\nENROLMENT_URL=https://10.0.0.1:8443\n" +
           "HEARTBEAT_REDIS_HOST=10.0.0.1\nHEARTBEAT_REDIS_PORT=6379\n" +
           "HEARTBEAT_SECONDS=4\nHEARTBEAT_TTL_SECONDS=10\nCONNECTIONS_PER_ADDRESS=40\n" +
+          "LOGIN_SECONDS=10\nLOGIN_KB=32\nLOGINS_PENDING=200\n" +
           "TRANSFER_BYTES_PER_SECOND=20000000\nTRANSFER_BYTES=10000000000\n",
       );
       assert.equal(await read("etc/getaredis/token"), `${setup.enrolmentToken}\n`);

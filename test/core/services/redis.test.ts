@@ -10,6 +10,7 @@ const LIMITS: RedisLimits = {
   scriptMemoryMb: 128,
   evictionPolicy: "noeviction",
   maxClients: 50,
+  loginsPending: 200,
   cpus: 0.5,
   restarts: 20,
 };
@@ -76,7 +77,7 @@ describe("the container of an instance", () => {
   });
 
   it("has file descriptors for all clients that it accepts", () => {
-    const [limit] = specWith({ maxClients: 500 }).HostConfig["Ulimits"] as {
+    const [limit] = specWith({ maxClients: 500, loginsPending: 300 }).HostConfig["Ulimits"] as {
       Name: string;
       Soft: number;
       Hard: number;
@@ -84,7 +85,11 @@ describe("the container of an instance", () => {
     assert.equal(limit?.Name, "nofile");
     assert.equal(limit.Soft, limit.Hard);
     // Redis keeps 32 for itself and lowers maxclients when they are not there.
-    assert.ok(limit.Soft >= 500 + 32);
+    assert.ok(limit.Soft >= 800 + 32);
+  });
+
+  it("has room for those that have not logged in besides the clients that it promises", () => {
+    assert.deepEqual(valuesOf(specWith({ maxClients: 50, loginsPending: 30 }), "maxclients"), ["80"]);
   });
 
   it("leaves room for data, clients and one more reply, at any setting that is accepted", () => {

@@ -85,6 +85,9 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
       heartbeatSeconds: 1,
       heartbeatTtlSeconds: 3,
       connectionsPerAddress: 40,
+      loginSeconds: 10,
+      loginKb: 32,
+      loginsPending: 200,
       transferBytesPerSecond: 20_000_000,
       transferBytes: 10_000_000_000,
     });
@@ -122,8 +125,8 @@ chmod 755 /usr/local/sbin/apt-get`;
       /^.*update.*\n.*update.*\n.*update.*\n.*install .*--no-install-recommends nftables$/,
     );
     assert.equal(
-      await shell(id, "systemctl is-active getaredis-{firewall,docker,expire,heartbeat}.service"),
-      "active\nactive\nactive\nactive",
+      await shell(id, "systemctl is-active getaredis-{firewall,docker,expire,janitor,heartbeat}.service"),
+      "active\nactive\nactive\nactive\nactive",
     );
     await room.destroy(id);
   });

@@ -82,6 +82,9 @@ describe("a droplet that its user-data makes a host", () => {
       heartbeatSeconds: 1,
       heartbeatTtlSeconds: 3,
       connectionsPerAddress: 40,
+      loginSeconds: 10,
+      loginKb: 32,
+      loginsPending: 200,
       transferBytesPerSecond: 20_000_000,
       transferBytes: 10_000_000_000,
     });

@@ -6,11 +6,13 @@ import type { App } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
 import { problemOfConsole, problems } from "../../problems/problems.ts";
+import type { PublicRules } from "../public-limits.ts";
 import { schemas } from "./schemas.ts";
 
 /** What consoles need. */
 export type ConsoleRouteParts = ConsolePorts & {
   readonly store: { readonly leases: Pick<Leases, "find"> };
+  readonly rules: PublicRules;
   readonly settings: { readonly requestsPerMinute: number; readonly replyMbPerMinute: number };
 };
 
@@ -19,7 +21,7 @@ const COMMANDS_PER_MINUTE = 240;
 
 /** Commands and figures for an instance's owner. The password is in the body, which is never logged. */
 export function consoleRoutes(parts: ConsoleRouteParts) {
-  const { store, consoles, settings } = parts;
+  const { store, consoles, rules, settings } = parts;
   const perMinute = (max: number) => ({ rateLimit: { max, timeWindow: "1 minute" } });
 
   return (app: App) => {
@@ -57,7 +59,9 @@ export function consoleRoutes(parts: ConsoleRouteParts) {
         const instance = await ownInstance(store, request, request.params.id);
         const result = await readFigures(parts, instance, request.body.password);
         if (result.kind !== "read") throw new ProblemError(problemOfConsole(result));
-        return reply.header("cache-control", "no-store").send(result.figures);
+        // The server accepts more than was promised, of which strangers may take what is above.
+        const maxClients = Math.min(result.figures.maxClients, rules.service.limits.maxClients);
+        return reply.header("cache-control", "no-store").send({ ...result.figures, maxClients });
       },
     );
   };
