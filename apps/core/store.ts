@@ -8,6 +8,7 @@ import type {
   InstanceDirectory,
   JobRuns,
   Logins,
+  Misuse,
   Slots,
   Switches,
 } from "./operator/contract.ts";
@@ -24,6 +25,7 @@ export type Store = {
   readonly events: Events;
   readonly switches: Switches;
   readonly blocks: Blocks;
+  readonly misuse: Misuse;
   readonly destroyRequests: DestroyRequests;
   readonly search: InstanceDirectory;
   readonly slots: Slots;

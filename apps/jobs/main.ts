@@ -14,6 +14,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
+import { misuseRules } from "../core/settings/operator.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { FLEET_NEEDS, fleetPorts, type FleetNeeds } from "./fleet.ts";
@@ -51,7 +52,13 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   await once(redis, "ready", { signal: AbortSignal.timeout(2 * SECOND) }).catch(() => undefined);
   const { readHeartbeats } = createRedisDiscovery(redis);
   const fleet = settings.cloud && clientTls ? await joinFleet(settings, clientTls) : undefined;
-  const jobs = schedule(settings.jobs, { store, engines, clock, readHeartbeats, readBlockList }, fleet, logger);
+  const jobs = schedule(
+    settings.jobs,
+    misuseRules(settings.operator),
+    { store, engines, clock, readHeartbeats, readBlockList },
+    fleet,
+    logger,
+  );
   const runner = createRunner(store, clock, logger, REQUEST_PAUSE_MS);
   undoLater("jobs at work", runner.stop, {
     withinMs: settings.service.shutdownMs,

@@ -3,6 +3,7 @@ import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
 import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";
 import { followBlockList, type BlockListPorts } from "../core/operator/block-list.ts";
+import { watchMisuse, type MisusePorts, type MisuseRules } from "../core/operator/misuse.ts";
 import { reap, type ReapPorts } from "../core/instances/reap.ts";
 import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
@@ -19,7 +20,8 @@ import type { JobName } from "../core/events/names.ts";
 export type JobPorts = ReapPorts &
   ReconcilePorts &
   SamplePorts &
-  BlockListPorts & {
+  BlockListPorts &
+  MisusePorts & {
     readonly store: { readonly history: Pick<History, "prune" | "eraseHolders"> };
   };
 
@@ -63,16 +65,19 @@ export function schedule(
     concurrency,
     hostBudgetMs,
   }: Settings["jobs"],
+  misuseRules: MisuseRules,
   ports: JobPorts,
   fleet: FleetJobPorts | undefined,
   logger: Logger,
 ): readonly Job[] {
   const round = { concurrency, hostBudgetMs };
+  const misuse = watchMisuse(ports, misuseRules, round);
   const jobs: Job[] = [
     { name: "reap", cron: reapCron, run: () => runReaper(ports, round, logger) },
     { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, round, logger) },
     { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, accessRecordDays, logger) },
     { name: "block-list", cron: EACH_TEN_SECONDS, run: followBlockList(ports) },
+    { name: "misuse", cron: EACH_MINUTE, run: () => runMisuse(misuse, logger) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
@@ -97,6 +102,11 @@ async function runReaper(ports: JobPorts, round: RoundLimits, logger: Logger): P
   if (ended > 0) logger.info({ ended }, "instances ended");
   for (const { hostName, instances, fault } of waiting)
     logger.warn({ host: hostName, instances, err: fault }, "instances wait for their host");
+}
+
+async function runMisuse(watch: () => Promise<number>, logger: Logger): Promise<void> {
+  const ended = await watch();
+  if (ended > 0) logger.warn({ ended }, "instances ended for misuse");
 }
 
 async function runReconcile(ports: JobPorts, round: RoundLimits, logger: Logger): Promise<void> {

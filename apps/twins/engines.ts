@@ -12,7 +12,12 @@ const LEAST_MEMORY = 6 * 1024 * 1024;
 const INSTANCE_PORT = "6379/tcp";
 
 /** A container of a twin engine. */
-export type TwinContainer = { readonly spec: ContainerSpec; running: boolean; lastRestart?: Restart };
+export type TwinContainer = {
+  readonly spec: ContainerSpec;
+  running: boolean;
+  lastRestart?: Restart;
+  sentBytes?: number;
+};
 
 /** A machine with an engine, and what a test may do to it. */
 export type TwinEngine = {
@@ -80,6 +85,13 @@ export function createTwinEngines({ image, ...staging }: Staging & { readonly im
       [...answering(host).containers.values()]
         .filter(({ spec }) => spec.Labels[labels.deployment] === host.deployment)
         .map(({ spec, running }) => ({ instanceId: spec.Labels[labels.instance] ?? "", running })),
+    readSent: (host, instanceIds) => {
+      const { containers } = answering(host);
+      return instanceIds.flatMap((instanceId) => {
+        const { running, sentBytes = 0 } = containers.get(containerName(instanceId)) ?? {};
+        return running ? [{ instanceId, sentBytes }] : [];
+      });
+    },
     listRestarts: (host, instanceIds) => {
       const { containers } = answering(host);
       return instanceIds.flatMap((instanceId) => {

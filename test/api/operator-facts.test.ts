@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { createTwinApi } from "../bed/twin-api.ts";
 
 const facts = {
@@ -43,6 +44,23 @@ describe("who runs the service", () => {
     ] as const)
       assert.match(await (await api.call(path, { method: "POST", headers: { accept } })).text(), pattern);
     assert.doesNotMatch(await (await api.call("/nothing")).text(), /contact/, "the operator cannot help there");
+  });
+
+  it("is told to the holder of an instance that the operator or a rule has ended, and to no other", async () => {
+    await using api = await open(facts);
+    const answers = [];
+    for (const cause of ["owner", "operator", "misuse"] as const) {
+      const { id, token } = (await (await api.call("/instances", { method: "POST" })).json()) as Handout;
+      await api.service.store.leases.beginEnd(id, cause, api.service.clock());
+      const answer = await api.call(`/instances/${id}`, { headers: { authorization: `Bearer ${token}` } });
+      const { endCause, contact } = (await answer.json()) as { endCause: string; contact?: string };
+      answers.push([endCause, contact]);
+    }
+    assert.deepEqual(answers, [
+      ["owner", undefined],
+      ["operator", facts.CONTACT],
+      ["misuse", facts.CONTACT],
+    ]);
   });
 
   it("is told nowhere while it is not set, and by the name alone without a contact", async () => {

@@ -83,6 +83,18 @@ export function describeEnginesContract(open: OpenEngines): void {
         await bed.probe(bed.address, port, PASSWORD, AbortSignal.timeout(5_000));
       });
 
+      it("gives one whose sent bytes are counted, and none of what is not there", async () => {
+        const id = await start();
+        const reading = async () =>
+          (await bed.engines.readSent(bed.place, [id, newId()])).map(({ instanceId, sentBytes }) => [
+            instanceId,
+            Number.isSafeInteger(sentBytes) && sentBytes >= 0,
+          ]);
+        assert.deepEqual(await reading(), [[id, true]]);
+        await bed.engines.removeContainer(bed.place, id);
+        assert.deepEqual(await reading(), []);
+      });
+
       it("keeps the deployments that share an engine apart", async () => {
         const ours = await start();
         const other = { ...bed.place, deployment: "othersothers" };

@@ -46,6 +46,11 @@ const INSTANCE_ID = /^[0-9a-z]{16}$/;
 type Pingable = { readonly ping: (options: { abortSignal: AbortSignal }) => Promise<unknown> };
 
 /** What is kept of a host between calls. */
+/** What is read of the engine's statistics of a container; a stopped one has none of networks. */
+type NetworkStats = { readonly networks: Readonly<Record<string, { readonly tx_bytes: number }>> };
+
+const READINGS_AT_ONCE = 4;
+
 type Engine = {
   readonly url: string;
   readonly tls: ClientTls | undefined;
@@ -188,6 +193,35 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     return call(host, list, shorter(withinMs));
   }
 
+  /** Bytes that instances have sent by all their networks; those without a running container are left out. */
+  async function readSent(
+    host: EngineHost,
+    instanceIds: readonly string[],
+    withinMs?: number,
+  ): Promise<{ readonly instanceId: string; readonly sentBytes: number }[]> {
+    const read = async ({ docker }: Engine, abortSignal: AbortSignal) => {
+      const readings = await pMap(
+        instanceIds,
+        async (instanceId) => {
+          try {
+            // One reading, without the second that the engine waits to tell the processor's share.
+            const options = { stream: false, "one-shot": true, abortSignal } as const;
+            const stats: unknown = await docker.getContainer(containerName(instanceId)).stats(options);
+            const networks = Object.values((stats as Partial<NetworkStats> | null)?.networks ?? {});
+            if (networks.length === 0) return [];
+            return [{ instanceId, sentBytes: networks.reduce((sum, { tx_bytes }) => sum + tx_bytes, 0) }];
+          } catch (fault) {
+            if (statusOf(fault) === 404) return [];
+            throw fault;
+          }
+        },
+        { concurrency: READINGS_AT_ONCE },
+      );
+      return readings.flat();
+    };
+    return call(host, read, shorter(withinMs));
+  }
+
   /**
    * Of these instances, those whose servers have ended by themselves and run again, each with its last restart. The
    * engine remembers for each container when it ended last, and only for its latest events how.
@@ -317,7 +351,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     }
   }
 
-  return { ping, ensureImage, startContainer, removeContainer, listContainers, listRestarts, readExit };
+  return { ping, ensureImage, startContainer, removeContainer, listContainers, readSent, listRestarts, readExit };
 }
 
 /**

@@ -10,6 +10,7 @@ import { historyStatements } from "./history.ts";
 import { hostStatements } from "./hosts.ts";
 import { leaseStatements } from "./leases.ts";
 import { loginStatements } from "./logins.ts";
+import { misuseStatements } from "./misuse.ts";
 import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
@@ -29,6 +30,7 @@ export function createMysqlStore(mysqlUrl: string): Store {
     events: eventStatements(database),
     switches: switchStatements(database),
     blocks: blockStatements(database),
+    misuse: misuseStatements(database),
     destroyRequests: destroyRequestStatements(database),
     search: searchStatements(database),
     slots: slotStatements(database),

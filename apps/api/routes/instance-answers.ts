@@ -5,8 +5,16 @@ import { shownEnd, shownState, type Instance } from "../../core/instances/instan
 import type { InstanceState } from "./schemas.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
-/** What its owner and the operator see of an instance; never the password. */
-export function describeInstance(instance: Instance, now: Date): Static<typeof InstanceState> {
+/**
+ * What its owner and the operator see of an instance; never the password.
+ * @param contact named to the owner of an instance that the operator or a rule about misuse has ended
+ */
+export function describeInstance(
+  instance: Instance,
+  now: Date,
+  contact?: string | undefined,
+): Static<typeof InstanceState> {
+  const isByOperator = instance.endCause === "operator" || instance.endCause === "misuse";
   return {
     id: instance.id,
     state: shownState(instance, now),
@@ -17,6 +25,7 @@ export function describeInstance(instance: Instance, now: Date): Static<typeof I
     expiresAt: shownEnd(instance).toISOString(),
     endedAt: instance.endedAt?.toISOString() ?? null,
     endCause: instance.endCause,
+    ...(isByOperator && contact !== undefined && { contact }),
     engine: instance.server?.engine ?? null,
     version: instance.server?.version ?? null,
     lastRestart: instance.lastRestart && {

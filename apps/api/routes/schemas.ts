@@ -40,6 +40,9 @@ export const InstanceState = Type.Object({
     Type.String({ description: "expired, owner, operator, failed, abandoned, lost or misuse" }),
     Type.Null(),
   ]),
+  contact: Type.Optional(
+    Type.String({ description: "Mail address or URL of the operator, when they or a rule about misuse ended it" }),
+  ),
   engine: Type.Union([Type.String({ description: "What runs in it: redis or valkey" }), Type.Null()]),
   version: Type.Union([Type.String({ description: "Its version, such as 7.0.15" }), Type.Null()]),
   lastRestart: Type.Union(

@@ -15,10 +15,8 @@ export const jobNames = [
 
 export type JobName = (typeof jobNames)[number];
 
-/** Rules of what looks like misuse, see `findMisuse`. */
-export const misuseRules = ["egress", "connections", "subscribers"] as const;
-
-export type MisuseRule = (typeof misuseRules)[number];
+/** A rule of what looks like misuse, see `findMisuse`. */
+export type MisuseRule = "egress";
 
 /** What the operator can pause: hand-outs to everybody, and steps of the fleet's scaling. */
 export type SwitchName = "handouts" | "scaling";

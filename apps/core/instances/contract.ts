@@ -97,6 +97,12 @@ export type InstanceEngines = {
   readonly removeContainer: (host: EngineHost, instanceId: string, withinMs?: number) => Promise<void>;
   /** All containers of this deployment on the host, stopped ones included, within `withinMs` when given. */
   readonly listContainers: (host: EngineHost, withinMs?: number) => Promise<ContainerFacts[]>;
+  /** Bytes that instances have sent since their containers began; those without a running container are left out. */
+  readonly readSent: (
+    host: EngineHost,
+    instanceIds: readonly string[],
+    withinMs?: number,
+  ) => Promise<{ readonly instanceId: string; readonly sentBytes: number }[]>;
   /**
    * Of these instances, those whose servers have ended by themselves and run again, each with its last restart;
    * within `withinMs` when given.

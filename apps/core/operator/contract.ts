@@ -1,4 +1,5 @@
 import type { Instance, InstanceState } from "../instances/instance.ts";
+import type { MisuseFinding } from "./misuse.ts";
 import type { InstanceSearch } from "./instance-search.ts";
 import type { Block, DestroyRequestResult, NewBlock, Switch } from "./operator.ts";
 import type { JobName, SwitchName } from "../events/names.ts";
@@ -32,6 +33,15 @@ export type Blocks = {
   readonly countListed: () => Promise<number>;
   /** Networks of the list among these. */
   readonly findListed: (networks: readonly string[]) => Promise<string[]>;
+};
+
+/** What looked like misuse of instances. Calls throw `Unavailable` while the store does not answer. */
+export type Misuse = {
+  /**
+   * Keeps a finding about an instance. Resolves to when it was found first; a finding that was not made again within
+   * `longestGapMs` begins anew.
+   */
+  readonly keep: (instanceId: string, finding: MisuseFinding, now: Date, longestGapMs: number) => Promise<Date>;
 };
 
 /** The operator's destroy requests. Calls throw `Unavailable` while the store does not answer. */

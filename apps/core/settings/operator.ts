@@ -1,7 +1,8 @@
-import { optional, type ValuesOf } from "./declaration.ts";
-import { contact, label, link, text } from "./kinds.ts";
+import type { MisuseRules } from "../operator/misuse.ts";
+import { optional, setting, type ValuesOf } from "./declaration.ts";
+import { contact, duration, label, link, oneOf, text, whole } from "./kinds.ts";
 
-/** Who runs the service, as everybody may read it. */
+/** Who runs the service, as everybody may read it; whom it keeps out; and what it takes for misuse. */
 export const operator = {
   name: optional(
     "OPERATOR_NAME",
@@ -31,7 +32,37 @@ export const operator = {
     "File of networks that get no instances, a CIDR a line, `#` begins a comment; read again when it changes, by the " +
       "processes that run jobs, which all need the same one. Default: none.",
   ),
+  egressMb: setting(
+    "MISUSE_EGRESS_MB_PER_MINUTE",
+    whole(0, 1_000_000, "MB"),
+    600,
+    "An instance that sends more within a minute looks misused: an alarm names it. 0 looks at nothing.",
+  ),
+  misuseMode: setting(
+    "MISUSE_MODE",
+    oneOf(["report", "end"]),
+    "report",
+    "What is done about an instance that looks misused: report raises an alarm, " +
+      "end ends it as well, when it goes on for MISUSE_GRACE_SECONDS.",
+  ),
+  misuseGraceMs: setting(
+    "MISUSE_GRACE_SECONDS",
+    duration(0, 86_400),
+    300,
+    "Time from the first report to the end of an instance that goes on looking misused.",
+  ),
 };
 
+type OperatorSettings = ValuesOf<typeof operator>;
+
 /** Who runs the service, out of the settings. */
-export type OperatorFacts = ValuesOf<typeof operator>;
+export type OperatorFacts = Pick<OperatorSettings, "name" | "contact" | "termsUrl" | "privacyUrl" | "sourceUrl">;
+
+/** What looks like misuse, and what is done about it, out of the settings. */
+export function misuseRules({ egressMb, misuseMode, misuseGraceMs }: OperatorSettings): MisuseRules {
+  return {
+    bounds: { egressMbPerMinute: egressMb === 0 ? undefined : egressMb },
+    mode: misuseMode,
+    graceMs: misuseGraceMs,
+  };
+}

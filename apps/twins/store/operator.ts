@@ -1,4 +1,12 @@
-import type { Blocks, DestroyRequests, JobRuns, Logins, Slots, Switches } from "../../core/operator/contract.ts";
+import type {
+  Blocks,
+  DestroyRequests,
+  JobRuns,
+  Logins,
+  Misuse,
+  Slots,
+  Switches,
+} from "../../core/operator/contract.ts";
 import { holds, networksAround } from "../../core/operator/networks.ts";
 import type { Block } from "../../core/operator/operator.ts";
 import type { SwitchName } from "../../core/events/names.ts";
@@ -75,6 +83,20 @@ export function isBlocked(tables: Tables, key: string, now: Date): boolean {
 
 function isInForce({ until }: Block, now: Date): boolean {
   return until === null || until > now;
+}
+
+/** What looked like misuse, in memory. */
+export function misuseEffects(tables: Tables): Effects<Misuse> {
+  return {
+    keep: (instanceId, { rule }, now, longestGapMs) => {
+      const key = `${instanceId} ${rule}`;
+      const before = tables.misuseFindings.get(key);
+      const goesOn = before !== undefined && before.lastAt.getTime() >= now.getTime() - longestGapMs;
+      const firstAt = goesOn ? before.firstAt : now;
+      tables.misuseFindings.set(key, { firstAt, lastAt: now });
+      return firstAt;
+    },
+  };
 }
 
 /** Destroy requests in memory. */

@@ -98,6 +98,8 @@ export function createTables(deployment = "twintwintwin") {
     /** By network. */
     blocks: new Map<string, Block>(),
     listedNetworks: new Set<string>(),
+    /** By instance's id and rule. */
+    misuseFindings: new Map<string, { readonly firstAt: Date; readonly lastAt: Date }>(),
     destroyRequests: new Map<string, { readonly leases: "none" | "lost"; readonly askedAt: Date }>(),
     /** By the secret's hash in hex. */
     logins: new Map<string, { readonly opsTokenHash: Buffer; readonly endsAt: Date }>(),

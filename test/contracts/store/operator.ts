@@ -144,6 +144,21 @@ export function describeOperator(open: OpenStore): void {
       });
     });
 
+    it("is told since when a finding of misuse goes on, and from when it is another one", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      const [id, other] = [await lease(), await lease()];
+      const keep = (seconds: number, instance = id) =>
+        bed.store.misuse.keep(instance, { rule: "egress", value: 9, bound: 5 }, at(seconds), 180_000);
+      assert.deepEqual(
+        [await keep(0), await keep(60), await keep(240), await keep(421), await keep(422), await keep(430, other)],
+        [at(0), at(0), at(0), at(421), at(421), at(430)],
+      );
+      // It goes with its instance.
+      await bed.store.leases.beginEnd(id, "misuse", at(500));
+      await bed.store.leases.close(id, at(500));
+      assert.equal(await bed.store.history.prune(at(600)), 1);
+    });
+
     it("are shown the slots that are not free: the instance, or that the port is taken", async () => {
       await bed.store.hosts.register(host("a"), start);
       const running = await lease({ now: at(10) });

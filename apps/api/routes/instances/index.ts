@@ -5,6 +5,7 @@ import { createInstance, type CreatePorts } from "../../../core/instances/create
 import { endInstance, type EndPorts } from "../../../core/instances/end-instance.ts";
 import type { HandoutOutcome } from "../../../core/figures/figures.ts";
 import type { CreateResult } from "../../../core/instances/handout.ts";
+import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { Unavailable } from "../../../lib/unavailable.ts";
 import type { App, HomePage } from "../../app.ts";
@@ -25,7 +26,7 @@ export type InstanceRouteParts = CreatePorts &
   EndPorts & {
     readonly store: { readonly leases: Pick<Leases, "find" | "findContainer"> };
     readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
-    readonly settings: { readonly handoutsPerMinute: number };
+    readonly settings: { readonly operator: OperatorFacts; readonly handoutsPerMinute: number };
   };
 
 /** `/instances`: getting one, and its owner's calls. */
@@ -74,7 +75,9 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
 
     app.get("/instances/:id", { schema: schemas.read }, async (request, reply) => {
       const instance = await ownInstance(store, request, request.params.id);
-      return reply.header("cache-control", "no-store").send(describeInstance(instance, clock()));
+      return reply
+        .header("cache-control", "no-store")
+        .send(describeInstance(instance, clock(), settings.operator.contact));
     });
 
     app.patch("/instances/:id", { schema: schemas.change }, async (request, reply) => {
