@@ -10,6 +10,7 @@ for (const name of [
   "attack-redis",
   "attack-console",
   "attack-lockout",
+  "attack-http",
 ]) {
   const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], { stdio: "inherit" });
   const [code] = (await once(child, "exit")) as [number | null];
