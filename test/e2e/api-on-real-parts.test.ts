@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { createClient } from "redis";
 import type { Handout } from "../../apps/core/instances/handout.ts";
@@ -43,13 +43,22 @@ function sendDropByDrop(origin: string) {
   const socket = connect(Number(new URL(origin).port), "127.0.0.1");
   socket.on("error", () => undefined);
   socket.write(
-    "POST /instances HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
+    "POST /instances HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
   );
   const drops = setInterval(() => socket.write(" "), 500);
   const sending = { socket, said: "" };
   socket.on("data", (chunk: Buffer) => (sending.said += chunk.toString()));
   socket.once("close", () => clearInterval(drops));
   return sending;
+}
+
+/** Connections whose clients fall silent after some words. */
+function fallSilent(origin: string) {
+  return ["", "GET / HTTP/1.1\r\nhost: loc", "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"].map((said) => {
+    const socket = connect(Number(new URL(origin).port), "127.0.0.1", () => socket.write(said));
+    socket.on("error", () => undefined).resume();
+    return { said, socket };
+  });
 }
 
 /**
@@ -63,6 +72,7 @@ describe("the API on real parts", () => {
   let other: Replica;
   /** Begun first, since it takes its time. */
   let drops: ReturnType<typeof sendDropByDrop>;
+  let silent: { said: string; socket: Socket }[];
   before(async () => {
     service = await startService({
       capacity: 12,
@@ -80,8 +90,10 @@ describe("the API on real parts", () => {
     delete env["TRUST_PROXY"];
     Object.assign(env, usual);
     drops = sendDropByDrop(service.origin);
+    silent = fallSilent(service.origin);
   });
   after(async () => {
+    for (const { socket } of silent) socket.destroy();
     drops.socket.destroy();
     await service.stop();
   });
@@ -308,6 +320,10 @@ describe("the API on real parts", () => {
       assert.match(answer.text, /^No reply within 10 s/);
       assert.equal((await type("PING")).text, "PONG");
     });
+  });
+
+  it("keeps no connection on which nothing came, or half a header, or nothing after an answer", async () => {
+    for (const { said, socket } of silent) await until(`"${said}" is closed`, () => socket.closed, 25_000);
   });
 
   it("answers a body that comes drop by drop by 408, and keeps its connection for no longer", async () => {

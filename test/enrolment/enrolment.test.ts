@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
+import { connect as connectTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -64,6 +65,7 @@ describe("the enrolment of hosts", () => {
       PKI_DIR: join(dir, "pki"),
       ENROLMENT_PORT: String(port),
       LOG_LEVEL: "trace",
+      HTTP_CONNECTIONS_PER_ADDRESS: "20",
     };
     child = spawn(process.execPath, [MAIN], { env, stdio: ["ignore", "pipe", "pipe"] });
     const ended = once(child, "exit");
@@ -329,6 +331,27 @@ describe("the enrolment of hosts", () => {
     await assertProblem(answer, 429, "rate-limited");
     assert.equal((await enrol("fleet-1", "guessed", csr, newAddress())).status, 401);
     assert.equal((await ask({ method: "GET", path: "/healthz", from })).status, 200);
+  });
+
+  it("bounds the connections of an address, and the idle ones do not keep its next one out", async () => {
+    const from = newAddress();
+    const idle = Array.from({ length: 60 }, () => connectTcp({ host: "127.0.0.1", port, localAddress: from }));
+    try {
+      for (const socket of idle) socket.on("error", () => undefined).resume();
+      await until("those beyond are closed", () => idle.filter(({ closed }) => closed).length >= 40);
+      const [first] = idle.filter(({ closed }) => !closed);
+      assert.ok(first, "not all are closed");
+      // Within TLS, too, which has a socket of its own for the same connection.
+      const held = Array.from({ length: 30 }, () =>
+        connect({ host: "127.0.0.1", port, ca, localAddress: from } as object),
+      );
+      idle.push(...held);
+      for (const socket of held) socket.on("error", () => undefined).resume();
+      await until("those beyond are closed", () => held.filter(({ closed }) => closed).length >= 10);
+      assert.equal((await ask({ method: "GET", path: "/healthz", from })).status, 200);
+    } finally {
+      for (const socket of idle) socket.destroy();
+    }
   });
 
   it("speaks TLS 1.2 and later only, as who it is", async () => {
