@@ -50,6 +50,7 @@ export async function startHostLab(): Promise<HostLab> {
   const lab = await startTestLab({
     env: {
       HOST_CAPACITY: "20",
+      INSTANCE_LOGIN_SECONDS: "2",
       DROPLET_CAP: "2",
       SILENT_REPLACE_SECONDS: "3600",
       SILENT_GRACE_SECONDS: "3600",

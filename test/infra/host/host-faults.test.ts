@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { pingRedis } from "../../../infra/servers/redis.ts";
@@ -55,6 +57,16 @@ describe("a host whose surroundings fail", () => {
     const pid = await lab.shell(`docker inspect --format '{{.State.Pid}}' ${await lab.containerOf(instance)}`);
     const uid = Number(await lab.shell(`stat --format %u /proc/${pid}`));
     assert.ok(uid >= 65_536, `user ${uid}`);
+    await pingRedis(instance.url);
+  });
+
+  it("closes a connection to an instance that does not log in", async () => {
+    const instance = await lab.handOut();
+    // Else this machine, which the control plane's logins came from, would have a minute.
+    await lab.shell("nft flush set inet getaredis known");
+    const stranger = connect(instance.port, instance.host).resume();
+    // It sends nothing: only the janitor sees it.
+    await assert.rejects(once(stranger, "close"), /ECONNRESET/);
     await pingRedis(instance.url);
   });
 
