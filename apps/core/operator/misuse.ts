@@ -106,7 +106,7 @@ export function watchMisuse(ports: MisusePorts, rules: MisuseRules, limits: Roun
   async function takeUp(host: EngineHost, instanceId: string, finding: MisuseFinding): Promise<boolean> {
     const now = ports.clock();
     const firstAt = await ports.store.misuse.keep(instanceId, finding, now, LONGEST_GAP_MS);
-    const what = `it sends more than ${finding.bound} MB a minute`;
+    const what = `instance ${instanceId} sends more than ${finding.bound} MB a minute`;
     const about = { actor: "misuse", host: host.name, instance: instanceId } as const;
     if (rules.mode === "report" || now.getTime() - firstAt.getTime() < rules.graceMs) {
       await ports.store.events.add({ ...about, kind: "misuse", alarm: true, reason: what, data: finding }, now);
