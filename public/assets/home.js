@@ -17,8 +17,6 @@ const REFRESH_MS = 60 * SECOND;
 const REFRESH_ENDING_MS = 3 * SECOND;
 /** An extension by less than this is not worth a button. */
 const LEAST_GAIN_MS = 60 * SECOND;
-/** Of several proofs in a row each came too late: the service is too busy for this browser. */
-const MOST_PROOFS = 3;
 /** Kept below the longest lease allowed, because the request itself takes time. */
 const MARGIN_MS = 5 * SECOND;
 
@@ -118,27 +116,26 @@ async function getInstance() {
  * @param {string} idempotencyKey
  */
 async function createWorking(idempotencyKey) {
-  let answer = await api.create(idempotencyKey);
-  for (let proofs = 0; proofs < MOST_PROOFS; proofs++) {
-    const { challenge, bits } = answer.problem ?? {};
-    if (challenge === undefined || bits === undefined) break;
-    labour = new AbortController();
-    const { signal } = labour;
-    try {
-      showLabour(0);
-      const { findProof } = await import("./work.js");
-      const proof = await findProof(challenge, bits, signal, showLabour);
-      if (proof === undefined) return undefined;
-      answer = await api.create(idempotencyKey, proof);
-    } catch {
-      // This browser cannot work: the refusal says what can.
-      break;
-    } finally {
-      labour = undefined;
-      showKey();
-    }
+  const answer = await api.create(idempotencyKey);
+  if (!answer.problem?.challenge) return answer;
+  labour = new AbortController();
+  showLabour(0);
+  /** @param {string} proof */
+  const ask = (proof) => {
+    // From here on the instance starts, and cannot be stopped.
+    labour = undefined;
+    showKey();
+    return api.create(idempotencyKey, proof);
+  };
+  try {
+    const { workFor } = await import("./work.js");
+    return await workFor(answer, ask, labour.signal, showLabour);
+  } catch {
+    // This browser cannot work: the refusal says what can.
+    return answer;
+  } finally {
+    labour = undefined;
   }
-  return answer;
 }
 
 /** @param {number} share */
