@@ -207,7 +207,7 @@ describe("the MySQL store, where several connections meet", () => {
       const all = await migrate(fresh);
       // As if the process had been killed half-way: some tables are there, the file is not noted as run.
       await connection.query("DELETE FROM migrations");
-      await connection.query("DROP TABLE idempotency_keys, quota_places, slots, job_runs");
+      await connection.query("DROP TABLE network_places, idempotency_keys, quota_places, slots, job_runs");
       const [before] = await connection.query<RowDataPacket[]>("SELECT id FROM deployment");
       assert.deepEqual(await migrate(fresh), all);
       const [later] = await connection.query<RowDataPacket[]>("SELECT id FROM deployment");
