@@ -9,7 +9,7 @@ import { endInstance, getInstance, heldBy, ping, textOf, visitPages } from "./pa
 const QUOTA = 2;
 
 describe("the homepage", () => {
-  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({
+  const { open, origin, store, takeWithoutPage, endAfterwards } = visitPages({
     QUOTA_PER_ADDRESS: String(QUOTA),
     LEASE_MIN_SECONDS: "1",
   });
@@ -229,6 +229,22 @@ describe("the homepage", () => {
     await page.goto(origin());
     await page.waitForSelector("[data-slip][data-state=running]");
     assert.notEqual((await heldBy(page))[0]?.id, id);
+  });
+
+  it("tells what runs in it, and that it came back empty when it did, also after a reload", async () => {
+    const page = await open();
+    const { id, version } = await getInstance(page);
+    assert.equal(await textOf(page, "[data-server]"), `It runs Redis ${version}.`);
+    await store().leases.noteRestart(id, { at: new Date(), cause: "out-of-memory" });
+    for (const round of ["told when the page is there again", "kept"]) {
+      await page.reload();
+      await page.waitForSelector("[data-server][data-restarted]");
+      assert.match(
+        await textOf(page, "[data-server]"),
+        /^It runs Redis \S+ Its memory was full at .+: it came back empty, with the same address and password\.$/,
+        round,
+      );
+    }
   });
 
   it("tells visitors to keep it themselves where their browser does not", async () => {

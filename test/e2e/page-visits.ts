@@ -77,6 +77,8 @@ export function visitPages(env: Record<string, string>) {
   }
 
   return {
+    /** What the service keeps. */
+    store: () => service.store,
     /** Where the service is, also by another name of this machine. */
     origin: (name = "127.0.0.1") => service.origin.replace("127.0.0.1", name),
     open,
