@@ -64,6 +64,7 @@ export type State = {
   readonly endedAt?: string | null | undefined;
   readonly endCause?: string | null | undefined;
   readonly lastRestart?: InstanceState["lastRestart"] | undefined;
+  readonly transfer?: InstanceState["transfer"] | undefined;
 };
 /** What storage holds in the place of an entry, which another version of the page may have written. */
 export type Unchecked = {

@@ -17,6 +17,7 @@ import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { servedHosts } from "../core/settings/http.ts";
 import { readAdmission } from "../core/admission/admit.ts";
+import { readTransfer } from "../core/instances/read-transfer.ts";
 import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -71,6 +72,8 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     readAdmission: () => readAdmission({ pressure, fleet, clock, rules }),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
+    readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
+    transferAlarmBytes: settings.jobs.transferAlarmBytes,
   });
   const consoles = createRedisConsoles({
     ...consoleLimits,
@@ -115,6 +118,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
+      transferBytes: settings.instances.transferBytes,
       replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
       operator: settings.operator,

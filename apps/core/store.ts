@@ -1,7 +1,7 @@
 import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
 import type { Droplets, Hosts } from "./fleet/contract.ts";
-import type { Handouts, Leases } from "./instances/contract.ts";
+import type { Handouts, Leases, Transfers } from "./instances/contract.ts";
 import type {
   Blocks,
   DestroyRequests,
@@ -20,6 +20,7 @@ import type {
 export type Store = {
   readonly handouts: Handouts;
   readonly leases: Leases;
+  readonly transfers: Transfers;
   readonly hosts: Hosts;
   readonly droplets: Droplets;
   readonly events: Events;

@@ -55,6 +55,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const jobs = schedule(
     settings.jobs,
     misuseRules(settings.operator),
+    settings.instances,
     { store, engines, clock, readHeartbeats, readBlockList },
     fleet,
     logger,

@@ -5,6 +5,7 @@ import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts"
 import { followBlockList, type BlockListPorts } from "../core/operator/block-list.ts";
 import { watchMisuse, type MisusePorts, type MisuseRules } from "../core/operator/misuse.ts";
 import { reap, type ReapPorts } from "../core/instances/reap.ts";
+import { measureTransfer, type MeasurePorts, type TransferBounds } from "../core/instances/measure-transfer.ts";
 import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
 import { scaleFleet, type ScalePorts } from "../core/fleet/scale-fleet.ts";
@@ -19,6 +20,7 @@ import type { JobName } from "../core/events/names.ts";
 /** What the jobs work with. */
 export type JobPorts = ReapPorts &
   ReconcilePorts &
+  MeasurePorts &
   SamplePorts &
   BlockListPorts &
   MisusePorts & {
@@ -62,19 +64,24 @@ export function schedule(
     scaleCron,
     historyDays,
     accessRecordDays,
+    transferCron,
+    transferAlarmBytes,
     concurrency,
     hostBudgetMs,
   }: Settings["jobs"],
   misuseRules: MisuseRules,
+  { transferBytes }: Pick<Settings["instances"], "transferBytes">,
   ports: JobPorts,
   fleet: FleetJobPorts | undefined,
   logger: Logger,
 ): readonly Job[] {
   const round = { concurrency, hostBudgetMs };
   const misuse = watchMisuse(ports, misuseRules, round);
+  const bounds = { instanceBytes: transferBytes, alarmBytes: transferAlarmBytes };
   const jobs: Job[] = [
     { name: "reap", cron: reapCron, run: () => runReaper(ports, round, logger) },
     { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, round, logger) },
+    { name: "transfer", cron: transferCron, run: () => runMeasurement(ports, round, bounds, logger) },
     { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, accessRecordDays, logger) },
     { name: "block-list", cron: EACH_TEN_SECONDS, run: followBlockList(ports) },
     { name: "misuse", cron: EACH_MINUTE, run: () => runMisuse(misuse, logger) },
@@ -116,6 +123,16 @@ async function runReconcile(ports: JobPorts, round: RoundLimits, logger: Logger)
   for (const { hostName, instanceId, cause } of restarts)
     logger.info({ host: hostName, instance: instanceId, cause }, "instance came back empty");
   for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "host not reconciled");
+}
+
+async function runMeasurement(
+  ports: JobPorts,
+  round: RoundLimits,
+  bounds: TransferBounds,
+  logger: Logger,
+): Promise<void> {
+  const { unseen } = await measureTransfer(ports, round, bounds);
+  for (const { hostName, fault } of unseen) logger.warn({ host: hostName, err: fault }, "transfer not measured");
 }
 
 async function runPrune(

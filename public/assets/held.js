@@ -51,7 +51,7 @@ export function createHeld(onChange) {
       ]);
     },
 
-    update(id, { state, expiresAt, endedAt, endCause, lastRestart }) {
+    update(id, { state, expiresAt, endedAt, endCause, lastRestart, transfer }) {
       change((kept) =>
         kept.map((entry) => {
           if (entry.instance.id !== id) return entry;
@@ -62,7 +62,7 @@ export function createHeld(onChange) {
             delete instance.token;
           }
           // Not everything that tells a new state tells of restarts.
-          return { instance, state, endedAt, endCause, lastRestart: lastRestart ?? entry.lastRestart };
+          return { instance, state, endedAt, endCause, lastRestart: lastRestart ?? entry.lastRestart, transfer };
         }),
       );
     },

@@ -351,8 +351,9 @@ async function refreshOne({ instance, state }) {
   const entry = held.find(id);
   if (!entry || entry.state === "ended") return;
   if (value) {
-    if (value.state === state && value.expiresAt === expiresAt && value.lastRestart?.at === entry.lastRestart?.at)
-      return;
+    const isSame =
+      value.state === state && value.expiresAt === expiresAt && value.lastRestart?.at === entry.lastRestart?.at;
+    if (isSame && value.transfer.sentBytes === entry.transfer?.sentBytes) return;
     held.update(id, value);
   } else if (problem.status === 404) held.update(id, { state: "ended", endCause: "unknown" });
   else return;

@@ -123,13 +123,18 @@ export function createSlip(root, clock, isKept) {
 
     show(entry) {
       shown = entry;
-      const { instance, state } = entry;
+      const { instance, state, transfer } = entry;
       const host = instance.host.includes(":") ? `[${instance.host}]` : instance.host;
       fill({ ...instance, address: `${host}:${instance.port}` });
       setState(state);
       tellServer();
       actions(state === "running" ? "acts" : state === "ended" ? "over" : null);
       note(state === "ended" ? NOTE_ENDED : usualNote());
+      // Few ever send half of what they may: the words for it are loaded then.
+      if (state !== "ended" && transfer?.limitBytes && transfer.sentBytes > transfer.limitBytes / 2)
+        void import("./transfer.js").then(({ transferNote }) => {
+          if (shown === entry) note(`${transferNote(transfer)} ${usualNote()}`);
+        });
       tick();
     },
 

@@ -22,6 +22,8 @@ describe("what a process counts", () => {
       readAdmission: () => Promise.resolve({ load: 0, bits: 0 }),
       listDroplets: () => Promise.resolve([]),
       listRuns: () => Promise.resolve([]),
+      readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
+      transferAlarmBytes: 0,
     });
     now = start;
     kept = new Map();

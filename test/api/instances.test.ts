@@ -268,6 +268,7 @@ describe("instances", () => {
         username: "default",
         createdAt,
         expiresAt,
+        transfer: { sentBytes: 0, limitBytes: 10_000_000_000, throttled: false },
         endedAt: null,
         endCause: null,
         engine: "redis",

@@ -132,6 +132,7 @@ export async function startService({
       PROOF_OF_WORK_MAX_BITS: "0",
       REAP_CRON: everySecond,
       RECONCILE_CRON: everySecond,
+      TRANSFER_CRON: everySecond,
       ...env,
     };
     const output: string[] = [];

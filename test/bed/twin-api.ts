@@ -1,4 +1,5 @@
 import { pino } from "pino";
+import { readTransfer } from "../../apps/core/instances/read-transfer.ts";
 import { createMetrics } from "../../apps/api/figures/metrics.ts";
 import { realRandom } from "../../apps/api/random.ts";
 import { buildServer, type ServerParts } from "../../apps/api/server.ts";
@@ -90,6 +91,8 @@ async function openApi(
     readAdmission: () => readAdmission({ pressure: service.pressure, fleet, clock, rules }),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
+    readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
+    transferAlarmBytes: settings.jobs.transferAlarmBytes,
   });
   const app = await buildServer({
     logger: pino({ name: "api", level: settings.service.logLevel }, { write: (line) => void lines.push(line) }),
@@ -118,6 +121,7 @@ async function openApi(
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,
+      transferBytes: settings.instances.transferBytes,
       replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
       operator: settings.operator,

@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { createClient } from "redis";
 import type { Handout } from "../../apps/core/instances/handout.ts";
+import { projectPath } from "../../infra/process/project-path.ts";
 import { assertProblem } from "../api/assert-problem.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
@@ -79,6 +80,7 @@ describe("the API on real parts", () => {
       env: {
         QUOTA_PER_ADDRESS: "12",
         LIVENESS_MAX_AGE_SECONDS: "2",
+        INSTANCE_TRANSFER_MB: "3",
         LEASE_MIN_SECONDS: "60",
         LEASE_MAX_SECONDS: "86400",
       },
@@ -322,6 +324,42 @@ describe("the API on real parts", () => {
     });
   });
 
+  it("tells holder and operator when an instance has sent all it may, and its host slows it", async () => {
+    const [host = assert.fail("there is no host")] = service.hosts;
+    const { id, url, token } = (await (await call("/instances", { method: "POST" })).json()) as Handout;
+    const read = async () =>
+      (await (await call(`/instances/${id}`, { headers: { authorization: `Bearer ${token}` } })).json()) as {
+        transfer: { sentBytes: number; limitBytes: number; throttled: boolean };
+      };
+    assert.equal((await read()).transfer.throttled, false);
+    const client = createClient({ url });
+    client.on("error", () => undefined);
+    await client.connect();
+    await client.set("value", "x".repeat(1_000_000));
+    for (let time = 0; time < 3; time++) await client.get("value");
+    const { transfer } = await until("it has sent all it may", async () => {
+      const seen = await read();
+      return seen.transfer.throttled ? seen : undefined;
+    });
+    assert.equal(transfer.limitBytes, 3_000_000);
+    assert.ok(transfer.sentBytes >= 3_000_000 && transfer.sentBytes < 3_500_000, `${transfer.sentBytes} bytes`);
+    const operator = { headers: { authorization: `Bearer ${service.opsToken}` } };
+    const told = await until("the operator is told", async () => {
+      const events = (await (await call(`/ops/api/events?instance=${id}`, operator)).json()) as { kind: string }[];
+      return events.find(({ kind }) => kind === "transfer-exceeded");
+    });
+    assert.ok(told);
+
+    await host.exec("env", "TRANSFER_BYTES=3000000", "bash", projectPath("infra/host/transfer.sh"), "look");
+    assert.match(
+      await host.exec("nft", "list", "set", "bridge", "getaredis_transfer", "exceeding"),
+      /elements = \{ \S+ \}/,
+    );
+    assert.equal(await client.ping(), "PONG");
+    client.destroy();
+    await call(`/instances/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+  });
+
   it("keeps no connection on which nothing came, or half a header, or nothing after an answer", async () => {
     for (const { said, socket } of silent) await until(`"${said}" is closed`, () => socket.closed, 25_000);
   });
@@ -343,15 +381,18 @@ describe("the API on real parts", () => {
             fault: string | null;
           }[]
         >("/jobs");
-        return runs.length === 4 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
+        return runs.length === 7 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
       });
       assert.deepEqual(
         jobs.map(({ job, fault }) => [job, fault]),
         [
+          ["block-list", null],
           ["figures", null],
+          ["misuse", null],
           ["prune", null],
           ["reap", null],
           ["reconcile", null],
+          ["transfer", null],
         ],
       );
       for (const { startedAt, succeededAt } of jobs)

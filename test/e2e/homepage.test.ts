@@ -51,6 +51,33 @@ describe("the homepage", () => {
     }
   });
 
+  it("says what an instance has sent once that is more than half of what it may", async () => {
+    const page = await open();
+    const { id } = await getInstance(page);
+    const usual = await textOf(page, "[data-lease-note]");
+    let sentBytes = 5_000_000_000;
+    await page.route(`**/instances/${id}`, async (route) => {
+      if (route.request().method() !== "GET") return route.continue();
+      const response = await route.fetch();
+      const transfer = { sentBytes, limitBytes: 10_000_000_000, throttled: sentBytes >= 10_000_000_000 };
+      return route.fulfill({ response, json: { ...((await response.json()) as object), transfer } });
+    });
+    const noteWith = async (bytes: number) => {
+      sentBytes = bytes;
+      const answered = page.waitForResponse(`**/instances/${id}`);
+      await page.evaluate(`document.dispatchEvent(new Event("visibilitychange"))`);
+      await answered;
+    };
+    await noteWith(5_000_000_000);
+    assert.equal(await textOf(page, "[data-lease-note]"), usual);
+    await noteWith(6_240_000_000);
+    await page.waitForSelector(
+      "[data-lease-note]:has-text('It has sent 6.2 GB of the 10 GB that it may. The password')",
+    );
+    await noteWith(10_000_000_001);
+    await page.waitForSelector("[data-lease-note]:has-text('the 10 GB that it may: it answers slowly until it ends.')");
+  });
+
   it("asks once when the button is pressed twice", async () => {
     const page = await open();
     const posts = countPosts(page);

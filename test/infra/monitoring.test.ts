@@ -26,6 +26,8 @@ const { registry } = createMetrics({
   readAdmission: () => Promise.resolve({ load: 0, bits: 0 }),
   listDroplets: () => Promise.resolve([]),
   listRuns: () => Promise.resolve([]),
+  readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
+  transferAlarmBytes: 0,
 });
 const metrics = new Map(
   registry

@@ -64,6 +64,7 @@ export function historyStatements(database: Database): History {
         [before],
       );
       await sql.run("DELETE FROM events WHERE last_at < ?", [before]);
+      await sql.run("DELETE FROM transfer_days WHERE day < DATE(?)", [before]);
       await sql.run("DELETE FROM minute_figures WHERE minute < ?", [before]);
       // Only a day of them is ever read.
       await sql.run("DELETE FROM starts WHERE hour < ?", [before]);

@@ -15,6 +15,7 @@ import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
 import { switchStatements } from "./switches.ts";
+import { transferStatements } from "./transfers.ts";
 
 /**
  * The store on `mysqlUrl` (MySQL 8 or MariaDB 10.6+, migrated). Calls
@@ -25,6 +26,7 @@ export function createMysqlStore(mysqlUrl: string): Store {
   return {
     handouts: handoutStatements(database),
     leases: leaseStatements(database),
+    transfers: transferStatements(database),
     hosts: hostStatements(database),
     droplets: dropletStatements(database),
     events: eventStatements(database),

@@ -17,7 +17,7 @@ export const startDeadline = "COALESCE(instances.start_deadline, instances.expir
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
   instances.token_hash, instances.created_at, instances.handed_out_at, ${startDeadline} AS deadline,
-  instances.expires_at, instances.latest_end, instances.ended_at, instances.end_cause,
+  instances.expires_at, instances.latest_end, instances.sent_bytes, instances.ended_at, instances.end_cause,
   instances.engine, instances.engine_version, instances.restarted_at, instances.restart_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
@@ -44,6 +44,7 @@ export type InstanceRow = {
   deadline: Date;
   expires_at: Date;
   latest_end: Date;
+  sent_bytes: number;
   ended_at: Date | null;
   end_cause: EndCause | null;
   engine: ServerVersion["engine"] | null;
@@ -252,6 +253,7 @@ export function toInstance(row: InstanceRow): Instance {
       ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
       : { handedOutAt: row.handed_out_at, deadline: null, expiresAt: row.expires_at }),
     latestEnd: row.latest_end,
+    sentBytes: row.sent_bytes,
     endedAt: row.ended_at,
     endCause: row.end_cause,
     server:

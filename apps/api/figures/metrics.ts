@@ -16,6 +16,10 @@ export type MetricSources = {
   readonly listRuns: () => Promise<
     readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
   >;
+  /** Bytes that all instances have sent today, and how many of them have sent all they may. */
+  readonly readTransfer: () => Promise<{ readonly dayBytes: number; readonly throttled: number }>;
+  /** Bytes of a day from which on there is an alarm; 0: never. */
+  readonly transferAlarmBytes: number;
 };
 
 /** Prometheus metrics of the API process and of what it sees. */
@@ -136,6 +140,34 @@ export function createMetrics(sources: MetricSources) {
     registers,
     async collect() {
       this.set((await sources.readAdmission()).bits);
+    },
+  });
+  new Gauge({
+    name: "getaredis_transfer_day_bytes",
+    help: "Bytes that all instances have sent today (UTC)",
+    registers,
+    async collect() {
+      const transfer = await whileKnown(sources.readTransfer(), "mysql");
+      if (transfer) this.set(transfer.dayBytes);
+      else this.remove();
+    },
+  });
+  new Gauge({
+    name: "getaredis_transfer_alarm_bytes",
+    help: "Bytes of a day from which on there is an alarm; 0: never",
+    registers,
+    collect() {
+      this.set(sources.transferAlarmBytes);
+    },
+  });
+  new Gauge({
+    name: "getaredis_instances_throttled",
+    help: "Running instances that have sent all they may, and answer slowly",
+    registers,
+    async collect() {
+      const transfer = await whileKnown(sources.readTransfer(), "mysql");
+      if (transfer) this.set(transfer.throttled);
+      else this.remove();
     },
   });
 

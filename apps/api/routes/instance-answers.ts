@@ -2,15 +2,18 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
 import type { EndResult } from "../../core/instances/end-instance.ts";
 import { shownEnd, shownState, type Instance } from "../../core/instances/instance.ts";
+import { transferOf } from "../../core/instances/transfer.ts";
 import type { InstanceState } from "./schemas.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
 /**
  * What its owner and the operator see of an instance; never the password.
+ * @param transferBytes that it may send in its life; 0: as many as it likes
  * @param contact named to the owner of an instance that the operator or a rule about misuse has ended
  */
 export function describeInstance(
   instance: Instance,
+  transferBytes: number,
   now: Date,
   contact?: string | undefined,
 ): Static<typeof InstanceState> {
@@ -23,6 +26,7 @@ export function describeInstance(
     username: REDIS_USERNAME,
     createdAt: instance.createdAt.toISOString(),
     expiresAt: shownEnd(instance).toISOString(),
+    transfer: transferOf(instance.sentBytes, transferBytes),
     endedAt: instance.endedAt?.toISOString() ?? null,
     endCause: instance.endCause,
     ...(isByOperator && contact !== undefined && { contact }),

@@ -26,6 +26,14 @@ export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
 /** Parameters of paths below /instances/:id. */
 export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
 
+const Transfer = Type.Object({
+  sentBytes: Type.Integer({ description: "Sent since the instance began, read each half minute or so" }),
+  limitBytes: Type.Union([Type.Integer(), Type.Null()], {
+    description: "What it may send in its life; null: as much as it likes",
+  }),
+  throttled: Type.Boolean({ description: "It has sent all it may, and answers at 64 KB/s" }),
+});
+
 /** An instance as its owner and the operator see it. */
 export const InstanceState = Type.Object({
   id: Type.String(),
@@ -35,6 +43,7 @@ export const InstanceState = Type.Object({
   username: Type.Literal(REDIS_USERNAME),
   createdAt: Type.String({ format: "date-time" }),
   expiresAt: Type.String({ format: "date-time" }),
+  transfer: Transfer,
   endedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
   endCause: Type.Union([
     Type.String({ description: "expired, owner, operator, failed, abandoned, lost or misuse" }),

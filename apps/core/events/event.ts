@@ -7,6 +7,7 @@ export const eventActors = [
   "health",
   "reap",
   "reconcile",
+  "transfer",
   "block-list",
   "misuse",
   "operator",
@@ -43,6 +44,9 @@ export const eventKinds = [
   // Its server had ended by itself, and runs again.
   "restart",
   "remove-container",
+  // What instances send: one that has sent all it may, and a day on which all together send too much.
+  "transfer-exceeded",
+  "transfer-alarm",
   // What only the operator does.
   "cordon",
   "uncordon",
@@ -76,6 +80,8 @@ export type EventData = {
   readonly pause: { readonly switch: SwitchName };
   readonly resume: { readonly switch: SwitchName };
   readonly run: { readonly job: JobName };
+  readonly "transfer-exceeded": { readonly sentBytes: number; readonly boundBytes: number };
+  readonly "transfer-alarm": { readonly sentBytes: number; readonly alarmBytes: number };
 };
 
 type Subject = {

@@ -11,6 +11,7 @@ export const jobNames = [
   "reap",
   "reconcile",
   "scale",
+  "transfer",
 ] as const;
 
 export type JobName = (typeof jobNames)[number];

@@ -7,6 +7,7 @@ import type { ContainerPlace, Instance, Restart } from "./instance.ts";
 import type { ServerVersion } from "../services/server-version.ts";
 import type { EndCause } from "../events/names.ts";
 import type { RowFacts } from "./repairs.ts";
+import type { Exceeding, TransferDay } from "./transfer.ts";
 
 /**
  * Hand-outs as they are kept: a slot and a quota place are taken, then the draft becomes a lease. Calls throw
@@ -80,6 +81,25 @@ export type Leases = {
   readonly listServers: () => Promise<ServerVersion[]>;
   /** Instances of a host that are not ended. */
   readonly listOpenOf: (hostName: string) => Promise<RowFacts[]>;
+};
+
+/** What instances send, as it is kept. Calls throw `Unavailable` while the store does not answer. */
+export type Transfers = {
+  /**
+   * Keeps how many bytes instances have sent since they began, by their ids. What is more than was known counts for
+   * the day of `now` as well; what is less changes nothing.
+   */
+  readonly keep: (readings: ReadonlyMap<string, number>, now: Date) => Promise<void>;
+  /** Running instances that have sent `boundBytes` or more, and were not noted yet; in the order of their ids. */
+  readonly listExceeding: (boundBytes: number) => Promise<Exceeding[]>;
+  /** Notes that the operator was told of an instance that has sent too much. */
+  readonly noteExceeding: (instanceId: string, now: Date) => Promise<void>;
+  /** How many running instances have sent `boundBytes` or more. */
+  readonly countExceeding: (boundBytes: number) => Promise<number>;
+  /** What all together have sent on the day of `now`. */
+  readonly readDay: (now: Date) => Promise<TransferDay>;
+  /** Notes that the alarm of the day of `now` was given. */
+  readonly noteAlarm: (now: Date) => Promise<void>;
 };
 
 /** Docker Engines as instances need them. Calls throw `EngineFault` when they fail. */

@@ -26,6 +26,8 @@ export type Instance = InstanceTerm & {
   /** SHA-256 of the owner's token. */
   readonly tokenHash: Buffer;
   readonly createdAt: Date;
+  /** Bytes that it has sent, as they were read last. */
+  readonly sentBytes: number;
   /** Latest time that an extension can reach. */
   readonly latestEnd: Date;
   readonly endedAt: Date | null;

@@ -1,5 +1,5 @@
 import { optional, setting } from "./declaration.ts";
-import { cron, duration, whole } from "./kinds.ts";
+import { cron, duration, megabytes, whole } from "./kinds.ts";
 
 /** The jobs: when they run, and how much at once. */
 export const jobs = {
@@ -24,6 +24,14 @@ export const jobs = {
     whole(1, 3650, "days"),
     "How long it is known which address held an ended instance; after that, its address is erased. " +
       "Default, and at most: HISTORY_DAYS.",
+  ),
+  transferCron: setting("TRANSFER_CRON", cron, "*/30 * * * * *", "When it is read what instances have sent."),
+  transferAlarmBytes: setting(
+    "TRANSFER_ALARM_MB_PER_DAY",
+    megabytes(0, 1_000_000_000, "MB"),
+    100_000,
+    "What all instances together send on a day (UTC) before there is an alarm; a small droplet's price " +
+      "includes some 66,000 a day. 0: no alarm.",
   ),
   concurrency: setting("JOB_CONCURRENCY", whole(1, 1000, "hosts"), 8, "Hosts a job works on at once."),
   hostBudgetMs: setting(

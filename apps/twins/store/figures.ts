@@ -77,6 +77,8 @@ export function historyEffects(tables: Tables): Effects<History> {
       for (const [name, { askedAt }] of tables.destroyRequests)
         if (askedAt < before && !tables.droplets.has(name)) tables.destroyRequests.delete(name);
       tables.events = tables.events.filter(({ lastAt }) => lastAt >= before);
+      const dayBefore = before.toISOString().slice(0, "2026-01-01".length);
+      for (const day of tables.transferDays.keys()) if (day < dayBefore) tables.transferDays.delete(day);
       for (const [key, { minute }] of tables.minutes) if (minute < before) tables.minutes.delete(key);
       for (const [address, seenAt] of tables.addresses)
         if (seenAt < before && !tables.quotaPlaces.has(address)) tables.addresses.delete(address);

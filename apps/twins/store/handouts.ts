@@ -91,6 +91,8 @@ function addDraft(
     handedOutAt: null,
     expiresAt: null,
     latestEnd,
+    sentBytes: 0,
+    transferToldAt: null,
     endedAt: null,
     endCause: null,
     server: null,

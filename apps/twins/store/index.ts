@@ -17,6 +17,7 @@ import {
 } from "./operator.ts";
 import { searchEffects } from "./search.ts";
 import { createTables, type Tables } from "./tables.ts";
+import { transferEffects } from "./transfers.ts";
 
 /**
  * The store in memory: each call waits for its turn and then has its whole effect in one step. Twins over the
@@ -30,6 +31,7 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
   return {
     handouts: noun("handouts", handoutEffects(tables)),
     leases: noun("leases", leaseEffects(tables)),
+    transfers: noun("transfers", transferEffects(tables)),
     hosts: noun("hosts", hostEffects(tables)),
     droplets: noun("droplets", dropletEffects(tables)),
     events: noun("events", eventEffects(tables)),

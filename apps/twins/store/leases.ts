@@ -128,6 +128,7 @@ export function toInstance(tables: Tables, row: InstanceRow): Instance {
     tokenHash,
     createdAt,
     latestEnd,
+    sentBytes,
     endedAt,
     endCause,
     server,
@@ -141,6 +142,6 @@ export function toInstance(tables: Tables, row: InstanceRow): Instance {
   return {
     ...{ id, state, hostName, publicHost, port, address, tokenHash, createdAt },
     ...term,
-    ...{ latestEnd, endedAt, endCause, server, lastRestart },
+    ...{ latestEnd, sentBytes, endedAt, endCause, server, lastRestart },
   };
 }

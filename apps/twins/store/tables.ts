@@ -6,6 +6,7 @@ import type { EndCause, SwitchName } from "../../core/events/names.ts";
 import { hourOf, type HourOfStarts } from "../../core/instances/budgets.ts";
 import type { InstanceState, Restart } from "../../core/instances/instance.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
+import type { TransferDay } from "../../core/instances/transfer.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
 
@@ -38,6 +39,9 @@ export type InstanceRow = {
   /** Null until it is handed out. */
   readonly expiresAt: Date | null;
   readonly latestEnd: Date;
+  readonly sentBytes: number;
+  /** When the operator was told that it has sent too much. */
+  readonly transferToldAt: Date | null;
   readonly endedAt: Date | null;
   readonly endCause: EndCause | null;
   readonly server: ServerVersion | null;
@@ -76,6 +80,8 @@ export function createTables(deployment = "twintwintwin") {
     slots: new Map<string, readonly SlotRow[]>(),
     /** By id. */
     instances: new Map<string, InstanceRow>(),
+    /** By day of UTC, as in 2026-01-01. */
+    transferDays: new Map<string, TransferDay>(),
     /** Ids of the instances that hold an address's quota places. */
     quotaPlaces: new Map<string, ReadonlySet<string>>(),
     /** Keys of the networks in which an instance holds a place, by instance's id. */

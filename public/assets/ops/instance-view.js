@@ -9,6 +9,7 @@ import { askAndBlock } from "./block.js";
 import { listIn, make, tell } from "./dom.js";
 import { eventLine, tellMoment, updateEvent } from "./events.js";
 import { factsIn, followLinks, linkTo } from "./panel.js";
+import { gigabytes } from "../transfer.js";
 import { lasting, placeOf, quick } from "./words.js";
 
 const REFRESH_MS = 3_000;
@@ -188,11 +189,12 @@ function stateOf({ state, expiresAt, endedAt, endCause }, nowMs) {
  * @returns {Fact[]}
  */
 function factsOf(instance) {
-  const { hostName, address, engine, version } = instance;
+  const { hostName, address, engine, version, transfer } = instance;
   return [
     ["Host", linkTo("host", hostName)],
     ["Address", placeOf(instance)],
     ["Server", engine === null || version === null ? "unknown" : `${engine} ${version}`],
+    ["Sent", sentOf(transfer)],
     [
       "Holder",
       make(
@@ -202,6 +204,12 @@ function factsOf(instance) {
       ),
     ],
   ];
+}
+
+/** @param {OpsInstance["transfer"]} transfer */
+function sentOf({ sentBytes, limitBytes, throttled }) {
+  if (limitBytes === null) return gigabytes(sentBytes);
+  return `${gigabytes(sentBytes)} of ${gigabytes(limitBytes)}${throttled ? ": it answers slowly" : ""}`;
 }
 
 /**

@@ -8,12 +8,14 @@ import { describeHosts } from "./hosts.ts";
 import { describeLeases } from "./leases.ts";
 import { describeOperator } from "./operator.ts";
 import { describeSearch } from "./search.ts";
+import { describeTransfers } from "./transfers.ts";
 
 /** Holds a store to its whole contract, noun by noun. */
 export function describeStoreContract(open: OpenStore): void {
   describeHandouts(open);
   describeBudgets(open);
   describeLeases(open);
+  describeTransfers(open);
   describeHosts(open);
   describeDroplets(open);
   describeEvents(open);

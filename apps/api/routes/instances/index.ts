@@ -26,7 +26,11 @@ export type InstanceRouteParts = CreatePorts &
   EndPorts & {
     readonly store: { readonly leases: Pick<Leases, "find" | "findContainer"> };
     readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
-    readonly settings: { readonly operator: OperatorFacts; readonly handoutsPerMinute: number };
+    readonly settings: {
+      readonly operator: OperatorFacts;
+      readonly handoutsPerMinute: number;
+      readonly transferBytes: number;
+    };
   };
 
 /** `/instances`: getting one, and its owner's calls. */
@@ -77,7 +81,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
       const instance = await ownInstance(store, request, request.params.id);
       return reply
         .header("cache-control", "no-store")
-        .send(describeInstance(instance, clock(), settings.operator.contact));
+        .send(describeInstance(instance, settings.transferBytes, clock(), settings.operator.contact));
     });
 
     app.patch("/instances/:id", { schema: schemas.change }, async (request, reply) => {
@@ -85,7 +89,9 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
       const result = await changeLease(parts, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "lease changed");
-      return reply.header("cache-control", "no-store").send(describeInstance(result.instance, clock()));
+      return reply
+        .header("cache-control", "no-store")
+        .send(describeInstance(result.instance, settings.transferBytes, clock()));
     });
 
     app.delete("/instances/:id", { schema: schemas.end }, async (request, reply) => {

@@ -92,11 +92,12 @@ const schemas = {
 /** What the calls on instances need. */
 export type OpsInstanceParts = OperateInstancesPorts & {
   readonly store: { readonly search: InstanceDirectory; readonly leases: Pick<Leases, "find"> };
+  readonly settings: { readonly transferBytes: number };
 };
 
 /** Instances of everybody. */
 export function opsInstanceRoutes(parts: OpsInstanceParts) {
-  const { store, clock } = parts;
+  const { store, clock, settings } = parts;
 
   return (app: App) => {
     app.get("/ops/api/instances", { schema: schemas.list }, async (request, reply) => {
@@ -111,13 +112,15 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
         store.search.count(search),
       ]);
       const now = clock();
-      return reply.header("total-count", String(total)).send(found.map((instance) => describe(instance, now)));
+      return reply
+        .header("total-count", String(total))
+        .send(found.map((instance) => describe(instance, settings.transferBytes, now)));
     });
 
     app.get("/ops/api/instances/:id", { schema: schemas.read }, async (request) => {
       const instance = await store.leases.find(request.params.id);
       if (!instance) throw new ProblemError(problems.noInstance());
-      return describe(instance, clock());
+      return describe(instance, settings.transferBytes, clock());
     });
 
     app.patch("/ops/api/instances/:id", { schema: schemas.change }, async (request) => {
@@ -126,7 +129,7 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
       const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
-      return describe({ ...instance, ...result.instance }, clock());
+      return describe({ ...instance, ...result.instance }, settings.transferBytes, clock());
     });
 
     app.delete("/ops/api/instances/:id", { schema: schemas.end }, async (request, reply) => {
@@ -139,9 +142,9 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
   };
 }
 
-function describe(instance: Instance, now: Date): OpsInstance {
+function describe(instance: Instance, transferBytes: number, now: Date): OpsInstance {
   return {
-    ...describeInstance(instance, now),
+    ...describeInstance(instance, transferBytes, now),
     hostName: instance.hostName,
     address: instance.address,
     handedOutAt: instance.handedOutAt?.toISOString() ?? null,
