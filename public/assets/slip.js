@@ -1,6 +1,6 @@
 /** @import { Entry, Slip } from "../home-types.ts" */
 import { find, findAll, part } from "./elements.js";
-import { clockTime, restartWords, roughly, serverWords, stateWords, timeLeft, whyEnded } from "./words.js";
+import { clockTime, roughly, stateWords, timeLeft, whyEnded } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
@@ -50,13 +50,18 @@ export function createSlip(root, clock, isKept) {
   /** What runs in the instance that is shown, and that it came back empty when it did. */
   function tellServer() {
     const line = part("server", root);
-    const { instance, lastRestart } = shown ?? {};
-    const words = [serverWords(instance), restartWords(lastRestart, new Date(clock.now()))].filter(
-      (each) => each !== "",
-    );
-    line.textContent = words.join(" ");
-    line.hidden = words.length === 0;
-    line.toggleAttribute("data-restarted", Boolean(lastRestart));
+    const entry = shown;
+    line.hidden = false;
+    line.toggleAttribute("data-restarted", Boolean(entry?.lastRestart));
+    if (!entry) {
+      line.textContent = "It runs Redis or Valkey.";
+      return;
+    }
+    void import("./server-words.js").then(({ serverNote }) => {
+      if (shown !== entry) return;
+      line.textContent = serverNote(entry.instance, entry.lastRestart, new Date(clock.now()));
+      line.hidden = line.textContent === "";
+    });
   }
 
   /** @type {Slip["note"]} */

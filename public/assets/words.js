@@ -1,5 +1,3 @@
-/** @import { Held, State } from "../home-types.ts" */
-
 /**
  * Time left as people say it: "11 h 59 min 03 s", "4 min 09 s", "9 s".
  * @param {number} leftMs
@@ -64,28 +62,6 @@ const causeWords = {
 /** @param {string | null | undefined} cause */
 export function whyEnded(cause) {
   return causeWords[cause ?? ""] ?? "The service no longer knows it.";
-}
-
-/**
- * What runs in an instance; nothing when that is not known.
- * @param {Pick<Held, "engine" | "version"> | undefined} instance
- */
-export function serverWords({ engine, version } = {}) {
-  return engine && version ? `It runs ${engine === "valkey" ? "Valkey" : "Redis"} ${version}.` : "";
-}
-
-/** @type {Record<string, string>} */
-const restartCauses = { "out-of-memory": "Its memory was full", crashed: "Its server crashed" };
-
-/**
- * That an instance came back empty, and why; nothing when it did not.
- * @param {State["lastRestart"]} restart
- * @param {Date} now
- */
-export function restartWords(restart, now) {
-  if (!restart) return "";
-  const cause = restartCauses[restart.cause] ?? "Its server had to be started again";
-  return `${cause} at ${clockTime(new Date(restart.at), now)}: it came back empty, with the same address and password.`;
 }
 
 /** When no answer came, or what came was not from the service. */
