@@ -494,14 +494,16 @@ describe("starting and stopping", () => {
 
   it("does not wait for clients that have opened a connection and said nothing, or half a request", async () => {
     const service = await startService({ jobs: false, env: { SHUTDOWN_SECONDS: "8" } });
-    const clients = ["", "GET / HTTP/1.1\r\n", "POST /instances HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"].map(
-      (said) => {
-        const client = connect(Number(new URL(service.origin).port), "127.0.0.1", () => client.write(said));
-        // Its end may be a reset: there may be bytes that nobody has read.
-        client.on("error", () => undefined);
-        return client;
-      },
-    );
+    const clients = [
+      "",
+      "GET / HTTP/1.1\r\n",
+      "POST /instances HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{",
+    ].map((said) => {
+      const client = connect(Number(new URL(service.origin).port), "127.0.0.1", () => client.write(said));
+      // Its end may be a reset: there may be bytes that nobody has read.
+      client.on("error", () => undefined);
+      return client;
+    });
     try {
       await Promise.all(clients.map((client) => once(client, "connect")));
       await fetch(`${service.origin}/healthz`);

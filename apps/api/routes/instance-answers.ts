@@ -15,7 +15,7 @@ export function describeInstance(
   instance: Instance,
   transferBytes: number,
   now: Date,
-  contact?: string | undefined,
+  contact?: string,
 ): Static<typeof InstanceState> {
   const isByOperator = instance.endCause === "operator" || instance.endCause === "misuse";
   return {
