@@ -128,7 +128,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
         {
           ...crashing,
           probe: () => Promise.reject(new Error("no PONG")),
-          fleet: { ...crashing.fleet, openHosts: once(crashing.fleet.openHosts) },
+          fleet: untilFailure(crashing.fleet),
         },
         request(),
       );
@@ -202,13 +202,18 @@ function crashingAt(
   };
 }
 
-/** One host, and then none: a failure is not tried again elsewhere. */
-function once(openHosts: Ports["fleet"]["openHosts"]): Ports["fleet"]["openHosts"] {
-  let asked = false;
-  return function* (now) {
-    if (asked) return undefined;
-    asked = true;
-    yield* openHosts(now);
-    return undefined;
+/** Hosts until one has failed: a failure is not tried again elsewhere. */
+function untilFailure(fleet: Ports["fleet"]): Ports["fleet"] {
+  let hasFailed = false;
+  return {
+    ...fleet,
+    backOff: (hostName, now) => {
+      hasFailed = true;
+      fleet.backOff(hostName, now);
+    },
+    openHosts: function* (now) {
+      if (!hasFailed) yield* fleet.openHosts(now);
+      return undefined;
+    },
   };
 }
