@@ -10,6 +10,7 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createLeadership } from "../adapters/mysql/leadership.ts";
 import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import type { ClientTls } from "../lib/tls.ts";
+import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
@@ -32,7 +33,7 @@ const IMAGE_TIMEOUT_MS = 120 * SECOND;
 /** A longer list is refused: it would be held in memory whole. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
-const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL"], FLEET_NEEDS);
+const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET"], FLEET_NEEDS);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "jobs", level: settings.service.logLevel, redact: ["err.command.args"] });
 const clock = () => new Date();
@@ -54,9 +55,9 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const fleet = settings.cloud && clientTls ? await joinFleet(settings, clientTls) : undefined;
   const jobs = schedule(
     settings.jobs,
-    misuseRules(settings.operator),
+    misuseRules(settings.operator, settings.instances, settings.service),
     settings.instances,
-    { store, engines, clock, readHeartbeats, readBlockList },
+    { store, engines, clock, readHeartbeats, readBlockList, readClientUsage },
     fleet,
     logger,
   );

@@ -3,6 +3,7 @@ import { EngineFault, type EngineFaultReason } from "../core/fleet/engine-fault.
 import type { EngineHost } from "../core/fleet/host.ts";
 import type { InstanceEngines } from "../core/instances/contract.ts";
 import type { Restart } from "../core/instances/instance.ts";
+import type { ClientUsage } from "../core/operator/client-usage.ts";
 import { containerName, labels, type ContainerSpec } from "../core/services/container.ts";
 import type { ServerVersion } from "../core/services/server-version.ts";
 import { inTurns, type Effects, type Staging } from "./turns.ts";
@@ -17,6 +18,7 @@ export type TwinContainer = {
   running: boolean;
   lastRestart?: Restart;
   sentBytes?: number;
+  clients?: ClientUsage;
 };
 
 /** A machine with an engine, and what a test may do to it. */

@@ -101,8 +101,15 @@ function scriptSettings({ engineUrl }: Box): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, DOCKER_HOST: engineUrl };
 }
 
-/** The environment of the jobs, which need none of the service's secrets. */
-export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image, boundsTransfer }: Box): NodeJS.ProcessEnv {
+/** The environment of the jobs, which need the server's secret to watch for misuse, and not the operator's token. */
+export function jobsSettings({
+  mysqlUrl,
+  redisUrl,
+  engineUrl,
+  image,
+  serverSecret,
+  boundsTransfer,
+}: Box): NodeJS.ProcessEnv {
   return {
     ...process.env,
     MYSQL_URL: mysqlUrl,
@@ -112,12 +119,12 @@ export function jobsSettings({ mysqlUrl, redisUrl, engineUrl, image, boundsTrans
     // Holders are told of bounds that hold, and of no others.
     ...(!boundsTransfer && { INSTANCE_TRANSFER_MB: "0" }),
     OPS_TOKEN: undefined,
-    SERVER_SECRET: undefined,
+    SERVER_SECRET: serverSecret,
   };
 }
 
 function apiSettings(box: Box): NodeJS.ProcessEnv {
-  return { ...jobsSettings(box), PORT: String(box.port), OPS_TOKEN: box.opsToken, SERVER_SECRET: box.serverSecret };
+  return { ...jobsSettings(box), PORT: String(box.port), OPS_TOKEN: box.opsToken };
 }
 
 function listenedOn(host: string): string {

@@ -10,13 +10,12 @@ import { readAdmission } from "../../apps/core/admission/admit.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
-import { createTwinService, TWIN_IMAGE, type TwinService } from "./twin-service.ts";
+import { createTwinService, TWIN_IMAGE, TWIN_SECRET, type TwinService } from "./twin-service.ts";
 
 /** Where the API is for those who call it: what is called is the application itself, through no socket. */
 const ORIGIN = "http://127.0.0.1:8080";
 const MB = 1024 * 1024;
 const OPS_TOKEN = "token-of-the-operator";
-const SERVER_SECRET = "secret-of-the-server";
 
 /** The API on a service in memory. */
 export type TwinApi = Awaited<ReturnType<typeof createTwinApi>>;
@@ -61,7 +60,7 @@ async function openApi(
     {
       INSTANCE_IMAGE: TWIN_IMAGE,
       OPS_TOKEN,
-      SERVER_SECRET,
+      SERVER_SECRET: TWIN_SECRET,
       RATE_LIMIT_PER_MINUTE: "100000",
       HANDOUT_RATE_LIMIT_PER_MINUTE: "100000",
       QUOTA_PER_NETWORK: "10000",

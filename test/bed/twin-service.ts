@@ -5,7 +5,9 @@ import { containerName } from "../../apps/core/services/container.ts";
 import { redisService } from "../../apps/core/services/redis.ts";
 import { instanceLimits } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
+import { watchPassword } from "../../apps/core/services/watch-user.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
+import { createTwinClientUsage } from "../../apps/twins/client-usage.ts";
 import { createTwinDiscovery } from "../../apps/twins/discovery.ts";
 import { createTwinEngines, type TwinEngine } from "../../apps/twins/engines.ts";
 import { createTwinPressure } from "../../apps/twins/pressure.ts";
@@ -19,8 +21,9 @@ import { liveOnly } from "./budgets.ts";
 const LIVENESS_MS = 10_000;
 const LONGEST_BACKOFF_MS = 15_000;
 
-/** Image of instances in a {@link createTwinService}. */
+/** Image of instances in a {@link createTwinService}, and the server's secret. */
 export const TWIN_IMAGE = "redis";
+export const TWIN_SECRET = "secret-of-the-server";
 
 const redis = redisService(instanceLimits(loadSettings({ INSTANCE_IMAGE: TWIN_IMAGE }, ["INSTANCE_IMAGE"]).instances));
 
@@ -48,6 +51,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   const engines = createTwinEngines({ image: TWIN_IMAGE, ...staging });
   const discovery = createTwinDiscovery({ clock: time.clock, ...staging });
   const probe = createTwinProbe(() => machines.values(), staging);
+  const readClientUsage = createTwinClientUsage(() => machines.values());
   const pressure = createTwinPressure(staging);
   const openCache = () =>
     createFleetCache(
@@ -108,7 +112,8 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   function addContainer(id: string, hostName: string, port = 0): void {
     const { deployment } = tables;
     const passwordHash = hashSecret(`password of ${id}`);
-    const instance = { id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter: time.clock() };
+    const watchHash = hashSecret(watchPassword(TWIN_SECRET, id));
+    const instance = { id, deployment, bindAddress: "0.0.0.0", port, passwordHash, watchHash, notAfter: time.clock() };
     machine(hostName).containers.set(containerName(id), { spec: redis.containerOf(instance), running: true });
   }
 
@@ -145,6 +150,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     discovery,
     readHeartbeats: discovery.readHeartbeats,
     probe,
+    readClientUsage,
     pressure,
     fleet: openCache(),
     /** The cache of another process. */

@@ -60,8 +60,8 @@ export function describeEnginesContract(open: OpenEngines): void {
       const { id = newId(), port = nextPort++, deployment = bed.place.deployment, image = bed.image } = over;
       const limits = instanceLimits(loadSettings({ INSTANCE_IMAGE: image }, ["INSTANCE_IMAGE"]).instances);
       const notAfter = new Date("2100-01-01T00:00:00Z");
-      const passwordHash = hashSecret(PASSWORD);
-      return redisService(limits).containerOf({ id, deployment, bindAddress: "0.0.0.0", port, passwordHash, notAfter });
+      const hashes = { passwordHash: hashSecret(PASSWORD), watchHash: Buffer.alloc(32) };
+      return redisService(limits).containerOf({ id, deployment, bindAddress: "0.0.0.0", port, ...hashes, notAfter });
     };
     const start = async (over: Parameters<typeof specOf>[0] = {}): Promise<string> => {
       const { id = newId() } = over;

@@ -6,6 +6,8 @@ import { after, before, describe, it } from "node:test";
 import type { ContainerInspectInfo } from "dockerode";
 import { Redis } from "ioredis";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
+import { readClientUsage } from "../../apps/adapters/redis/client-usage.ts";
+import { watchPassword } from "../../apps/core/services/watch-user.ts";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
@@ -353,7 +355,7 @@ describe("the container that people get", { timeout: 240_000 }, () => {
     );
 
     it(
-      "knows no cluster and no user but its own",
+      "knows no cluster, no user but its own, and none that it can see or change",
       withInstance(async (instance) => {
         const wire = await wireOf(instance);
         assert.match(await wire.send("CLUSTER", "INFO"), /^-ERR This instance has cluster support disabled/);
@@ -362,6 +364,11 @@ describe("the container that people get", { timeout: 240_000 }, () => {
           ["CLUSTER", "RESET"],
         ])
           assert.match(await wire.send(...command), /^-/);
+        // The service's own user is nobody's but the service's.
+        const watch = watchPassword(service.env["SERVER_SECRET"] ?? "", instance.id);
+        assert.equal((await readClientUsage(instance.host, instance.port, watch, 2_000))?.subscribers, 0);
+        assert.match(await wire.send("AUTH", "watch", instance.password), /^-WRONGPASS/);
+        assert.match(await wire.send("ACL", "GETUSER", "watch"), /^-NOPERM/);
         assert.equal(await wire.send("ACL", "WHOAMI"), "$7");
         assert.equal(await wire.line(), "default");
       }),

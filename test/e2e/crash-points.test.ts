@@ -170,6 +170,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
           bindAddress: "0.0.0.0",
           port: 30_000,
           passwordHash: hashSecret("x"),
+          watchHash: hashSecret("y"),
           notAfter: new Date(Date.now() + 3_600_000),
         };
         await ports.engines.startContainer(

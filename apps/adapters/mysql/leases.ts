@@ -1,6 +1,6 @@
 import { hourOf } from "../../core/instances/budgets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
-import type { ContainerPlace, Instance, InstanceState, Restart } from "../../core/instances/instance.ts";
+import type { ContainerPlace, HeldInstance, Instance, InstanceState, Restart } from "../../core/instances/instance.ts";
 import type { EndCause, RestartCause } from "../../core/events/names.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { RowFacts } from "../../core/instances/repairs.ts";
@@ -139,10 +139,11 @@ export function leaseStatements(database: Database): Leases {
     });
   }
 
-  function listHeld(): Promise<(ContainerPlace & { address: string })[]> {
+  function listHeld(): Promise<HeldInstance[]> {
     return database.query(async (sql) => {
-      const rows = await sql.rows<EngineHostRow & { id: string; state: InstanceState; address: string }>(
-        `SELECT instances.id, instances.state, instances.address, ${engineHostColumns}
+      const rows = await sql.rows<EngineHostRow & Omit<HeldInstance, "instanceId" | "host"> & { id: string }>(
+        `SELECT instances.id, instances.state, instances.address, hosts.check_host AS checkHost, instances.port,
+           ${engineHostColumns}
          FROM instances
          JOIN hosts ON hosts.id = host_id
          JOIN deployment
@@ -152,6 +153,8 @@ export function leaseStatements(database: Database): Leases {
         instanceId: row.id,
         state: row.state,
         address: row.address,
+        checkHost: row.checkHost,
+        port: row.port,
         host: engineHost(row),
       }));
     });

@@ -17,7 +17,7 @@ export const jobNames = [
 export type JobName = (typeof jobNames)[number];
 
 /** A rule of what looks like misuse, see `findMisuse`. */
-export type MisuseRule = "egress";
+export type MisuseRule = "egress" | "logins" | "subscribers";
 
 /** What the operator can pause: hand-outs to everybody, and steps of the fleet's scaling. */
 export type SwitchName = "handouts" | "scaling";

@@ -3,7 +3,7 @@ import type { EngineHost } from "../fleet/host.ts";
 import type { ContainerSpec } from "../services/container.ts";
 import type { Budgets } from "./budgets.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.ts";
-import type { ContainerPlace, Instance, Restart } from "./instance.ts";
+import type { ContainerPlace, HeldInstance, Instance, Restart } from "./instance.ts";
 import type { ServerVersion } from "../services/server-version.ts";
 import type { EndCause } from "../events/names.ts";
 import type { RowFacts } from "./repairs.ts";
@@ -70,8 +70,8 @@ export type Leases = {
   readonly findAddress: (id: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
   /** Instances to be ended at `now`: leases past their end, and instances whose end has begun. */
   readonly listDue: (now: Date) => Promise<ContainerPlace[]>;
-  /** Instances that start or run, of everybody, with the key of the holder's address. */
-  readonly listHeld: () => Promise<(ContainerPlace & { readonly address: string })[]>;
+  /** Instances that start or run, of everybody. */
+  readonly listHeld: () => Promise<HeldInstance[]>;
   /**
    * Keeps the last restart of a running instance's server.
    * @returns false when the instance does not run any more, or has had this restart or a later one

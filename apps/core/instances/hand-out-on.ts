@@ -2,6 +2,7 @@ import { hashSecret } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
 import { serverRefusal, type ServerVersion } from "../services/server-version.ts";
 import type { Probe, Service } from "../services/service.ts";
+import { watchPassword } from "../services/watch-user.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import { budgetsOf, type BudgetRefusal, type BudgetRules } from "./budgets.ts";
@@ -161,6 +162,7 @@ async function bringUp(
     bindAddress: host.bindAddress,
     port,
     passwordHash: hashSecret(password),
+    watchHash: hashSecret(watchPassword(rules.serverSecret, draft.id)),
     notAfter,
   };
   await engines.startContainer(host, rules.service.containerOf(instance), unwanted);

@@ -54,6 +54,15 @@ export type Lease = Extract<Instance, { expiresAt: Date }>;
 /** An instance's container: whose it is and where. */
 export type ContainerPlace = { readonly instanceId: string; readonly state: InstanceState; readonly host: EngineHost };
 
+/** An instance that starts or runs. */
+export type HeldInstance = ContainerPlace & {
+  /** Key of the holder's address. */
+  readonly address: string;
+  /** Address and port at which the control plane reaches it. */
+  readonly checkHost: string;
+  readonly port: number;
+};
+
 /** Bounds of a lease, in seconds. `most` counts from creation, extensions included. */
 export type LeaseBounds = { readonly usual: number; readonly least: number; readonly most: number };
 

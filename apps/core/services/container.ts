@@ -15,6 +15,8 @@ export type InstanceToStart = {
   readonly port: number;
   /** SHA-256 of the holder's password, which is kept nowhere itself. */
   readonly passwordHash: Buffer;
+  /** SHA-256 of the password by which the service itself sees how the instance is used. */
+  readonly watchHash: Buffer;
   /** The host removes its container then, whatever becomes of the control plane. */
   readonly notAfter: Date;
 };

@@ -1,6 +1,7 @@
 import { inUrl } from "../../lib/url-host.ts";
-import { closedContainer } from "./container.ts";
+import { closedContainer, type InstanceToStart } from "./container.ts";
 import type { Service } from "./service.ts";
+import { WATCH_USERNAME } from "./watch-user.ts";
 
 /**
  * What every Redis gets: its image, megabytes of data, of data with clients and fragmentation, and of scripts
@@ -33,6 +34,9 @@ const OWNER_RIGHTS =
   "+sort +sort_ro +role +client|list +eval +evalsha +eval_ro +evalsha_ro " +
   "+script|load +script|exists +script|flush +script|kill";
 
+/** Rights of the service itself: to see how the instance is used. Nobody has those to change users. */
+const WATCH_RIGHTS = "resetkeys resetchannels -@all +info +client|list";
+
 /**
  * Freed memory goes back at once. jemalloc would keep it for ten seconds, and that much reply buffers
  * beside full data was seen to end an instance. The second name is that of Redis builds with a
@@ -48,7 +52,7 @@ export function redisService(limits: RedisLimits): Service {
     containerOf: (instance) =>
       closedContainer(instance, {
         image: limits.image,
-        command: redisArguments(instance.passwordHash, limits),
+        command: redisArguments(instance, limits),
         env: [`MALLOC_CONF=${ALLOCATOR}`, `JE_MALLOC_CONF=${ALLOCATOR}`],
         port: "6379/tcp",
         uid: UID,
@@ -66,12 +70,15 @@ export function redisService(limits: RedisLimits): Service {
 }
 
 /**
- * The server's arguments. The password appears only as its SHA-256 (hex), which Redis's ACL takes. `maxmemory`
+ * The server's arguments. Passwords appear only as their SHA-256 (hex), which Redis's ACL takes. `maxmemory`
  * bounds the data. Of `memoryLimitMb` beyond it, clients get two fifths together: past that the client that holds
  * most is disconnected. What is left is for fragmentation. Lua knows no bound but the container's, which is wider by
  * `scriptMemoryMb`: a script that reads all data holds it three times.
  */
-function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
+function redisArguments(
+  { passwordHash, watchHash }: Pick<InstanceToStart, "passwordHash" | "watchHash">,
+  limits: RedisLimits,
+): string[] {
   const clientsMb = Math.floor((limits.memoryLimitMb - limits.memoryMb) * 0.4);
   // A client that writes the largest value and reads it back holds it twice, in memory that the allocator
   // rounds up by as much as a quarter.
@@ -119,6 +126,7 @@ function redisArguments(passwordHash: Buffer, limits: RedisLimits): string[] {
     ["enable-module-command", "no"],
     ["enable-protected-configs", "no"],
     ["user", REDIS_USERNAME, "on", `#${passwordHash.toString("hex")}`, ...OWNER_RIGHTS.split(" ")],
+    ["user", WATCH_USERNAME, "on", `#${watchHash.toString("hex")}`, ...WATCH_RIGHTS.split(" ")],
   ];
   return options.flatMap(([name, ...values]) => [`--${name}`, ...values]);
 }

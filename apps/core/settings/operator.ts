@@ -38,6 +38,19 @@ export const operator = {
     600,
     "An instance that sends more within a minute looks misused: an alarm names it. 0 looks at nothing.",
   ),
+  logins: setting(
+    "MISUSE_LOGINS_PER_MINUTE",
+    whole(0, 1_000_000_000, "log-ins"),
+    6000,
+    "An instance whose clients, all together, log in more often than that within a minute looks misused: a hundred new " +
+      "connections a second are as many. Wrong passwords do not count. 0 looks at nothing.",
+  ),
+  subscribers: optional(
+    "MISUSE_SUBSCRIBERS",
+    whole(0, 1_000_000, "addresses"),
+    "An instance to whose channels clients at more addresses than that have subscribed at once looks misused; " +
+      "an IPv6 /64 is one. 0 looks at nothing. Default: INSTANCE_MAX_CLIENTS.",
+  ),
   misuseMode: setting(
     "MISUSE_MODE",
     oneOf(["report", "end"]),
@@ -59,10 +72,20 @@ type OperatorSettings = ValuesOf<typeof operator>;
 export type OperatorFacts = Pick<OperatorSettings, "name" | "contact" | "termsUrl" | "privacyUrl" | "sourceUrl">;
 
 /** What looks like misuse, and what is done about it, out of the settings. */
-export function misuseRules({ egressMb, misuseMode, misuseGraceMs }: OperatorSettings): MisuseRules {
+export function misuseRules(
+  { egressMb, logins, subscribers, misuseMode, misuseGraceMs }: OperatorSettings,
+  { maxClients }: { readonly maxClients: number },
+  { serverSecret }: { readonly serverSecret: string },
+): MisuseRules {
+  const mostSubscribers = subscribers ?? maxClients;
   return {
-    bounds: { egressMbPerMinute: egressMb === 0 ? undefined : egressMb },
+    bounds: {
+      egressMbPerMinute: egressMb === 0 ? undefined : egressMb,
+      loginsPerMinute: logins === 0 ? undefined : logins,
+      subscribers: mostSubscribers === 0 ? undefined : mostSubscribers,
+    },
     mode: misuseMode,
     graceMs: misuseGraceMs,
+    serverSecret,
   };
 }

@@ -61,8 +61,8 @@ export const service = {
   serverSecret: optional(
     "SERVER_SECRET",
     secret,
-    "Secret that seals answers kept for idempotent retries, and that hosts' heartbeat passwords are derived from; " +
-      "16 characters or more. Default: made at the first `npm start`.",
+    "Secret that seals answers kept for idempotent retries, and that passwords are derived from: of hosts' " +
+      "heartbeats, and of the user by which instances are watched for misuse; 16 characters or more. Default: made at the first `npm start`.",
   ),
   logLevel: setting(
     "LOG_LEVEL",

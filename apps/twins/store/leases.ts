@@ -69,11 +69,11 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
         .map(({ id, state, hostName }) => ({ instanceId: id, state, host: engineHostOf(tables, hostName) })),
 
     listHeld: () =>
-      [...tables.instances.values()].flatMap(({ id, state, address, hostName }) =>
-        state === "starting" || state === "running"
-          ? [{ instanceId: id, state, address, host: engineHostOf(tables, hostName) }]
-          : [],
-      ),
+      [...tables.instances.values()].flatMap(({ id, state, address, hostName, port }) => {
+        if (state !== "starting" && state !== "running") return [];
+        const { checkHost } = hostOf(tables, hostName);
+        return [{ instanceId: id, state, address, checkHost, port, host: engineHostOf(tables, hostName) }];
+      }),
 
     noteRestart: (id, restart) => {
       const row = tables.instances.get(id);

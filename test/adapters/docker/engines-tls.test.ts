@@ -87,6 +87,7 @@ describe("docker engines over mutual TLS", () => {
         bindAddress: "0.0.0.0",
         port: 20_000,
         passwordHash: hashSecret("password"),
+        watchHash: Buffer.alloc(32),
         notAfter: new Date("2100-01-01T00:00:00Z"),
       });
       await startContainer(place, spec, new AbortController().signal);

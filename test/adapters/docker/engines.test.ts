@@ -45,6 +45,7 @@ describe("docker engines", () => {
       bindAddress: "0.0.0.0",
       port,
       passwordHash: hashSecret("password"),
+      watchHash: Buffer.alloc(32),
       notAfter: new Date("2100-01-01T00:00:00Z"),
     });
   };

@@ -144,6 +144,17 @@ export function describeOperator(open: OpenStore): void {
       });
     });
 
+    it("are shown where the control plane reaches each instance that starts or runs", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      const [running, over] = [await lease(), await lease()];
+      await bed.store.leases.beginEnd(over, "owner", at(1));
+      const held = await bed.store.leases.listHeld();
+      assert.deepEqual(
+        held.map(({ instanceId, state, checkHost, port }) => [instanceId, state, { host: checkHost, port }]),
+        [[running, "running", await bed.store.leases.findAddress(running)]],
+      );
+    });
+
     it("is told since when a finding of misuse goes on, and from when it is another one", async () => {
       await bed.store.hosts.register(host("a"), start);
       const [id, other] = [await lease(), await lease()];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { containerName, labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container.ts";
+import { watchPassword } from "../../../apps/core/services/watch-user.ts";
 import { redisService, type RedisLimits } from "../../../apps/core/services/redis.ts";
 
 const LIMITS: RedisLimits = {
@@ -15,6 +16,7 @@ const LIMITS: RedisLimits = {
   restarts: 20,
 };
 const PASSWORD_HASH = Buffer.alloc(32, 0xab);
+const WATCH_HASH = Buffer.alloc(32, 0xcd);
 
 const specWith = (limits: Partial<RedisLimits> = {}, notAfter = new Date(1_000_000)): ContainerSpec =>
   redisService({ ...LIMITS, ...limits }).containerOf({
@@ -23,6 +25,7 @@ const specWith = (limits: Partial<RedisLimits> = {}, notAfter = new Date(1_000_0
     bindAddress: "10.0.0.7",
     port: 20_003,
     passwordHash: PASSWORD_HASH,
+    watchHash: WATCH_HASH,
     notAfter,
   });
 
@@ -52,6 +55,22 @@ describe("the container of an instance", () => {
         (argument) => argument.startsWith(">") || argument === "nopass" || argument === "--requirepass",
       ),
     );
+  });
+
+  it("has a user for the service itself that sees how it is used, and neither data nor anything else", () => {
+    const { Cmd } = specWith();
+    const from = Cmd.lastIndexOf("--user") + 1;
+    assert.deepEqual(
+      Cmd.slice(from).join(" "),
+      `watch on #${"cd".repeat(32)} resetkeys resetchannels -@all +info +client|list`,
+    );
+  });
+
+  it("gives each instance's user of the service another password, which only the server's secret tells", () => {
+    const passwords = [watchPassword("secret", "a"), watchPassword("secret", "b"), watchPassword("other", "a")];
+    assert.equal(new Set(passwords).size, 3);
+    assert.equal(watchPassword("secret", "a"), passwords[0]);
+    for (const password of passwords) assert.match(password, /^[\w-]{32}$/);
   });
 
   it("may use its memory, with that of scripts, and not a byte of swap", () => {

@@ -75,6 +75,7 @@ describe("conntrack.sh", () => {
       bindAddress: "",
       port: 1,
       passwordHash: Buffer.alloc(32),
+      watchHash: Buffer.alloc(32),
       notAfter: new Date(0),
     });
     const keepaliveSeconds = Number(Cmd[Cmd.indexOf("--tcp-keepalive") + 1]);

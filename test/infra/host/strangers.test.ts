@@ -73,6 +73,7 @@ describe("strangers to an instance", { timeout: 60_000 }, () => {
       bindAddress: "0.0.0.0",
       port,
       passwordHash: createHash("sha256").update(PASSWORD).digest(),
+      watchHash: Buffer.alloc(32),
       notAfter: new Date(Date.now() + 3_600_000),
     });
     await engines.startContainer(engine(), spec, AbortSignal.timeout(15_000));
