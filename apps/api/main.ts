@@ -18,6 +18,7 @@ import { noNetworks, readListedNetworks } from "../core/instances/listed-network
 import { servedHosts } from "../core/settings/http.ts";
 import { readAdmission } from "../core/admission/admit.ts";
 import { readTransfer } from "../core/instances/read-transfer.ts";
+import { LONGEST_GAP_MS } from "../core/operator/misuse.ts";
 import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -72,6 +73,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     readAdmission: () => readAdmission({ pressure, fleet, clock, rules }),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
+    countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
   });

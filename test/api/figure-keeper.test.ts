@@ -22,6 +22,7 @@ describe("what a process counts", () => {
       readAdmission: () => Promise.resolve({ load: 0, bits: 0 }),
       listDroplets: () => Promise.resolve([]),
       listRuns: () => Promise.resolve([]),
+      countMisused: () => Promise.resolve([]),
       readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
       transferAlarmBytes: 0,
     });

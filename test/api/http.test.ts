@@ -369,6 +369,17 @@ describe("HTTP", () => {
       assert.match(text, /^getaredis_job_last_success_timestamp_seconds\{job="reap"\} \d/m);
     });
 
+    it("/metrics tells how many instances look misused, by rule, for as long as they go on", async () => {
+      const read = async () =>
+        [...(await (await call("/metrics")).text()).matchAll(/^getaredis_instances_misused.*$/gm)].map(String);
+      const { id } = (await (await post({})).json()) as { id: string };
+      assert.deepEqual(await read(), []);
+      await api.service.store.misuse.keep(id, { rule: "logins", value: 9, bound: 5 }, api.service.clock(), 180_000);
+      assert.deepEqual(await read(), ['getaredis_instances_misused{rule="logins"} 1']);
+      api.service.time.pass(200_000);
+      assert.deepEqual(await read(), []);
+    });
+
     it("/metrics is for programs on this machine, also when a proxy here says that it forwards", async () => {
       for (const init of [
         { remoteAddress: "192.0.2.9" },

@@ -6,6 +6,7 @@ import { buildServer, type ServerParts } from "../../apps/api/server.ts";
 import { createReplyBudget } from "../../apps/core/console/reply-budget.ts";
 import type { JobName } from "../../apps/core/events/names.ts";
 import { servedHosts } from "../../apps/core/settings/http.ts";
+import { LONGEST_GAP_MS } from "../../apps/core/operator/misuse.ts";
 import { readAdmission } from "../../apps/core/admission/admit.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
@@ -90,6 +91,7 @@ async function openApi(
     readAdmission: () => readAdmission({ pressure: service.pressure, fleet, clock, rules }),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
+    countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
   });

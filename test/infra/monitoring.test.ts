@@ -26,6 +26,7 @@ const { registry } = createMetrics({
   readAdmission: () => Promise.resolve({ load: 0, bits: 0 }),
   listDroplets: () => Promise.resolve([]),
   listRuns: () => Promise.resolve([]),
+  countMisused: () => Promise.resolve([]),
   readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
   transferAlarmBytes: 0,
 });

@@ -1,4 +1,4 @@
-import type { Misuse } from "../../core/operator/contract.ts";
+import type { Misuse, MisuseCount } from "../../core/operator/contract.ts";
 import type { MisuseFinding } from "../../core/operator/misuse.ts";
 import type { Database } from "./database.ts";
 
@@ -22,5 +22,19 @@ export function misuseStatements(database: Database): Misuse {
     });
   }
 
-  return { keep };
+  function count(since: Date): Promise<MisuseCount[]> {
+    return database.query((sql) =>
+      sql.rows<MisuseCount>(
+        `SELECT rule, COUNT(*) AS instances
+         FROM misuse_findings
+         JOIN instances ON instances.id = instance_id
+         WHERE last_at >= ? AND state = 'running'
+         GROUP BY rule
+         ORDER BY rule`,
+        [since],
+      ),
+    );
+  }
+
+  return { keep, count };
 }

@@ -16,6 +16,8 @@ export type MetricSources = {
   readonly listRuns: () => Promise<
     readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
   >;
+  /** Running instances that each rule about misuse has found lately. */
+  readonly countMisused: () => Promise<readonly { readonly rule: string; readonly instances: number }[]>;
   /** Bytes that all instances have sent today, and how many of them have sent all they may. */
   readonly readTransfer: () => Promise<{ readonly dayBytes: number; readonly throttled: number }>;
   /** Bytes of a day from which on there is an alarm; 0: never. */
@@ -168,6 +170,18 @@ export function createMetrics(sources: MetricSources) {
       const transfer = await whileKnown(sources.readTransfer(), "mysql");
       if (transfer) this.set(transfer.throttled);
       else this.remove();
+    },
+  });
+
+  new Gauge({
+    name: "getaredis_instances_misused",
+    help: "Running instances that look misused, by the rule that has found them in the last minutes",
+    labelNames: ["rule"],
+    registers,
+    async collect() {
+      const counts = await whileKnown(sources.countMisused(), "mysql");
+      this.reset();
+      for (const { rule, instances } of counts ?? []) this.set({ rule }, instances);
     },
   });
 

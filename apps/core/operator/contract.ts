@@ -2,7 +2,7 @@ import type { Instance, InstanceState } from "../instances/instance.ts";
 import type { MisuseFinding } from "./misuse.ts";
 import type { InstanceSearch } from "./instance-search.ts";
 import type { Block, DestroyRequestResult, NewBlock, Switch } from "./operator.ts";
-import type { JobName, SwitchName } from "../events/names.ts";
+import type { JobName, MisuseRule, SwitchName } from "../events/names.ts";
 
 /** Switches of the operator: what is paused. Calls throw `Unavailable` while the store does not answer. */
 export type Switches = {
@@ -35,6 +35,9 @@ export type Blocks = {
   readonly findListed: (networks: readonly string[]) => Promise<string[]>;
 };
 
+/** Instances that a rule about misuse has found. */
+export type MisuseCount = { readonly rule: MisuseRule; readonly instances: number };
+
 /** What looked like misuse of instances. Calls throw `Unavailable` while the store does not answer. */
 export type Misuse = {
   /**
@@ -42,6 +45,8 @@ export type Misuse = {
    * `longestGapMs` begins anew.
    */
   readonly keep: (instanceId: string, finding: MisuseFinding, now: Date, longestGapMs: number) => Promise<Date>;
+  /** How many running instances each rule has found at `since` or later; rules that have found none are left out. */
+  readonly count: (since: Date) => Promise<MisuseCount[]>;
 };
 
 /** The operator's destroy requests. Calls throw `Unavailable` while the store does not answer. */

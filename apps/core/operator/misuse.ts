@@ -31,6 +31,8 @@ export type MisuseRules = {
 };
 
 const MINUTE_MS = 60_000;
+/** Findings further apart are two, and the later one is reported before anything is done about it. */
+export const LONGEST_GAP_MS = 3 * MINUTE_MS;
 const MEGABYTE = 1_000_000;
 /** Usage over a shorter time says little about a minute. */
 const SHORTEST_SPAN_MS = MINUTE_MS / 4;

@@ -9,7 +9,7 @@ import type { HeldInstance } from "../instances/instance.ts";
 import { watchPassword } from "../services/watch-user.ts";
 import type { ReadClientUsage } from "./client-usage.ts";
 import type { Misuse } from "./contract.ts";
-import { findMisuse, type MisuseFinding, type MisuseRules, type Usage } from "./misuse.ts";
+import { findMisuse, LONGEST_GAP_MS, type MisuseFinding, type MisuseRules, type Usage } from "./misuse.ts";
 
 /** What watching for misuse needs. */
 export type MisusePorts = RoundPorts &
@@ -23,9 +23,6 @@ export type MisusePorts = RoundPorts &
     readonly readClientUsage: ReadClientUsage;
   };
 
-const MINUTE_MS = 60_000;
-/** Findings further apart are two, and the later one is reported before anything is done about it. */
-const LONGEST_GAP_MS = 3 * MINUTE_MS;
 /** Time that an instance gets to tell how it is used, and how many of a host are asked at once. */
 const ANSWER_MS = 2_000;
 const ASKED_AT_ONCE = 16;

@@ -93,8 +93,17 @@ export function misuseEffects(tables: Tables): Effects<Misuse> {
       const before = tables.misuseFindings.get(key);
       const goesOn = before !== undefined && before.lastAt.getTime() >= now.getTime() - longestGapMs;
       const firstAt = goesOn ? before.firstAt : now;
-      tables.misuseFindings.set(key, { firstAt, lastAt: now });
+      tables.misuseFindings.set(key, { instanceId, rule, firstAt, lastAt: now });
       return firstAt;
+    },
+
+    count: (since) => {
+      const found = [...tables.misuseFindings.values()].filter(
+        ({ instanceId, lastAt }) => lastAt >= since && tables.instances.get(instanceId)?.state === "running",
+      );
+      return [...Map.groupBy(found, ({ rule }) => rule)]
+        .map(([rule, findings]) => ({ rule, instances: findings.length }))
+        .sort((one, other) => (one.rule < other.rule ? -1 : 1));
     },
   };
 }

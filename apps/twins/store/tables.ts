@@ -2,7 +2,7 @@ import type { KeptEvent } from "../../core/events/event.ts";
 import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { DropletLife } from "../../core/fleet/droplets.ts";
 import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
-import type { EndCause, SwitchName } from "../../core/events/names.ts";
+import type { EndCause, MisuseRule, SwitchName } from "../../core/events/names.ts";
 import { hourOf, type HourOfStarts } from "../../core/instances/budgets.ts";
 import type { InstanceState, Restart } from "../../core/instances/instance.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
@@ -105,7 +105,11 @@ export function createTables(deployment = "twintwintwin") {
     blocks: new Map<string, Block>(),
     listedNetworks: new Set<string>(),
     /** By instance's id and rule. */
-    misuseFindings: new Map<string, { readonly firstAt: Date; readonly lastAt: Date }>(),
+    /** By instance and rule. */
+    misuseFindings: new Map<
+      string,
+      { readonly instanceId: string; readonly rule: MisuseRule; readonly firstAt: Date; readonly lastAt: Date }
+    >(),
     destroyRequests: new Map<string, { readonly leases: "none" | "lost"; readonly askedAt: Date }>(),
     /** By the secret's hash in hex. */
     logins: new Map<string, { readonly opsTokenHash: Buffer; readonly endsAt: Date }>(),

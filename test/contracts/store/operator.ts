@@ -164,9 +164,20 @@ export function describeOperator(open: OpenStore): void {
         [await keep(0), await keep(60), await keep(240), await keep(421), await keep(422), await keep(430, other)],
         [at(0), at(0), at(0), at(421), at(421), at(430)],
       );
+      assert.deepEqual(await bed.store.misuse.count(at(423)), [{ rule: "egress", instances: 1 }]);
+      await bed.store.misuse.keep(other, { rule: "logins", value: 9, bound: 5 }, at(440), 180_000);
+      assert.deepEqual(await bed.store.misuse.count(at(422)), [
+        { rule: "egress", instances: 2 },
+        { rule: "logins", instances: 1 },
+      ]);
+      assert.deepEqual(await bed.store.misuse.count(at(441)), []);
       // It goes with its instance.
       await bed.store.leases.beginEnd(id, "misuse", at(500));
       await bed.store.leases.close(id, at(500));
+      assert.deepEqual(await bed.store.misuse.count(at(0)), [
+        { rule: "egress", instances: 1 },
+        { rule: "logins", instances: 1 },
+      ]);
       assert.equal(await bed.store.history.prune(at(600)), 1);
     });
 
