@@ -84,6 +84,14 @@ describe("how an instance is used, out of what Redis tells", () => {
     assert.equal(count(client("192.0.2.1:1", "addr=192.0.2.9:1")), 1);
     assert.equal(count(client("?:0")), 0, "it has just left");
   });
+
+  it("passes over what no Redis tells", () => {
+    const told = clientUsageOf(
+      `cmdstat_auth:calls=${"9".repeat(400)},usec=1,failed_calls=0\r\n${auth(1, 0, 5)}`,
+      client("999.1.1.1:1") + client("[:::::]:1") + client("1.2.3.4.5:1"),
+    );
+    assert.deepEqual(told, { logins: 0, subscribers: 0 });
+  });
 });
 
 describe("watching for misuse", () => {
