@@ -22,6 +22,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/lib/": "nothing",
   "test/public/": "nothing",
   "test/readme.test.ts": "nothing",
+  "test/security.test.ts": "nothing",
   "test/twins/": "nothing",
 };
 

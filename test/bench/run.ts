@@ -11,6 +11,7 @@ for (const name of [
   "attack-console",
   "attack-lockout",
   "attack-http",
+  "attack-fill",
 ]) {
   const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], { stdio: "inherit" });
   const [code] = (await once(child, "exit")) as [number | null];
