@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { startService, type Service } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const SECONDS = 3;
 const HONEST_PERIOD_MS = 20;
@@ -127,10 +128,4 @@ function cell(values: readonly number[], share: number): string {
 
 function ratio(now: readonly number[], before: readonly number[], share: number): string {
   return (quantile(now, share) / quantile(before, share)).toFixed(2).padStart(8);
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { startService, type Service } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const run = promisify(execFile);
 const SECONDS = 3;
@@ -121,10 +122,4 @@ function cell(values: readonly number[], share: number): string {
 
 function ratio(now: readonly number[], before: readonly number[], share: number): string {
   return (quantile(now, share) / quantile(before, share)).toFixed(2).padStart(6);
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startService } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const CAPACITY = 20;
 const PROBES = 5;
@@ -114,10 +115,4 @@ function row(outcomes: readonly Outcome[]): string {
   const cell = (share: number) => `${quantile(times, share).toFixed(0)} ms`.padStart(9);
   const most = Math.max(...outcomes.map(({ bits }) => bits));
   return `${`${times.length} of ${outcomes.length}`.padStart(7)}${cell(0.5)}${cell(0.99)}   ${most} bits at most`;
-}
-
-/** Nearest-rank quantile; NaN of none. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { findProcesses } from "../../infra/process/processes.ts";
 import { startService, type Service } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const run = promisify(execFile);
 const PAGES = 60;
@@ -108,12 +109,6 @@ function print(name: string, { pages, posts, failed }: Waits, quiet: Waits): voi
     `${name.padEnd(20)} ${cell(pages, quiet.pages, 0.5)}${cell(pages, quiet.pages, 0.99)}` +
       `${cell(posts, quiet.posts, 0.5)}${cell(posts, quiet.posts, 0.99)}   ${failed}`,
   );
-}
-
-/** Nearest-rank quantile, in ms. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 async function parentOf(pid: number): Promise<number> {

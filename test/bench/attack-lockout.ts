@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Redis } from "ioredis";
 import { startService } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const run = promisify(execFile);
 const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -120,10 +121,4 @@ async function commandsOf(redis: Redis): Promise<number> {
 
 function cell(values: readonly number[], share: number): string {
   return `${quantile(values, share).toFixed(2)} ms`.padStart(10);
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { startService, type Service } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const SECONDS = 4;
 const HONEST_PERIOD_MS = 10;
@@ -93,10 +94,4 @@ function cell(values: readonly number[], share: number): string {
 
 function ratio(values: readonly number[], to: readonly number[], share: number): string {
   return (quantile(values, share) / quantile(to, share)).toFixed(2).padStart(8);
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

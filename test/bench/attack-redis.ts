@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { startService, type Service } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const CONNECTIONS = 3_000;
 const QUIET_MS = 5_000;
@@ -82,10 +83,4 @@ async function handOuts({ origin }: Service, forMs: number): Promise<{ ms: numbe
 
 function cell(values: readonly number[], share: number): string {
   return `${quantile(values, share).toFixed(0)} ms`.padStart(8);
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { startService, type Service } from "../bed/service.ts";
+import { quantile } from "./quantile.ts";
 
 const run = promisify(execFile);
 const ROUNDS = 40;
@@ -78,10 +79,4 @@ async function timeDockerRun({ hosts: [host] }: Service): Promise<number> {
 
 function cell(values: readonly number[], share: number): string {
   return `${quantile(values, share).toFixed(0)} ms`.padStart(8);
-}
-
-/** Nearest-rank quantile. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
