@@ -98,6 +98,15 @@ forget_callers() {
 	done < <(elements_of known)
 }
 
+# Whether somebody is known to an instance that no container is seen of.
+is_gone_known() {
+	local instance
+	while read -r _ instance _; do
+		[[ -z $instance || -n ${container_at[$instance]:-} ]] || return 0
+	done < <(elements_of known)
+	return 1
+}
+
 # Closes the sockets of an instance that belong to some connections.
 close_connections() { # address of the instance, "<address> <port>" of each client
 	local namespace=${namespace_of[$1]:-} filter client
@@ -120,6 +129,8 @@ sweep() {
 	interfaces=$(names_of_interfaces)
 	[[ $interfaces == "$known_interfaces" ]] || looks=3
 	known_interfaces=$interfaces
+	# Or one came and went between two sweeps.
+	! is_gone_known || looks=$((looks > 0 ? looks : 1))
 	if ((looks > 0)); then
 		looks=$((looks - 1))
 		read_containers || failed=1

@@ -267,6 +267,12 @@ describe("strangers to an instance", { timeout: 60_000 }, () => {
     await until("it is forgotten", async () => !(await isKnown(home)));
   });
 
+  it("are so too when the instance came and went between two looks at the engine", async () => {
+    await host.exec("nft", "add", "element", "inet", "getaredis", "known", `{ ${home} . 172.31.255.254 }`);
+    assert.equal(await isKnown(home), true);
+    await until("it is forgotten", async () => !(await isKnown(home)));
+  });
+
   it("are told of when the kernel cannot tell who has logged in, and the other rules hold", async () => {
     const nft = (await host.exec("sh", "-c", "command -v nft")).trim();
     const old = `[ -t 0 ] || rules=$(cat); case $rules in *@ih*) echo "syntax error, unexpected @" >&2; exit 1 ;; esac
