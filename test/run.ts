@@ -1,7 +1,6 @@
 import { spawn, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { glob } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { isAbsolute, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -124,8 +123,8 @@ function purePart(these: readonly string[]): Part {
 }
 
 function testArguments(these: readonly string[]): string[] {
-  // By itself Node leaves one processor unused.
-  const several = ["--test", `--test-concurrency=${availableParallelism()}`];
+  // A process for each file would take three times the processor time, nearly all of it to start.
+  const several = ["--test", "--test-isolation=none"];
   return [...(these.length > 1 ? several : []), "--test-reporter=spec", ...these];
 }
 
