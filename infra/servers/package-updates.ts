@@ -64,7 +64,8 @@ async function timeOf(path: string): Promise<number | undefined> {
  * are all when this user may not install.
  */
 export async function upgradeServers(commands: readonly SystemCommand[]): Promise<Upgrades> {
-  const servers = commands.flatMap((command) => SERVERS[command] ?? []);
+  // Several parts of a program may need the same command.
+  const servers = [...new Set(commands)].flatMap((command) => SERVERS[command] ?? []);
   const upgraded: string[] = [];
   const warnings: string[] = [];
   if (servers.length === 0 || !(await isCommand("apt-cache"))) return { upgraded, warnings };
