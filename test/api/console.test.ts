@@ -173,7 +173,7 @@ describe("an instance's console and figures", () => {
 
   it("says what became of the connection where a reply was not read to its end", async () => {
     outcome = () =>
-      replied(text("x".repeat(10), 20_000_000), {
+      replied(text("v".repeat(10), 20_000_000), {
         readBytes: 65_536,
         sizeBytes: 20_000_012,
         state: { database: 4, transaction: "none" },
@@ -181,7 +181,7 @@ describe("an instance's console and figures", () => {
     const answer = await type("GET long", { database: 4, transaction: "watched" });
     assert.deepEqual(
       [answer.text, answer.tone, answer.cutFromBytes, answer.database, answer.transaction],
-      ['"xxxxxxxxxx"', "reply", 20_000_012, 4, "none"],
+      ['"vvvvvvvvvv"', "reply", 20_000_012, 4, "none"],
     );
     assert.match(
       answer.warning ?? "",

@@ -204,8 +204,8 @@ describe("a reply's reader", () => {
 
   it("keeps the beginning of a line that is too long", () => {
     const bounds = { readBytes: 1024 * KB, keptBytes: 1000 };
-    const { reply } = read(Buffer.from(`+${"x".repeat(100_000)}\r\n`), { bounds, chunks: [999] }) ?? {};
-    assert.ok(reply?.kind === "status" && reply.text.length < 1100 && reply.text.startsWith("xxx"));
+    const { reply } = read(Buffer.from(`+${"v".repeat(100_000)}\r\n`), { bounds, chunks: [999] }) ?? {};
+    assert.ok(reply?.kind === "status" && reply.text.length < 1100 && reply.text.startsWith("vvv"));
   });
 
   it("keeps arrays nested so deep and no deeper, and goes on behind them", () => {

@@ -5,7 +5,7 @@ import { chooseServerPackage, SERVER_PACKAGES } from "../../../infra/servers/red
 /** What `apt-cache policy` prints of a package. */
 const policyOf = (name: string, candidate: string, installed = "(none)") =>
   `${name}:\n  Installed: ${installed}\n  Candidate: ${candidate}\n  Version table:\n     ${candidate} 500\n` +
-  `        500 http://deb.debian.org/debian stable/main amd64 Packages\n`;
+  `        500 file:/srv/packages stable/main amd64 Packages\n`;
 
 describe("the package that instances are made of", () => {
   it("is Redis 7.0 on Debian 12, which knows no Valkey", () => {
