@@ -106,6 +106,25 @@ export type Slip = {
   readonly focus: () => void;
 };
 
+/** What the holder can do to an instance, by the names of its buttons. */
+export type Acts = { readonly [name: string]: ((instance: Held) => unknown) | undefined };
+
+/** The parts of the page that these acts work on. */
+export type ActParts = {
+  readonly api: Api;
+  readonly held: HeldInstances;
+  readonly slip: Slip;
+  readonly problemBox: HTMLElement;
+  /** By how much a lease can grow, in milliseconds. */
+  readonly gainMs: (instance: Held) => number;
+  readonly select: (id: string | undefined) => void;
+  readonly isSelected: (id: string) => boolean;
+  readonly refresh: () => Promise<void>;
+  readonly showStats: () => Promise<void>;
+  readonly say: (text: string) => void;
+  readonly focusKey: () => void;
+};
+
 /** A part of the workbench: works on a running instance, or on none with null. */
 export type Bench = { readonly use: (instance: Held | null) => void };
 

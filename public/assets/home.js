@@ -1,6 +1,6 @@
 /**
  * @import { Handout } from "../api-types.ts"
- * @import { Bench, CallProblem, Entry, Held } from "../home-types.ts"
+ * @import { ActParts, Acts, Bench, CallProblem, Entry, Held } from "../home-types.ts"
  */
 import { createApi } from "./api.js";
 import { wireCopyButtons } from "./copy.js";
@@ -48,6 +48,22 @@ let refreshAtMs = 0;
  * @type {Promise<Bench> | undefined}
  */
 let bench;
+/** @type {Promise<Acts> | undefined} */
+let acts;
+/** @type {ActParts} */
+const actParts = {
+  api,
+  held,
+  slip,
+  problemBox,
+  gainMs,
+  select,
+  isSelected: (id) => selectedId === id,
+  refresh,
+  showStats,
+  say,
+  focusKey: () => key.focus(),
+};
 
 document.documentElement.classList.add("js");
 wireCopyButtons(say);
@@ -56,9 +72,9 @@ form.addEventListener("submit", (event) => {
   void getInstance();
 });
 others.addEventListener("click", choose);
-slipRoot.addEventListener("click", act);
+slipRoot.addEventListener("click", (event) => void act(event));
 slipRoot.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") keep();
+  if (event.key === "Escape") void act(event);
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) void refresh();
@@ -183,6 +199,7 @@ function select(id) {
     return;
   }
   slip.show(entry);
+  loadActs().catch(() => undefined);
   const gain = gainMs(entry.instance);
   slip.offerExtension(gain < LEAST_GAIN_MS ? null : gain);
 }
@@ -238,6 +255,25 @@ function showHeld() {
     ?.focus();
 }
 
+/** @param {Event} event */
+async function act(event) {
+  const entry = held.find(selectedId);
+  const name = event.type === "keydown" ? "keep" : closest(event, "[data-act]")?.dataset.act;
+  if (!entry || !name) return;
+  try {
+    (await loadActs())[name]?.(entry.instance);
+  } catch {
+    slip.note("The service does not answer. Try again in a moment.", true);
+  }
+}
+
+/** What the holder can do to an instance: loaded once there is one. */
+function loadActs() {
+  acts ??= import("./lease-acts.js").then(({ createActs }) => createActs(actParts));
+  acts.catch(() => (acts = undefined));
+  return acts;
+}
+
 function rows() {
   return findAll(HTMLElement, "[data-id]", others);
 }
@@ -261,80 +297,6 @@ function choose(event) {
   if (!id || working) return;
   select(id);
   find(HTMLElement, "[aria-pressed=true]", others).focus();
-}
-
-/** @type {Record<string, (instance: Held) => unknown>} */
-const handlers = { extend, end: askToEnd, "end-now": end, keep, clear };
-
-/** @param {Event} event */
-function act(event) {
-  const entry = held.find(selectedId);
-  if (entry) handlers[closest(event, "[data-act]")?.dataset.act ?? ""]?.(entry.instance);
-}
-
-function askToEnd() {
-  slip.actions("sure");
-  // The focus is on the harmless answer, so that pressing Enter twice ends nothing.
-  slip.act("keep").focus();
-}
-
-function keep() {
-  if (slip.act("keep").closest("[hidden]")) return;
-  slip.actions("acts");
-  slip.act("end").focus();
-}
-
-/** @param {Held} instance */
-async function extend(instance) {
-  const leftMs = Date.parse(instance.expiresAt) + gainMs(instance) - api.now();
-  const { value, problem } = await api.extend(instance, Math.floor(leftMs / SECOND));
-  if (problem) {
-    await showRefusal(instance, problem);
-    return;
-  }
-  held.update(instance.id, value);
-  if (selectedId === instance.id) select(instance.id);
-  if (slip.act("extend").hidden) slip.focus();
-  say("Extended.");
-}
-
-/** @param {Held} instance */
-async function end(instance) {
-  // The problem shown may be that there are too many instances, which is over now.
-  problemBox.hidden = true;
-  slip.actions(null);
-  slip.setState("ending");
-  slip.focus();
-  const { problem } = await api.end(instance);
-  if (problem && problem.status !== 404) {
-    await showRefusal(instance, problem);
-    return;
-  }
-  // While its host does not answer it is still ending: the service says which.
-  const { value } = await api.status(instance);
-  held.update(instance.id, value ?? { state: "ended", endedAt: new Date(api.now()).toISOString(), endCause: "owner" });
-  if (selectedId === instance.id) select(instance.id);
-  say("Ended.");
-  void showStats();
-}
-
-/**
- * @param {Held} instance
- * @param {CallProblem} problem
- */
-async function showRefusal(instance, { title, detail }) {
-  await refresh();
-  if (selectedId !== instance.id) return;
-  select(instance.id);
-  slip.note(`${title}. ${detail}`, true);
-  say(`${title}. ${detail}`);
-}
-
-/** @param {Held} instance */
-function clear(instance) {
-  held.remove(instance.id);
-  select(held.list().at(-1)?.instance.id);
-  key.focus();
 }
 
 /** Asks the service how the instances are doing. Without an answer, what is shown stays. */
