@@ -128,35 +128,28 @@ async function getInstance() {
 }
 
 /**
- * Asks for an instance, and works for it where the service wants that first; undefined when that was stopped.
+ * Asks for an instance, and works for it where the service wants that; undefined when that was stopped.
  * @param {string} idempotencyKey
  */
 async function createWorking(idempotencyKey) {
-  const answer = await api.create(idempotencyKey);
-  if (!answer.problem?.challenge) return answer;
+  const refusal = await api.create(idempotencyKey);
+  if (!refusal.problem?.challenge) return refusal;
   labour = new AbortController();
-  showLabour(0);
-  /** @param {string} proof */
-  const ask = (proof) => {
-    // From here on the instance starts, and cannot be stopped.
-    labour = undefined;
-    showKey();
-    return api.create(idempotencyKey, proof);
-  };
   try {
     const { workFor } = await import("./work.js");
-    return await workFor(answer, ask, labour.signal, showLabour);
+    return await workFor(refusal, (proof) => api.create(idempotencyKey, proof), labour.signal, showLabour);
   } catch {
     // This browser cannot work: the refusal says what can.
-    return answer;
+    return refusal;
   } finally {
     labour = undefined;
   }
 }
 
-/** @param {number} share */
+/** @param {number | undefined} share  Undefined from when the instance starts, which cannot be stopped. */
 function showLabour(share) {
-  labourShare = share;
+  if (share === undefined) labour = undefined;
+  else labourShare = share;
   showKey();
 }
 

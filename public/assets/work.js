@@ -9,7 +9,8 @@ const MOST_PROOFS = 3;
  * @param {Answer<T>} refusal
  * @param {(proof: string) => Promise<Answer<T>>} ask
  * @param {AbortSignal} stop
- * @param {(share: number) => void} onProgress  Called now and then with the chance, 0 to 1, to be done by now.
+ * @param {(share: number | undefined) => void} onProgress  Called now and then with the chance, 0 to 1, to be done by
+ *   now; with undefined when it is done and only the answer is waited for.
  * @returns {Promise<Answer<T> | undefined>} undefined when it was stopped
  */
 export async function workFor(refusal, ask, stop, onProgress) {
@@ -17,8 +18,10 @@ export async function workFor(refusal, ask, stop, onProgress) {
   for (let proofs = 0; proofs < MOST_PROOFS; proofs++) {
     const { challenge, bits } = answer.problem ?? {};
     if (challenge === undefined || bits === undefined) break;
+    onProgress(0);
     const proof = await findProof(challenge, bits, stop, onProgress);
     if (proof === undefined) return undefined;
+    onProgress(undefined);
     answer = await ask(proof);
   }
   return answer;
