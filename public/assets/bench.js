@@ -10,10 +10,6 @@ import { createFigures } from "./figures.js";
  * @returns {Bench}
  */
 export function createBench(root, api, onRefused) {
-  const styles = document.createElement("link");
-  styles.rel = "stylesheet";
-  styles.href = new URL("bench.css", import.meta.url).href;
-  document.head.append(styles);
   const console = createConsole(root, api, onRefused);
   const figures = createFigures(root, api, onRefused);
   return {

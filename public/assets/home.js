@@ -36,7 +36,7 @@ const slip = createSlip(slipRoot, api, held.isKept);
 let selectedId;
 let working = false;
 /**
- * Stops a proof of work; undefined while there is none.
+ * Stops the work that the service wants first; undefined while there is none.
  * @type {AbortController | undefined}
  */
 let labour;
@@ -146,7 +146,7 @@ async function createWorking(idempotencyKey) {
   }
 }
 
-/** @param {number | undefined} share  Undefined once the instance starts: that is not stopped. */
+/** @param {number | undefined} share  Undefined from when the instance starts, which cannot be stopped. */
 function showLabour(share) {
   if (share === undefined) labour = undefined;
   else labourShare = share;
