@@ -1,7 +1,7 @@
 import type { Kind } from "./kinds.ts";
 
 /**
- * A setting: its environment variable, its kind of value, its default and its meaning. README's table has a row
+ * A setting: its environment variable, its kind of value, its default and its meaning. docs/settings.md has a row
  * for each.
  */
 export type Setting<Name extends string = string, T = unknown> = {

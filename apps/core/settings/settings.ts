@@ -11,7 +11,7 @@ import { jobs } from "./jobs.ts";
 import { operator } from "./operator.ts";
 import { service } from "./service.ts";
 
-/** All rooms of settings, in the order of README's table. */
+/** All rooms of settings, in the order of docs/settings.md. */
 export const rooms = { service, operator, http, instances, admission, consoles, hosts, cloud, fleet, enrolment, jobs };
 
 type Rooms = typeof rooms;
@@ -20,7 +20,7 @@ type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;
 /** Name of a setting, as it stands in the environment. */
 export type SettingName = (DeclaredIn<Rooms[keyof Rooms]> & Setting)["name"];
 
-/** Every setting of the product, declared once, in the order of README's table. */
+/** Every setting of the product, declared once, in the order of docs/settings.md. */
 export const settings = Object.values<Record<string, Setting>>(rooms).flatMap((room) =>
   Object.values(room),
 ) as readonly Setting<SettingName>[];
