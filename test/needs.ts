@@ -10,6 +10,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/adapters/docker/engine-answers.test.ts": "nothing",
   "test/api/": "nothing",
   "test/core/": "nothing",
+  "test/documents.test.ts": "nothing",
   "test/infra/host/conntrack.test.ts": "nothing",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",
@@ -21,7 +22,6 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/jobs/": "nothing",
   "test/lib/": "nothing",
   "test/public/": "nothing",
-  "test/readme.test.ts": "nothing",
   "test/security.test.ts": "nothing",
   "test/twins/": "nothing",
 };
