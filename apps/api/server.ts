@@ -12,6 +12,7 @@ import { dropSilentClients } from "../lib/http/silent-clients.ts";
 import { inNetworks } from "../lib/http/networks.ts";
 import type { LogSamples } from "../lib/log-samples.ts";
 import type { App } from "./app.ts";
+import { createAssets } from "./assets/assets.ts";
 import type { HostRules } from "./callers/served-hosts.ts";
 import { addApiReference } from "./plugins/api-reference.ts";
 import { takeBodies } from "./plugins/bodies.ts";
@@ -26,6 +27,7 @@ import { refuseUnknownInput } from "./plugins/strict-requests.ts";
 import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 import { describeInvalid } from "./problems/describe-invalid.ts";
 import { unreadable } from "./problems/problems.ts";
+import { assetRoutes } from "./routes/assets/index.ts";
 import { consoleRoutes, type ConsoleRouteParts } from "./routes/console/index.ts";
 import { healthRoutes, type HealthRouteParts } from "./routes/health/index.ts";
 import { createHomePage, homeRoutes, type HomePageParts } from "./routes/home/index.ts";
@@ -60,7 +62,8 @@ const SECOND = 1000;
 /** Builds the application: plugins, limits, errors, routes. It does not listen. */
 export async function buildServer(parts: ServerParts): Promise<App> {
   const app = createApp(parts);
-  const home = await createHomePage(parts);
+  const assets = await createAssets();
+  const home = createHomePage(parts, assets);
 
   const samples = sampleRefusals(app, parts.logger, parts.settings.http.refusalsLoggedPerMinute);
   logRequests(app, samples);
@@ -78,6 +81,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   await addApiReference(app, parts.settings.operator);
 
   const wrongMethods = answerWrongMethods(app);
+  await app.register(assetRoutes(assets));
   await app.register(homeRoutes(home));
   await app.register(instanceRoutes(parts, home));
   await app.register(consoleRoutes(parts));

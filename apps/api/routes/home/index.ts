@@ -1,11 +1,9 @@
-import { createHash } from "node:crypto";
-import { readFile, readdir } from "node:fs/promises";
-import fastifyStatic from "@fastify/static";
 import { Eta } from "eta";
 import type { History } from "../../../core/figures/contract.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import type { App, HomePage } from "../../app.ts";
-import { assetsFolder, hashLibrary, publicFolder } from "../../public-folder.ts";
+import type { Assets } from "../../assets/assets.ts";
+import { publicFolder } from "../../public-folder.ts";
 import { publicLimits, type PublicRules } from "../public-limits.ts";
 
 /** What the homepage needs. */
@@ -17,10 +15,8 @@ export type HomePageParts = {
 };
 
 /** The homepage. Templates are read when first used; the page's counts are absent while MySQL does not answer. */
-export async function createHomePage({ store, clock, rules, settings }: HomePageParts): Promise<HomePage> {
+export function createHomePage({ store, clock, rules, settings }: HomePageParts, { path: assets }: Assets): HomePage {
   const eta = new Eta({ views: publicFolder, cache: true });
-  // Part of the path of every asset, imported modules too: browsers may cache them for ever and never mix versions.
-  const assets = `/assets/${await hashOfAssets()}/`;
   const limits = publicLimits(rules);
 
   const render: HomePage["render"] = async (request, { instance = null, problem = null }) => {
@@ -33,25 +29,9 @@ export async function createHomePage({ store, clock, rules, settings }: HomePage
   return { render, assets };
 }
 
-/** `GET /` and the files that pages load. */
+/** `GET /`. */
 export function homeRoutes(home: HomePage) {
-  return async (app: App) => {
-    await app.register(fastifyStatic, {
-      root: assetsFolder,
-      prefix: home.assets,
-      maxAge: "1y",
-      immutable: true,
-      index: false,
-    });
-    await app.register(fastifyStatic, {
-      root: hashLibrary.folder,
-      prefix: `${home.assets}noble/`,
-      maxAge: "1y",
-      immutable: true,
-      index: false,
-      decorateReply: false,
-      allowedPath: (path) => hashLibrary.files.includes(path.replace(/^\//, "")),
-    });
+  return (app: App) => {
     app.get("/", { schema: { hide: true } }, async (request, reply) =>
       reply
         .type("text/html; charset=utf-8")
@@ -59,15 +39,4 @@ export function homeRoutes(home: HomePage) {
         .send(await home.render(request, {})),
     );
   };
-}
-
-/** Changes with any asset. */
-async function hashOfAssets(): Promise<string> {
-  const hash = createHash("sha256");
-  const files = (await readdir(assetsFolder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => `${entry.parentPath}/${entry.name}`)
-    .concat(hashLibrary.files.map((file) => `${hashLibrary.folder}${file}`));
-  for (const file of files.sort()) hash.update(await readFile(file));
-  return hash.digest("hex").slice(0, 10);
 }

@@ -1,0 +1,35 @@
+import { buildSync, version } from "esbuild";
+
+/** Changes with what {@link minify} makes of the same files. */
+export const MINIFIER = `esbuild ${version}`;
+
+/** What is made smaller: scripts and styles. */
+export function isMinified(name: string): boolean {
+  return /\.(m?js|css)$/.test(name);
+}
+
+/**
+ * Scripts and styles without comments, blanks and long names of their own; each stays a file by itself, and what it
+ * exports and imports keeps its name. In one go, since each starts a process.
+ * @param files their names, and where they are
+ */
+export function minify(files: ReadonlyMap<string, string>): ReadonlyMap<string, Buffer> {
+  const { outputFiles } = buildSync({
+    entryPoints: [...files].map(([name, path]) => ({ in: path, out: name })),
+    outdir: OUT,
+    // The name with its ending is given already: the empty ending keeps it.
+    outExtension: { ".js": ".out", ".css": ".out" },
+    bundle: false,
+    minify: true,
+    write: false,
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "silent",
+  });
+  return new Map(
+    outputFiles.map(({ path, contents }) => [path.slice(OUT.length + 1, -".out".length), Buffer.from(contents)]),
+  );
+}
+
+/** Nothing is written there. */
+const OUT = "/assets";
