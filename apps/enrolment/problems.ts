@@ -1,28 +1,27 @@
-import type { Problem } from "../lib/http/problem.ts";
+import { problemsOf } from "../lib/http/problem.ts";
+
+const problem = problemsOf({
+  "token-missing": { status: 401, title: "A token is needed", when: "The request has no bearer token." },
+  "token-wrong": { status: 401, title: "Wrong token", when: "No booting host has this name and token." },
+  "not-found": { status: 404, title: "Not found", when: "Nothing is at this path." },
+});
 
 /**
  * Every refusal that is specific to the enrolment. The answer is the same for a wrong token and for one that
  * has been used.
  */
 export const problems = {
-  tokenMissing: (): Problem => ({
-    type: "urn:getaredis:token-missing",
-    title: "A token is needed",
-    status: 401,
-    detail: "Send the token that the host was ordered with as the header Authorization: Bearer <token>.",
-  }),
-  tokenWrong: (): Problem => ({
-    type: "urn:getaredis:token-wrong",
-    title: "The token does not fit",
-    status: 401,
-    detail: "No host that is booting has this name and token, or it has enrolled with another key.",
-  }),
-  nothingHere: (): Problem => ({
-    type: "urn:getaredis:not-found",
-    title: "There is nothing here",
-    status: 404,
-    detail: "Hosts enrol at POST /hosts/<name>/enrolment.",
-  }),
+  tokenMissing: () =>
+    problem(
+      "token-missing",
+      "Send the token that the host was ordered with as the header Authorization: Bearer <token>.",
+      { challenges: ["Bearer"] },
+    ),
+  tokenWrong: () =>
+    problem("token-wrong", "No booting host has this name and token, or it has enrolled with another key.", {
+      challenges: ['Bearer error="invalid_token"'],
+    }),
+  nothingHere: () => problem("not-found", "Page not found. Hosts enrol at POST /hosts/<name>/enrolment."),
 } as const;
 
 /** Texts for what Fastify finds wrong before a handler sees the request. */

@@ -46,14 +46,14 @@ describe("addresses", () => {
   describe("quota", () => {
     it("refuses the next one with 403 and the time at which the first ends", async () => {
       assert.deepEqual([(await post(api)).status, (await post(api)).status], [201, 201]);
-      const detail = await assertProblem(await post(api), 403, "quota-exceeded");
-      assert.match(detail, /may hold 2 at once.*wait 12 h/);
+      const detail = await assertProblem(await post(api), 403, "quota-exceeded", ["nextFreeAt"]);
+      assert.match(detail, /^You have reached the limit of 2 instances for your IP address\. .*wait 12 h/);
     });
 
     it("is free again as soon as one is ended", async () => {
       const first = (await (await post(api)).json()) as { id: string; token: string };
       await post(api);
-      await assertProblem(await post(api), 403, "quota-exceeded");
+      await assertProblem(await post(api), 403, "quota-exceeded", ["nextFreeAt"]);
       await call(api, `/instances/${first.id}`, {
         method: "DELETE",
         headers: { authorization: `Bearer ${first.token}` },
@@ -72,7 +72,7 @@ describe("addresses", () => {
       for (const address of ["198.51.100.1", "198.51.100.2", "198.51.100.3"])
         assert.equal((await post(behindProxy, address)).status, 201);
       assert.equal((await post(behindProxy, "198.51.100.1")).status, 201);
-      await assertProblem(await post(behindProxy, "198.51.100.1"), 403, "quota-exceeded");
+      await assertProblem(await post(behindProxy, "198.51.100.1"), 403, "quota-exceeded", ["nextFreeAt"]);
     });
 
     it("counts the last address that no trusted proxy wrote, so that a caller cannot name another", async () => {
@@ -90,7 +90,7 @@ describe("addresses", () => {
       assert.equal((await post(behindProxy, "2001:db8:1:3::1")).status, 201, "the neighbour has a quota of its own");
       for (const address of ["198.51.100.7", "::ffff:198.51.100.7"])
         assert.equal((await post(behindProxy, address)).status, 201);
-      await assertProblem(await post(behindProxy, "::ffff:c633:6407"), 403, "quota-exceeded");
+      await assertProblem(await post(behindProxy, "::ffff:c633:6407"), 403, "quota-exceeded", ["nextFreeAt"]);
     });
 
     it("counts the proxy itself when it forwards what is no address", async () => {
@@ -117,7 +117,7 @@ describe("addresses", () => {
       const seconds = Number(answer.headers.get("retry-after"));
       assert.ok(seconds >= 1 && seconds <= 60, String(seconds));
       const detail = await assertProblem(answer, 429, "rate-limited");
-      assert.match(detail, /may make 8 such requests a minute\. Try again in \d+ s\./);
+      assert.match(detail, /may make 8 requests of this kind a minute\. Try again in \d+ s\./);
     });
 
     it("count each address by itself, IPv6 by /64", async () => {

@@ -57,8 +57,8 @@ describe("admission", () => {
       assert.deepEqual([answers.slice(0, 24), answers.slice(24)], [Array(24).fill(201), Array(18).fill(403)]);
       const refused = await post("198.51.100.77");
       assert.match(
-        await assertProblem(refused, 403, "network-quota-exceeded"),
-        /addresses of a network may hold 24 at once.*wait 12 h/,
+        await assertProblem(refused, 403, "network-quota-exceeded", ["nextFreeAt"]),
+        /addresses of your network have reached their limit of 24 instances.*wait 12 h/,
       );
       assert.equal((await post("203.0.113.1")).status, 201);
     });
@@ -78,7 +78,10 @@ describe("admission", () => {
       for (let count = 0; count < 2; count++) await end(await post("198.51.100.1"));
       const refused = await post("198.51.100.1");
       assert.equal(refused.headers.get("retry-after"), "86400");
-      assert.match(await assertProblem(refused, 429, "starts-exceeded"), /may begin 2 within a day.*Try again in 24 h/);
+      assert.match(
+        await assertProblem(refused, 429, "starts-exceeded"),
+        /Your IP address has started 2 instances within a day, which is the limit.*Try again in 24 h/,
+      );
       assert.equal((await post("198.51.100.2")).status, 201);
       api.service.time.pass(86_400_000);
       await api.seeHosts();
@@ -153,7 +156,10 @@ describe("admission", () => {
       assert.ok(detail.includes(`Proof-Of-Work: ${challenge}:n`), detail);
       const text = await post("203.0.113.1", { accept: "text/plain" });
       assert.deepEqual([text.status, text.headers.get("retry-after")], [429, "0"]);
-      assert.match(await text.text(), /^A little work first: .* SHA-256 of \S+:n begins with 6 zero bits, .* 2 min /);
+      assert.match(
+        await text.text(),
+        /^A proof of work is needed\. Many people want an instance now.* SHA-256 of \S+:n begins with 6 zero bits, .* 2 min /,
+      );
     });
 
     it("takes a proof once, from its own address, in time, and with all its bits", async () => {
@@ -161,8 +167,8 @@ describe("admission", () => {
       const proof = solve(challenge, bits);
       const refusal = async (address: string, sent: string) =>
         assertProblem(await post(address, { "proof-of-work": sent }), 429, "proof-of-work-needed", members);
-      assert.match(await refusal("203.0.114.1", proof), /does not fit its challenge and this address/);
-      assert.match(await refusal("203.0.113.1", challenge), /does not fit/);
+      assert.match(await refusal("203.0.114.1", proof), /does not solve its challenge for this IP address/);
+      assert.match(await refusal("203.0.113.1", challenge), /does not solve/);
       const easy = makeChallenge(3, new Date(api.service.clock().getTime() + 60_000), Buffer.alloc(12), {
         serverSecret: "secret-of-the-server",
         address: "203.0.113.1",

@@ -65,7 +65,7 @@ describe("HTTP", () => {
         const answer = await call(path, { method });
         assert.equal(answer.headers.get("allow"), allow);
         const detail = await assertProblem(answer, 405, "method-not-allowed");
-        assert.match(detail, new RegExp(`^${method} is not for ${path.replace(/0{16}/, ":id")}`));
+        assert.match(detail, new RegExp(`^${path.replace(/0{16}/, ":id")} does not take ${method}\\. It takes `));
       }
     });
 
@@ -233,11 +233,11 @@ describe("HTTP", () => {
       const text = await post({ accept: "text/plain", ...json }, '{"ttlSeconds":1}');
       assert.equal(text.status, 400);
       assert.equal(text.headers.get("content-type"), "text/plain; charset=utf-8");
-      assert.equal(await text.text(), "The request is not valid: ttlSeconds must be from 60 to 86400.\n");
+      assert.equal(await text.text(), "Invalid request. ttlSeconds must be from 60 to 86400.\n");
       const page = await call("/nothing", { headers: { accept: "text/html" } });
       assert.equal(page.status, 404);
       assert.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
-      assert.match(await page.text(), /There is nothing here/);
+      assert.match(await page.text(), /Not found/);
     });
 
     it("show what the caller sent as text, not as part of the page", async () => {

@@ -39,8 +39,8 @@ describe("who runs the service", () => {
     await store.blocks.add({ address: "127.0.0.0/8", reason: "", until: null, by: null }, clock());
     for (const [accept, path, pattern] of [
       ["*/*", "/instances", /"contact": "abuse@example\.org"/],
-      ["text/plain", "/instances", /^Your address gets no instances: .* Contact: abuse@example\.org\n$/],
-      ["*/*", "/instances?format=env", /^# Your address gets no instances: .* Contact: abuse@example\.org\n$/],
+      ["text/plain", "/instances", /^This IP address has been blocked\. .* Contact: abuse@example\.org\n$/],
+      ["*/*", "/instances?format=env", /^# This IP address has been blocked\. .* Contact: abuse@example\.org\n$/],
     ] as const)
       assert.match(await (await api.call(path, { method: "POST", headers: { accept } })).text(), pattern);
     assert.doesNotMatch(await (await api.call("/nothing")).text(), /contact/, "the operator cannot help there");

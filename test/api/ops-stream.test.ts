@@ -193,7 +193,7 @@ describe("the operator's stream", () => {
       const { answer: refused } = await open();
       assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/);
       const detail = await assertProblem(refused, 503, "too-many-streams");
-      assert.match(detail, /^2 follow the fleet already, which is the setting OPERATOR_STREAMS/);
+      assert.match(detail, /^OPERATOR_STREAMS allows 2 at once/);
       second.closing.abort();
       for (let status = 503; status !== 200;) {
         await pause();

@@ -20,7 +20,7 @@ describe("the dashboard", () => {
     const page = await dashboard.open();
     await page.fill("#token", "a wrong token that is long");
     await page.click("button:has-text('Log in')");
-    assert.match((await page.textContent("[data-log-in-problem]:visible")) ?? "", /does not fit/);
+    assert.match((await page.textContent("[data-log-in-problem]:visible")) ?? "", /Wrong token/);
     assert.equal(await page.locator("[data-inside]:visible").count(), 0);
     assert.ok(!(await page.content()).includes("host-a"));
     await page.fill("#token", dashboard.service.opsToken);

@@ -27,7 +27,7 @@ describe("the homepage's form", () => {
 
       await takeWithoutPage();
       await page.click(".key");
-      assert.match(await textOf(page, "[data-problem]"), /Your address has all its instances/);
+      assert.match(await textOf(page, "[data-problem]"), /You have reached the limit of/);
     });
 
     it(`is not there for the forms of other sites, over ${how}`, async () => {
@@ -43,7 +43,7 @@ describe("the homepage's form", () => {
         );
         await page.goto("http://elsewhere.example/");
         await page.click("button");
-        assert.match(await textOf(page, "[data-problem]"), /Another site sent this request/);
+        assert.match(await textOf(page, "[data-problem]"), /Sent by another site/);
       }
     });
   }
@@ -62,7 +62,7 @@ describe("the homepage's form", () => {
   it("shows a page, not a document of errors, where there is nothing", async () => {
     const page = await open();
     await page.goto(`${origin()}/nowhere`);
-    assert.match(await textOf(page, "[data-problem]"), /There is nothing here/);
+    assert.match(await textOf(page, "[data-problem]"), /Page not found: /);
     await getInstance(page);
   });
 
@@ -103,7 +103,7 @@ describe("the homepage's form", () => {
       await fill();
       const page = await open({ javaScriptEnabled: false });
       await page.click(".key");
-      assert.match(await textOf(page, "[data-problem]"), /A little work first.*by itself where JavaScript is on/s);
+      assert.match(await textOf(page, "[data-problem]"), /A proof of work is needed.*by itself if JavaScript is on/s);
     });
   });
 });

@@ -146,7 +146,7 @@ describe("the homepage", () => {
     await page.click(".key");
     assert.match(
       await textOf(page, "[data-problem]:visible"),
-      /Your address has all its instances\s+An address may hold 2 at once\. End one of them/,
+      /Too many instances\s+You have reached the limit of 2 instances for your IP address\. End one of them/,
     );
     assert.equal(await page.getAttribute("[data-slip]", "data-state"), "blank");
     await endInstance(origin(), first);

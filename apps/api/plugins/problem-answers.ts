@@ -28,7 +28,7 @@ export function answerProblems(
   app.setNotFoundHandler(
     // Requests for unknown paths count as well, so that guessing paths is limited too.
     { preHandler: (request: FastifyRequest, reply: FastifyReply) => app.rateLimit().call(app, request, reply) },
-    (request, reply) => sendProblem(problems.noRoute(request.method, pathOf(request)), request, reply, renderHome),
+    (request, reply) => sendProblem(problems.noRoute(pathOf(request)), request, reply, renderHome),
   );
 }
 

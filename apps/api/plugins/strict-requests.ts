@@ -24,7 +24,7 @@ export function refuseUnknownInput(app: App): void {
     }
     const field = firstField(request);
     if (field !== undefined)
-      throw new ProblemError(problems.invalid(`This call takes no body, and this one ${field}.`));
+      throw new ProblemError(problems.invalid(`This call takes no body, but the request ${field}.`));
     done();
   });
 }
@@ -32,7 +32,7 @@ export function refuseUnknownInput(app: App): void {
 /** The beginning of an unwanted body's content, as it is told; undefined when there is none. */
 function firstField({ body }: FastifyRequest): string | undefined {
   if (body === undefined || body === null) return undefined;
-  if (typeof body !== "object" || Array.isArray(body)) return "is no JSON object";
+  if (typeof body !== "object" || Array.isArray(body)) return "has one that is not a JSON object";
   const [name] = Object.keys(body);
   return name === undefined ? undefined : `has the field ${JSON.stringify(name)}`;
 }

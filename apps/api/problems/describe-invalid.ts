@@ -14,7 +14,8 @@ type SchemaFault = {
  * unknown.
  */
 export function describeInvalid(fault: SchemaFault | undefined, where: string): Error {
-  if (where === "params") return new ProblemError(problems.nothingOfThatName());
+  if (where === "params")
+    return new ProblemError(fault?.instancePath === "/id" ? problems.noInstanceId() : problems.nothingOfThatName());
   const field = fault?.instancePath.slice(1).replaceAll("/", ".") ?? "";
   if (field === "idempotency-key") return new Error(`The header Idempotency-Key ${complaint(fault)}. ${keyAdvice}`);
   if (where === "querystring" && fault?.keyword === "additionalProperties")

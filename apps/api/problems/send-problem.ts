@@ -13,17 +13,22 @@ export async function sendProblem(
   noteRefusal(request, problem.type.replace("urn:getaredis:", ""));
   reply.code(problem.status).header("cache-control", "no-store");
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
+  if (problem.challenges !== undefined) reply.header("www-authenticate", [...problem.challenges]);
   // As a comment: the answer may be appended to a file of settings, which must stay readable.
   const { format } = request.query as { format?: unknown };
-  const ask = problem.contact === undefined ? "" : ` Contact: ${problem.contact}`;
-  const line = `${problem.title}: ${problem.detail}${ask}\n`;
-  if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${line}`);
+  if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${lineOf(problem)}`);
   switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
     case "text/html":
       return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
     case "text/plain":
-      return reply.type("text/plain; charset=utf-8").send(line);
+      return reply.type("text/plain; charset=utf-8").send(lineOf(problem));
     default:
       return sendAsJson(problem, reply);
   }
+}
+
+/** A problem on a line for a terminal. Its title is left out where the detail says the same. */
+function lineOf({ title, detail, contact }: Problem): string {
+  const what = detail.toLowerCase().includes(title.toLowerCase()) ? detail : `${title}. ${detail}`;
+  return `${what}${contact === undefined ? "" : ` Contact: ${contact}`}\n`;
 }

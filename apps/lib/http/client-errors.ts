@@ -26,6 +26,6 @@ export function answerClientError(fault: Error & { readonly code?: string }, soc
 }
 
 const meanings: Readonly<Record<string, readonly [status: number, detail: string]>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "The request was not whole in time."],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "The request was not complete in time. Send it again."],
   HPE_HEADER_OVERFLOW: [431, "The headers are too large."],
 };

@@ -12,6 +12,8 @@ export type Problem = {
   readonly contact?: string;
   /** What a program needs besides, as further members of the body. */
   readonly members?: Readonly<Record<string, string | number>>;
+  /** How to authenticate, with status 401: values of `WWW-Authenticate` (RFC 9110). */
+  readonly challenges?: readonly string[];
 };
 
 /** Sends a problem as problem+json, whatever the caller accepts. */
@@ -35,49 +37,83 @@ export class ProblemError extends Error {
   }
 }
 
+/** What all problems of one `type` have in common. */
+export type ProblemType = {
+  /** The status that it comes with, unless `when` names others. */
+  readonly status: number;
+  readonly title: string;
+  /** When it comes, in a sentence for the API's reference. */
+  readonly when: string;
+};
+
+/** Types that any of our HTTP servers may answer with, by the last part of their URN. */
+export const generalProblemTypes = {
+  "invalid-request": {
+    status: 400,
+    title: "Invalid request",
+    when: "A field of the body, a parameter or a header is missing, unknown or out of its bounds.",
+  },
+  "unreadable-request": {
+    status: 400,
+    title: "The request could not be read",
+    when:
+      "The body is not what its Content-Type says. 408 when the request took too long, 413 when its body is too " +
+      "large, 415 when its Content-Type is not taken, 431 when its headers are too large.",
+  },
+  "method-not-allowed": {
+    status: 405,
+    title: "Method not allowed",
+    when: "The path exists and takes other methods, which the header Allow lists.",
+  },
+  "rate-limited": {
+    status: 429,
+    title: "Too many requests",
+    when: "The IP address has made too many requests within a minute. Retry-After says when to come back.",
+  },
+  internal: {
+    status: 500,
+    title: "Something went wrong on our side",
+    when: "The service has a fault, which has been logged.",
+  },
+  unavailable: {
+    status: 503,
+    title: "Temporarily unavailable",
+    when: "A part of the service does not answer, such as its database. Retry-After says when to come back.",
+  },
+} as const satisfies Readonly<Record<string, ProblemType>>;
+
+/** Makes problems of these types: `detail` says what happened in this case, why, and what to do next. */
+export function problemsOf<Name extends string>(types: Readonly<Record<Name, ProblemType>>) {
+  return (name: Name, detail: string, more: Partial<Problem> = {}): Problem => ({
+    type: `urn:getaredis:${name}`,
+    title: types[name].title,
+    status: types[name].status,
+    detail,
+    ...more,
+  });
+}
+
+const problem = problemsOf(generalProblemTypes);
+
 /** Refusals that any of our HTTP servers may give. */
 export const generalProblems = {
-  invalid: (detail: string): Problem => ({
-    type: "urn:getaredis:invalid-request",
-    title: "The request is not valid",
-    status: 400,
-    detail,
-  }),
-  unreadable: (status: number, detail: string): Problem => ({
-    type: "urn:getaredis:unreadable-request",
-    title: "The request could not be read",
-    status,
-    detail,
-  }),
-  wrongMethod: (method: string, path: string, allowed: readonly string[]): Problem => ({
-    type: "urn:getaredis:method-not-allowed",
-    title: "The method does not fit",
-    status: 405,
-    detail: `${method} is not for ${path}; it takes ${allowed.join(", ")}.`,
-  }),
-  rateLimited: (retryAfterMs: number, limit: number): Problem => {
+  invalid: (detail: string) => problem("invalid-request", detail),
+  unreadable: (status: number, detail: string) => problem("unreadable-request", detail, { status }),
+  wrongMethod: (method: string, path: string, allowed: readonly string[]) =>
+    problem("method-not-allowed", `${path} does not take ${method}. It takes ${allowed.join(", ")}.`),
+  rateLimited: (retryAfterMs: number, limit: number) => {
     const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-    return {
-      type: "urn:getaredis:rate-limited",
-      title: "Too many requests",
-      status: 429,
-      detail: `Your address may make ${limit} such requests a minute. Try again in ${retryAfterSeconds} s.`,
-      retryAfterSeconds,
-    };
+    return problem(
+      "rate-limited",
+      `Your IP address may make ${limit} requests of this kind a minute. Try again in ${retryAfterSeconds} s.`,
+      { retryAfterSeconds },
+    );
   },
-  internal: (): Problem => ({
-    type: "urn:getaredis:internal",
-    title: "Something broke on our side",
-    status: 500,
-    detail: "It has been written down. Try again.",
-  }),
-  unavailable: (): Problem => ({
-    type: "urn:getaredis:unavailable",
-    title: "Not available right now",
-    status: 503,
-    detail: "A part of this service does not answer. Try again in a few seconds.",
-    retryAfterSeconds: 5,
-  }),
+  internal: () => problem("internal", "The fault has been logged. Try again."),
+  unavailable: () =>
+    problem("unavailable", "A part of this service does not answer. Try again in a few seconds.", {
+      retryAfterSeconds: 5,
+    }),
 } as const;
 
 /**

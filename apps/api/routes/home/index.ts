@@ -3,6 +3,7 @@ import type { History } from "../../../core/figures/contract.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import type { App, HomePage } from "../../app.ts";
 import type { Assets } from "../../assets/assets.ts";
+import { servedOrigin } from "../../callers/served-origin.ts";
 import { publicFolder } from "../../public-folder.ts";
 import { publicLimits, type PublicRules } from "../public-limits.ts";
 
@@ -22,7 +23,7 @@ export function createHomePage({ store, clock, rules, settings }: HomePageParts,
   const render: HomePage["render"] = async (request, { instance = null, problem = null }) => {
     // A refusal asks nobody: floods of them must cost little.
     const stats = problem === null ? await store.history.countHandouts(clock()).catch(() => null) : null;
-    const origin = `${request.protocol}://${request.host}`;
+    const origin = servedOrigin(request);
     return eta.render("index", { assets, limits, stats, origin, instance, problem, operator: settings.operator });
   };
 

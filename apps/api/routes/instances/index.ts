@@ -13,6 +13,7 @@ import { callerKey } from "../../callers/caller-key.ts";
 import { hungUpSignal } from "../../callers/hung-up.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
 import { isFromOwnPage } from "../../callers/request-origin.ts";
+import { servedOrigin } from "../../callers/served-origin.ts";
 import type { Metrics } from "../../figures/metrics.ts";
 import { noteRefusal } from "../../problems/refusals.ts";
 import { problemOfChange, problemOfCreate, problems } from "../../problems/problems.ts";
@@ -66,7 +67,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
         metrics.countHandout(outcomeOf(result));
         if (result.kind !== "created") {
           noteRefusal(request, outcomeOf(result));
-          throw new ProblemError(problemOfCreate(result, clock()));
+          throw new ProblemError(problemOfCreate(result, servedOrigin(request), clock()));
         }
         const { handout, hostName, replayed } = result;
         if (!replayed) metrics.timeHandout((performance.now() - startedAt) / 1000);
