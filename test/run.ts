@@ -24,6 +24,8 @@ const { values: options, positionals } = parseArgs({
 });
 /** More than there are processors: most files wait for something most of the time. */
 const AT_ONCE = 5;
+/** The test file that runs the page's snippets by clients in other languages. */
+const CLIENTS = "test/e2e/clients.test.ts";
 /** Time that what a file has started gets to end after it. */
 const LAST_WORDS_MS = 5_000;
 /**
@@ -69,6 +71,9 @@ async function runAll(): Promise<void> {
   const durations = await readDurations();
   const ready = onMachine.length > 0 ? prepareMachine(onMachine) : Promise.resolve();
   ready.catch(() => undefined);
+  // They are large, and only one file waits for them.
+  const clientsReady = onMachine.includes(CLIENTS) ? ready.then(prepareClients) : ready;
+  clientsReady.catch(() => undefined);
   const byDuration = onMachine.toSorted((one, other) => durations.of(other) - durations.of(one));
   const parts: Part[] = [
     ...(isWhole ? CHECKS.map(checkPart) : []),
@@ -76,7 +81,7 @@ async function runAll(): Promise<void> {
     ...byDuration.map((file) => ({
       name: file,
       run: async () => {
-        await ready;
+        await (file === CLIENTS ? clientsReady : ready);
         const startedAt = performance.now();
         const result = await runAlone(file);
         durations.note(file, (performance.now() - startedAt) / 1000);
@@ -145,6 +150,23 @@ async function prepareMachine(these: readonly string[]): Promise<void> {
   if (!these.some((file) => file.endsWith("/deploy.test.ts"))) return;
   const { fetchControlPackages } = await import("./bed/control-machine.ts");
   await step("packages of a control plane", fetchControlPackages);
+}
+
+/** Installs languages and their clients of Redis. */
+async function prepareClients(): Promise<void> {
+  const { ensureSystemPackages } = await import("../infra/servers/system-packages.ts");
+  await step("clients in other languages", async (note) => {
+    const installed = await ensureSystemPackages([
+      "go",
+      "php",
+      "ruby",
+      "redis for Go",
+      "redis for PHP",
+      "redis for Python",
+      "redis for Ruby",
+    ]);
+    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
+  });
 }
 
 async function runAlone(file: string): Promise<{ code: number | null; said: string }> {

@@ -13,6 +13,8 @@ export const APT_GET = fileURLToPath(new URL("apt-get.sh", import.meta.url));
 interface Provider {
   /** Packages of Debian and Ubuntu that bring the command; the first one that the release has is taken. */
   packages: string[];
+  /** Brings no command: it is there when its package is installed. */
+  isLibrary?: true;
   /** Services that the package would start now and at each boot. */
   units: string[];
 }
@@ -39,9 +41,16 @@ const PROVIDERS = {
   openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },
   "chromium-headless-shell": { packages: ["chromium-headless-shell"], units: [] },
+  go: { packages: ["golang-go"], units: [] },
+  php: { packages: ["php-cli"], units: [] },
+  ruby: { packages: ["ruby"], units: [] },
+  "redis for Go": { packages: ["golang-github-gomodule-redigo-dev"], units: [], isLibrary: true },
+  "redis for PHP": { packages: ["php-predis"], units: [], isLibrary: true },
+  "redis for Python": { packages: ["python3-redis"], units: [], isLibrary: true },
+  "redis for Ruby": { packages: ["ruby-redis"], units: [], isLibrary: true },
 } satisfies Record<string, Provider>;
 
-/** A command that we know how to install. */
+/** A command, or a library, that we know how to install. */
 export type SystemCommand = keyof typeof PROVIDERS;
 
 /**
@@ -143,20 +152,31 @@ async function isAvailable(name: string): Promise<boolean> {
 }
 
 async function missingCommands(commands: readonly SystemCommand[]): Promise<SystemCommand[]> {
-  const checked = await Promise.all(commands.map(async (command) => ({ command, isThere: await isCommand(command) })));
+  const checked = await Promise.all(
+    commands.map(async (command) => {
+      const { isLibrary, packages }: Provider = PROVIDERS[command];
+      return { command, isThere: await (isLibrary ? isInstalled(packages) : isCommand(command)) };
+    }),
+  );
   return checked.filter(({ isThere }) => !isThere).map(({ command }) => command);
+}
+
+/** Whether one of these packages is installed. */
+async function isInstalled(packages: readonly string[]): Promise<boolean> {
+  const there = await Promise.all(packages.map((name) => isAccessible(`/var/lib/dpkg/info/${name}.list`)));
+  return there.includes(true);
 }
 
 /** Whether a command is installed. */
 export async function isCommand(name: string): Promise<boolean> {
-  for (const folder of withSystemFolders(process.env.PATH).split(":")) {
-    if (
-      await access(join(folder, name), constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return true;
-  }
+  for (const folder of withSystemFolders(process.env.PATH).split(":"))
+    if (await isAccessible(join(folder, name), constants.X_OK)) return true;
   return false;
+}
+
+async function isAccessible(path: string, mode?: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
 }

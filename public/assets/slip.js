@@ -26,6 +26,23 @@ export function createSlip(root, clock, isKept) {
   const blanks = /** @type {Record<string, string>} */ (parsed);
   /** @type {Entry | null} */
   let shown = null;
+  /** @type {Parameters<typeof fill>[0]} */
+  let filled = {};
+
+  part("ways", root).addEventListener("change", () => void chooseWay());
+  // Browsers may have chosen one again, after a reload.
+  void chooseWay();
+
+  /** The blank page has the snippets of the first way alone. */
+  async function chooseWay() {
+    if (root.querySelector("input:checked + label + .way")) return;
+    try {
+      await (await import("./ways.js")).addWay(part("ways", root));
+      fill(filled);
+    } catch {
+      note("The service does not answer. Try again in a moment.", true);
+    }
+  }
 
   /** @param {string} state */
   function setState(state) {
@@ -40,6 +57,7 @@ export function createSlip(root, clock, isKept) {
    * @param {Record<string, string | number | undefined>} values
    */
   function fill(values) {
+    filled = values;
     for (const place of findAll(HTMLElement, "[data-field]", root)) {
       const name = place.dataset.field ?? "";
       const [head = "", tail] = String(values[name] ?? blanks[name]).split(/(?<=@)/);

@@ -26,6 +26,7 @@ describe("the files that pages load", () => {
       mjs: "text/javascript; charset=utf-8",
       png: "image/png",
       svg: "image/svg+xml",
+      txt: "text/plain; charset=utf-8",
     };
     const files = (await readdir(assetsFolder, { recursive: true })).filter((file) => file.includes("."));
     assert.ok(files.length > 30);

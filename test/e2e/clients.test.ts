@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { access, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { Queue, QueueEvents, Worker, type Job } from "bullmq";
 import { Redis } from "ioredis";
 import { createClient, defineScript } from "redis";
+import { projectPath } from "../../infra/process/project-path.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
+import { launchChromium, visit } from "./chromium.ts";
 
 const run = promisify(execFile);
 
@@ -303,5 +308,101 @@ describe("popular clients with the URL that people get", { timeout: 120_000 }, (
       rates.every((rate) => rate > 0),
       stdout,
     );
+  });
+
+  describe("the page's snippets, just as it shows them", () => {
+    /** By the way that is chosen: the text of each of its blocks. */
+    const shown = new Map<string, string[]>();
+    let folder = "";
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), "snippets-"));
+      const browser = await launchChromium();
+      try {
+        const { page } = await visit(browser, service.origin);
+        // One is loaded before there is an instance, the others after.
+        await page.click(".ways label:text-is('Go')");
+        await page.waitForSelector("#code-go");
+        await page.click(".key");
+        await page.waitForSelector("[data-slip][data-state=running]");
+        for (const label of await page.locator(".ways label").all()) {
+          await label.click();
+          await page.waitForSelector(".ways input:checked + label + .way");
+          const texts = await page.locator(".way:visible code").allTextContents();
+          shown.set(await label.innerText(), texts);
+        }
+      } finally {
+        await browser.close();
+      }
+    });
+    after(() => rm(folder, { recursive: true, force: true }));
+
+    const snippet = (way: string, block = 0) => shown.get(way)?.[block] ?? assert.fail(`no snippet for ${way}`);
+    /** Writes a snippet into a file of its own folder, as a person would. */
+    const saved = async (name: string, text: string): Promise<string> => {
+      await mkdir(join(folder, name.split("/")[0] ?? ""), { recursive: true });
+      await writeFile(join(folder, name), text);
+      return join(folder, name);
+    };
+    const said = async (program: string, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}) =>
+      (await run(program, args, options)).stdout.trim();
+
+    it("redis-cli", async () => {
+      const typing = run("sh", ["-c", snippet("redis-cli")]);
+      typing.child.stdin?.end("SET greeting hello\nGET greeting\n");
+      assert.equal((await typing).stdout.trim(), "OK\nhello");
+    });
+
+    it(".env", async () => {
+      const file = await saved("env/.env", snippet(".env"));
+      assert.equal(await said("sh", ["-c", `set -a; . ${file}; redis-cli -u "$REDIS_URL" PING 2>&-`]), "PONG");
+    });
+
+    it("Node, as a module, also in the oldest version that its client takes", async () => {
+      const file = await saved("node/demo.mjs", snippet("Node"));
+      await symlink(projectPath("node_modules"), join(folder, "node/node_modules"));
+      const system = "/usr/bin/node";
+      const isThere = await access(system).then(
+        () => true,
+        () => false,
+      );
+      for (const node of [process.execPath, ...(isThere ? [system] : [])])
+        assert.equal(await said(node, [file]), "hello", node);
+    });
+
+    // Debian's own Python, which has Debian's client.
+    it("Python", async () =>
+      assert.equal(await said("/usr/bin/python3", [await saved("python/demo.py", snippet("Python"))]), "hello"));
+
+    it("Go", async () => {
+      const file = await saved("go/main.go", snippet("Go"));
+      // Debian has modules' sources in a GOPATH, and `go mod init` would look for them elsewhere.
+      const env = {
+        PATH: process.env["PATH"],
+        GO111MODULE: "off",
+        GOPATH: "/usr/share/gocode",
+        GOCACHE: join(folder, "go-cache"),
+      };
+      assert.equal(await said("go", ["run", file], { env }), "hello");
+    });
+
+    it("PHP", async () => {
+      const file = await saved("php/demo.php", snippet("PHP"));
+      await mkdir(join(folder, "php/vendor"));
+      // What Composer would write there.
+      await writeFile(join(folder, "php/vendor/autoload.php"), '<?php require "/usr/share/php/Predis/autoload.php";');
+      assert.equal(await said("/usr/bin/php", [file], { cwd: join(folder, "php") }), "hello");
+    });
+
+    it("Ruby", async () =>
+      assert.equal(await said("/usr/bin/ruby", [await saved("ruby/demo.rb", snippet("Ruby"))]), "hello"));
+
+    it("curl: runs a command, extends, and ends it", async () => {
+      const output = await said("sh", ["-c", snippet("curl")]);
+      assert.match(output, /"text": ?"\(integer\) 1"/);
+      assert.match(output, /"state": ?"running"/);
+      assert.equal(await said("sh", ["-c", snippet("curl", 1)]), "");
+      await assert.rejects(run("sh", ["-c", `exec 2>&1; ${snippet("redis-cli")} PING | grep -q PONG`]));
+    });
   });
 });

@@ -1,10 +1,11 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { Eta } from "eta";
 import type { History } from "../../../core/figures/contract.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import type { App, HomePage } from "../../app.ts";
 import type { Assets } from "../../assets/assets.ts";
 import { servedOrigin } from "../../callers/served-origin.ts";
-import { publicFolder } from "../../public-folder.ts";
+import { assetsFolder, publicFolder } from "../../public-folder.ts";
 import { publicLimits, type PublicRules } from "../public-limits.ts";
 
 /** What the homepage needs. */
@@ -19,12 +20,14 @@ export type HomePageParts = {
 export function createHomePage({ store, clock, rules, settings }: HomePageParts, { path: assets }: Assets): HomePage {
   const eta = new Eta({ views: publicFolder, cache: true });
   const limits = publicLimits(rules);
+  const snippets = readSnippets();
 
   const render: HomePage["render"] = async (request, { instance = null, problem = null }) => {
     // A refusal asks nobody: floods of them must cost little.
     const stats = problem === null ? await store.history.countHandouts(clock()).catch(() => null) : null;
     const origin = servedOrigin(request);
-    return eta.render("index", { assets, limits, stats, origin, instance, problem, operator: settings.operator });
+    const { operator } = settings;
+    return eta.render("index", { assets, limits, stats, origin, instance, problem, operator, snippets });
   };
 
   return { render, assets };
@@ -40,4 +43,12 @@ export function homeRoutes(home: HomePage) {
         .send(await home.render(request, {})),
     );
   };
+}
+
+/** Programs that use an instance, by their file's name; {url} and the like stand for what is known of it. */
+function readSnippets(): Readonly<Record<string, string>> {
+  const folder = `${assetsFolder}/snippets`;
+  return Object.fromEntries(
+    readdirSync(folder).map((name) => [name, readFileSync(`${folder}/${name}`, "utf8").trimEnd()]),
+  );
 }
