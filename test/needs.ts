@@ -7,6 +7,7 @@ export type Need = "nothing" | "machine";
 export const NEEDS: Readonly<Record<string, Need>> = {
   "test/": "machine",
   "test/adapters/digitalocean/": "nothing",
+  "test/adapters/docker/agent.test.ts": "nothing",
   "test/adapters/docker/engine-answers.test.ts": "nothing",
   "test/api/": "nothing",
   "test/core/": "nothing",

@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type ClientRequest } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import { inspect } from "node:util";
 import type { ClientTls } from "../../lib/tls.ts";
 
 /** Most bytes of an answer: a list of a thousand containers takes a tenth of it. */
@@ -29,6 +30,9 @@ export function engineAgent(hostName: string, tls: ClientTls | undefined): HttpA
     boundAnswer(request);
     add(request, options);
   };
+  // docker-modem writes out each request in full for its debug log, also when nobody reads that: with all sockets of
+  // the agent, this took a third of the processor time of a hand-out.
+  Object.defineProperty(agent, inspect.custom, { value: () => `[agent of ${hostName}]` });
   return agent;
 }
 
