@@ -147,6 +147,10 @@ async function prepareMachine(these: readonly string[]): Promise<void> {
     ]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
+  if (these.some((file) => file.endsWith("/prometheus.test.ts"))) {
+    const { fetchPrometheus } = await import("./bed/prometheus.ts");
+    await step("Prometheus", fetchPrometheus);
+  }
   if (!these.some((file) => file.endsWith("/deploy.test.ts"))) return;
   const { fetchControlPackages } = await import("./bed/control-machine.ts");
   await step("packages of a control plane", fetchControlPackages);

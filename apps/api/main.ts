@@ -67,6 +67,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const rules = handoutRules(settings, await readNetworks(settings.admission.quotaNetworks));
   const pressure = createRedisPressure(redis);
   const metrics = createMetrics({
+    version: await readVersion(),
     standings: () => fleet.standings(clock()),
     countHandouts: () => store.history.countHandouts(clock()),
     listServers: store.leases.listServers,
@@ -181,6 +182,12 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       await delay(FIGURES_MS, undefined, { signal: stop }).catch(() => undefined);
     }
   }
+}
+
+/** Version of this service, as package.json has it. */
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** The networks that the setting QUOTA_NETWORKS lists. @throws when its file is missing or wrong */

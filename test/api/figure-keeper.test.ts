@@ -16,6 +16,7 @@ describe("what a process counts", () => {
   let keeper: ReturnType<typeof createFigureKeeper>;
   beforeEach(() => {
     metrics = createMetrics({
+      version: "1.2.3",
       standings: () => [],
       countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
       listServers: () => Promise.resolve([]),

@@ -366,7 +366,7 @@ describe("HTTP", () => {
       assert.match(text, /^getaredis_slots\{kind="all"\} 8$/m);
       assert.match(text, /^getaredis_instances_running [1-9]/m);
       assert.match(text, /^getaredis_engine_info\{engine="redis",version="7\.0\.15"\} 1$/m);
-      assert.match(text, /^getaredis_job_last_success_timestamp_seconds\{job="reap"\} \d/m);
+      assert.match(text, /^getaredis_job_last_success_timestamp_seconds\{job_name="reap"\} [1-9]/m);
     });
 
     it("/metrics tells how many instances look misused, by rule, for as long as they go on", async () => {

@@ -24,6 +24,9 @@ export interface Service {
   log: () => string;
   /** The environment of both processes, to start another replica with. */
   env: Record<string, string>;
+  /** Ends the process that runs the jobs with a signal and waits until it is gone. */
+  endJobs: (signal: NodeJS.Signals) => Promise<void>;
+  startJobs: () => void;
   /** Ends the API with a signal and waits until it is gone. */
   endApi: (signal: NodeJS.Signals) => Promise<void>;
   startApi: () => Promise<void>;
@@ -143,10 +146,10 @@ export async function startService({
     };
     await startApi();
     undo.add("API", () => end(api, "SIGTERM"), { withinMs: STOP_MS });
-    if (jobs) {
-      const process = startNode(jobsMain, processEnv, output);
-      undo.add("jobs", () => end(process, "SIGTERM"), { withinMs: STOP_MS });
-    }
+    let jobsProcess: ChildProcess | undefined;
+    const startJobs = () => (jobsProcess = startNode(jobsMain, processEnv, output));
+    if (jobs) startJobs();
+    undo.add("jobs", () => end(jobsProcess, "SIGTERM"), { withinMs: STOP_MS });
     return {
       origin: `http://127.0.0.1:${port}`,
       opsToken,
@@ -155,6 +158,8 @@ export async function startService({
       store,
       log: () => output.join(""),
       env: processEnv,
+      endJobs: (signal) => end(jobsProcess, signal),
+      startJobs: () => void startJobs(),
       endApi: (signal) => end(api, signal),
       startApi,
       startReplica: async () => {

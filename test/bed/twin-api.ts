@@ -85,6 +85,7 @@ async function openApi(
   };
   const rules = handoutRules(settings);
   const metrics = createMetrics({
+    version: "1.2.3",
     standings: () => fleet.standings(clock()),
     countHandouts: () => store.history.countHandouts(clock()),
     listServers: store.leases.listServers,

@@ -119,7 +119,7 @@ async function read(url: string, init: RequestInit): Promise<string> {
 /** Seconds of processor time that the API has used so far. */
 async function cpuSeconds({ origin, opsToken }: Service): Promise<number> {
   const answer = await fetch(`${origin}/metrics`, { headers: { authorization: `Bearer ${opsToken}` } });
-  return Number(/^getaredis_api_process_cpu_seconds_total (\S+)$/m.exec(await answer.text())?.[1]);
+  return Number(/^process_cpu_seconds_total (\S+)$/m.exec(await answer.text())?.[1]);
 }
 
 function cell(values: readonly number[], share: number): string {

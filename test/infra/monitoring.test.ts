@@ -20,6 +20,7 @@ const expressions = [
 ];
 
 const { registry } = createMetrics({
+  version: "1.2.3",
   standings: () => [],
   countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
   listServers: () => Promise.resolve([]),
@@ -70,14 +71,17 @@ describe("infra/monitoring", () => {
         targets.flatMap(({ expr }) => namedIn(expr).map(({ name }) => name.replace(/_bucket$/, ""))),
       ),
     );
-    const own = [...metrics.keys()].filter(
-      (name) => name.startsWith("getaredis_") && !name.startsWith("getaredis_api_"),
-    );
+    const own = [...metrics.keys()].filter((name) => name.startsWith("getaredis_"));
     assert.deepEqual(
       own.filter((name) => !shown.has(name)),
-      ["getaredis_fleet_view_faults_total"],
+      ["getaredis_build_info", "getaredis_fleet_view_faults_total"],
     );
     assert.match(rules, /getaredis_fleet_view_faults_total/);
+  });
+
+  it("uses no label of its own that Prometheus gives what it scrapes, and that would be renamed for it", () => {
+    for (const [name, { labelNames }] of metrics)
+      for (const label of ["job", "instance"]) assert.ok(!labelNames.includes(label), `${name} has the label ${label}`);
   });
 
   it("names standings that hosts have", () => {

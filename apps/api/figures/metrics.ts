@@ -1,12 +1,16 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
+import type { Standing } from "../../core/fleet/standing.ts";
 import { handoutBuckets, type HandoutOutcome } from "../../core/figures/figures.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
+import type { JobName } from "../../core/events/names.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
 import { createHandoutTally } from "./handout-tally.ts";
 
 /** What the gauges ask when they are read. */
 export type MetricSources = {
+  /** Version of this service, as package.json has it. */
+  readonly version: string;
   readonly standings: () => readonly HostStanding[];
   readonly countHandouts: () => Promise<{ readonly running: number; readonly startedEver: number }>;
   readonly listServers: () => Promise<readonly ServerVersion[]>;
@@ -24,6 +28,46 @@ export type MetricSources = {
   readonly transferAlarmBytes: number;
 };
 
+/** All ways in which a call for a hand-out comes out; "replayed": a retry that got the known answer. */
+const results: Record<HandoutOutcome | "replayed", true> = {
+  created: true,
+  replayed: true,
+  "lease-out-of-bounds": true,
+  "quota-exceeded": true,
+  "network-quota-exceeded": true,
+  "starts-exceeded": true,
+  "kept-for-newcomers": true,
+  "work-needed": true,
+  "rate-exceeded": true,
+  blocked: true,
+  paused: true,
+  "fleet-unseen": true,
+  "no-open-host": true,
+  "hosts-failed": true,
+  "too-slow": true,
+  "idempotency-key-reused": true,
+  "idempotency-key-in-progress": true,
+  abandoned: true,
+  unavailable: true,
+  fault: true,
+};
+/** All standings of hosts. */
+const standings: Record<Standing, true> = {
+  open: true,
+  full: true,
+  "backing-off": true,
+  cordoned: true,
+  draining: true,
+  silent: true,
+  "heartbeat-refused": true,
+  "engine-silent": true,
+  unreachable: true,
+};
+/** Jobs that every installation has, told as never run before their first run: one that never starts is seen, too. */
+const alwaysTold: readonly JobName[] = ["reap", "reconcile"];
+/** Gauges of prom-client that end in _total, which is for counters alone; each has one by type beside it. */
+const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
+
 /** Prometheus metrics of the API process and of what it sees. */
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -34,7 +78,14 @@ export type Metrics = ReturnType<typeof createMetrics>;
 export function createMetrics(sources: MetricSources) {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry, prefix: "getaredis_api_" });
+  collectDefaultMetrics({ register: registry });
+  for (const name of misnamed) registry.removeSingleMetric(name);
+  new Gauge({
+    name: "getaredis_build_info",
+    help: "1, with the version of this service and of Node as labels",
+    labelNames: ["version", "node"],
+    registers,
+  }).set({ version: sources.version, node: process.version }, 1);
 
   /** The same counts, for figures that are kept longer than Prometheus keeps them. */
   const handoutTally = createHandoutTally();
@@ -44,6 +95,8 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ["result"],
     registers,
   });
+  // From 0 on: Prometheus takes the first value that it sees of a counter for its beginning.
+  for (const result of Object.keys(results)) handouts.inc({ result }, 0);
   const handoutSeconds = new Histogram({
     name: "getaredis_handout_duration_seconds",
     help: "Time from request to a PONG seen",
@@ -55,6 +108,9 @@ export function createMetrics(sources: MetricSources) {
     help: "Steps of a hand-out that failed on a host",
     labelNames: ["host"],
     registers,
+    collect() {
+      for (const { host } of sources.standings()) this.inc({ host: host.name }, 0);
+    },
   });
   const viewFaults = new Counter({
     name: "getaredis_fleet_view_faults_total",
@@ -68,7 +124,7 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ["standing"],
     registers,
     collect() {
-      this.reset();
+      for (const standing of Object.keys(standings)) this.set({ standing }, 0);
       for (const { standing } of sources.standings()) this.inc({ standing });
     },
   });
@@ -78,10 +134,10 @@ export function createMetrics(sources: MetricSources) {
     labelNames: ["kind"],
     registers,
     collect() {
-      const standings = sources.standings();
-      this.set({ kind: "in_use" }, sum(standings.map(({ inUse }) => inUse)));
-      this.set({ kind: "occupied" }, sum(standings.map(({ occupied }) => occupied)));
-      this.set({ kind: "all" }, sum(standings.map(({ host }) => host.capacity)));
+      const hosts = sources.standings();
+      this.set({ kind: "in_use" }, sum(hosts.map(({ inUse }) => inUse)));
+      this.set({ kind: "occupied" }, sum(hosts.map(({ occupied }) => occupied)));
+      this.set({ kind: "all" }, sum(hosts.map(({ host }) => host.capacity)));
     },
   });
   new Gauge({
@@ -118,13 +174,16 @@ export function createMetrics(sources: MetricSources) {
   });
   new Gauge({
     name: "getaredis_job_last_success_timestamp_seconds",
-    help: "When each job last succeeded, unix time",
-    labelNames: ["job"],
+    help: "When each job last succeeded, unix time; 0: never",
+    // Not `job`: that is the label by which Prometheus names what it scrapes.
+    labelNames: ["job_name"],
     registers,
     async collect() {
       const runs = await whileKnown(sources.listRuns(), "mysql");
       this.reset();
-      for (const { job, succeededAt } of runs ?? []) if (succeededAt) this.set({ job }, succeededAt.getTime() / 1000);
+      if (!runs) return;
+      for (const name of alwaysTold) this.set({ job_name: name }, 0);
+      for (const { job, succeededAt } of runs) this.set({ job_name: job }, (succeededAt?.getTime() ?? 0) / 1000);
     },
   });
 
@@ -137,8 +196,8 @@ export function createMetrics(sources: MetricSources) {
     },
   });
   new Gauge({
-    name: "getaredis_proof_of_work_bits",
-    help: "Bits of work that a newcomer is asked for now; 0 while there is room",
+    name: "getaredis_proof_of_work_difficulty",
+    help: "Leading zero bits of the proof of work that a newcomer is asked for now; 0 while there is room",
     registers,
     async collect() {
       this.set((await sources.readAdmission()).bits);
