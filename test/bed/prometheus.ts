@@ -103,8 +103,9 @@ export async function startPrometheus(configFile: string): Promise<Prometheus> {
 export async function promtool(args: readonly string[], input = ""): Promise<string> {
   const running = run(PROMTOOL, args);
   running.child.stdin?.end(input);
-  const { stdout, stderr } = await running.catch((cause: { stdout: string; stderr: string }) => {
-    throw new Error(`promtool ${args.join(" ")}:\n${cause.stdout}${cause.stderr}`, { cause });
+  const { stdout, stderr } = await running.catch((cause: unknown) => {
+    const said = cause as { readonly stdout: string; readonly stderr: string };
+    throw new Error(`promtool ${args.join(" ")}:\n${said.stdout}${said.stderr}`, { cause });
   });
   return stdout + stderr;
 }

@@ -410,7 +410,9 @@ describe("the API on real parts", () => {
 
     it("tell the metrics when they last succeeded", async () => {
       await until("the jobs have run", async () =>
-        /^getaredis_job_last_success_timestamp_seconds\{job_name="reap"\} [1-9]/m.test(await (await call("/metrics")).text()),
+        /^getaredis_job_last_success_timestamp_seconds\{job_name="reap"\} [1-9]/m.test(
+          await (await call("/metrics")).text(),
+        ),
       );
     });
   });
