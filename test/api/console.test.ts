@@ -150,7 +150,7 @@ describe("an instance's console and figures", () => {
     for (const [kind, note] of [
       ["transaction-lost", /was not run/],
       ["too-slow", /^No reply within 10 s/],
-      ["closed", /^The connection closed before a reply came/],
+      ["closed", /^The connection closed before the reply came/],
     ] as const) {
       outcome = () => ({ kind });
       const answer = await type("SET lost 1", { database: 4, transaction: "begun" });
@@ -185,7 +185,7 @@ describe("an instance's console and figures", () => {
     );
     assert.match(
       answer.warning ?? "",
-      /was run, .* connection was closed\. The next command gets a new one, in the same database .* client\.$/,
+      /was run, .* connection was closed\. The next command opens a new one in the same database, .* client\.$/,
     );
   });
 
@@ -313,6 +313,22 @@ describe("an instance's console and figures", () => {
     const { password } = handout;
     await assertProblem(await post("console", { password, command: "PING" }), 503, "instance-silent");
     await assertProblem(await post("figures", { password }), 503, "instance-silent");
+  });
+
+  it("says that a script is running, and how it is stopped, where figures would be", async () => {
+    outcome = () => replied({ kind: "error", text: "BUSY Redis is busy running a script. You can only call ..." });
+    const { password } = handout;
+    assert.match(await assertProblem(await post("figures", { password }), 503, "script-running"), /SCRIPT KILL/);
+    const { tone, text } = await type("GET k");
+    assert.equal(tone, "note");
+    assert.match(text, /^A script is running, .* SCRIPT KILL stops it/);
+  });
+
+  it("passes on no advice to restart the server, and says what is not available instead", async () => {
+    outcome = () => replied({ kind: "error", text: "ERR DEBUG command not allowed. ... then restart the server." });
+    const { tone, text } = await type("DEBUG SLEEP 1");
+    assert.equal(tone, "note");
+    assert.match(text, /^DEBUG is not available here: (?!.*restart)/);
   });
 
   it("says when all of its connections are busy", async () => {

@@ -134,6 +134,11 @@ export const problemTypes = {
     title: "No answer from the instance",
     when: "The service cannot connect to the instance now.",
   },
+  "script-running": {
+    status: 503,
+    title: "A script is running",
+    when: "The instance runs a script, and tells nothing until it ends.",
+  },
   "not-ours": {
     status: 409,
     title: "Not a droplet of the fleet",

@@ -67,6 +67,12 @@ export const problems = {
     problem("instance-silent", "The service could not connect to it. Try again in a few seconds.", {
       retryAfterSeconds: 2,
     }),
+  scriptRunning: () =>
+    problem(
+      "script-running",
+      "The instance runs nothing else until the script ends. SCRIPT KILL stops it, unless it has written data.",
+      { retryAfterSeconds: 2 },
+    ),
   notOurs: () => problem("not-ours", "This host is not a droplet of the fleet. Drain it, and take it down yourself."),
   stillOrdered: () =>
     problem("still-ordered", "The cloud has not reported this droplet yet. Try again in a few seconds."),
@@ -250,6 +256,8 @@ export function problemOfConsole(result: ConsoleRefusal): Problem {
       return problems.consoleBusy();
     case "unreachable":
       return problems.instanceSilent();
+    case "script-running":
+      return problems.scriptRunning();
   }
 }
 

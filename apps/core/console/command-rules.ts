@@ -27,7 +27,7 @@ export type ConsoleVerdict =
 const needsStream = (name: string) => ({
   kind: "refuse" as const,
   why:
-    `${name.toUpperCase()} turns a connection into a stream, which the console does not follow. ` +
+    `${name.toUpperCase()} turns the connection into a stream of messages, which this console cannot show. ` +
     "Use redis-cli or a client.",
 });
 
@@ -49,10 +49,13 @@ export function judgeCommand(words: readonly Buffer[]): ConsoleVerdict {
     case "psync":
       return needsStream(name);
     case "hello":
-      return { kind: "refuse", why: "The console speaks RESP2, and HELLO cannot change that." };
+      return {
+        kind: "refuse",
+        why: "This console speaks RESP2 only, so HELLO is not available. Use redis-cli or a client.",
+      };
     case "client":
       return wordsOf(words, 2) === "client reply"
-        ? { kind: "refuse", why: "The console needs the replies that CLIENT REPLY would turn off." }
+        ? { kind: "refuse", why: "This console needs a reply to each command, so CLIENT REPLY is not available." }
         : { kind: "run" };
     case "quit":
     case "exit":
@@ -63,6 +66,15 @@ export function judgeCommand(words: readonly Buffer[]): ConsoleVerdict {
     default:
       return { kind: "run" };
   }
+}
+
+/** Whether a command ends a script that runs; Redis takes it while it takes no other. */
+export function stopsScripts(words: readonly (string | Buffer)[]): boolean {
+  const name = wordsOf(
+    words.map((word) => Buffer.from(word)),
+    2,
+  );
+  return name === "script kill" || name === "function kill";
 }
 
 /** What the connection remembers after this command got this reply. */

@@ -12,6 +12,8 @@ export type ConsoleRequest = {
   readonly words: readonly (string | Buffer)[];
   /** The connection's state as the caller knows it; a new connection is brought to that state. */
   readonly state: ConsoleState;
+  /** Aborts when nobody waits for the reply any more: the command is not begun, or its connection is closed. */
+  readonly signal?: AbortSignal;
 };
 
 /**

@@ -23,9 +23,9 @@ export async function readFigures(
     state: { database: 0, transaction: "none" },
   });
   if (outcome.kind === "wrong-password" || outcome.kind === "busy") return { kind: outcome.kind };
-  const figures =
-    outcome.kind === "replied" && outcome.reply.kind === "string"
-      ? figuresOf(outcome.reply.bytes.toString("utf8"))
-      : undefined;
+  if (outcome.kind !== "replied") return { kind: "unreachable" };
+  const { reply } = outcome;
+  if (reply.kind === "error" && reply.text.startsWith("BUSY ")) return { kind: "script-running" };
+  const figures = reply.kind === "string" ? figuresOf(reply.bytes.toString("utf8")) : undefined;
   return figures ? { kind: "read", figures } : { kind: "unreachable" };
 }

@@ -20,9 +20,30 @@ const QUOTED: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
   if (/[ !#-[\]-~]/.test(character)) return character;
   return ESCAPES[character] ?? `\\x${byte.toString(16).padStart(2, "0")}`;
 });
+/** Bytes, each as a character, in pieces: a character of several bytes as UTF-8 writes it, or else a single byte. */
+const PIECES = new RegExp(
+  [
+    "[\\xc2-\\xdf][\\x80-\\xbf]",
+    "\\xe0[\\xa0-\\xbf][\\x80-\\xbf]",
+    "[\\xe1-\\xec\\xee\\xef][\\x80-\\xbf]{2}",
+    "\\xed[\\x80-\\x9f][\\x80-\\xbf]",
+    "\\xf0[\\x90-\\xbf][\\x80-\\xbf]{2}",
+    "[\\xf1-\\xf3][\\x80-\\xbf]{3}",
+    "\\xf4[\\x80-\\x8f][\\x80-\\xbf]{2}",
+    "[^]",
+  ].join("|"),
+  "g",
+);
+/** The most bytes of UTF-8 that a character as JavaScript counts them can have. */
+const BYTES_PER_CHARACTER = 3;
+/**
+ * Characters that are shown as they are: those that can be seen, blanks, and those that join others. Neither control
+ * characters nor those that turn the direction of text, with which a value could look like another one.
+ */
+const SHOWN = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}\u200c\u200d]$/u;
 
 /**
- * A reply as redis-cli prints it in a terminal, cut after about `mostCharacters`.
+ * A reply as redis-cli prints it in a terminal, but with UTF-8 as text, cut after about `mostCharacters`.
  * @param words the command it answers: INFO and its like are not quoted
  */
 export function replyText(reply: RedisReply, words: readonly Buffer[], mostCharacters: number): ReplyText {
@@ -83,9 +104,18 @@ export function wordsOf(words: readonly Buffer[], count: number): string {
 /** Bytes in quotes, as many of them as `mostCharacters` can show. */
 function quoted(bytes: Buffer, mostCharacters: number): string {
   let text = '"';
-  for (const byte of bytes.subarray(0, Math.max(0, mostCharacters))) {
-    text += QUOTED[byte] ?? "";
+  const characters = bytes.toString("latin1", 0, Math.max(0, mostCharacters) * BYTES_PER_CHARACTER);
+  for (const [piece] of characters.matchAll(PIECES)) {
+    text += shownPiece(piece);
     if (text.length > mostCharacters) break;
   }
   return `${text}"`;
+}
+
+function shownPiece(piece: string): string {
+  if (piece.length > 1) {
+    const character = Buffer.from(piece, "latin1").toString("utf8");
+    if (SHOWN.test(character)) return character;
+  }
+  return Array.from(piece, (byte) => QUOTED[byte.charCodeAt(0)] ?? "").join("");
 }

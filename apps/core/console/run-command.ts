@@ -3,6 +3,7 @@ import { judgeCommand, noTransaction, type ConsoleState } from "./command-rules.
 import type { Leases } from "../instances/contract.ts";
 import { shownState, type Instance } from "../instances/instance.ts";
 import type { ConsoleOutcome, Consoles } from "./contract.ts";
+import { explainError } from "./explain-error.ts";
 import type { ReplyBudget } from "./reply-budget.ts";
 import { replyText } from "./reply-text.ts";
 
@@ -31,10 +32,14 @@ export type TypedCommand = {
   readonly session: string;
   /** The connection's state as the console knows it. */
   readonly state: ConsoleState;
+  /** Aborts when whoever typed it waits no longer. */
+  readonly signal?: AbortSignal;
 };
 
-/** Why an instance was not asked at all. */
-export type ConsoleRefusal = { readonly kind: "not-running" | "wrong-password" | "busy" | "unreachable" };
+/** Why an instance has not answered, or was not asked at all. */
+export type ConsoleRefusal = {
+  readonly kind: "not-running" | "wrong-password" | "busy" | "unreachable" | "script-running";
+};
 
 /** The replies of the last minute were too long to read another one now. */
 export type RepliesSpent = { readonly kind: "replies-spent"; readonly retryAfterMs: number };
@@ -55,7 +60,7 @@ export type ConsoleAnswer = {
 export async function runCommand(
   ports: ConsolePorts,
   instance: Instance,
-  { line, password, session, state, address: caller }: TypedCommand,
+  { line, password, session, state, address: caller, signal }: TypedCommand,
 ): Promise<ConsoleAnswer | ConsoleRefusal | RepliesSpent> {
   const { store, consoles, replyBudget, clock } = ports;
   if (shownState(instance, clock()) !== "running") return { kind: "not-running" };
@@ -74,7 +79,8 @@ export async function runCommand(
   if (retryAfterMs > 0) return { kind: "replies-spent", retryAfterMs };
   const address = await store.leases.findAddress(instance.id);
   if (!address) return { kind: "not-running" };
-  const outcome = await consoles.run({ instanceId: instance.id, session, ...address, password, words, state });
+  const request = { instanceId: instance.id, session, ...address, password, words, state };
+  const outcome = await consoles.run({ ...request, ...(signal && { signal }) });
   switch (outcome.kind) {
     case "replied": {
       const answer = shown(outcome, words);
@@ -97,6 +103,8 @@ function said(tone: ConsoleAnswer["tone"], text: string, state: ConsoleState): C
 
 function shown(outcome: Extract<ConsoleOutcome, { kind: "replied" }>, words: readonly Buffer[]): ConsoleAnswer {
   const { reply, readBytes, sizeBytes, state } = outcome;
+  const explanation = reply.kind === "error" ? explainError(reply.text) : undefined;
+  if (explanation !== undefined) return said("note", explanation, state);
   const { text, isCut } = replyText(reply, words, MOST_CHARACTERS);
   const isUnread = readBytes < sizeBytes;
   return {
@@ -111,13 +119,13 @@ function shown(outcome: Extract<ConsoleOutcome, { kind: "replied" }>, words: rea
 
 const notes = {
   "transaction-lost":
-    "The connection that held the transaction is gone, so this was not run. Begin the transaction again.",
+    "The connection with the transaction has closed, so this command was not run. Start the transaction again.",
   "too-slow":
-    `No reply within ${COMMAND_TIMEOUT_MS / 1000} s, so the connection was closed. ` +
-    "Whether the command had an effect is unknown.",
-  closed: "The connection closed before a reply came. Whether the command had an effect is unknown.",
+    `No reply within ${COMMAND_TIMEOUT_MS / 1000} s, so the connection was closed. The command may still have had an ` +
+    "effect. A script goes on until it ends; SCRIPT KILL stops it.",
+  closed: "The connection closed before the reply came. The command may still have had an effect.",
   unread:
-    "The command was run, but its reply is too long to be read here to its end, so the connection was closed. " +
-    "The next command gets a new one, in the same database and with nothing watched. " +
-    "Read such replies in parts, or with redis-cli or a client.",
+    "The command was run, but its reply is too long for this console, so the connection was closed. " +
+    "The next command opens a new one in the same database, and no keys are watched. " +
+    "Read such a reply in parts, or with redis-cli or a client.",
 } as const;

@@ -185,7 +185,8 @@ describe("consoles", () => {
     const console = open();
     const printed: string[] = [];
     for (const line of lines) printed.push(`${await print(console, line)}\n`);
-    assert.equal(printed.join(""), expected);
+    // It spells out what is not ASCII, where we show text.
+    assert.equal(printed.join(""), expected.replace(String.raw`\xc3\xa9`, "é"));
   });
 
   it("prints as plain text what redis-cli does", async () => {
@@ -260,8 +261,30 @@ describe("consoles", () => {
       /^\(error\) BUSY/,
       "what SELECT got is told, too",
     );
-    assert.equal(await print(console, "SCRIPT KILL"), "OK");
+    const kill = await replied(console, "SCRIPT KILL", {
+      session: "other",
+      state: { database: 2, transaction: "none" },
+    });
+    assert.deepEqual([kill.reply, kill.state.database], [{ kind: "status", text: "OK" }, 2]);
     await until("the script is stopped", async () => (await print(console, "GET k")) === "(nil)");
+  });
+
+  it("takes a command off the server's queues when nobody waits for it any more, and does not begin a later one", async () => {
+    const console = open();
+    await replied(console, "SELECT 3");
+    const state = { database: 3, transaction: "none" } as const;
+    const giveUp = new AbortController();
+    const waiting = console.run(request("BLPOP queue 0", { state, signal: giveUp.signal }));
+    const later = console.run(request("SET later 1", { state, signal: giveUp.signal }));
+    await until("it waits", async () => /blocked_clients:1/.test(await cli("INFO clients")));
+    giveUp.abort();
+    assert.deepEqual(
+      (await Promise.all([waiting, later])).map(({ kind }) => kind),
+      ["closed", "closed"],
+    );
+    await until("it waits no longer", async () => /blocked_clients:0/.test(await cli("INFO clients")));
+    assert.equal(await print(console, "RPUSH queue mine", { state }), "(integer) 1");
+    assert.equal(await print(console, "EXISTS queue later", { state }), "(integer) 1", "the next one has its database");
   });
 
   it("keeps only the beginning of a reply that is long, and the connection", async () => {

@@ -4,6 +4,7 @@ import {
   databaseIn,
   noTransaction,
   stateAfter,
+  stopsScripts,
   type ConnectionState,
 } from "../../../core/console/command-rules.ts";
 import type { ConsoleOutcome, ConsoleRequest } from "../../../core/console/contract.ts";
@@ -57,7 +58,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     sessions.set(key, session);
     clearTimeout(session.idle);
     session.waiting++;
-    const turn = session.tail.then(() => runNow(session, request));
+    const turn = session.tail.then(() => runUntilAborted(session, request));
     session.tail = turn.catch(() => undefined);
     try {
       return await turn;
@@ -90,6 +91,19 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     return session;
   }
 
+  /** A command that nobody waits for must not wait itself: a closed connection takes it off the server's queues. */
+  async function runUntilAborted(session: Session, request: ConsoleRequest): Promise<ConsoleOutcome> {
+    const { signal } = request;
+    if (signal?.aborted) return { kind: "closed" };
+    const stop = () => session.connection?.close();
+    signal?.addEventListener("abort", stop);
+    try {
+      return await runNow(session, request);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
   async function runNow(session: Session, request: ConsoleRequest): Promise<ConsoleOutcome> {
     if (!session.connection?.isOpen()) {
       // Outside of its transaction, the command would have another effect.
@@ -101,9 +115,14 @@ export function createRedisConsoles(limits: ConsoleLimits) {
     }
     try {
       const { connection } = session;
-      if (!connection) return { kind: "closed" };
+      if (!connection || request.signal?.aborted) return { kind: "closed" };
       const read = await connection.ask(request.words, limits.reply, limits.commandTimeoutMs);
       session.state = await stateNow(session.state, request, read, connection);
+      if (stopsScripts(request.words) && session.state.database !== request.state.database) {
+        // It was logged in without its database: the next command gets a connection that has it.
+        connection.close();
+        return { kind: "replied", ...read, state: noTransaction(request.state) };
+      }
       const { database, transaction } = session.state;
       return { kind: "replied", ...read, state: { database, transaction } };
     } catch (fault) {
@@ -136,7 +155,7 @@ export function createRedisConsoles(limits: ConsoleLimits) {
   /** Connects and logs in. Returns what prevented it, also a reply that the command would have got. */
   async function login(
     session: Session,
-    { host, port, password, state }: ConsoleRequest,
+    { host, port, password, state, words }: ConsoleRequest,
   ): Promise<ConsoleOutcome | undefined> {
     let connection: RedisConnection | undefined;
     try {
@@ -153,6 +172,8 @@ export function createRedisConsoles(limits: ConsoleLimits) {
       if (state.database === 0) return undefined;
       const select = await connection.ask(["SELECT", String(state.database)], limits.reply, limits.connectTimeoutMs);
       if (select.reply.kind === "error") {
+        // While a script runs, no database can be chosen; what stops the script needs none.
+        if (select.reply.text.startsWith("BUSY ") && stopsScripts(words)) return undefined;
         connection.close();
         return { kind: "replied", ...select, state: session.state };
       }

@@ -4,6 +4,7 @@ import type { Leases } from "../../../core/instances/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
+import { hungUpSignal } from "../../callers/hung-up.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
 import { problemOfConsole, problems } from "../../problems/problems.ts";
 import type { PublicRules } from "../public-limits.ts";
@@ -38,6 +39,7 @@ export function consoleRoutes(parts: ConsoleRouteParts) {
           session: name,
           state: { database, transaction },
           address: callerKey(request),
+          signal: hungUpSignal(reply),
         };
         const result = await runCommand(parts, instance, command);
         if (session === undefined) consoles.close(instance.id, name);
