@@ -9,6 +9,7 @@ import type {
   JobRuns,
   Logins,
   Misuse,
+  Operators,
   Slots,
   Switches,
 } from "./operator/contract.ts";
@@ -30,6 +31,7 @@ export type Store = {
   readonly destroyRequests: DestroyRequests;
   readonly search: InstanceDirectory;
   readonly slots: Slots;
+  readonly operators: Operators;
   readonly logins: Logins;
   readonly runs: JobRuns;
   readonly figures: Figures;

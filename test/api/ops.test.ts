@@ -73,6 +73,10 @@ describe("/ops/api", () => {
       ["/jobs/reap/run", "POST"],
       ["/figures", "GET"],
       ["/stream", "GET"],
+      ["/operators", "GET"],
+      ["/operators", "POST"],
+      ["/operators/alice", "PATCH"],
+      ["/operators/alice", "DELETE"],
       ["/switches", "GET"],
       ["/switches/handouts", "PATCH"],
       ["/blocks", "GET"],
@@ -374,10 +378,18 @@ describe("/ops/api", () => {
     await call("/blocks?address=192.0.2.77", "DELETE");
     const events = (
       await read<
-        { actor: string; kind: string; host: string | null; instance: string | null; reason: string; data: unknown }[]
+        {
+          actor: string;
+          by: string | null;
+          kind: string;
+          host: string | null;
+          instance: string | null;
+          reason: string;
+          data: unknown;
+        }[]
       >("/events")
     ).slice(0, 8);
-    assert.ok(events.every(({ actor }) => actor === "operator"));
+    assert.ok(events.every(({ actor, by }) => actor === "operator" && by === "admin"));
     assert.deepEqual(
       events.map(({ kind, host, instance }) => [kind, host, instance]),
       [
@@ -393,7 +405,7 @@ describe("/ops/api", () => {
     );
     assert.equal(events[1]?.reason, "192.0.2.77: spam");
     const { from = "", to = "" } = events[5]?.data as { from?: string; to?: string };
-    assert.equal(events[5]?.reason, `ends ${to} now, instead of ${from}`);
+    assert.equal(events[5]?.reason, `now ends ${to} instead of ${from}`);
     assert.deepEqual(
       events.filter(({ kind }) => kind !== "extend").map(({ data }) => data),
       [

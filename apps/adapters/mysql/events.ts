@@ -3,7 +3,7 @@ import type { EventActor, EventKind, FleetEvent, KeptEvent } from "../../core/ev
 import { isAscii, type Database } from "./database.ts";
 
 const LONGEST_REASON = 500;
-const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason, data";
+const eventColumns = "id, at, last_at, times, actor, kind, host, instance, alarm, reason, data, by_operator";
 
 type EventRow = {
   id: number;
@@ -17,6 +17,7 @@ type EventRow = {
   alarm: number;
   reason: string;
   data: string | null;
+  by_operator: string | null;
 };
 
 /** Rows of events. */
@@ -24,24 +25,25 @@ export function eventStatements(database: Database): Events {
   function add(event: FleetEvent, now: Date): Promise<void> {
     const reason = event.reason.slice(0, LONGEST_REASON);
     const data = event.data === undefined ? null : JSON.stringify(event.data);
+    const by = event.by ?? null;
     const subject = [event.host ?? null, event.instance ?? null];
     return database.transaction(async (sql) => {
-      const [last] = await sql.rows<{ id: number; kind: string; reason: string }>(
-        `SELECT id, kind, reason
+      const [last] = await sql.rows<{ id: number; kind: string; reason: string; by_operator: string | null }>(
+        `SELECT id, kind, reason, by_operator
          FROM events
          WHERE host <=> ? AND instance <=> ? AND actor = ?
          ORDER BY id DESC
          LIMIT 1`,
         [...subject, event.actor],
       );
-      if (last?.kind === event.kind && last.reason === reason) {
+      if (last?.kind === event.kind && last.reason === reason && last.by_operator === by) {
         await sql.run("UPDATE events SET times = times + 1, last_at = ?, data = ? WHERE id = ?", [now, data, last.id]);
         return;
       }
       await sql.run(
-        `INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason, data)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason, data],
+        `INSERT INTO events (at, last_at, actor, kind, host, instance, alarm, reason, data, by_operator)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        [now, now, event.actor, event.kind, ...subject, event.alarm === true ? 1 : 0, reason, data, by],
       );
     });
   }
@@ -53,6 +55,7 @@ export function eventStatements(database: Database): Events {
       ["kind = ?", filter.kind],
       ["id < ?", filter.before],
       ["id > ?", filter.after],
+      ["actor <> ?", filter.instance === undefined && filter.kind === undefined ? "owner" : undefined],
     ];
     const given = conditions.filter((condition): condition is [string, string | number] => condition[1] !== undefined);
     if (!given.every(([, value]) => isAscii(String(value)))) return Promise.resolve([]);
@@ -97,6 +100,7 @@ function toEvent(row: EventRow): KeptEvent {
     instance: row.instance ?? undefined,
     alarm: row.alarm === 1,
     reason: row.reason,
+    by: row.by_operator ?? undefined,
     data: row.data === null ? null : (JSON.parse(row.data) as unknown),
   } as KeptEvent;
 }

@@ -11,6 +11,7 @@ import { hostStatements } from "./hosts.ts";
 import { leaseStatements } from "./leases.ts";
 import { loginStatements } from "./logins.ts";
 import { misuseStatements } from "./misuse.ts";
+import { operatorStatements } from "./operators.ts";
 import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
@@ -36,6 +37,7 @@ export function createMysqlStore(mysqlUrl: string): Store {
     destroyRequests: destroyRequestStatements(database),
     search: searchStatements(database),
     slots: slotStatements(database),
+    operators: operatorStatements(database),
     logins: loginStatements(database),
     runs: runStatements(database),
     figures: figureStatements(database),

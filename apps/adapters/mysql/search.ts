@@ -75,11 +75,12 @@ async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]>
       sql: "created_at <= ? AND (ended_at IS NULL OR ended_at >= ?)",
       values: [search.heldAt, search.heldAt],
     });
-  if (search.text !== undefined && search.text !== "") conditions.push(await matching(sql, search.text));
+  if (search.text !== undefined && search.text !== "")
+    conditions.push(await matching(sql, search.text, search.withoutHolders === true));
   return conditions;
 }
 
-async function matching(sql: Sql, text: string): Promise<Condition> {
+async function matching(sql: Sql, text: string, withoutHolders: boolean): Promise<Condition> {
   if (/^:\d{1,5}$/.test(text)) return { sql: "port = ?", values: [Number(text.slice(1))] };
   const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
   const places =
@@ -102,7 +103,7 @@ async function matching(sql: Sql, text: string): Promise<Condition> {
   // A text that cannot be an id or an address is not searched for as one: one key is read faster than several.
   const either = [
     ...(/^[0-9a-z]{1,16}$/.test(text) ? [{ sql: "instances.id LIKE ?", values: [`${text}%`] }] : []),
-    ...ofHolder(text),
+    ...(withoutHolders ? [] : ofHolder(text)),
     ...(hosts.length > 0
       ? [
           among(

@@ -16,6 +16,16 @@ export const problemTypes = {
     title: "Wrong token",
     when: "The token or password of the Authorization header is not the one of this instance or of the operator.",
   },
+  "token-expired": {
+    status: 401,
+    title: "The operator's token has expired",
+    when: "The token was good until its expiry. An admin can set a new one.",
+  },
+  "role-needed": {
+    status: 403,
+    title: "Your role may not do this",
+    when: "The operator's role is too low for the call: `role` is the one they have, `needed` the one the call needs.",
+  },
   "password-wrong": {
     status: 403,
     title: "Wrong password",
@@ -39,7 +49,7 @@ export const problemTypes = {
   "not-found": {
     status: 404,
     title: "Not found",
-    when: "There is no such page, instance, host, block or job.",
+    when: "There is no such page, instance, host, block, job or operator.",
   },
   "not-acceptable": {
     status: 406,
@@ -158,6 +168,16 @@ export const problemTypes = {
     status: 503,
     title: "Too many dashboards are open",
     when: "OPERATOR_STREAMS dashboards and scripts follow this API process already.",
+  },
+  "operator-exists": {
+    status: 409,
+    title: "That name is taken",
+    when: "There is an operator of this name already.",
+  },
+  "first-admin": {
+    status: 409,
+    title: "The first admin can't be changed here",
+    when: "The operator's token is the setting OPS_TOKEN.",
   },
   "no-jobs-process": {
     status: 503,

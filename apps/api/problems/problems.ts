@@ -1,6 +1,7 @@
 import type { ChangeLeaseResult } from "../../core/instances/change-lease.ts";
 import type { ConsoleRefusal } from "../../core/console/run-command.ts";
 import type { CreateResult } from "../../core/instances/handout.ts";
+import type { Caller, OperatorRole } from "../../core/operator/operators.ts";
 import { generalProblems, problemsOf, type Problem } from "../../lib/http/problem.ts";
 import { problemTypes } from "./problem-types.ts";
 
@@ -16,7 +17,26 @@ export const problems = {
         "curl -u default:<password>.",
     ),
   opsTokenMissing: () =>
-    problem("token-missing", "Log in at /ops, or send the operator's token: Authorization: Bearer <token>."),
+    problem("token-missing", "Log in at /ops, or send an operator's token: Authorization: Bearer <token>."),
+  opsTokenWrong: () =>
+    problem(
+      "token-wrong",
+      "No operator has this token. Check that you copied all of it. If it was revoked, ask an admin for another one.",
+    ),
+  opsTokenExpired: (name: string, at: Date) =>
+    problem("token-expired", `The token of ${name} expired on ${at.toISOString()}. Ask an admin to set a new expiry.`),
+  roleNeeded: ({ name, role }: Caller, needed: OperatorRole) =>
+    problem("role-needed", `This call needs the role ${needed}, and ${name} is ${role}. Ask an admin to change that.`, {
+      members: { role, needed },
+    }),
+  operatorExists: (name: string) =>
+    problem("operator-exists", `There is an operator ${name} already. Choose another name, or revoke that one first.`),
+  noOperator: () => problem("not-found", "Operator not found. GET /ops/api/operators lists all operators."),
+  firstAdmin: () =>
+    problem(
+      "first-admin",
+      "The token of this admin is the setting OPS_TOKEN. To replace it, change that setting and restart the API.",
+    ),
   metricsTokenMissing: () =>
     problem("token-missing", "Send METRICS_TOKEN as the header Authorization: Bearer <token>."),
   tokenWrong: () => problem("token-wrong", "Check that you copied all of it."),

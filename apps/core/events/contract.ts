@@ -13,10 +13,13 @@ export type EventFilter = {
 export type Events = {
   /**
    * Keeps an event. When it equals the last event that its actor reported about the same host, the count of
-   * that event goes up instead: a hold that lasts a night is one line.
+   * that event goes up instead: a hold that lasts a night is one line. Acts of two operators are never the same.
    */
   readonly add: (event: FleetEvent, now: Date) => Promise<void>;
-  /** Events, newest first, `most` of them at most. */
+  /**
+   * Events, newest first, `most` of them at most. Those of owners only when an instance or a kind is asked for: there
+   * are as many as visitors like, and between them nobody would find anything else.
+   */
   readonly list: (filter: EventFilter, most: number) => Promise<KeptEvent[]>;
   /**
    * Alarms reported since a moment, the latest report first, `most`

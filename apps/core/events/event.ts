@@ -1,6 +1,6 @@
 import type { EndCause, JobName, MisuseRule, RestartCause, SwitchName } from "./names.ts";
 
-/** Who decides and acts: jobs, and the operator. */
+/** Who decides and acts: jobs, operators, and owners of instances. */
 export const eventActors = [
   "scale",
   "admit",
@@ -11,6 +11,7 @@ export const eventActors = [
   "block-list",
   "misuse",
   "operator",
+  "owner",
 ] as const;
 
 /** Everything that happens, in a word. */
@@ -47,7 +48,7 @@ export const eventKinds = [
   // What instances send: one that has sent all it may, and a day on which all together send too much.
   "transfer-exceeded",
   "transfer-alarm",
-  // What only the operator does.
+  // What only operators do.
   "cordon",
   "uncordon",
   "block",
@@ -55,6 +56,9 @@ export const eventKinds = [
   "pause",
   "resume",
   "run",
+  "add-operator",
+  "change-operator",
+  "revoke-operator",
 ] as const;
 
 export type EventActor = (typeof eventActors)[number];
@@ -80,6 +84,10 @@ export type EventData = {
   readonly pause: { readonly switch: SwitchName };
   readonly resume: { readonly switch: SwitchName };
   readonly run: { readonly job: JobName };
+  /** Role and expiry (ISO 8601, null for none) as they are from then on. */
+  readonly "add-operator": { readonly operator: string; readonly role: string; readonly expiresAt: string | null };
+  readonly "change-operator": { readonly operator: string; readonly role: string; readonly expiresAt: string | null };
+  readonly "revoke-operator": { readonly operator: string };
   readonly "transfer-exceeded": { readonly sentBytes: number; readonly boundBytes: number };
   readonly "transfer-alarm": { readonly sentBytes: number; readonly alarmBytes: number };
 };
@@ -101,7 +109,11 @@ export type Happening = {
 }[EventKind];
 
 /** A decision or an act of a job or a person, as the operator reads it. */
-export type FleetEvent = { readonly actor: EventActor } & Happening;
+export type FleetEvent = {
+  readonly actor: EventActor;
+  /** Name of the operator, when it is an act of one. */
+  readonly by?: string | undefined;
+} & Happening;
 
 /**
  * An event as it is kept. When it happens again unchanged, and no other event of its host came between, it
@@ -119,4 +131,6 @@ export type KeptEvent = {
   readonly lastAt: Date;
   readonly times: number;
   readonly actor: EventActor;
+  /** Name of the operator, when it is an act of one; acts older than named operators have none. */
+  readonly by?: string | undefined;
 };

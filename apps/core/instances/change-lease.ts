@@ -1,3 +1,4 @@
+import type { Events } from "../events/contract.ts";
 import type { Leases } from "./contract.ts";
 import {
   changedExpiry,
@@ -5,6 +6,7 @@ import {
   type Instance,
   type Lease,
   type LeaseBounds,
+  shownEnd,
   type LeaseRefusal,
 } from "./instance.ts";
 
@@ -31,4 +33,34 @@ export async function changeLease(
   if (!(expiresAt instanceof Date)) return expiresAt;
   if (!(await ports.store.leases.setExpiry(instance.id, expiresAt, now))) return { kind: "not-running" };
   return { kind: "changed", instance: { ...instance, expiresAt } };
+}
+
+/** What a change of a lease by its owner needs. */
+export type ChangeOwnLeasePorts = ChangeLeasePorts & {
+  readonly store: { readonly events: Pick<Events, "add"> };
+};
+
+/**
+ * Sets the end of a lease for its owner, see {@link changeLease}, and keeps that as an event. The reason is always
+ * the same, so that an instance has one such event, which counts up, however often its owner asks.
+ */
+export async function changeOwnLease(
+  ports: ChangeOwnLeasePorts,
+  instance: Instance,
+  ttlSeconds: number,
+): Promise<ChangeLeaseResult> {
+  const result = await changeLease(ports, instance, ttlSeconds);
+  if (result.kind === "changed")
+    await ports.store.events.add(
+      {
+        actor: "owner",
+        kind: "extend",
+        host: instance.hostName,
+        instance: instance.id,
+        reason: "its owner changed when it ends",
+        data: { from: shownEnd(instance).toISOString(), to: result.instance.expiresAt.toISOString() },
+      },
+      ports.clock(),
+    );
+  return result;
 }

@@ -2,6 +2,7 @@ import type { Instance, InstanceState } from "../instances/instance.ts";
 import type { MisuseFinding } from "./misuse.ts";
 import type { InstanceSearch } from "./instance-search.ts";
 import type { Block, DestroyRequestResult, NewBlock, Switch } from "./operator.ts";
+import type { Login, NewOperator, Operator, OperatorChange } from "./operators.ts";
 import type { JobName, MisuseRule, SwitchName } from "../events/names.ts";
 
 /** Switches of the operator: what is paused. Calls throw `Unavailable` while the store does not answer. */
@@ -85,15 +86,34 @@ export type Slots = {
   readonly listTaken: (now: Date) => Promise<TakenSlot[]>;
 };
 
+/** Operators with a token of their own. Calls throw `Unavailable` while the store does not answer. */
+export type Operators = {
+  /** All, by name. */
+  readonly list: () => Promise<Operator[]>;
+  /** The one whose token has this hash, also when it has expired. */
+  readonly find: (tokenHash: Buffer) => Promise<Operator | undefined>;
+  /** False when the name is taken. */
+  readonly add: (operator: NewOperator, now: Date) => Promise<boolean>;
+  /**
+   * Changes role or expiry. With another role, the operator's logins end. Resolves to the operator as it is now;
+   * to undefined when there is none of this name.
+   */
+  readonly change: (name: string, change: OperatorChange) => Promise<Operator | undefined>;
+  /** Removes the operator, and ends the logins. False when there is none of this name. */
+  readonly remove: (name: string) => Promise<boolean>;
+  /** Notes that a token was used; an earlier moment than the one that is known changes nothing. */
+  readonly noteUse: (tokenHash: Buffer, now: Date) => Promise<void>;
+};
+
 /**
  * The dashboard's logins, of which only hashes are kept. Calls throw `Unavailable` while the store does not
  * answer.
  */
 export type Logins = {
-  /** Begins a login, and deletes those that are over. */
-  readonly begin: (secretHash: Buffer, opsTokenHash: Buffer, now: Date, endsAt: Date) => Promise<void>;
-  /** Whether a login is valid that was begun with this very token of the operator. */
-  readonly isOpen: (secretHash: Buffer, opsTokenHash: Buffer, now: Date) => Promise<boolean>;
+  /** Begins a login with an operator's token, and deletes those that are over. */
+  readonly begin: (secretHash: Buffer, tokenHash: Buffer, now: Date, endsAt: Date) => Promise<void>;
+  /** A login that is not over. Whether its token is still good is for the caller to decide. */
+  readonly find: (secretHash: Buffer, now: Date) => Promise<Login | undefined>;
   readonly end: (secretHash: Buffer) => Promise<void>;
 };
 

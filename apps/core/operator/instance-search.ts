@@ -10,6 +10,8 @@ export type InstanceSearch = {
    * of a host's name, the address:port of an instance, or :port at any address.
    */
   readonly text?: string | undefined;
+  /** Whether `text` is not looked for in holders' addresses: who may not see them must not find them by guessing. */
+  readonly withoutHolders?: boolean | undefined;
   /** `open`: all that have not ended. */
   readonly state: InstanceState | "open" | "all";
   readonly host?: string | undefined;

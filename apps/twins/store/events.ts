@@ -9,18 +9,18 @@ const LONGEST_REASON = 500;
 export function eventEffects(tables: Tables): Effects<Events> {
   return {
     add: (event, now) => {
-      const { actor, kind, host, instance, alarm = false } = event;
+      const { actor, by, kind, host, instance, alarm = false } = event;
       const reason = event.reason.slice(0, LONGEST_REASON);
       const index = tables.events.findLastIndex(
         (each) => each.host === host && each.instance === instance && each.actor === actor,
       );
       const last = tables.events[index];
       const data = event.data ?? null;
-      if (last?.kind === kind && last.reason === reason)
+      if (last?.kind === kind && last.reason === reason && last.by === by)
         tables.events[index] = { ...last, times: last.times + 1, lastAt: now, data } as KeptEvent;
       else {
         const id = ++tables.lastEventId;
-        const kept = { id, at: now, lastAt: now, times: 1, actor, kind, host, instance, alarm, reason, data };
+        const kept = { id, at: now, lastAt: now, times: 1, actor, by, kind, host, instance, alarm, reason, data };
         tables.events.push(kept as KeptEvent);
       }
     },
@@ -32,6 +32,7 @@ export function eventEffects(tables: Tables): Effects<Events> {
             (host === undefined || event.host === host) &&
             (instance === undefined || event.instance === instance) &&
             (kind === undefined || event.kind === kind) &&
+            (instance !== undefined || kind !== undefined || event.actor !== "owner") &&
             event.id < before &&
             event.id > after,
         )

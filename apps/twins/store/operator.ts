@@ -4,11 +4,13 @@ import type {
   JobRuns,
   Logins,
   Misuse,
+  Operators,
   Slots,
   Switches,
 } from "../../core/operator/contract.ts";
 import { holds, networksAround } from "../../core/operator/networks.ts";
 import type { Block } from "../../core/operator/operator.ts";
+import type { Operator } from "../../core/operator/operators.ts";
 import type { SwitchName } from "../../core/events/names.ts";
 import type { Effects } from "../turns.ts";
 import { change, leasesOf, type Tables } from "./tables.ts";
@@ -152,17 +154,69 @@ export function slotEffects(tables: Tables): Effects<Slots> {
   };
 }
 
+/** Operators in memory. */
+export function operatorEffects(tables: Tables): Effects<Operators> {
+  return {
+    list: () => [...tables.operators.values()].map(withoutHash).sort((a, b) => (a.name < b.name ? -1 : 1)),
+
+    find: (tokenHash) => operatorOf(tables, tokenHash),
+
+    add: ({ tokenHash, ...operator }, now) => {
+      if (tables.operators.has(operator.name)) return false;
+      tables.operators.set(operator.name, { ...operator, tokenHash, createdAt: now, lastUsedAt: null });
+      return true;
+    },
+
+    change: (name, { role, expiresAt }) => {
+      const before = tables.operators.get(name);
+      if (!before) return undefined;
+      const after = { ...before, ...(role !== undefined && { role }), ...(expiresAt !== undefined && { expiresAt }) };
+      tables.operators.set(name, after);
+      if (after.role !== before.role) endLogins(tables, before.tokenHash);
+      return withoutHash(after);
+    },
+
+    remove: (name) => {
+      const operator = tables.operators.get(name);
+      if (!operator) return false;
+      endLogins(tables, operator.tokenHash);
+      return tables.operators.delete(name);
+    },
+
+    noteUse: (tokenHash, now) => {
+      const operator = operatorOf(tables, tokenHash);
+      if (operator && (operator.lastUsedAt === null || operator.lastUsedAt < now))
+        change(tables.operators, operator.name, { lastUsedAt: now });
+    },
+  };
+}
+
+function operatorOf(tables: Tables, tokenHash: Buffer): Operator | undefined {
+  const found = [...tables.operators.values()].find((operator) => operator.tokenHash.equals(tokenHash));
+  return found && withoutHash(found);
+}
+
+function withoutHash(row: Operator & { readonly tokenHash: Buffer }): Operator {
+  const { name, role, createdAt, createdBy, expiresAt, lastUsedAt } = row;
+  return { name, role, createdAt, createdBy, expiresAt, lastUsedAt };
+}
+
+function endLogins(tables: Tables, tokenHash: Buffer): void {
+  for (const [hash, login] of tables.logins) if (login.tokenHash.equals(tokenHash)) tables.logins.delete(hash);
+}
+
 /** The dashboard's logins in memory. */
 export function loginEffects(tables: Tables): Effects<Logins> {
   return {
-    begin: (secretHash, opsTokenHash, now, endsAt) => {
+    begin: (secretHash, tokenHash, now, endsAt) => {
       for (const [hash, login] of tables.logins) if (login.endsAt <= now) tables.logins.delete(hash);
-      tables.logins.set(secretHash.toString("hex"), { opsTokenHash, endsAt });
+      tables.logins.set(secretHash.toString("hex"), { tokenHash, endsAt });
     },
 
-    isOpen: (secretHash, opsTokenHash, now) => {
+    find: (secretHash, now) => {
       const login = tables.logins.get(secretHash.toString("hex"));
-      return login !== undefined && login.opsTokenHash.equals(opsTokenHash) && login.endsAt > now;
+      if (login === undefined || login.endsAt <= now) return undefined;
+      return { tokenHash: login.tokenHash, operator: operatorOf(tables, login.tokenHash) };
     },
 
     end: (secretHash) => {

@@ -47,8 +47,9 @@ function compareValues<Value extends number | string>(a: Value, b: Value): numbe
 }
 
 /** Conditions of a search, without those of the page. */
-function narrowing(tables: Tables, { state, host, heldAt, text = "" }: InstanceSearch): (row: InstanceRow) => boolean {
-  const isFound = text === "" ? () => true : textMatch(tables, text);
+function narrowing(tables: Tables, search: InstanceSearch): (row: InstanceRow) => boolean {
+  const { state, host, heldAt, text = "", withoutHolders = false } = search;
+  const isFound = text === "" ? () => true : textMatch(tables, text, withoutHolders);
   return (row) =>
     (state === "all" || (state === "open" ? row.state !== "ended" : row.state === state)) &&
     (host === undefined || row.hostName === host) &&
@@ -56,14 +57,14 @@ function narrowing(tables: Tables, { state, host, heldAt, text = "" }: InstanceS
     isFound(row);
 }
 
-function textMatch(tables: Tables, text: string): (row: InstanceRow) => boolean {
+function textMatch(tables: Tables, text: string, withoutHolders: boolean): (row: InstanceRow) => boolean {
   if (/^:\d{1,5}$/.test(text)) return (row) => row.port === Number(text.slice(1));
   const [, address, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(text) ?? [];
   const places = new Set(
     [...tables.hosts.values()].filter(({ publicHost }) => publicHost === address).map(({ name }) => name),
   );
   if (places.size > 0) return (row) => places.has(row.hostName) && row.port === Number(port);
-  const isHolders = holderMatch(text);
+  const isHolders = withoutHolders ? () => false : holderMatch(text);
   return (row) => row.id.startsWith(text) || row.hostName.includes(text) || isHolders(row.address);
 }
 

@@ -9,6 +9,7 @@ import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { TransferDay } from "../../core/instances/transfer.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
+import type { Operator } from "../../core/operator/operators.ts";
 
 /** Rows are never changed, only replaced: a row that a call has returned stays as it was. */
 export type HostRow = NewHost & {
@@ -111,8 +112,10 @@ export function createTables(deployment = "twintwintwin") {
       { readonly instanceId: string; readonly rule: MisuseRule; readonly firstAt: Date; readonly lastAt: Date }
     >(),
     destroyRequests: new Map<string, { readonly leases: "none" | "lost"; readonly askedAt: Date }>(),
+    /** By name. */
+    operators: new Map<string, Operator & { readonly tokenHash: Buffer }>(),
     /** By the secret's hash in hex. */
-    logins: new Map<string, { readonly opsTokenHash: Buffer; readonly endsAt: Date }>(),
+    logins: new Map<string, { readonly tokenHash: Buffer; readonly endsAt: Date }>(),
     runs: new Map<string, JobRun>(),
     /** By minute and source. */
     minutes: new Map<string, { readonly minute: Date; readonly source: string; readonly figures: MinuteFigures }>(),

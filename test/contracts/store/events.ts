@@ -85,6 +85,36 @@ export function describeEvents(open: OpenStore): void {
       );
     });
 
+    it("name the operator whose act they are; the same act of another one is another event", async () => {
+      for (const by of ["alice", "alice", "bob", undefined])
+        await bed.store.events.add({ actor: "operator", by, kind: "cordon", host: "gar-1", reason: "closed" }, at(1));
+      assert.deepEqual(
+        (await bed.store.events.list({}, 10)).map(({ by, times }) => [by, times]),
+        [
+          [undefined, 1],
+          ["bob", 1],
+          ["alice", 2],
+        ],
+      );
+    });
+
+    it("of owners are found by instance and by kind, and are not between all others", async () => {
+      const instance = "b".repeat(16);
+      const change = { actor: "owner", kind: "extend", host: "gar-1", instance, reason: "changed" } as const;
+      for (const second of [1, 2])
+        await bed.store.events.add({ ...change, data: { from: "before", to: `after ${second}` } }, at(second));
+      await bed.store.events.add({ actor: "scale", kind: "hold", host: "gar-1", reason: "at the cap" }, at(3));
+      assert.deepEqual(
+        (await bed.store.events.list({ host: "gar-1" }, 10)).map(({ kind }) => kind),
+        ["hold"],
+      );
+      for (const filter of [{ instance }, { kind: "extend" as const }])
+        assert.deepEqual(
+          (await bed.store.events.list(filter, 10)).map(({ actor, times, data }) => [actor, times, data]),
+          [["owner", 2, { from: "before", to: "after 2" }]],
+        );
+    });
+
     it("too long for their column are cut, not lost", async () => {
       await bed.store.events.add({ actor: "scale", kind: "hold", reason: "x".repeat(5000) }, at(1));
       assert.equal((await bed.store.events.list({}, 1))[0]?.reason.length, 500);

@@ -6,27 +6,99 @@ import { liveOnly } from "../../bed/budgets.ts";
 
 const block = (address: string, reason = ""): NewBlock => ({ address, reason, until: null, by: null });
 
-/** The store's contract of logins, switches, blocks, and destroy requests. */
+/** The store's contract of logins, operators, switches, blocks, and destroy requests. */
 export function describeOperator(open: OpenStore): void {
   describe("for the operator", () => {
     const { bed, take, lease, booting, joined } = useStore(open);
 
     describe("logins", () => {
-      it("hold until their end, for the token they began with, and end at once when ended", async () => {
+      it("hold until their end, name the token that they began with, and end at once when ended", async () => {
         await bed.store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
-        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(59)), true);
-        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(60)), false);
-        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("another token"), at(1)), false);
-        assert.equal(await bed.store.logins.isOpen(hash("b"), hash("ops"), at(1)), false);
+        const found = async (secret: string, seconds: number) =>
+          (await bed.store.logins.find(hash(secret), at(seconds)))?.tokenHash.toString("hex");
+        assert.equal(await found("a", 59), hash("ops").toString("hex"));
+        assert.equal(await found("a", 60), undefined);
+        assert.equal(await found("b", 1), undefined);
         await bed.store.logins.end(hash("a"));
-        assert.equal(await bed.store.logins.isOpen(hash("a"), hash("ops"), at(1)), false);
+        assert.equal(await found("a", 1), undefined);
       });
 
       it("that are over are forgotten when another begins", async () => {
         await bed.store.logins.begin(hash("a"), hash("ops"), at(0), at(60));
         await bed.store.logins.begin(hash("b"), hash("ops"), at(61), at(100));
         assert.equal(await bed.count("logins"), 1);
-        assert.equal(await bed.store.logins.isOpen(hash("b"), hash("ops"), at(62)), true);
+        assert.ok(await bed.store.logins.find(hash("b"), at(62)));
+      });
+    });
+
+    describe("operators", () => {
+      const alice = {
+        name: "alice",
+        role: "operator",
+        tokenHash: hash("alice's token"),
+        createdBy: "admin",
+        expiresAt: at(100),
+      } as const;
+      const kept = {
+        name: "alice",
+        role: "operator",
+        createdBy: "admin",
+        createdAt: at(1),
+        expiresAt: at(100),
+      } as const;
+
+      it("are found by the hash of their token, listed by name, and each name is one operator's", async () => {
+        assert.equal(await bed.store.operators.add(alice, at(1)), true);
+        assert.equal(await bed.store.operators.add({ ...alice, tokenHash: hash("another") }, at(2)), false);
+        assert.ok(
+          await bed.store.operators.add(
+            { name: "abe", role: "viewer", tokenHash: hash("abe"), createdBy: "alice", expiresAt: null },
+            at(3),
+          ),
+        );
+        assert.deepEqual(await bed.store.operators.find(hash("alice's token")), { ...kept, lastUsedAt: null });
+        assert.equal(await bed.store.operators.find(hash("another")), undefined);
+        assert.deepEqual(
+          (await bed.store.operators.list()).map(({ name, role, expiresAt }) => [name, role, expiresAt]),
+          [
+            ["abe", "viewer", null],
+            ["alice", "operator", at(100)],
+          ],
+        );
+      });
+
+      it("keep their last use, which never goes back", async () => {
+        await bed.store.operators.add(alice, at(1));
+        await bed.store.operators.noteUse(hash("alice's token"), at(50));
+        await bed.store.operators.noteUse(hash("alice's token"), at(40));
+        await bed.store.operators.noteUse(hash("nobody's token"), at(60));
+        assert.deepEqual((await bed.store.operators.find(hash("alice's token")))?.lastUsedAt, at(50));
+      });
+
+      it("stand with their logins; these end with another role and with the operator, and with nothing else", async () => {
+        await bed.store.operators.add(alice, at(1));
+        const begin = () => bed.store.logins.begin(hash("login"), hash("alice's token"), at(2), at(1000));
+        const login = async () => (await bed.another().logins.find(hash("login"), at(3)))?.operator;
+        await bed.store.logins.begin(hash("of OPS_TOKEN"), hash("OPS_TOKEN"), at(2), at(1000));
+        await begin();
+        assert.deepEqual(await login(), { ...kept, lastUsedAt: null });
+        assert.deepEqual(await bed.store.operators.change("alice", { expiresAt: null, role: "operator" }), {
+          ...kept,
+          expiresAt: null,
+          lastUsedAt: null,
+        });
+        assert.equal((await login())?.expiresAt, null, "it goes on");
+        assert.equal((await bed.store.operators.change("alice", { role: "viewer" }))?.role, "viewer");
+        assert.equal(await login(), undefined);
+        await begin();
+        assert.equal((await login())?.role, "viewer");
+        assert.equal(await bed.store.operators.remove("alice"), true);
+        assert.equal(await login(), undefined);
+        assert.equal(await bed.store.operators.remove("alice"), false);
+        assert.equal(await bed.store.operators.change("alice", { role: "admin" }), undefined);
+        assert.equal(await bed.store.operators.change("ål", { role: "admin" }), undefined);
+        assert.equal(await bed.count("logins"), 1, "that of another token");
+        assert.equal((await bed.store.logins.find(hash("of OPS_TOKEN"), at(3)))?.operator, undefined);
       });
     });
 

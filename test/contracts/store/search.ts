@@ -24,6 +24,9 @@ export function describeSearch(open: OpenStore): void {
       assert.deepEqual(await found({ text: b }), [b]);
       assert.deepEqual(await found({ text: "203.0.113" }), [b]);
       assert.deepEqual(await found({ text: "2001:db8:1" }), [c]);
+      for (const text of ["203.0.113", "203.0.113.77", "2001:db8:1:2::", "2"])
+        assert.deepEqual(await found({ text, withoutHolders: true }), [], "a holder is not found by guessing");
+      assert.deepEqual(await found({ text: "aabb", withoutHolders: true }), [b]);
       assert.deepEqual(await found({ text: "eta" }), [c]);
       assert.deepEqual(await found({ text: "192.0.2.5:20001" }), [b]);
       assert.deepEqual(await found({ text: "[2001:db8::5]:20000" }), [c]);

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from "fastify";
-import { changeLease, type ChangeLeasePorts } from "../../../core/instances/change-lease.ts";
+import { changeOwnLease, type ChangeOwnLeasePorts } from "../../../core/instances/change-lease.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
 import { createInstance, type CreatePorts } from "../../../core/instances/create-instance.ts";
 import { endInstance, type EndPorts } from "../../../core/instances/end-instance.ts";
@@ -23,7 +23,7 @@ import { schemas } from "./schemas.ts";
 
 /** What the calls of an instance's holder need. */
 export type InstanceRouteParts = CreatePorts &
-  ChangeLeasePorts &
+  ChangeOwnLeasePorts &
   EndPorts & {
     readonly store: { readonly leases: Pick<Leases, "find" | "findContainer"> };
     readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
@@ -87,7 +87,7 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
 
     app.patch("/instances/:id", { schema: schemas.change }, async (request, reply) => {
       const instance = await ownInstance(store, request, request.params.id);
-      const result = await changeLease(parts, instance, request.body.ttlSeconds);
+      const result = await changeOwnLease(parts, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "lease changed");
       return reply

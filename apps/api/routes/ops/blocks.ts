@@ -8,6 +8,7 @@ import type { App } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { problems } from "../../problems/problems.ts";
 import { refusalsAndFaults } from "../schemas.ts";
+import { callerOf } from "./callers.ts";
 import { forOperator, Moment } from "./schemas.ts";
 
 /** What the calls on blocked networks need. */
@@ -122,15 +123,18 @@ export function opsBlockRoutes(parts: OpsBlockParts) {
       const end = until === undefined ? null : new Date(until);
       // A leap second is a date-time, and no moment that a Date knows.
       if (end && !(end > clock())) throw new ProblemError(problems.invalid("until must be in the future."));
-      const ended = await blockNetwork(parts, { address, reason, until: end, by: callerKey(request) }, endInstances);
-      request.log.info({ address, until, ended }, "operator blocked a network");
+      const by = callerOf(request).name;
+      const block = { address, reason, until: end, by: callerKey(request) };
+      const ended = await blockNetwork(parts, by, block, endInstances);
+      request.log.info({ by, address, until, ended }, "operator blocked a network");
       return reply.code(201).send({ address, ended });
     });
 
     app.delete("/ops/api/blocks", { schema: schemas.remove }, async (request, reply) => {
       const address = networkIn(request.query.address);
-      if (!(await unblockNetwork(parts, address))) throw new ProblemError(problems.notBlocked());
-      request.log.info({ address }, "operator unblocked a network");
+      const by = callerOf(request).name;
+      if (!(await unblockNetwork(parts, by, address))) throw new ProblemError(problems.notBlocked());
+      request.log.info({ by, address }, "operator unblocked a network");
       return reply.code(204).send(null);
     });
   };

@@ -1,8 +1,10 @@
 import { Type, type Static } from "typebox";
 import type { Events } from "../../../core/events/contract.ts";
 import { eventActors, eventKinds, type KeptEvent } from "../../../core/events/event.ts";
+import { seesVisitors, withoutVisitors } from "../../../core/operator/viewer.ts";
 import type { App } from "../../app.ts";
-import { forOperator } from "./schemas.ts";
+import { callerOf } from "./callers.ts";
+import { forViewer } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsEvent = Type.Object({
@@ -11,6 +13,9 @@ const OpsEvent = Type.Object({
   lastAt: Type.String({ format: "date-time" }),
   times: Type.Integer({ description: "how often it was reported unchanged" }),
   actor: Type.Enum([...eventActors]),
+  by: Type.Union([Type.String(), Type.Null()], {
+    description: "Name of the operator, for acts of operators; null for others, and for acts older than this field",
+  }),
   kind: Type.Enum([...eventKinds]),
   host: Type.Union([Type.String(), Type.Null()]),
   instance: Type.Union([Type.String(), Type.Null()]),
@@ -20,7 +25,8 @@ const OpsEvent = Type.Object({
     Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()], {
       description:
         "data for programs, by kind: order {size}, adopt and sweep {dropletId}, join {secondsAfterOrder}, " +
-        "end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}; " +
+        "end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}, " +
+        "add-operator and change-operator {operator, role, expiresAt}, revoke-operator {operator}; " +
         "null for other kinds, and for events older than this field",
     }),
   ),
@@ -51,8 +57,11 @@ export function opsEventRoutes({ store }: OpsEventParts) {
       "/ops/api/events",
       {
         schema: {
-          ...forOperator,
-          summary: `What was decided and done, and why, newest first, ${MOST_EVENTS} at most`,
+          ...forViewer,
+          summary: `What was decided and done, by whom and why, newest first, ${MOST_EVENTS} at most`,
+          description:
+            "Changes that owners make to their leases are listed only with an instance or a kind in the query. " +
+            "Viewers get events of blocks without addresses.",
           querystring: EventQuery,
           response: { 200: Type.Array(OpsEvent), ...refusalsAndFaults },
         },
@@ -67,7 +76,8 @@ export function opsEventRoutes({ store }: OpsEventParts) {
           ...(before !== undefined && { before: Number(before) }),
           ...(after !== undefined && { after: Number(after) }),
         };
-        return (await store.events.list({ ...filter, ...narrowed }, MOST_EVENTS)).map(describeEvent);
+        const events = await store.events.list({ ...filter, ...narrowed }, MOST_EVENTS);
+        return (seesVisitors(callerOf(request).role) ? events : events.map(withoutVisitors)).map(describeEvent);
       },
     );
   };
@@ -79,6 +89,7 @@ export function describeEvent(event: KeptEvent): OpsEvent {
     ...event,
     at: event.at.toISOString(),
     lastAt: event.lastAt.toISOString(),
+    by: event.by ?? null,
     host: event.host ?? null,
     instance: event.instance ?? null,
     alarm: event.alarm ?? false,

@@ -4,7 +4,7 @@ import type { Droplets } from "../../../core/fleet/contract.ts";
 import { costOf } from "../../../core/fleet/droplet-costs.ts";
 import { figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
 import type { App } from "../../app.ts";
-import { forOperator } from "./schemas.ts";
+import { forViewer } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const MINUTE_MS = 60_000;
@@ -52,7 +52,7 @@ export function opsFigureRoutes({ store, clock }: OpsFigureParts) {
       "/ops/api/figures",
       {
         schema: {
-          ...forOperator,
+          ...forViewer,
           summary: "Figures of the last hour, day or week, one value a step; null where none were kept",
           querystring: Type.Object(
             { span: Type.Optional(Type.Enum(["hour", "day", "week"])) },

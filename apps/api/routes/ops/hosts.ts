@@ -5,7 +5,8 @@ import { destroyHost, setHostState, type OperateHostsPorts } from "../../../core
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 import type { App } from "../../app.ts";
-import { forOperator, HostName, Moment } from "./schemas.ts";
+import { callerOf } from "./callers.ts";
+import { forOperator, forViewer, HostName, Moment } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const OpsHost = Type.Object({
@@ -30,7 +31,7 @@ const OpsDroplet = Type.Object({
 
 const schemas = {
   list: {
-    ...forOperator,
+    ...forViewer,
     summary: "Hosts with slots, heartbeats and standings",
     response: { 200: Type.Array(OpsHost), ...refusalsAndFaults },
   },
@@ -56,7 +57,7 @@ const schemas = {
     response: { 202: Type.Null(), ...refusalsAndFaults },
   },
   listDroplets: {
-    ...forOperator,
+    ...forViewer,
     summary: "Droplets that are not gone, the oldest order first",
     response: { 200: Type.Array(OpsDroplet), ...refusalsAndFaults },
   },
@@ -88,14 +89,16 @@ export function opsHostRoutes(parts: OpsHostParts) {
 
     app.patch("/ops/api/hosts/:name", { schema: schemas.change }, async (request, reply) => {
       const { name } = request.params;
-      if (!(await setHostState(parts, name, request.body.state))) throw new ProblemError(problems.noHost());
-      request.log.info({ host: name, state: request.body.state }, "operator set a host's state");
+      const by = callerOf(request).name;
+      if (!(await setHostState(parts, by, name, request.body.state))) throw new ProblemError(problems.noHost());
+      request.log.info({ by, host: name, state: request.body.state }, "operator set a host's state");
       return reply.code(204).send(null);
     });
 
     app.delete("/ops/api/hosts/:name", { schema: schemas.destroy }, async (request, reply) => {
       const { name } = request.params;
-      const result = await destroyHost(parts, name, request.query.confirm === name ? "lost" : "none");
+      const by = callerOf(request).name;
+      const result = await destroyHost(parts, by, name, request.query.confirm === name ? "lost" : "none");
       switch (result.kind) {
         case "unknown":
           throw new ProblemError(problems.noHost());
@@ -106,7 +109,7 @@ export function opsHostRoutes(parts: OpsHostParts) {
         case "leased":
           throw new ProblemError(problems.leased(result.leases));
         case "requested":
-          request.log.info({ host: name }, "operator requested that a host is destroyed");
+          request.log.info({ by, host: name }, "operator requested that a host is destroyed");
           return reply.code(202).send(null);
       }
     });

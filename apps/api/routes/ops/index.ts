@@ -7,8 +7,10 @@ import { opsFigureRoutes, type OpsFigureParts } from "./figures.ts";
 import { opsHostRoutes, type OpsHostParts } from "./hosts.ts";
 import { opsInstanceRoutes, type OpsInstanceParts } from "./instances.ts";
 import { opsJobRoutes, type OpsJobParts } from "./jobs.ts";
+import { opsOperatorRoutes, type OpsOperatorParts } from "./operators.ts";
 import { createOperatorLogins, type LoginPorts } from "./logins.ts";
 import { opsPageRoutes } from "./page.ts";
+import { roleOf } from "./schemas.ts";
 import { opsStreamRoutes, type OpsStreamParts } from "./stream.ts";
 import { opsSwitchRoutes, type OpsSwitchParts } from "./switches.ts";
 
@@ -21,14 +23,15 @@ export type OpsRouteParts = LoginPorts &
   OpsSwitchParts &
   OpsBlockParts &
   OpsFigureParts &
+  OpsOperatorParts &
   OpsStreamParts & { readonly settings: { readonly requestsPerMinute: number } };
 
 /** Factor on everybody's limit for the operator: enough for several busy dashboards and scripts. */
 const OPERATOR_SHARE = 10;
 
 /**
- * `/ops`: the dashboard; `/ops/api`: what the operator sees and may do. Every call needs the operator's token, or the
- * cookie of a login made with it.
+ * `/ops`: the dashboard; `/ops/api`: what the operator sees and may do. Every call needs an operator's token, or
+ * the cookie of a login made with one, and a role that may make it.
  */
 export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) {
   const logins = createOperatorLogins(parts);
@@ -47,8 +50,13 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
     });
     await app.register(opsPageRoutes(logins, home));
     await app.register(async (guarded: App) => {
+      // A call that names no role stops the start: it must not be open by mistake.
+      guarded.addHook("onRoute", ({ schema, url }) => void roleOf(schema, url));
       // After onRequest, where guesses are counted against the rate limit, and before any body is read.
-      guarded.addHook("preParsing", async (request) => logins.admit(request));
+      guarded.addHook("preParsing", async (request) => {
+        const { schema, url = "" } = request.routeOptions;
+        await logins.admit(request, roleOf(schema, url));
+      });
       guarded.addHook("onSend", async (_request, reply) => void reply.header("cache-control", "no-store"));
       await guarded.register(opsHostRoutes(parts));
       await guarded.register(opsInstanceRoutes(parts));
@@ -57,6 +65,7 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
       await guarded.register(opsSwitchRoutes(parts));
       await guarded.register(opsBlockRoutes(parts));
       await guarded.register(opsFigureRoutes(parts));
+      await guarded.register(opsOperatorRoutes(parts));
       await guarded.register(opsStreamRoutes(parts, logins));
     });
   };

@@ -2,18 +2,21 @@ import { Type, type Static } from "typebox";
 import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
 import type { Instance } from "../../../core/instances/instance.ts";
+import type { Caller } from "../../../core/operator/operators.ts";
+import { seesVisitors } from "../../../core/operator/viewer.ts";
 import type { InstanceDirectory } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
 import type { App } from "../../app.ts";
-import { forOperator, Moment } from "./schemas.ts";
+import { callerOf } from "./callers.ts";
+import { forOperator, forViewer, Moment } from "./schemas.ts";
 import { describeInstance, sendEnd } from "../instance-answers.ts";
 import { InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
 
 const OpsInstance = Type.Object({
   ...InstanceState.properties,
   hostName: Type.String(),
-  address: Type.String({ description: "Holder's, as quotas count it; empty once it is erased" }),
+  address: Type.String({ description: "Holder's, as quotas count it; empty once it is erased, and for viewers" }),
   handedOutAt: Moment,
   latestEnd: Type.String({ format: "date-time", description: "No extension passes it" }),
 });
@@ -62,14 +65,14 @@ export type OpsSearch = Static<typeof Search>;
 
 const schemas = {
   list: {
-    ...forOperator,
+    ...forViewer,
     summary: "Instances, searched, in an order, a page at a time",
     description: "The header total-count tells how many there are on all pages.",
     querystring: Search,
     response: { 200: Type.Array(OpsInstance), ...refusalsAndFaults },
   },
   read: {
-    ...forOperator,
+    ...forViewer,
     summary: "One instance",
     params: InstanceId,
     response: { 200: OpsInstance, ...refusalsAndFaults },
@@ -101,12 +104,25 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
 
   return (app: App) => {
     app.get("/ops/api/instances", { schema: schemas.list }, async (request, reply) => {
+      const caller = callerOf(request);
+      const isBlind = !seesVisitors(caller.role);
       const { text, host, at, after, order = "created", direction = "descending", most } = request.query;
       const { state = at === undefined ? "open" : "all" } = request.query;
       const heldAt = at === undefined ? undefined : new Date(at);
       // A leap second is a date-time, and no moment that a Date knows.
       if (heldAt && Number.isNaN(heldAt.getTime())) throw new ProblemError(problems.invalid("at is no moment."));
-      const search = { text: text?.trim(), host, heldAt, after, state, order, descending: direction === "descending" };
+      // The order tells how an address compares to one that is known.
+      if (isBlind && order === "address") throw new ProblemError(problems.roleNeeded(caller, "operator"));
+      const search = {
+        text: text?.trim(),
+        host,
+        heldAt,
+        after,
+        state,
+        order,
+        descending: direction === "descending",
+        withoutHolders: isBlind,
+      };
       const [found, total] = await Promise.all([
         store.search.find(search, Number(most ?? MOST_INSTANCES)),
         store.search.count(search),
@@ -114,39 +130,42 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
       const now = clock();
       return reply
         .header("total-count", String(total))
-        .send(found.map((instance) => describe(instance, settings.transferBytes, now)));
+        .send(found.map((instance) => describe(instance, settings.transferBytes, now, caller)));
     });
 
     app.get("/ops/api/instances/:id", { schema: schemas.read }, async (request) => {
       const instance = await store.leases.find(request.params.id);
       if (!instance) throw new ProblemError(problems.noInstance());
-      return describe(instance, settings.transferBytes, clock());
+      return describe(instance, settings.transferBytes, clock(), callerOf(request));
     });
 
     app.patch("/ops/api/instances/:id", { schema: schemas.change }, async (request) => {
       const instance = await store.leases.find(request.params.id);
       if (!instance) throw new ProblemError(problems.noInstance());
-      const result = await extendForOperator(parts, instance, request.body.ttlSeconds);
+      const caller = callerOf(request);
+      const result = await extendForOperator(parts, caller.name, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
-      request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "operator changed a lease");
-      return describe({ ...instance, ...result.instance }, settings.transferBytes, clock());
+      const { expiresAt } = result.instance;
+      request.log.info({ by: caller.name, instance: instance.id, expiresAt }, "operator changed a lease");
+      return describe({ ...instance, ...result.instance }, settings.transferBytes, clock(), caller);
     });
 
     app.delete("/ops/api/instances/:id", { schema: schemas.end }, async (request, reply) => {
       const { id } = request.params;
-      request.log.info({ instance: id }, "operator ends an instance");
-      const result = await endForOperator(parts, id);
+      const by = callerOf(request).name;
+      request.log.info({ by, instance: id }, "operator ends an instance");
+      const result = await endForOperator(parts, by, id);
       if (result.kind === "unknown") throw new ProblemError(problems.noInstance());
       return sendEnd(result, id, request, reply);
     });
   };
 }
 
-function describe(instance: Instance, transferBytes: number, now: Date): OpsInstance {
+function describe(instance: Instance, transferBytes: number, now: Date, { role }: Caller): OpsInstance {
   return {
     ...describeInstance(instance, transferBytes, now),
     hostName: instance.hostName,
-    address: instance.address,
+    address: seesVisitors(role) ? instance.address : "",
     handedOutAt: instance.handedOutAt?.toISOString() ?? null,
     latestEnd: instance.latestEnd.toISOString(),
   };

@@ -6,7 +6,8 @@ import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
 import { refusalsAndFaults } from "../schemas.ts";
-import { forOperator, Moment } from "./schemas.ts";
+import { callerOf } from "./callers.ts";
+import { forOperator, forViewer, Moment } from "./schemas.ts";
 
 /** What the calls on jobs need. */
 export type OpsJobParts = RunJobPorts & { readonly store: { readonly runs: Pick<JobRuns, "list"> } };
@@ -20,7 +21,7 @@ const OpsJob = Type.Object({
 });
 const schemas = {
   list: {
-    ...forOperator,
+    ...forViewer,
     summary: "The last run of each job",
     response: { 200: Type.Array(OpsJob), ...refusalsAndFaults },
   },
@@ -53,8 +54,9 @@ export function opsJobRoutes(parts: OpsJobParts) {
       // A job that has never run is unknown here: without a fleet, no job scales.
       if (job === undefined || !(await runs.list()).some((run) => run.job === job))
         throw new ProblemError(problems.noJob());
-      if (!(await runJob(parts, job))) throw new ProblemError(problems.nobodyListens());
-      request.log.info({ job }, "operator has a job run");
+      const by = callerOf(request).name;
+      if (!(await runJob(parts, by, job))) throw new ProblemError(problems.nobodyListens());
+      request.log.info({ by, job }, "operator has a job run");
       return reply.code(202).send(null);
     });
   };

@@ -1,29 +1,40 @@
 import { Eta } from "eta";
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
+import { operatorRoles } from "../../../core/operator/operators.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 import { publicFolder } from "../../public-folder.ts";
-import type { OperatorLogins } from "./logins.ts";
+import type { OperatorLogins, Session } from "./logins.ts";
 import type { App, HomePage } from "../../app.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const LOGINS_PER_MINUTE = 10;
 
+const OpsSession = Type.Object({
+  name: Type.String({ description: "Who is logged in", examples: ["admin"] }),
+  role: Type.Enum([...operatorRoles], { examples: ["admin"] }),
+  expiresAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
+    description: "When the operator's token expires, and the session with it; null: never",
+  }),
+});
+/** Who is logged in on the dashboard. */
+export type OpsSession = Static<typeof OpsSession>;
+
 const tags = ["operator"];
 const schemas = {
   read: {
     tags,
-    summary: "Whether the dashboard is logged in",
-    response: { 204: Type.Null(), ...refusalsAndFaults },
+    summary: "Who is logged in on the dashboard",
+    response: { 200: OpsSession, ...refusalsAndFaults },
   },
   logIn: {
     tags,
     summary: "Log in: the answer sets the login's cookie",
     body: Type.Object(
-      { token: Type.String({ minLength: 1, maxLength: 500, description: "The operator's token" }) },
+      { token: Type.String({ minLength: 1, maxLength: 500, description: "An operator's token" }) },
       { additionalProperties: false },
     ),
-    response: { 204: Type.Null(), ...refusalsAndFaults },
+    response: { 200: OpsSession, ...refusalsAndFaults },
   },
   logOut: { tags, summary: "Log out", response: { 204: Type.Null(), ...refusalsAndFaults } },
 };
@@ -36,19 +47,23 @@ export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage,
     app.get("/ops", { schema: { hide: true } }, async (request, reply) => {
       // While MySQL does not answer, whether a cookie's login is valid is unknown: the page shows that, and
       // asks again.
-      const session = await logins.isOpen(request).then(
-        (isOpen) => (isOpen ? "open" : "closed"),
-        () => "unknown",
-      );
+      const who = await logins.session(request).catch(() => "unknown" as const);
       return reply
         .type("text/html; charset=utf-8")
         .header("cache-control", "no-store")
-        .send(eta.render("ops", { assets, session }));
+        .send(
+          eta.render("ops", {
+            assets,
+            session: who === "unknown" ? who : who ? "open" : "closed",
+            caller: who === "unknown" ? undefined : who?.caller,
+          }),
+        );
     });
 
     app.get("/ops/api/session", { schema: schemas.read }, async (request, reply) => {
-      if (!(await logins.isOpen(request))) throw new ProblemError(problems.opsTokenMissing());
-      return reply.code(204).header("cache-control", "no-store").send(null);
+      const session = await logins.session(request);
+      if (!session) throw new ProblemError(problems.opsTokenMissing());
+      return reply.header("cache-control", "no-store").send(describe(session));
     });
 
     app.post(
@@ -58,9 +73,9 @@ export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage,
         schema: schemas.logIn,
       },
       async (request, reply) => {
-        await logins.begin(request.body.token, request, reply);
-        request.log.info({ address: request.ip }, "operator logged in");
-        return reply.code(204).send(null);
+        const session = await logins.begin(request.body.token, request, reply);
+        request.log.info({ by: session.caller.name, address: request.ip }, "operator logged in");
+        return reply.header("cache-control", "no-store").send(describe(session));
       },
     );
 
@@ -69,4 +84,8 @@ export function opsPageRoutes(logins: OperatorLogins, { assets }: Pick<HomePage,
       return reply.code(204).send(null);
     });
   };
+}
+
+function describe({ caller, expiresAt }: Session): OpsSession {
+  return { ...caller, expiresAt: expiresAt?.toISOString() ?? null };
 }

@@ -1,7 +1,24 @@
 import { Type } from "typebox";
+import type { OperatorRole } from "../../../core/operator/operators.ts";
 
-/** Marks a call as the operator's in the API's reference. */
-export const forOperator = { tags: ["operator"], security: [{ operator: [] }] };
+/** Marks a call in the API's reference as one of operators with this role or a higher one; the guard reads it, too. */
+function forRole(role: OperatorRole) {
+  return { tags: ["operator"], security: [{ operator: [] }], "x-role": role };
+}
+
+/** Calls that only show something. */
+export const forViewer = forRole("viewer");
+/** Acts on hosts, instances, blocks, switches and jobs; and what shows addresses of visitors alone. */
+export const forOperator = forRole("operator");
+/** Acts on operators. */
+export const forAdmin = forRole("admin");
+
+/** The role that a call needs, as its schema says. @throws when it says none: nobody may call it by mistake */
+export function roleOf(schema: object | undefined, url: string): OperatorRole {
+  const role = (schema as { "x-role"?: OperatorRole } | undefined)?.["x-role"];
+  if (role === undefined) throw new Error(`${url} names no role`);
+  return role;
+}
 
 /** A moment, or that there was none. */
 export const Moment = Type.Union([Type.String({ format: "date-time" }), Type.Null()]);

@@ -1,19 +1,22 @@
 import { PassThrough } from "node:stream";
 import { Type } from "typebox";
 import type { FastifyBaseLogger } from "fastify";
+import type { KeptEvent } from "../../../core/events/event.ts";
 import type { Events } from "../../../core/events/contract.ts";
 import { readOverview, type OverviewPorts, type OverviewRules } from "../../../core/operator/fleet-overview.ts";
+import { seesVisitors, withoutVisitors } from "../../../core/operator/viewer.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 import { createOverviewFeed, type FeedMessage, type StreamNews } from "./overview-feed.ts";
 import type { OperatorLogins } from "./logins.ts";
 import type { App } from "../../app.ts";
+import { callerOf } from "./callers.ts";
 import { describeEvent } from "./events.ts";
-import { forOperator } from "./schemas.ts";
+import { forViewer } from "./schemas.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 
 const LOOK_MS = 1_000;
-const RECHECK_MS = 5_000;
+const RECHECK_MS = 1_000;
 const RETRY_MS = 1_000;
 /**
  * Bytes that may wait for a viewer; a slower one is disconnected, connects again and gets the whole overview at
@@ -37,7 +40,7 @@ export type OpsStreamParts = {
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
 export function opsStreamRoutes(
   { store, fleet, clock, logger, settings }: OpsStreamParts,
-  logins: Pick<OperatorLogins, "admit">,
+  logins: Pick<OperatorLogins, "recheck">,
 ) {
   const watch = createOverviewFeed(
     {
@@ -49,7 +52,7 @@ export function opsStreamRoutes(
     LOOK_MS,
   );
   const streams = new Set<PassThrough>();
-  const inWords = createWording();
+  const wordings = { whole: createWording((event) => event), withoutVisitors: createWording(withoutVisitors) };
 
   return (app: App) => {
     // They would keep the process from stopping.
@@ -64,7 +67,7 @@ export function opsStreamRoutes(
       {
         exposeHeadRoute: false,
         schema: {
-          ...forOperator,
+          ...forViewer,
           summary: "The fleet and its events as they change",
           description:
             "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), " +
@@ -76,6 +79,8 @@ export function opsStreamRoutes(
       async (request, reply) => {
         if (streams.size >= settings.operatorStreams)
           throw new ProblemError(problems.tooManyStreams(settings.operatorStreams));
+        const caller = callerOf(request);
+        const inWords = wordings[seesVisitors(caller.role) ? "whole" : "withoutVisitors"];
         const stream = new PassThrough();
         stream.write(`retry: ${RETRY_MS}\n\n`);
         streams.add(stream);
@@ -84,9 +89,9 @@ export function opsStreamRoutes(
           // What has been ended is still read out: a write would break it off.
           else if (!stream.writableEnded) stream.write(inWords(news));
         });
-        // A stream ends soon after its login. While the login cannot be checked, the stream goes on.
+        // A stream ends with its login, and when its reader's role changes. While that cannot be checked, it goes on.
         const recheck = setInterval(
-          () => void logins.admit(request).catch((fault: unknown) => isRefusal(fault) && stream.end()),
+          () => void logins.recheck(request, caller).catch((fault: unknown) => isRefusal(fault) && stream.end()),
           RECHECK_MS,
         );
         stream.once("close", () => {
@@ -101,18 +106,20 @@ export function opsStreamRoutes(
 }
 
 /** Puts messages into words, each once for all streams that send it. */
-function createWording(): (news: FeedMessage) => Buffer {
+function createWording(shown: (event: KeptEvent) => KeptEvent): (news: FeedMessage) => Buffer {
   const known = new WeakMap<FeedMessage, Buffer>();
   return (news) => {
-    const words = known.get(news) ?? Buffer.from(worded(news));
+    const words = known.get(news) ?? Buffer.from(worded(news, shown));
     known.set(news, words);
     return words;
   };
 }
 
-function worded(news: FeedMessage): string {
+function worded(news: FeedMessage, shown: (event: KeptEvent) => KeptEvent): string {
   const { kind, data }: StreamNews =
-    news.kind === "events" || news.kind === "alarms" ? { kind: news.kind, data: news.data.map(describeEvent) } : news;
+    news.kind === "events" || news.kind === "alarms"
+      ? { kind: news.kind, data: news.data.map(shown).map(describeEvent) }
+      : news;
   return `event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -3,14 +3,15 @@ import type { Switches } from "../../../core/operator/contract.ts";
 import { setSwitch, type SetSwitchPorts } from "../../../core/operator/operate.ts";
 import type { App } from "../../app.ts";
 import { refusalsAndFaults } from "../schemas.ts";
-import { forOperator, Moment } from "./schemas.ts";
+import { callerOf } from "./callers.ts";
+import { forOperator, forViewer, Moment } from "./schemas.ts";
 
 /** What the calls on switches need. */
 export type OpsSwitchParts = SetSwitchPorts & { readonly store: { readonly switches: Pick<Switches, "list"> } };
 
 const OpsSwitch = Type.Object({ name: Type.String(), paused: Type.Boolean(), changedAt: Moment });
 const schemas = {
-  list: { ...forOperator, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusalsAndFaults } },
+  list: { ...forViewer, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusalsAndFaults } },
   set: {
     ...forOperator,
     summary: "Pause hand-outs or scaling, or let them go on",
@@ -34,8 +35,9 @@ export function opsSwitchRoutes(parts: OpsSwitchParts) {
     app.patch("/ops/api/switches/:name", { schema: schemas.set }, async (request, reply) => {
       const { name } = request.params;
       const { paused } = request.body;
-      await setSwitch(parts, name, paused);
-      request.log.info({ switch: name, paused }, "operator set a switch");
+      const by = callerOf(request).name;
+      await setSwitch(parts, by, name, paused);
+      request.log.info({ by, switch: name, paused }, "operator set a switch");
       return reply.code(204).send(null);
     });
   };

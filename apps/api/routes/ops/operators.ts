@@ -1,0 +1,184 @@
+import { Type, type Static } from "typebox";
+import type { Operators } from "../../../core/operator/contract.ts";
+import {
+  changeOperator,
+  createOperator,
+  revokeOperator,
+  type ManageOperatorsPorts,
+} from "../../../core/operator/manage-operators.ts";
+import { FIRST_ADMIN, OPERATOR_NAME_PATTERN, operatorRoles, type Operator } from "../../../core/operator/operators.ts";
+import { ProblemError } from "../../../lib/http/problem.ts";
+import type { App } from "../../app.ts";
+import { problems } from "../../problems/problems.ts";
+import { refusalsAndFaults } from "../schemas.ts";
+import { callerOf } from "./callers.ts";
+import { forAdmin, Moment } from "./schemas.ts";
+
+/** What the calls on operators need. */
+export type OpsOperatorParts = ManageOperatorsPorts & {
+  readonly store: { readonly operators: Pick<Operators, "list"> };
+};
+
+const Name = Type.String({
+  pattern: OPERATOR_NAME_PATTERN,
+  description: "Small letters, digits, and . _ @ - after the first character; 32 characters at most",
+  examples: ["alice"],
+});
+const Role = Type.Enum([...operatorRoles], {
+  description:
+    "viewer sees all but visitors' addresses; operator also acts on hosts, instances, blocks, switches and jobs; " +
+    "admin also manages operators",
+  examples: ["operator"],
+});
+const ExpiresAt = Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
+  description: "When the token expires; null: never",
+  examples: ["2027-01-31T12:00:00Z"],
+});
+const OpsOperator = Type.Object({
+  name: Name,
+  role: Role,
+  createdAt: Moment,
+  createdBy: Type.Union([Type.String(), Type.Null()], { description: "Operator who created this one" }),
+  expiresAt: ExpiresAt,
+  lastUsedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
+    description: "To about a minute; null: never. Not kept for the admin whose token is OPS_TOKEN",
+  }),
+  isOpsToken: Type.Boolean({ description: "Whether its token is the setting OPS_TOKEN: it can't be changed here" }),
+});
+/** An operator as admins read it. */
+export type OpsOperator = Static<typeof OpsOperator>;
+const NewOpsOperator = Type.Object(
+  { name: Name, role: Role, expiresAt: Type.Optional(ExpiresAt) },
+  { additionalProperties: false },
+);
+/** An operator to be created, as an admin sends it. */
+export type NewOpsOperator = Static<typeof NewOpsOperator>;
+const OpsOperatorCreated = Type.Object({
+  name: Name,
+  role: Role,
+  expiresAt: ExpiresAt,
+  token: Type.String({
+    description: "Shown this once: the service keeps only its SHA-256",
+    examples: ["gar_op_4kq0Zr2nVb8Ys5TtGm1hXw7LcJd9eUaP"],
+  }),
+});
+/** What came of creating an operator. */
+export type OpsOperatorCreated = Static<typeof OpsOperatorCreated>;
+const OpsOperatorChange = Type.Object(
+  { role: Type.Optional(Role), expiresAt: Type.Optional(ExpiresAt) },
+  { additionalProperties: false },
+);
+/** What is to be changed of an operator. */
+export type OpsOperatorChange = Static<typeof OpsOperatorChange>;
+const OneOperator = Type.Object({ name: Name });
+
+const schemas = {
+  list: {
+    ...forAdmin,
+    operationId: "listOperators",
+    summary: "Operators with their roles, expiry and last use",
+    response: { 200: Type.Array(OpsOperator), ...refusalsAndFaults },
+  },
+  add: {
+    ...forAdmin,
+    operationId: "createOperator",
+    summary: "Create an operator; the answer is the only place where the token stands",
+    body: NewOpsOperator,
+    response: { 201: OpsOperatorCreated, ...refusalsAndFaults },
+  },
+  change: {
+    ...forAdmin,
+    operationId: "changeOperator",
+    summary: "Change an operator's role or expiry",
+    description: "Another role ends the operator's dashboard sessions at once.",
+    params: OneOperator,
+    body: OpsOperatorChange,
+    response: { 200: OpsOperator, ...refusalsAndFaults },
+  },
+  revoke: {
+    ...forAdmin,
+    operationId: "revokeOperator",
+    summary: "Revoke an operator's token, and end their dashboard sessions",
+    params: OneOperator,
+    response: { 204: Type.Null(), ...refusalsAndFaults },
+  },
+};
+
+const firstAdmin: OpsOperator = {
+  ...FIRST_ADMIN,
+  createdAt: null,
+  createdBy: null,
+  expiresAt: null,
+  lastUsedAt: null,
+  isOpsToken: true,
+};
+
+/** Operators: who may do what, until when. */
+export function opsOperatorRoutes(parts: OpsOperatorParts) {
+  const { clock } = parts;
+  const { operators } = parts.store;
+
+  return (app: App) => {
+    app.get("/ops/api/operators", { schema: schemas.list }, async () => [
+      firstAdmin,
+      ...(await operators.list()).map(describe),
+    ]);
+
+    app.post("/ops/api/operators", { schema: schemas.add }, async (request, reply) => {
+      const { name, role } = request.body;
+      const expiresAt = momentIn(request.body.expiresAt ?? null, clock());
+      const by = callerOf(request).name;
+      const result = await createOperator(parts, by, { name, role, expiresAt });
+      if (result.kind === "name-taken") throw new ProblemError(problems.operatorExists(name));
+      request.log.info({ by, operator: name, role, expiresAt }, "operator created");
+      return reply
+        .code(201)
+        .header("location", `/ops/api/operators/${encodeURIComponent(name)}`)
+        .send({ name, role, expiresAt: expiresAt?.toISOString() ?? null, token: result.token });
+    });
+
+    app.patch("/ops/api/operators/:name", { schema: schemas.change }, async (request) => {
+      const { name } = request.params;
+      const { role, expiresAt } = request.body;
+      if (role === undefined && expiresAt === undefined)
+        throw new ProblemError(problems.invalid("The body must have role, expiresAt or both."));
+      const by = callerOf(request).name;
+      const result = await changeOperator(parts, by, name, {
+        ...(role !== undefined && { role }),
+        ...(expiresAt !== undefined && { expiresAt: momentIn(expiresAt, clock()) }),
+      });
+      if (result.kind === "first-admin") throw new ProblemError(problems.firstAdmin());
+      if (result.kind === "unknown") throw new ProblemError(problems.noOperator());
+      request.log.info({ by, operator: name, role, expiresAt }, "operator changed");
+      return describe(result.operator);
+    });
+
+    app.delete("/ops/api/operators/:name", { schema: schemas.revoke }, async (request, reply) => {
+      const { name } = request.params;
+      const by = callerOf(request).name;
+      const result = await revokeOperator(parts, by, name);
+      if (result === "first-admin") throw new ProblemError(problems.firstAdmin());
+      if (result === "unknown") throw new ProblemError(problems.noOperator());
+      request.log.info({ by, operator: name }, "operator revoked");
+      return reply.code(204).send(null);
+    });
+  };
+}
+
+/** The moment that a text names. A leap second is a date-time, and no moment that a Date knows. */
+function momentIn(text: string | null, now: Date): Date | null {
+  if (text === null) return null;
+  const moment = new Date(text);
+  if (!(moment > now)) throw new ProblemError(problems.invalid("expiresAt must be in the future."));
+  return moment;
+}
+
+function describe({ createdAt, expiresAt, lastUsedAt, ...operator }: Operator): OpsOperator {
+  return {
+    ...operator,
+    createdAt: createdAt.toISOString(),
+    expiresAt: expiresAt?.toISOString() ?? null,
+    lastUsedAt: lastUsedAt?.toISOString() ?? null,
+    isOpsToken: false,
+  };
+}
