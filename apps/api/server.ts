@@ -1,4 +1,5 @@
 import accepts from "@fastify/accepts";
+import cookie from "@fastify/cookie";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import Fastify, { LogController, type FastifyBaseLogger } from "fastify";
 import type { HandoutRules } from "../core/instances/create-instance.ts";
@@ -30,6 +31,7 @@ import { unreadable } from "./problems/problems.ts";
 import { assetRoutes } from "./routes/assets/index.ts";
 import { consoleRoutes, type ConsoleRouteParts } from "./routes/console/index.ts";
 import { healthRoutes, type HealthRouteParts } from "./routes/health/index.ts";
+import { heldRoutes, type HeldRouteParts } from "./routes/held/index.ts";
 import { createHomePage, homeRoutes, type HomePageParts } from "./routes/home/index.ts";
 import { instanceRoutes, type InstanceRouteParts } from "./routes/instances/index.ts";
 import { opsRoutes, type OpsRouteParts } from "./routes/ops/index.ts";
@@ -40,6 +42,7 @@ export type ServerParts = HttpParts &
   RateLimitParts &
   HomePageParts &
   InstanceRouteParts &
+  HeldRouteParts &
   ConsoleRouteParts &
   StatsRouteParts &
   HealthRouteParts &
@@ -75,6 +78,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   refuseOtherHosts(app, parts.settings);
   refuseUnknownInput(app);
   await app.register(accepts);
+  await app.register(cookie);
   await takeBodies(app);
   sendReadableJson(app);
   await limitRates(app, parts);
@@ -83,7 +87,8 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   const wrongMethods = answerWrongMethods(app);
   await app.register(assetRoutes(assets));
   await app.register(homeRoutes(home));
-  await app.register(instanceRoutes(parts, home));
+  await app.register(instanceRoutes(parts));
+  await app.register(heldRoutes(parts, home));
   await app.register(consoleRoutes(parts));
   await app.register(statsRoutes(parts));
   await app.register(healthRoutes(parts));

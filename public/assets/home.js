@@ -81,6 +81,9 @@ document.addEventListener("visibilitychange", () => {
 });
 setInterval(tick, SECOND);
 takeOverAnswer();
+// What the styles have put first is reached first by keyboard, too.
+if (document.documentElement.classList.contains("returning") && !matchMedia("(min-width: 60rem)").matches)
+  slipRoot.parentElement?.prepend(others, slipRoot);
 select(held.list().at(-1)?.instance.id);
 void refresh();
 
@@ -88,11 +91,12 @@ void refresh();
 function takeOverAnswer() {
   if (slipRoot.dataset.instance) {
     /** @type {unknown} */
-    const handout = JSON.parse(slipRoot.dataset.instance);
-    held.add(/** @type {Handout} */ (handout));
+    const parsed = JSON.parse(slipRoot.dataset.instance);
+    const handout = /** @type {Handout} */ (parsed);
+    if (!held.find(handout.id)) held.add(handout);
   }
-  // The address becomes that of the page again, so that a reload does not post a second time.
-  if (location.pathname === "/instances") history.replaceState(null, "", "/");
+  // The address becomes that of the page again: from now on this browser shows all of its instances there.
+  if (location.pathname !== "/") history.replaceState(null, "", "/");
 }
 
 async function getInstance() {

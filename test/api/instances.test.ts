@@ -140,13 +140,6 @@ describe("instances", () => {
       ["what ?format says, whatever Accept says", { accept: "text/html" }, "?format=json", "application/json", /^\{/],
       ["JSON to whom anything is right", { accept: "*/*" }, "", "application/json", /^\{/],
       ["what Accept prefers", { accept: "application/json;q=0.1, text/plain" }, "", "text/plain", /^redis:/],
-      [
-        "the page to a browser",
-        { accept: "text/html,application/xhtml+xml,*/*;q=0.8" },
-        "",
-        "text/html",
-        /^<!doctype html>/i,
-      ],
     ];
     for (const [what, headers, query, type, shape] of formats) {
       it(`gives ${what}`, async () => {
@@ -167,16 +160,6 @@ describe("instances", () => {
       assert.ok(Math.abs(ttlOf(handout) - 60) < 5);
       for (const body of [new URLSearchParams(), new URLSearchParams({ ttlSeconds: "" })])
         assert.equal((await call("/instances", { method: "POST", body })).status, 201);
-    });
-
-    it("answers a form of this site with the page that shows the URL", async () => {
-      const answer = await call("/instances", {
-        method: "POST",
-        body: new URLSearchParams(),
-        headers: { accept: "text/html", "sec-fetch-site": "same-origin" },
-      });
-      assert.equal(answer.status, 201);
-      assert.match(await answer.text(), /redis:\/\/default:\w{32}@/);
     });
   });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { until } from "../bed/until.ts";
-import { PLAIN_HTTP_NAME } from "./chromium.ts";
+import { PLAIN_HTTP_NAME, seriousViolations } from "./chromium.ts";
 import { getInstance, heldBy, ping, textOf, visitPages } from "./page-visits.ts";
 
 describe("the homepage's form", () => {
@@ -23,11 +23,25 @@ describe("the homepage's form", () => {
       assert.equal(await ping(url), "PONG");
       assert.equal(await textOf(page, "#code-env"), `REDIS_URL=${url}`);
       assert.equal(await page.isVisible("[data-copy=field-url]"), false, "no button that cannot work");
-      endAfterwards(JSON.parse((await page.getAttribute("[data-slip]", "data-instance")) ?? "") as Handout);
+      const handout = JSON.parse((await page.getAttribute("[data-slip]", "data-instance")) ?? "") as Handout;
+      endAfterwards(handout);
+      const until = await textOf(page, "[data-lease-until]");
+      await page.reload();
+      assert.equal(await textOf(page, "#field-url"), url, "a reload shows the same and gets no other");
+      await page.click("[action*='/extend'] button");
+      await page.waitForSelector("[action*='/extend']", { state: "detached" });
+      assert.notEqual(await textOf(page, "[data-lease-until]"), until);
 
       await takeWithoutPage();
       await page.click(".key");
       assert.match(await textOf(page, "[data-problem]"), /You have reached the limit of/);
+
+      await page.goto(`${origin(name)}/held/${handout.id}`);
+      await page.click("summary");
+      await page.click("[action*='/end#'] button");
+      assert.match(await textOf(page, ".lease"), /^Ended .*its password no longer works/s);
+      assert.ok(!(await page.content()).includes(handout.password));
+      await assert.rejects(ping(url));
     });
 
     it(`is not there for the forms of other sites, over ${how}`, async () => {
@@ -62,7 +76,9 @@ describe("the homepage's form", () => {
   it("shows a page, not a document of errors, where there is nothing", async () => {
     const page = await open();
     await page.goto(`${origin()}/nowhere`);
-    assert.match(await textOf(page, "[data-problem]"), /Page not found: /);
+    assert.match(await textOf(page, "main"), /Page not found: \/nowhere/);
+    assert.deepEqual(await seriousViolations(page), []);
+    await page.click("main a:has-text('Get a Redis')");
     await getInstance(page);
   });
 

@@ -61,6 +61,11 @@ export const problems = {
   nothingOfThatName: () => problem("not-found", "That is not a valid name."),
   noInstance: () =>
     problem("not-found", "Instance not found. Check the id; instances that ended some time ago are deleted."),
+  notHeld: () =>
+    problem(
+      "not-found",
+      "This browser does not hold this Redis. It is shown only in the browser that got it, until an hour after its end.",
+    ),
   noHost: () => problem("not-found", "Host not found. GET /ops/api/hosts lists all hosts."),
   notBlocked: () =>
     problem("not-found", "Block not found. GET /ops/api/blocks lists all blocked addresses and networks."),

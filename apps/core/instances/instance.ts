@@ -74,6 +74,8 @@ export type LeaseRefusal = {
 };
 
 const SECOND = 1000;
+/** An extension by less than this is not worth a button. */
+const LEAST_GAIN_MS = 60 * SECOND;
 
 /** Seconds that a new lease lasts: the requested ones when within bounds, the usual ones when none are requested. */
 export function leaseSeconds(asked: number | undefined, bounds: LeaseBounds): number | LeaseRefusal {
@@ -102,6 +104,20 @@ export function changedExpiry(
     };
   }
   return new Date(expiry);
+}
+
+/**
+ * Seconds from `now` that an instance lasts once its lease is extended by the usual time, or as far as it can reach;
+ * 0 when that is not worth asking for.
+ */
+export function longestExtension(
+  { expiresAt, latestEnd }: Pick<Instance, "expiresAt" | "latestEnd">,
+  usualSeconds: number,
+  now: Date,
+): number {
+  if (expiresAt === null) return 0;
+  const end = Math.min(expiresAt.getTime() + usualSeconds * SECOND, latestEnd.getTime());
+  return end - expiresAt.getTime() < LEAST_GAIN_MS ? 0 : Math.floor((end - now.getTime()) / SECOND);
 }
 
 /** State as its owner sees it: a lease past its end is ending, whether or not the reaper has run since. */

@@ -22,12 +22,14 @@ export function createHomePage({ store, clock, rules, settings }: HomePageParts,
   const limits = publicLimits(rules);
   const snippets = readSnippets();
 
-  const render: HomePage["render"] = async (request, { instance = null, problem = null }) => {
+  const render: HomePage["render"] = async (request, { held = null, problem = null }) => {
     // A refusal asks nobody: floods of them must cost little.
     const stats = problem === null ? await store.history.countHandouts(clock()).catch(() => null) : null;
     const origin = servedOrigin(request);
     const { operator } = settings;
-    return eta.render("index", { assets, limits, stats, origin, instance, problem, operator, snippets });
+    // Where there is nothing, nothing can be got but the way back.
+    const template = problem?.status === 404 ? "missing" : "index";
+    return eta.render(template, { assets, limits, stats, origin, held, problem, operator, snippets });
   };
 
   return { render, assets };

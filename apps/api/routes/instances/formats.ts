@@ -41,13 +41,8 @@ export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof Ha
   }
 }
 
-/** Sends a hand-out in its form; `renderPage` makes the homepage that shows it. */
-export async function sendHandout(
-  reply: FastifyReply,
-  format: Format,
-  handout: Handout,
-  renderPage: () => Promise<string>,
-): Promise<FastifyReply> {
+/** Sends a hand-out in its form, for callers that are no browser. */
+export function sendHandout(reply: FastifyReply, format: Exclude<Format, "html">, handout: Handout): FastifyReply {
   switch (format) {
     case "json":
       return reply.type("application/json; charset=utf-8").send(`${JSON.stringify(handout, null, 2)}\n`);
@@ -55,7 +50,5 @@ export async function sendHandout(
       return reply.type("text/plain; charset=utf-8").send(`${handout.url}\n`);
     case "env":
       return reply.type("text/plain; charset=utf-8").send(`REDIS_URL=${handout.url}\n`);
-    case "html":
-      return reply.type("text/html; charset=utf-8").send(await renderPage());
   }
 }

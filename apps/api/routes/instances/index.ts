@@ -8,7 +8,7 @@ import type { CreateResult } from "../../../core/instances/handout.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { Unavailable } from "../../../lib/unavailable.ts";
-import type { App, HomePage } from "../../app.ts";
+import type { App } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { hungUpSignal } from "../../callers/hung-up.ts";
 import { ownInstance } from "../../callers/own-instance.ts";
@@ -18,6 +18,7 @@ import type { Metrics } from "../../figures/metrics.ts";
 import { noteRefusal } from "../../problems/refusals.ts";
 import { problemOfChange, problemOfCreate, problems } from "../../problems/problems.ts";
 import { describeInstance, sendEnd } from "../instance-answers.ts";
+import { heldPath, keepSecrets } from "../held/cookie.ts";
 import { formatOf, plainBody, sendHandout } from "./formats.ts";
 import { schemas } from "./schemas.ts";
 
@@ -35,7 +36,7 @@ export type InstanceRouteParts = CreatePorts &
   };
 
 /** `/instances`: getting one, and its owner's calls. */
-export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "render">) {
+export function instanceRoutes(parts: InstanceRouteParts) {
   const { store, clock, metrics, settings } = parts;
 
   return (app: App) => {
@@ -74,7 +75,11 @@ export function instanceRoutes(parts: InstanceRouteParts, home: Pick<HomePage, "
         request.log.info({ instance: handout.id, host: hostName, replayed }, "instance handed out");
         reply.code(201).header("location", `/instances/${handout.id}`).header("cache-control", "no-store");
         if (replayed) reply.header("idempotent-replayed", "true");
-        return sendHandout(reply, format, handout, () => home.render(request, { instance: handout }));
+        if (format === "html") {
+          keepSecrets(reply, handout.id, handout, new Date(handout.expiresAt), clock());
+          return reply.redirect(heldPath(handout.id), 303);
+        }
+        return sendHandout(reply, format, handout);
       },
     );
 

@@ -1,4 +1,3 @@
-import cookie from "@fastify/cookie";
 import type { App, HomePage } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { opsBlockRoutes, type OpsBlockParts } from "./blocks.ts";
@@ -37,7 +36,6 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
   const logins = createOperatorLogins(parts);
 
   return async (app: App) => {
-    await app.register(cookie);
     // Before everybody's limit, which a call counted here skips: strangers behind the same address use up
     // nothing of this limit. A call with a limit of its own keeps it: logging in.
     const limit = app.rateLimit({
