@@ -38,6 +38,8 @@ const replied = (
   { sizeBytes = 7, readBytes = sizeBytes, state = { database: 0, transaction: "none" } }: Partial<Replied> = {},
 ): CommandOutcome => ({ kind: "replied", reply, readBytes, sizeBytes, state });
 
+const at = ({ host, port }: Handout) => `${host}:${port}`;
+
 describe("an instance's console and figures", () => {
   let api: TwinApi;
   let handout: Handout;
@@ -108,6 +110,32 @@ describe("an instance's console and figures", () => {
       database: 0,
       transaction: "none",
     });
+  });
+
+  it("takes the password as the bearer in place of the token, and then needs none in the body", async () => {
+    const byPassword = { id: handout.id, token: handout.password };
+    assert.equal((await post("console", { command: "PING" }, byPassword)).status, 200);
+    assert.equal((await post("figures", {}, byPassword)).status, 200);
+    assert.deepEqual(
+      sent.map(({ password }) => password),
+      [handout.password, handout.password],
+    );
+    assert.equal((await post("console", { command: "PING" }, { ...byPassword, id: at(handout) })).status, 200);
+    const basic = Buffer.from(`default:${handout.password}`).toString("base64");
+    const bare = { method: "POST", headers: { authorization: `Basic ${basic}` } };
+    assert.equal((await api.call(`/instances/${handout.id}/figures`, bare)).status, 200, "without any body");
+    for (const path of ["console", "figures"] as const) {
+      const body = path === "console" ? { command: "PING" } : {};
+      assert.match(
+        await assertProblem(await post(path, body), 400, "invalid-request"),
+        /^The Redis password is needed/,
+      );
+    }
+    await assertProblem(
+      await post("console", { command: "PING", password: "wrong" }, byPassword),
+      403,
+      "password-wrong",
+    );
   });
 
   it("sends the words of a line to the instance, in a session's connection or in one of its own", async () => {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { parseEnv } from "node:util";
+import type { FastifyRequest } from "fastify";
+import { ownInstance } from "../../apps/api/callers/own-instance.ts";
 import { reap } from "../../apps/core/instances/reap.ts";
+import { ProblemError } from "../../apps/lib/http/problem.ts";
 import { containerName } from "../../apps/core/services/container.ts";
 import { createTwinApi, type TwinApi, type TwinCall } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
@@ -18,6 +22,8 @@ interface Handout {
 }
 
 const json = { "content-type": "application/json" };
+const bearer = (secret: string) => `Bearer ${secret}`;
+const basic = (user: string) => (secret: string) => `Basic ${Buffer.from(`${user}:${secret}`).toString("base64")}`;
 const ttlOf = ({ createdAt, expiresAt }: Pick<Handout, "createdAt" | "expiresAt">) =>
   (Date.parse(expiresAt) - Date.parse(createdAt)) / 1000;
 
@@ -25,8 +31,8 @@ describe("instances", () => {
   let api: TwinApi;
   before(async () => {
     api = await createTwinApi({
-      capacity: 40,
-      env: { QUOTA_PER_ADDRESS: "40", LEASE_SECONDS: "3600", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "7200" },
+      capacity: 80,
+      env: { QUOTA_PER_ADDRESS: "80", LEASE_SECONDS: "3600", LEASE_MIN_SECONDS: "60", LEASE_MAX_SECONDS: "7200" },
     });
   });
   after(() => api.close());
@@ -135,7 +141,7 @@ describe("instances", () => {
         {},
         "?format=env",
         "text/plain",
-        /^REDIS_URL=redis:\/\/default:\w{32}@[\d.]+:\d+\n$/,
+        /^REDIS_URL=redis:\/\/default:\w{32}@[\d.]+:\d+\n# expires 20\S+Z\n# to end it: curl -u \S+ -X DELETE \S+\n$/,
       ],
       ["what ?format says, whatever Accept says", { accept: "text/html" }, "?format=json", "application/json", /^\{/],
       ["JSON to whom anything is right", { accept: "*/*" }, "", "application/json", /^\{/],
@@ -150,8 +156,20 @@ describe("instances", () => {
         assert.equal(answer.headers.get("cache-control"), "no-store");
         assert.match(answer.headers.get("location") ?? "", /^\/instances\/\w{16}$/);
         assert.match(text, shape);
+        assert.ok(Date.parse(answer.headers.get("sunset") ?? "") > api.service.clock().getTime(), "it says its end");
       });
     }
+
+    it("gives a file of settings with the URL alone in it, and tells in comments how it ends", async () => {
+      const file = await (await post({}, undefined, "?format=env")).text();
+      const { REDIS_URL = "", ...others } = parseEnv(file);
+      assert.deepEqual(others, {});
+      const { password } = new URL(REDIS_URL);
+      const [, secret, address = ""] = /^# to end it: curl -u default:(\S+) -X DELETE (\S+)$/m.exec(file) ?? [];
+      assert.equal(secret, password);
+      const state = (await (await call(address, { headers: { authorization: bearer(password) } })).json()) as Handout;
+      assert.equal(/^# expires (\S+)$/m.exec(file)?.[1], state.expiresAt);
+    });
 
     it("takes a form, as browsers without JavaScript send it", async () => {
       const handout = (await (
@@ -298,6 +316,78 @@ describe("instances", () => {
         );
       }
       assert.equal((await api.service.store.leases.find(id))?.state, "running");
+    });
+
+    it("is known by the Redis password as by the token, by HTTP basic as by a bearer", async () => {
+      for (const secret of ["password", "token"] as const)
+        for (const authorizationOf of [bearer, basic("default"), basic("")]) {
+          const handout = await created();
+          const authorization = authorizationOf(handout[secret]);
+          const ask = (method: string, body?: object) =>
+            call(`/instances/${handout.id}`, {
+              method,
+              headers: { authorization, ...(body ? json : {}) },
+              ...(body ? { body: JSON.stringify(body) } : {}),
+            });
+          const state = await ask("GET");
+          assert.equal(state.status, 200);
+          assert.ok(!(await state.text()).includes(handout.password));
+          assert.equal((await ask("PATCH", { ttlSeconds: 60 })).status, 200);
+          assert.equal((await ask("DELETE")).status, 204);
+        }
+      assert.ok(!api.log().includes(basic("default")("x").slice(0, 12)), "credentials are not logged");
+    });
+
+    it("can name the instance by its address, which is all that its URL tells", async () => {
+      const handout = await created();
+      const { hostname, port, password } = new URL(handout.url);
+      const authorization = basic("default")(password);
+      const at = (address: string, method = "GET") =>
+        call(`/instances/${address}`, { method, headers: { authorization } });
+      assert.equal(((await (await at(`${hostname}:${port}`)).json()) as Handout).id, handout.id);
+      const neighbour = await created();
+      await assertProblem(await at(`${hostname}:${neighbour.port}`, "DELETE"), 403, "token-wrong");
+      for (const address of [`${hostname}:1`, `192.0.2.99:${port}`, `[::1]:${port}`, `::1:${port}`])
+        await assertProblem(await at(address), 404, "not-found");
+      for (const address of [
+        hostname,
+        `${hostname}:`,
+        `${hostname}:0`,
+        `:${port}`,
+        `a_b:${port}`,
+        `${hostname}:123456`,
+      ])
+        assert.match(await assertProblem(await at(address), 404, "not-found"), /^That is not a valid instance id/);
+      assert.equal((await at(`${hostname}:${port}`, "DELETE")).status, 204);
+      await assertProblem(await at(`${hostname}:${port}`), 404, "not-found");
+    });
+
+    it("is told how to authenticate, and browsers nothing that makes them show a dialog", async () => {
+      const { id } = await created();
+      const challenge = async (headers: Record<string, string>) =>
+        (await call(`/instances/${id}`, { headers })).headers.get("www-authenticate");
+      assert.equal(await challenge({}), 'Bearer realm="instance", Basic realm="instance", charset="UTF-8"');
+      for (const headers of [
+        { "sec-fetch-site": "same-origin" },
+        { origin: api.origin },
+        { "user-agent": "Mozilla/5.0 (X11; Linux x86_64)" },
+      ])
+        assert.equal(await challenge(headers as Record<string, string>), 'Bearer realm="instance"');
+      assert.equal((await call("/ops/api/hosts")).headers.get("www-authenticate"), 'Bearer realm="operator"');
+    });
+
+    it("takes the token alone for an instance that an earlier replica handed out", async () => {
+      const handout = await created();
+      const instance = (await api.service.store.leases.find(handout.id)) ?? assert.fail();
+      const find = () => Promise.resolve({ ...instance, passwordHash: null });
+      const own = (secret: string) =>
+        ownInstance(
+          { leases: { find, findAt: find } },
+          { headers: { authorization: bearer(secret) } } as FastifyRequest,
+          handout.id,
+        );
+      await assert.rejects(own(handout.password), ProblemError);
+      assert.equal((await own(handout.token)).instance.id, handout.id);
     });
 
     it("extends and shortens the lease, counted from now", async () => {

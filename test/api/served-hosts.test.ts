@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { servedOrigin } from "../../apps/api/callers/served-origin.ts";
 import { isServed } from "../../apps/api/callers/served-hosts.ts";
 import { servedHosts } from "../../apps/core/settings/http.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
@@ -30,6 +31,16 @@ describe("the names that the API answers to", () => {
   it("are a trusted proxy's choice, unless some are set", () => {
     assert.ok(serves("redis.example", {}, true));
     assert.equal(serves("redis.example", { ALLOWED_HOSTS: "a.example" }, true), false);
+  });
+
+  it("are repeated in commands to paste as the caller used them, and never with what a shell would run", () => {
+    const originFor = (host: string, protocol = "http") =>
+      servedOrigin({ protocol, host, socket: { localAddress: "::1", localPort: 8080 } });
+    for (const host of ["redis.example", "redis.example:8080", "127.0.0.1:8080", "[2001:db8::1]:8080", "LOCALHOST"])
+      assert.equal(originFor(host), `http://${host}`);
+    assert.equal(originFor("redis.example", "https"), "https://redis.example");
+    for (const host of ["", "a$(id)", "a;id", "a`id`", "a'b", "a b", "a:1;id", "a\nb", "a:8080:1", "a&b"])
+      assert.equal(originFor(host, "ftp"), "http://[::1]:8080", host);
   });
 
   it("are refused at the start when they are no names", () => {

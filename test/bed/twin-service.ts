@@ -97,7 +97,15 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     const end = new Date(now.getTime() + ttlSeconds * 1000);
     const holder = tables.instances.size;
     const address = `10.${holder >> 8}.${holder & 255}.1`;
-    const draft = { id, address, tokenHash: Buffer.alloc(32), createdAt: now, deadline: end, latestEnd: end };
+    const draft = {
+      id,
+      address,
+      tokenHash: Buffer.alloc(32),
+      passwordHash: Buffer.alloc(32),
+      createdAt: now,
+      deadline: end,
+      latestEnd: end,
+    };
     const taken = await elsewhere.handouts.takeSlot(draft, hostName, liveOnly(1), undefined);
     if (taken.kind !== "taken") throw new Error(`no slot for ${id}: ${taken.kind}`);
     if (container) addContainer(id, hostName, taken.port);

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { createClient } from "redis";
 import type { Handout } from "../../apps/core/instances/handout.ts";
@@ -102,8 +106,12 @@ describe("the API on real parts", () => {
 
   const call = (path: string, init: RequestInit = {}) =>
     fetch(`${service.origin}${path}`, { signal: AbortSignal.timeout(20_000), ...init });
-  const operate = (path: string, method = "GET") =>
-    call(`/ops/api${path}`, { method, headers: { authorization: `Bearer ${service.opsToken}` } });
+  const operate = (path: string, method = "GET", body?: object) =>
+    call(`/ops/api${path}`, {
+      method,
+      headers: { authorization: `Bearer ${service.opsToken}`, ...(body && { "content-type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
+    });
   const read = async <T>(path: string): Promise<T> => {
     const answer = await operate(path);
     assert.equal(answer.status, 200);
@@ -145,6 +153,44 @@ describe("the API on real parts", () => {
       assert.equal(await ping(handout.url), "PONG");
       await assert.rejects(ping(handout.url.replace(handout.password, another.password)), /WRONGPASS/);
       await Promise.all([end(handout), end(another)]);
+    });
+
+    it("comes by the README's lines as they stand there; a refusal is shown, and gets into no file", async () => {
+      const readme = await readFile(projectPath("README.md"), "utf8");
+      const [, lines = ""] = /```sh\n(url=[^]*?)```/.exec(readme) ?? [];
+      const home = await mkdtemp(join(tmpdir(), "readme-"));
+      await mkdir(`${home}/my-app`);
+      const script = lines.replaceAll("http://127.0.0.1:8080", service.origin);
+      const run = (more: string) =>
+        new Promise<string>((resolve) => {
+          const env = { PATH: process.env["PATH"], HOME: home };
+          const shell = execFile("sh", ["-c", `${script}\n${more}`], { env }, (_fault, stdout, stderr) =>
+            resolve(stdout + stderr),
+          );
+          shell.stdin?.end("PING\n");
+        });
+      const said = await run('. ~/my-app/.env && redis-cli -u "$REDIS_URL" ping && echo "URL $url"');
+      assert.match(said, /^PONG\n\{\n[^]*\n\}\nPONG\nURL redis:/);
+      const file = await readFile(`${home}/my-app/.env`, "utf8");
+      const [, endIt = ""] = /^# to end it: (.*)$/m.exec(file) ?? [];
+      const [, password = "", address = ""] = /^URL redis:\/\/default:(.*)@(.*)$/m.exec(said) ?? [];
+      const handout = JSON.parse(/^\{\n[^]*?^\}$/m.exec(said)?.[0] ?? "") as Handout;
+      await operate("/switches/handouts", "PATCH", { paused: true });
+      const ended = await run(
+        `${endIt}; curl -sS -u default:${password} -X DELETE ${service.origin}/instances/${address}; ` +
+          `curl -sS -u :${handout.token} -X DELETE ${service.origin}/instances/${handout.id}`,
+      );
+      await operate("/switches/handouts", "PATCH", { paused: false });
+      const why = "New instances are paused. The operator";
+      assert.deepEqual(
+        ended.match(/^.*are paused.*$/gm)?.map((line) => line.slice(0, 37)),
+        [why.slice(0, 37), `# ${why}`.slice(0, 37), '  "title": "New instances are paused"'],
+        ended,
+      );
+      assert.equal(await readFile(`${home}/my-app/.env`, "utf8"), file);
+      await rm(home, { recursive: true });
+      const { running } = (await (await call("/stats")).json()) as { running: number };
+      assert.equal(running, 0, "the lines that end them did");
     });
 
     it("is the same one for ten requests with a key that come at once, and another after its end", async () => {

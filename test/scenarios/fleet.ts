@@ -139,6 +139,7 @@ export function useFleet(open: () => Promise<FleetBed>) {
       id,
       address: `198.51.100.${randomBytes(1)[0] ?? 0}`,
       tokenHash: randomBytes(32),
+      passwordHash: randomBytes(32),
       createdAt: now,
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),

@@ -58,14 +58,16 @@ export function handoutStatements(database: Database): Handouts {
 
       await sql.run(
         `INSERT INTO instances
-           (id, state, host_id, port, address, token_hash, created_at, start_deadline, expires_at, latest_end)
-         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?)`,
+           (id, state, host_id, port, address, token_hash, password_hash, created_at, start_deadline, expires_at,
+            latest_end)
+         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         [
           draft.id,
           host.id,
           slot.port,
           draft.address,
           draft.tokenHash,
+          draft.passwordHash,
           draft.createdAt,
           draft.deadline,
           // For older replicas, which read it in this column; see startDeadline.

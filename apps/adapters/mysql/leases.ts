@@ -16,7 +16,7 @@ export const startDeadline = "COALESCE(instances.start_deadline, instances.expir
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
-  instances.token_hash, instances.created_at, instances.handed_out_at, ${startDeadline} AS deadline,
+  instances.token_hash, instances.password_hash, instances.created_at, instances.handed_out_at, ${startDeadline} AS deadline,
   instances.expires_at, instances.latest_end, instances.sent_bytes, instances.ended_at, instances.end_cause,
   instances.engine, instances.engine_version, instances.restarted_at, instances.restart_cause`;
 
@@ -39,6 +39,7 @@ export type InstanceRow = {
   port: number;
   address: string;
   token_hash: Buffer;
+  password_hash: Buffer | null;
   created_at: Date;
   handed_out_at: Date | null;
   deadline: Date;
@@ -60,6 +61,21 @@ export function leaseStatements(database: Database): Leases {
       const [row] = await sql.rows<InstanceRow>(
         `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
         [id],
+      );
+      return row && toInstance(row);
+    });
+  }
+
+  function findAt(publicHost: string, port: number): Promise<Instance | undefined> {
+    return database.query(async (sql) => {
+      // A slot keeps its instance until the container is gone, so that nobody else can have the address meanwhile.
+      const [row] = await sql.rows<InstanceRow>(
+        `SELECT ${instanceColumns}
+         FROM slots
+         JOIN hosts ON hosts.id = slots.host_id
+         JOIN instances ON instances.id = slots.instance_id
+         WHERE LOWER(hosts.public_host) = ? AND slots.port = ?`,
+        [publicHost, port],
       );
       return row && toInstance(row);
     });
@@ -198,6 +214,7 @@ export function leaseStatements(database: Database): Leases {
 
   return {
     find,
+    findAt,
     setExpiry,
     beginEnd,
     close,
@@ -251,6 +268,7 @@ export function toInstance(row: InstanceRow): Instance {
     port: row.port,
     address: row.address,
     tokenHash: row.token_hash,
+    passwordHash: row.password_hash,
     createdAt: row.created_at,
     ...(row.handed_out_at === null
       ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }

@@ -2,23 +2,50 @@ import type { FastifyRequest } from "fastify";
 import { matchesHash } from "../../lib/secrets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
 import type { Instance } from "../../core/instances/instance.ts";
-import { bearerToken } from "../../lib/http/requests.ts";
+import { REDIS_USERNAME } from "../../core/services/redis.ts";
+import { basicCredentials, bearerToken } from "../../lib/http/requests.ts";
 import { ProblemError } from "../../lib/http/problem.ts";
 import { problems } from "../problems/problems.ts";
+import { readInstanceName } from "./instance-name.ts";
+import { isBrowser } from "./request-origin.ts";
+
+/** An instance for a request of its holder. */
+export type Held = {
+  readonly instance: Instance;
+  /** The instance's password, when that is what the request was sent with; undefined when it was the token. */
+  readonly password: string | undefined;
+};
 
 /**
- * The instance with this id, for a request that carries its token.
+ * The instance of this name, an id or an address, for a request that carries its token or its password, as a bearer
+ * or by HTTP basic. The password is compared with its hash in the row, not by a log-in: an instance can be ended also
+ * while its host does not answer, and guesses reach nothing.
  * @throws ProblemError for anybody else
  */
 export async function ownInstance(
-  { leases }: { readonly leases: Pick<Leases, "find"> },
+  { leases }: { readonly leases: Pick<Leases, "find" | "findAt"> },
   request: FastifyRequest,
-  id: string,
-): Promise<Instance> {
-  const token = bearerToken(request);
-  if (token === undefined) throw new ProblemError(problems.tokenMissing());
-  const instance = await leases.find(id);
-  if (!instance) throw new ProblemError(problems.noInstance());
-  if (!matchesHash(token, instance.tokenHash)) throw new ProblemError(problems.tokenWrong());
-  return instance;
+  name: string,
+): Promise<Held> {
+  const secret = secretOf(request);
+  if (secret === undefined) throw new ProblemError(problems.tokenMissing(challengesFor(request)));
+  const named = readInstanceName(name);
+  const instance = await ("id" in named ? leases.find(named.id) : leases.findAt(named.host, named.port));
+  if (!instance) throw new ProblemError("id" in named ? problems.noInstance() : problems.noInstanceAt());
+  if (matchesHash(secret, instance.tokenHash)) return { instance, password: undefined };
+  if (instance.passwordHash !== null && matchesHash(secret, instance.passwordHash))
+    return { instance, password: secret };
+  throw new ProblemError(problems.tokenWrong());
+}
+
+function secretOf(request: FastifyRequest): string | undefined {
+  const basic = basicCredentials(request);
+  if (basic) return ["", REDIS_USERNAME].includes(basic.user) ? basic.password : undefined;
+  return bearerToken(request);
+}
+
+/** At a challenge for "Basic" a browser shows a dialog of its own, for a call of our page's scripts as well. */
+function challengesFor(request: FastifyRequest): string[] {
+  const bearer = 'Bearer realm="instance"';
+  return isBrowser(request) ? [bearer] : [bearer, 'Basic realm="instance", charset="UTF-8"'];
 }

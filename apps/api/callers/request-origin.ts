@@ -27,6 +27,14 @@ export function requestOrigin(request: FastifyRequest): RequestOrigin {
 }
 
 /**
+ * Whether a browser sent the request. Over plain http some of their requests carry neither header; then only the name
+ * tells, which all of them begin alike.
+ */
+export function isBrowser(request: FastifyRequest): boolean {
+  return requestOrigin(request) !== "no browser" || /^Mozilla\//.test(request.headers["user-agent"] ?? "");
+}
+
+/**
  * For calls that use what a browser gives to any page that has it call us, its address's quota or its cookie: only
  * our own page and programs may make them. Another port or subdomain of ours counts as another site.
  */

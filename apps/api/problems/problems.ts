@@ -10,14 +10,18 @@ const problem = problemsOf(problemTypes);
 /** Every refusal that a caller can get, by name. Statuses and titles are those of its type. */
 export const problems = {
   ...generalProblems,
-  tokenMissing: () =>
+  /** @param challenges values of `WWW-Authenticate`: how the caller may authenticate */
+  tokenMissing: (challenges: readonly string[]) =>
     problem(
       "token-missing",
       "Send the token or the Redis password that came with the instance: Authorization: Bearer <token>, or " +
         "curl -u default:<password>.",
+      { challenges },
     ),
   opsTokenMissing: () =>
-    problem("token-missing", "Log in at /ops, or send an operator's token: Authorization: Bearer <token>."),
+    problem("token-missing", "Log in at /ops, or send an operator's token: Authorization: Bearer <token>.", {
+      challenges: ['Bearer realm="operator"'],
+    }),
   opsTokenWrong: () =>
     problem(
       "token-wrong",
@@ -38,7 +42,9 @@ export const problems = {
       "The token of this admin is the setting OPS_TOKEN. To replace it, change that setting and restart the API.",
     ),
   metricsTokenMissing: () =>
-    problem("token-missing", "Send METRICS_TOKEN as the header Authorization: Bearer <token>."),
+    problem("token-missing", "Send METRICS_TOKEN as the header Authorization: Bearer <token>.", {
+      challenges: ['Bearer realm="metrics"'],
+    }),
   tokenWrong: () => problem("token-wrong", "Check that you copied all of it."),
   passwordWrong: () =>
     problem("password-wrong", "Check that you copied all of it. It came with the instance, beside the token."),
@@ -57,7 +63,10 @@ export const problems = {
     ),
   noRoute: (path: string) => problem("not-found", `Page not found: ${path}. All calls are listed at /docs.`),
   noInstanceId: () =>
-    problem("not-found", "That is not a valid instance id. Use the 16 letters and digits of the instance's id."),
+    problem(
+      "not-found",
+      "That is not a valid instance id. Use its 16 letters and digits, or the instance's host:port.",
+    ),
   nothingOfThatName: () => problem("not-found", "That is not a valid name."),
   noInstance: () =>
     problem("not-found", "Instance not found. Check the id; instances that ended some time ago are deleted."),
@@ -66,6 +75,8 @@ export const problems = {
       "not-found",
       "This browser does not hold this Redis. It is shown only in the browser that got it, until an hour after its end.",
     ),
+  noInstanceAt: () =>
+    problem("not-found", "Instance not found. Nothing runs at this address now: it has ended, or its host is another."),
   noHost: () => problem("not-found", "Host not found. GET /ops/api/hosts lists all hosts."),
   notBlocked: () =>
     problem("not-found", "Block not found. GET /ops/api/blocks lists all blocked addresses and networks."),

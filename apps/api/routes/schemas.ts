@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { INSTANCE_NAME } from "../callers/instance-name.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
 /** What every error looks like (RFC 9457). */
@@ -23,8 +24,17 @@ export const refusals = { "4xx": ProblemBody };
 /** Answers of a call that may also be refused because something on our side does not work now. */
 export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
 
-/** Parameters of paths below /instances/:id. */
+/** Parameters of the operator's paths below /ops/api/instances/:id. */
 export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
+
+/** Parameters of paths below /instances/:id, for the instance's holder. */
+export const InstanceName = Type.Object({
+  id: Type.String({
+    pattern: INSTANCE_NAME,
+    maxLength: 100,
+    description: "Id of the instance, or its address as host:port, such as 127.0.0.1:20000",
+  }),
+});
 
 const Transfer = Type.Object({
   sentBytes: Type.Integer({ description: "Sent since the instance began, read each half minute or so" }),

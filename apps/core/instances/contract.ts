@@ -49,6 +49,11 @@ export type Handouts = {
 export type Leases = {
   /** The instance with this id, or undefined; ended ones are found until history is pruned. */
   readonly find: (id: string) => Promise<Instance | undefined>;
+  /**
+   * The instance that has this address now, as its holder connects to it, whatever its state; undefined when none has.
+   * Names are in small letters.
+   */
+  readonly findAt: (publicHost: string, port: number) => Promise<Instance | undefined>;
   /** Moves the end of a lease that is still running; false when it is over. */
   readonly setExpiry: (id: string, expiresAt: Date, now: Date) => Promise<boolean>;
   /**

@@ -89,6 +89,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
     id,
     address: attempt.address,
     tokenHash: hashSecret(secrets.token),
+    passwordHash: hashSecret(secrets.password),
     createdAt,
     deadline: attempt.deadline,
     latestEnd: new Date(createdAt.getTime() + rules.lease.most * 1000),
@@ -161,7 +162,7 @@ async function bringUp(
     deployment: host.deployment,
     bindAddress: host.bindAddress,
     port,
-    passwordHash: hashSecret(password),
+    passwordHash: draft.passwordHash,
     watchHash: hashSecret(watchPassword(rules.serverSecret, draft.id)),
     notAfter,
   };

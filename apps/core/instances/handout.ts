@@ -53,6 +53,7 @@ export type Draft = {
   readonly id: string;
   readonly address: string;
   readonly tokenHash: Buffer;
+  readonly passwordHash: Buffer;
   readonly createdAt: Date;
   /** Time by which the hand-out must be finished. */
   readonly deadline: Date;

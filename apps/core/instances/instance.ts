@@ -25,6 +25,8 @@ export type Instance = InstanceTerm & {
   readonly address: string;
   /** SHA-256 of the owner's token. */
   readonly tokenHash: Buffer;
+  /** SHA-256 of the password; null when it was handed out by an earlier replica, which did not keep it. */
+  readonly passwordHash: Buffer | null;
   readonly createdAt: Date;
   /** Bytes that it has sent, as they were read last. */
   readonly sentBytes: number;

@@ -11,6 +11,16 @@ export function bearerToken(request: FastifyRequest): string | undefined {
   return /^Bearer +([\w~+/.-]+=*)$/i.exec(request.headers.authorization ?? "")?.[1];
 }
 
+/** User and password of an `Authorization: Basic` header (RFC 7617), or undefined. */
+export function basicCredentials(
+  request: FastifyRequest,
+): { readonly user: string; readonly password: string } | undefined {
+  const [, encoded] = /^Basic +([\w+/-]+=*)$/i.exec(request.headers.authorization ?? "") ?? [];
+  if (encoded === undefined) return undefined;
+  const [, user, password] = /^([^:]*):([^]*)$/.exec(Buffer.from(encoded, "base64").toString("utf8")) ?? [];
+  return user === undefined || password === undefined ? undefined : { user, password };
+}
+
 /** The path that a request asks for, without its query, and cut where it is too long for a log line or a message. */
 export function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0]?.slice(0, LONGEST_PATH) ?? "";

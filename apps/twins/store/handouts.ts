@@ -73,7 +73,7 @@ function decide(
 
 function addDraft(
   tables: Tables,
-  { id, address, tokenHash, createdAt, deadline, latestEnd }: Draft,
+  { id, address, tokenHash, passwordHash, createdAt, deadline, latestEnd }: Draft,
   hostName: string,
   port: number,
   budgets: Budgets,
@@ -86,6 +86,7 @@ function addDraft(
     port,
     address,
     tokenHash,
+    passwordHash,
     createdAt,
     deadline,
     handedOutAt: null,

@@ -22,6 +22,13 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
       return row && toInstance(tables, row);
     },
 
+    findAt: (publicHost, port) => {
+      const [host] = [...tables.hosts.values()].filter((each) => each.publicHost.toLowerCase() === publicHost);
+      const slot = tables.slots.get(host?.name ?? "")?.find((each) => each.port === port && each.instanceId !== null);
+      const row = tables.instances.get(slot?.instanceId ?? "");
+      return row && toInstance(tables, row);
+    },
+
     setExpiry: (id, expiresAt, now) => {
       const row = tables.instances.get(id);
       if (row?.state !== "running" || endOf(row) <= now) return false;
@@ -126,6 +133,7 @@ export function toInstance(tables: Tables, row: InstanceRow): Instance {
     port,
     address,
     tokenHash,
+    passwordHash,
     createdAt,
     latestEnd,
     sentBytes,
@@ -140,7 +148,7 @@ export function toInstance(tables: Tables, row: InstanceRow): Instance {
       ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
       : { handedOutAt: row.handedOutAt, deadline: null, expiresAt: row.expiresAt };
   return {
-    ...{ id, state, hostName, publicHost, port, address, tokenHash, createdAt },
+    ...{ id, state, hostName, publicHost, port, address, tokenHash, passwordHash, createdAt },
     ...term,
     ...{ latestEnd, sentBytes, endedAt, endCause, server, lastRestart },
   };

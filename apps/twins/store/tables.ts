@@ -33,6 +33,7 @@ export type InstanceRow = {
   readonly port: number;
   readonly address: string;
   readonly tokenHash: Buffer;
+  readonly passwordHash: Buffer;
   readonly createdAt: Date;
   /** By which its hand-out must be finished. */
   readonly deadline: Date;

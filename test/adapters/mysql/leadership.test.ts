@@ -47,6 +47,7 @@ describe("the leader of the fleet on MySQL", () => {
       id,
       address: `198.51.100.${hash(id)[0] ?? 0}`,
       tokenHash: hash("token"),
+      passwordHash: hash("password"),
       createdAt: now,
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),

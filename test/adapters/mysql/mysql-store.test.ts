@@ -49,6 +49,7 @@ describe("the MySQL store, where several connections meet", () => {
       id,
       address,
       tokenHash: hash("token"),
+      passwordHash: hash("password"),
       createdAt: start,
       deadline: at(30),
       latestEnd: at(86_400),

@@ -104,6 +104,7 @@ export function useStore(open: OpenStore) {
       id,
       address,
       tokenHash: hash("token"),
+      passwordHash: hash("password"),
       createdAt: now,
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),

@@ -264,7 +264,7 @@ export function describeHandouts(open: OpenStore): void {
           ],
           ["running", at(60), start, "a", "192.0.2.1", 20_000],
         );
-        assert.deepEqual(instance?.tokenHash, hash("token"));
+        assert.deepEqual([instance?.tokenHash, instance?.passwordHash], [hash("token"), hash("password")]);
       });
 
       it("keeps what runs in an instance, and lists it while an instance with it runs, each once", async () => {

@@ -58,6 +58,29 @@ export function describeLeases(open: OpenStore): void {
       }
     });
 
+    it("is found by its address from its start until its container is gone, and by no other's", async () => {
+      await bed.store.hosts.register(host("a", { publicHost: "A.example.org" }), start);
+      await bed.store.hosts.register(host("b", { publicHost: "192.0.2.2" }), start);
+      const { id: starting } = await take({ hostName: "b" });
+      const id = await lease();
+      const { port } = (await bed.store.leases.find(id)) ?? assert.fail();
+      const idAt = async (publicHost: string, at: number) => (await bed.store.leases.findAt(publicHost, at))?.id;
+      assert.deepEqual([await idAt("a.example.org", port), await idAt("192.0.2.2", port)], [id, starting]);
+      assert.deepEqual(await bed.store.leases.findAt("a.example.org", port), await bed.store.leases.find(id));
+      for (const [publicHost, at] of [
+        ["a.example.org", port + 1],
+        ["192.0.2.3", port],
+        ["", port],
+      ] as const)
+        assert.equal(await idAt(publicHost, at), undefined, `${publicHost}:${at}`);
+      await bed.store.leases.beginEnd(id, "owner", at(1));
+      assert.equal(await idAt("a.example.org", port), id, "it may still be there");
+      await bed.store.leases.close(id, at(2));
+      assert.equal(await idAt("a.example.org", port), undefined);
+      const next = await lease({ now: at(3) });
+      assert.equal(await idAt("a.example.org", (await bed.store.leases.find(next))?.port ?? 0), next);
+    });
+
     it("keeps the last restart of a running instance, each once", async () => {
       await bed.store.hosts.register(host("a"), start);
       const id = await lease();

@@ -125,6 +125,7 @@ export function describeOperator(open: OpenStore): void {
           id: "a".repeat(16),
           address: "198.51.100.1",
           tokenHash: hash("t"),
+          passwordHash: hash("p"),
           createdAt: at(0),
           deadline: at(30),
           latestEnd: at(86_400),

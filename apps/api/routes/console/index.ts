@@ -1,3 +1,4 @@
+import type { FastifyRequest } from "fastify";
 import { readFigures } from "../../../core/console/read-figures.ts";
 import { runCommand, type ConsolePorts } from "../../../core/console/run-command.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
@@ -12,7 +13,7 @@ import { schemas } from "./schemas.ts";
 
 /** What consoles need. */
 export type ConsoleRouteParts = ConsolePorts & {
-  readonly store: { readonly leases: Pick<Leases, "find"> };
+  readonly store: { readonly leases: Pick<Leases, "find" | "findAt"> };
   readonly rules: PublicRules;
   readonly settings: { readonly requestsPerMinute: number; readonly replyMbPerMinute: number };
 };
@@ -20,18 +21,33 @@ export type ConsoleRouteParts = ConsolePorts & {
 /** Commands a minute that an address may send: more than a person types. */
 const COMMANDS_PER_MINUTE = 240;
 
-/** Commands and figures for an instance's owner. The password is in the body, which is never logged. */
+const PASSWORD_NEEDED =
+  "The Redis password is needed to log in to the instance: send it in the body, or as the bearer in place of the token.";
+
+/** Commands and figures for an instance's owner. The password is in the body or in the header Authorization, which are never
+ * logged. */
 export function consoleRoutes(parts: ConsoleRouteParts) {
   const { store, consoles, rules, settings } = parts;
   const perMinute = (max: number) => ({ rateLimit: { max, timeWindow: "1 minute" } });
+
+  /**
+   * The instance of a request of its holder, and the password to log in to it with: the body's, else the one that the
+   * request was sent with. The token opens no Redis.
+   */
+  async function holderOf(request: FastifyRequest<{ Params: { id: string }; Body: { password?: string } }>) {
+    const { instance, password: sent } = await ownInstance(store, request, request.params.id);
+    const password = request.body.password ?? sent;
+    if (password === undefined) throw new ProblemError(problems.invalid(PASSWORD_NEEDED));
+    return { instance, password };
+  }
 
   return (app: App) => {
     app.post(
       "/instances/:id/console",
       { config: perMinute(Math.min(COMMANDS_PER_MINUTE, settings.requestsPerMinute)), schema: schemas.run },
       async (request, reply) => {
-        const { command: line, password, session, database = 0, transaction = "none" } = request.body;
-        const instance = await ownInstance(store, request, request.params.id);
+        const { command: line, session, database = 0, transaction = "none" } = request.body;
+        const { instance, password } = await holderOf(request);
         const name = `console ${session ?? request.id}`;
         const command = {
           line,
@@ -56,10 +72,17 @@ export function consoleRoutes(parts: ConsoleRouteParts) {
     app.post(
       "/instances/:id/figures",
       // A limit of its own: pages that ask every second or two use up nothing of other calls' limit.
-      { config: perMinute(settings.requestsPerMinute), schema: schemas.figures },
+      {
+        config: perMinute(settings.requestsPerMinute),
+        preValidation: (request, _reply, done) => {
+          (request as FastifyRequest).body ??= {};
+          done();
+        },
+        schema: schemas.figures,
+      },
       async (request, reply) => {
-        const instance = await ownInstance(store, request, request.params.id);
-        const result = await readFigures(parts, instance, request.body.password);
+        const { instance, password } = await holderOf(request);
+        const result = await readFigures(parts, instance, password);
         if (result.kind !== "read") throw new ProblemError(problemOfConsole(result));
         // The server accepts more than was promised, of which strangers may take what is above.
         const maxClients = Math.min(result.figures.maxClients, rules.service.limits.maxClients);

@@ -1,10 +1,11 @@
 import { Type, type Static } from "typebox";
-import { InstanceId, refusalsAndFaults } from "../schemas.ts";
+import { InstanceName, refusalsAndFaults } from "../schemas.ts";
 
 const password = Type.String({
   minLength: 1,
   maxLength: 128,
-  description: "Password of the instance; the service itself does not know it",
+  description:
+    "Password of the instance; the service itself does not know it. Not needed where the password is the bearer",
 });
 const database = Type.Integer({
   minimum: 0,
@@ -17,7 +18,7 @@ const transaction = Type.Enum(["none", "watched", "begun"], {
 });
 const Command = Type.Object(
   {
-    password,
+    password: Type.Optional(password),
     command: Type.String({ maxLength: 8192, description: "A line as typed into redis-cli" }),
     session: Type.Optional(
       Type.String({
@@ -53,7 +54,7 @@ const Answer = Type.Object({
 });
 /** The reply to a line, with the state of its connection after it. */
 export type ConsoleAnswer = Static<typeof Answer>;
-const FiguresRequest = Type.Object({ password }, { additionalProperties: false });
+const FiguresRequest = Type.Object({ password: Type.Optional(password) }, { additionalProperties: false });
 const Figures = Type.Object({
   memoryBytes: Type.Integer(),
   maxMemoryBytes: Type.Integer({ description: "What keys and values may take" }),
@@ -75,7 +76,7 @@ export const schemas = {
       "given up, and commands that turn the connection into a stream are refused. Replies are limited in requests and " +
       "in bytes, both a minute.",
     security: [{ owner: [] }],
-    params: InstanceId,
+    params: InstanceName,
     body: Command,
     response: { 200: Answer, ...refusalsAndFaults },
   },
@@ -83,7 +84,7 @@ export const schemas = {
     tags: ["instances"],
     summary: "Memory, keys, connections and commands a second, now",
     security: [{ owner: [] }],
-    params: InstanceId,
+    params: InstanceName,
     body: FiguresRequest,
     response: { 200: Figures, ...refusalsAndFaults },
   },

@@ -41,14 +41,32 @@ export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof Ha
   }
 }
 
-/** Sends a hand-out in its form, for callers that are no browser. */
-export function sendHandout(reply: FastifyReply, format: Exclude<Format, "html">, handout: Handout): FastifyReply {
+/**
+ * Sends a hand-out in its form, for callers that are no browser.
+ * @param origin of this service as the caller reached it
+ */
+export function sendHandout(
+  reply: FastifyReply,
+  format: Exclude<Format, "html">,
+  handout: Handout,
+  origin: string,
+): FastifyReply {
   switch (format) {
     case "json":
       return reply.type("application/json; charset=utf-8").send(`${JSON.stringify(handout, null, 2)}\n`);
     case "url":
       return reply.type("text/plain; charset=utf-8").send(`${handout.url}\n`);
     case "env":
-      return reply.type("text/plain; charset=utf-8").send(`REDIS_URL=${handout.url}\n`);
+      return reply.type("text/plain; charset=utf-8").send(envLines(handout, origin));
   }
+}
+
+/** The URL as a line of a file of settings, and in comments what such a file does not tell otherwise. */
+function envLines({ id, url, username, password, expiresAt }: Handout, origin: string): string {
+  return [
+    `REDIS_URL=${url}`,
+    `# expires ${expiresAt}`,
+    `# to end it: curl -u ${username}:${password} -X DELETE ${origin}/instances/${id}`,
+    "",
+  ].join("\n");
 }

@@ -26,7 +26,7 @@ import { schemas } from "./schemas.ts";
 export type InstanceRouteParts = CreatePorts &
   ChangeOwnLeasePorts &
   EndPorts & {
-    readonly store: { readonly leases: Pick<Leases, "find" | "findContainer"> };
+    readonly store: { readonly leases: Pick<Leases, "find" | "findAt" | "findContainer"> };
     readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
     readonly settings: {
       readonly operator: OperatorFacts;
@@ -73,25 +73,30 @@ export function instanceRoutes(parts: InstanceRouteParts) {
         const { handout, hostName, replayed } = result;
         if (!replayed) metrics.timeHandout((performance.now() - startedAt) / 1000);
         request.log.info({ instance: handout.id, host: hostName, replayed }, "instance handed out");
-        reply.code(201).header("location", `/instances/${handout.id}`).header("cache-control", "no-store");
+        reply
+          .code(201)
+          .header("location", `/instances/${handout.id}`)
+          // RFC 8594: for those who take the bare URL.
+          .header("sunset", new Date(handout.expiresAt).toUTCString())
+          .header("cache-control", "no-store");
         if (replayed) reply.header("idempotent-replayed", "true");
         if (format === "html") {
           keepSecrets(reply, handout.id, handout, new Date(handout.expiresAt), clock());
           return reply.redirect(heldPath(handout.id), 303);
         }
-        return sendHandout(reply, format, handout);
+        return sendHandout(reply, format, handout, servedOrigin(request));
       },
     );
 
     app.get("/instances/:id", { schema: schemas.read }, async (request, reply) => {
-      const instance = await ownInstance(store, request, request.params.id);
+      const { instance } = await ownInstance(store, request, request.params.id);
       return reply
         .header("cache-control", "no-store")
         .send(describeInstance(instance, settings.transferBytes, clock(), settings.operator.contact));
     });
 
     app.patch("/instances/:id", { schema: schemas.change }, async (request, reply) => {
-      const instance = await ownInstance(store, request, request.params.id);
+      const { instance } = await ownInstance(store, request, request.params.id);
       const result = await changeOwnLease(parts, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "lease changed");
@@ -101,7 +106,7 @@ export function instanceRoutes(parts: InstanceRouteParts) {
     });
 
     app.delete("/instances/:id", { schema: schemas.end }, async (request, reply) => {
-      const instance = await ownInstance(store, request, request.params.id);
+      const { instance } = await ownInstance(store, request, request.params.id);
       const place = await store.leases.findContainer(instance.id);
       if (!place) throw new ProblemError(problems.noInstance());
       const result = await endInstance(parts, place, "owner");

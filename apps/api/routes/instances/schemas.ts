@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { InstanceId, InstanceState, refusals, refusalsAndFaults } from "../schemas.ts";
+import { InstanceName, InstanceState, refusals, refusalsAndFaults } from "../schemas.ts";
 import { REDIS_USERNAME } from "../../../core/services/redis.ts";
 
 /** A client that works where it must; it takes the service's address as its argument. */
@@ -85,14 +85,14 @@ export const schemas = {
     tags: ["instances"],
     summary: "State of an instance",
     security: [{ owner: [] }],
-    params: InstanceId,
+    params: InstanceName,
     response: { 200: InstanceState, ...refusals },
   },
   change: {
     tags: ["instances"],
     summary: "Extend or shorten the lease: it ends ttlSeconds from now",
     security: [{ owner: [] }],
-    params: InstanceId,
+    params: InstanceName,
     body: Change,
     response: { 200: InstanceState, ...refusals },
   },
@@ -103,7 +103,7 @@ export const schemas = {
       "204 when it is gone; 202 when its lease has ended but its host does not answer: " +
       "it goes as soon as the host does.",
     security: [{ owner: [] }],
-    params: InstanceId,
+    params: InstanceName,
     response: { 202: Type.Null(), 204: Type.Null(), ...refusals },
   },
 };
