@@ -8,7 +8,10 @@ export default tseslint.config(
   {
     files: ["apps/**/*.ts", "infra/**/*.ts", "test/**/*.ts", "public/**/*.{js,ts}"],
     extends: [tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { projectService: true } },
+    // All files at once: a service that opens one after the other, as an editor does, takes a quarter more.
+    languageOptions: {
+      parserOptions: { project: ["./tsconfig.json", "./public/tsconfig.json"], tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],

@@ -17,7 +17,7 @@ import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
 import { until } from "../bed/until.ts";
 
-const CAPACITY = 20;
+const CAPACITY = 10;
 const clock = () => new Date();
 const engines = createDockerEngines(10_000);
 
