@@ -42,8 +42,11 @@ describe("the homepage", () => {
       "code-env": exactly(`REDIS_URL=${url}`),
       "code-node": new RegExp(`^const redis = new Redis\\("${escaped(url)}"\\);$`, "m"),
       "code-python": new RegExp(`^r = redis\\.from_url\\("${escaped(url)}", decode_responses=True\\)$`, "m"),
-      "code-go": new RegExp(`ParseURL\\("${escaped(url)}"\\)$`, "m"),
-      "code-curl": new RegExp(`Bearer ${escaped(token)}' ${escaped(origin())}/instances/${id}$`),
+      "code-go": new RegExp(`DialURL\\("${escaped(url)}"\\)$`, "m"),
+      "code-curl": new RegExp(
+        `^curl -X PATCH -H 'Authorization: Bearer ${escaped(token)}' [^]* ${escaped(origin())}/instances/${id}$`,
+        "m",
+      ),
     };
     for (const [place, pattern] of Object.entries(expected)) {
       if (place.startsWith("code-")) await page.click(`label[for=${place.replace("code", "way")}]`);
