@@ -356,7 +356,7 @@ describe("the homepage", () => {
     await until("word of the copy for screen readers", async () => (await textOf(page, "[data-say]")) === "Copied");
     await tabTo(page, "#way-cli");
     await page.keyboard.press("ArrowRight");
-    assert.equal(await page.isVisible("#code-env"), true);
+    await page.waitForSelector("#code-env", { state: "visible" });
     assert.equal(await page.isVisible("#code-cli"), false);
     await tabTo(page, "#command");
     await page.keyboard.type("PING");
