@@ -10,6 +10,13 @@ export type { NewOpsBlock, OpsBlock, OpsBlockMade, OpsHoldings } from "../apps/a
 export type { OpsEvent, OpsEventQuery } from "../apps/api/routes/ops/events.ts";
 export type { OpsFigures } from "../apps/api/routes/ops/figures.ts";
 export type { OpsInstance, OpsSearch } from "../apps/api/routes/ops/instances.ts";
+export type {
+  NewOpsOperator,
+  OpsOperator,
+  OpsOperatorChange,
+  OpsOperatorCreated,
+} from "../apps/api/routes/ops/operators.ts";
+export type { OpsSession } from "../apps/api/routes/ops/schemas.ts";
 export type { StreamNews } from "../apps/api/routes/ops/overview-feed.ts";
 export type { Stats } from "../apps/api/routes/stats/index.ts";
 export type { SwitchName } from "../apps/core/events/names.ts";

@@ -1,5 +1,6 @@
 import type {
   NewOpsBlock,
+  NewOpsOperator,
   OpsBlock,
   OpsBlockMade,
   OpsEvent,
@@ -7,7 +8,11 @@ import type {
   OpsFigures,
   OpsHoldings,
   OpsInstance,
+  OpsOperator,
+  OpsOperatorChange,
+  OpsOperatorCreated,
   OpsSearch,
+  OpsSession,
   Problem,
   SwitchName,
 } from "./api-types.ts";
@@ -23,7 +28,12 @@ export type Answer<T> =
       readonly isLater?: undefined;
       readonly problem: CallProblem;
     };
-export type CallProblem = Pick<Problem, "status" | "title" | "detail">;
+export type CallProblem = Pick<Problem, "status" | "title" | "detail"> & {
+  readonly type?: string;
+  /** Bounds of a lifetime that was refused. */
+  readonly leastSeconds?: number;
+  readonly mostSeconds?: number;
+};
 
 /** Parameters of a URL; those that are empty, null or undefined are left out. */
 export type Query<Fields = Record<string, unknown>> = {
@@ -32,10 +42,10 @@ export type Query<Fields = Record<string, unknown>> = {
 
 /** The operator's calls. `total` counts the items of all pages; `isLater`: taken on, but not yet done. None throws. */
 export type OpsApi = {
-  readonly logIn: (token: string) => Promise<Answer<null>>;
+  readonly logIn: (token: string) => Promise<Answer<OpsSession | null>>;
   readonly logOut: () => Promise<Answer<null>>;
-  /** A problem of status 401 when the session is not open. */
-  readonly session: () => Promise<Answer<null>>;
+  /** Who is logged in; a problem of status 401 when nobody is. Older services say only that somebody is. */
+  readonly session: () => Promise<Answer<OpsSession | null>>;
   readonly setHostState: (name: string, state: "active" | "cordoned" | "draining") => Promise<Answer<null>>;
   /** `confirm`: the host's name again, when its leases may be lost. */
   readonly destroyHost: (name: string, confirm: string | undefined) => Promise<Answer<null>>;
@@ -52,6 +62,10 @@ export type OpsApi = {
   readonly holdings: (address: string) => Promise<Answer<OpsHoldings>>;
   readonly block: (block: NewOpsBlock) => Promise<Answer<OpsBlockMade>>;
   readonly unblock: (address: string) => Promise<Answer<null>>;
+  readonly operators: () => Promise<Answer<readonly OpsOperator[]>>;
+  readonly createOperator: (operator: NewOpsOperator) => Promise<Answer<OpsOperatorCreated>>;
+  readonly changeOperator: (name: string, change: OpsOperatorChange) => Promise<Answer<OpsOperator>>;
+  readonly revokeOperator: (name: string) => Promise<Answer<null>>;
 };
 
 /** Time that the figures show. */
@@ -63,6 +77,6 @@ export type Open = (kind: "host" | "instance", name: string) => void;
 export type View = (name: string, box: HTMLElement) => () => void;
 
 /** How serious something is. */
-export type Level = "well" | "watch" | "trouble";
+export type Level = "well" | "watch" | "trouble" | "unknown";
 /** One thing that an operator should know. */
 export type Note = { readonly level: Level; readonly text: string; readonly host?: string };

@@ -177,7 +177,10 @@ describe("/ops/api", () => {
     assert.ok(
       Date.parse(((await answer.json()) as OpsInstance).expiresAt) > api.service.clock().getTime() + 79_000_000,
     );
-    await assertProblem(await call(`/instances/${id}`, "PATCH", { ttlSeconds: 90_000 }), 400, "invalid-request");
+    await assertProblem(await call(`/instances/${id}`, "PATCH", { ttlSeconds: 90_000 }), 400, "invalid-request", [
+      "leastSeconds",
+      "mostSeconds",
+    ]);
     assert.equal((await call(`/instances/${id}`, "DELETE")).status, 204);
     const seen = (await (
       await api.call(`/instances/${id}`, { headers: { authorization: `Bearer ${token}` } })

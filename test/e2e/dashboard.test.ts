@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { Redis } from "ioredis";
 import type { Page } from "playwright-core";
 import { until } from "../bed/until.ts";
+import { seriousViolations } from "./chromium.ts";
 import { standing, takeNews, useDashboard } from "./dashboard-bed.ts";
 
 describe("the dashboard", () => {
@@ -107,9 +108,11 @@ describe("the dashboard", () => {
       await page.click("[data-host=host-b]");
       await page.click("dialog button:text-is('Destroy')");
       const yes = page.locator("dialog[data-ask] button[value=yes]");
-      assert.equal(await yes.isDisabled(), true);
+      await yes.click();
       await page.fill("#ask-field", "host-a");
-      assert.equal(await yes.isDisabled(), true);
+      await yes.click();
+      await page.waitForSelector("dialog[open] [role=alert]:has-text('Type host-b exactly')");
+      assert.deepEqual([...(await dashboard.service.store.destroyRequests.list())], []);
       await page.fill("#ask-field", "host-b");
       await yes.click();
       await said(page, "to be destroyed");
@@ -126,6 +129,16 @@ describe("the dashboard", () => {
     const page = await dashboard.logIn();
     await page.click(`tr[data-id="${handout.id}"]`);
     await page.click("dialog button:text-is('Change its end')");
+    for (const [answer, fault] of [
+      ["soon", "Write a number of hours"],
+      ["30", "at the latest"],
+      ["0.01", "at the earliest"],
+    ] as const) {
+      await page.fill("#ask-field", answer);
+      await page.keyboard.press("Enter");
+      await page.waitForSelector(`dialog[data-ask][open] [role=alert]:has-text("${fault}")`);
+      assert.equal(await page.evaluate("document.activeElement.id"), "ask-field", "it can be written anew");
+    }
     await page.fill("#ask-field", "20");
     await sure(page);
     await said(page, "ends in 20 h");
@@ -167,8 +180,10 @@ describe("the dashboard", () => {
     await page.waitForSelector("[data-blocks] li", { state: "detached" });
     await dashboard.handOut();
     await page.fill("[data-block] [name=address]", "127.0.0.1/24");
-    await page.click("[data-block] button");
-    await said(page, "name the network 127.0.0.0/24");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[data-block] [role=alert]:has-text('127.0.0.0/24')");
+    assert.equal(await page.locator("dialog[open]").count(), 0, "nothing is asked before the address is right");
+    assert.equal(await page.evaluate("document.activeElement.name"), "address");
   });
 
   it("blocks a network and ends what its addresses hold, after saying how many that are", async () => {
@@ -262,6 +277,68 @@ describe("the dashboard", () => {
     await page.waitForSelector("dialog .short + .none:visible");
   });
 
+  it("keeps the keyboard's place after each act: on what was pressed, or on what took its place", async () => {
+    await dashboard.operate("/blocks", "POST", { address: "192.0.2.1" });
+    await dashboard.operate("/blocks", "POST", { address: "192.0.2.2" });
+    const page = await dashboard.logIn();
+    const focused = (part: string) =>
+      until(`the focus is on ${part}`, async () =>
+        String(await page.evaluate("document.activeElement.outerHTML")).includes(part),
+      );
+    await focused("data-headline");
+    await page.locator("[data-unblock='192.0.2.2']").press("Enter");
+    await focused('data-unblock="192.0.2.1"');
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[data-blocks] li", { state: "detached" });
+    await focused('name="address"');
+    await page.locator("[data-run=prune]").press("Enter");
+    await said(page, "prune");
+    await focused('data-run="prune"');
+    await page.locator("[data-switch=handouts]").press("Enter");
+    await page.keyboard.press("Escape");
+    await focused('data-switch="handouts"');
+    await page.locator("[data-host=host-a]").press("Enter");
+    await page.locator("dialog button:text-is('Cordon')").press("Enter");
+    await focused(">Uncordon<");
+    await page.keyboard.press("Enter");
+    await focused(">Cordon<");
+    await page.keyboard.press("Escape");
+    await focused('data-host="host-a"');
+  });
+
+  it("shows each operator what their role may do, and an admin who the operators are", async () => {
+    const admin = await dashboard.logIn();
+    await admin.fill("[data-new-operator] [name=name]", "Vera");
+    await admin.keyboard.press("Enter");
+    await admin.waitForSelector("[data-new-operator] [role=alert]:has-text('small letters')");
+    await admin.fill("[data-new-operator] [name=name]", "vera");
+    await admin.selectOption("[data-new-operator] [name=role]", "viewer");
+    await admin.click("[data-new-operator] button");
+    const token = (await admin.textContent("#new-token")) ?? "";
+    assert.match(token, /^gar_op_/);
+    await admin.click("dialog[open] button:text-is('I have copied it')");
+    await admin.waitForSelector("[data-operators] li:has-text('vera'):has-text('never used')");
+    await dashboard.handOut();
+    const page = await dashboard.open();
+    await page.fill("#token", token);
+    await page.click("button:has-text('Log in')");
+    await page.waitForSelector("[data-who]:text-is('vera, viewer')");
+    await page.waitForSelector("[data-instances] td:text-is('hidden')");
+    for (const hidden of ["[data-block]", "[data-run]", "#operators", "[data-blocks-note]"])
+      assert.equal(await page.locator(`${hidden}:visible`).count(), 0, hidden);
+    assert.equal(await page.getAttribute("[data-switch=handouts]", "aria-disabled"), "true");
+    assert.equal(await page.locator(".why-not:visible").count(), 1);
+    await page.click("[data-host=host-a]");
+    await page.waitForSelector("dialog .acts:has-text('Acting needs the role operator')");
+    assert.equal(await page.locator("dialog .acts button").count(), 0);
+    assert.deepEqual(await seriousViolations(page), []);
+    await admin.click("[data-operators] [data-act=revoke]");
+    await sure(admin);
+    await page.waitForSelector("#token:visible");
+    await admin.waitForSelector("[data-operators] li:has-text('vera')", { state: "detached" });
+    await admin.waitForSelector(".event:has-text('the token of vera was revoked'):has-text('by admin')");
+  });
+
   it("leaves the focus on a host's tile when another one goes", async () => {
     await dashboard.database.query(
       `INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at)
@@ -280,10 +357,12 @@ describe("the dashboard", () => {
     }
   });
 
-  it("names what a count is of: a minute, or longer in a longer view; and whose day today is", async () => {
+  it("names what a count is of: a minute, or longer in a longer view; and shows no droplets and no dollars where there are none", async () => {
     const page = await dashboard.logIn();
-    await page.waitForSelector(".plot h3:has-text('Hand-outs and refusals per minute')");
-    await page.waitForSelector("[data-figures-note]:has-text('today (UTC)')");
+    await page.waitForSelector(".plot h3:has-text('Handed out and refused per minute')");
+    assert.equal(await page.textContent("[data-figures-note]"), "", "nothing costs anything here");
+    assert.equal(await page.locator(".plot h3:has-text('Droplets'):visible").count(), 0);
+    assert.ok(!((await page.textContent("main.inside")) ?? "").includes("$"));
     await page.click("[data-span=day]");
     await page.waitForSelector(".plot h3:has-text('Ends by cause per 15 min')");
     assert.deepEqual(
@@ -292,7 +371,7 @@ describe("the dashboard", () => {
       "the choice shows",
     );
     await page.click("[data-span=week]");
-    await page.waitForSelector(".plot h3:has-text('Hand-outs and refusals per 2 h')");
+    await page.waitForSelector(".plot h3:has-text('Handed out and refused per 2 h')");
     assert.equal(
       await page.locator(".plot h3:has-text('Leases and slots')").textContent(),
       "Leases and slots",
@@ -305,7 +384,7 @@ describe("the dashboard", () => {
     await page.waitForSelector(".verdict[data-level=well]");
     await page.click("[data-switch=handouts]");
     await sure(page);
-    await page.waitForSelector(".verdict[data-level=watch]:has-text('Hand-outs are paused.')");
+    await page.waitForSelector(".verdict[data-level=watch]:has-text('New instances are paused.')");
     assert.equal((await fetch(`${dashboard.service.origin}/instances`, { method: "POST" })).status, 503);
     await page.click("[data-switch=handouts]");
     await page.waitForSelector(".verdict[data-level=well]");
@@ -330,7 +409,7 @@ describe("the dashboard", () => {
     const page = await dashboard.logIn();
     await dashboard.service.stopHeartbeats();
     await page.waitForSelector('[data-host="host-a"][data-level=trouble]');
-    await page.waitForSelector(".verdict[data-level=trouble]:has-text('2 of 2 hosts are unhealthy.')");
+    await page.waitForSelector(".verdict[data-level=trouble]:has-text('2 of 2 hosts are unhealthy')");
     assert.match(await page.title(), /^\(!\)/);
     await dashboard.service.startHeartbeats();
     await page.waitForSelector(".verdict[data-level=well]");
@@ -341,6 +420,10 @@ describe("the dashboard", () => {
     await page.evaluate("document.querySelector('[data-host=host-b]').kept = true");
     await dashboard.service.endApi("SIGKILL");
     await page.waitForSelector("[data-stale]:visible");
+    await page.waitForSelector(".verdict[data-level=unknown] h1:text-matches('^Unknown since [0-9][0-9]:[0-9][0-9]$')");
+    await page.waitForSelector("[data-host=host-b] [data-standing]:text-matches('^unknown since')");
+    assert.ok(!((await page.textContent("[data-headline]")) ?? "").includes("well"));
+    assert.equal(await page.evaluate("getComputedStyle(document.querySelector('.tiles')).opacity"), "1");
     assert.match(
       (await page.textContent("[data-stale]")) ?? "",
       /^The connection is lost\. This page shows the state at/,

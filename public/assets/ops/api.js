@@ -12,7 +12,7 @@ const unanswered = {
 };
 
 /**
- * @param {() => void} onSessionOver  Called when the service no longer knows the session.
+ * @param {(why: CallProblem) => void} onSessionOver  Called when the service no longer knows the session.
  * @returns {OpsApi}
  */
 export function createApi(onSessionOver) {
@@ -41,8 +41,9 @@ export function createApi(onSessionOver) {
           total: Number(response.headers.get("total-count")),
           isLater,
         };
-      if (response.status === 401) onSessionOver();
-      return { problem: { ...unanswered, .../** @type {Partial<CallProblem>} */ (content) } };
+      const problem = { ...unanswered, .../** @type {Partial<CallProblem>} */ (content) };
+      if (response.status === 401) onSessionOver(problem);
+      return { problem };
     } catch {
       return { problem: unanswered };
     }
@@ -77,5 +78,9 @@ export function createApi(onSessionOver) {
     holdings: (address) => call("GET", `/ops/api/blocks/preview?${query({ address })}`),
     block: (block) => call("POST", "/ops/api/blocks", block),
     unblock: (address) => call("DELETE", `/ops/api/blocks?${query({ address })}`),
+    operators: () => call("GET", "/ops/api/operators"),
+    createOperator: (operator) => call("POST", "/ops/api/operators", operator),
+    changeOperator: (name, change) => call("PATCH", `/ops/api/operators/${of(name)}`, change),
+    revokeOperator: (name) => call("DELETE", `/ops/api/operators/${of(name)}`),
   };
 }

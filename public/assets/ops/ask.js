@@ -1,6 +1,7 @@
 /** @import { Answer, CallProblem } from "../../ops-types.ts" */
 import { find, findAll, part } from "../elements.js";
 import { make, mark } from "./dom.js";
+import { isLost, placeOf, restore } from "./focus.js";
 
 const dialog = find(HTMLDialogElement, "[data-ask]");
 
@@ -11,61 +12,111 @@ const dialog = find(HTMLDialogElement, "[data-ask]");
  * @param {Question & { typed?: string }} question  typed: what must be typed first, such as a host's name.
  */
 export function ask({ typed, ...question }) {
-  const yes = make("button", { class: "quiet danger", value: "yes" }, question.act);
-  if (typed === undefined) return confirmed(question, yes);
-  const input = textInput("");
-  yes.disabled = true;
-  input.addEventListener("input", () => (yes.disabled = input.value !== typed));
-  return confirmed(question, yes, { input, label: ["Type ", make("code", {}, typed), " to confirm"] });
+  if (typed === undefined) return askWith({ ...question, isHarm: true }, [], () => undefined);
+  const input = textField({ id: "ask-field", required: true });
+  const label = make("label", { for: "ask-field" }, "Type ", make("code", {}, typed), " to confirm");
+  return askWith({ ...question, isHarm: true }, [label, input], () =>
+    input.value === typed ? undefined : `Type ${typed} exactly, or cancel.`,
+  );
 }
 
 /**
  * Asks the operator for a text. Resolves to undefined when the operator cancels.
- * @param {Question & { label: string, value: string }} question  value: what stands in the field at first.
+ * @param {Question & {
+ *   label: string,
+ *   value: string,
+ *   inputMode?: string,
+ *   isOptional?: boolean,
+ *   submit?: (text: string) => string | undefined | Promise<string | undefined>,
+ * }} question
+ *   value: what stands in the field at first. submit: does what is asked for, and gives what is wrong with the text,
+ *   which is shown beside the field; the dialog stays open until there is nothing.
  */
-export async function askFor({ label, value, ...question }) {
-  const input = textInput(value);
-  const yes = make("button", { class: "quiet strong", value: "yes" }, question.act);
-  return (await confirmed(question, yes, { input, label: [label] })) ? input.value : undefined;
+export async function askFor({ label, value, inputMode, isOptional = false, submit, ...question }) {
+  const input = textField({ id: "ask-field", value, inputmode: inputMode, required: !isOptional });
+  const fields = [make("label", { for: "ask-field" }, label), input];
+  return (await askWith(question, fields, () => submit?.(input.value))) ? input.value : undefined;
 }
 
-/** @param {string} value */
-function textInput(value) {
-  return make("input", {
-    id: "ask-field",
-    name: "field",
-    autocomplete: "off",
-    spellcheck: "false",
-    value,
-    required: true,
-  });
+/** @param {Record<string, string | boolean | undefined>} attributes */
+function textField(attributes) {
+  return make("input", { name: "field", autocomplete: "off", spellcheck: "false", ...attributes });
 }
 
 /**
- * @param {Omit<Question, "act">} question
- * @param {HTMLButtonElement} yes
- * @param {{ input: HTMLInputElement, label: (Node | string)[] }} [field]
+ * Asks with fields of its own. Resolves to whether it was done: `submit` gives what is wrong, which is shown in the
+ * dialog, or undefined when nothing is.
+ * @param {Question & { isHarm?: boolean, cancel?: string }} question
+ * @param {readonly HTMLElement[]} fields  Labels, inputs and selects.
+ * @param {(form: HTMLFormElement) => string | undefined | Promise<string | undefined>} submit
  * @returns {Promise<boolean>}
  */
-function confirmed({ title, detail }, yes, field) {
-  const no = make("button", { class: "quiet", value: "no", type: "button" }, "Cancel");
-  dialog.replaceChildren(
-    make(
-      "form",
-      { method: "dialog" },
-      make("h2", { id: "ask-title" }, title),
-      make("p", {}, detail),
-      field && make("label", { for: "ask-field" }, ...field.label),
-      field?.input,
-      make("div", { class: "ask-acts" }, no, yes),
-    ),
+export function askWith({ title, detail, act: word, isHarm = false, cancel = "Cancel" }, fields, submit) {
+  const opener = document.activeElement;
+  const place = opener instanceof HTMLElement && opener !== document.body ? placeOf(opener) : undefined;
+  const yes = make("button", { class: isHarm ? "quiet danger" : "quiet strong", value: "yes" }, word);
+  const no = make("button", { class: "quiet", value: "no", type: "button" }, cancel);
+  const fault = make("p", { class: "field-fault", id: "ask-fault", role: "alert" });
+  const form = make(
+    "form",
+    { method: "dialog", novalidate: true },
+    make("h2", { id: "ask-title" }, title),
+    make("p", {}, detail),
+    ...fields,
+    fault,
+    make("div", { class: "ask-acts" }, no, yes),
   );
+  const field = fields.find((each) => each instanceof HTMLInputElement || each instanceof HTMLSelectElement);
+  let isBusy = false;
+
+  /** @param {string} text */
+  function complain(text) {
+    fault.textContent = text;
+    if (!field) return;
+    mark(field, "aria-invalid", text === "" ? null : "true");
+    mark(field, "aria-describedby", text === "" ? null : "ask-fault");
+    if (text === "") return;
+    field.focus();
+    if (field instanceof HTMLInputElement) field.select();
+  }
+
+  async function finish() {
+    if (isBusy) return;
+    if (field instanceof HTMLInputElement && field.required && field.value.trim() === "") {
+      complain("Fill this in, or cancel.");
+      return;
+    }
+    isBusy = true;
+    mark(yes, "aria-busy", "true");
+    const wrong = await submit(form);
+    isBusy = false;
+    mark(yes, "aria-busy", null);
+    if (!dialog.contains(form)) return;
+    if (wrong === undefined) dialog.close("yes");
+    else complain(wrong);
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void finish();
+  });
+  form.addEventListener("input", () => fault.textContent !== "" && complain(""));
   no.addEventListener("click", () => dialog.close("no"));
+  dialog.replaceChildren(form);
   dialog.returnValue = "no";
   dialog.showModal();
-  (field?.input ?? no).focus();
+  (field ?? no).focus();
+  if (field instanceof HTMLInputElement) field.select();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    dialog.addEventListener(
+      "close",
+      () => {
+        // The browser gives the focus back, unless what was pressed is gone meanwhile.
+        if (place && isLost()) restore(place);
+        resolve(dialog.returnValue === "yes");
+      },
+      { once: true },
+    );
   });
 }
 
@@ -99,7 +150,8 @@ export function say(text, problem) {
 }
 
 /**
- * Does something, with its button disabled meanwhile, and shows the outcome. Resolves to whether it worked.
+ * Does something that a button was pressed for, once however often it is pressed meanwhile, and shows the outcome.
+ * The button is not disabled: it would lose the focus. Resolves to whether it worked.
  * @template T
  * @param {HTMLButtonElement} button
  * @param {() => Promise<Answer<T>>} doing
@@ -107,10 +159,9 @@ export function say(text, problem) {
  * @param {string} [later]  Shown instead of `done` when it has been accepted, but is not yet done.
  */
 export async function act(button, doing, done, later) {
-  button.disabled = true;
+  if (button.getAttribute("aria-busy") === "true") return false;
   mark(button, "aria-busy", "true");
   const { value, problem, isLater } = await doing();
-  button.disabled = false;
   mark(button, "aria-busy", null);
   if (problem) say(`${problem.title}.`, problem);
   else if (isLater && later !== undefined) say(later);

@@ -1,21 +1,22 @@
 /**
  * @import { NewOpsBlock } from "../../api-types.ts"
- * @import { OpsApi } from "../../ops-types.ts"
+ * @import { CallProblem, OpsApi } from "../../ops-types.ts"
  */
 import { act, ask, say } from "./ask.js";
 import { counted } from "./words.js";
 
 /**
- * Blocks an address or a network, after a question that says what it is and how much it holds. Resolves to whether
- * it is blocked.
+ * Blocks an address or a network, after a question that says what it is and how much it holds. What is wrong with the
+ * address is told before anything is asked. Resolves to whether it is blocked.
  * @param {OpsApi} api
  * @param {NewOpsBlock} wanted
  * @param {HTMLButtonElement} pressed
+ * @param {(problem: CallProblem) => void} [complain]  Tells what is wrong with the address; a message when not given.
  */
-export async function askAndBlock(api, wanted, pressed) {
+export async function askAndBlock(api, wanted, pressed, complain = (problem) => say(`${problem.title}.`, problem)) {
   const { value: holdings, problem } = await api.holdings(wanted.address);
   if (problem) {
-    say(`${problem.title}.`, problem);
+    complain(problem);
     return false;
   }
   const { address, instances, holders } = holdings;

@@ -5,6 +5,7 @@
 import { closest, find, part } from "../elements.js";
 import { act, ask } from "./ask.js";
 import { askAndBlock } from "./block.js";
+import { may } from "./roles.js";
 import { fieldOf, isInside, listIn, make, mark, tell } from "./dom.js";
 import { counted, lasting } from "./words.js";
 
@@ -17,12 +18,12 @@ const DAY_MS = 86_400_000;
 /** @satisfies {Record<SwitchName, object>} */
 const switchWords = {
   handouts: {
-    name: "Hand-outs",
+    name: "New instances",
     on: "On",
     off: "Paused: everybody is told to come back later",
     pause: {
-      title: "Pause all hand-outs?",
-      detail: "Everybody who asks is told to come back later. Instances that are handed out keep running.",
+      title: "Pause new instances?",
+      detail: "Everybody who asks for one is told to come back later. Instances that run keep running.",
       act: "Pause them",
     },
   },
@@ -31,7 +32,7 @@ const switchWords = {
     on: "On",
     off: "Paused: nothing is ordered, drained or destroyed",
     pause: {
-      title: "Pause the scaling?",
+      title: "Pause scaling?",
       detail:
         "Until scaling is resumed, nothing is ordered, drained or destroyed, " +
         "except the hosts that you drain or destroy yourself.",
@@ -52,6 +53,8 @@ export function createControls(api, now) {
   const note = part("blocks-note");
   const listNote = part("listed-note");
   const form = find(HTMLFormElement, "[data-block]");
+  const address = find(HTMLInputElement, "[name=address]", form);
+  const fault = part("block-fault");
   const showSwitches = listIn(switches, ({ name }) => name, switchLine);
   const showJobs = listIn(jobs, ({ job }) => job, jobLine);
   const showBlocks = listIn(blocks, ({ address }) => address, blockLine);
@@ -62,20 +65,22 @@ export function createControls(api, now) {
   switches.addEventListener("click", (event) => {
     const button = closest(event, "[data-switch]");
     const name = button?.dataset.switch;
-    if (button instanceof HTMLButtonElement && (name === "handouts" || name === "scaling")) void turn(button, name);
+    if (button instanceof HTMLButtonElement && may("operator") && (name === "handouts" || name === "scaling"))
+      void turn(button, name);
   });
 
   jobs.addEventListener("click", (event) => {
     const button = closest(event, "[data-run]");
     const job = button?.dataset.run;
     if (button instanceof HTMLButtonElement && job)
-      void act(button, () => api.runJob(job), `Job ${job} has been asked to run; its line shows how it comes out.`);
+      void act(button, () => api.runJob(job), `Job ${job} is asked to run. Its line shows the result.`);
   });
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     void block();
   });
+  form.addEventListener("input", () => complain(""));
 
   blocks.addEventListener("click", (event) => {
     const button = closest(event, "[data-unblock]");
@@ -103,14 +108,27 @@ export function createControls(api, now) {
       ...(days > 0 && { until: new Date(now() + days * DAY_MS).toISOString() }),
       endInstances: fieldOf(form, "ends") !== "",
     };
-    if (await askAndBlock(api, wanted, find(HTMLButtonElement, "button", form))) form.reset();
+    const button = find(HTMLButtonElement, "button", form);
+    if (await askAndBlock(api, wanted, button, (problem) => complain(problem.detail.replace(/^address: /, ""))))
+      form.reset();
     await load();
+  }
+
+  /**
+   * Tells beside the field what is wrong with the address; nothing, when nothing is.
+   * @param {string} text
+   */
+  function complain(text) {
+    fault.hidden = text === "";
+    tell(fault, text);
+    mark(address, "aria-invalid", text === "" ? null : "true");
+    if (text !== "") address.focus();
   }
 
   /** Reads the blocked addresses again, and retries until it works. */
   async function load() {
     clearTimeout(retrying);
-    if (!isInside()) return;
+    if (!isInside() || !may("operator")) return;
     const mine = ++asked;
     const { value, problem, total } = await api.blocks();
     if (mine !== asked) return;
@@ -125,7 +143,7 @@ export function createControls(api, now) {
     note.hidden = total > 0;
     tell(note, "No address is blocked.");
     listNote.hidden = listed === 0;
-    tell(listNote, `And ${counted(listed, "network")} of the list in BLOCK_LIST_FILE.`);
+    tell(listNote, `${counted(listed, "network")} more from the list in BLOCK_LIST_FILE.`);
     showBlocks(value, (line, block) => tell(part("reason", line), reasonOf(block)));
   }
 
@@ -148,6 +166,8 @@ export function createControls(api, now) {
     note.hidden = false;
     mark(note, "data-fault", null);
     tell(note, "Loading");
+    complain("");
+    form.reset();
   }
 
   return { draw, load, forget };
@@ -172,7 +192,9 @@ function switchLine({ name }) {
  * @param {Switch} state
  */
 function updateSwitch(line, { name, paused }) {
-  mark(part("switch", line), "aria-checked", String(!paused));
+  const button = part("switch", line);
+  mark(button, "aria-checked", String(!paused));
+  mark(button, "aria-disabled", may("operator") ? null : "true");
   tell(part("word", line), paused ? switchWords[name].off : switchWords[name].on);
   mark(line, "data-paused", paused);
 }
@@ -183,7 +205,8 @@ function jobLine({ job }) {
     "li",
     { class: "job" },
     make("p", {}, make("strong", {}, job), make("span", { "data-word": true })),
-    make("button", { class: "quiet", type: "button", "data-run": job, "aria-label": `Run now: ${job}` }, "Run now"),
+    may("operator") &&
+      make("button", { class: "quiet", type: "button", "data-run": job, "aria-label": `Run now: ${job}` }, "Run now"),
   );
 }
 

@@ -182,7 +182,7 @@ export function createEvents(api, now, open) {
  * @param {number} nowMs
  */
 export function eventLine(event, nowMs) {
-  const { actor, kind, host, instance, reason, alarm } = event;
+  const { actor, kind, host, instance, alarm } = event;
   const line = make(
     "li",
     { class: "event", "data-alarm": alarm, "data-actor": actor },
@@ -191,9 +191,9 @@ export function eventLine(event, nowMs) {
     make(
       "p",
       {},
-      make("span", { class: "event-reason" }, reason),
+      make("span", { class: "event-reason", "data-reason": true }),
       make("span", { class: "event-times", "data-times": true }),
-      make("span", { class: "event-of" }, actor),
+      make("span", { class: "event-of" }, actorOf(event)),
       host !== null && linkTo("host", host),
       instance !== null && linkTo("instance", instance),
     ),
@@ -208,9 +208,30 @@ export function eventLine(event, nowMs) {
  * @param {OpsEvent} event
  * @param {number} nowMs
  */
-export function updateEvent(line, { lastAt, times }, nowMs) {
+export function updateEvent(line, event, nowMs) {
+  const { lastAt, times } = event;
   tellMoment(part("time", line), lastAt, nowMs);
+  tell(part("reason", line), reasonOf(event, nowMs));
   tell(part("times", line), times > 1 ? `× ${times}` : "");
+}
+
+/**
+ * Who decided or acted: an operator by name, or a job.
+ * @param {OpsEvent} event
+ */
+function actorOf({ actor, by }) {
+  return by ? `by ${by}` : actor;
+}
+
+/**
+ * What is said of an event. Moments are told in the reader's time.
+ * @param {OpsEvent} event
+ * @param {number} nowMs
+ */
+function reasonOf({ kind, actor, reason, data }, nowMs) {
+  if (kind !== "extend" || !data || !("to" in data)) return reason;
+  const [from, to] = [data.from, data.to].map((moment) => clock(Date.parse(moment), nowMs));
+  return `${actor === "owner" ? "its owner changed its end" : "its end was changed"} to ${to}; it was ${from}`;
 }
 
 /**

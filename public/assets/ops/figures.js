@@ -6,9 +6,11 @@
 import { closest, part } from "../elements.js";
 import { mark, tell } from "./dom.js";
 import { createPlot } from "./plot.js";
-import { dollars, lasting, quick, resultWords, standingWords } from "./words.js";
+import { hostStates } from "./states.js";
+import { dollars, lasting, quick, resultWords } from "./words.js";
 
 const REFRESH_MS = 10_000;
+const standingWords = Object.fromEntries(Object.entries(hostStates).map(([state, { word }]) => [state, word]));
 /** @type {Readonly<Record<string, string>>} */
 const causeWords = {
   expired: "expired",
@@ -19,6 +21,8 @@ const causeWords = {
   abandoned: "caller gone",
   lost: "lost",
 };
+/** What only a service that orders its own hosts has. */
+let isFleet = true;
 
 /**
  * Plots of the last hour, day or week, kept up to date while the page is visible.
@@ -27,9 +31,9 @@ const causeWords = {
 export function createFigures(api) {
   const plots = {
     leases: createPlot({ title: "Leases and slots" }),
-    handouts: createPlot({ title: "Hand-outs and refusals" }),
-    took: createPlot({ title: "Time to first PONG", unit: quick }),
-    hosts: createPlot({ title: "Hosts by standing" }),
+    handouts: createPlot({ title: "Handed out and refused" }),
+    took: createPlot({ title: "Startup time", unit: quick }),
+    hosts: createPlot({ title: "Hosts by state" }),
     ends: createPlot({ title: "Ends by cause" }),
     droplets: createPlot({ title: "Droplets by state" }),
   };
@@ -71,7 +75,9 @@ export function createFigures(api) {
       part("figures-note"),
       problem
         ? `Not up to date: ${problem.title.toLowerCase()}.`
-        : `today (UTC) ${value.today.dropletHours.toFixed(1)} droplet-hours, ${dollars(value.today.dollars)}`,
+        : !isFleet
+          ? ""
+          : `today (UTC) ${value.today.dropletHours.toFixed(1)} droplet-hours, ${dollars(value.today.dollars)}`,
     );
     if (value) show(value);
   }
@@ -125,6 +131,16 @@ export function createFigures(api) {
       timer = undefined;
     },
     latest: () => latest,
+    /**
+     * Without droplets, nothing is shown of them, nor of what they cost.
+     * @param {boolean} has
+     */
+    setFleet(has) {
+      if (has === isFleet) return;
+      isFleet = has;
+      plots.droplets.element.hidden = !has;
+      if (!has) tell(part("figures-note"), "");
+    },
     /** @param {() => void} follower */
     onShown(follower) {
       followers.push(follower);

@@ -7,6 +7,9 @@ export function createFleetState() {
   /** @type {Map<string, HostOverview>} */
   let hosts = new Map();
   let skewMs = 0;
+  /** @type {number | undefined} */
+  let heardAt;
+  let isHeard = true;
 
   return {
     /**
@@ -26,7 +29,17 @@ export function createFleetState() {
       }
       overview = { ...overview, hosts: [...hosts.values()] };
       skewMs = Date.parse(data.at) - Date.now();
+      heardAt = Date.now();
+      isHeard = true;
     },
+
+    /** Nothing is heard of the fleet any more: what is known stays, and is of then. */
+    lose() {
+      isHeard = false;
+    },
+
+    /** When the fleet was heard of last, by the reader's clock; undefined while it is, or has never been. */
+    unknownSince: () => (isHeard ? undefined : heardAt),
 
     forget() {
       overview = undefined;

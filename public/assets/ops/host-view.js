@@ -10,7 +10,9 @@ import { listIn, make, tell } from "./dom.js";
 import { eventLine, updateEvent } from "./events.js";
 import { factsIn, followLinks, linkTo } from "./panel.js";
 import { costSoFar, memory } from "./tiles.js";
-import { counted, dollars, lasting, standingWord } from "./words.js";
+import { may, whyNot } from "./roles.js";
+import { hostState } from "./states.js";
+import { counted, dollars, hourAndMinute, lasting } from "./words.js";
 
 const MOST_EVENTS = 50;
 
@@ -84,9 +86,15 @@ export function hostView(api, fleet, open) {
     let drawnActs;
     function refresh() {
       const host = fleet.host(name);
-      tell(state, host ? stateOf(host) : "This host no longer exists.");
+      const since = fleet.unknownSince();
+      const words = host ? stateOf(host) : "This host no longer exists.";
+      tell(
+        state,
+        since === undefined ? words : `Unknown since ${hourAndMinute(since, Date.now())}. Last known state: ${words}`,
+      );
       state.dataset.level = host ? "" : "trouble";
-      showFacts(host ? factsOf(host, fleet.now()) : []);
+      // Ages would go on by the page's clock alone.
+      if (since === undefined) showFacts(host ? factsOf(host, fleet.now()) : []);
       const wanted = host
         ? [host.state, host.standing, host.inUse, host.destroyRequest, host.droplet !== null].join(" ")
         : "";
@@ -113,7 +121,7 @@ function stateOf({ standing, state, isStandby, destroyRequest, heartbeatRefused 
     return `To be destroyed by the next scaling run${destroyRequest === "lost" ? ", with its leases" : ""}.`;
   const refused = heartbeatRefused === null ? "" : `: ${heartbeatRefused}`;
   const cordoned = state === "cordoned" && standing !== "cordoned" ? ", cordoned" : "";
-  return `${standingWord(standing)}${refused}${isStandby ? ", a standby" : ""}${cordoned}`;
+  return `${hostState(standing).word}${refused}${isStandby ? ", a standby" : ""}${cordoned}`;
 }
 
 /**
@@ -163,8 +171,9 @@ function dropletFacts(droplet, nowMs) {
  * @param {HostOverview} host
  */
 function actsOf(api, fleet, { name, state, standing, destroyRequest, droplet }) {
-  /** @type {HTMLButtonElement[]} */
+  /** @type {HTMLElement[]} */
   const made = [];
+  if (!may("operator")) return [make("p", { class: "none" }, whyNot)];
   /**
    * @param {string} word
    * @param {string} style

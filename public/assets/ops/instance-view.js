@@ -4,16 +4,21 @@
  * @import { Fact } from "./panel.js"
  */
 import { closest, part } from "../elements.js";
-import { act, ask, askFor } from "./ask.js";
+import { act, ask, askFor, say } from "./ask.js";
 import { askAndBlock } from "./block.js";
 import { listIn, make, tell } from "./dom.js";
 import { eventLine, tellMoment, updateEvent } from "./events.js";
+import { hoursOf, readHours, refusedHours } from "./hours.js";
+import { may, whyNot } from "./roles.js";
+import { instanceStates } from "./states.js";
 import { factsIn, followLinks, linkTo } from "./panel.js";
 import { gigabytes } from "../transfer.js";
 import { lasting, placeOf, quick } from "./words.js";
 
 const REFRESH_MS = 3_000;
 const HOUR_S = 3600;
+/** What is offered first, in seconds. */
+const OFFERED_S = 12 * HOUR_S;
 
 /**
  * A line of the timeline: an event, or in words what is known of the lease.
@@ -86,8 +91,9 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
 
     /** @param {OpsInstance} shown */
     function actsOf({ state: current, address, latestEnd }) {
-      /** @type {HTMLButtonElement[]} */
+      /** @type {HTMLElement[]} */
       const made = [];
+      if (!may("operator")) return [make("p", { class: "none" }, whyNot)];
       /**
        * @param {string} word
        * @param {string} style
@@ -98,7 +104,7 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
         element.addEventListener("click", () => void onClick(element).then(load).then(onChanged));
         made.push(element);
       }
-      if (current === "running") button("Change its end", "quiet", (pressed) => changeEnd(latestEnd, pressed));
+      if (current === "running") button("Change its end", "quiet", () => changeEnd(latestEnd));
       if (current === "running" || current === "starting")
         button("End", "quiet danger-word", (pressed) => end(address, pressed));
       if (address !== "") {
@@ -108,26 +114,25 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
       return made;
     }
 
-    /**
-     * @param {string} latestEnd
-     * @param {HTMLButtonElement} pressed
-     */
-    async function changeEnd(latestEnd, pressed) {
+    /** @param {string} latestEnd */
+    async function changeEnd(latestEnd) {
       const most = Math.floor((Date.parse(latestEnd) - now()) / 1000);
-      const hours = await askFor({
+      await askFor({
         title: "When should it end?",
-        detail: `In ${lasting(most * 1000)} at the latest.`,
+        detail: `It can end in ${hoursOf(most)} hours (${lasting(most * 1000)}) at the latest.`,
         act: "Set",
         label: "Hours from now",
-        value: (Math.min(most, 12 * HOUR_S) / HOUR_S).toFixed(1).replace(/\.0$/, ""),
+        value: hoursOf(Math.min(most, OFFERED_S)),
+        inputMode: "decimal",
+        submit: async (text) => {
+          const { seconds, fault } = readHours(text, most);
+          if (seconds === undefined) return fault;
+          const { problem } = await api.extend(id, seconds);
+          if (problem) return refusedHours(problem);
+          say(`${id} ends in ${lasting(seconds * 1000)}.`);
+          return undefined;
+        },
       });
-      if (hours === undefined) return;
-      const seconds = Math.round(Number(hours.replace(",", ".")) * HOUR_S);
-      await act(
-        pressed,
-        () => api.extend(id, Number.isFinite(seconds) ? Math.min(seconds, Math.max(seconds - 60, most)) : 0),
-        `${id} ends in ${lasting(seconds * 1000)}.`,
-      );
     }
 
     /**
@@ -157,10 +162,11 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
     async function block(address, isEnding, pressed) {
       const reason = await askFor({
         title: `Block ${address}?`,
-        detail: "Its reason is kept with the block. What this address holds is asked for next.",
-        act: "Go on",
-        label: "Reason",
+        detail: "The reason is kept with the block. Next you see what this address holds, and confirm.",
+        act: "Next",
+        label: "Reason (optional)",
         value: "",
+        isOptional: true,
       });
       if (reason !== undefined) await askAndBlock(api, { address, reason, endInstances: isEnding }, pressed);
     }
@@ -178,10 +184,11 @@ export function instanceView({ api, now, open, onChanged, findAll }) {
  * @param {number} nowMs
  */
 function stateOf({ state, expiresAt, endedAt, endCause }, nowMs) {
+  const word = instanceStates[state]?.word ?? state;
   if (state === "running") return `running, ends in ${lasting(Date.parse(expiresAt) - nowMs)}`;
   return endedAt === null
-    ? state
-    : `${state} ${lasting(nowMs - Date.parse(endedAt))} ago: ${endCause ?? "cause unknown"}`;
+    ? word
+    : `${word} ${lasting(nowMs - Date.parse(endedAt))} ago: ${endCause ?? "cause unknown"}`;
 }
 
 /**
@@ -197,11 +204,13 @@ function factsOf(instance) {
     ["Sent", sentOf(transfer)],
     [
       "Holder",
-      make(
-        "button",
-        { class: "link mono", type: "button", "data-find": address, title: "All instances of this address" },
-        address,
-      ),
+      !may("operator")
+        ? "not shown to viewers"
+        : make(
+            "button",
+            { class: "link mono", type: "button", "data-find": address, title: "All instances of this address" },
+            address,
+          ),
     ],
   ];
 }
@@ -224,7 +233,7 @@ function momentsOf({ createdAt, handedOutAt, expiresAt, endedAt, endCause, state
     const took = quick((Date.parse(handedOutAt) - Date.parse(createdAt)) / 1000);
     moments.push({ key: "handed-out", at: handedOutAt, word: `handed out after ${took}` });
   }
-  for (const event of events) moments.push({ key: event.id, at: event.at, event });
+  for (const event of events) moments.push({ key: event.id, at: event.lastAt, event });
   if (endedAt !== null) moments.push({ key: "gone", at: endedAt, word: `removed: ${endCause ?? "cause unknown"}` });
   moments.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   if (state === "running") moments.push({ key: "end", at: expiresAt, word: "its lease ends", isToCome: true });

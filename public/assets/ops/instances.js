@@ -4,6 +4,8 @@
  */
 import { closest, find, findAll, part } from "../elements.js";
 import { fieldOf, isInside, listIn, make, mark, tell } from "./dom.js";
+import { may } from "./roles.js";
+import { instanceStates } from "./states.js";
 import { lasting, placeOf } from "./words.js";
 
 const PAGE = 50;
@@ -201,6 +203,8 @@ export function createInstances(api, now, open) {
       searchText.value = text;
       searchAt.value = "";
       searchState.value = "all";
+      // The panel that this was asked for in is closed.
+      searchText.focus();
       void loadFirstPage();
     },
     forget() {
@@ -226,7 +230,7 @@ function create(instance) {
     make("td", {}, make("span", { class: "state", "data-state": true })),
     make("td", { class: "mono" }, hostName),
     make("td", { class: "mono" }, placeOf(instance)),
-    make("td", { class: "mono" }, address),
+    make("td", { class: "mono" }, may("operator") ? address : "hidden"),
     make("td", { "data-began": true }),
     make("td", { "data-ends": true }),
   );
@@ -239,8 +243,9 @@ function create(instance) {
  */
 function updateRow(row, { state, createdAt, expiresAt, endedAt, endCause }, nowMs) {
   const word = part("state", row);
-  tell(word, state);
+  tell(word, instanceStates[state]?.word ?? state);
   mark(word, "data-state", state);
+  mark(word, "data-sign", instanceStates[state]?.sign ?? "·");
   tell(part("began", row), `${lasting(nowMs - Date.parse(createdAt))} ago`);
   tell(
     part("ends", row),

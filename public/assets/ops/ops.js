@@ -1,28 +1,33 @@
 /**
- * @import { FleetOverview, OpsFigures, StreamNews, Values } from "../../api-types.ts"
- * @import { Note, Open } from "../../ops-types.ts"
+ * @import { FleetOverview, OpsFigures, OpsSession, StreamNews, Values } from "../../api-types.ts"
+ * @import { CallProblem, Note, Open } from "../../ops-types.ts"
  */
 import { closest, find, findAll, part } from "../elements.js";
 import { createApi } from "./api.js";
 import { say } from "./ask.js";
 import { createControls } from "./controls.js";
-import { listIn, make, tell } from "./dom.js";
+import { listIn, make, mark, tell } from "./dom.js";
 import { createEvents } from "./events.js";
 import { createFigures } from "./figures.js";
 import { createFleetState } from "./fleet-state.js";
+import { keepFocus } from "./focus.js";
 import { hostView } from "./host-view.js";
 import { instanceView } from "./instance-view.js";
 import { createInstances } from "./instances.js";
+import { createOperators } from "./operators.js";
 import { createPanel } from "./panel.js";
 import { followFleet } from "./stream.js";
-import { createTiles } from "./tiles.js";
-import { roomOf, verdictOf } from "./verdict.js";
-import { clock, dollars, lasting, quick } from "./words.js";
+import { verdictStates } from "./states.js";
+import { createTiles, memory } from "./tiles.js";
+import { roomOf, unknownVerdict, verdictOf } from "./verdict.js";
+import { clock, counted, dollars, hourAndMinute, lasting, quick } from "./words.js";
 
 const TICK_MS = 1_000;
 const RETRY_MS = 2_000;
 /** @type {Readonly<Record<string, string>>} */
 const newsWords = { waiting: "Connecting", live: "Live", silent: "No data", lost: "Reconnecting" };
+/** @type {Readonly<Record<string, string>>} */
+const titleSigns = { trouble: "(!) ", unknown: "(?) " };
 /** @type {Readonly<Record<number, string>>} */
 const spanWords = { 60: "in the last hour", 900: "in the last day", 7200: "in the last week" };
 
@@ -34,7 +39,7 @@ const tokenInput = find(HTMLInputElement, "#token");
 
 /** @type {Open} */
 const open = (kind, name) => panel.open(kind, name);
-const api = createApi(() => leave("Your session is over. Log in again."));
+const api = createApi((why) => leave(overWords(why)));
 const fleet = createFleetState();
 const panel = createPanel({
   host: hostView(api, fleet, open),
@@ -45,6 +50,7 @@ const figures = createFigures(api);
 const events = createEvents(api, fleet.now, open);
 const instances = createInstances(api, fleet.now, open);
 const controls = createControls(api, fleet.now);
+const operators = createOperators(api, fleet.now);
 const showNotes = listIn(part("notes"), ({ text }) => text, noteLine);
 const showNumbers = listIn(part("numbers"), ([name]) => name, numberLine);
 /** @type {ReturnType<typeof followFleet> | undefined} */
@@ -55,6 +61,8 @@ let ticking;
 let heardAt;
 /** @type {string | undefined} */
 let slotsDrawn;
+
+keepFocus();
 
 // Before its script runs, the form would send the token by the browser alone, so the button waits for it.
 logInButton.disabled = false;
@@ -80,7 +88,7 @@ else tokenInput.focus();
 
 async function logIn() {
   logInButton.disabled = true;
-  const { problem } = await api.logIn(tokenInput.value);
+  const { value, problem } = await api.logIn(tokenInput.value);
   logInButton.disabled = false;
   logInProblem.hidden = !problem;
   if (problem) {
@@ -89,7 +97,9 @@ async function logIn() {
     return;
   }
   logInForm.reset();
-  enter();
+  enter(value);
+  // The form that had the focus is gone.
+  part("headline").focus({ preventScroll: true });
 }
 
 async function logOut() {
@@ -110,15 +120,30 @@ function showAllOf(address) {
 
 /** MySQL did not answer when the page was made: asks until it is known whether the session is open. */
 async function findOut() {
-  const { problem } = await api.session();
-  if (!problem) enter();
-  else if (problem.status === 401) showLogIn("Your session is over. Log in again.");
+  const { value, problem } = await api.session();
+  if (!problem) enter(value);
+  else if (problem.status === 401) showLogIn(overWords(problem));
   else setTimeout(() => void findOut(), RETRY_MS);
 }
 
-/** Begins to follow the fleet: the session is open. */
-function enter() {
+/** @param {CallProblem} problem */
+function overWords({ type, detail }) {
+  return type?.endsWith(":token-expired") ? detail : "Your session is over. Log in again.";
+}
+
+/**
+ * Begins to follow the fleet: the session is open.
+ * @param {OpsSession | null} [who]  Undefined where the page itself says it; null from older services.
+ */
+function enter(who) {
   body.dataset.session = "open";
+  if (who !== undefined) {
+    body.dataset.role = who?.role ?? "admin";
+    body.dataset.operator = who?.name ?? "admin";
+  }
+  const { operator = "", role = "" } = body.dataset;
+  tell(part("who"), operator === role ? operator : `${operator}, ${role}`);
+  void operators.load();
   stream = followFleet({ onNews, onState, isWelcome: async () => (await api.session()).problem?.status !== 401 });
   ticking = setInterval(tick, TICK_MS);
   void figures.start();
@@ -142,7 +167,11 @@ function leave(why) {
   events.forget();
   instances.forget();
   controls.forget();
+  operators.forget();
   panel.close();
+  delete body.dataset.role;
+  delete body.dataset.operator;
+  tell(part("who"), "");
   showNotes([]);
   showNumbers([]);
   showLogIn(why);
@@ -159,7 +188,7 @@ function showLogIn(why) {
 function onNews(news) {
   if (news.kind === "silence") {
     body.dataset.news = "silent";
-    tick();
+    lose();
     return;
   }
   heardAt = Date.now();
@@ -168,6 +197,7 @@ function onNews(news) {
     events.take(news.data);
     // The address may have been blocked in another browser.
     if (news.data.some(({ kind }) => kind === "block" || kind === "unblock")) void controls.load();
+    if (news.data.some(({ kind }) => kind.endsWith("-operator"))) void operators.load();
   } else if (news.kind === "alarms") events.takeAlarms(news.data);
   else fleet.take(news);
   draw();
@@ -175,14 +205,24 @@ function onNews(news) {
 
 /** @param {"live" | "lost"} state */
 function onState(state) {
-  if (state === "lost" && body.dataset.news !== "waiting") body.dataset.news = "lost";
+  if (state === "lost" && body.dataset.news !== "waiting") {
+    body.dataset.news = "lost";
+    lose();
+  } else tick();
+}
+
+/** What the page shows is of then, from now on, and says so. */
+function lose() {
+  fleet.lose();
+  draw();
   tick();
 }
 
 function draw() {
   const overview = fleet.overview();
   if (!overview) return;
-  tiles.draw(overview, fleet.now());
+  figures.setFleet(overview.rules.isFleet);
+  tiles.draw(overview, fleet.now(), fleet.unknownSince());
   controls.draw(overview);
   drawVerdict(overview);
   drawNumbers(overview);
@@ -201,7 +241,7 @@ function tick() {
   for (const line of findAll(HTMLElement, "[data-stale]")) {
     line.hidden = !isStale;
     if (!isStale) continue;
-    const why = news === "silent" ? "MySQL does not answer." : "The connection is lost.";
+    const why = whyStale(news);
     const since = heardAt ? ` This page shows the state at ${clock(heardAt, Date.now())}.` : "";
     tell(part("stale-word", line), `${why}${since} Trying again.`);
     tell(part("stale-age", line), heardAt ? `That was ${lasting(Date.now() - heardAt)} ago.` : "");
@@ -211,11 +251,20 @@ function tick() {
 
 /** @param {FleetOverview} overview */
 function drawVerdict(overview) {
-  const { level, headline, notes } = verdictOf(overview, events.alarms(), fleet.now());
+  const since = fleet.unknownSince();
+  const known = verdictOf(overview, events.alarms(), fleet.now());
+  const { level, headline, notes } =
+    since === undefined ? known : unknownVerdict(since, Date.now(), whyStale(body.dataset.news), known.headline);
   find(HTMLElement, ".verdict").dataset.level = level;
-  document.title = `${level === "trouble" ? "(!) " : ""}Operations · Get a Redis`;
+  document.title = `${titleSigns[level] ?? ""}Operations · Get a Redis`;
   tell(part("headline"), headline);
+  mark(part("headline"), "data-sign", verdictStates[level]?.sign ?? "");
   showNotes(notes);
+}
+
+/** @param {string | undefined} news */
+function whyStale(news) {
+  return news === "silent" ? "MySQL does not answer." : "The connection is lost.";
 }
 
 /** @param {Note} note */
@@ -232,12 +281,15 @@ function noteLine({ level, text, host }) {
 /** @param {FleetOverview} overview */
 function drawNumbers(overview) {
   const capacity = overview.hosts.reduce((total, host) => total + host.capacity, 0);
+  const since = fleet.unknownSince();
+  const when = since === undefined ? "now" : `at ${hourAndMinute(since, Date.now())}`;
   /** @type {Figure[]} */
   const now = [
-    ["Leases now", overview.running.toLocaleString("en"), `of ${capacity.toLocaleString("en")} slots`],
-    ["Room", roomOf(overview).toLocaleString("en"), "slots to hand out"],
+    ["Leases", overview.running.toLocaleString("en"), `of ${counted(capacity, "slot")}, ${when}`],
+    ["Free slots", roomOf(overview).toLocaleString("en"), `for new instances, ${when}`],
   ];
-  showNumbers([...now, ...overTime(figures.latest())], (line, [, value, more]) => {
+  const last = overview.rules.isFleet ? costToday(figures.latest()) : freeMemory(overview);
+  showNumbers([...now, ...overTime(figures.latest()), last], (line, [, value, more]) => {
     tell(find(HTMLElement, "strong", line), value);
     tell(find(HTMLElement, "span", line), more);
   });
@@ -252,10 +304,9 @@ function overTime(latest) {
     return [
       ["Handed out", "–", ""],
       ["Refused", "–", ""],
-      ["p95 to first PONG", "–", ""],
-      ["Cost today (UTC)", "–", ""],
+      ["Startup time (p95)", "–", ""],
     ];
-  const { handouts, took, today, stepSeconds } = latest;
+  const { handouts, took, stepSeconds } = latest;
   const all = Object.values(handouts).reduce((total, values) => total + sum(values), 0);
   const created = sum(handouts.created);
   return [
@@ -263,11 +314,31 @@ function overTime(latest) {
     [
       "Refused",
       (all - created).toLocaleString("en"),
-      `${sum(handouts["quota-exceeded"]).toLocaleString("en")} by quota`,
+      `${sum(handouts["quota-exceeded"]).toLocaleString("en")} over quota`,
     ],
-    ["p95 to first PONG", quick(lastOf(took.p95)), `p50 ${quick(lastOf(took.p50))}`],
-    ["Cost today (UTC)", dollars(today.dollars), `${today.dropletHours.toFixed(1)} droplet-hours`],
+    ["Startup time (p95)", quick(lastOf(took.p95)), `half within ${quick(lastOf(took.p50))}`],
   ];
+}
+
+/**
+ * @param {OpsFigures | undefined} latest
+ * @returns {Figure}
+ */
+function costToday(latest) {
+  if (!latest) return ["Cost today (UTC)", "–", ""];
+  const { dollars: amount, dropletHours } = latest.today;
+  return ["Cost today (UTC)", dollars(amount), `${dropletHours.toFixed(1)} droplet-hours`];
+}
+
+/**
+ * What a service without droplets shows in the place of their cost.
+ * @param {FleetOverview} overview
+ * @returns {Figure}
+ */
+function freeMemory({ hosts }) {
+  const told = hosts.flatMap(({ memAvailableMb }) => (memAvailableMb === null ? [] : [memAvailableMb]));
+  const most = told.reduce((total, megabytes) => total + megabytes, 0);
+  return ["Free memory", told.length === 0 ? "–" : memory(most), `on ${counted(hosts.length, "host")}`];
 }
 
 /** @param {Figure} figure */

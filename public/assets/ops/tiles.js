@@ -3,8 +3,9 @@
  */
 import { closest, part } from "../elements.js";
 import { listIn, make, mark, tell } from "./dom.js";
+import { hostState, stateShown } from "./states.js";
 import { isUnhealthy } from "./verdict.js";
-import { counted, dollars, lasting, standingWord } from "./words.js";
+import { counted, dollars, hourAndMinute, lasting } from "./words.js";
 
 /** Numbers of hosts up to which tiles are large, and up to which each slot is a cell of its own. */
 const ROOMY = 30;
@@ -31,18 +32,21 @@ export function createTiles(open) {
    * @param {Omit<FleetOverview, "slotLegend"> & { slotLegend?: SlotLegend }} overview
    *   An older replica of the service sends no legend; the next one that the stream comes from does.
    * @param {number} nowMs
+   * @param {number} [unknownSince]  When the fleet was heard of last, by the reader's clock, while it is not.
    */
-  function draw({ hosts, rules, slotLegend = {} }, nowMs) {
+  function draw({ hosts, rules, slotLegend = {} }, nowMs, unknownSince) {
     const density = hosts.length <= ROOMY ? "roomy" : hosts.length <= COMPACT ? "compact" : "dense";
     mark(box, "aria-busy", null);
     mark(box, "data-density", density);
-    show(hosts.toSorted(worstFirst), (tile, host) => update(tile, host, rules, slotLegend, nowMs, density));
+    show(hosts.toSorted(worstFirst), (tile, host) =>
+      update(tile, host, { rules, slotLegend, nowMs, density, unknownSince }),
+    );
     empty.hidden = hosts.length > 0;
     tell(
       empty,
       rules.isFleet
         ? "No host yet. The next scaling run orders the first droplet, which takes a minute or two to boot."
-        : "No host yet. npm start registers this machine as the first one.",
+        : "No host yet. npm start adds this machine as the first one.",
     );
     tell(part("fleet-count"), summaryOf(hosts));
   }
@@ -97,24 +101,28 @@ function create({ name }) {
 /**
  * @param {HTMLElement} tile
  * @param {HostOverview} host
- * @param {FleetOverview["rules"]} rules
- * @param {SlotLegend} slotLegend
- * @param {number} nowMs
- * @param {Density} density
+ * @param {object} about
+ * @param {FleetOverview["rules"]} about.rules
+ * @param {SlotLegend} about.slotLegend
+ * @param {number} about.nowMs
+ * @param {Density} about.density
+ * @param {number | undefined} about.unknownSince
  */
-function update(tile, host, rules, slotLegend, nowMs, density) {
-  const { name, standing, isStandby, inUse, capacity } = host;
-  mark(tile, "data-level", levelOf(host));
-  mark(tile, "data-state", standing);
-  tell(
-    part("standing", tile),
-    host.destroyRequest !== null && standing !== "destroying" ? "to be destroyed" : standingWord(standing),
-  );
-  part("standby", tile).hidden = !isStandby;
+function update(tile, host, { rules, slotLegend, nowMs, density, unknownSince }) {
+  const { name, isStandby, inUse, capacity } = host;
+  const isKnown = unknownSince === undefined;
+  const { word } = hostState(stateShown(host));
+  const state = isKnown ? stateShown(host) : "unknown";
+  mark(tile, "data-level", isKnown ? levelOf(host) : "unknown");
+  const standing = part("standing", tile);
+  mark(standing, "data-host-state", state);
+  mark(standing, "data-sign", hostState(state).sign);
+  tell(standing, isKnown ? word : `unknown since ${hourAndMinute(unknownSince, Date.now())}`);
+  part("standby", tile).hidden = !isStandby || !isKnown;
   drawCells(part("cells", tile), host, slotLegend, density);
-  tell(part("facts", tile), factsOf(host, rules, nowMs));
   const use = `${inUse} of ${capacity} slots in use`;
-  mark(tile, "title", `${name}: ${standingWord(standing)}, ${use}${isStandby ? ", standby" : ""}`);
+  tell(part("facts", tile), isKnown ? factsOf(host, rules, nowMs) : `It was ${word}, with ${use}.`);
+  mark(tile, "title", `${name}: ${standing.textContent}, ${use}${isStandby ? ", standby" : ""}`);
 }
 
 /** @type {readonly HostOverview["standing"][]} */

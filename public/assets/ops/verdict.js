@@ -2,7 +2,8 @@
  * @import { FleetOverview, HostOverview, OpsEvent, SwitchName } from "../../api-types.ts"
  * @import { Level, Note } from "../../ops-types.ts"
  */
-import { counted, lasting, standingWord } from "./words.js";
+import { hostState } from "./states.js";
+import { counted, hourAndMinute, lasting } from "./words.js";
 
 /** A job that has not run for so long is noted. */
 const JOBS_SILENT_MS = 5 * 60_000;
@@ -32,22 +33,39 @@ export function verdictOf(overview, alarms, nowMs) {
   const unhealthy = overview.hosts.filter(isUnhealthy).length;
   if (unhealthy > 0 && !overview.isBlind) {
     const all = counted(overview.hosts.length, "host");
-    return { level: "trouble", headline: `${unhealthy} of ${all} ${unhealthy === 1 ? "is" : "are"} unhealthy.`, notes };
+    return { level: "trouble", headline: `${unhealthy} of ${all} ${unhealthy === 1 ? "is" : "are"} unhealthy`, notes };
   }
   if (notes.some(({ level }) => level === "trouble"))
-    return { level: "trouble", headline: "Something is wrong.", notes };
-  if (notes.length > 0) return { level: "watch", headline: "Working, with warnings.", notes };
+    return { level: "trouble", headline: "Something is wrong", notes };
+  if (notes.length > 0) return { level: "watch", headline: "Needs attention", notes };
   return {
     level: "well",
-    headline: "All is well.",
+    headline: "All is well",
     notes: [
       {
         level: "well",
         text:
           `${counted(overview.hosts.filter(isLive).length, "host")} up, ${counted(overview.running, "lease")}, ` +
-          `${counted(roomOf(overview), "slot")} to hand out.`,
+          `${counted(roomOf(overview), "slot")} free.`,
       },
     ],
+  };
+}
+
+/**
+ * What is said while nothing is heard of the fleet: how it was then is no news of how it is now.
+ * @param {number} sinceMs  When it was heard of last.
+ * @param {number} nowMs
+ * @param {string} why  A sentence.
+ * @param {string} before  The headline of then.
+ * @returns {{ level: Level, headline: string, notes: Note[] }}
+ */
+export function unknownVerdict(sinceMs, nowMs, why, before) {
+  const since = hourAndMinute(sinceMs, nowMs);
+  return {
+    level: "unknown",
+    headline: `Unknown since ${since}`,
+    notes: [noteOf("unknown", `${why} Last known state, at ${since}: ${before}.`)],
   };
 }
 
@@ -95,13 +113,17 @@ function hostNotes({ isBlind, hosts }) {
     ...unhealthy
       .slice(0, NAMED)
       .map(({ name, standing, heartbeatRefused }) =>
-        noteOf("trouble", `${name}: ${standingWord(standing)}${heartbeatRefused ? `, ${heartbeatRefused}` : ""}`, name),
+        noteOf(
+          "trouble",
+          `${name}: ${hostState(standing).word}${heartbeatRefused ? `, ${heartbeatRefused}` : ""}`,
+          name,
+        ),
       ),
     ...(others > 0
       ? [noteOf("trouble", `${counted(others, "more host")} ${others === 1 ? "is" : "are"} unhealthy.`)]
       : []),
     ...backingOff.map(({ name }) =>
-      noteOf("watch", `${name}: takes no instances for a moment, because a hand-out failed on it`, name),
+      noteOf("watch", `${name}: takes no instances for a moment, because one failed to start on it`, name),
     ),
   ];
 }
@@ -122,7 +144,7 @@ function roomNotes(overview) {
   return [
     noteOf(
       "trouble",
-      overview.hosts.length === 0 ? "There is no host." : "No host has room: the next hand-out is refused.",
+      overview.hosts.length === 0 ? "There is no host." : "No host has room: the next request is refused.",
     ),
   ];
 }
@@ -148,7 +170,7 @@ function standbyNotes({ hosts, rules, isBlind }) {
 /** @param {FleetOverview} overview */
 function switchNotes({ switches }) {
   /** @type {Record<SwitchName, string>} */
-  const words = { handouts: "Hand-outs are paused.", scaling: "Scaling is paused." };
+  const words = { handouts: "New instances are paused.", scaling: "Scaling is paused." };
   return switches.filter(({ paused }) => paused).map(({ name }) => noteOf("watch", words[name]));
 }
 

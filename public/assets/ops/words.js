@@ -1,5 +1,3 @@
-/** @import { HostOverview } from "../../api-types.ts" */
-
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -42,6 +40,15 @@ export function clock(ms, nowMs) {
 }
 
 /**
+ * Time of day to the minute, such as "09:57", with the date when it is another day than `nowMs`.
+ * @param {number} ms
+ * @param {number} nowMs
+ */
+export function hourAndMinute(ms, nowMs) {
+  return clock(ms, nowMs).replace(/:\d\d$/, "");
+}
+
+/**
  * "1 host", "2 hosts".
  * @param {number} count
  * @param {string} word
@@ -75,52 +82,25 @@ export function placeOf({ host, port }) {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** @satisfies {Record<HostOverview["standing"], string>} */
-const knownStandings = {
-  open: "open",
-  full: "full",
-  "backing-off": "backing off",
-  cordoned: "cordoned",
-  draining: "draining",
-  silent: "silent",
-  "heartbeat-refused": "heartbeat refused",
-  "engine-silent": "engine silent",
-  unreachable: "out of reach",
-  ordered: "ordered",
-  booting: "booting",
-  joined: "joined",
-  destroying: "being destroyed",
-  gone: "gone",
-};
-
-/**
- * What keeps a host from taking instances, or what a droplet is on its way to, in a few words.
- * @type {Readonly<Record<string, string>>}
- */
-export const standingWords = knownStandings;
-
-/**
- * The words of a standing. A page may be older than the service: what it does not know is shown as it is.
- * @param {string} standing
- */
-export function standingWord(standing) {
-  return standingWords[standing] ?? standing;
-}
-
 /**
  * How hand-outs come out, in a few words.
  * @type {Readonly<Record<string, string>>}
  */
 export const resultWords = {
   created: "handed out",
-  "quota-exceeded": "quota used up",
+  "quota-exceeded": "address has its quota",
+  "network-quota-exceeded": "network has its quota",
+  "starts-exceeded": "daily limit",
+  "work-needed": "proof of work needed",
+  "rate-exceeded": "too many at once",
+  "kept-for-newcomers": "kept for newcomers",
   "no-open-host": "no room",
   "hosts-failed": "hosts failed",
-  "fleet-unseen": "fleet unknown",
+  "fleet-unseen": "no heartbeats",
   "too-slow": "too slow",
   blocked: "blocked",
   paused: "paused",
-  unavailable: "MySQL away",
+  unavailable: "MySQL down",
   abandoned: "caller gone",
   fault: "fault",
   "lease-out-of-bounds": "bad lifetime",

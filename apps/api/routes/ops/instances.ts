@@ -144,6 +144,10 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
       if (!instance) throw new ProblemError(problems.noInstance());
       const caller = callerOf(request);
       const result = await extendForOperator(parts, caller.name, instance, request.body.ttlSeconds);
+      if (result.kind === "lease-out-of-bounds") {
+        const { leastSeconds, mostSeconds } = result;
+        throw new ProblemError({ ...problemOfChange(result), members: { leastSeconds, mostSeconds } });
+      }
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       const { expiresAt } = result.instance;
       request.log.info({ by: caller.name, instance: instance.id, expiresAt }, "operator changed a lease");

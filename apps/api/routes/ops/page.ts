@@ -1,24 +1,14 @@
 import { Eta } from "eta";
-import { Type, type Static } from "typebox";
-import { operatorRoles } from "../../../core/operator/operators.ts";
+import { Type } from "typebox";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 import { publicFolder } from "../../public-folder.ts";
 import type { OperatorLogins, Session } from "./logins.ts";
 import type { App, HomePage } from "../../app.ts";
 import { refusalsAndFaults } from "../schemas.ts";
+import { OpsSession } from "./schemas.ts";
 
 const LOGINS_PER_MINUTE = 10;
-
-const OpsSession = Type.Object({
-  name: Type.String({ description: "Who is logged in", examples: ["admin"] }),
-  role: Type.Enum([...operatorRoles], { examples: ["admin"] }),
-  expiresAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
-    description: "When the operator's token expires, and the session with it; null: never",
-  }),
-});
-/** Who is logged in on the dashboard. */
-export type OpsSession = Static<typeof OpsSession>;
 
 const tags = ["operator"];
 const schemas = {

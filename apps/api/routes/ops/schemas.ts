@@ -1,5 +1,5 @@
-import { Type } from "typebox";
-import type { OperatorRole } from "../../../core/operator/operators.ts";
+import { Type, type Static } from "typebox";
+import { operatorRoles, type OperatorRole } from "../../../core/operator/operators.ts";
 
 /** Marks a call in the API's reference as one of operators with this role or a higher one; the guard reads it, too. */
 function forRole(role: OperatorRole) {
@@ -25,3 +25,13 @@ export const Moment = Type.Union([Type.String({ format: "date-time" }), Type.Nul
 
 /** Parameters of paths below /ops/api/hosts/:name. */
 export const HostName = Type.Object({ name: Type.String({ maxLength: 63, pattern: "^[!-~]+$" }) });
+
+/** Who is logged in on the dashboard. */
+export const OpsSession = Type.Object({
+  name: Type.String({ description: "Who is logged in", examples: ["admin"] }),
+  role: Type.Enum([...operatorRoles], { examples: ["admin"] }),
+  expiresAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
+    description: "When the operator's token expires, and the session with it; null: never",
+  }),
+});
+export type OpsSession = Static<typeof OpsSession>;
