@@ -3,6 +3,7 @@ import { glob, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { settings } from "../apps/core/settings/settings.ts";
+import { commandsPage } from "../infra/docs/commands-page.ts";
 import { settingsPage } from "../infra/docs/settings-page.ts";
 import { projectPath } from "../infra/process/project-path.ts";
 
@@ -20,6 +21,12 @@ describe("docs/settings.md", () => {
       named,
       settings.map(({ name }) => name),
     );
+  });
+});
+
+describe("docs/commands.md", () => {
+  it("is what `npm run docs` makes of the list of refused commands", async () => {
+    assert.equal(await read("docs/commands.md"), commandsPage());
   });
 });
 

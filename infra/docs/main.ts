@@ -1,7 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { projectPath } from "../process/project-path.ts";
+import { commandsPage } from "./commands-page.ts";
 import { settingsPage } from "./settings-page.ts";
 
 /** The `npm run docs` program: writes the pages under docs/ that are made from the code. */
-await writeFile(projectPath("docs/settings.md"), settingsPage());
-console.log("✓ docs/settings.md");
+for (const [file, text] of [
+  ["docs/settings.md", settingsPage()],
+  ["docs/commands.md", commandsPage()],
+] as const) {
+  await writeFile(projectPath(file), text);
+  console.log(`✓ ${file}`);
+}

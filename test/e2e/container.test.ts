@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { readClientUsage } from "../../apps/adapters/redis/client-usage.ts";
 import { watchPassword } from "../../apps/core/services/watch-user.ts";
+import { refusedCommands } from "../../apps/core/services/refused-commands.ts";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
@@ -19,6 +20,8 @@ const LOGINS_PENDING = 200;
 /** Largest value that an instance of the default size takes. */
 const VALUE_MB = 5;
 const TOOLS = "getaredis/intruder:local";
+const FUNCTIONS =
+  "#!lua name=mine\nredis.register_function('read', function(keys) return redis.call('GET', keys[1]) end)";
 /** A script that takes memory without end. */
 const FILL_MEMORY = "local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 100000) .. i end";
 
@@ -265,11 +268,13 @@ describe("the container that people get", { timeout: 240_000 }, () => {
           ).json()) as { text?: string; keys?: number };
         const typed = (command: string) => ask("console", { command });
         await typed("SET key value");
+        await redisOf(instance).call("FUNCTION", "LOAD", FUNCTIONS);
         await until("its figures are told", async () => (await ask("figures", {})).keys === 1);
         await assert.rejects(redisOf(instance).eval(FILL_MEMORY, 0));
         // Its address is asked again and again, as client libraries do.
         await until("it answers again", () => redisOf(instance).ping(), 15_000);
         assert.equal(await redisOf(instance).dbsize(), 0);
+        assert.deepEqual(await redisOf(instance).call("FUNCTION", "LIST"), []);
         const state = async () =>
           (await (
             await fetch(`${service.origin}/instances/${instance.id}`, {
@@ -350,6 +355,121 @@ describe("the container that people get", { timeout: 240_000 }, () => {
             `${command.join(" ")} in a script`,
           );
         }
+        await assertUnharmed(instance);
+      }),
+    );
+
+    it(
+      "refuses the commands that are documented as refused, and no other",
+      withInstance(async (instance) => {
+        const redis = redisOf(instance);
+        type Described = [name: string, ...unknown[], subcommands: Described[]];
+        const leaves = ((await redis.call("COMMAND")) as Described[]).flatMap((command) => {
+          const subcommands = command.at(-1) as Described[];
+          return subcommands.length === 0 ? [command[0]] : subcommands.map(([name]) => name);
+        });
+        assert.ok(leaves.length > 300, `${leaves.length} commands`);
+        const refused = (await redis.eval(
+          `local refused = {}
+           for _, name in ipairs(ARGV) do
+             local words = {}
+             for word in string.gmatch(name .. '|1|1|1|1|1', '[^|]+') do table.insert(words, word) end
+             if not redis.acl_check_cmd(unpack(words)) then table.insert(refused, name) end
+           end
+           return refused`,
+          0,
+          ...leaves,
+        )) as string[];
+        const documented = refusedCommands.flatMap(({ commands }) =>
+          commands.map((command) => command.toLowerCase().replace(" ", "|")),
+        );
+        const isDocumented = (name: string) =>
+          documented.includes(name) || documented.includes(name.replace(/\|.*/, ""));
+        const isHelp = (name: string) => name.endsWith("|help");
+        assert.deepEqual(
+          refused.filter((name) => !isDocumented(name) && !isHelp(name)),
+          [],
+          "all that is refused is documented",
+        );
+        // Those of CLUSTER that only read are answered: that there is no cluster.
+        assert.deepEqual(
+          leaves.filter(
+            (name) => isDocumented(name) && !refused.includes(name) && !isHelp(name) && !name.startsWith("cluster|"),
+          ),
+          [],
+          "all that is documented is refused",
+        );
+        // Valkey alone has COMMANDLOG.
+        const isKnown = (name: string) => leaves.some((leaf) => leaf === name || leaf.startsWith(`${name}|`));
+        assert.deepEqual(
+          documented.filter((name) => !isKnown(name) && name !== "commandlog"),
+          [],
+          "no name is misspelt",
+        );
+      }),
+    );
+
+    it(
+      "lets its owner kill and unblock connections; the service's own come back",
+      withInstance(async (instance) => {
+        const redis = redisOf(instance);
+        const figures = () =>
+          fetch(`${service.origin}/instances/${instance.id}/figures`, {
+            method: "POST",
+            headers: { authorization: `Bearer ${instance.password}` },
+          });
+        const usage = () => {
+          const watch = watchPassword(service.env["SERVER_SECRET"] ?? "", instance.id);
+          return readClientUsage(instance.host, instance.port, watch, 2_000);
+        };
+        assert.equal((await figures()).status, 200);
+        const blocked = redisOf(instance);
+        const waiting = blocked.client("ID").then((id) => ({ id, popped: blocked.blpop("nothing", 0) }));
+        const { id, popped } = await waiting;
+        await until("it is unblocked", async () => (await redis.call("CLIENT", "UNBLOCK", id)) === 1);
+        assert.equal(await popped, null);
+        assert.equal(await redis.call("CLIENT", "KILL", "ID", id), 1);
+        await until("it is gone", () => blocked.status === "end");
+        for (let times = 0; times < 3; times++) {
+          await redis.call("CLIENT", "KILL", "TYPE", "normal");
+          await redis.call("CLIENT", "KILL", "USER", "watch");
+          await until("its figures are told", async () => (await figures()).status === 200);
+          assert.equal((await usage())?.subscribers, 0);
+        }
+        await assertUnharmed(instance);
+      }),
+    );
+
+    it(
+      "keeps functions as data, within the same bounds, and gives copies out and takes none in",
+      withInstance(async (instance) => {
+        const redis = redisOf(instance);
+        await redis.call("FUNCTION", "LOAD", FUNCTIONS);
+        await redis.set("key", "value");
+        assert.equal(await redis.call("FCALL", "read", 1, "key"), "value");
+        assert.equal(await redis.call("SWAPDB", 0, 1), "OK");
+        await assert.rejects(redis.call("FCALL_RO", "read", 1, "key"), /write flag/);
+        assert.equal(await redis.call("FCALL", "read", 1, "key"), null);
+        assert.equal(await redis.call("SWAPDB", 0, 1), "OK");
+        const dump = await redis.dumpBuffer("key");
+        await assert.rejects(redis.restore("copy", 0, dump), /NOPERM/);
+        await assert.rejects(redis.call("FUNCTION", "RESTORE", dump), /NOPERM/);
+        await assert.rejects(redis.call("FUNCTION", "LOAD", "#!lua name=endless\nwhile true do end"), /LOAD timeout/);
+        await assert.rejects(
+          redis.call("FUNCTION", "LOAD", Buffer.concat([Buffer.from("#!lua name=code\n"), BYTECODE])),
+          /Error compiling function/,
+        );
+        const load = async () => {
+          for (let library = 0; ; library++)
+            await redis.call(
+              "FUNCTION",
+              "LOAD",
+              `${FUNCTIONS.replace(/mine|read/g, `l${library}`)} -- ${"x".repeat(MB)}`,
+            );
+        };
+        await assert.rejects(load(), /OOM command not allowed/);
+        assert.equal(await redis.call("FUNCTION", "FLUSH", "SYNC"), "OK");
+        assert.equal(await redis.set("after", "all"), "OK");
         await assertUnharmed(instance);
       }),
     );
@@ -670,17 +790,19 @@ describe("the container that people get", { timeout: 240_000 }, () => {
   };
 });
 
+/** The beginning of a Lua 5.1 program that is compiled already. */
+const BYTECODE = Buffer.from("\x1bLuaQ\0\x01\x04\x08\x04\x08\0", "latin1");
+
 /** Everything that looks into, changes, copies, stops or connects the server, as it is typed. */
 const ADMINISTRATION = `
   CONFIG GET *|CONFIG SET maxmemory 1gb|CONFIG SET requirepass x|CONFIG REWRITE|CONFIG RESETSTAT
   REPLICAOF 10.0.0.1 6379|SLAVEOF 10.0.0.1 6379|REPLCONF listening-port 1|PSYNC ? -1|SYNC|FAILOVER
-  MIGRATE 10.0.0.1 6379 key 0 100|RESTORE key 0 x|RESTORE-ASKING key 0 x|DUMP key
+  MIGRATE 10.0.0.1 6379 key 0 100|RESTORE key 0 x|RESTORE-ASKING key 0 x|FUNCTION RESTORE x
   DEBUG SLEEP 1|DEBUG SEGFAULT|MODULE LIST|MODULE LOAD /data/x.so|MODULE LOADEX /data/x.so
-  SHUTDOWN NOSAVE|SAVE|BGSAVE|BGREWRITEAOF|LASTSAVE|SWAPDB 0 1|MONITOR
+  SHUTDOWN NOSAVE|SAVE|BGSAVE|BGREWRITEAOF|LASTSAVE|MONITOR
   ACL LIST|ACL USERS|ACL GETUSER default|ACL SETUSER default +@all|ACL SETUSER other on nopass +@all|ACL DELUSER default
   ACL LOG|ACL LOAD|ACL SAVE|ACL DRYRUN default GET key
-  CLIENT KILL TYPE normal|CLIENT NO-EVICT ON|CLIENT PAUSE 100000|CLIENT UNPAUSE|CLIENT UNBLOCK 1
-  FUNCTION LIST|FUNCTION LOAD x|FUNCTION FLUSH|FUNCTION DUMP|FUNCTION RESTORE x|FCALL f 0|FCALL_RO f 0
+  CLIENT NO-EVICT ON|CLIENT PAUSE 100000|CLIENT UNPAUSE
   SCRIPT DEBUG YES|LATENCY LATEST|LATENCY RESET|LATENCY HISTOGRAM|SLOWLOG GET|SLOWLOG RESET|PFDEBUG TODENSE key|PFSELFTEST
 `
   .split(/[|\n]/)

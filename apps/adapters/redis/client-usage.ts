@@ -5,9 +5,13 @@ import { NoReply, openConnection, type RedisConnection } from "./consoles/connec
 
 /** Far beyond what the most clients and commands that there can be make; what is longer is not believed. */
 const LONGEST_REPLY = 1024 * 1024;
+const TRIES = 5;
 const BOUNDS = { readBytes: LONGEST_REPLY, keptBytes: LONGEST_REPLY };
 
-/** Logs in to an instance as its user `watch`, reads how it is used, and hangs up; see `ReadClientUsage`. */
+/**
+ * Logs in to an instance as its user `watch`, reads how it is used, and hangs up; see `ReadClientUsage`. Its owner may
+ * kill connections, this one as well: then it begins anew, a few times.
+ */
 export async function readClientUsage(
   host: string,
   port: number,
@@ -16,6 +20,19 @@ export async function readClientUsage(
 ): Promise<ClientUsage | undefined> {
   const end = performance.now() + withinMs;
   const msLeft = () => Math.max(1, Math.ceil(end - performance.now()));
+  for (let tries = 1; tries <= TRIES; tries++) {
+    const usage = await readOnce(host, port, password, msLeft);
+    if (usage !== "killed") return usage;
+  }
+  return undefined;
+}
+
+async function readOnce(
+  host: string,
+  port: number,
+  password: string,
+  msLeft: () => number,
+): Promise<ClientUsage | "killed" | undefined> {
   let connection: RedisConnection | undefined;
   try {
     connection = await openConnection(host, port, msLeft());
@@ -27,8 +44,9 @@ export async function readClientUsage(
     if (statsText === undefined || clientsText === undefined) return undefined;
     return clientUsageOf(statsText, clientsText);
   } catch (fault) {
-    if (fault instanceof NoReply) return undefined;
-    throw fault;
+    if (!(fault instanceof NoReply)) throw fault;
+    // An instance that accepts no connection at all would not do so the next moment either.
+    return fault.reason === "closed" && connection !== undefined ? "killed" : undefined;
   } finally {
     connection?.close();
   }

@@ -1,16 +1,4 @@
-/** What keeps an owner from commands, by the command's first word; of all others the service's own reason. */
-const REASONS: Readonly<Record<string, string>> = {
-  acl: "users and their rights are fixed",
-  cluster: "an instance is a single server, and no part of a cluster",
-  debug: "it is for those who develop Redis, and can stop the server",
-  failover: "an instance has no replicas",
-  migrate: "an instance opens no connections to other servers",
-  module: "no modules can be loaded",
-  replicaof: "an instance copies no other server",
-  shutdown: "an instance runs until its time is up, or until you end it",
-  slaveof: "an instance copies no other server",
-};
-const USUAL_REASON = "it administers the server, which the service does for you";
+import { reasonOfRefusal } from "../services/refused-commands.ts";
 
 /**
  * Our words for an error whose own ones help nobody here: they tell of settings and restarts, which only the service
@@ -39,6 +27,5 @@ export function explainError(error: string): string | undefined {
 /** That a command is refused to an instance's owner, and why. */
 export function notAvailable(command: string): string {
   const name = command.toUpperCase();
-  const reason = REASONS[name.toLowerCase().split(" ")[0] ?? ""] ?? USUAL_REASON;
-  return `${name} is not available here: ${reason}.`;
+  return `${name} is not available here: ${reasonOfRefusal(name)}.`;
 }

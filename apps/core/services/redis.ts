@@ -27,11 +27,14 @@ const UID = 999;
 
 /**
  * Rights of the person who holds the instance: all data types, Lua, pub/sub and streams, nothing that
- * administers the server or opens connections. Enforced alike by Redis 7.0 and Valkey 8.
+ * administers the server or opens connections. Other connections are the holder's own, and may be killed; the service's
+ * come back. RESTORE is left out: its payloads are read by code in which faults were found again and again that gave the
+ * sender the server (CVE-2026-25243, CVE-2026-66373), sanitized or not. Enforced alike by Redis 7.0 and Valkey 8. What is
+ * refused is listed in `refusedCommands`.
  */
 const OWNER_RIGHTS =
-  "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -dump -lolwut +info +keys +flushdb +flushall " +
-  "+sort +sort_ro +role +client|list +eval +evalsha +eval_ro +evalsha_ro " +
+  "sanitize-payload ~* &* +@all -@admin -@dangerous -@scripting -lolwut +info +keys +flushdb +flushall +swapdb " +
+  "+sort +sort_ro +role +client|list +client|kill +client|unblock +fcall +fcall_ro +function -function|restore +eval +evalsha +eval_ro +evalsha_ro " +
   "+script|load +script|exists +script|flush +script|kill";
 
 /** Rights of the service itself: to see how the instance is used. Nobody has those to change users. */

@@ -193,6 +193,22 @@ describe("asking an instance", () => {
       await assert.rejects(holder.call("CONFIG", "RESETSTAT"), /NOPERM/);
     });
 
+    it("begins anew when its connection is killed, as an owner may do", async () => {
+      const { port } = await open();
+      let killed = 0;
+      const front = createServer((socket) => {
+        sockets.add(socket);
+        socket.on("error", () => undefined);
+        if (++killed <= 2) return void socket.once("data", () => socket.destroy());
+        const server = connect({ host: "127.0.0.1", port });
+        sockets.add(server);
+        socket.pipe(server).pipe(socket);
+      }).listen(0, "127.0.0.1");
+      servers.push(front);
+      await once(front, "listening");
+      assert.equal((await usageOf((front.address() as AddressInfo).port)).subscribers, 0);
+    });
+
     it("learns nothing where it is not known, nobody listens, or what answers is no Redis, silent or endless", async () => {
       const { port } = await open();
       assert.equal(await ask(port, "another"), undefined);
