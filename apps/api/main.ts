@@ -125,6 +125,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
       operator: settings.operator,
+      records: settings.jobs,
       overview: {
         isFleet: settings.cloud !== undefined,
         standbys: settings.fleet.standbys,

@@ -30,6 +30,7 @@ import { describeInvalid } from "./problems/describe-invalid.ts";
 import { unreadable } from "./problems/problems.ts";
 import { assetRoutes } from "./routes/assets/index.ts";
 import { consoleRoutes, type ConsoleRouteParts } from "./routes/console/index.ts";
+import { answerInMarkdown, guideRoutes, type GuideParts } from "./routes/guides/index.ts";
 import { healthRoutes, type HealthRouteParts } from "./routes/health/index.ts";
 import { heldRoutes, type HeldRouteParts } from "./routes/held/index.ts";
 import { createHomePage, homeRoutes, type HomePageParts } from "./routes/home/index.ts";
@@ -42,6 +43,7 @@ export type ServerParts = HttpParts &
   RateLimitParts &
   HomePageParts &
   InstanceRouteParts &
+  GuideParts &
   HeldRouteParts &
   ConsoleRouteParts &
   StatsRouteParts &
@@ -82,11 +84,13 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   await takeBodies(app);
   sendReadableJson(app);
   await limitRates(app, parts);
+  answerInMarkdown(app, parts);
   await addApiReference(app, parts.settings.operator);
 
   const wrongMethods = answerWrongMethods(app);
   await app.register(assetRoutes(assets));
   await app.register(homeRoutes(home));
+  await app.register(guideRoutes(parts));
   await app.register(instanceRoutes(parts));
   await app.register(heldRoutes(parts, home));
   await app.register(consoleRoutes(parts));

@@ -127,6 +127,7 @@ async function openApi(
       replyMbPerMinute: settings.consoles.replyMbPerMinute,
       opsToken: settings.service.opsToken,
       operator: settings.operator,
+      records: settings.jobs,
       overview: {
         isFleet: false,
         standbys: settings.fleet.standbys,

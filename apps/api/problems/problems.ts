@@ -67,6 +67,12 @@ export const problems = {
       "not-found",
       "That is not a valid instance id. Use its 16 letters and digits, or the instance's host:port.",
     ),
+  noSecurityText: () =>
+    problem(
+      "not-found",
+      "Page not found: /.well-known/security.txt. The operator of this service has named no contact by mail or https " +
+        "(the setting CONTACT).",
+    ),
   nothingOfThatName: () => problem("not-found", "That is not a valid name."),
   noInstance: () =>
     problem("not-found", "Instance not found. Check the id; instances that ended some time ago are deleted."),
@@ -84,7 +90,7 @@ export const problems = {
   notAcceptable: () =>
     problem(
       "not-acceptable",
-      "This call answers in application/json, text/plain or text/html. Change the Accept header.",
+      "This call answers in application/json, text/plain, text/html or text/markdown. Change the Accept header.",
     ),
   repliesSpent: (retryAfterMs: number, mbPerMinute: number) => {
     const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));

@@ -11,17 +11,21 @@ export async function sendProblem(
   renderHome: HomePage["render"],
 ): Promise<FastifyReply> {
   noteRefusal(request, problem.type.replace("urn:getaredis:", ""));
-  reply.code(problem.status).header("cache-control", "no-store");
+  reply.code(problem.status).header("cache-control", "no-store").header("vary", "Accept");
   if (problem.retryAfterSeconds !== undefined) reply.header("retry-after", String(problem.retryAfterSeconds));
   if (problem.challenges !== undefined) reply.header("www-authenticate", [...problem.challenges]);
   // As a comment: the answer may be appended to a file of settings, which must stay readable.
   const { format } = request.query as { format?: unknown };
   if (format === "env") return reply.type("text/plain; charset=utf-8").send(`# ${lineOf(problem)}`);
-  switch (request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html"])) {
+  switch (
+    request.accepts().type(["application/problem+json", "application/json", "text/plain", "text/html", "text/markdown"])
+  ) {
     case "text/html":
       return reply.type("text/html; charset=utf-8").send(await renderHome(request, { problem }));
     case "text/plain":
       return reply.type("text/plain; charset=utf-8").send(lineOf(problem));
+    case "text/markdown":
+      return reply.type("text/markdown; charset=utf-8").send(`# ${problem.title}\n\n${lineOf(problem)}`);
     default:
       return sendAsJson(problem, reply);
   }

@@ -3,10 +3,11 @@ import type { Static } from "typebox";
 import type { Handout } from "../../../core/instances/handout.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
+import { handoutGuide, type GuideFacts } from "../guides/guide.ts";
 import type { HandoutFormat, HandoutRequest } from "./schemas.ts";
 
 /** Form of the answer that a hand-out is sent in. */
-export type Format = "json" | "url" | "env" | "html";
+export type Format = "json" | "url" | "env" | "html" | "markdown";
 
 /** The fields of a request for an instance: none without a body; numbers in a form are converted from text. */
 export function plainBody(request: FastifyRequest): Static<typeof HandoutRequest> {
@@ -29,13 +30,15 @@ export function plainBody(request: FastifyRequest): Static<typeof HandoutRequest
  */
 export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof HandoutFormat> }>): Format {
   if (request.query.format) return request.query.format;
-  switch (request.accepts().type(["application/json", "text/plain", "text/html"])) {
+  switch (request.accepts().type(["application/json", "text/plain", "text/html", "text/markdown"])) {
     case "application/json":
       return "json";
     case "text/plain":
       return "url";
     case "text/html":
       return "html";
+    case "text/markdown":
+      return "markdown";
     default:
       throw new ProblemError(problems.notAcceptable());
   }
@@ -43,12 +46,14 @@ export function formatOf(request: FastifyRequest<{ Querystring: Static<typeof Ha
 
 /**
  * Sends a hand-out in its form, for callers that are no browser.
+ * @param facts of this service, for agents
  * @param origin of this service as the caller reached it
  */
 export function sendHandout(
   reply: FastifyReply,
   format: Exclude<Format, "html">,
   handout: Handout,
+  facts: GuideFacts,
   origin: string,
 ): FastifyReply {
   switch (format) {
@@ -58,6 +63,8 @@ export function sendHandout(
       return reply.type("text/plain; charset=utf-8").send(`${handout.url}\n`);
     case "env":
       return reply.type("text/plain; charset=utf-8").send(envLines(handout, origin));
+    case "markdown":
+      return reply.type("text/markdown; charset=utf-8").send(handoutGuide(handout, facts, origin));
   }
 }
 

@@ -5,6 +5,7 @@ import { createInstance, type CreatePorts } from "../../../core/instances/create
 import { endInstance, type EndPorts } from "../../../core/instances/end-instance.ts";
 import type { HandoutOutcome } from "../../../core/figures/figures.ts";
 import type { CreateResult } from "../../../core/instances/handout.ts";
+import type { RecordTimes } from "../../../core/operator/kept-records.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { Unavailable } from "../../../lib/unavailable.ts";
@@ -17,6 +18,7 @@ import { servedOrigin } from "../../callers/served-origin.ts";
 import type { Metrics } from "../../figures/metrics.ts";
 import { noteRefusal } from "../../problems/refusals.ts";
 import { problemOfChange, problemOfCreate, problems } from "../../problems/problems.ts";
+import { guideFacts } from "../guides/index.ts";
 import { describeInstance, sendEnd } from "../instance-answers.ts";
 import { heldPath, keepSecrets } from "../held/cookie.ts";
 import { formatOf, plainBody, sendHandout } from "./formats.ts";
@@ -30,6 +32,7 @@ export type InstanceRouteParts = CreatePorts &
     readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
     readonly settings: {
       readonly operator: OperatorFacts;
+      readonly records: RecordTimes;
       readonly handoutsPerMinute: number;
       readonly transferBytes: number;
     };
@@ -38,6 +41,7 @@ export type InstanceRouteParts = CreatePorts &
 /** `/instances`: getting one, and its owner's calls. */
 export function instanceRoutes(parts: InstanceRouteParts) {
   const { store, clock, metrics, settings } = parts;
+  const facts = guideFacts(parts);
 
   return (app: App) => {
     app.post(
@@ -78,13 +82,14 @@ export function instanceRoutes(parts: InstanceRouteParts) {
           .header("location", `/instances/${handout.id}`)
           // RFC 8594: for those who take the bare URL.
           .header("sunset", new Date(handout.expiresAt).toUTCString())
+          .header("vary", "Accept")
           .header("cache-control", "no-store");
         if (replayed) reply.header("idempotent-replayed", "true");
         if (format === "html") {
           keepSecrets(reply, handout.id, handout, new Date(handout.expiresAt), clock());
           return reply.redirect(heldPath(handout.id), 303);
         }
-        return sendHandout(reply, format, handout, servedOrigin(request));
+        return sendHandout(reply, format, handout, facts, servedOrigin(request));
       },
     );
 
