@@ -362,6 +362,24 @@ describe("instances", () => {
       await assertProblem(await at(`${hostname}:${port}`), 404, "not-found");
     });
 
+    it("is not believed by HTTP basic in a request of another site's page: browsers send it by themselves", async () => {
+      const handout = await created();
+      const send = (headers: Record<string, string>) =>
+        call(`/instances/${handout.id}/console`, {
+          method: "POST",
+          headers: { authorization: basic("default")(handout.password), ...headers },
+          body: new URLSearchParams({ command: "FLUSHALL" }),
+        });
+      for (const site of [
+        { "sec-fetch-site": "cross-site" },
+        { origin: "http://elsewhere.example" },
+        { origin: "null" },
+      ])
+        await assertProblem(await send(site as Record<string, string>), 403, "cross-site");
+      // From our own page or a program it is, and here no instance answers.
+      await assertProblem(await send({ "sec-fetch-site": "same-origin" }), 503, "instance-silent");
+    });
+
     it("is told how to authenticate, and browsers nothing that makes them show a dialog", async () => {
       const { id } = await created();
       const challenge = async (headers: Record<string, string>) =>

@@ -7,7 +7,7 @@ import { basicCredentials, bearerToken } from "../../lib/http/requests.ts";
 import { ProblemError } from "../../lib/http/problem.ts";
 import { problems } from "../problems/problems.ts";
 import { readInstanceName } from "./instance-name.ts";
-import { isBrowser } from "./request-origin.ts";
+import { isBrowser, isFromOwnPage } from "./request-origin.ts";
 
 /** An instance for a request of its holder. */
 export type Held = {
@@ -27,6 +27,8 @@ export async function ownInstance(
   request: FastifyRequest,
   name: string,
 ): Promise<Held> {
+  // A browser that was given a password for this address sends it by itself, also with another site's form.
+  if (basicCredentials(request) && !isFromOwnPage(request)) throw new ProblemError(problems.crossSite());
   const secret = secretOf(request);
   if (secret === undefined) throw new ProblemError(problems.tokenMissing(challengesFor(request)));
   const named = readInstanceName(name);
