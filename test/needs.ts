@@ -9,6 +9,8 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/adapters/digitalocean/": "nothing",
   "test/adapters/docker/agent.test.ts": "nothing",
   "test/adapters/docker/engine-answers.test.ts": "nothing",
+  "test/adapters/smtp/": "nothing",
+  "test/adapters/webhook/": "nothing",
   "test/api/": "nothing",
   "test/core/": "nothing",
   "test/documents.test.ts": "nothing",

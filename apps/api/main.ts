@@ -19,6 +19,7 @@ import { servedHosts } from "../core/settings/http.ts";
 import { readAdmission } from "../core/admission/admit.ts";
 import { readTransfer } from "../core/instances/read-transfer.ts";
 import { LONGEST_GAP_MS } from "../core/operator/misuse.ts";
+import { channelTargets } from "../core/settings/notifications.ts";
 import { handoutRules } from "../core/settings/instances.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -77,6 +78,8 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
+    listAlarms: store.notifications.listAlarms,
+    countMessages: store.notifications.count,
   });
   const consoles = createRedisConsoles({
     ...consoleLimits,
@@ -102,6 +105,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     rateLimitRedis: redis,
     ping: { mysql: store.ping, redis: discovery.ping },
     requestRun: (job) => requestRun(redis, job),
+    newMessageId: () => `msg_${nanoid()}`,
     probe: waitForPong,
     random: realRandom,
     onHostFailure: (host, instance, fault) => {
@@ -118,6 +122,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       hosts: servedHosts(settings),
       http: settings.http,
       metricsToken: settings.http.metricsToken,
+      channels: channelTargets(settings.notifications),
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,

@@ -2,6 +2,7 @@ import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
 import type { Droplets, Hosts } from "./fleet/contract.ts";
 import type { Handouts, Leases, Transfers } from "./instances/contract.ts";
+import type { Notifications } from "./notifications/contract.ts";
 import type {
   Blocks,
   DestroyRequests,
@@ -28,6 +29,7 @@ export type Store = {
   readonly switches: Switches;
   readonly blocks: Blocks;
   readonly misuse: Misuse;
+  readonly notifications: Notifications;
   readonly destroyRequests: DestroyRequests;
   readonly search: InstanceDirectory;
   readonly slots: Slots;

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
 import { schedule as scheduleCron } from "node-cron";
+import { nanoid } from "nanoid";
 import { pino } from "pino";
 import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
 import { createDockerEngines } from "../adapters/docker/engines.ts";
@@ -14,6 +15,11 @@ import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
+import { createMail } from "../adapters/smtp/mail.ts";
+import { createWebhook } from "../adapters/webhook/webhook.ts";
+import { createFleetCache } from "../core/fleet/fleet-cache.ts";
+import type { DeliverPorts } from "../core/notifications/deliver.ts";
+import { notifyRules } from "../core/settings/notifications.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { misuseRules } from "../core/settings/operator.ts";
 import { loadSettings } from "../core/settings/load.ts";
@@ -56,8 +62,24 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const jobs = schedule(
     settings.jobs,
     misuseRules(settings.operator, settings.instances, settings.service),
+    notifyRules(settings.notifications),
     settings.instances,
-    { store, engines, clock, readHeartbeats, readBlockList, readClientUsage },
+    {
+      store,
+      engines,
+      clock,
+      readHeartbeats,
+      readBlockList,
+      readClientUsage,
+      fleet: createFleetCache(
+        { listHosts: store.hosts.list, readHeartbeats },
+        settings.hosts.livenessMaxAgeMs,
+        settings.hosts.backoffMs,
+      ),
+      newMessageId: () => `msg_${nanoid()}`,
+      send: sendersOf(settings.notifications),
+      chance: Math.random,
+    },
     fleet,
     logger,
   );
@@ -92,6 +114,18 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
     const { size } = await stat(blockListFile);
     if (size > MOST_LIST_BYTES) throw new Error(`it has ${size} bytes; ${MOST_LIST_BYTES} are the most`);
     return readFile(blockListFile, "utf8");
+  }
+
+  /** The ways that are set up by which the operator is told of alarms. */
+  function sendersOf(how: typeof settings.notifications): DeliverPorts["send"] {
+    const { webhookUrl, webhookSecret, smtpUrl, mailFrom, mailTo, timeoutMs } = how;
+    return {
+      ...(webhookUrl !== undefined &&
+        webhookSecret && { webhook: createWebhook({ url: webhookUrl, key: webhookSecret, timeoutMs, clock }) }),
+      ...(smtpUrl !== undefined &&
+        mailFrom !== undefined &&
+        mailTo && { mail: createMail({ url: smtpUrl, from: mailFrom, to: mailTo, timeoutMs }) }),
+    };
   }
 
   /** What the jobs of a fleet work with; from here on, this process is a candidate for leading the scaling. */

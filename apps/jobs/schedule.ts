@@ -17,6 +17,9 @@ import type { Settings } from "../core/settings/settings.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
 import type { History } from "../core/figures/contract.ts";
 import type { JobName } from "../core/events/names.ts";
+import type { Notifications } from "../core/notifications/contract.ts";
+import { deliver, type DeliverPorts, type DeliverRules } from "../core/notifications/deliver.ts";
+import { followAlarms, type FollowAlarmsPorts, type FollowAlarmsRules } from "../core/notifications/follow-alarms.ts";
 
 /** What the jobs work with. */
 export type JobPorts = ReapPorts &
@@ -24,8 +27,13 @@ export type JobPorts = ReapPorts &
   MeasurePorts &
   SamplePorts &
   BlockListPorts &
-  MisusePorts & {
-    readonly store: { readonly history: Pick<History, "prune" | "eraseHolders"> };
+  MisusePorts &
+  FollowAlarmsPorts &
+  DeliverPorts & {
+    readonly store: {
+      readonly history: Pick<History, "prune" | "eraseHolders">;
+      readonly notifications: Pick<Notifications, "prune">;
+    };
   };
 
 /** What the jobs of a fleet work with besides. */
@@ -71,6 +79,7 @@ export function schedule(
     hostBudgetMs,
   }: Settings["jobs"],
   misuseRules: MisuseRules,
+  notifyRules: FollowAlarmsRules & DeliverRules,
   { transferBytes }: Pick<Settings["instances"], "transferBytes">,
   ports: JobPorts,
   fleet: FleetJobPorts | undefined,
@@ -86,6 +95,7 @@ export function schedule(
     { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, accessRecordDays, logger) },
     { name: "block-list", cron: EACH_TEN_SECONDS, run: followBlockList(ports) },
     { name: "misuse", cron: EACH_MINUTE, run: () => runMisuse(misuse, logger) },
+    { name: "notify", cron: EACH_TEN_SECONDS, run: () => runNotify(ports, notifyRules, logger) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
@@ -117,6 +127,12 @@ async function runMisuse(watch: () => Promise<number>, logger: Logger): Promise<
   if (ended > 0) logger.warn({ ended }, "instances ended for misuse");
 }
 
+async function runNotify(ports: JobPorts, rules: FollowAlarmsRules & DeliverRules, logger: Logger): Promise<void> {
+  const told = await followAlarms(ports, rules);
+  if (told > 0) logger.info({ told }, "alarms told");
+  await deliver(ports, rules);
+}
+
 async function runReconcile(ports: JobPorts, round: RoundLimits, logger: Logger): Promise<void> {
   const { repairs, restarts, unseen } = await reconcile(ports, round);
   for (const { hostName, instanceId, ...repair } of repairs)
@@ -145,6 +161,7 @@ async function runPrune(
   const before = (days: number) => new Date(clock().getTime() - days * DAY);
   const forgotten = await store.history.prune(before(historyDays));
   if (forgotten > 0) logger.info({ forgotten }, "history pruned");
+  await store.notifications.prune(before(historyDays));
   if (accessRecordDays === undefined) return;
   const erased = await store.history.eraseHolders(before(accessRecordDays));
   if (erased > 0) logger.info({ erased }, "holders' addresses erased");

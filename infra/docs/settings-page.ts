@@ -14,6 +14,7 @@ This page is made from the declarations in \`apps/core/settings/\` by \`npm run 
 const HEADINGS: Readonly<Record<keyof typeof rooms, readonly [title: string, about: string]>> = {
   service: ["Service", "Where it listens, which servers it uses, and its secrets."],
   operator: ["Operator", "Who runs it, what visitors are told, who is kept out, and what counts as misuse."],
+  notifications: ["Notifications", "How the operator is told of alarms, see [notifications](notifications.md)."],
   http: ["HTTP", "Names that the API answers to, connections and request sizes."],
   instances: ["Instances", "Lifetimes, quotas, the image, and the limits of an instance."],
   admission: ["Admission", "Budgets for networks, the rate for all, and proof of work."],

@@ -479,6 +479,7 @@ describe("HTTP", () => {
         "GET /ops/api/instances",
         "GET /ops/api/instances/{id}",
         "GET /ops/api/jobs",
+        "GET /ops/api/notifications",
         "GET /ops/api/operators",
         "GET /ops/api/session",
         "GET /ops/api/stream",
@@ -495,6 +496,7 @@ describe("HTTP", () => {
         "POST /instances/{id}/figures",
         "POST /ops/api/blocks",
         "POST /ops/api/jobs/{job}/run",
+        "POST /ops/api/notifications/test",
         "POST /ops/api/operators",
         "POST /ops/api/session",
       ]);

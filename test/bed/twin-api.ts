@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { readTransfer } from "../../apps/core/instances/read-transfer.ts";
 import { createMetrics } from "../../apps/api/figures/metrics.ts";
@@ -8,6 +9,7 @@ import type { JobName } from "../../apps/core/events/names.ts";
 import { servedHosts } from "../../apps/core/settings/http.ts";
 import { LONGEST_GAP_MS } from "../../apps/core/operator/misuse.ts";
 import { readAdmission } from "../../apps/core/admission/admit.ts";
+import { channelTargets } from "../../apps/core/settings/notifications.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
@@ -95,6 +97,8 @@ async function openApi(
     countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
+    listAlarms: store.notifications.listAlarms,
+    countMessages: store.notifications.count,
   });
   const app = await buildServer({
     logger: pino({ name: "api", level: settings.service.logLevel }, { write: (line) => void lines.push(line) }),
@@ -110,6 +114,7 @@ async function openApi(
     rateLimitRedis: undefined,
     ping: { mysql: store.ping, redis: discovery.ping },
     requestRun,
+    newMessageId: () => `msg_${randomUUID()}`,
     probe: service.probe,
     random: realRandom,
     onHostFailure: (host) => metrics.hostFailures.inc({ host }),
@@ -120,6 +125,7 @@ async function openApi(
       hosts: servedHosts(settings),
       http: settings.http,
       metricsToken: settings.http.metricsToken,
+      channels: channelTargets(settings.notifications),
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,

@@ -427,7 +427,7 @@ describe("the API on real parts", () => {
             fault: string | null;
           }[]
         >("/jobs");
-        return runs.length === 7 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
+        return runs.length === 8 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
       });
       assert.deepEqual(
         jobs.map(({ job, fault }) => [job, fault]),
@@ -435,6 +435,7 @@ describe("the API on real parts", () => {
           ["block-list", null],
           ["figures", null],
           ["misuse", null],
+          ["notify", null],
           ["prune", null],
           ["reap", null],
           ["reconcile", null],

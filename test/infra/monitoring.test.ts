@@ -30,6 +30,8 @@ const { registry } = createMetrics({
   countMisused: () => Promise.resolve([]),
   readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
   transferAlarmBytes: 0,
+  listAlarms: () => Promise.resolve([]),
+  countMessages: () => Promise.resolve([]),
 });
 const metrics = new Map(
   registry

@@ -93,6 +93,12 @@ const situations: readonly Situation[] = [
     labels: { ...warn, rule: "egress" },
   },
   {
+    alert: "NotificationsFail",
+    minutes: 30,
+    series: [["getaredis_notifications", { channel: "mail", state: "waiting" }, still(1)]],
+    labels: { ...warn, channel: "mail" },
+  },
+  {
     alert: "DropletsStuck",
     minutes: 20,
     series: [["getaredis_droplets", { state: "booting" }, still(1)]],
@@ -342,6 +348,7 @@ function wellValues(name: string, labels: Readonly<Record<string, string>>, valu
     case "getaredis_droplets":
     case "getaredis_instances_misused":
     case "getaredis_instances_throttled":
+    case "getaredis_notifications":
       return still(0);
     case "getaredis_job_last_success_timestamp_seconds":
       return growing(60);

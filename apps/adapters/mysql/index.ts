@@ -11,6 +11,7 @@ import { hostStatements } from "./hosts.ts";
 import { leaseStatements } from "./leases.ts";
 import { loginStatements } from "./logins.ts";
 import { misuseStatements } from "./misuse.ts";
+import { notificationStatements } from "./notifications.ts";
 import { operatorStatements } from "./operators.ts";
 import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
@@ -38,6 +39,7 @@ export function createMysqlStore(mysqlUrl: string): Store {
     search: searchStatements(database),
     slots: slotStatements(database),
     operators: operatorStatements(database),
+    notifications: notificationStatements(database),
     logins: loginStatements(database),
     runs: runStatements(database),
     figures: figureStatements(database),

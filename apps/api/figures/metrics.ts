@@ -4,6 +4,8 @@ import type { Standing } from "../../core/fleet/standing.ts";
 import { handoutBuckets, type HandoutOutcome } from "../../core/figures/figures.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { JobName } from "../../core/events/names.ts";
+import type { MessageCount } from "../../core/notifications/contract.ts";
+import { channels } from "../../core/notifications/messages.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
 import { createHandoutTally } from "./handout-tally.ts";
 
@@ -24,6 +26,9 @@ export type MetricSources = {
   readonly countMisused: () => Promise<readonly { readonly rule: string; readonly instances: number }[]>;
   /** Bytes that all instances have sent today, and how many of them have sent all they may. */
   readonly readTransfer: () => Promise<{ readonly dayBytes: number; readonly throttled: number }>;
+  /** Alarms that go on. */
+  readonly listAlarms: () => Promise<readonly { readonly kind: string; readonly toldAt: Date | null }[]>;
+  readonly countMessages: () => Promise<readonly MessageCount[]>;
   /** Bytes of a day from which on there is an alarm; 0: never. */
   readonly transferAlarmBytes: number;
 };
@@ -241,6 +246,31 @@ export function createMetrics(sources: MetricSources) {
       const counts = await whileKnown(sources.countMisused(), "mysql");
       this.reset();
       for (const { rule, instances } of counts ?? []) this.set({ rule }, instances);
+    },
+  });
+
+  new Gauge({
+    name: "getaredis_alarms",
+    help: "Alarms of the service that go on and have been told, by kind",
+    labelNames: ["kind"],
+    registers,
+    async collect() {
+      const alarms = await whileKnown(sources.listAlarms(), "mysql");
+      this.reset();
+      for (const { kind, toldAt } of alarms ?? []) if (toldAt) this.inc({ kind });
+    },
+  });
+  new Gauge({
+    name: "getaredis_notifications",
+    help: "Messages to operators that wait to be delivered, and that were given up",
+    labelNames: ["channel", "state"],
+    registers,
+    async collect() {
+      const counts = await whileKnown(sources.countMessages(), "mysql");
+      this.reset();
+      if (!counts) return;
+      for (const channel of channels) for (const state of ["waiting", "given-up"]) this.set({ channel, state }, 0);
+      for (const { channel, state, messages } of counts) this.set({ channel, state }, messages);
     },
   });
 

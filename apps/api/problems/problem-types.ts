@@ -179,6 +179,11 @@ export const problemTypes = {
     title: "The first admin can't be changed here",
     when: "The operator's token is the setting OPS_TOKEN.",
   },
+  "no-channel": {
+    status: 409,
+    title: "This way of telling operators is not set up",
+    when: "The operator asked for a test message by webhook or mail, and the settings of that way are missing.",
+  },
   "no-jobs-process": {
     status: 503,
     title: "No process runs jobs",

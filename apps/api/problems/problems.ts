@@ -132,6 +132,13 @@ export const problems = {
     problem("no-jobs-process", "No process that runs jobs received the request. Check whether one is running.", {
       retryAfterSeconds: 5,
     }),
+  noChannel: (channel: "webhook" | "mail") =>
+    problem(
+      "no-channel",
+      channel === "webhook"
+        ? "Set WEBHOOK_URL and WEBHOOK_SECRET, and restart the API and the jobs."
+        : "Set SMTP_URL, MAIL_FROM and MAIL_TO, and restart the API and the jobs.",
+    ),
   ended: () => problem("instance-ended", "Its time is over, so it cannot be used or extended any more. Get a new one."),
 } as const;
 

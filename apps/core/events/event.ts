@@ -10,6 +10,7 @@ export const eventActors = [
   "transfer",
   "block-list",
   "misuse",
+  "notify",
   "operator",
   "owner",
 ] as const;
@@ -48,6 +49,8 @@ export const eventKinds = [
   // What instances send: one that has sent all it may, and a day on which all together send too much.
   "transfer-exceeded",
   "transfer-alarm",
+  // A message to the operators could not be delivered.
+  "notify-failed",
   // What only operators do.
   "cordon",
   "uncordon",
@@ -76,6 +79,7 @@ export type EventData = {
   readonly restart: { readonly at: string; readonly cause: RestartCause };
   /** How much there was of what a rule bounds, in the rule's unit. */
   readonly misuse: { readonly rule: MisuseRule; readonly value: number; readonly bound: number };
+  readonly "notify-failed": { readonly channel: "webhook" | "mail" };
   /** Ends of the lease before and now, ISO 8601. */
   readonly extend: { readonly from: string; readonly to: string };
   /** The network, see `readNetwork`; when the block ends, ISO 8601; how many instances were ended with it. */

@@ -7,6 +7,7 @@ export const jobNames = [
   "heartbeats",
   "images",
   "misuse",
+  "notify",
   "prune",
   "reap",
   "reconcile",

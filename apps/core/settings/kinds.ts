@@ -50,9 +50,43 @@ export const contact: Kind<string> = {
   parse: (input) =>
     must(
       "be a mail address such as abuse@example.org, or a URL such as https://example.org/contact",
-      /^[^\s@<>"',;:?&%]{1,64}@[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/i.test(input) || isLink(input),
+      MAIL_ADDRESS.test(input) || isLink(input),
       input,
     ),
+};
+
+const MAIL_ADDRESS = /^[^\s@<>"',;:?&%]{1,64}@[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/i;
+
+/** A mail address. */
+export const mailAddress: Kind<string> = {
+  unit: "",
+  parse: (input) => must("be a mail address such as operator@example.org", MAIL_ADDRESS.test(input), input),
+};
+
+/** One mail address or more, separated by commas. */
+export const mailAddresses: Kind<readonly string[]> = {
+  unit: "",
+  parse: (input) => {
+    const wrong = entriesOf(input).find((entry) => !MAIL_ADDRESS.test(entry));
+    if (wrong !== undefined)
+      throw new Error(`must be mail addresses such as operator@example.org, and "${wrong}" is none`);
+    return entriesOf(input);
+  },
+};
+
+/** The key of webhooks' signatures, as the Standard Webhooks specification writes it; its value is the bytes. */
+export const webhookSecret: Kind<Buffer> = {
+  unit: "",
+  isSecret: true,
+  parse: (input) => {
+    const [, base64 = ""] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(input) ?? [];
+    const key = Buffer.from(base64, "base64");
+    return must(
+      'be whsec_ and 24 to 64 bytes in base64, as made by: echo "whsec_$(openssl rand -base64 32)"',
+      key.length >= 24 && key.length <= 64 && key.toString("base64") === base64,
+      key,
+    );
+  },
 };
 
 function isLink(input: string): boolean {
@@ -171,6 +205,32 @@ export function oneOf<const Choice extends string>(choices: readonly Choice[]): 
     },
   };
 }
+
+/** Some of these words, separated by commas. */
+export function someOf<const Choice extends string>(choices: readonly Choice[]): Kind<readonly Choice[]> {
+  return {
+    unit: "",
+    parse: (input) =>
+      entriesOf(input).map((entry) => {
+        const chosen = choices.find((choice) => choice === entry);
+        if (chosen === undefined) throw new Error(`must be some of ${choices.join(", ")}, and "${entry}" is none`);
+        return chosen;
+      }),
+  };
+}
+
+/** The same as {@link url}, with a secret in it: it is never shown. */
+export function secretUrl(...schemes: readonly string[]): Kind<string> {
+  return { ...url(...schemes), isSecret: true };
+}
+
+/** Where a webhook goes; its path may be a secret, so it is never shown. */
+export const webhookUrl: Kind<string> = {
+  unit: "",
+  isSecret: true,
+  parse: (input) =>
+    must("be a URL such as https://example.org/hooks/1, without a user or password in it", isLink(input), input),
+};
 
 /** A URL with one of these schemes, e.g. `mysql:`. */
 export function url(...schemes: readonly string[]): Kind<string> {

@@ -1,4 +1,5 @@
 import type { Room, Setting } from "./declaration.ts";
+import { notificationFaults } from "./notifications.ts";
 import { rooms, settings, type SettingName, type Settings } from "./settings.ts";
 
 /** Thrown by {@link loadSettings}; `faults` has one line for each setting that is missing or wrong. */
@@ -75,8 +76,17 @@ function shown(value: string): string {
  * Faults in the relation of two settings. Settings with a fault of their own are undefined here, and compare as
  * false.
  */
-function relationFaults({ service, http, instances, admission, consoles, hosts, jobs }: Settings): string[] {
-  const faults: string[] = [];
+function relationFaults({
+  service,
+  http,
+  instances,
+  admission,
+  consoles,
+  hosts,
+  jobs,
+  notifications,
+}: Settings): string[] {
+  const faults = notificationFaults(notifications);
   if (jobs.accessRecordDays !== undefined && jobs.accessRecordDays > jobs.historyDays)
     faults.push(
       `ACCESS_RECORD_DAYS (${jobs.accessRecordDays}) is more than HISTORY_DAYS (${jobs.historyDays}), ` +

@@ -8,11 +8,25 @@ import { hosts } from "./hosts.ts";
 import { http } from "./http.ts";
 import { instances } from "./instances.ts";
 import { jobs } from "./jobs.ts";
+import { notifications } from "./notifications.ts";
 import { operator } from "./operator.ts";
 import { service } from "./service.ts";
 
 /** All rooms of settings, in the order of docs/settings.md. */
-export const rooms = { service, operator, http, instances, admission, consoles, hosts, cloud, fleet, enrolment, jobs };
+export const rooms = {
+  service,
+  operator,
+  notifications,
+  http,
+  instances,
+  admission,
+  consoles,
+  hosts,
+  cloud,
+  fleet,
+  enrolment,
+  jobs,
+};
 
 type Rooms = typeof rooms;
 type DeclaredIn<R> = R extends unknown ? R[keyof R] : never;

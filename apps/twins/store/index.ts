@@ -6,6 +6,7 @@ import { figureEffects, historyEffects } from "./figures.ts";
 import { handoutEffects } from "./handouts.ts";
 import { hostEffects } from "./hosts.ts";
 import { leaseEffects } from "./leases.ts";
+import { notificationEffects } from "./notifications.ts";
 import {
   blockEffects,
   destroyRequestEffects,
@@ -39,6 +40,7 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
     switches: noun("switches", switchEffects(tables)),
     blocks: noun("blocks", blockEffects(tables)),
     misuse: noun("misuse", misuseEffects(tables)),
+    notifications: noun("notifications", notificationEffects(tables)),
     destroyRequests: noun("destroyRequests", destroyRequestEffects(tables)),
     search: noun("search", searchEffects(tables)),
     slots: noun("slots", slotEffects(tables)),

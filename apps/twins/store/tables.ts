@@ -8,6 +8,7 @@ import type { InstanceState, Restart } from "../../core/instances/instance.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { TransferDay } from "../../core/instances/transfer.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
+import type { KeptAlarm, KeptMessage } from "../../core/notifications/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
 import type { Operator } from "../../core/operator/operators.ts";
 
@@ -17,6 +18,8 @@ export type HostRow = NewHost & {
   readonly state: HostState | "gone";
   readonly createdAt: Date;
 };
+
+export type MessageRow = KeptMessage & { readonly heldUntil: Date | null };
 
 export type SlotRow = {
   readonly slot: number;
@@ -106,8 +109,11 @@ export function createTables(deployment = "twintwintwin") {
     /** By network. */
     blocks: new Map<string, Block>(),
     listedNetworks: new Set<string>(),
+    /** By key. */
+    alarms: new Map<string, KeptAlarm>(),
+    /** By id and channel. */
+    messages: new Map<string, MessageRow>(),
     /** By instance's id and rule. */
-    /** By instance and rule. */
     misuseFindings: new Map<
       string,
       { readonly instanceId: string; readonly rule: MisuseRule; readonly firstAt: Date; readonly lastAt: Date }

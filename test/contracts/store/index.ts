@@ -6,6 +6,7 @@ import { describeHandouts } from "./handouts.ts";
 import { describeHistory } from "./history.ts";
 import { describeHosts } from "./hosts.ts";
 import { describeLeases } from "./leases.ts";
+import { describeNotifications } from "./notifications.ts";
 import { describeOperator } from "./operator.ts";
 import { describeSearch } from "./search.ts";
 import { describeTransfers } from "./transfers.ts";
@@ -19,6 +20,7 @@ export function describeStoreContract(open: OpenStore): void {
   describeHosts(open);
   describeDroplets(open);
   describeEvents(open);
+  describeNotifications(open);
   describeOperator(open);
   describeSearch(open);
   describeHistory(open);

@@ -6,6 +6,7 @@ import { enrolmentUrl } from "../../../apps/core/settings/enrolment.ts";
 import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
 import { handoutRules, instanceLimits, leaseBounds } from "../../../apps/core/settings/instances.ts";
 import { formerNames, loadSettings, type SettingsError } from "../../../apps/core/settings/load.ts";
+import { channelTargets, notifyRules } from "../../../apps/core/settings/notifications.ts";
 import { rooms, settings, type SettingName } from "../../../apps/core/settings/settings.ts";
 
 /** The faults that loading reports, or none. */
@@ -282,6 +283,48 @@ describe("what is derived from the settings", () => {
     assert.equal(urlOf({ ENROLMENT_HOST: "10.0.0.1", ENROLMENT_PORT: "8444" }), "https://10.0.0.1:8444");
     assert.equal(urlOf({ ENROLMENT_HOST: "fd00::1" }), "https://[fd00::1]:8443");
     assert.equal(urlOf({ ENROLMENT_URL: "https://enrol.example:1" }), "https://enrol.example:1");
+  });
+});
+
+describe("settings of notifications", () => {
+  const secret = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
+
+  it("take a webhook with its secret, mail with its addresses, and some topics", () => {
+    const { notifications } = loadSettings({
+      WEBHOOK_URL: "http://10.0.0.7:9000/hook",
+      WEBHOOK_SECRET: secret,
+      SMTP_URL: "smtps://user:p%40ss@smtp.example.org:465",
+      MAIL_FROM: "redis@example.org",
+      MAIL_TO: "one@example.org, two@example.org",
+      NOTIFY_EVENTS: "host, misuse",
+    });
+    assert.deepEqual(channelTargets(notifications), [
+      { channel: "webhook", target: "http://10.0.0.7:9000" },
+      { channel: "mail", target: "one@example.org, two@example.org" },
+    ]);
+    assert.deepEqual(notifyRules(notifications).topics, ["host", "misuse"]);
+    assert.deepEqual(notifications.webhookSecret, Buffer.alloc(24, 7));
+    assert.deepEqual(notifyRules(loadSettings({}).notifications).channels, []);
+  });
+
+  it("are refused by halves, and when they are wrong, without a word of a secret", () => {
+    assert.deepEqual(faultsOf({ WEBHOOK_URL: "https://example.org/hook" }), [
+      "WEBHOOK_URL is set, and WEBHOOK_SECRET is not: set both, or neither",
+    ]);
+    assert.equal(faultsOf({ SMTP_URL: "smtp://127.0.0.1" }).length, 2);
+    for (const env of [
+      { WEBHOOK_URL: "ftp://a-secret", WEBHOOK_SECRET: secret },
+      { WEBHOOK_URL: "https://user:a-secret@example.org/", WEBHOOK_SECRET: secret },
+      { WEBHOOK_SECRET: "a-secret-that-is-long-enough" },
+      { WEBHOOK_SECRET: `whsec_${Buffer.from("a-secret").toString("base64")}` },
+      { SMTP_URL: "https://user:a-secret@example.org" },
+      { MAIL_TO: "one@example.org, two" },
+      { NOTIFY_EVENTS: "host,pigeons" },
+    ]) {
+      const faults = faultsOf(env);
+      assert.equal(faults.length, 1, JSON.stringify(env));
+      assert.ok(!faults.join("").includes("a-secret"), faults.join(""));
+    }
   });
 });
 

@@ -6,6 +6,7 @@ import { opsFigureRoutes, type OpsFigureParts } from "./figures.ts";
 import { opsHostRoutes, type OpsHostParts } from "./hosts.ts";
 import { opsInstanceRoutes, type OpsInstanceParts } from "./instances.ts";
 import { opsJobRoutes, type OpsJobParts } from "./jobs.ts";
+import { opsNotificationRoutes, type OpsNotificationParts } from "./notifications.ts";
 import { opsOperatorRoutes, type OpsOperatorParts } from "./operators.ts";
 import { createOperatorLogins, type LoginPorts } from "./logins.ts";
 import { opsPageRoutes } from "./page.ts";
@@ -23,6 +24,7 @@ export type OpsRouteParts = LoginPorts &
   OpsBlockParts &
   OpsFigureParts &
   OpsOperatorParts &
+  OpsNotificationParts &
   OpsStreamParts & { readonly settings: { readonly requestsPerMinute: number } };
 
 /** Factor on everybody's limit for the operator: enough for several busy dashboards and scripts. */
@@ -64,6 +66,7 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
       await guarded.register(opsBlockRoutes(parts));
       await guarded.register(opsFigureRoutes(parts));
       await guarded.register(opsOperatorRoutes(parts));
+      await guarded.register(opsNotificationRoutes(parts));
       await guarded.register(opsStreamRoutes(parts, logins));
     });
   };
