@@ -26,8 +26,8 @@ describe("what a process counts", () => {
       countMisused: () => Promise.resolve([]),
       readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
       transferAlarmBytes: 0,
-  listAlarms: () => Promise.resolve([]),
-  countMessages: () => Promise.resolve([]),
+      listAlarms: () => Promise.resolve([]),
+      countMessages: () => Promise.resolve([]),
     });
     now = start;
     kept = new Map();

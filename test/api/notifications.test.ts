@@ -67,7 +67,10 @@ describe("notifications in the API", () => {
   });
 
   it("a test of what is not set up, or of nothing, is refused with what to set", async () => {
-    assert.match(await assertProblem(await test({ channel: "mail" }), 409, "no-channel"), /Set SMTP_URL, MAIL_FROM and MAIL_TO/);
+    assert.match(
+      await assertProblem(await test({ channel: "mail" }), 409, "no-channel"),
+      /Set SMTP_URL, MAIL_FROM and MAIL_TO/,
+    );
     await assertProblem(await test({ channel: "pigeon" }), 400, "invalid-request");
     await assertProblem(await test({}), 400, "invalid-request");
   });
