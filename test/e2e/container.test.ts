@@ -680,8 +680,9 @@ describe("the container that people get", { timeout: 240_000 }, () => {
           socket.write(encode("MGET", ...Array.from({ length: 8 }, () => "value")));
           await once(socket, "close");
         }
+        // An engine reads some 14 kB a second for others' calls. Lines that it read would be a hundred times as much.
         for (const [index, bytes] of (await readBy(listeners)).entries())
-          assert.ok(bytes - (before[index] ?? 0) < lines, `${bytes} bytes for ${lines} lines of 900`);
+          assert.ok(bytes - (before[index] ?? 0) < (lines * 900) / 100, `${bytes} bytes for ${lines} lines of 900`);
         await assert.rejects(logOf(instance), /does not support reading/);
         const { DockerRootDir } = (await host().docker.info()) as { DockerRootDir: string };
         const kept = await host().exec("find", `${DockerRootDir}/containers/${Id}`, "-name", "*log*", "-size", "+0");
