@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { containerName, labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container.ts";
 import { watchPassword } from "../../../apps/core/services/watch-user.ts";
+import { refusedCommands } from "../../../apps/core/services/refused-commands.ts";
 import { redisService, type RedisLimits } from "../../../apps/core/services/redis.ts";
 
 const LIMITS: RedisLimits = {
@@ -55,6 +56,19 @@ describe("the container of an instance", () => {
         (argument) => argument.startsWith(">") || argument === "nopass" || argument === "--requirepass",
       ),
     );
+  });
+
+  it("grants its owner by name no command that is documented as refused", () => {
+    const rights = specWith().Cmd.slice(specWith().Cmd.indexOf("default"), specWith().Cmd.lastIndexOf("--user"));
+    const granted = rights.filter((right) => right.startsWith("+")).map((right) => right.slice(1).replace("|", " "));
+    assert.ok(granted.includes("client kill") && granted.includes("function"));
+    const refused = refusedCommands.flatMap(({ commands }) => commands.map((command) => command.toLowerCase()));
+    assert.deepEqual(
+      granted.filter((command) => refused.includes(command)),
+      [],
+    );
+    // Granted with all of its subcommands, but for this one.
+    assert.ok(rights.indexOf("-function|restore") > rights.indexOf("+function"));
   });
 
   it("has a user for the service itself that sees how it is used, and neither data nor anything else", () => {
