@@ -111,6 +111,7 @@ describe("named operators", () => {
       { name: "carol" },
       { name: "carol", role: "viewer", expiresAt: "2020-01-01T00:00:00Z" },
       { name: "carol", role: "viewer", expiresAt: "2030-12-31T23:59:60Z" },
+      { name: "carol", role: "viewer", expiresAt: "9999-12-31T23:59:59-12:00" },
       { name: "carol", role: "viewer", expiresAt: "tomorrow" },
       { name: "carol", role: "viewer", token: "of my own" },
     ])

@@ -289,7 +289,7 @@ describe("/ops/api", () => {
     api.service.time.pass(60_000);
     await api.seeHosts();
     await handOut();
-    for (const wrong of ["2001-01-01T00:00:00Z", "tomorrow", "2030-12-31T23:59:60Z"])
+    for (const wrong of ["2001-01-01T00:00:00Z", "tomorrow", "2030-12-31T23:59:60Z", "9999-12-31T23:59:59-12:00"])
       await assertProblem(
         await call("/blocks", "POST", { address: "192.0.2.1", until: wrong }),
         400,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
+import type { FleetOverview } from "../../apps/core/operator/fleet-overview.ts";
 import { slotLegend } from "../../apps/core/operator/slot-row.ts";
 import { operatorRoles } from "../../apps/core/operator/operators.ts";
 import { allows } from "../../public/assets/ops/roles.js";
@@ -12,7 +13,7 @@ import {
   stateShown,
   verdictStates,
 } from "../../public/assets/ops/states.js";
-import { unknownVerdict } from "../../public/assets/ops/verdict.js";
+import { unknownVerdict, verdictOf } from "../../public/assets/ops/verdict.js";
 
 const folder = new URL("../../public/assets/ops/", import.meta.url);
 const states = await readFile(new URL("states.css", folder), "utf8");
@@ -146,6 +147,22 @@ describe("states on the operators' page", () => {
     const { level, headline, notes } = unknownVerdict(at, at + 60_000, "MySQL does not answer.", "All is well");
     assert.deepEqual([level, headline], ["unknown", "Unknown since 09:57"]);
     assert.equal(notes[0]?.text, "MySQL does not answer. Last known state, at 09:57: All is well.");
+  });
+
+  it("of a large fleet are summed up: the verdict stays as short as it is for a small one", () => {
+    const host = (standing: string, index: number) => ({ name: `gar-${index}`, standing, capacity: 2, occupied: 0 });
+    const hosts = Array.from({ length: 60 }, (_, index) => host(index % 2 ? "silent" : "backing-off", index));
+    const overview = { isBlind: false, hosts, rules: { isFleet: false }, switches: [], jobs: [], running: 0 };
+    const { headline, notes } = verdictOf(overview as unknown as FleetOverview, [], 0);
+    assert.equal(headline, "30 of 60 hosts are unhealthy");
+    assert.deepEqual(
+      notes.slice(4, 10).map(({ text }) => text.replace(/^gar-\d+: /, "")),
+      [
+        "26 more hosts are unhealthy.",
+        ...Array<string>(4).fill("takes no instances for a moment, because one failed to start on it"),
+        "26 more hosts take none for a moment.",
+      ],
+    );
   });
 
   it("offer acts by the same order of roles as the service", () => {

@@ -316,7 +316,11 @@ function overTime(latest) {
       (all - created).toLocaleString("en"),
       `${sum(handouts["quota-exceeded"]).toLocaleString("en")} over quota`,
     ],
-    ["Startup time (p95)", quick(lastOf(took.p95)), `half within ${quick(lastOf(took.p50))}`],
+    [
+      "Startup time (p95)",
+      quick(lastOf(took.p95)),
+      lastOf(took.p50) === undefined ? "" : `half within ${quick(lastOf(took.p50))}`,
+    ],
   ];
 }
 

@@ -121,7 +121,10 @@ function update(tile, host, { rules, slotLegend, nowMs, density, unknownSince })
   part("standby", tile).hidden = !isStandby || !isKnown;
   drawCells(part("cells", tile), host, slotLegend, density);
   const use = `${inUse} of ${capacity} slots in use`;
-  tell(part("facts", tile), isKnown ? factsOf(host, rules, nowMs) : `It was ${word}, with ${use}.`);
+  tell(
+    part("facts", tile),
+    isKnown ? factsOf(host, rules, nowMs) : `Last known: ${word}${capacity > 0 ? `, ${use}` : ""}`,
+  );
   mark(tile, "title", `${name}: ${standing.textContent}, ${use}${isStandby ? ", standby" : ""}`);
 }
 

@@ -109,6 +109,7 @@ function hostNotes({ isBlind, hosts }) {
   const unhealthy = hosts.filter(isUnhealthy);
   const others = unhealthy.length - NAMED;
   const backingOff = hosts.filter(({ standing }) => standing === "backing-off");
+  const othersOff = backingOff.length - NAMED;
   return [
     ...unhealthy
       .slice(0, NAMED)
@@ -122,9 +123,14 @@ function hostNotes({ isBlind, hosts }) {
     ...(others > 0
       ? [noteOf("trouble", `${counted(others, "more host")} ${others === 1 ? "is" : "are"} unhealthy.`)]
       : []),
-    ...backingOff.map(({ name }) =>
-      noteOf("watch", `${name}: takes no instances for a moment, because one failed to start on it`, name),
-    ),
+    ...backingOff
+      .slice(0, NAMED)
+      .map(({ name }) =>
+        noteOf("watch", `${name}: takes no instances for a moment, because one failed to start on it`, name),
+      ),
+    ...(othersOff > 0
+      ? [noteOf("watch", `${counted(othersOff, "more host")} ${othersOff === 1 ? "takes" : "take"} none for a moment.`)]
+      : []),
   ];
 }
 

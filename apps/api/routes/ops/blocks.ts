@@ -9,7 +9,7 @@ import { callerKey } from "../../callers/caller-key.ts";
 import { problems } from "../../problems/problems.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, Moment } from "./schemas.ts";
+import { forOperator, futureMoment, Moment } from "./schemas.ts";
 
 /** What the calls on blocked networks need. */
 export type OpsBlockParts = BlockPorts & {
@@ -120,9 +120,8 @@ export function opsBlockRoutes(parts: OpsBlockParts) {
     app.post("/ops/api/blocks", { schema: schemas.add }, async (request, reply) => {
       const { reason = "", until, endInstances = false } = request.body;
       const address = networkIn(request.body.address);
-      const end = until === undefined ? null : new Date(until);
-      // A leap second is a date-time, and no moment that a Date knows.
-      if (end && !(end > clock())) throw new ProblemError(problems.invalid("until must be in the future."));
+      const end = until === undefined ? null : futureMoment(until, clock());
+      if (end === undefined) throw new ProblemError(problems.invalid("until must be in the future."));
       const by = callerOf(request).name;
       const block = { address, reason, until: end, by: callerKey(request) };
       const ended = await blockNetwork(parts, by, block, endInstances);

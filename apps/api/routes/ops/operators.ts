@@ -12,7 +12,7 @@ import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
 import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forAdmin, Moment } from "./schemas.ts";
+import { forAdmin, futureMoment, Moment } from "./schemas.ts";
 
 /** What the calls on operators need. */
 export type OpsOperatorParts = ManageOperatorsPorts & {
@@ -126,7 +126,7 @@ export function opsOperatorRoutes(parts: OpsOperatorParts) {
 
     app.post("/ops/api/operators", { schema: schemas.add }, async (request, reply) => {
       const { name, role } = request.body;
-      const expiresAt = momentIn(request.body.expiresAt ?? null, clock());
+      const expiresAt = endIn(request.body.expiresAt ?? null, clock());
       const by = callerOf(request).name;
       const result = await createOperator(parts, by, { name, role, expiresAt });
       if (result.kind === "name-taken") throw new ProblemError(problems.operatorExists(name));
@@ -145,7 +145,7 @@ export function opsOperatorRoutes(parts: OpsOperatorParts) {
       const by = callerOf(request).name;
       const result = await changeOperator(parts, by, name, {
         ...(role !== undefined && { role }),
-        ...(expiresAt !== undefined && { expiresAt: momentIn(expiresAt, clock()) }),
+        ...(expiresAt !== undefined && { expiresAt: endIn(expiresAt, clock()) }),
       });
       if (result.kind === "first-admin") throw new ProblemError(problems.firstAdmin());
       if (result.kind === "unknown") throw new ProblemError(problems.noOperator());
@@ -165,12 +165,11 @@ export function opsOperatorRoutes(parts: OpsOperatorParts) {
   };
 }
 
-/** The moment that a text names. A leap second is a date-time, and no moment that a Date knows. */
-function momentIn(text: string | null, now: Date): Date | null {
-  if (text === null) return null;
-  const moment = new Date(text);
-  if (!(moment > now)) throw new ProblemError(problems.invalid("expiresAt must be in the future."));
-  return moment;
+/** The end that a text names; null for none. */
+function endIn(text: string | null, now: Date): Date | null {
+  const end = text === null ? null : futureMoment(text, now);
+  if (end === undefined) throw new ProblemError(problems.invalid("expiresAt must be in the future."));
+  return end;
 }
 
 function describe({ createdAt, expiresAt, lastUsedAt, ...operator }: Operator): OpsOperator {

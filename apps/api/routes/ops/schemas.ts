@@ -23,6 +23,18 @@ export function roleOf(schema: object | undefined, url: string): OperatorRole {
 /** A moment, or that there was none. */
 export const Moment = Type.Union([Type.String({ format: "date-time" }), Type.Null()]);
 
+/** The year that ends what can be kept. */
+const LAST_YEAR = 9999;
+
+/**
+ * The moment after `now` that a text names; undefined when it is over, too far away to be kept, or a leap second: that
+ * is a date-time, and no moment that a Date knows.
+ */
+export function futureMoment(text: string, now: Date): Date | undefined {
+  const moment = new Date(text);
+  return moment > now && moment.getUTCFullYear() < LAST_YEAR ? moment : undefined;
+}
+
 /** Parameters of paths below /ops/api/hosts/:name. */
 export const HostName = Type.Object({ name: Type.String({ maxLength: 63, pattern: "^[!-~]+$" }) });
 
