@@ -16,14 +16,17 @@ import type {
 /** What a call gives: a value, or the problem that came instead. `status` is 0 when no answer came. */
 export type Answer<T> =
   { readonly value: T; readonly problem?: undefined } | { readonly value?: undefined; readonly problem: CallProblem };
-export type CallProblem = Pick<Problem, "status" | "title" | "detail" | "challenge" | "bits"> & {
-  readonly retryAfterSeconds: number;
-};
+export type CallProblem = Pick<Problem, "status" | "title" | "detail" | "challenge" | "bits"> &
+  Partial<Pick<Problem, "type">> & {
+    readonly retryAfterSeconds: number;
+  };
 
 export type CallOptions = {
   readonly token?: string | undefined;
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Gives the call up; without it, it counts as unanswered after a while. */
+  readonly signal?: AbortSignal;
   /** What an answer that did not come means for this call. */
   readonly ifUnanswered?: string;
 };
@@ -40,7 +43,12 @@ export type Api = {
   readonly extend: (instance: Held, ttlSeconds: number) => Promise<Answer<InstanceState>>;
   readonly end: (instance: Held) => Promise<Answer<null>>;
   /** Runs a typed line; what the console knows of its connection goes with it. */
-  readonly run: (instance: Held, command: Omit<ConsoleCommand, "password">) => Promise<Answer<ConsoleAnswer>>;
+  readonly run: (
+    instance: Held,
+    command: Omit<ConsoleCommand, "password">,
+    /** Gives it up. */
+    signal: AbortSignal,
+  ) => Promise<Answer<ConsoleAnswer>>;
   readonly figures: (instance: Held) => Promise<Answer<ConsoleFigures>>;
   readonly stats: () => Promise<Answer<Stats>>;
   /** The service's time, in milliseconds since 1970. */
@@ -128,14 +136,45 @@ export type ActParts = {
 /** A part of the workbench: works on a running instance, or on none with null. */
 export type Bench = { readonly use: (instance: Held | null) => void };
 
+/** A line typed into the console, with the prompt before it, or what came as its reply. */
+export type ConsoleEntry = {
+  readonly kind: "typed" | "reply";
+  readonly text: string;
+  /** Whose word a reply is, as the service names it; "hint" for what stands there at first. */
+  readonly tone: string;
+  readonly prompt?: string;
+};
+
+/** What is kept of a console while its tab is open. */
+export type Transcript = {
+  readonly entries: ConsoleEntry[];
+  /** Lines typed before. */
+  readonly lines: string[];
+} & Pick<ConsoleAnswer, "database" | "transaction">;
+
 /** What the console keeps of an instance: what was said, and what the connection holds. */
 export type Session = {
   readonly instance: Held;
   readonly key: string;
-  entries: HTMLElement[];
+  entries: ConsoleEntry[];
   /** Lines typed before, the place among them, and the line that was being typed. */
   lines: string[];
   at: number;
   draft: string;
-  isBusy: boolean;
+  /** Cancels what runs; null while nothing does. */
+  abort: AbortController | null;
+  /** What runs takes so long that it can be cancelled by the button. */
+  isWaiting: boolean;
 } & Pick<ConsoleAnswer, "database" | "transaction">;
+
+/**
+ * Commands by their names in capitals: what each takes, what it does, its group, and the version of Redis that brought
+ * it; with a fifth member, the console cannot run it.
+ */
+export type Commands = {
+  readonly [name: string]:
+    readonly [syntax: string, summary: string, group: string, since: string, isElsewhere?: 1] | undefined;
+};
+
+/** Words that can stand from a place of the line on, and what its command takes. */
+export type Suggestions = { readonly from: number; readonly words: readonly string[]; readonly about: string };

@@ -19,6 +19,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/infra/lab/digitalocean.test.ts": "nothing",
   "test/infra/monitoring.test.ts": "nothing",
   "test/infra/npm-packages.test.ts": "nothing",
+  "test/infra/redis-commands/syntax.test.ts": "nothing",
   "test/infra/servers/redis-package.test.ts": "nothing",
   "test/infra/start/box-programs.test.ts": "nothing",
   "test/infra/start/env-file.test.ts": "nothing",

@@ -17,7 +17,7 @@ export function createApi() {
    * @param {CallOptions} [options]
    * @returns {Promise<Answer<T>>}
    */
-  async function call(method, path, { token, body, headers, ifUnanswered = "" } = {}) {
+  async function call(method, path, { token, body, headers, signal, ifUnanswered = "" } = {}) {
     const silence = {
       status: 0,
       retryAfterSeconds: 0,
@@ -28,7 +28,7 @@ export function createApi() {
       const response = await fetch(path, {
         method,
         cache: "no-store",
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: signal ?? AbortSignal.timeout(PATIENCE_MS),
         headers: {
           accept: "application/json",
           ...(token && { authorization: `Bearer ${token}` }),
@@ -67,8 +67,13 @@ export function createApi() {
     extend: ({ id, token }, ttlSeconds) =>
       call("PATCH", `/instances/${id}`, { token, body: { ttlSeconds }, ifUnanswered: unanswered.extend }),
     end: ({ id, token }) => call("DELETE", `/instances/${id}`, { token, ifUnanswered: unanswered.end }),
-    run: ({ id, token, password }, command) =>
-      call("POST", `/instances/${id}/console`, { token, body: { password, ...command }, ifUnanswered: unanswered.run }),
+    run: ({ id, token, password }, command, signal) =>
+      call("POST", `/instances/${id}/console`, {
+        token,
+        body: { password, ...command },
+        signal,
+        ifUnanswered: unanswered.run,
+      }),
     figures: ({ id, token, password }) => call("POST", `/instances/${id}/figures`, { token, body: { password } }),
     stats: () => call("GET", "/stats"),
     now: () => Date.now() + skewMs,

@@ -1,4 +1,4 @@
-/** @import { Api, Bench } from "../home-types.ts" */
+/** @import { Api, Bench, HeldInstances } from "../home-types.ts" */
 import { createConsole } from "./console.js";
 import { createFigures } from "./figures.js";
 
@@ -7,10 +7,15 @@ import { createFigures } from "./figures.js";
  * @param {HTMLElement} root
  * @param {Api} api
  * @param {(id: string) => void} onRefused  Called when the service refuses calls for an instance, which may have ended.
+ * @param {HeldInstances} held
  * @returns {Bench}
  */
-export function createBench(root, api, onRefused) {
-  const console = createConsole(root, api, onRefused);
+export function createBench(root, api, onRefused, held) {
+  const styles = document.createElement("link");
+  styles.rel = "stylesheet";
+  styles.href = new URL("bench.css", import.meta.url).href;
+  document.head.append(styles);
+  const console = createConsole(root, api, onRefused, held);
   const figures = createFigures(root, api, onRefused);
   return {
     use(instance) {

@@ -12,7 +12,8 @@ const LEAST_SPAN_MS = 60_000;
 const SPAN_MS = 5 * 60_000;
 const GAP_MS = 3 * PERIOD_MS;
 const MB = 1024 * 1024;
-const NOTE_SILENT = "The instance does not answer right now. These are its last figures.";
+const NOTE_SILENT = "No answer from the instance. Showing the last known values.";
+const NOTE_BUSY = "A script is running; figures pause until it ends.";
 
 /**
  * How each tile shows its figure, and the value that a plot must reach to fill its height.
@@ -79,7 +80,7 @@ export function createFigures(root, api, onRefused) {
       void ask();
       return;
     }
-    note.textContent = value ? usualNote : NOTE_SILENT;
+    note.textContent = value ? usualNote : problem.type?.endsWith(":script-running") ? NOTE_BUSY : NOTE_SILENT;
     root.toggleAttribute("data-silent", !value);
     if (value) show();
     // 4xx: trying again does not help, unless it was asked too often.

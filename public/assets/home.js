@@ -212,7 +212,7 @@ function showWhatChanged() {
  */
 async function workOn(instance) {
   if (!instance && !bench) return;
-  bench ??= import("./bench.js").then(({ createBench }) => createBench(part("bench"), api, () => void refresh()));
+  bench ??= import("./bench.js").then(({ createBench }) => createBench(part("bench"), api, () => void refresh(), held));
   try {
     (await bench).use(instance);
   } catch {

@@ -23,6 +23,7 @@ describe("the files that pages load", () => {
     const types: Record<string, string> = {
       css: "text/css; charset=utf-8",
       js: "text/javascript; charset=utf-8",
+      json: "application/json; charset=utf-8",
       mjs: "text/javascript; charset=utf-8",
       png: "image/png",
       svg: "image/svg+xml",

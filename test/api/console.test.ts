@@ -182,7 +182,7 @@ describe("an instance's console and figures", () => {
     ] as const) {
       outcome = () => ({ kind });
       const answer = await type("SET lost 1", { database: 4, transaction: "begun" });
-      assert.deepEqual([answer.tone, answer.transaction, answer.database], ["note", "none", 4], kind);
+      assert.deepEqual([answer.tone, answer.transaction, answer.database], ["lost", "none", 4], kind);
       assert.match(answer.text, note);
     }
   });

@@ -79,7 +79,7 @@ describe("the page's console and figures", () => {
     assert.equal(await lastReply(page), "1) (integer) 1");
   });
 
-  it("runs a command to try by a click, empties by clear, and tells what it cannot do", async () => {
+  it("runs a command to try by a click, explains commands by HELP, empties by clear, and tells what it cannot do", async () => {
     const { page } = await open();
     await page.click("[data-try='SET greeting hello']");
     assert.equal(await lastReply(page), "OK");
@@ -91,8 +91,144 @@ describe("the page's console and figures", () => {
     assert.equal(await page.innerText("[data-transcript]"), "");
     await type(page, "help");
     assert.match(await lastReply(page), /All commands: https:\/\/redis\.io\/commands$/);
+    await type(page, "help append");
+    assert.equal(await lastReply(page), "APPEND key value\nAppend a value to a key. Group: string. Since Redis 2.0.0.");
     await page.press("#command", "Control+l");
     assert.equal(await page.innerText("[data-transcript]"), "");
+  });
+
+  it("runs pasted lines one after the other, and leaves a single one to be changed", async () => {
+    const { page } = await open();
+    await paste(page, "PING");
+    assert.equal(await page.locator(".typed").count(), 0);
+    await page.fill("#command", "");
+    await paste(page, "SET pasted 1\r\n\n  INCR pasted\nGET pasted\n");
+    await page.waitForSelector(".reply:text-is('\"2\"')");
+    assert.deepEqual(await page.locator("[data-transcript] > :not([data-tone=hint])").allInnerTexts(), [
+      "redis> SET pasted 1",
+      "OK",
+      "redis> INCR pasted",
+      "(integer) 2",
+      "redis> GET pasted",
+      '"2"',
+    ]);
+  });
+
+  it("stops pasted lines where the connection is lost, and says how many were not run", async () => {
+    const { page, handout } = await open();
+    await paste(page, "SET before 1\nNO-SUCH-COMMAND\nBLPOP nothing 0\nSET after 1\nSET later 1");
+    await page.waitForSelector(".typed:has-text('BLPOP')");
+    await withRedis(handout, async (redis) => {
+      await until("it waits", async () => /blocked_clients:1/.test(await redis.info("clients")));
+      await page.route("**/console", (route) => route.abort("connectionreset"));
+      await redis.rpush("nothing", "something");
+    });
+    await page.waitForSelector(".reply:text-is('1 more line was not run.')");
+    await page.unroute("**/console");
+    await type(page, "EXISTS before after later");
+    assert.equal(await lastReply(page), "(integer) 1");
+  });
+
+  it("cancels a waiting command by key or button, says so, and takes it off the server's queues", async () => {
+    const { page, handout } = await open();
+    await withRedis(handout, async (redis) => {
+      const waiting = async (count: number) => (await redis.info("clients")).includes(`blocked_clients:${count}`);
+      for (const cancel of [
+        () => page.keyboard.press("Control+c"),
+        () => page.keyboard.press("Escape"),
+        () => page.click(".run:text-is('Cancel')"),
+      ]) {
+        await page.fill("#command", "BLPOP queue 0");
+        await page.press("#command", "Enter");
+        await until("it waits", () => waiting(1));
+        await cancel();
+        assert.equal(await lastReply(page), "Cancelled: the command waits no longer. It may still have had an effect.");
+        await until("nobody waits", () => waiting(0));
+      }
+      await redis.rpush("queue", "mine");
+    });
+    assert.equal(await page.innerText(".run"), "Run");
+    await type(page, "LLEN queue");
+    assert.equal(await lastReply(page), "(integer) 1");
+  });
+
+  it("completes commands and their words by Tab, shows what they take, and lets Tab go on from an empty prompt", async () => {
+    const { page } = await open();
+    await page.focus("#command");
+    await page.waitForSelector("#command[role=combobox]");
+    await page.keyboard.type("hincr");
+    await page.waitForSelector("#command[aria-expanded=true]");
+    assert.deepEqual(await page.locator("[role=option]").allInnerTexts(), ["HINCRBY", "HINCRBYFLOAT"]);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.inputValue("#command"), "hincrbyfloat");
+    await page.keyboard.press("Shift+Tab");
+    assert.equal(await page.inputValue("#command"), "hincrby");
+    assert.equal(
+      await page.locator(`#${(await page.getAttribute("#command", "aria-activedescendant")) ?? ""}`).innerText(),
+      "HINCRBY",
+    );
+    await page.keyboard.press("Escape");
+    assert.equal(await page.inputValue("#command"), "hincr");
+    await page.fill("#command", "");
+    await page.keyboard.type("SET k v KEEP");
+    assert.match(await page.innerText("#command-about"), /^SET key value \[NX \| XX\]/);
+    await page.keyboard.press("Tab");
+    assert.equal(await page.inputValue("#command"), "SET k v KEEPTTL ");
+    await page.keyboard.press("Enter");
+    assert.equal(await lastReply(page), "OK");
+    await page.keyboard.press("Tab");
+    await page.waitForSelector(".run:focus");
+  });
+
+  it("completes by a tap, and keeps the prompt", async () => {
+    const { page } = await open({ viewport: { width: 390, height: 844 }, hasTouch: true });
+    await page.tap("#command");
+    await page.waitForSelector("#command[role=combobox]");
+    await page.keyboard.type("hgeta");
+    await page.tap("[role=option]:text-is('HGETALL')");
+    assert.equal(await page.inputValue("#command"), "hgetall ");
+    await page.waitForSelector("#command:focus");
+    assert.equal(await sidewaysOf(page), 0);
+    assert.deepEqual(await seriousViolations(page), []);
+  });
+
+  it("still shows all after a reload, in the same database, and forgets it when the instance ends", async () => {
+    const { page, handout } = await open();
+    for (const line of ["SELECT 3", `ECHO '${MARKUP}'`, "MULTI"]) await type(page, line);
+    const shown = () => page.locator("[data-transcript] > *").allInnerTexts();
+    const before = await shown();
+    await page.reload();
+    await page.waitForSelector("#command:enabled");
+    assert.deepEqual(await shown(), [...before, "The page was loaded again, so the transaction is gone."]);
+    assert.equal(await page.innerText("[data-prompt-word]"), "redis[3]>");
+    await page.focus("#command");
+    await page.keyboard.press("ArrowUp");
+    assert.equal(await page.inputValue("#command"), "MULTI");
+    await assertUnharmed(page);
+    await endInstance(visits.origin(), handout);
+    await type(page, "PING");
+    await page.waitForSelector("[data-slip][data-state=ended]");
+    assert.equal(await page.evaluate("sessionStorage.getItem('getaredis.consoles')"), null);
+  });
+
+  it("begins anew where the tab's storage holds something else or is full", async () => {
+    const { page } = await open();
+    for (const kept of [
+      "7",
+      "null",
+      "{",
+      '{"x":null}',
+      '{"x":{"entries":[{"kind":"typed"}],"lines":[],"database":0}}',
+    ]) {
+      await page.evaluate(`sessionStorage.setItem("getaredis.consoles", ${JSON.stringify(kept)})`);
+      await page.reload();
+      await page.waitForSelector("#command:enabled");
+      await page.waitForSelector(".reply[data-tone=hint]");
+    }
+    await page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }");
+    await type(page, "PING");
+    assert.equal(await lastReply(page), "PONG");
   });
 
   it("says of a command without an answer that its effect is unknown", async () => {
@@ -282,7 +418,18 @@ describe("the page's console and figures", () => {
         body: "{}",
       }),
     );
-    await page.waitForSelector("[data-figures-note]:has-text('does not answer right now')");
+    await page.waitForSelector(
+      "[data-figures-note]:text-is('No answer from the instance. Showing the last known values.')",
+    );
+    await page.unroute("**/figures");
+    await page.route("**/figures", (route) =>
+      route.fulfill({
+        status: 503,
+        contentType: "application/problem+json",
+        body: JSON.stringify({ type: "urn:getaredis:script-running", title: "A script is running", status: 503 }),
+      }),
+    );
+    await page.waitForSelector("[data-figures-note]:text-is('A script is running; figures pause until it ends.')");
     await endInstance(visits.origin(), handout);
     await type(page, "PING");
     await page.waitForSelector("[data-slip][data-state=ended]");
@@ -327,6 +474,13 @@ describe("the page's console and figures", () => {
     await page.unrouteAll({ behavior: "ignoreErrors" });
   });
 });
+
+/** Pastes into the prompt, as from the clipboard. */
+async function paste(page: Page, text: string): Promise<void> {
+  await page.focus("#command");
+  await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(text)})`);
+  await page.keyboard.press("Control+v");
+}
 
 /** Types a line and waits until it is done with. */
 async function type(page: Page, line: string): Promise<void> {

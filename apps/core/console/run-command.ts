@@ -44,10 +44,13 @@ export type ConsoleRefusal = {
 /** The replies of the last minute were too long to read another one now. */
 export type RepliesSpent = { readonly kind: "replies-spent"; readonly retryAfterMs: number };
 
-/** What a console shows for a line: the server's reply, its error, or a message of the console itself. */
+/**
+ * What a console shows for a line: the server's reply, its error, or a message of the console itself, which may be that
+ * the connection is lost.
+ */
 export type ConsoleAnswer = {
   readonly kind: "answered";
-  readonly tone: "reply" | "error" | "note";
+  readonly tone: "reply" | "error" | "note" | "lost";
   readonly text: string;
   /** Bytes of the reply on the wire where only its beginning is shown, else null; at least as many with a warning. */
   readonly cutFromBytes: number | null;
@@ -91,7 +94,7 @@ export async function runCommand(
     case "transaction-lost":
     case "too-slow":
     case "closed":
-      return said("note", notes[outcome.kind], noTransaction(state));
+      return said("lost", notes[outcome.kind], noTransaction(state));
     default:
       return { kind: outcome.kind };
   }

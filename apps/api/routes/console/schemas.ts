@@ -38,8 +38,10 @@ const Command = Type.Object(
 export type ConsoleCommand = Static<typeof Command>;
 const Answer = Type.Object({
   text: Type.String({ description: "The reply as redis-cli prints it" }),
-  tone: Type.Enum(["reply", "error", "note"], {
-    description: "Whose word it is: the server's reply, its error, or the console's own",
+  tone: Type.Enum(["reply", "error", "note", "lost"], {
+    description:
+      "Whose words the text is: the server's reply, its error, or the console's own. With lost, the connection closed " +
+      "before a reply came, and the command may have had an effect.",
   }),
   cutFromBytes: Type.Union([Type.Integer(), Type.Null()], {
     description: "Size of the whole reply where the text is only its beginning; at least so much with a warning",
