@@ -65,7 +65,11 @@ export type Held = Omit<Handout, Secret | Server> & { readonly [Name in Server]?
   -readonly [Name in Secret]?: Handout[Name];
 };
 /** A held instance with its state, in the service's words. */
-export type Entry = { readonly instance: Held } & State;
+export type Entry = {
+  readonly instance: Held;
+  /** What its holder calls it; this browser alone knows that. */
+  readonly name?: string;
+} & State;
 /** What the service says of an instance; `endCause` also "unknown". */
 export type State = {
   readonly state: InstanceState["state"];
@@ -78,6 +82,7 @@ export type State = {
 export type Unchecked = {
   readonly instance?: { readonly [Name in keyof Handout]?: unknown } | null;
   readonly state?: unknown;
+  readonly name?: unknown;
 } | null;
 
 /** The instances that this browser holds. */
@@ -91,6 +96,8 @@ export type HeldInstances = {
   /** Takes over what the service says of an instance; of one that has ended the secrets are forgotten. */
   readonly update: (id: string, state: State & { readonly expiresAt?: string }) => void;
   readonly remove: (id: string) => void;
+  /** Gives an instance a name; an empty one takes it away. */
+  readonly rename: (id: string, name: string) => void;
   /** Idempotency key of this tab's hand-out under way: the same until an answer has settled it, reloads included. */
   readonly pendingKey: () => string;
   readonly settle: () => void;
@@ -107,6 +114,8 @@ export type Slip = {
   readonly offerExtension: (gainMs: number | null) => void;
   /** Shows one group of buttons, or none. */
   readonly actions: (which: "acts" | "sure" | "over" | null) => void;
+  /** Shows the field for a name in the place of the name. */
+  readonly renaming: (isOpen: boolean) => void;
   readonly note: (text: string, isFault?: boolean) => void;
   readonly setState: (state: string) => void;
   /** The button of an action. */

@@ -62,13 +62,25 @@ export function createHeld(onChange) {
             delete instance.token;
           }
           // Not everything that tells a new state tells of restarts.
-          return { instance, state, endedAt, endCause, lastRestart: lastRestart ?? entry.lastRestart, transfer };
+          return {
+            ...entry,
+            instance,
+            state,
+            endedAt,
+            endCause,
+            lastRestart: lastRestart ?? entry.lastRestart,
+            transfer,
+          };
         }),
       );
     },
 
     remove(id) {
       change((kept) => kept.filter((entry) => entry.instance.id !== id));
+    },
+
+    rename(id, name) {
+      change((kept) => kept.map((entry) => (entry.instance.id === id ? { ...entry, name } : entry)));
     },
 
     pendingKey() {
@@ -108,10 +120,10 @@ function parsed(text) {
  * @returns {entry is Entry}
  */
 function isEntry(entry) {
-  const { instance, state } = entry ?? {};
+  const { instance, state, name = "" } = entry ?? {};
   const { id, host, createdAt, expiresAt, url, password, token } = instance ?? {};
   return (
-    [state, id, host].every(isText) &&
+    [state, name, id, host].every(isText) &&
     [url, password, token].every((secret) => isText(secret) || (secret === undefined && state === "ended")) &&
     [createdAt, expiresAt].every((moment) => isText(moment) && !Number.isNaN(Date.parse(moment)))
   );

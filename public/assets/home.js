@@ -6,8 +6,9 @@ import { createApi } from "./api.js";
 import { wireCopyButtons } from "./copy.js";
 import { closest, find, findAll, part } from "./elements.js";
 import { createHeld } from "./held.js";
+import { createLeaseNews, nameOf, soonOver, titleOf } from "./lease-news.js";
 import { createSlip } from "./slip.js";
-import { timeLeft, timeShort } from "./words.js";
+import { roughly, timeLeft, timeShort } from "./words.js";
 
 const SECOND = 1000;
 /** The status of an answer that refuses the idempotency key itself. */
@@ -43,6 +44,12 @@ let labour;
 let labourShare = 0;
 let restUntilMs = 0;
 let refreshAtMs = 0;
+const leaseNews = createLeaseNews();
+/**
+ * Of which instance the strip about its end was hidden.
+ * @type {string | undefined}
+ */
+let hiddenLastId;
 /**
  * The workbench below the slip, loaded when it is first needed.
  * @type {Promise<Bench> | undefined}
@@ -72,20 +79,44 @@ form.addEventListener("submit", (event) => {
   void getInstance();
 });
 others.addEventListener("click", choose);
-slipRoot.addEventListener("click", (event) => void act(event));
+part("last-extend").addEventListener("click", () => void extendLast());
+part("last-hide").addEventListener("click", () => {
+  hiddenLastId = soonOver(held.list(), api.now())?.entry.instance.id;
+  slip.focus();
+  showLast();
+});
+slipRoot.addEventListener("click", (event) => void act(closest(event, "[data-act]")?.dataset.act));
 slipRoot.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") void act(event);
+  if (event.key === "Escape") void act("keep");
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) void refresh();
 });
+addEventListener("hashchange", () => void takeFromLink());
 setInterval(tick, SECOND);
 takeOverAnswer();
 // What the styles have put first is reached first by keyboard, too.
 if (document.documentElement.classList.contains("returning") && !matchMedia("(min-width: 60rem)").matches)
-  slipRoot.parentElement?.prepend(others, slipRoot);
+  slipRoot.parentElement?.prepend(slipRoot, others);
 select(held.list().at(-1)?.instance.id);
 void refresh();
+void takeFromLink();
+
+/** A link from another browser may bring an instance, whose secrets leave the address at once. */
+async function takeFromLink() {
+  const { hash } = location;
+  if (!hash.startsWith("#take=")) return;
+  history.replaceState(null, "", "/");
+  const { take } = await import("./take.js");
+  const taken = await take(hash, api, held);
+  if (!taken) return;
+  if ("fault" in taken) {
+    showProblem({ title: "This link brings no Redis", detail: taken.fault });
+    return;
+  }
+  select(taken.id);
+  slip.focus();
+}
 
 /** When the form was posted before this script ran, its answer is in the page, and is kept like any other. */
 function takeOverAnswer() {
@@ -174,7 +205,7 @@ function showKey() {
   key.setAttribute("aria-busy", String(working));
 }
 
-/** @param {CallProblem} problem */
+/** @param {Pick<CallProblem, "title" | "detail">} problem */
 function showProblem({ title, detail }) {
   find(HTMLElement, "p:first-child", problemBox).textContent = title;
   find(HTMLElement, "p:last-child", problemBox).textContent = detail;
@@ -189,6 +220,7 @@ function select(id) {
   const entry = held.find(id);
   selectedId = entry?.instance.id;
   showHeld();
+  showEnds();
   showKey();
   void workOn(entry?.state === "running" ? entry.instance : null);
   if (!entry) {
@@ -236,11 +268,12 @@ function showHeld() {
   const focused = rows().find((button) => button === document.activeElement)?.dataset.id;
   const { content } = find(HTMLTemplateElement, "template", others);
   find(HTMLElement, "ul", others).replaceChildren(
-    ...entries.map(({ instance }) => {
+    ...entries.map(({ instance, name }) => {
       const row = document.importNode(content, true);
       const button = find(HTMLElement, "button", row);
       button.dataset.id = instance.id;
       button.setAttribute("aria-pressed", String(instance.id === selectedId));
+      part("name", row).textContent = name ?? "";
       part("host", row).textContent = instance.host;
       part("port", row).textContent = `:${instance.port}`;
       return row;
@@ -252,13 +285,12 @@ function showHeld() {
     ?.focus();
 }
 
-/** @param {Event} event */
-async function act(event) {
+/** @param {string | undefined} name */
+async function act(name) {
   const entry = held.find(selectedId);
-  const name = event.type === "keydown" ? "keep" : closest(event, "[data-act]")?.dataset.act;
   if (!entry || !name) return;
   try {
-    (await loadActs())[name]?.(entry.instance);
+    await (await loadActs())[name]?.(entry.instance);
   } catch {
     slip.note("The service does not answer. Try again in a moment.", true);
   }
@@ -333,7 +365,38 @@ function tick() {
     refreshAtMs = 0;
   }
   showStates();
+  showEnds();
   if (!document.hidden && Date.now() >= refreshAtMs) void refresh();
+}
+
+/** Tells of ends that are near or over: in the title, to screen readers, and by the strip with the way to extend. */
+function showEnds() {
+  const entries = held.list();
+  const title = titleOf(entries, held.find(selectedId), api.now()) ?? "One click, one real Redis";
+  document.title = `${title} · Get a Redis`;
+  const news = leaseNews.look(entries, api.now());
+  if (news !== "") say(news);
+  showLast();
+}
+
+function showLast() {
+  const strip = part("last");
+  const soon = soonOver(held.list(), api.now());
+  strip.hidden = !soon || soon.entry.instance.id === hiddenLastId;
+  if (!soon) return;
+  const gain = gainMs(soon.entry.instance);
+  part("last-text").textContent = `${nameOf(soon.entry)} ends in ${timeLeft(soon.leftMs)}.`;
+  part("last-extend").textContent = `Extend by ${roughly(gain)}`;
+  part("last-extend").hidden = gain < LEAST_GAIN_MS;
+}
+
+/** Extends what is about to end, and shows it. */
+async function extendLast() {
+  const soon = soonOver(held.list(), api.now());
+  if (!soon) return;
+  select(soon.entry.instance.id);
+  slip.focus();
+  await act("extend");
 }
 
 async function showStats() {

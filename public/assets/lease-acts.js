@@ -1,4 +1,5 @@
 /** @import { ActParts, Acts, CallProblem, Held } from "../home-types.ts" */
+import { find, part } from "./elements.js";
 
 /**
  * What the holder can do to an instance, by the names of its buttons.
@@ -80,11 +81,41 @@ export function createActs({
   }
 
   /** @param {Held} instance */
+  function rename({ id }) {
+    const form = part("rename");
+    const input = find(HTMLInputElement, "input", form);
+    slip.renaming(true);
+    input.value = held.find(id)?.name ?? "";
+    input.select();
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      held.rename(id, input.value.trim());
+      stopRenaming(id);
+    };
+    form.onkeydown = ({ key }) => {
+      if (key === "Escape") stopRenaming(id);
+    };
+  }
+
+  /** @param {string} id */
+  function stopRenaming(id) {
+    select(id);
+    slip.renaming(false);
+    slip.act("rename").focus();
+  }
+
+  /** @param {Held} instance */
+  async function open(instance) {
+    const { share } = await import("./share.js");
+    await share(instance);
+  }
+
+  /** @param {Held} instance */
   function clear(instance) {
     held.remove(instance.id);
     select(held.list().at(-1)?.instance.id);
     focusKey();
   }
 
-  return { extend, end: askToEnd, "end-now": end, keep, clear };
+  return { extend, end: askToEnd, "end-now": end, keep, rename, share: open, clear };
 }

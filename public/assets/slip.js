@@ -1,9 +1,11 @@
 /** @import { Entry, Slip } from "../home-types.ts" */
 import { find, findAll, part } from "./elements.js";
+import { nameOf } from "./lease-news.js";
 import { clockTime, roughly, stateWords, timeLeft, whyEnded } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
+const NOTE_KEPT = "The password is shown only once; this browser remembers it until the end.";
 const NOTE_UNKEPT =
   "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
 const NOTE_ENDED = "Its data is deleted, and its password no longer works.";
@@ -18,9 +20,8 @@ const NOTE_ENDED = "Its data is deleted, and its password no longer works.";
 export function createSlip(root, clock, isKept) {
   const noteLine = part("lease-note", root);
   const fields = part("fields", root);
-  // The first text only: what follows is for browsers without JavaScript.
-  const keptNote = noteLine.firstChild?.nodeValue ?? "";
-  const usualNote = () => (isKept() ? keptNote : NOTE_UNKEPT);
+  const title = find(HTMLElement, "h2", root);
+  const usualNote = () => (isKept() ? NOTE_KEPT : NOTE_UNKEPT);
   /** @type {unknown} */
   const parsed = JSON.parse(root.dataset.blanks ?? "");
   const blanks = /** @type {Record<string, string>} */ (parsed);
@@ -47,9 +48,20 @@ export function createSlip(root, clock, isKept) {
   /** @param {string} state */
   function setState(state) {
     root.dataset.state = state;
+    // What is being typed stays while news of the same instance come in.
+    if (state !== "running" || !part("rename", root).contains(document.activeElement)) renaming(false);
     part("state-word", root).textContent = stateWords[state] ?? state;
     fields.inert = state !== "running" && state !== "ending";
     for (const button of findAll(HTMLButtonElement, "[data-ways] [data-copy]", root)) button.disabled = fields.inert;
+  }
+
+  /** @type {Slip["renaming"]} */
+  function renaming(isOpen) {
+    const isNamed = shown !== null && shown.state !== "ended";
+    title.textContent = nameOf(shown ?? {});
+    title.hidden = isOpen && isNamed;
+    part("rename", root).hidden = !title.hidden;
+    act("rename").hidden = title.hidden || !isNamed;
   }
 
   /**
@@ -173,6 +185,7 @@ export function createSlip(root, clock, isKept) {
     note,
     setState,
     act,
-    focus: () => find(HTMLElement, "h2", root).focus(),
+    renaming,
+    focus: () => title.focus(),
   };
 }

@@ -57,6 +57,44 @@ describe("the look of the homepage", () => {
     });
   }
 
+  it("keeps the edges of its buttons where the system gives the colours", async () => {
+    const page = await open();
+    const edgeOf = (selector: string) =>
+      page.evaluate<string[]>(
+        `(({ borderTopStyle, borderTopWidth, borderTopColor, backgroundColor }) =>
+           [borderTopStyle, borderTopWidth, String(borderTopColor !== backgroundColor)]
+         )(getComputedStyle(document.querySelector("${selector}")))`,
+      );
+    assert.deepEqual((await edgeOf(".key")).slice(0, 2), ["none", "0px"]);
+    await page.emulateMedia({ forcedColors: "active" });
+    assert.deepEqual(await edgeOf(".key"), ["solid", "3px", "true"]);
+    assert.deepEqual(await edgeOf(".state"), ["solid", "1px", "true"]);
+    assert.notEqual(
+      await page.evaluate("getComputedStyle(document.querySelector('.lease-left')).backgroundColor"),
+      await page.evaluate("getComputedStyle(document.querySelector('.lease-bar')).backgroundColor"),
+      "the time left is seen",
+    );
+  });
+
+  it("shows a returning phone its Redis before the button, and reaches it first by keyboard", async () => {
+    const page = await open({ viewport: { width: 390, height: 844 } });
+    const isSlipFirst = () =>
+      page.evaluate<boolean>(
+        `document.querySelector(".slip").getBoundingClientRect().top <
+           document.querySelector(".key").getBoundingClientRect().top`,
+      );
+    assert.equal(await isSlipFirst(), false);
+    await getInstance(page);
+    assert.equal(await isSlipFirst(), false, "nothing moves under a finger");
+    await page.reload();
+    assert.equal(await isSlipFirst(), true);
+    assert.equal(
+      await page.evaluate(`Boolean(document.querySelector(".slip").compareDocumentPosition(
+        document.querySelector(".key")) & Node.DOCUMENT_POSITION_FOLLOWING)`),
+      true,
+    );
+  });
+
   for (const width of [360, 768, 3840]) {
     it(`never scrolls sideways at ${width} pixels`, async () => {
       const page = await open({ viewport: { width, height: 800 } });

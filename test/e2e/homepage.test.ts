@@ -204,9 +204,103 @@ describe("the homepage", () => {
     await changeLease(origin(), await getInstance(page), 8);
     await page.reload();
     await page.waitForSelector("[data-lease-left]:text-matches('^[1-5] s left$')");
+    assert.equal(await page.title(), "1 min left: Your Redis · Get a Redis");
+    assert.match(await textOf(page, "[data-last]"), /^Your Redis ends in [1-5] s\.\s+Extend by 12 h\s+Hide$/);
+    assert.equal(await textOf(page, "[data-say]"), "Your Redis ends in less than a minute.");
     await page.waitForSelector("[data-slip][data-state=ending]");
     await page.waitForSelector("[data-slip][data-state=ended]");
     assert.match(await textOf(page, ".lease-text"), /^Ended .* Its time was up\.$/);
+    assert.equal(await page.title(), "Ended: Your Redis · Get a Redis");
+    await page.waitForSelector("[data-say]:text-is('Your Redis has ended. Its time was up.')");
+    assert.equal(await page.isVisible("[data-last]"), false);
+    assert.doesNotMatch(await page.content(), /ready/);
+  });
+
+  it("offers to extend what is about to end, wherever one has scrolled to, and can be told to be quiet", async () => {
+    const page = await open();
+    const first = await getInstance(page);
+    await page.click(".key:has-text('Get another Redis')");
+    await page.waitForSelector("[data-held] li:nth-child(2)");
+    await changeLease(origin(), first, 500);
+    await page.reload();
+    await page.click("[data-last-hide]");
+    assert.equal(await page.isVisible("[data-last]"), false);
+    await page.reload();
+    await page.waitForSelector("[data-last]:has-text('Your Redis ends in 8 min')");
+    await page.evaluate("document.querySelector('.more').scrollIntoView()");
+    await page.click("[data-last-extend]");
+    await page.waitForSelector("[data-last]", { state: "hidden" });
+    assert.equal(await textOf(page, "#field-url"), first.url, "what was extended is shown");
+    assert.match(await textOf(page, ".lease-text"), /^12 h 0[78] min \d\d s left/);
+  });
+
+  it("calls an instance as its holder does, in the list, in the title, in other tabs and after a reload", async () => {
+    const page = await open();
+    const first = await getInstance(page);
+    await page.click(".key:has-text('Get another Redis')");
+    await page.waitForSelector("[data-held] li:nth-child(2)");
+    await page.click(`[data-held] [data-id="${first.id}"]`);
+    await page.click("[data-act=rename]");
+    await page.waitForSelector("#name:focus");
+    await page.keyboard.type("  <b>Carts</b> ");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("[data-act=rename]:focus");
+    const other = await page.context().newPage();
+    await other.goto(origin());
+    await page.reload();
+    for (const each of [page, other]) {
+      assert.match(await textOf(each, `[data-held] [data-id="${first.id}"]`), /^<b>Carts<\/b>\s/);
+      await each.click(`[data-held] [data-id="${first.id}"]`);
+      assert.equal(await textOf(each, "#slip-title"), "<b>Carts</b>");
+      assert.equal(await each.title(), "<b>Carts</b> · Get a Redis");
+    }
+    await page.click("[data-act=rename]");
+    await page.waitForSelector("#name:focus");
+    assert.equal(await page.inputValue("#name"), "<b>Carts</b>");
+    await page.fill("#name", "other");
+    await page.keyboard.press("Escape");
+    assert.equal(await textOf(page, "#slip-title"), "<b>Carts</b>");
+    await page.click("[data-act=rename]");
+    await page.fill("#name", "");
+    await page.click("[data-rename] button");
+    assert.equal(await textOf(page, "#slip-title"), "Your Redis");
+  });
+
+  it("is shared by a link that another browser takes after a question, and that no request tells", async () => {
+    const page = await open();
+    const { url, password, token } = await getInstance(page);
+    await page.click("[data-act=share]");
+    await page.waitForSelector("[data-qr] path");
+    const link = await copied(page, "share-link");
+    await page.keyboard.press("Escape");
+    assert.ok(!(await page.content()).includes(link), "it is gone with the sheet");
+
+    const other = await open();
+    const asked: string[] = [];
+    other.on("request", (request) => asked.push(request.url(), request.headers()["referer"] ?? ""));
+    await other.goto(link);
+    assert.match(await textOf(other, "[data-take]"), new RegExp(`It is at ${escaped(new URL(url).host)}, with 11 h`));
+    assert.equal(await other.evaluate("location.href"), `${origin()}/`);
+    await other.keyboard.press("Enter");
+    await other.waitForSelector("[data-take]", { state: "hidden" });
+    assert.equal((await heldBy(other)).length, 0, "the harmless answer has the focus");
+    await other.evaluate(`location.hash = ${JSON.stringify(new URL(link).hash)}`);
+    await other.click("[data-take] [value=keep]");
+    await other.waitForSelector("[data-slip][data-state=running]");
+    assert.equal(await textOf(other, "#field-url"), url);
+    assert.deepEqual(
+      asked.filter((each) => each.includes(password) || each.includes(token)),
+      [],
+    );
+    await other.click("[data-act=end]");
+    await other.click("[data-act=end-now]");
+    await other.waitForSelector("[data-slip][data-state=ended]");
+    await other.evaluate("localStorage.clear()");
+    await other.goto("about:blank");
+    await other.goto(link);
+    await other.waitForSelector("[data-problem]:has-text('has ended, or the link is not complete')");
+    await page.reload();
+    await page.waitForSelector("[data-slip][data-state=ended]");
   });
 
   it("gets and copies also on a page that came by plain http", async () => {
