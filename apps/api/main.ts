@@ -131,6 +131,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       opsToken: settings.service.opsToken,
       operator: settings.operator,
       records: settings.jobs,
+      region: settings.cloud === undefined ? undefined : settings.fleet.region,
       overview: {
         isFleet: settings.cloud !== undefined,
         standbys: settings.fleet.standbys,

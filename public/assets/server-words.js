@@ -29,6 +29,6 @@ const restartCauses = { "out-of-memory": "Its memory was full", crashed: "Its se
  */
 function restartWords(restart, now) {
   if (!restart) return "";
-  const cause = restartCauses[restart.cause] ?? "Its server had to be started again";
-  return `${cause} at ${clockTime(new Date(restart.at), now)}: it came back empty, with the same address and password.`;
+  const cause = restartCauses[restart.cause] ?? "Its server was restarted";
+  return `${cause} at ${clockTime(new Date(restart.at), now)}: all its data is lost, and its address and password are the same.`;
 }

@@ -5,9 +5,8 @@ import { clockTime, roughly, stateWords, timeLeft, whyEnded } from "./words.js";
 
 /** A lease with less than this left is shown as running out. */
 const EBB_MS = 10 * 60_000;
-const NOTE_KEPT = "The password is shown only once; this browser remembers it until the end.";
-const NOTE_UNKEPT =
-  "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
+const NOTE_KEPT = "The password is shown only once. This browser remembers it until the end.";
+const NOTE_UNKEPT = "The password is shown only once. This browser cannot remember it: save it and the token yourself.";
 const NOTE_ENDED = "Its data is deleted, and its password no longer works.";
 
 /**
@@ -153,8 +152,8 @@ export function createSlip(root, clock, isKept) {
   }
 
   return {
-    blank: () => showNothing("blank", "Press the button", "and these blanks fill in."),
-    working: () => showNothing("working", "Starting", "a container that only you have the password to."),
+    blank: () => showNothing("blank", "Press the button", "to fill in these blanks."),
+    working: () => showNothing("working", "Starting", "a container. Only you get its password."),
 
     show(entry) {
       shown = entry;

@@ -9,8 +9,8 @@ const GB = 1e9;
 export function transferNote({ sentBytes, limitBytes, throttled }) {
   const limit = gigabytes(limitBytes ?? 0);
   return throttled
-    ? `It has sent the ${limit} that it may: it answers slowly until it ends.`
-    : `It has sent ${gigabytes(sentBytes)} of the ${limit} that it may.`;
+    ? `It has sent its limit of ${limit}, and is slow from now on until it ends.`
+    : `It has sent ${gigabytes(sentBytes)} of its limit of ${limit}.`;
 }
 
 /**

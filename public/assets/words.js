@@ -43,7 +43,7 @@ export function clockTime(at, now) {
  * States of a slip that are not the service's own words.
  * @type {Record<string, string>}
  */
-export const stateWords = { blank: "not yet started", working: "starting" };
+export const stateWords = { blank: "not started", working: "starting" };
 
 /**
  * Why an instance has ended, by the cause that the service names.
@@ -53,8 +53,8 @@ const causeWords = {
   expired: "Its time was up.",
   owner: "You ended it.",
   operator: "The operator ended it.",
-  misuse: "It was ended because it looked misused.",
-  lost: "It stopped by itself.",
+  misuse: "It was ended because it looked like misuse.",
+  lost: "It stopped unexpectedly.",
   failed: "It did not start.",
   abandoned: "Its request was cancelled.",
 };
@@ -65,14 +65,14 @@ export function whyEnded(cause) {
 }
 
 /** When no answer came, or what came was not from the service. */
-export const noAnswer = { title: "No answer came back", detail: "The connection broke, or the service is restarting." };
+export const noAnswer = { title: "No answer", detail: "The connection was lost, or the service is restarting." };
 
 /** What a missing answer means for each request, which may have been done all the same. */
 export const unanswered = {
-  create: "Press again: if a Redis was already started for you, you get that one and not a second.",
-  extend: "If the time left has not grown, extend it again.",
+  create: "Try again. You won't get a second one.",
+  extend: "If the time left is the same as before, extend it again.",
   end: "If it is still shown as running, end it again.",
-  run: "Whether the command had an effect is unknown.",
+  run: "The command may or may not have run.",
 };
 
 /** @param {number} number */

@@ -11,6 +11,34 @@ const facts = {
   SOURCE_URL: "https://example.org/source",
 };
 
+describe("what the homepage says beside its button and of its limits", () => {
+  const read = async (env: Readonly<Record<string, string>>, use = false) => {
+    await using api = await open(env);
+    if (use) await api.call("/instances", { method: "POST" });
+    const page = await (await api.call("/", { headers: { accept: "text/html" } })).text();
+    return { facts: /<p class="facts">([^]*?)<\/p>/.exec(page)?.[1]?.replaceAll(/\s+/g, " "), page };
+  };
+
+  it("is what runs in instances, once that is known, and that it is for tests", async () => {
+    assert.equal((await read({})).facts, "For tests: connections are not encrypted.");
+    assert.equal((await read({}, true)).facts, "Redis 7.0.15. For tests: connections are not encrypted.");
+  });
+
+  it("is the region where there are droplets", async () => {
+    const fleet = { DIGITALOCEAN_TOKEN: "a-token-of-the-cloud", DROPLET_REGION: "ams3" };
+    assert.equal((await read(fleet)).facts, "In region ams3. For tests: connections are not encrypted.");
+    assert.match((await read(fleet, true)).facts ?? "", /^Redis 7\.0\.15, in region ams3\. For tests/);
+  });
+
+  it("is what is kept of visitors, and for how long", async () => {
+    const { page } = await read({ HISTORY_DAYS: "20", ACCESS_RECORD_DAYS: "3" });
+    assert.match(
+      page,
+      /<dt>What is kept<\/dt><dd>The IP address that got an instance is erased 3 days after[^<]*20 days/,
+    );
+  });
+});
+
 describe("who runs the service", () => {
   it("stands at the foot of the page, in the API's reference, and in refusals that only they can undo", async () => {
     await using api = await open({ ...facts, QUOTA_PER_ADDRESS: "1" });

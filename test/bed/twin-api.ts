@@ -134,6 +134,7 @@ async function openApi(
       opsToken: settings.service.opsToken,
       operator: settings.operator,
       records: settings.jobs,
+      region: settings.cloud === undefined ? undefined : settings.fleet.region,
       overview: {
         isFleet: false,
         standbys: settings.fleet.standbys,

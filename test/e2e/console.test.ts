@@ -237,8 +237,8 @@ describe("the page's console and figures", () => {
     await type(page, "INCR n");
     assert.equal(
       await lastReply(page),
-      "No answer came back. The connection broke, or the service is restarting. " +
-        "Whether the command had an effect is unknown.",
+      "No answer. The connection was lost, or the service is restarting. " +
+        "The command may or may not have run.",
     );
   });
 

@@ -74,11 +74,11 @@ describe("the homepage", () => {
     await noteWith(5_000_000_000);
     assert.equal(await textOf(page, "[data-lease-note]"), usual);
     await noteWith(6_240_000_000);
-    await page.waitForSelector(
-      "[data-lease-note]:has-text('It has sent 6.2 GB of the 10 GB that it may. The password')",
-    );
+    await page.waitForSelector("[data-lease-note]:has-text('It has sent 6.2 GB of its limit of 10 GB. The password')");
     await noteWith(10_000_000_001);
-    await page.waitForSelector("[data-lease-note]:has-text('the 10 GB that it may: it answers slowly until it ends.')");
+    await page.waitForSelector(
+      "[data-lease-note]:has-text('It has sent its limit of 10 GB, and is slow from now on until it ends.')",
+    );
   });
 
   it("asks once when the button is pressed twice", async () => {
@@ -105,7 +105,7 @@ describe("the homepage", () => {
     await page.click(".key");
     assert.match(
       await textOf(page, "[data-problem]:visible"),
-      /No answer came back\s+The connection broke, or the service is restarting\. Press again: if a Redis was already started for you, you get that one and not a second\./,
+      /No answer\s+The connection was lost, or the service is restarting\. Try again\. You won't get a second one\./,
     );
     const handout = await getInstance(page);
     assert.equal(handout.id, lost?.id);
@@ -128,8 +128,8 @@ describe("the homepage", () => {
     await page.click("[data-act=extend]");
     assert.equal(
       await textOf(page, note),
-      "No answer came back. The connection broke, or the service is restarting. " +
-        "If the time left has not grown, extend it again.",
+      "No answer. The connection was lost, or the service is restarting. " +
+        "If the time left is the same as before, extend it again.",
     );
     assert.match(await textOf(page, ".lease-text"), /^23 h 59 min/, "it was extended all the same");
     await page.click("[data-act=end]");
@@ -137,7 +137,7 @@ describe("the homepage", () => {
     await page.waitForSelector(`${note}:has-text("running, end it again")`);
     assert.equal(
       await textOf(page, note),
-      "No answer came back. The connection broke, or the service is restarting. " +
+      "No answer. The connection was lost, or the service is restarting. " +
         "If it is still shown as running, end it again.",
     );
     assert.equal(await page.getAttribute("[data-slip]", "data-state"), "running");
@@ -175,7 +175,7 @@ describe("the homepage", () => {
     const posts = countPosts(page);
     await page.click(".key");
     assert.match(await textOf(page, "[data-problem]:visible"), /No room right now\s+Every slot is in use\./);
-    await page.locator(".key:has-text('Again in')").click({ force: true });
+    await page.locator(".key:has-text('Try again in')").click({ force: true });
     await page.waitForSelector(".key:has-text('Get a Redis')");
     assert.equal(posts.keys.length, 1);
     await page.unroute("**/instances");
@@ -279,6 +279,7 @@ describe("the homepage", () => {
     const asked: string[] = [];
     other.on("request", (request) => asked.push(request.url(), request.headers()["referer"] ?? ""));
     await other.goto(link);
+    await other.waitForSelector("[data-take][open]");
     assert.match(await textOf(other, "[data-take]"), new RegExp(`It is at ${escaped(new URL(url).host)}, with 11 h`));
     assert.equal(await other.evaluate("location.href"), `${origin()}/`);
     await other.keyboard.press("Enter");
@@ -365,7 +366,7 @@ describe("the homepage", () => {
       await page.waitForSelector("[data-server][data-restarted]");
       assert.match(
         await textOf(page, "[data-server]"),
-        /^It runs Redis \S+ Its memory was full at .+: it came back empty, with the same address and password\.$/,
+        /^It runs Redis \S+ Its memory was full at .+: all its data is lost, and its address and password are the same\.$/,
         round,
       );
     }
@@ -373,13 +374,12 @@ describe("the homepage", () => {
 
   it("tells visitors to keep it themselves where their browser does not", async () => {
     const page = await open();
-    assert.match(await textOf(page, "[data-lease-note]"), /this browser remembers it until the end/);
+    assert.match(await textOf(page, "[data-lease-note]"), /This browser remembers it until the end/);
     await page.addInitScript(
       "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };",
     );
     await page.reload();
-    const words =
-      "The password is shown only once, and this browser does not remember it: keep it and the token yourself.";
+    const words = "The password is shown only once. This browser cannot remember it: save it and the token yourself.";
     assert.equal(await textOf(page, "[data-lease-note]"), words);
     const answer = page.waitForResponse((response) => response.request().method() === "POST");
     await page.click(".key");

@@ -52,7 +52,7 @@ describe("the end of a lease", () => {
   it("is told with the reason when it comes from elsewhere, and not to whoever ended it", () => {
     for (const [endCause, words] of [
       ["operator", "Your Redis has ended. The operator ended it."],
-      ["lost", "Your Redis has ended. It stopped by itself."],
+      ["lost", "Your Redis has ended. It stopped unexpectedly."],
       ["owner", ""],
     ] as const)
       assert.deepEqual(told([entry(60 * MINUTE)], [entry(60 * MINUTE, { state: "ended", endCause })])[1], words);

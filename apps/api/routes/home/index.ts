@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Eta } from "eta";
 import type { History } from "../../../core/figures/contract.ts";
+import type { Leases } from "../../../core/instances/contract.ts";
+import { keptRecords, type RecordTimes } from "../../../core/operator/kept-records.ts";
 import type { OperatorFacts } from "../../../core/settings/operator.ts";
 import type { App, HomePage } from "../../app.ts";
 import type { Assets } from "../../assets/assets.ts";
@@ -10,27 +12,57 @@ import { publicLimits, type PublicRules } from "../public-limits.ts";
 
 /** What the homepage needs. */
 export type HomePageParts = {
-  readonly store: { readonly history: Pick<History, "countHandouts"> };
+  readonly store: {
+    readonly history: Pick<History, "countHandouts">;
+    readonly leases: Pick<Leases, "listServers">;
+  };
   readonly clock: () => Date;
   readonly rules: PublicRules;
-  readonly settings: { readonly operator: OperatorFacts };
+  readonly settings: {
+    readonly operator: OperatorFacts;
+    readonly records: RecordTimes;
+    /** Of the droplets; undefined where there are none. */
+    readonly region: string | undefined;
+  };
 };
 
-/** The homepage. Templates are read when first used; the page's counts are absent while MySQL does not answer. */
+/**
+ * The homepage. Templates are read when first used; the page's counts, and what runs in instances, are absent while
+ * MySQL does not answer.
+ */
 export function createHomePage({ store, clock, rules, settings }: HomePageParts, { path: assets }: Assets): HomePage {
   const eta = new Eta({ views: publicFolder, cache: true });
   const limits = publicLimits(rules);
   const snippets = readSnippets();
+  const kept = keptRecords(settings.records);
 
   const render: HomePage["render"] = async (request, { held = null, problem = null }) => {
     // A refusal asks nobody: floods of them must cost little.
-    const stats = problem === null ? await store.history.countHandouts(clock()).catch(() => null) : null;
+    const [stats, servers] = problem === null ? await askStore() : [null, []];
     const origin = servedOrigin(request);
-    const { operator } = settings;
+    const { operator, region } = settings;
     // Where there is nothing, nothing can be got but the way back.
     const template = problem?.status === 404 ? "missing" : "index";
-    return eta.render(template, { assets, limits, stats, origin, held, problem, operator, snippets });
+    return eta.render(template, {
+      assets,
+      limits,
+      stats,
+      servers,
+      region,
+      origin,
+      held,
+      problem,
+      operator,
+      kept,
+      snippets,
+    });
   };
+
+  const askStore = () =>
+    Promise.all([
+      store.history.countHandouts(clock()).catch(() => null),
+      store.leases.listServers().catch(() => []),
+    ] as const);
 
   return { render, assets };
 }
