@@ -17,6 +17,7 @@ export type {
   OpsOperatorCreated,
 } from "../apps/api/routes/ops/operators.ts";
 export type { OpsSession } from "../apps/api/routes/ops/schemas.ts";
+export type { OpsNotifications, OpsNotificationTest } from "../apps/api/routes/ops/notifications.ts";
 export type { StreamNews } from "../apps/api/routes/ops/overview-feed.ts";
 export type { Stats } from "../apps/api/routes/stats/index.ts";
 export type { SwitchName } from "../apps/core/events/names.ts";

@@ -8,6 +8,8 @@ import type {
   OpsFigures,
   OpsHoldings,
   OpsInstance,
+  OpsNotifications,
+  OpsNotificationTest,
   OpsOperator,
   OpsOperatorChange,
   OpsOperatorCreated,
@@ -61,6 +63,9 @@ export type OpsApi = {
   /** What the addresses of a network hold now. */
   readonly holdings: (address: string) => Promise<Answer<OpsHoldings>>;
   readonly block: (block: NewOpsBlock) => Promise<Answer<OpsBlockMade>>;
+  readonly notifications: () => Promise<Answer<OpsNotifications>>;
+  /** Sends a test, and waits until it is known how it came out. */
+  readonly testNotification: (channel: "webhook" | "mail") => Promise<Answer<OpsNotificationTest>>;
   readonly unblock: (address: string) => Promise<Answer<null>>;
   readonly operators: () => Promise<Answer<readonly OpsOperator[]>>;
   readonly createOperator: (operator: NewOpsOperator) => Promise<Answer<OpsOperatorCreated>>;

@@ -19,8 +19,10 @@ import type { Store } from "../../apps/core/store.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { isCommand } from "../../infra/servers/system-packages.ts";
 import { compileCache } from "../bed/compile-cache.ts";
+import { createTwinApi } from "../bed/twin-api.ts";
 import { createDatabase, startServices, type Services } from "../bed/services.ts";
 import { until } from "../bed/until.ts";
+import { launchChromium, seriousViolations, visit } from "./chromium.ts";
 
 type Received = { readonly id: string; readonly headers: Record<string, string>; readonly body: string };
 
@@ -233,6 +235,39 @@ print(json.dumps([is_genuine(each["secret"], each["headers"], each["body"].encod
       ["python3", python],
     ] as const)
       assert.deepEqual(JSON.parse((await run(command, [file, given])).stdout), [true, false, false, false], command);
+  });
+});
+
+/** The page, on a service in memory: who sends is a stand-in for the process that runs the jobs. */
+describe("notifications on the operators' page", () => {
+  it("show where they go, and send a test whose outcome stays on the page", async () => {
+    const env = { WEBHOOK_URL: "https://example.org/hooks/a", WEBHOOK_SECRET: SECRET };
+    const api = await createTwinApi({ env });
+    const faults = [undefined, "the receiver answered 500"];
+    const send = { webhook: () => Promise.resolve(faults.shift()) };
+    const rules = { timeoutMs: 1000, giveUpMs: 86_400_000, mailGapMs: 0 };
+    const { elsewhere, clock, before: beforeCall } = api.service;
+    beforeCall.set("notifications.find", () => deliver({ store: elsewhere, send, clock, chance: () => 0.5 }, rules));
+    const browser = await launchChromium();
+    try {
+      const { page, faults: pageFaults, close } = await visit(browser, `${await api.listen()}/ops`);
+      await page.fill("#token", api.opsToken);
+      await page.click("[data-log-in] button");
+      const line = page.locator("[data-notifications] li");
+      assert.match((await line.textContent()) ?? "", /^Webhookhttps:\/\/example\.orgSend a test$/);
+      const result = line.locator("[data-result]");
+      for (const said of [/: Delivered\.$/, /: Not delivered: the receiver answered 500\.$/]) {
+        await line.locator("button").click();
+        await until("the outcome is shown", async () => said.test((await result.textContent()) ?? ""));
+      }
+      assert.equal(await page.locator(":focus").textContent(), "Send a test", "the focus stays");
+      assert.deepEqual(await seriousViolations(page), []);
+      assert.deepEqual(pageFaults, []);
+      await close();
+    } finally {
+      await browser.close();
+      await api.close();
+    }
   });
 });
 

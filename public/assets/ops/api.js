@@ -78,6 +78,8 @@ export function createApi(onSessionOver) {
     holdings: (address) => call("GET", `/ops/api/blocks/preview?${query({ address })}`),
     block: (block) => call("POST", "/ops/api/blocks", block),
     unblock: (address) => call("DELETE", `/ops/api/blocks?${query({ address })}`),
+    notifications: () => call("GET", "/ops/api/notifications"),
+    testNotification: (channel) => call("POST", "/ops/api/notifications/test", { channel }),
     operators: () => call("GET", "/ops/api/operators"),
     createOperator: (operator) => call("POST", "/ops/api/operators", operator),
     changeOperator: (name, change) => call("PATCH", `/ops/api/operators/${of(name)}`, change),

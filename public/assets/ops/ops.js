@@ -14,6 +14,7 @@ import { keepFocus } from "./focus.js";
 import { hostView } from "./host-view.js";
 import { instanceView } from "./instance-view.js";
 import { createInstances } from "./instances.js";
+import { createNotifications } from "./notifications.js";
 import { createOperators } from "./operators.js";
 import { createPanel } from "./panel.js";
 import { followFleet } from "./stream.js";
@@ -50,6 +51,7 @@ const figures = createFigures(api);
 const events = createEvents(api, fleet.now, open);
 const instances = createInstances(api, fleet.now, open);
 const controls = createControls(api, fleet.now);
+const notifications = createNotifications(api);
 const operators = createOperators(api, fleet.now);
 const showNotes = listIn(part("notes"), ({ text }) => text, noteLine);
 const showNumbers = listIn(part("numbers"), ([name]) => name, numberLine);
@@ -149,6 +151,7 @@ function enter(who) {
   void figures.start();
   void instances.loadFirstPage();
   void controls.load();
+  void notifications.load();
   panel.show();
 }
 
@@ -167,6 +170,7 @@ function leave(why) {
   events.forget();
   instances.forget();
   controls.forget();
+  notifications.forget();
   operators.forget();
   panel.close();
   delete body.dataset.role;
@@ -197,6 +201,7 @@ function onNews(news) {
     events.take(news.data);
     // The address may have been blocked in another browser.
     if (news.data.some(({ kind }) => kind === "block" || kind === "unblock")) void controls.load();
+    if (news.data.some(({ kind }) => kind === "notify-failed")) void notifications.load();
     if (news.data.some(({ kind }) => kind.endsWith("-operator"))) void operators.load();
   } else if (news.kind === "alarms") events.takeAlarms(news.data);
   else fleet.take(news);
