@@ -24,7 +24,7 @@ curl --fail-with-body -sSX POST ${origin}/instances
 \`\`\`
 
 The answer is 201 with \`url\`, \`host\`, \`port\`, \`username\`, \`password\`, \`expiresAt\`, \`id\` and \`token\`. Password and
-token are shown only once. The instance answers as soon as the answer is there.
+token are shown only once. The instance is ready when the answer comes.
 
 - Other formats: \`Accept: text/plain\` gives the bare URL, \`Accept: text/markdown\` a text like this one,
   \`?format=env\` a line for a .env file.
@@ -113,7 +113,7 @@ function title({ limits: { memoryMb, ttlSeconds } }: GuideFacts): string {
 function acts(password: string, address: string): string {
   return [
     `curl -u default:${password} ${address}`,
-    `curl -u default:${password} -X PATCH -H 'Content-Type: application/json' -d '{"ttlSeconds": 3600}' ${address}  # from now`,
+    `curl -u default:${password} -X PATCH -H 'Content-Type: application/json' -d '{"ttlSeconds": 3600}' ${address}  # it ends an hour from now`,
     `curl -u default:${password} -X DELETE ${address}`,
     "# A command, where there is no Redis client:",
     `curl -u default:${password} -X POST -H 'Content-Type: application/json' -d '{"command": "PING"}' ${address}/console`,
