@@ -112,6 +112,10 @@ describe("the dashboard's lists", () => {
       first.id,
       "no button that nobody sees is in between",
     );
+    const smallest = await page.evaluate<number>(
+      `Math.min(...[...document.querySelectorAll("input, select")].map((each) => parseFloat(getComputedStyle(each).fontSize)))`,
+    );
+    assert.ok(smallest >= 16, `${smallest} px: a phone zooms in on smaller fields`);
     await page.setViewportSize(DESKTOP);
     assert.equal(await page.getAttribute("th[data-order=created]", "aria-sort"), "ascending");
     await page.click("[data-order=expires] button");
