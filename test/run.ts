@@ -5,12 +5,12 @@ import { isAbsolute, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import pMap from "p-map";
-import { step } from "../infra/process/progress.ts";
 import { projectPath } from "../infra/process/project-path.ts";
 import { withSystemFolders } from "../infra/process/system-folders.ts";
 import { CHECKS, type Check } from "./checks.ts";
 import { readDurations } from "./durations.ts";
 import { needOf } from "./needs.ts";
+import { prepareMachine } from "./preparations.ts";
 
 /**
  * The `npm test` program: all tests, and types, linter, imports and format beside them. With paths as arguments
@@ -24,8 +24,6 @@ const { values: options, positionals } = parseArgs({
 });
 /** More than there are processors: most files wait for something most of the time. */
 const AT_ONCE = 5;
-/** The test file that runs the page's snippets by clients in other languages. */
-const CLIENTS = "test/e2e/clients.test.ts";
 /** Time that what a file has started gets to end after it. */
 const LAST_WORDS_MS = 5_000;
 /**
@@ -69,11 +67,8 @@ if (pure.length > 0 && onMachine.length === 0 && !isWhole) {
 /** Runs all parts, the long ones first so that none of them is the last on its own, and sums up. */
 async function runAll(): Promise<void> {
   const durations = await readDurations();
-  const ready = onMachine.length > 0 ? prepareMachine(onMachine) : Promise.resolve();
-  ready.catch(() => undefined);
-  // They are large, and only one file waits for them.
-  const clientsReady = onMachine.includes(CLIENTS) ? ready.then(prepareClients) : ready;
-  clientsReady.catch(() => undefined);
+  // While others run already.
+  const ready = prepareMachine(onMachine);
   const byDuration = onMachine.toSorted((one, other) => durations.of(other) - durations.of(one));
   const parts: Part[] = [
     ...(isWhole ? CHECKS.map(checkPart) : []),
@@ -81,7 +76,7 @@ async function runAll(): Promise<void> {
     ...byDuration.map((file) => ({
       name: file,
       run: async () => {
-        await (file === CLIENTS ? clientsReady : ready);
+        await ready(file);
         const startedAt = performance.now();
         const result = await runAlone(file);
         durations.note(file, (performance.now() - startedAt) / 1000);
@@ -131,46 +126,6 @@ function testArguments(these: readonly string[]): string[] {
   // A process for each file would take three times the processor time, nearly all of it to start.
   const several = ["--test", "--test-isolation=none"];
   return [...(these.length > 1 ? several : []), "--test-reporter=spec", ...these];
-}
-
-/** Installs what the tests of files need, while others run already. */
-async function prepareMachine(these: readonly string[]): Promise<void> {
-  const { ensureSystemPackages } = await import("../infra/servers/system-packages.ts");
-  const { LAB_COMMANDS } = await import("../infra/lab/commands.ts");
-  const { chooseImageServer } = await import("../infra/servers/redis-image.ts");
-  await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages([
-      ...LAB_COMMANDS,
-      await chooseImageServer(),
-      "redis-cli",
-      "chromium-headless-shell",
-    ]);
-    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
-  });
-  if (these.some((file) => file.endsWith("/prometheus.test.ts"))) {
-    const { fetchPrometheus } = await import("./bed/prometheus.ts");
-    await step("Prometheus", fetchPrometheus);
-  }
-  if (!these.some((file) => file.endsWith("/deploy.test.ts"))) return;
-  const { fetchControlPackages } = await import("./bed/control-machine.ts");
-  await step("packages of a control plane", fetchControlPackages);
-}
-
-/** Installs languages and their clients of Redis. */
-async function prepareClients(): Promise<void> {
-  const { ensureSystemPackages } = await import("../infra/servers/system-packages.ts");
-  await step("clients in other languages", async (note) => {
-    const installed = await ensureSystemPackages([
-      "go",
-      "php",
-      "ruby",
-      "redis for Go",
-      "redis for PHP",
-      "redis for Python",
-      "redis for Ruby",
-    ]);
-    if (installed.length > 0) note(`installed ${installed.join(", ")}`);
-  });
 }
 
 async function runAlone(file: string): Promise<{ code: number | null; said: string }> {
