@@ -237,8 +237,7 @@ describe("the page's console and figures", () => {
     await type(page, "INCR n");
     assert.equal(
       await lastReply(page),
-      "No answer. The connection was lost, or the service is restarting. " +
-        "The command may or may not have run.",
+      "No answer. The connection was lost, or the service is restarting. " + "The command may or may not have run.",
     );
   });
 
