@@ -79,7 +79,11 @@ export const schemas = {
     body: HandoutRequest,
     querystring: HandoutFormat,
     headers: HandoutHeaders,
-    response: { 201: Type.Union([Handout, Type.String()]), ...refusalsAndFaults },
+    response: {
+      201: Type.Union([Handout, Type.String()]),
+      303: Type.Null({ description: "To a browser's form: Location is the page that shows the instance" }),
+      ...refusalsAndFaults,
+    },
   },
   read: {
     tags: ["instances"],
