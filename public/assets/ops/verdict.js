@@ -7,6 +7,12 @@ import { counted, hourAndMinute, lasting } from "./words.js";
 
 /** A job that has not run for so long is noted. */
 const JOBS_SILENT_MS = 5 * 60_000;
+/**
+ * A job without which leases outlive their end, or the fleet does not follow its use, is stopped when it has not
+ * succeeded for so long: an alarm, as in core/notifications/alarms.ts.
+ */
+const STOPPED_MS = 10 * 60_000;
+const neededJobs = ["reap", "reconcile", "scale"];
 const NAMED = 4;
 /** @type {readonly HostOverview["standing"][]} */
 const symptoms = ["silent", "heartbeat-refused", "engine-silent", "unreachable"];
@@ -187,12 +193,20 @@ function switchNotes({ switches }) {
 function jobNotes({ jobs }, nowMs) {
   const failed = jobs
     .filter(({ fault, finishedAt, startedAt }) => fault !== null && finishedAt !== null && finishedAt >= startedAt)
-    .map(({ job, fault }) => noteOf("watch", `Job ${job} failed: ${fault ?? ""}`));
+    .map((run) => noteOf(isStopped(run, nowMs) ? "trouble" : "watch", `Job ${run.job} failed: ${run.fault ?? ""}`));
   const reap = jobs.find(({ job }) => job === "reap");
   const silentMs = reap ? nowMs - Date.parse(reap.startedAt) : 0;
   return silentMs > JOBS_SILENT_MS
     ? [...failed, noteOf("trouble", `No job has run for ${lasting(silentMs)}. Check that the jobs process is up.`)]
     : failed;
+}
+
+/**
+ * @param {FleetOverview["jobs"][number]} run
+ * @param {number} nowMs
+ */
+function isStopped({ job, startedAt, succeededAt }, nowMs) {
+  return neededJobs.includes(job) && nowMs - Date.parse(succeededAt ?? startedAt) >= STOPPED_MS;
 }
 
 /**

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, it } from "node:test";
+import { findAlarms } from "../../apps/core/notifications/alarms.ts";
+import { readOverview } from "../../apps/core/operator/fleet-overview.ts";
+import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { verdictOf } from "../../public/assets/ops/verdict.js";
+import { createTwinService, type TwinService } from "../bed/twin-service.ts";
+
+const SECOND = 1000;
+const rules = { isFleet: false, standbys: 0, cap: 1, bootTimeoutSeconds: 600 };
+
+/** What the page calls trouble is what operators are told of: both look at the same service. */
+describe("the page's verdict and the alarms that are told", () => {
+  let service: TwinService;
+  beforeEach(async () => {
+    service = createTwinService();
+    await service.addHost("host-a");
+    await service.addHost("host-b");
+    await succeed();
+  });
+
+  async function succeed(): Promise<void> {
+    for (const job of ["reap", "reconcile"] as const) {
+      await service.store.runs.begin(job, service.clock());
+      await service.store.runs.finish(job, service.clock(), undefined);
+    }
+  }
+
+  /** Whether the page tells of trouble, and what alarms there are. */
+  async function look(): Promise<{ level: string; alarms: string[] }> {
+    const { store, fleet, clock } = service;
+    await fleet.refresh(clock()).catch(() => undefined);
+    const now = clock();
+    const overview = await readOverview({ fleet, store, rules }, now);
+    const reported = await store.events.listAlarms(new Date(now.getTime() - 300_000), 20);
+    const events = reported.map(({ host = null, reason }) => ({ host, reason }));
+    const facts = { isBlind: fleet.isBlind(now), hosts: fleet.standings(now), jobs: await store.runs.list(), reported };
+    return {
+      level: verdictOf(overview, events as unknown as Parameters<typeof verdictOf>[1], now.getTime()).level,
+      alarms: findAlarms(facts, now).map(({ key }) => key),
+    };
+  }
+
+  const situations: Record<string, { happen: () => Promise<void> | void; alarms: string[] }> = {
+    "all is well": { happen: () => undefined, alarms: [] },
+    "a host is silent": { happen: () => void service.discovery.remove("host-b"), alarms: ["host:host-b"] },
+    "an engine does not answer": {
+      happen: () => service.discovery.beat("host-b", { containers: null }),
+      alarms: ["host:host-b"],
+    },
+    "a host is cordoned and silent": {
+      happen: async () => {
+        await service.store.hosts.setState("host-b", "cordoned");
+        service.discovery.remove("host-b");
+      },
+      alarms: [],
+    },
+    "no host has room": {
+      happen: async () => {
+        for (const name of ["host-a", "host-b"]) await service.store.hosts.setState(name, "cordoned");
+      },
+      alarms: ["no-room"],
+    },
+    "Redis does not answer": {
+      happen: () => {
+        service.faults.add({ call: "readHeartbeats", fault: () => new Unavailable("redis", new Error("away")) });
+        service.time.pass(11 * SECOND);
+      },
+      alarms: ["heartbeats-unseen"],
+    },
+    "a job fails for ten minutes": {
+      happen: async () => {
+        service.time.pass(600 * SECOND);
+        await service.store.runs.begin("reap", service.clock());
+        await service.store.runs.finish("reap", service.clock(), "the engine does not answer");
+        await service.store.runs.begin("reconcile", service.clock());
+        await service.store.runs.finish("reconcile", service.clock(), undefined);
+        for (const name of ["host-a", "host-b"]) service.discovery.beat(name);
+      },
+      alarms: ["job:reap"],
+    },
+    "a job has failed once": {
+      happen: async () => {
+        await service.store.runs.begin("reap", service.clock());
+        await service.store.runs.finish("reap", service.clock(), "the engine does not answer");
+      },
+      alarms: [],
+    },
+    "the journal has an alarm": {
+      happen: () =>
+        service.store.events.add(
+          { actor: "block-list", kind: "block-list", alarm: true, reason: "cannot be read" },
+          service.clock(),
+        ),
+      alarms: ["block-list"],
+    },
+  };
+
+  for (const [name, { happen, alarms }] of Object.entries(situations))
+    it(`agree when ${name}`, async () => {
+      await service.fleet.refresh(service.clock());
+      await happen();
+      const seen = await look();
+      assert.deepEqual(seen.alarms, alarms);
+      assert.equal(seen.level === "trouble", alarms.length > 0, seen.level);
+    });
+});
