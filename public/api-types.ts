@@ -1,5 +1,6 @@
 import type { Static } from "typebox";
-import type { InstanceState as InstanceStateSchema, ProblemBody } from "../apps/api/routes/schemas.ts";
+import type { ProblemBody } from "../apps/api/problems/problem-body.ts";
+import type { InstanceState as InstanceStateSchema } from "../apps/api/routes/schemas.ts";
 
 /*
  * The answers of the HTTP API as the server itself types them, for the pages' scripts. Types only: no

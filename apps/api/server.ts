@@ -25,17 +25,20 @@ import { logRequests } from "./plugins/request-log.ts";
 import { addSecurityHeaders } from "./plugins/security-headers.ts";
 import { refuseOtherHosts } from "./plugins/served-hosts.ts";
 import { refuseUnknownInput } from "./plugins/strict-requests.ts";
+import { addTryOut } from "./plugins/try-out.ts";
 import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 import { describeInvalid } from "./problems/describe-invalid.ts";
 import { unreadable } from "./problems/problems.ts";
 import { assetRoutes } from "./routes/assets/index.ts";
 import { consoleRoutes, type ConsoleRouteParts } from "./routes/console/index.ts";
+import { docsRoutes } from "./routes/docs/index.ts";
 import { answerInMarkdown, guideRoutes, type GuideParts } from "./routes/guides/index.ts";
 import { healthRoutes, type HealthRouteParts } from "./routes/health/index.ts";
 import { heldRoutes, type HeldRouteParts } from "./routes/held/index.ts";
 import { createHomePage, homeRoutes, type HomePageParts } from "./routes/home/index.ts";
 import { instanceRoutes, type InstanceRouteParts } from "./routes/instances/index.ts";
 import { opsRoutes, type OpsRouteParts } from "./routes/ops/index.ts";
+import { publicLimits } from "./routes/public-limits.ts";
 import { statsRoutes, type StatsRouteParts } from "./routes/stats/index.ts";
 
 /** What the application is built from: the needs of all plugins and routes together. */
@@ -85,7 +88,9 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   sendReadableJson(app);
   await limitRates(app, parts);
   answerInMarkdown(app, parts);
-  await addApiReference(app, parts.settings.operator);
+  const facts = { operator: parts.settings.operator, limits: publicLimits(parts.rules) };
+  await addApiReference(app, facts);
+  await addTryOut(app);
 
   const wrongMethods = answerWrongMethods(app);
   await app.register(assetRoutes(assets));
@@ -97,6 +102,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   await app.register(statsRoutes(parts));
   await app.register(healthRoutes(parts));
   await app.register(opsRoutes(parts, home));
+  await app.register(docsRoutes(facts, home));
   wrongMethods.close();
   return app;
 }

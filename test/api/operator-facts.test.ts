@@ -95,7 +95,7 @@ describe("who runs the service", () => {
     await using api = await open({});
     assert.doesNotMatch(await (await api.call("/", { headers: { accept: "text/html" } })).text(), /<footer/);
     const { info } = (await (await api.call("/docs/json")).json()) as { info: object };
-    assert.deepEqual(Object.keys(info), ["title", "version", "description"]);
+    assert.deepEqual(Object.keys(info), ["title", "version", "license", "description"]);
     const { store, clock } = api.service;
     await store.blocks.add({ address: "127.0.0.1", reason: "", until: null, by: null }, clock());
     const refusal = (await (await api.call("/instances", { method: "POST" })).json()) as object;

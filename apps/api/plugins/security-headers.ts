@@ -25,8 +25,8 @@ export async function addSecurityHeaders(app: App): Promise<void> {
   });
 }
 
-/** The same for the API reference, with the one inline style that Swagger UI sets on itself. As the header's value. */
-export const referenceSecurityPolicy = headerValue({
+/** The same for the form that tries calls, with the one inline style that Swagger UI sets on itself. As the header's value. */
+export const tryOutSecurityPolicy = headerValue({
   ...directives,
   "style-src": [...own, "'unsafe-hashes'", "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"],
 });

@@ -1,3 +1,4 @@
+import { sendAccepted } from "./accepted.ts";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
 import type { EndResult } from "../../core/instances/end-instance.ts";
@@ -44,5 +45,5 @@ export function sendEnd(result: EndResult, id: string, request: FastifyRequest, 
   if (result.kind === "ended") return reply.code(204).send(null);
   const { fault } = result;
   request.log.warn({ instance: id, host: fault.hostName, err: fault }, "container not removed yet");
-  return reply.code(202).send(null);
+  return sendAccepted(reply);
 }

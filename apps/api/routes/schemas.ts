@@ -2,76 +2,97 @@ import { Type } from "typebox";
 import { INSTANCE_NAME } from "../callers/instance-name.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
 
-/** What every error looks like (RFC 9457). */
-export const ProblemBody = Type.Object(
-  {
-    type: Type.String({ description: "Stable name of the problem" }),
-    title: Type.String(),
-    status: Type.Integer(),
-    detail: Type.String({ description: "What was wrong and what to do" }),
-    contact: Type.Optional(
-      Type.String({ description: "Mail address or URL of the operator, with refusals that the operator can undo" }),
-    ),
-    challenge: Type.Optional(Type.String({ description: "With urn:getaredis:proof-of-work-needed: what to solve" })),
-    bits: Type.Optional(Type.Integer({ description: "Zero bits that the SHA-256 of the proof begins with" })),
-  },
-  { title: "Problem" },
-);
-
-/** Answers of a call that may be refused because of the request. */
-export const refusals = { "4xx": ProblemBody };
-
-/** Answers of a call that may also be refused because something on our side does not work now. */
-export const refusalsAndFaults = { ...refusals, "5xx": ProblemBody };
-
 /** Parameters of the operator's paths below /ops/api/instances/:id. */
-export const InstanceId = Type.Object({ id: Type.String({ pattern: "^[0-9a-z]{16}$" }) });
+export const InstanceId = Type.Object({
+  id: Type.String({ pattern: "^[0-9a-z]{16}$", description: "Id of the instance.", examples: ["5sq9fsfr26iw58ze"] }),
+});
+
+/** Marks a call in the API's reference as one of the instance's holder. */
+export const asHolder = [{ owner: [] }, { password: [] }];
 
 /** Parameters of paths below /instances/:id, for the instance's holder. */
 export const InstanceName = Type.Object({
   id: Type.String({
     pattern: INSTANCE_NAME,
     maxLength: 100,
-    description: "Id of the instance, or its address as host:port, such as 127.0.0.1:20000",
+    description: "Id of the instance, or its address as host:port.",
+    examples: ["5sq9fsfr26iw58ze"],
   }),
 });
 
-const Transfer = Type.Object({
-  sentBytes: Type.Integer({ description: "Sent since the instance began, read each half minute or so" }),
-  limitBytes: Type.Union([Type.Integer(), Type.Null()], {
-    description: "What it may send in its life; null: as much as it likes",
-  }),
-  throttled: Type.Boolean({ description: "It has sent all it may, and answers at 64 KB/s" }),
-});
+const moment = (description: string) => Type.String({ format: "date-time", description });
+
+/** What an instance and its state have in common. */
+export const instanceFields = {
+  id: Type.String({ pattern: "^[0-9a-z]{16}$", description: "Id of the instance." }),
+  host: Type.String({ description: "Name or IP address of the Redis." }),
+  port: Type.Integer({ minimum: 1, maximum: 65_535, description: "Port of the Redis." }),
+  username: Type.Literal(REDIS_USERNAME, { description: "Redis user to log in as." }),
+  createdAt: moment("When the instance was asked for."),
+  expiresAt: moment("When the instance ends by itself."),
+};
+
+const Transfer = Type.Object(
+  {
+    sentBytes: Type.Integer({ description: "Bytes sent so far. They are counted about every half minute." }),
+    limitBytes: Type.Union([Type.Integer(), Type.Null()], {
+      description: "Bytes that the instance may send in its life. null: no limit.",
+    }),
+    throttled: Type.Boolean({ description: "Whether the limit is reached. The instance then answers at 64 KB/s." }),
+  },
+  { title: "Transfer", description: "What the instance has sent to its clients." },
+);
 
 /** An instance as its owner and the operator see it. */
-export const InstanceState = Type.Object({
-  id: Type.String(),
-  state: Type.Union([Type.Literal("starting"), Type.Literal("running"), Type.Literal("ending"), Type.Literal("ended")]),
-  host: Type.String(),
-  port: Type.Integer(),
-  username: Type.Literal(REDIS_USERNAME),
-  createdAt: Type.String({ format: "date-time" }),
-  expiresAt: Type.String({ format: "date-time" }),
-  transfer: Transfer,
-  endedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()]),
-  endCause: Type.Union([
-    Type.String({ description: "expired, owner, operator, failed, abandoned, lost or misuse" }),
-    Type.Null(),
-  ]),
-  contact: Type.Optional(
-    Type.String({ description: "Mail address or URL of the operator, when they or a rule about misuse ended it" }),
-  ),
-  engine: Type.Union([Type.String({ description: "What runs in it: redis or valkey" }), Type.Null()]),
-  version: Type.Union([Type.String({ description: "Its version, such as 7.0.15" }), Type.Null()]),
-  lastRestart: Type.Union(
-    [
-      Type.Object({
-        at: Type.String({ format: "date-time" }),
-        cause: Type.String({ description: "out-of-memory, crashed or unknown" }),
-      }),
-      Type.Null(),
-    ],
-    { description: "When its server ended by itself; it came back empty, with the same address and password" },
-  ),
-});
+export const InstanceState = Type.Object(
+  {
+    ...instanceFields,
+    state: Type.Union(
+      [Type.Literal("starting"), Type.Literal("running"), Type.Literal("ending"), Type.Literal("ended")],
+      { description: "Where the instance is in its life." },
+    ),
+    transfer: Transfer,
+    endedAt: Type.Union([moment("When the instance ended."), Type.Null()]),
+    endCause: Type.Union([Type.String(), Type.Null()], {
+      description:
+        "Why the instance ended: expired, owner, operator, failed, abandoned, lost or misuse. null while it runs.",
+    }),
+    contact: Type.Optional(
+      Type.String({ description: "Mail address or URL of the operator, if they or a rule against misuse ended it." }),
+    ),
+    engine: Type.Union([Type.String(), Type.Null()], { description: "Server in the instance: redis or valkey." }),
+    version: Type.Union([Type.String(), Type.Null()], { description: "Version of the server, such as 7.0.15." }),
+    lastRestart: Type.Union(
+      [
+        Type.Object({
+          at: moment("When the server restarted."),
+          cause: Type.String({ description: "Why the server stopped: out-of-memory, crashed or unknown." }),
+        }),
+        Type.Null(),
+      ],
+      {
+        description:
+          "The last time that the server stopped by itself. It restarted empty, with the same address and password.",
+      },
+    ),
+  },
+  { title: "Instance", description: "State of an instance. The password is never in it." },
+);
+
+/** Lifetime of an instance. The reference tells the bounds that this service has, see `finishDocument`. */
+export const ttlSeconds = Type.Integer({ description: "Lifetime in seconds, counted from now." });
+
+/** A new end of an instance. */
+export const NewLease = Type.Object(
+  { ttlSeconds },
+  { additionalProperties: false, title: "NewLease", description: "When the instance ends from now on." },
+);
+
+/** Answers of the calls that end an instance. */
+export const endAnswers = {
+  202: Type.Null({
+    description:
+      "The instance has ended, but its host does not answer. The container is removed once the host is back.",
+  }),
+  204: Type.Null({ description: "The instance is gone." }),
+};

@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { createDigitalOceanCloud } from "../../../apps/adapters/digitalocean/index.ts";
 import { CloudFault } from "../../../apps/core/fleet/cloud.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";
-import { openContract, type Exchange } from "./openapi-contract.ts";
+import { openContract, type Exchange } from "../../contracts/openapi.ts";
 
 const TOKEN = "dop_v1_0123456789abcdef";
 const documentPath = process.env["DIGITALOCEAN_OPENAPI"];

@@ -4,7 +4,6 @@ import { createKeptAnswer } from "../../../lib/kept-answer.ts";
 import type { App } from "../../app.ts";
 import { admitScraper } from "../../callers/scraper.ts";
 import type { Metrics } from "../../figures/metrics.ts";
-import { refusals } from "../schemas.ts";
 
 /** What the probes need. */
 export type HealthRouteParts = {
@@ -20,7 +19,16 @@ export type HealthRouteParts = {
 const READY_MS = 1_000;
 const UNREADY_MS = 100;
 
-const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Record(Type.String(), Type.String()) });
+const Readiness = Type.Object(
+  {
+    ready: Type.Boolean({ description: "Whether instances can be handed out." }),
+    checks: Type.Record(Type.String(), Type.String(), {
+      description: "What each of mysql, redis and hosts says: ok, or what is wrong.",
+    }),
+  },
+  { title: "Readiness", description: "Whether the service can hand out instances." },
+);
+const Health = Type.Object({ ok: Type.Literal(true) }, { title: "Health", description: "The process answers." });
 
 /**
  * Liveness, readiness by dependency, and metrics, for machines. The probes are not rate-limited: a flood of
@@ -41,9 +49,11 @@ export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRo
       {
         config,
         schema: {
+          operationId: "readHealth",
           tags: ["service"],
-          summary: "Whether the process works",
-          response: { 200: Type.Object({ ok: Type.Literal(true) }) },
+          summary: "Check that the process works",
+          description: "Asks nothing but the process itself.",
+          response: { 200: Health },
         },
       },
       () => ({ ok: true as const }),
@@ -54,9 +64,10 @@ export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRo
       {
         config,
         schema: {
+          operationId: "readReadiness",
           tags: ["service"],
-          summary: "Whether instances can be handed out, by dependency",
-          description: "As it was a second ago at most.",
+          summary: "Check that instances can be handed out",
+          description: "Tells what each dependency says, as it was a second ago at most.",
           response: { 200: Readiness, 503: Readiness },
         },
       },
@@ -73,10 +84,18 @@ export function healthRoutes({ ping, fleet, metrics, clock, settings }: HealthRo
       "/metrics",
       {
         schema: {
+          operationId: "readMetrics",
           tags: ["service"],
-          summary: "Metrics in Prometheus' text format",
-          description: "For programs on this machine; with METRICS_TOKEN set, for whoever sends that as bearer token.",
-          response: { 200: Type.String(), ...refusals },
+          summary: "Read metrics for Prometheus",
+          description: "If METRICS_TOKEN is set, send it as a bearer. If not, only programs on this machine may read.",
+          security: [{ scraper: [] }, {}],
+          response: {
+            200: {
+              description: "The metrics.",
+              content: { "text/plain": { schema: Type.String({ description: "Text format 0.0.4 of Prometheus." }) } },
+            },
+          },
+          refusals: ["token-missing", "token-wrong", "metrics-closed"],
         },
       },
       async (request, reply) => {

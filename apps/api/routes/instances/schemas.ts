@@ -1,6 +1,6 @@
 import { Type } from "typebox";
-import { InstanceName, InstanceState, refusals, refusalsAndFaults } from "../schemas.ts";
-import { REDIS_USERNAME } from "../../../core/services/redis.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
+import { asHolder, endAnswers, instanceFields, InstanceName, InstanceState, NewLease, ttlSeconds } from "../schemas.ts";
 
 /** A client that works where it must; it takes the service's address as its argument. */
 export const PYTHON_CLIENT = `import hashlib, itertools, json, sys, urllib.error, urllib.request
@@ -19,95 +19,143 @@ def get_redis(headers={}):
 print(get_redis()["url"])
 `;
 
-const Handout = Type.Object({
-  id: Type.String(),
-  host: Type.String(),
-  port: Type.Integer(),
-  username: Type.Literal(REDIS_USERNAME),
-  password: Type.String({ description: "Shown in this answer and never again" }),
-  url: Type.String({ description: "For redis-cli -u and client libraries" }),
-  engine: Type.Enum(["redis", "valkey"], { description: "What runs in it" }),
-  version: Type.String({ description: "Its version, such as 7.0.15" }),
-  createdAt: Type.String({ format: "date-time" }),
-  expiresAt: Type.String({ format: "date-time" }),
-  token: Type.String({
-    description: "Bearer token to read, extend and end the instance; shown in this answer and never again",
-  }),
-});
-const ttlSeconds = Type.Integer({ description: "Lifetime in seconds" });
-const Change = Type.Object({ ttlSeconds }, { additionalProperties: false });
+const Handout = Type.Object(
+  {
+    ...instanceFields,
+    password: Type.String({ description: "Password of the Redis. Only this answer shows it." }),
+    url: Type.String({ description: "URL for redis-cli -u and for client libraries." }),
+    engine: Type.Enum(["redis", "valkey"], { description: "Server in the instance." }),
+    version: Type.String({ description: "Version of the server, such as 7.0.15." }),
+    token: Type.String({
+      description: "Bearer token to read, extend and end the instance. Only this answer shows it.",
+    }),
+  },
+  { title: "Handout", description: "A new instance with its password and token." },
+);
 /** People behind one address would give each other their instances with keys such as "test". */
 const SHORTEST_KEY = 16;
+const answerHeaders = {
+  Sunset: Type.String({ description: "When the instance ends by itself, as an HTTP date (RFC 8594)." }),
+  "Idempotent-Replayed": Type.Optional(
+    Type.Literal("true", { description: "A retry got the instance of the first request." }),
+  ),
+};
 const HandoutHeaders = Type.Object({
   "idempotency-key": Type.Optional(
     Type.String({
       minLength: SHORTEST_KEY,
       maxLength: 255,
       description:
-        "Hard to guess, such as what uuidgen prints: whoever sends the same key from your address gets your instance. " +
-        "The same key and body give the same instance while it runs",
+        "A key that nobody can guess, such as uuidgen prints. A retry with the same key and body from your IP address " +
+        "gets the same instance while it runs.",
+      examples: ["1b4e28ba-2fa1-11d2-883f-0016d3cca427"],
     }),
   ),
   "proof-of-work": Type.Optional(
-    Type.String({ maxLength: 100, description: "A solved challenge, where a refusal has asked for it" }),
+    Type.String({ maxLength: 100, description: "The solved challenge, if a refusal has asked for a proof of work." }),
   ),
 });
 
 /** What may be asked for of a new instance. */
-export const HandoutRequest = Type.Object({ ttlSeconds: Type.Optional(ttlSeconds) }, { additionalProperties: false });
+export const HandoutRequest = Type.Object(
+  { ttlSeconds: Type.Optional(ttlSeconds) },
+  { additionalProperties: false, title: "NewInstance", description: "What you may ask for." },
+);
 
 /** The form of its answer. */
 export const HandoutFormat = Type.Object(
-  { format: Type.Optional(Type.Enum(["json", "url", "env"], { description: "Overrides the Accept header" })) },
+  {
+    format: Type.Optional(
+      Type.Enum(["json", "url", "env"], { description: "Format of the answer, over the Accept header." }),
+    ),
+  },
   { additionalProperties: false },
 );
 
 /** Schemas of the calls in this folder, for validation and for the API reference. */
 export const schemas = {
   create: {
+    operationId: "createInstance",
     tags: ["instances"],
     summary: "Get a Redis",
     description:
-      "The answer comes once the instance has answered PONG to the password. " +
-      "Accept: text/plain gives the bare URL, ?format=env a REDIS_URL= line.\n\n" +
-      "While many want one, the answer is 429 with a `challenge` and a number of `bits`: send the request again " +
-      "with the header `Proof-Of-Work: <challenge>:<n>`, where n is a number for which the SHA-256 of that value " +
-      "begins with so many zero bits. In Python:\n\n" +
+      "Starts an instance and answers once it has answered PONG to its password.\n\n" +
+      "`Accept: text/plain` or `?format=url` gives the bare URL, and `?format=env` a line `REDIS_URL=…` for a .env " +
+      "file, with comments that tell how to end the instance. `Accept: text/markdown` gives an agent all that it needs. A form in a browser is led to a page.\n\n" +
+      "While many people want an instance, the answer is 429 with a `challenge` and a number of `bits`. Find a number " +
+      "n for which the SHA-256 of `<challenge>:<n>` begins with so many zero bits, and send the request again with " +
+      "the header `Proof-Of-Work: <challenge>:<n>`. In Python:\n\n" +
       `\`\`\`python\n${PYTHON_CLIENT}\`\`\``,
     consumes: ["application/json", "application/x-www-form-urlencoded"],
-    produces: ["application/json", "text/plain", "text/html"],
     body: HandoutRequest,
     querystring: HandoutFormat,
     headers: HandoutHeaders,
     response: {
-      201: Type.Union([Handout, Type.String()]),
-      303: Type.Null({ description: "To a browser's form: Location is the page that shows the instance" }),
-      ...refusalsAndFaults,
+      201: {
+        description: "The instance runs and has answered.",
+        headers: {
+          Location: Type.String({ description: "Path of the instance, for the calls below." }),
+          ...answerHeaders,
+        },
+        content: {
+          "application/json": { schema: Handout },
+          "text/plain": { schema: Type.String({ description: "The URL, or the lines for a .env file." }) },
+          "text/markdown": { schema: Type.String({ description: "The instance, and how to use and end it." }) },
+        },
+      },
+      303: {
+        description: "With `Accept: text/html`: the instance runs, and its page shows it.",
+        headers: {
+          Location: Type.String({ description: "Path of the page." }),
+          "Set-Cookie": Type.String({ description: "Password and token, for that page alone." }),
+          ...answerHeaders,
+        },
+        type: "null",
+      },
     },
+    refusals: [
+      "quota-exceeded",
+      "network-quota-exceeded",
+      "address-blocked",
+      "cross-site",
+      "not-acceptable",
+      "idempotency-key-reused",
+      "starts-exceeded",
+      "proof-of-work-needed",
+      "busy",
+      "paused",
+      "no-capacity",
+      "kept-for-newcomers",
+      "idempotency-key-in-progress",
+    ] satisfies ProblemName[],
   },
   read: {
+    operationId: "readInstance",
     tags: ["instances"],
-    summary: "State of an instance",
-    security: [{ owner: [] }],
+    summary: "Read an instance",
+    description: "Tells the state of an instance. It never tells the password.",
+    security: asHolder,
     params: InstanceName,
-    response: { 200: InstanceState, ...refusals },
+    response: { 200: InstanceState },
   },
   change: {
+    operationId: "changeLease",
     tags: ["instances"],
-    summary: "Extend or shorten the lease: it ends ttlSeconds from now",
-    security: [{ owner: [] }],
+    summary: "Extend or shorten an instance",
+    description: "The instance ends `ttlSeconds` from now. It cannot run longer in all than GET /stats tells.",
+    security: asHolder,
     params: InstanceName,
-    body: Change,
-    response: { 200: InstanceState, ...refusals },
+    body: NewLease,
+    response: { 200: InstanceState },
+    refusals: ["instance-ended"] satisfies ProblemName[],
   },
   end: {
+    operationId: "endInstance",
     tags: ["instances"],
     summary: "End an instance",
-    description:
-      "204 when it is gone; 202 when its lease has ended but its host does not answer: " +
-      "it goes as soon as the host does.",
-    security: [{ owner: [] }],
+    description: "Deletes the instance with all its data. Ending it a second time does no harm.",
+    security: asHolder,
     params: InstanceName,
-    response: { 202: Type.Null(), 204: Type.Null(), ...refusals },
+    response: endAnswers,
   },
 };

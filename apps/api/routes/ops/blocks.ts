@@ -4,12 +4,12 @@ import type { Blocks } from "../../../core/operator/contract.ts";
 import { networksAround, readNetwork } from "../../../core/operator/networks.ts";
 import { blockNetwork, countHoldings, unblockNetwork, type BlockPorts } from "../../../core/operator/operate.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App } from "../../app.ts";
 import { callerKey } from "../../callers/caller-key.ts";
 import { problems } from "../../problems/problems.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, futureMoment, Moment } from "./schemas.ts";
+import { forOperator, futureMoment, moment } from "./schemas.ts";
 
 /** What the calls on blocked networks need. */
 export type OpsBlockParts = BlockPorts & {
@@ -19,73 +19,116 @@ export type OpsBlockParts = BlockPorts & {
   };
 };
 
-const OpsBlock = Type.Object({
-  address: Type.String({ description: "An address, or a network in CIDR notation" }),
-  reason: Type.String(),
-  blockedAt: Moment,
-  until: Moment,
-  by: Type.Union([Type.String(), Type.Null()], { description: "Address that the operator called from" }),
-});
+const OpsBlock = Type.Object(
+  {
+    address: Type.String({ description: "The blocked address, or network in CIDR notation." }),
+    reason: Type.String({ description: "Why, in the operator's words." }),
+    blockedAt: Type.String({ format: "date-time", description: "When it was blocked." }),
+    until: moment("When the block ends by itself. null: never."),
+    by: Type.Union([Type.String(), Type.Null()], { description: "Address that the operator called from." }),
+  },
+  { title: "Block", description: "A network that gets no instances." },
+);
 /** A blocked network as the operator reads it. */
 export type OpsBlock = Static<typeof OpsBlock>;
-const OpsHoldings = Type.Object({
-  address: Type.String({ description: "The network in its one form" }),
-  instances: Type.Integer({ description: "Instances that start or run for its addresses" }),
-  holders: Type.Integer({ description: "Addresses that hold them" }),
-  blocks: Type.Array(OpsBlock, { description: "Blocks in force that hold the whole network, the newest first" }),
-  listed: Type.Array(Type.String(), { description: "Networks of the list that hold the whole network" }),
-});
+const OpsHoldings = Type.Object(
+  {
+    address: Type.String({ description: "The network, as the service writes it." }),
+    instances: Type.Integer({ description: "Instances that start or run for its addresses." }),
+    holders: Type.Integer({ description: "Addresses that hold them." }),
+    blocks: Type.Array(OpsBlock, { description: "Blocks that cover the whole network, the newest first." }),
+    listed: Type.Array(Type.String(), {
+      description: "Networks of BLOCK_LIST_FILE that cover the whole network.",
+    }),
+  },
+  { title: "Holdings", description: "What the addresses of a network hold." },
+);
 /** What a network holds, as the operator reads it. */
 export type OpsHoldings = Static<typeof OpsHoldings>;
 const NewOpsBlock = Type.Object(
   {
     address: Type.String({
       maxLength: 50,
-      description: "An address, or a network: IPv4 from /8 to /32, IPv6 from /16 to /64; an IPv6 address is its /64",
+      description:
+        "An address or a network: IPv4 from /8 to /32, IPv6 from /16 to /64. An IPv6 address stands for its /64.",
+      examples: ["192.0.2.0/24"],
     }),
-    reason: Type.Optional(Type.String({ maxLength: 255 })),
-    until: Type.Optional(Type.String({ format: "date-time", description: "Ends by itself then; else it stays" })),
-    endInstances: Type.Optional(Type.Boolean({ description: "Ends all that its addresses hold; false if not given" })),
+    reason: Type.Optional(
+      Type.String({ maxLength: 255, description: "Why, in your words.", examples: ["Port scans"] }),
+    ),
+    until: Type.Optional(
+      Type.String({ format: "date-time", description: "When the block ends by itself. It stays if you send none." }),
+    ),
+    endInstances: Type.Optional(
+      Type.Boolean({ description: "Whether to end all that its addresses hold. false if you send none." }),
+    ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, title: "NewBlock", description: "A network to block." },
 );
 /** A block to be made, as the operator sends it. */
 export type NewOpsBlock = Static<typeof NewOpsBlock>;
-const OpsBlockMade = Type.Object({
-  address: Type.String({ description: "The network in its one form" }),
-  ended: Type.Integer({ description: "Instances whose leases this call has ended" }),
-});
+const OpsBlockMade = Type.Object(
+  {
+    address: Type.String({ description: "The network, as the service writes it." }),
+    ended: Type.Integer({ description: "Instances that this call has ended." }),
+  },
+  { title: "BlockMade", description: "What came of a new block." },
+);
 /** What came of a block. */
 export type OpsBlockMade = Static<typeof OpsBlockMade>;
-const OneNetwork = Type.Object({ address: Type.String({ maxLength: 50 }) }, { additionalProperties: false });
+const OneNetwork = Type.Object(
+  {
+    address: Type.String({
+      maxLength: 50,
+      description: "An address, or a network in CIDR notation.",
+      examples: ["192.0.2.0/24"],
+    }),
+  },
+  { additionalProperties: false },
+);
 
 const schemas = {
   list: {
     ...forOperator,
-    summary: "Networks that get no instances by the operator's word, the newest first",
-    description: "The header total-count counts the networks of BLOCK_LIST_FILE as well.",
-    response: { 200: Type.Array(OpsBlock), ...refusalsAndFaults },
+    operationId: "listBlocks",
+    summary: "List blocks",
+    description: "Lists the networks that operators have blocked, the newest first.",
+    response: {
+      200: {
+        description: "The blocks.",
+        headers: {
+          "Total-Count": Type.Integer({ description: "All blocked networks, those of BLOCK_LIST_FILE included." }),
+        },
+        content: { "application/json": { schema: Type.Array(OpsBlock) } },
+      },
+    },
   },
   preview: {
     ...forOperator,
-    summary: "What the addresses of a network hold, and what blocks them already",
+    operationId: "previewBlock",
+    summary: "Read what a block would meet",
+    description: "Tells what the addresses of a network hold, and which blocks cover it already.",
     querystring: OneNetwork,
-    response: { 200: OpsHoldings, ...refusalsAndFaults },
+    response: { 200: OpsHoldings },
   },
   add: {
     ...forOperator,
-    summary: "Give an address or a network no more instances, and end what it holds if asked",
+    operationId: "addBlock",
+    summary: "Block an address or a network",
     description:
-      "Without endInstances, what it holds runs on. With it, leases end at once and containers are removed by the " +
-      "reaper, which is asked to run; no hand-out that is under way passes by.",
+      "Its addresses get no more instances. What they hold runs on, unless you send `endInstances`: then it ends at " +
+      "once, together with all that is being started for them.",
     body: NewOpsBlock,
-    response: { 201: OpsBlockMade, ...refusalsAndFaults },
+    response: { 201: OpsBlockMade },
   },
   remove: {
     ...forOperator,
-    summary: "Let an address or a network have instances again",
+    operationId: "removeBlock",
+    summary: "Remove a block",
+    description: "The addresses of the network can get instances again.",
     querystring: OneNetwork,
-    response: { 204: Type.Null(), ...refusalsAndFaults },
+    response: { 204: Type.Null({ description: "The block is removed." }) },
+    refusals: ["not-found"] satisfies ProblemName[],
   },
 };
 

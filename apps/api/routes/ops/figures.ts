@@ -5,7 +5,6 @@ import { costOf } from "../../../core/fleet/droplet-costs.ts";
 import { figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
 import type { App } from "../../app.ts";
 import { forViewer } from "./schemas.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -19,20 +18,29 @@ const spans = {
 
 const OfValues = Type.Unsafe<Values>(Type.Array(Type.Union([Type.Number(), Type.Null()])));
 const OfSeries = Type.Unsafe<Series>(Type.Record(Type.String(), OfValues));
-const Figures = Type.Object({
-  stepSeconds: Type.Integer(),
-  times: Type.Unsafe<readonly number[]>(
-    Type.Array(Type.Integer({ description: "Beginning of a step, in milliseconds since 1970" })),
-  ),
-  handouts: OfSeries,
-  ends: OfSeries,
-  hosts: OfSeries,
-  droplets: OfSeries,
-  leases: OfValues,
-  slots: OfValues,
-  took: Type.Unsafe<FigureSeries["took"]>(Type.Object({ p50: OfValues, p95: OfValues, p99: OfValues })),
-  today: Type.Object({ dropletHours: Type.Number(), dollars: Type.Number() }, { description: "Since midnight UTC" }),
-});
+const Figures = Type.Object(
+  {
+    stepSeconds: Type.Integer({ description: "Length of a step." }),
+    times: Type.Unsafe<readonly number[]>(
+      Type.Array(Type.Integer({ description: "When a step begins, in milliseconds since 1970." })),
+    ),
+    handouts: OfSeries,
+    ends: OfSeries,
+    hosts: OfSeries,
+    droplets: OfSeries,
+    leases: OfValues,
+    slots: OfValues,
+    took: Type.Unsafe<FigureSeries["took"]>(Type.Object({ p50: OfValues, p95: OfValues, p99: OfValues })),
+    today: Type.Object(
+      {
+        dropletHours: Type.Number({ description: "Hours that all droplets have run." }),
+        dollars: Type.Number({ description: "What they cost." }),
+      },
+      { description: "Since midnight UTC." },
+    ),
+  },
+  { title: "FleetFigures", description: "One value for each step. null: none was kept." },
+);
 /** Figures of the last hour, day or week, one value a step. */
 export type OpsFigures = Static<typeof Figures>;
 
@@ -53,12 +61,18 @@ export function opsFigureRoutes({ store, clock }: OpsFigureParts) {
       {
         schema: {
           ...forViewer,
-          summary: "Figures of the last hour, day or week, one value a step; null where none were kept",
+          operationId: "readFleetFigures",
+          summary: "Read figures of the last hour, day or week",
+          description: "Gives one value for each step, and null where none was kept.",
           querystring: Type.Object(
-            { span: Type.Optional(Type.Enum(["hour", "day", "week"])) },
+            {
+              span: Type.Optional(
+                Type.Enum(["hour", "day", "week"], { description: "How far back. hour if you send none." }),
+              ),
+            },
             { additionalProperties: false },
           ),
-          response: { 200: Figures, ...refusalsAndFaults },
+          response: { 200: Figures },
         },
       },
       async (request) => {

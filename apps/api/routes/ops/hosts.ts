@@ -1,65 +1,99 @@
+import { sendAccepted } from "../accepted.ts";
 import { Type } from "typebox";
 import type { Droplets } from "../../../core/fleet/contract.ts";
 import type { FleetCache } from "../../../core/fleet/fleet-cache.ts";
 import { destroyHost, setHostState, type OperateHostsPorts } from "../../../core/operator/operate.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App } from "../../app.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, forViewer, HostName, Moment } from "./schemas.ts";
-import { refusalsAndFaults } from "../schemas.ts";
+import { forOperator, forViewer, HostName, moment } from "./schemas.ts";
 
-const OpsHost = Type.Object({
-  name: Type.String(),
-  state: Type.String({ description: "active, cordoned or draining" }),
-  standing: Type.String({ description: "open, or why it gets no instance now" }),
-  capacity: Type.Integer(),
-  inUse: Type.Integer(),
-  occupied: Type.Integer(),
-  heartbeat: Type.Union([Type.Unknown(), Type.Null()]),
-  heartbeatRefused: Type.Union([Type.String(), Type.Null()]),
-});
-const OpsDroplet = Type.Object({
-  name: Type.String(),
-  state: Type.String({ description: "ordered, booting, joined or destroying" }),
-  dropletId: Type.Union([Type.Integer(), Type.Null()]),
-  orderedAt: Moment,
-  joinedAt: Moment,
-  idleSince: Moment,
-  unhealthySince: Moment,
-});
+const OpsHost = Type.Object(
+  {
+    name: Type.String({ description: "Name of the host." }),
+    state: Type.String({ description: "What the operator has set: active, cordoned or draining." }),
+    standing: Type.String({ description: "open, or why the host gets no instance now." }),
+    capacity: Type.Integer({ description: "Instances that the host can run." }),
+    inUse: Type.Integer({ description: "Instances that people hold on it." }),
+    occupied: Type.Integer({ description: "Slots that are not free, those of ending instances included." }),
+    heartbeat: Type.Union([Type.Unknown(), Type.Null()], {
+      description: "The last heartbeat as the host sent it. null: there is none.",
+    }),
+    heartbeatRefused: Type.Union([Type.String(), Type.Null()], {
+      description: "Why the last heartbeat could not be read. null: it could, or there is none.",
+    }),
+  },
+  { title: "Host", description: "A machine that runs instances." },
+);
+const OpsDroplet = Type.Object(
+  {
+    name: Type.String({ description: "Name of the droplet, and of its host." }),
+    state: Type.String({ description: "ordered, booting, joined or destroying." }),
+    dropletId: Type.Union([Type.Integer(), Type.Null()], {
+      description: "Id at DigitalOcean. null: it has not been told yet.",
+    }),
+    orderedAt: Type.String({ format: "date-time", description: "When the droplet was ordered." }),
+    joinedAt: moment("When it became a host. null: it has not."),
+    idleSince: moment("Since when it has had no instance. null: it has some."),
+    unhealthySince: moment("Since when its heartbeat has been missing. null: it is there."),
+  },
+  { title: "Droplet", description: "A machine at DigitalOcean." },
+);
 
 const schemas = {
   list: {
     ...forViewer,
-    summary: "Hosts with slots, heartbeats and standings",
-    response: { 200: Type.Array(OpsHost), ...refusalsAndFaults },
+    operationId: "listHosts",
+    summary: "List hosts",
+    description: "Lists all hosts with their slots, heartbeats and standings.",
+    response: { 200: Type.Array(OpsHost) },
   },
   change: {
     ...forOperator,
-    summary: "Open a host to hand-outs, close it, or let it empty for good",
+    operationId: "changeHost",
+    summary: "Open, cordon or drain a host",
     description:
-      "cordoned takes no instances for now; " +
-      "draining takes none any more, and a droplet is destroyed once it is empty.",
+      "A cordoned host takes no new instances for now. A draining host takes none any more, and its droplet is " +
+      "destroyed once it is empty.",
     params: HostName,
-    body: Type.Object({ state: Type.Enum(["active", "cordoned", "draining"]) }, { additionalProperties: false }),
-    response: { 204: Type.Null(), ...refusalsAndFaults },
+    body: Type.Object(
+      {
+        state: Type.Enum(["active", "cordoned", "draining"], {
+          description: "What the host is to be.",
+          examples: ["cordoned"],
+        }),
+      },
+      { additionalProperties: false, title: "HostChange", description: "A new state of a host." },
+    ),
+    response: { 204: Type.Null({ description: "The host has this state." }) },
   },
   destroy: {
     ...forOperator,
-    summary: "Destroy a host: its droplet goes with the next step of the scaling",
-    description: "Refused while it has leases, unless confirm is its name: they are lost then.",
+    operationId: "destroyHost",
+    summary: "Destroy a host",
+    description:
+      "The droplet is destroyed with the next step of the scaling. A host that runs instances is refused, unless " +
+      "`confirm` is its name: then they are lost.",
     params: HostName,
     querystring: Type.Object(
-      { confirm: Type.Optional(Type.String({ maxLength: 63 })) },
+      {
+        confirm: Type.Optional(
+          Type.String({ maxLength: 63, description: "Name of the host, to destroy it with its instances." }),
+        ),
+      },
       { additionalProperties: false },
     ),
-    response: { 202: Type.Null(), ...refusalsAndFaults },
+    response: { 202: Type.Null({ description: "The droplet will be destroyed." }) },
+    refusals: ["not-ours", "still-ordered", "host-leased"] satisfies ProblemName[],
   },
   listDroplets: {
     ...forViewer,
-    summary: "Droplets that are not gone, the oldest order first",
-    response: { 200: Type.Array(OpsDroplet), ...refusalsAndFaults },
+    operationId: "listDroplets",
+    summary: "List droplets",
+    description: "Lists the droplets that are ordered or there, the oldest order first.",
+    response: { 200: Type.Array(OpsDroplet) },
   },
 };
 
@@ -110,7 +144,7 @@ export function opsHostRoutes(parts: OpsHostParts) {
           throw new ProblemError(problems.leased(result.leases));
         case "requested":
           request.log.info({ by, host: name }, "operator requested that a host is destroyed");
-          return reply.code(202).send(null);
+          return sendAccepted(reply);
       }
     });
 

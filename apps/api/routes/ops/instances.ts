@@ -7,19 +7,25 @@ import { seesVisitors } from "../../../core/operator/viewer.ts";
 import type { InstanceDirectory } from "../../../core/operator/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problemOfChange, problems } from "../../problems/problems.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App } from "../../app.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, forViewer, Moment } from "./schemas.ts";
+import { forOperator, forViewer, moment } from "./schemas.ts";
 import { describeInstance, sendEnd } from "../instance-answers.ts";
-import { InstanceId, InstanceState, refusalsAndFaults } from "../schemas.ts";
+import { endAnswers, InstanceId, InstanceState, NewLease } from "../schemas.ts";
 
-const OpsInstance = Type.Object({
-  ...InstanceState.properties,
-  hostName: Type.String(),
-  address: Type.String({ description: "Holder's, as quotas count it; empty once it is erased, and for viewers" }),
-  handedOutAt: Moment,
-  latestEnd: Type.String({ format: "date-time", description: "No extension passes it" }),
-});
+const OpsInstance = Type.Object(
+  {
+    ...InstanceState.properties,
+    hostName: Type.String({ description: "Name of the host that it runs on." }),
+    address: Type.String({
+      description: "Address of its holder, as quotas count it. Empty for viewers, and once it has been erased.",
+    }),
+    handedOutAt: moment("When it was handed out. null: not yet."),
+    latestEnd: Type.String({ format: "date-time", description: "The latest end that an extension can give it." }),
+  },
+  { title: "OperatorInstance", description: "An instance as operators read it." },
+);
 /** An instance as the operator reads it. */
 export type OpsInstance = Static<typeof OpsInstance>;
 const MOST_INSTANCES = 1000;
@@ -29,32 +35,34 @@ const Search = Type.Object(
       Type.String({
         maxLength: 100,
         description:
-          "Beginning of an id or a holder's address, part of a host's name, an instance's address:port, or :port",
+          "Beginning of an id or of a holder's address, part of a host's name, address:port of an instance, or :port.",
       }),
     ),
     state: Type.Optional(
       Type.Enum(["open", "all", "starting", "running", "ending", "ended"], {
-        description: "open, when not given: all that have not ended",
+        description: "Only instances in this state. open if you send none: all that have not ended.",
       }),
     ),
-    host: Type.Optional(Type.String({ maxLength: 63 })),
+    host: Type.Optional(Type.String({ maxLength: 63, description: "Name of a host: only instances on it." })),
     at: Type.Optional(
       Type.String({
         format: "date-time",
-        description: "Those that had their address and port at this moment, ended ones too when no state is given",
+        description: "Only instances that had their address and port then. Ended ones too if you send no state.",
       }),
     ),
     order: Type.Optional(
-      Type.Enum(["created", "expires", "address", "host"], { description: "created, when not given" }),
+      Type.Enum(["created", "expires", "address", "host"], {
+        description: "What to sort by. created if you send none.",
+      }),
     ),
-    direction: Type.Optional(Type.Enum(["ascending", "descending"], { description: "descending, when not given" })),
+    direction: Type.Optional(Type.Enum(["ascending", "descending"], { description: "descending if you send none." })),
     after: Type.Optional(
-      Type.String({ pattern: "^[0-9a-z]{16}$", description: "id of the last instance of the page before" }),
+      Type.String({ pattern: "^[0-9a-z]{16}$", description: "Id of the last instance of the page before." }),
     ),
     most: Type.Optional(
       Type.String({
         pattern: "^([1-9]\\d{0,2}|1000)$",
-        description: `Length of a page, ${MOST_INSTANCES} at most and when not given`,
+        description: `Instances on a page. ${MOST_INSTANCES} if you send none.`,
       }),
     ),
   },
@@ -66,29 +74,43 @@ export type OpsSearch = Static<typeof Search>;
 const schemas = {
   list: {
     ...forViewer,
-    summary: "Instances, searched, in an order, a page at a time",
-    description: "The header total-count tells how many there are on all pages.",
+    operationId: "listInstances",
+    summary: "Search instances",
+    description: "Lists instances of everybody, a page at a time.",
     querystring: Search,
-    response: { 200: Type.Array(OpsInstance), ...refusalsAndFaults },
+    response: {
+      200: {
+        description: "A page of instances.",
+        headers: { "Total-Count": Type.Integer({ description: "Instances on all pages." }) },
+        content: { "application/json": { schema: Type.Array(OpsInstance) } },
+      },
+    },
   },
   read: {
     ...forViewer,
-    summary: "One instance",
+    operationId: "readAnyInstance",
+    summary: "Read an instance of anybody",
+    description: "Tells what operators see of an instance.",
     params: InstanceId,
-    response: { 200: OpsInstance, ...refusalsAndFaults },
+    response: { 200: OpsInstance },
   },
   change: {
     ...forOperator,
-    summary: "Let a lease end ttlSeconds from now",
+    operationId: "changeAnyLease",
+    summary: "Extend or shorten an instance of anybody",
+    description: "The instance ends `ttlSeconds` from now, within the bounds that hold for all.",
     params: InstanceId,
-    body: Type.Object({ ttlSeconds: Type.Integer() }, { additionalProperties: false }),
-    response: { 200: OpsInstance, ...refusalsAndFaults },
+    body: NewLease,
+    response: { 200: OpsInstance },
+    refusals: ["instance-ended"] satisfies ProblemName[],
   },
   end: {
     ...forOperator,
-    summary: "End an instance",
+    operationId: "endAnyInstance",
+    summary: "End an instance of anybody",
+    description: "Deletes the instance with all its data.",
     params: InstanceId,
-    response: { 202: Type.Null(), 204: Type.Null(), ...refusalsAndFaults },
+    response: endAnswers,
   },
 };
 

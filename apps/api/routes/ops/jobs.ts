@@ -1,36 +1,46 @@
+import { sendAccepted } from "../accepted.ts";
 import { Type } from "typebox";
 import type { JobRuns } from "../../../core/operator/contract.ts";
 import { runJob, type RunJobPorts } from "../../../core/operator/operate.ts";
 import { jobNames } from "../../../core/events/names.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, forViewer, Moment } from "./schemas.ts";
+import { forOperator, forViewer, moment } from "./schemas.ts";
 
 /** What the calls on jobs need. */
 export type OpsJobParts = RunJobPorts & { readonly store: { readonly runs: Pick<JobRuns, "list"> } };
 
-const OpsJob = Type.Object({
-  job: Type.Enum([...jobNames]),
-  startedAt: Moment,
-  finishedAt: Moment,
-  succeededAt: Moment,
-  fault: Type.Union([Type.String(), Type.Null()]),
-});
+const OpsJob = Type.Object(
+  {
+    job: Type.Enum([...jobNames], { description: "Name of the job." }),
+    startedAt: Type.String({ format: "date-time", description: "When it ran last." }),
+    finishedAt: moment("When that run finished. null: it still runs."),
+    succeededAt: moment("When it succeeded last. null: never."),
+    fault: Type.Union([Type.String(), Type.Null()], { description: "What went wrong in its last run. null: nothing." }),
+  },
+  { title: "JobRun", description: "The last run of a job." },
+);
 const schemas = {
   list: {
     ...forViewer,
-    summary: "The last run of each job",
-    response: { 200: Type.Array(OpsJob), ...refusalsAndFaults },
+    operationId: "listJobs",
+    summary: "List jobs",
+    description: "Lists the last run of each job.",
+    response: { 200: Type.Array(OpsJob) },
   },
   run: {
     ...forOperator,
+    operationId: "runJob",
     summary: "Run a job now",
-    description: "How it comes out is told by GET /ops/api/jobs.",
-    params: Type.Object({ job: Type.String({ maxLength: 32 }) }),
-    response: { 202: Type.Null(), ...refusalsAndFaults },
+    description: "Has a job run besides its times. GET /ops/api/jobs tells how it went.",
+    params: Type.Object({
+      job: Type.String({ maxLength: 32, description: "Name of the job.", examples: ["reap"] }),
+    }),
+    response: { 202: Type.Null({ description: "The job has been told to run." }) },
+    refusals: ["no-jobs-process"] satisfies ProblemName[],
   },
 };
 
@@ -57,7 +67,7 @@ export function opsJobRoutes(parts: OpsJobParts) {
       const by = callerOf(request).name;
       if (!(await runJob(parts, by, job))) throw new ProblemError(problems.nobodyListens());
       request.log.info({ by, job }, "operator has a job run");
-      return reply.code(202).send(null);
+      return sendAccepted(reply);
     });
   };
 }

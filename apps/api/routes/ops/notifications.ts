@@ -4,11 +4,11 @@ import { channels } from "../../../core/notifications/messages.ts";
 import { sendTest, type SendTestPorts } from "../../../core/notifications/send-test.ts";
 import type { ChannelTarget } from "../../../core/settings/notifications.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, forViewer, Moment } from "./schemas.ts";
+import { forOperator, forViewer, moment } from "./schemas.ts";
 
 /** What the calls on notifications need. */
 export type OpsNotificationParts = SendTestPorts & {
@@ -19,65 +19,76 @@ export type OpsNotificationParts = SendTestPorts & {
 /** Messages shown. */
 const SHOWN = 20;
 
-const ChannelName = Type.Enum([...channels]);
-const OpsNotifications = Type.Object({
-  channels: Type.Array(
-    Type.Object({
-      channel: ChannelName,
-      target: Type.String({ description: "where it leads, without secrets" }),
-      waiting: Type.Integer({ description: "messages that are still to be delivered" }),
-      givenUp: Type.Integer({ description: "messages that could not be delivered" }),
-    }),
-    { description: "ways that are set up" },
-  ),
-  alarms: Type.Array(
-    Type.Object({
-      alarm: Type.String(),
-      topic: Type.String(),
-      kind: Type.String(),
-      host: Type.Union([Type.String(), Type.Null()]),
-      instance: Type.Union([Type.String(), Type.Null()]),
-      reason: Type.String(),
-      since: Moment,
-      toldAt: Moment,
-    }),
-    { description: "alarms that go on, told or not yet told" },
-  ),
-  recent: Type.Array(
-    Type.Object({
-      id: Type.String({ description: "the header webhook-id" }),
-      channel: ChannelName,
-      type: Type.String(),
-      state: Type.String({ description: "waiting, sent or given-up" }),
-      createdAt: Moment,
-      attempts: Type.Integer(),
-      nextAt: Moment,
-      fault: Type.Union([Type.String(), Type.Null()]),
-    }),
-    { description: "the last messages, newest first" },
-  ),
-});
-const OpsNotificationTest = Type.Object({
-  delivered: Type.Boolean(),
-  result: Type.String({ description: "how it came out, in words" }),
-});
+const ChannelName = Type.Enum([...channels], { description: "A way to tell operators.", examples: ["webhook"] });
+const OpsNotifications = Type.Object(
+  {
+    channels: Type.Array(
+      Type.Object({
+        channel: ChannelName,
+        target: Type.String({ description: "Where it leads, without secrets." }),
+        waiting: Type.Integer({ description: "Messages that are still to be delivered." }),
+        givenUp: Type.Integer({ description: "Messages that could not be delivered." }),
+      }),
+      { description: "Ways that are set up." },
+    ),
+    alarms: Type.Array(
+      Type.Object({
+        alarm: Type.String({ description: "Name of the alarm." }),
+        topic: Type.String({ description: "What it is about." }),
+        kind: Type.String({ description: "Kind of the event that raised it." }),
+        host: Type.Union([Type.String(), Type.Null()], { description: "Name of the host that it is about." }),
+        instance: Type.Union([Type.String(), Type.Null()], { description: "Id of the instance that it is about." }),
+        reason: Type.String({ description: "Why, in a sentence." }),
+        since: Type.String({ format: "date-time", description: "Since when it goes on." }),
+        toldAt: moment("When operators were told. null: not yet."),
+      }),
+      { description: "Alarms that go on." },
+    ),
+    recent: Type.Array(
+      Type.Object({
+        id: Type.String({ description: "The header webhook-id of the message." }),
+        channel: ChannelName,
+        type: Type.String({ description: "What the message is about." }),
+        state: Type.String({ description: "waiting, sent or given-up." }),
+        createdAt: Type.String({ format: "date-time", description: "When it was written." }),
+        attempts: Type.Integer({ description: "How often it was sent so far." }),
+        nextAt: moment("When it is sent again. null: it is not."),
+        fault: Type.Union([Type.String(), Type.Null()], { description: "What went wrong last. null: nothing." }),
+      }),
+      { description: "The last messages, the newest first." },
+    ),
+  },
+  { title: "Notifications", description: "How operators are told of alarms." },
+);
+const OpsNotificationTest = Type.Object(
+  {
+    delivered: Type.Boolean({ description: "Whether the message was delivered." }),
+    result: Type.String({ description: "How it went, in words." }),
+  },
+  { title: "NotificationTest", description: "What came of a test message." },
+);
 export type OpsNotifications = Static<typeof OpsNotifications>;
 export type OpsNotificationTest = Static<typeof OpsNotificationTest>;
 
 const schemas = {
   show: {
     ...forViewer,
-    summary: "How operators are told of alarms",
-    operationId: "showNotifications",
-    response: { 200: OpsNotifications, ...refusalsAndFaults },
+    operationId: "readNotifications",
+    summary: "Read how operators are told of alarms",
+    description: "Tells the ways that are set up, the alarms that go on, and the last messages.",
+    response: { 200: OpsNotifications },
   },
   test: {
     ...forOperator,
     summary: "Send a test message",
-    description: "Sends it by the way that alarms take, once, and answers when it is known how it came out.",
+    description: "Sends a message once by the way that alarms take, and tells how it went.",
     operationId: "testNotification",
-    body: Type.Object({ channel: ChannelName }, { additionalProperties: false }),
-    response: { 200: OpsNotificationTest, ...refusalsAndFaults },
+    body: Type.Object(
+      { channel: ChannelName },
+      { additionalProperties: false, title: "NewNotificationTest", description: "The way to test." },
+    ),
+    response: { 200: OpsNotificationTest },
+    refusals: ["no-channel", "no-jobs-process"] satisfies ProblemName[],
   },
 };
 

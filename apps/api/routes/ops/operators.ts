@@ -8,11 +8,11 @@ import {
 } from "../../../core/operator/manage-operators.ts";
 import { FIRST_ADMIN, OPERATOR_NAME_PATTERN, operatorRoles, type Operator } from "../../../core/operator/operators.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forAdmin, futureMoment, Moment } from "./schemas.ts";
+import { forAdmin, futureMoment, moment } from "./schemas.ts";
 
 /** What the calls on operators need. */
 export type OpsOperatorParts = ManageOperatorsPorts & {
@@ -21,52 +21,58 @@ export type OpsOperatorParts = ManageOperatorsPorts & {
 
 const Name = Type.String({
   pattern: OPERATOR_NAME_PATTERN,
-  description: "Small letters, digits, and . _ @ - after the first character; 32 characters at most",
+  description: "Small letters, digits, and . _ @ - after the first character. It has 32 characters at most.",
   examples: ["alice"],
 });
 const Role = Type.Enum([...operatorRoles], {
   description:
-    "viewer sees all but visitors' addresses; operator also acts on hosts, instances, blocks, switches and jobs; " +
-    "admin also manages operators",
+    "A viewer sees all but the addresses of visitors. An operator also acts on hosts, instances, blocks, switches and " +
+    "jobs. An admin also manages operators.",
   examples: ["operator"],
 });
 const ExpiresAt = Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
-  description: "When the token expires; null: never",
+  description: "When the token expires. null: never.",
   examples: ["2027-01-31T12:00:00Z"],
 });
-const OpsOperator = Type.Object({
-  name: Name,
-  role: Role,
-  createdAt: Moment,
-  createdBy: Type.Union([Type.String(), Type.Null()], { description: "Operator who created this one" }),
-  expiresAt: ExpiresAt,
-  lastUsedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
-    description: "To about a minute; null: never. Not kept for the admin whose token is OPS_TOKEN",
-  }),
-  isOpsToken: Type.Boolean({ description: "Whether its token is the setting OPS_TOKEN: it can't be changed here" }),
-});
+const OpsOperator = Type.Object(
+  {
+    name: Name,
+    role: Role,
+    createdAt: moment("When it was created. null: it is the setting OPS_TOKEN."),
+    createdBy: Type.Union([Type.String(), Type.Null()], { description: "Operator who created this one." }),
+    expiresAt: ExpiresAt,
+    lastUsedAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
+      description: "When the token was last used, to about a minute. null: never. It is not kept for OPS_TOKEN.",
+    }),
+    isOpsToken: Type.Boolean({ description: "Whether the token is the setting OPS_TOKEN. It cannot be changed here." }),
+  },
+  { title: "Operator", description: "Who may operate the service." },
+);
 /** An operator as admins read it. */
 export type OpsOperator = Static<typeof OpsOperator>;
 const NewOpsOperator = Type.Object(
   { name: Name, role: Role, expiresAt: Type.Optional(ExpiresAt) },
-  { additionalProperties: false },
+  { additionalProperties: false, title: "NewOperator", description: "An operator to create." },
 );
 /** An operator to be created, as an admin sends it. */
 export type NewOpsOperator = Static<typeof NewOpsOperator>;
-const OpsOperatorCreated = Type.Object({
-  name: Name,
-  role: Role,
-  expiresAt: ExpiresAt,
-  token: Type.String({
-    description: "Shown this once: the service keeps only its SHA-256",
-    examples: ["gar_op_4kq0Zr2nVb8Ys5TtGm1hXw7LcJd9eUaP"],
-  }),
-});
+const OpsOperatorCreated = Type.Object(
+  {
+    name: Name,
+    role: Role,
+    expiresAt: ExpiresAt,
+    token: Type.String({
+      description: "Token of the operator. Only this answer shows it.",
+      examples: ["gar_op_4kq0Zr2nVb8Ys5TtGm1hXw7LcJd9eUaP"],
+    }),
+  },
+  { title: "OperatorCreated", description: "A new operator with the token." },
+);
 /** What came of creating an operator. */
 export type OpsOperatorCreated = Static<typeof OpsOperatorCreated>;
 const OpsOperatorChange = Type.Object(
   { role: Type.Optional(Role), expiresAt: Type.Optional(ExpiresAt) },
-  { additionalProperties: false },
+  { additionalProperties: false, title: "OperatorChange", description: "What to change of an operator." },
 );
 /** What is to be changed of an operator. */
 export type OpsOperatorChange = Static<typeof OpsOperatorChange>;
@@ -76,31 +82,43 @@ const schemas = {
   list: {
     ...forAdmin,
     operationId: "listOperators",
-    summary: "Operators with their roles, expiry and last use",
-    response: { 200: Type.Array(OpsOperator), ...refusalsAndFaults },
+    summary: "List operators",
+    description: "Lists all operators with their roles, expiry and last use.",
+    response: { 200: Type.Array(OpsOperator) },
   },
   add: {
     ...forAdmin,
     operationId: "createOperator",
-    summary: "Create an operator; the answer is the only place where the token stands",
+    summary: "Create an operator",
+    description: "Only this answer shows the token.",
     body: NewOpsOperator,
-    response: { 201: OpsOperatorCreated, ...refusalsAndFaults },
+    response: {
+      201: {
+        description: "The operator is created.",
+        headers: { Location: Type.String({ description: "Path of the operator, for the calls below." }) },
+        content: { "application/json": { schema: OpsOperatorCreated } },
+      },
+    },
+    refusals: ["operator-exists"] satisfies ProblemName[],
   },
   change: {
     ...forAdmin,
     operationId: "changeOperator",
-    summary: "Change an operator's role or expiry",
+    summary: "Change the role or expiry of an operator",
     description: "Another role ends the operator's dashboard sessions at once.",
     params: OneOperator,
     body: OpsOperatorChange,
-    response: { 200: OpsOperator, ...refusalsAndFaults },
+    response: { 200: OpsOperator },
+    refusals: ["first-admin"] satisfies ProblemName[],
   },
   revoke: {
     ...forAdmin,
     operationId: "revokeOperator",
-    summary: "Revoke an operator's token, and end their dashboard sessions",
+    summary: "Revoke an operator",
+    description: "The token works no longer, and the dashboard sessions of the operator end.",
     params: OneOperator,
-    response: { 204: Type.Null(), ...refusalsAndFaults },
+    response: { 204: Type.Null({ description: "The operator is revoked." }) },
+    refusals: ["first-admin"] satisfies ProblemName[],
   },
 };
 

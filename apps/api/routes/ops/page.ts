@@ -4,8 +4,8 @@ import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 import { publicFolder } from "../../public-folder.ts";
 import type { OperatorLogins, Session } from "./logins.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
 import type { App, HomePage } from "../../app.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 import { OpsSession } from "./schemas.ts";
 
 const LOGINS_PER_MINUTE = 10;
@@ -14,19 +14,44 @@ const tags = ["operator"];
 const schemas = {
   read: {
     tags,
-    summary: "Who is logged in on the dashboard",
-    response: { 200: OpsSession, ...refusalsAndFaults },
+    operationId: "readSession",
+    summary: "Read who is logged in",
+    description: "Tells whose login the cookie is.",
+    security: [{ login: [] }],
+    response: { 200: OpsSession },
+    refusals: ["token-missing", "token-expired"] satisfies ProblemName[],
   },
   logIn: {
     tags,
-    summary: "Log in: the answer sets the login's cookie",
+    operationId: "logIn",
+    summary: "Log in",
+    description: "The answer sets a cookie, which the other calls take in place of the token.",
     body: Type.Object(
-      { token: Type.String({ minLength: 1, maxLength: 500, description: "An operator's token" }) },
-      { additionalProperties: false },
+      { token: Type.String({ minLength: 1, maxLength: 500, description: "Token of an operator." }) },
+      { additionalProperties: false, title: "LogIn", description: "The token to log in with." },
     ),
-    response: { 200: OpsSession, ...refusalsAndFaults },
+    response: {
+      200: {
+        description: "You are logged in.",
+        headers: { "Set-Cookie": Type.String({ description: "The cookie of the login." }) },
+        content: { "application/json": { schema: OpsSession } },
+      },
+    },
+    refusals: ["token-wrong", "token-expired", "cross-site"] satisfies ProblemName[],
   },
-  logOut: { tags, summary: "Log out", response: { 204: Type.Null(), ...refusalsAndFaults } },
+  logOut: {
+    tags,
+    operationId: "logOut",
+    summary: "Log out",
+    description: "Ends the login of the cookie, on all replicas.",
+    response: {
+      204: {
+        description: "You are logged out.",
+        headers: { "Set-Cookie": Type.String({ description: "Removes the cookie." }) },
+        type: "null",
+      },
+    },
+  },
 };
 
 /** `GET /ops`, which holds nothing secret, and logging in and out there. */

@@ -3,7 +3,7 @@ import { operatorRoles, type OperatorRole } from "../../../core/operator/operato
 
 /** Marks a call in the API's reference as one of operators with this role or a higher one; the guard reads it, too. */
 function forRole(role: OperatorRole) {
-  return { tags: ["operator"], security: [{ operator: [] }], "x-role": role };
+  return { tags: ["operator"], security: [{ operator: [] }, { login: [] }], "x-role": role };
 }
 
 /** Calls that only show something. */
@@ -20,8 +20,9 @@ export function roleOf(schema: object | undefined, url: string): OperatorRole {
   return role;
 }
 
-/** A moment, or that there was none. */
-export const Moment = Type.Union([Type.String({ format: "date-time" }), Type.Null()]);
+/** A moment, or that there was none; and what it means. */
+export const moment = (description: string) =>
+  Type.Union([Type.String({ format: "date-time" }), Type.Null()], { description });
 
 /** The year that ends what can be kept. */
 const LAST_YEAR = 9999;
@@ -36,14 +37,17 @@ export function futureMoment(text: string, now: Date): Date | undefined {
 }
 
 /** Parameters of paths below /ops/api/hosts/:name. */
-export const HostName = Type.Object({ name: Type.String({ maxLength: 63, pattern: "^[!-~]+$" }) });
+export const HostName = Type.Object({
+  name: Type.String({ maxLength: 63, pattern: "^[!-~]+$", description: "Name of the host.", examples: ["host-a"] }),
+});
 
 /** Who is logged in on the dashboard. */
-export const OpsSession = Type.Object({
-  name: Type.String({ description: "Who is logged in", examples: ["admin"] }),
-  role: Type.Enum([...operatorRoles], { examples: ["admin"] }),
-  expiresAt: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
-    description: "When the operator's token expires, and the session with it; null: never",
-  }),
-});
+export const OpsSession = Type.Object(
+  {
+    name: Type.String({ description: "Name of the operator who is logged in.", examples: ["admin"] }),
+    role: Type.Enum([...operatorRoles], { description: "What the operator may do.", examples: ["admin"] }),
+    expiresAt: moment("When the operator's token expires, and the session with it. null: never."),
+  },
+  { title: "Session", description: "A login on the dashboard." },
+);
 export type OpsSession = Static<typeof OpsSession>;

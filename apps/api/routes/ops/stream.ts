@@ -13,7 +13,6 @@ import type { App } from "../../app.ts";
 import { callerOf } from "./callers.ts";
 import { describeEvent } from "./events.ts";
 import { forViewer } from "./schemas.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 
 const LOOK_MS = 1_000;
 const RECHECK_MS = 1_000;
@@ -68,12 +67,13 @@ export function opsStreamRoutes(
         exposeHeadRoute: false,
         schema: {
           ...forViewer,
-          summary: "The fleet and its events as they change",
+          operationId: "followFleet",
+          summary: "Follow the fleet and its events",
           description:
-            "Server-sent events: picture (all of it), change (what is new in it), events, alarms (those that go on), " +
-            "silence (MySQL does not answer).",
+            "Sends server-sent events: `picture` (the whole fleet), `change` (what is new in it), `events`, `alarms` (those " +
+            "that go on) and `silence` (the database does not answer).",
           produces: ["text/event-stream"],
-          response: { 200: Type.Unsafe<PassThrough>(Type.String()), ...refusalsAndFaults },
+          response: { 200: Type.Unsafe<PassThrough>(Type.String()) },
         },
       },
       async (request, reply) => {

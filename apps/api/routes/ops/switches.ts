@@ -2,22 +2,43 @@ import { Type } from "typebox";
 import type { Switches } from "../../../core/operator/contract.ts";
 import { setSwitch, type SetSwitchPorts } from "../../../core/operator/operate.ts";
 import type { App } from "../../app.ts";
-import { refusalsAndFaults } from "../schemas.ts";
 import { callerOf } from "./callers.ts";
-import { forOperator, forViewer, Moment } from "./schemas.ts";
+import { forOperator, forViewer, moment } from "./schemas.ts";
 
 /** What the calls on switches need. */
 export type OpsSwitchParts = SetSwitchPorts & { readonly store: { readonly switches: Pick<Switches, "list"> } };
 
-const OpsSwitch = Type.Object({ name: Type.String(), paused: Type.Boolean(), changedAt: Moment });
+const OpsSwitch = Type.Object(
+  {
+    name: Type.String({ description: "handouts or scaling." }),
+    paused: Type.Boolean({ description: "Whether it is paused." }),
+    changedAt: moment("When that changed last. null: never."),
+  },
+  { title: "Switch", description: "What operators can pause." },
+);
 const schemas = {
-  list: { ...forViewer, summary: "What is paused", response: { 200: Type.Array(OpsSwitch), ...refusalsAndFaults } },
+  list: {
+    ...forViewer,
+    operationId: "listSwitches",
+    summary: "Read what is paused",
+    description: "Tells whether hand-outs and scaling are paused.",
+    response: { 200: Type.Array(OpsSwitch) },
+  },
   set: {
     ...forOperator,
-    summary: "Pause hand-outs or scaling, or let them go on",
-    params: Type.Object({ name: Type.Enum(["handouts", "scaling"]) }),
-    body: Type.Object({ paused: Type.Boolean() }, { additionalProperties: false }),
-    response: { 204: Type.Null(), ...refusalsAndFaults },
+    operationId: "setSwitch",
+    summary: "Pause hand-outs or scaling, or resume them",
+    description:
+      "While hand-outs are paused, nobody gets a new instance, and running ones go on. While scaling is paused, no " +
+      "droplet is ordered or destroyed by itself.",
+    params: Type.Object({
+      name: Type.Enum(["handouts", "scaling"], { description: "What to pause or resume.", examples: ["scaling"] }),
+    }),
+    body: Type.Object(
+      { paused: Type.Boolean({ description: "true pauses, false resumes.", examples: [true] }) },
+      { additionalProperties: false, title: "SwitchChange", description: "Whether to pause." },
+    ),
+    response: { 204: Type.Null({ description: "The switch is set." }) },
   },
 };
 

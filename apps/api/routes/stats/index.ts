@@ -10,18 +10,24 @@ export type StatsRouteParts = {
   readonly rules: PublicRules;
 };
 
-const Stats = Type.Object({
-  running: Type.Integer({ description: "Instances running now" }),
-  startedEver: Type.Integer({ description: "Instances handed out since the beginning" }),
-  limits: Type.Object({
-    ttlSeconds: Type.Integer({ description: "Lifetime when none is asked for" }),
-    minTtlSeconds: Type.Integer(),
-    maxTtlSeconds: Type.Integer({ description: "Longest lifetime, extensions included" }),
-    perAddress: Type.Integer({ description: "Instances an address may hold at once" }),
-    memoryMb: Type.Integer(),
-    maxClients: Type.Integer(),
-  }),
-});
+const Stats = Type.Object(
+  {
+    running: Type.Integer({ description: "Instances that run now." }),
+    startedEver: Type.Integer({ description: "Instances handed out since the service began." }),
+    limits: Type.Object(
+      {
+        ttlSeconds: Type.Integer({ description: "Lifetime of an instance if you ask for none." }),
+        minTtlSeconds: Type.Integer({ description: "Shortest lifetime." }),
+        maxTtlSeconds: Type.Integer({ description: "Longest lifetime, extensions included." }),
+        perAddress: Type.Integer({ description: "Instances that an IP address may hold at once." }),
+        memoryMb: Type.Integer({ description: "Megabytes that keys and values may take." }),
+        maxClients: Type.Integer({ description: "Connections that may be open at once." }),
+      },
+      { title: "Limits", description: "Limits of each instance." },
+    ),
+  },
+  { title: "Stats", description: "Counts of instances, and their limits." },
+);
 /** Counts of instances, and the limits of each. */
 export type Stats = Static<typeof Stats>;
 
@@ -32,8 +38,10 @@ export function statsRoutes({ store, clock, rules }: StatsRouteParts) {
       "/stats",
       {
         schema: {
+          operationId: "readStats",
           tags: ["service"],
-          summary: "Instances running and handed out, and the limits",
+          summary: "Count instances, and read the limits",
+          description: "Counts for everybody. The page shows them.",
           response: { 200: Stats },
         },
       },
