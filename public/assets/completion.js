@@ -1,6 +1,6 @@
 /** @import { Commands, Suggestions } from "../home-types.ts" */
 import { suggest } from "./command-words.js";
-import { closest } from "./elements.js";
+import { closest, part } from "./elements.js";
 import { loadCommands } from "./load-commands.js";
 
 /**
@@ -22,6 +22,7 @@ export function createCompletion(input) {
   status.setAttribute("role", "status");
   box.append(about, list, status);
   input.form?.before(box);
+  const transcript = part("transcript");
   for (const [name, value] of Object.entries({
     role: "combobox",
     "aria-autocomplete": "list",
@@ -86,10 +87,13 @@ export function createCompletion(input) {
 
   function show() {
     const isOpen = current.words.length > 0;
+    const isAtEnd = transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < 1;
     list.hidden = !isOpen;
     about.textContent = current.about;
     about.hidden = current.about === "";
     box.hidden = list.hidden && about.hidden;
+    // The list takes its room from the transcript, whose last lines stay in sight.
+    if (isAtEnd) transcript.scrollTop = transcript.scrollHeight;
     input.setAttribute("aria-expanded", String(isOpen));
     for (const [index, option] of [...list.children].entries()) {
       option.setAttribute("aria-selected", String(index === chosen));

@@ -16,6 +16,7 @@ const HELP =
   "Ctrl+C or Escape cancels a command that waits. Ctrl+L or CLEAR empties the console.\n" +
   "Several lines that are pasted run one after the other.\n" +
   "All commands: https://redis.io/commands";
+const WAITING = "Waiting for the reply. Ctrl+C or Escape cancels.";
 const HINT = "Type a command, or choose one of those below. HELP tells more.";
 
 /**
@@ -36,6 +37,7 @@ export function createConsole(root, api, onRefused, held) {
   const usualWhere = where.textContent;
   /** @type {Map<string, Session>} By the instance's id. */
   const sessions = new Map();
+  const waiting = lineOf({ kind: "reply", text: WAITING, tone: "hint" });
   /** @type {Session | null} */
   let session = null;
 
@@ -109,7 +111,7 @@ export function createConsole(root, api, onRefused, held) {
     own.abort = null;
     setWaiting(own, false);
     if (left > 0) show(own, note(`${left} more ${left === 1 ? "line was" : "lines were"} not run.`));
-    keepTranscript(own);
+    keep(own);
     if (own === session) showPrompt();
   }
 
@@ -216,17 +218,36 @@ export function createConsole(root, api, onRefused, held) {
     own.entries.push(entry);
     const isFull = own.entries.length > MOST_ENTRIES;
     if (isFull) own.entries.shift();
-    keepTranscript(own);
+    keep(own);
     if (own !== session) return;
     if (isFull) transcript.firstElementChild?.remove();
-    transcript.append(lineOf(entry));
+    append(lineOf(entry));
+  }
+
+  /** @param {HTMLElement} line */
+  function append(line) {
+    if (waiting.isConnected) waiting.before(line);
+    else transcript.append(line);
     transcript.scrollTop = transcript.scrollHeight;
+  }
+
+  /**
+   * Of an instance that has ended, nothing is kept: a reply may come late.
+   * @param {Session} own
+   */
+  function keep(own) {
+    if (isHeld(own.instance.id)) keepTranscript(own);
+  }
+
+  /** @param {string} id */
+  function isHeld(id) {
+    return (held.find(id)?.state ?? "ended") !== "ended";
   }
 
   /** @param {Session} own */
   function empty(own) {
     own.entries = [];
-    keepTranscript(own);
+    keep(own);
     transcript.replaceChildren();
   }
 
@@ -280,6 +301,8 @@ export function createConsole(root, api, onRefused, held) {
   function showPrompt() {
     part("prompt-word", root).textContent = promptOf(session);
     form.setAttribute("aria-busy", String(Boolean(session?.abort)));
+    if (!session?.isWaiting) waiting.remove();
+    else if (!waiting.isConnected) append(waiting);
     const word = session?.isWaiting ? "Cancel" : "Run";
     if (runButton.textContent !== word) runButton.textContent = word;
   }
@@ -287,7 +310,7 @@ export function createConsole(root, api, onRefused, held) {
   return {
     /** Continues the session of this instance, or begins it; null leaves the console blank. */
     use(instance) {
-      forgetTranscripts((id) => (held.find(id)?.state ?? "ended") !== "ended");
+      forgetTranscripts(isHeld);
       if (instance?.id === session?.instance.id) return;
       session = instance && (sessions.get(instance.id) ?? begun(instance));
       input.disabled = !session;

@@ -1,7 +1,7 @@
 import { find, part } from "./elements.js";
 
 /** What stands for a field of the instance, or for what is known of the service, in a snippet. */
-const PLACES = /\{(url|password|token|id|origin|seconds)\}/;
+const PLACES = /\{(url|password|id|origin|seconds)\}/;
 
 /**
  * Loads the snippets of the way that is chosen.

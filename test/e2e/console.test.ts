@@ -141,6 +141,7 @@ describe("the page's console and figures", () => {
         await page.fill("#command", "BLPOP queue 0");
         await page.press("#command", "Enter");
         await until("it waits", () => waiting(1));
+        await page.waitForSelector(".reply:text-is('Waiting for the reply. Ctrl+C or Escape cancels.')");
         await cancel();
         assert.equal(await lastReply(page), "Cancelled: the command waits no longer. It may still have had an effect.");
         await until("nobody waits", () => waiting(0));

@@ -7,12 +7,12 @@ export const consoles = {
     "CONSOLE_REPLY_MB",
     whole(1, 64, "MB"),
     1,
-    "Reply that the console reads to its end, to show its beginning; at a longer one it closes its connection.",
+    "Longest reply that the console reads to its end. Of a longer one it shows the beginning and closes the connection.",
   ),
   replyMbPerMinute: setting(
     "CONSOLE_REPLY_MB_PER_MINUTE",
     whole(1, 100_000, "MB"),
     32,
-    "Replies that the consoles of an address, and those of an instance, may read and show in a minute, for each API process.",
+    "Replies that the console reads and shows in a minute for one address, and for one instance, in each API process.",
   ),
 };

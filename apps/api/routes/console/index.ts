@@ -24,8 +24,10 @@ const COMMANDS_PER_MINUTE = 240;
 const PASSWORD_NEEDED =
   "The Redis password is needed to log in to the instance: send it in the body, or as the bearer in place of the token.";
 
-/** Commands and figures for an instance's owner. The password is in the body or in the header Authorization, which are never
- * logged. */
+/**
+ * Commands and figures for an instance's owner. The password is in the body or in the header Authorization, which are
+ * never logged.
+ */
 export function consoleRoutes(parts: ConsoleRouteParts) {
   const { store, consoles, rules, settings } = parts;
   const perMinute = (max: number) => ({ rateLimit: { max, timeWindow: "1 minute" } });
