@@ -104,6 +104,10 @@ describe("the look of the homepage", () => {
         await way.click();
         assert.equal(await sidewaysOf(page), 0);
       }
+      await takeWithoutPage();
+      await page.click(".key");
+      await page.waitForSelector("[data-problem]:visible");
+      assert.equal(await sidewaysOf(page), 0, "nor by a refusal");
     });
   }
 });
