@@ -67,6 +67,8 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   );
   const rules = handoutRules(settings, await readNetworks(settings.admission.quotaNetworks));
   const pressure = createRedisPressure(redis);
+  const targets = channelTargets(settings.notifications);
+  const channelNames = targets.map(({ channel }) => channel);
   const metrics = createMetrics({
     version: await readVersion(),
     standings: () => fleet.standings(clock()),
@@ -79,7 +81,9 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
     listAlarms: store.notifications.listAlarms,
-    countMessages: store.notifications.count,
+    // Messages for a way that is not set up any more wait for nobody.
+    countMessages: async () =>
+      (await store.notifications.count()).filter(({ channel }) => channelNames.includes(channel)),
   });
   const consoles = createRedisConsoles({
     ...consoleLimits,
@@ -122,7 +126,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       hosts: servedHosts(settings),
       http: settings.http,
       metricsToken: settings.http.metricsToken,
-      channels: channelTargets(settings.notifications),
+      channels: targets,
       operatorStreams: settings.http.operatorStreams,
       requestsPerMinute: settings.service.rateLimitPerMinute,
       handoutsPerMinute: settings.instances.handoutRateLimitPerMinute,

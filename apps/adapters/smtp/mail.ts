@@ -1,4 +1,5 @@
 import { createTransport } from "nodemailer";
+import pTimeout from "p-timeout";
 import type { Send } from "../../core/notifications/contract.ts";
 import type { Payload } from "../../core/notifications/messages.ts";
 import { messageOf } from "../../lib/errors.ts";
@@ -9,7 +10,7 @@ export type MailOptions = {
   readonly url: string;
   readonly from: string;
   readonly to: readonly string[];
-  /** Time that connecting, each answer of the server, and silence may take. */
+  /** Time that connecting, each answer of the server, and silence may take; a mail, twice as long. */
   readonly timeoutMs: number;
 };
 
@@ -33,7 +34,7 @@ export function createMail({ url, from, to, timeoutMs }: MailOptions): Send {
   return async (messages) => {
     const payloads = messages.map(({ payload }) => JSON.parse(payload) as Payload);
     try {
-      await transport.sendMail({
+      const sending = transport.sendMail({
         from,
         to: [...to],
         subject: subjectOf(payloads),
@@ -42,6 +43,8 @@ export function createMail({ url, from, to, timeoutMs }: MailOptions): Send {
         messageId: `<${messages[0]?.messageId ?? ""}@getaredis>`,
         headers: { "auto-submitted": "auto-generated" },
       });
+      // A server that answers drop by drop would hold the messages for ever.
+      await pTimeout(sending, { milliseconds: 2 * timeoutMs });
       return undefined;
     } catch (fault) {
       return `the mail server did not take it (${messageOf(fault)})`;

@@ -54,7 +54,8 @@ async function deliverWebhooks(ports: DeliverPorts, send: Send, rules: DeliverRu
 /** All that has happened since the last mail comes in one; a test comes alone. */
 async function deliverMail(ports: DeliverPorts, send: Send, rules: DeliverRules): Promise<void> {
   const now = ports.clock();
-  const heldUntil = new Date(now.getTime() + 3 * rules.timeoutMs + SECOND);
+  // Two mails, a test and another, each of which may take twice the time of an answer.
+  const heldUntil = new Date(now.getTime() + 5 * rules.timeoutMs + SECOND);
   const messages = await ports.store.notifications.takeTogether("mail", MOST_IN_MAIL, now, heldUntil, rules.mailGapMs);
   const [tests, others] = [
     messages.filter(({ type }) => type === "test"),

@@ -95,4 +95,18 @@ describe("mails", () => {
     silent.close();
     assert.match(fault ?? "", /^the mail server did not take it \(.*(Greeting|timeout)/i);
   });
+
+  it("give up a server that answers drop by drop", async () => {
+    const dripping = createServer((socket) => {
+      socket.on("error", () => undefined);
+      const drops = setInterval(() => socket.write("220-"), 20);
+      socket.once("close", () => clearInterval(drops));
+    });
+    dripping.listen(0, "127.0.0.1");
+    await once(dripping, "listening");
+    const { port } = dripping.address() as AddressInfo;
+    const fault = await mailTo(`smtp://127.0.0.1:${port}`, 200)([message("msg_1", "text")]);
+    dripping.close();
+    assert.match(fault ?? "", /^the mail server did not take it \(.+\)$/);
+  });
 });
