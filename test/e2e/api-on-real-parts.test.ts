@@ -281,12 +281,12 @@ describe("the API on real parts", () => {
         "ACL LIST",
         "REPLICAOF 127.0.0.1 1",
         "SHUTDOWN",
-        "CLIENT KILL TYPE normal",
+        "CLIENT PAUSE 100000",
         "MODULE LIST",
         "SAVE",
         "SLOWLOG GET",
       ]) {
-        assert.match((await type(command)).text, /^\(error\) NOPERM/, command);
+        assert.match((await type(command)).text, / is not available here: /, command);
       }
     });
 
@@ -315,7 +315,7 @@ describe("the API on real parts", () => {
       await type("MULTI", { session });
       assert.equal((await type("RESET", { session })).transaction, "none");
       const answer = await type("SET lost 1", { session, transaction: "begun" });
-      assert.deepEqual([answer.tone, answer.transaction], ["note", "none"]);
+      assert.deepEqual([answer.tone, answer.transaction], ["lost", "none"]);
       assert.match(answer.text, /was not run/);
       assert.equal((await type("EXISTS lost")).text, "(integer) 0");
     });
@@ -364,7 +364,7 @@ describe("the API on real parts", () => {
 
     it("gives up a command that blocks for too long", async () => {
       const answer = await blocked;
-      assert.equal(answer.tone, "note");
+      assert.equal(answer.tone, "lost");
       assert.match(answer.text, /^No reply within 10 s/);
       assert.equal((await type("PING")).text, "PONG");
     });
