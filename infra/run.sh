@@ -44,9 +44,9 @@ if ! is_installed; then
 	# To npm, a package for one kind of machine is optional: it passes over in silence what it cannot get, and
 	# what comes with another hash.
 	if ! has_node; then
-		echo "npm ci installed no Node.js. There is one for Linux on x64 and on arm64 (this is $(uname -s) on" \
-			"$(uname -m)), and one whose hash is not that of package-lock.json is not taken. What npm saw is in" \
-			"the newest file of $(npm config get cache)/_logs" >&2
+		echo "npm ci installed no Node.js. There are builds for Linux on x64 and on arm64 (this is $(uname -s) on" \
+			"$(uname -m)), and a build whose hash is not that in package-lock.json is refused. npm's log is the" \
+			"newest file in $(npm config get cache)/_logs" >&2
 		exit 1
 	fi
 	echo "✓ npm packages"

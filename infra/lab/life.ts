@@ -137,7 +137,7 @@ async function narrate(
       if (drawing !== drawn) tell(`  ${drawing}`);
       drawn = drawing;
     } catch (fault) {
-      tell(`cannot look at the fleet: ${String(fault)}`);
+      tell(`cannot read the state of the fleet: ${String(fault)}`);
     }
     report.most = Math.max(report.most, lab.cloud.droplets().length);
     await sleep(LOOK_MS, undefined, { signal: end }).catch(() => undefined);

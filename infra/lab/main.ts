@@ -26,8 +26,8 @@ if (order.kind !== "run") {
 
 const { options } = order;
 await runTerminalProgram((life) => run(options, life), {
-  stopped: "stopped: droplets, servers and networks are gone",
-  forced: "droplets end with this process; what else is left, the next start clears up",
+  stopped: "Stopped: droplets, servers and networks are gone.",
+  forced: "Droplets end with this process; the next start clears up what else is left.",
 });
 
 /** Starts the lab, lives a life in it, and stays until it is told to stop. */
@@ -39,7 +39,7 @@ async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecy
   await mkdir(dir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(dir);
   const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);
-  if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
+  if (left.length > 0) console.log(`✓ ended what an earlier run had left running: ${left.join(", ")}`);
   await step("system packages", async (note) => {
     const installed = await ensureSystemPackages([...LAB_COMMANDS, await chooseImageServer()]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
@@ -58,7 +58,7 @@ async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecy
     console.log(`${((performance.now() - startedAt) / SECOND).toFixed(1).padStart(6)} s  ${text}`);
   sum(await liveOneLife(lab, options, tell, ending));
   if (options.once) return;
-  console.log("The lab goes on: use the page, or make something go wrong. Ctrl-C stops everything.");
+  console.log("The lab keeps running: use the page, or add a fault as shown above. Press Ctrl-C to stop everything.");
   await untilTold();
 }
 
@@ -92,9 +92,9 @@ function sum({ handedOut, refused, joinSeconds, dropletsMade, most, apiCalls, dr
   const joined =
     middle === undefined
       ? "none joined"
-      : `${middle.toFixed(1)} s as a rule, ${(sorted.at(-1) ?? 0).toFixed(1)} s at most`;
+      : `${middle.toFixed(1)} s (median), ${(sorted.at(-1) ?? 0).toFixed(1)} s at most`;
   console.log(`
-One life: ${handedOut} instances handed out, ${refused} refused; ${dropletsMade} droplets made, ${most} at once at most.
+Summary: ${handedOut} instances handed out, ${refused} refused; ${dropletsMade} droplets made, ${most} at once at most.
   from order to a host that takes instances: ${joined}
   calls to the cloud's API: ${apiCalls}; memory of an idle droplet: ${dropletMb.toFixed(0)} MB
 `);

@@ -16,7 +16,7 @@ that are given. infra/pki/README.md tells what the files are and when to rotate.
 
 const signs = { done: "✓", kept: "= kept", warning: "!" };
 
-await runTerminalProgram(({ ending }) => main(ending), { forced: "the folder is as it was, or as it should be" });
+await runTerminalProgram(({ ending }) => main(ending), { forced: "The folder is as it was before, or complete." });
 
 async function main(ending: AbortSignal): Promise<void> {
   const { values, positionals } = parseArgs({

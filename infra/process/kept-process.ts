@@ -83,7 +83,7 @@ export async function keepProcess(
       try {
         return await begin();
       } catch (error) {
-        say(`${name} does not start and is tried again in ${backoffMs / 1000} s: ${messageOf(error)}`);
+        say(`${name} does not start; next try in ${backoffMs / 1000} s: ${messageOf(error)}`);
       }
     }
     return undefined;

@@ -17,10 +17,10 @@ export async function runTerminalProgram(
 ): Promise<void> {
   process.env.PATH = withSystemFolders(process.env.PATH);
   await runProgram(work, {
-    stopping: () => console.log("\nstopping; again to force"),
-    forced: () => console.log(`\nforced: ${forced}`),
+    stopping: () => console.log("\nStopping… press Ctrl-C again to force"),
+    forced: () => console.log(`\nForced. ${forced}`),
     failed: (error) => console.error(`\n${messageOf(error)}`),
-    leftUndone: (error) => console.error(`\nstopping went wrong: ${messageOf(error)}`),
+    leftUndone: (error) => console.error(`\nNot everything could be stopped: ${messageOf(error)}`),
     stopped: () => {
       if (stopped !== undefined) console.log(stopped);
     },

@@ -36,7 +36,7 @@ export async function updatePackageLists(now: Date, stamp = UPDATED): Promise<st
   const at = await timeOf(stamp);
   if (at !== undefined && now.getTime() - at < DAY_MS) return undefined;
   const since = at === undefined ? "" : ` since ${new Date(at).toISOString().slice(0, 10)}`;
-  const consequence = `the package lists have not been read anew${since}, so security updates may be missing`;
+  const consequence = `the package lists have not been updated${since}, so security updates may be missing`;
   if (!(await canBeRoot())) return `${consequence}: run sudo apt-get update`;
   const tried = join(dirname(stamp), "getaredis-tried");
   const triedAt = await timeOf(tried);

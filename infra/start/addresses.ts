@@ -87,7 +87,7 @@ function reasonFor(code: string | undefined, host: string, port: number): string
   if (code === "EACCES") {
     return `port ${port} is reserved for root: choose one above 1023 with PORT=…, or run as root`;
   }
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `HOST=${host} is no address of this machine`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `HOST=${host} is not an address of this machine`;
   return `cannot listen on port ${port} of ${host} (${code ?? "unknown reason"}): see the settings PORT and HOST`;
 }
 

@@ -22,7 +22,7 @@ export async function takeEnvFile(path: string): Promise<string[]> {
     if (known.has(name)) return [];
     const now = formerNames[name];
     return now === undefined
-      ? `.env sets ${name}, which is no setting; docs/settings.md lists them all`
+      ? `.env sets ${name}, which is not a setting: docs/settings.md lists them all`
       : `.env sets ${name}, which is now called ${now}`;
   });
 }

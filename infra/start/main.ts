@@ -38,7 +38,7 @@ await runTerminalProgram(
     await start(life);
     await life.untilTold();
   },
-  { stopped: "stopped", forced: "all is killed; what is left, the next start clears up" },
+  { stopped: "Stopped.", forced: "Everything was killed; the next start clears up what is left." },
 );
 
 /** Brings up everything of single-box mode, each thing with the step that undoes it. */
@@ -63,7 +63,7 @@ async function start(life: Lifecycle): Promise<void> {
   await mkdir(stateDir, { recursive: true, mode: 0o711 });
   await becomeOnlyRun(stateDir);
   const left = await endLeftovers(places, service.shutdownMs);
-  if (left.length > 0) console.log(`✓ ended what an earlier run left: ${left.join(", ")}`);
+  if (left.length > 0) console.log(`✓ ended what an earlier run had left running: ${left.join(", ")}`);
   const port = await checkPort(service.host, service.port);
 
   const foundEngine = await findEngine(service.dockerHost);
@@ -83,13 +83,13 @@ async function start(life: Lifecycle): Promise<void> {
   });
   for (const warning of packageWarnings) console.log(`! ${warning}`);
   if (service.dockerHost === undefined && foundEngine !== undefined)
-    console.log(`✓ Docker Engine at ${foundEngine}: yours, used as it is`);
+    console.log(`✓ Docker Engine at ${foundEngine}: already there, used as it is`);
   const mysqlUrl = await ensureMysql(life, service.mysqlUrl, stateDir);
   const redisUrl = await ensureRedis(life, service.redisUrl, stateDir);
   // Before the first container can run, and taken away after the last one is gone.
   const keepsFirewall = foundEngine !== undefined;
   if (engineElsewhere(foundEngine ?? "unix:") === undefined) {
-    await step("firewall: instances answer, and never call", async () => {
+    await step("firewall: instances can be connected to, and cannot connect to anything", async () => {
       await firewall("up", instances);
       if (!keepsFirewall) undoLater("firewall", () => firewall("down", instances));
     });
@@ -149,15 +149,18 @@ Get a Redis is ready.
   curl    curl -X POST ${url}/instances
   ops     ${url}/ops with the token ${tokenShown}
   logs    ${shortened(places.logsDir)}/
-Ctrl-C stops everything.`);
+Press Ctrl-C to stop everything.`);
   const open = [
-    ...(addresses.isPageOpen ? ["page and operator's calls"] : []),
+    ...(addresses.isPageOpen ? ["the page and the operator's API"] : []),
     ...(addresses.bindAddress === "0.0.0.0" ? ["instances"] : []),
   ];
-  if (open.length > 0) console.log(`! ${open.join(" and ")} are open to the network, and not encrypted`);
+  if (open.length > 0)
+    console.log(`! ${open.join(" and ")} can be reached from the network, and traffic is not encrypted`);
   // The table is the whole machine's, which is not ours alone: a droplet's set-up changes it, this does not.
   if (boundsTransfer)
-    console.log("! the kernel's table of connections is left as it is: infra/host/conntrack.sh makes room in it");
+    console.log(
+      "! the kernel's table of connections keeps its size: to make room for many, run infra/host/conntrack.sh as root",
+    );
 }
 
 async function register(

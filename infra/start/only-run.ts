@@ -13,7 +13,9 @@ const LOCKS_DIR = "/run/getaredis";
 export async function becomeOnlyRun(stateDir: string): Promise<void> {
   const lock = await holdLock(join(stateDir, "lock"));
   if ("heldBy" in lock)
-    throw new Error(`Get a Redis runs here already (process ${lock.heldBy}): stop it with Ctrl-C where it runs`);
+    throw new Error(
+      `Get a Redis is already running here (process ${lock.heldBy}): press Ctrl-C in its terminal to stop it`,
+    );
 }
 
 /**

@@ -103,7 +103,7 @@ describe("run.sh, with an npm that", () => {
   it("refuses the hash of Node.js and says nothing, runs nothing and says why", async () => {
     await assert.rejects(runWith("mkdir -p node_modules/.bin; touch node_modules/.package-lock.json"), {
       code: 1,
-      stderr: /npm ci installed no Node\.js.*hash is not that of package-lock\.json/,
+      stderr: /npm ci installed no Node\.js.*hash is not that in package-lock\.json/,
     });
   });
 });

@@ -77,9 +77,9 @@ describe("npm run lab", () => {
     );
     const [code] = (await next.ended) as [number];
     assert.equal(code, 0, next.output());
-    assert.match(next.output(), /ended what an earlier run left: .*(api|jobs|enrolment)/);
+    assert.match(next.output(), /ended what an earlier run had left running: .*(api|jobs|enrolment)/);
     assert.match(next.output(), /scale order #\d+: 0 empty hosts and 0 on the way, 1 wanted/);
-    assert.match(next.output(), /One life: [12] instances handed out/);
+    assert.match(next.output(), /Summary: [12] instances handed out/);
     assert.match(next.output(), /from order to a host that takes instances: \d+\.\d s as a rule, \d+\.\d s at most/);
     assert.deepEqual(await ours(), []);
   });
@@ -90,7 +90,7 @@ describe("npm run lab", () => {
     lab.child.kill("SIGINT");
     const [code] = (await lab.ended) as [number];
     assert.equal(code, 0, lab.output());
-    assert.match(lab.output(), /stopped: droplets, servers and networks are gone/);
+    assert.match(lab.output(), /Stopped: droplets, servers and networks are gone/);
     assert.deepEqual(await ours(), []);
   });
 

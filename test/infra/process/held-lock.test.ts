@@ -90,6 +90,6 @@ describe("a lock on a file", () => {
       new RegExp(`runs a private Docker Engine \\(process ${process.pid}\\)`),
     );
     await becomeOnlyRun(dir);
-    await assert.rejects(becomeOnlyRun(dir), new RegExp(`runs here already \\(process ${process.pid}\\)`));
+    await assert.rejects(becomeOnlyRun(dir), new RegExp(`already running here \\(process ${process.pid}\\)`));
   });
 });

@@ -93,8 +93,8 @@ describe("a process that is kept running", () => {
     await until(() => runs.length === 2);
     assert.deepEqual(said, [
       "api ended and is started again",
-      "api does not start and is tried again in 1 s: start 2 failed",
-      "api does not start and is tried again in 2 s: start 3 failed",
+      "api does not start; next try in 1 s: start 2 failed",
+      "api does not start; next try in 2 s: start 3 failed",
     ]);
     await kept.stop();
     await assert.rejects(keep({ failing: [1] }), /start 1 failed/);

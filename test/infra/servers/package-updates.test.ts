@@ -88,7 +88,7 @@ describe("package lists", () => {
     await rm(join(dir, "repository"), { recursive: true });
     assert.match(
       (await updatePackageLists(new Date(), stamp)) ?? "",
-      /have not been read anew, so security updates may be missing: apt-get update failed \(E: /,
+      /have not been updated, so security updates may be missing: apt-get update failed \(E: /,
     );
     await assert.rejects(stat(stamp));
     await mkdir(join(dir, "repository"));

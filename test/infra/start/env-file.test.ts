@@ -38,7 +38,7 @@ describe("the .env file", () => {
     process.env["LOG_LEVEL"] = "warn";
     try {
       const [warning, ...more] = await takeEnvFile(file);
-      assert.match(warning ?? "", /QUOTA_PER_ADDRES, which is no setting/);
+      assert.match(warning ?? "", /QUOTA_PER_ADDRES, which is not a setting/);
       assert.deepEqual(more, []);
       assert.equal(process.env["QUOTA_PER_ADDRESS"], "3");
       assert.equal(process.env["LOG_LEVEL"], "warn");

@@ -16,7 +16,7 @@ import { until } from "../../bed/until.ts";
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../../infra/start/main.ts", import.meta.url));
-const READY = "Ctrl-C stops everything.";
+const READY = "Press Ctrl-C to stop everything.";
 const dir = process.argv[2] ?? "";
 const port = await freePort();
 
@@ -122,7 +122,7 @@ const pongAfterKill = await ping(url);
 // A program that does not end lets the user force it.
 process.kill(await pidOf("jobs"), "SIGSTOP");
 again.child.kill("SIGINT");
-await until("it is stopping", () => again.output().includes("again to force"));
+await until("it is stopping", () => again.output().includes("press Ctrl-C again to force"));
 again.child.kill("SIGINT");
 const forcedExit = await again.exit;
 await until("all is dead", async () => (await ours()).length === 0);

@@ -101,7 +101,7 @@ describe("npm start", () => {
 
   it("refuses to run twice on the same state", () => {
     assert.equal(seen.second.exit, 1);
-    assert.match(seen.second.output, /runs here already \(process \d+\)/);
+    assert.match(seen.second.output, /already running here \(process \d+\)/);
   });
 
   it("starts a program again that died, and says so", () => {
@@ -120,13 +120,13 @@ describe("npm start", () => {
   });
 
   it("takes over what a killed run left, instances included", () => {
-    assert.match(seen.againOutput, /✓ ended what an earlier run left: .*api/);
+    assert.match(seen.againOutput, /✓ ended what an earlier run had left running: .*api/);
     assert.equal(seen.pongAfterKill, "PONG");
   });
 
   it("kills everything when told to stop twice, and starts again after that", () => {
     assert.equal(seen.forced.exit, 1);
-    assert.match(seen.forced.output, /forced: all is killed/);
+    assert.match(seen.forced.output, /Forced\. Everything was killed/);
     assert.equal(seen.statusAfterForce, 201);
   });
 
