@@ -8,6 +8,7 @@ const LONGEST: Readonly<Record<string, number>> = {
   "test/e2e/bad-moments.test.ts": 210,
   "test/e2e/fleet.test.ts": 200,
   "test/infra/deploy.test.ts": 200,
+  "test/infra/single-box.test.ts": 150,
   "test/e2e/homepage.test.ts": 115,
   "test/e2e/container.test.ts": 100,
   "test/e2e/dashboard.test.ts": 90,

@@ -19,7 +19,7 @@ describe("types of problems", () => {
   });
 
   it("are those of the proxy's own answers as well, with the same status and title", async () => {
-    const site = await readFile(projectPath("infra/deploy/nginx-site.conf"), "utf8");
+    const site = await readFile(projectPath("infra/deploy/nginx-app.conf"), "utf8");
     const answers = [...site.matchAll(/return (\d{3}) '(\{"type".*\})\\n'/g)];
     assert.equal(answers.length, 2);
     for (const [, status, body = ""] of answers) {

@@ -13,13 +13,17 @@ import { APT_GET, runApt } from "../../infra/servers/system-packages.ts";
 import { until } from "./until.ts";
 
 /** Packages that the development machines do not have: their servers would be services there. */
-const PACKAGES = ["mariadb-server", "nginx"];
+const PACKAGES = ["mariadb-server", "nginx", "certbot", "pebble"];
 const PACKAGES_DIR = projectPath(".getaredis/test-packages");
-const OURS = ["apps", "infra", "migrations", "public", "package.json", "package-lock.json", "README.md"];
+const OURS = ["apps", "infra", "migrations", "public", "docs", "package.json", "package-lock.json"].concat([
+  "README.md",
+  "SECURITY.md",
+  "LICENSE",
+]);
 const BOOT_MS = 30_000;
 const STOP_MS = 60_000;
 
-/** A stock lab machine with our checkout in /opt/getaredis, beside a stand-in for the cloud that both reach. */
+/** A stock lab machine with our checkout, beside a stand-in for the cloud that both reach. */
 export interface ControlMachine {
   room: MachineRoom;
   cloud: LabCloud;
@@ -36,10 +40,10 @@ export interface ControlMachine {
 }
 
 /**
- * Starts it. Needs root, and the packages fetched. Machines and network end with this process, however it ends. The
+ * Starts it, with the checkout in a folder. Needs root, and the packages fetched. Machines and network end with this process, however it ends. The
  * caller stops it, also when a test fails.
  */
-export async function startControlMachine(): Promise<ControlMachine> {
+export async function startControlMachine(checkout = "/opt/getaredis"): Promise<ControlMachine> {
   const undo = createUndoList();
   try {
     const room = await openMachineRoom((fault) => console.error(fault));
@@ -60,7 +64,7 @@ export async function startControlMachine(): Promise<ControlMachine> {
     // reach the disk: the machine's ends with the test. Without a way out, it cannot read package lists anew.
     await sh(
       "rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update; touch /var/lib/apt/periodic/update-success-stamp; " +
-        "echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p /opt/getaredis",
+        `echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/lab; mkdir -p ${checkout}`,
     );
     await deliver(
       room,
@@ -84,7 +88,7 @@ export async function startControlMachine(): Promise<ControlMachine> {
         ...OURS,
         "node_modules",
       ],
-      "/opt/getaredis",
+      checkout,
     );
     return {
       room,

@@ -55,8 +55,9 @@ describe("the files of a deployment", () => {
 
   it("agree on ports, and wait longer than the programs do", async () => {
     const { service, instances, hosts, enrolment } = loadSettings(parseEnv(await example()), ["REDIS_URL"]);
-    const [site, firewall, redis] = [
+    const [site, answers, firewall, redis] = [
       await deployFile("nginx-site.conf"),
+      await deployFile("nginx-app.conf"),
       await deployFile("firewall.nft"),
       await deployFile("redis.conf"),
     ];
@@ -66,7 +67,7 @@ describe("the files of a deployment", () => {
     assert.match(redis, new RegExp(`^port ${redisPort}$`, "m"));
     assert.ok(firewall.includes(`tcp dport { ${redisPort}, ${enrolment.port} } jump private_network`));
     assert.ok(firewall.includes(`tcp dport ${redisPort} ct count over <connections>`));
-    const installer = await deployFile("install.sh");
+    const installer = await deployFile("parts/fleet.sh");
     for (const bound of [
       `PRIVATE_CONNECTIONS_PER_ADDRESS ${enrolment.connectionsPerAddress}`,
       `PRIVATE_CONNECTS_PER_MINUTE ${enrolment.connectsPerMinute}`,
@@ -77,7 +78,8 @@ describe("the files of a deployment", () => {
     // Each heartbeat's client has less than 64 KB.
     assert.ok(Number(/^maxmemory-clients (\d+)mb$/m.exec(redis)?.[1]) * 1024 >= 64 * enrolment.connections);
     assert.ok(
-      Number(/proxy_read_timeout (\d+)s/.exec(site)?.[1]) * 1000 > instances.handoutTimeoutMs + hosts.engineTimeoutMs,
+      Number(/proxy_read_timeout (\d+)s/.exec(answers)?.[1]) * 1000 >
+        instances.handoutTimeoutMs + hosts.engineTimeoutMs,
     );
     for (const program of PROGRAMS)
       assert.ok(
@@ -424,7 +426,7 @@ describe("a control plane set up by install.sh", () => {
     assert.match(said, /✓ upgraded redis-server .*\+update/);
     assert.match(said, /✓ 1 of 1 hosts have getaredis\/redis:/);
     // The other lists are out of reach.
-    assert.match(said, /! the package lists have not been read anew.*apt-get update failed/);
+    assert.match(said, /! the package lists have not been updated.*apt-get update failed/);
     assert.notEqual(await reference(), before);
     assert.match(
       await machine.sh(
