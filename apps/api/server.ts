@@ -3,6 +3,7 @@ import cookie from "@fastify/cookie";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import Fastify, { LogController, type FastifyBaseLogger } from "fastify";
 import type { HandoutRules } from "../core/instances/create-instance.ts";
+import { keptRecords } from "../core/operator/kept-records.ts";
 import { addressKey } from "../core/instances/quota.ts";
 import type { HttpBounds } from "../lib/http/bounds.ts";
 import { answerClientError } from "../lib/http/client-errors.ts";
@@ -88,7 +89,8 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   sendReadableJson(app);
   await limitRates(app, parts);
   answerInMarkdown(app, parts);
-  const facts = { operator: parts.settings.operator, limits: publicLimits(parts.rules) };
+  const { operator, records } = parts.settings;
+  const facts = { operator, kept: keptRecords(records), limits: publicLimits(parts.rules) };
   await addApiReference(app, facts);
   await addTryOut(app);
 

@@ -54,7 +54,10 @@ describe("what agents and programs are told", () => {
       const { answer } = await text("/", { accept }, "text/html");
       assert.equal(answer.headers.get("vary"), "Accept");
     }
-    assert.equal((await api.call("/docs", { headers: { accept: "text/html" } })).status, 200);
+    const { body: reference } = await text("/docs", { accept: "text/html" }, "text/html");
+    for (const command of refusedCommands.flatMap(({ commands }) => commands))
+      assert.ok(reference.includes(`<code>${command}</code>`), command);
+    assert.match(reference, /What is kept of visitors: The IP address that got an instance is erased 1 day after/);
   });
 
   it("is with a new instance how to use, extend and end it, in lines that work as they stand", async () => {

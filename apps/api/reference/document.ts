@@ -42,9 +42,11 @@ export type Content = Readonly<Record<string, { readonly schema: SchemaObject }>
 export type Reference = { readonly $ref: string };
 export type SchemaObject = { readonly [key: string]: unknown };
 
-/** What holds for each service of its own: who runs it, and the bounds of a lease. */
+/** What holds for each service of its own: who runs it, what it keeps, and the bounds of a lease. */
 export type ServiceFacts = {
   readonly operator: OperatorFacts;
+  /** What is kept of visitors, in sentences. */
+  readonly kept: readonly string[];
   readonly limits: { readonly ttlSeconds: number; readonly minTtlSeconds: number; readonly maxTtlSeconds: number };
 };
 
@@ -52,7 +54,7 @@ export type ServiceFacts = {
 const REFUSALS = "x-refusals";
 
 /** What the document says of the whole service. */
-export function documentHead({ operator }: ServiceFacts): NonNullable<FastifyDynamicSwaggerOptions["openapi"]> {
+export function documentHead({ operator, kept }: ServiceFacts): NonNullable<FastifyDynamicSwaggerOptions["openapi"]> {
   return {
     openapi: "3.1.0",
     info: {
@@ -65,7 +67,8 @@ export function documentHead({ operator }: ServiceFacts): NonNullable<FastifyDyn
           "`Accept: text/plain` gets one line of text instead, and a browser gets a page. With 429 and 503, " +
           "`Retry-After` says when to come back.",
         "A field of the body or a parameter of the query that a call does not know is refused with 400.",
-        ...(operator.privacyUrl === undefined ? [] : [`What is kept of visitors: <${operator.privacyUrl}>`]),
+        `What is kept of visitors: ${kept.join(" ")}`,
+        ...(operator.privacyUrl === undefined ? [] : [`The operator's privacy notice: <${operator.privacyUrl}>`]),
       ].join("\n\n"),
       ...(operator.termsUrl !== undefined && { termsOfService: operator.termsUrl }),
       ...((operator.name ?? operator.contact) !== undefined && { contact: contactOf(operator) }),

@@ -1,4 +1,5 @@
 import { Eta } from "eta";
+import { refusedCommands } from "../../../core/services/refused-commands.ts";
 import type { App, HomePage } from "../../app.ts";
 import { servedOrigin } from "../../callers/served-origin.ts";
 import { publicFolder } from "../../public-folder.ts";
@@ -15,7 +16,8 @@ export function docsRoutes({ operator }: Pick<ServiceFacts, "operator">, { asset
     app.get("/docs", { schema: { hide: true } }, (request, reply) => {
       model ??= pageModel(app.swagger() as unknown as OpenApiDocument);
       const origin = servedOrigin(request);
-      const page = eta.render("docs", { ...model, assets, operator, origin, examples: curlExamples(origin) });
+      const examples = curlExamples(origin);
+      const page = eta.render("docs", { ...model, assets, operator, origin, examples, refusedCommands });
       return reply.type("text/html; charset=utf-8").header("cache-control", "no-store").send(page);
     });
 
