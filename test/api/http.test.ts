@@ -430,6 +430,15 @@ describe("HTTP", () => {
       }
     });
 
+    it("/docs/json suggests no Idempotency-Key: whoever took it would get the instance of the next one who does", async () => {
+      const { paths } = (await (await call("/docs/json")).json()) as {
+        paths: Record<string, { post?: { parameters?: { name: string; example?: unknown; examples?: unknown }[] } }>;
+      };
+      const key = paths["/instances"]?.post?.parameters?.find(({ name }) => name === "idempotency-key");
+      assert.ok(key);
+      assert.deepEqual([key.example, key.examples], [undefined, undefined]);
+    });
+
     it("/docs/yaml tells the same as /docs/json", async () => {
       const answer = await call("/docs/yaml");
       assert.match(answer.headers.get("content-type") ?? "", /^application\/yaml/);

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { glob, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import type { ServerParts } from "../../apps/api/server.ts";
 import type { OpenApiDocument, Operation } from "../../apps/api/reference/document.ts";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { createTwinLeadership } from "../../apps/twins/leadership.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { projectPath } from "../../infra/process/project-path.ts";
 import { createTwinApi, type TwinApi, type TwinCall } from "../bed/twin-api.ts";
 import { openContract } from "../contracts/openapi.ts";
 
@@ -457,6 +459,15 @@ describe("the OpenAPI document", () => {
     assert.equal((await call("/ops/api/stream", { headers: { authorization: "Bearer nobody" } })).status, 403);
     const elsewhere = { ...asOperator(), host: "elsewhere.example.org" };
     assert.equal((await call("/ops/api/stream", { headers: elsewhere })).status, 421);
+  });
+
+  it("has the calls that README.md and docs/ name", async () => {
+    const files = ["README.md", ...(await Array.fromAsync(glob("docs/*.md", { cwd: projectPath(".") })))];
+    const texts = await Promise.all(files.map((file) => readFile(projectPath(file), "utf8")));
+    const named = [...texts.join("\n").matchAll(/\b(GET|POST|PATCH|DELETE) (\/[\w/:.-]*[\w/])/g)];
+    assert.ok(named.length >= 4, `${named.length} calls are named`);
+    for (const [text, method = "", url = ""] of named)
+      assert.ok(api.app.hasRoute({ method: method as "GET", url }), `${text} is no call`);
   });
 
   it("has told nothing else than what was seen, and everything that was seen", () => {

@@ -12,6 +12,7 @@ import { projectPath } from "../../infra/process/project-path.ts";
 import { assertProblem } from "../api/assert-problem.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { until } from "../bed/until.ts";
+import { examplesOf, runInShell, shapeOf } from "./page-examples.ts";
 
 type Answer = {
   text: string;
@@ -146,6 +147,27 @@ describe("the API on real parts", () => {
     await until("the stream goes", () => stream.told.includes("event: picture"));
     return stream;
   };
+
+  it("answers each example of its reference as the page shows it", async () => {
+    const listOpen = async () => (await (await operate("/instances")).json()) as { id: string }[];
+    const before = new Set((await listOpen()).map(({ id }) => id));
+    const examples = examplesOf(await (await call("/docs")).text());
+    assert.ok(examples.length >= 10, `${examples.length} examples`);
+    let variables: Record<string, string> = {};
+    for (const { command, answer } of examples) {
+      const said = await runInShell(command, variables);
+      assert.deepEqual(shapeOf(said), shapeOf(answer), `${command}\n${said}`);
+      if (variables["ID"] !== undefined) continue;
+      const { id, token, password } = JSON.parse(said) as Handout;
+      variables = { ID: id, TOKEN: token, PASSWORD: password };
+    }
+    const made = (await listOpen()).filter(({ id }) => !before.has(id));
+    for (const { id } of made)
+      await call(`/ops/api/instances/${id}`, {
+        method: "DELETE",
+        headers: { authorization: `Bearer ${service.opsToken}` },
+      });
+  });
 
   describe("an instance", () => {
     it("answers to the URL as it is, and to nobody else's password", async () => {

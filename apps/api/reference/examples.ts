@@ -1,4 +1,4 @@
-/** A line for a shell, and what it prints. Test/e2e runs each of them and compares the two. */
+/** A line for a shell, and what it prints. A test runs each of them and compares the two. */
 export type Example = {
   readonly title: string;
   /** What it is for, where the title does not say it. */
@@ -42,7 +42,12 @@ export function curlExamples(origin: string): readonly Example[] {
     {
       title: "Get a line for a .env file",
       command: `curl -sX POST '${origin}/instances?format=env'`,
-      answer: "REDIS_URL=redis://default:pM7sVf2nKd9tXa4jRz8bGw1cQy6hUe3L@redis.example.org:20002\n",
+      answer: [
+        "REDIS_URL=redis://default:pM7sVf2nKd9tXa4jRz8bGw1cQy6hUe3L@redis.example.org:20002",
+        "# expires 2026-01-31T19:32:01.210Z",
+        `# to end it: curl -u default:pM7sVf2nKd9tXa4jRz8bGw1cQy6hUe3L -X DELETE ${origin}/instances/9q2w4e6r8t0y1u3i`,
+        "",
+      ].join("\n"),
     },
     {
       title: "Get a Redis for ten minutes",
@@ -140,7 +145,7 @@ function state(expiresAt: string): object {
     createdAt: "2026-01-31T07:31:54.033Z",
     expiresAt,
     state: "running",
-    transfer: { sentBytes: 0, limitBytes: null, throttled: false },
+    transfer: { sentBytes: 0, limitBytes: 10_000_000_000, throttled: false },
     endedAt: null,
     endCause: null,
     engine: "redis",

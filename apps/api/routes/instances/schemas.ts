@@ -48,7 +48,6 @@ const HandoutHeaders = Type.Object({
       description:
         "A key that nobody can guess, such as uuidgen prints. A retry with the same key and body from your IP address " +
         "gets the same instance while it runs.",
-      examples: ["1b4e28ba-2fa1-11d2-883f-0016d3cca427"],
     }),
   ),
   "proof-of-work": Type.Optional(
