@@ -45,7 +45,7 @@ describe("the page of an instance, without JavaScript", () => {
     );
     const page = await pageOf(await visit());
     assert.match(page, new RegExp(`redis://default:${password}@`));
-    assert.match(page, new RegExp(`REDIS_URL=[^]*${password}[^]*curl[^]*${token}`));
+    assert.match(page, new RegExp(`REDIS_URL=[^]*${password}[^]*-X DELETE[^]*${password}[^]*/instances/[^]*${id}`));
     assert.match(page, /Your Redis is ready/);
     const state = await api.call(`/instances/${id}`, { headers: { authorization: `Bearer ${token}` } });
     assert.equal(state.status, 200, "the token is that of the instance");
