@@ -56,7 +56,7 @@ read_arguments() {
 			shift
 			;;
 		--open)
-			[[ ${2-none} =~ ^([0-9]{1,5}(,[0-9]{1,5})*)?$ ]] || wrong_use "--open wants ports, such as --open 25,993"
+			are_ports "${2-none}" || wrong_use "--open wants ports from 1 to 65535, such as --open 25,993"
 			open_ports=$2
 			shift
 			;;
@@ -74,6 +74,13 @@ read_arguments() {
 	[ -n "$name" ] || wrong_use "the name is missing by which people reach the service, such as redis.example.org"
 	[[ $name =~ ^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$ ]] ||
 		wrong_use "\"$name\" is no name that people can reach: small letters, digits, dots and dashes, without http://"
+}
+
+# Whether a text is a list of ports, apart by commas; none is one, too.
+are_ports() {
+	local port
+	[[ $1 =~ ^([1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*)?$ ]] || return 1
+	for port in ${1//,/ }; do ((port <= 65535)) || return 1; done
 }
 
 # What this machine is stays what it is.

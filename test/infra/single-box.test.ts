@@ -87,6 +87,7 @@ describe("install.sh", () => {
     [["--single-box", NAME, "other.example.org"], /one name only/],
     [["--single-box", NAME, "--certbot"], /--certbot wants a mail address/],
     [["--single-box", NAME, "--open", "ssh"], /--open wants ports/],
+    [["--single-box", NAME, "--open", "25,70000"], /--open wants ports from 1 to 65535/],
     [["--single-boxes", NAME], /there is no option --single-boxes/],
   ] as const)
     it(`refuses ${args.join(" ")}, and says what is wrong`, async () => {
