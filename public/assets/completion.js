@@ -64,7 +64,7 @@ export function createCompletion(input) {
     chosen = -1;
     draft = input.value;
     const isAtEnd = input.selectionStart === input.value.length;
-    if (!commands || !isAtEnd) {
+    if (!commands || !isAtEnd || document.activeElement !== input) {
       close();
       return;
     }
@@ -113,7 +113,7 @@ export function createCompletion(input) {
   /** @param {KeyboardEvent} event */
   function press(event) {
     const { words } = current;
-    if (words.length === 0 || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (words.length === 0 || event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
     const isBack = event.shiftKey || event.key === "ArrowUp";
     if (event.key === "Escape") {
       input.value = draft;

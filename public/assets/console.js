@@ -16,7 +16,7 @@ const HELP =
   "Ctrl+C or Escape cancels a command that waits. Ctrl+L or CLEAR empties the console.\n" +
   "Several lines that are pasted run one after the other.\n" +
   "All commands: https://redis.io/commands";
-const WAITING = "Waiting for the reply. Ctrl+C or Escape cancels.";
+const WAITING = "Waiting for the reply. To cancel: the button, Ctrl+C or Escape.";
 const HINT = "Type a command, or choose one of those below. HELP tells more.";
 
 /**
@@ -78,17 +78,17 @@ export function createConsole(root, api, onRefused, held) {
     const { value, selectionStart, selectionEnd } = input;
     const whole = value.slice(0, selectionStart ?? 0) + pasted + value.slice(selectionEnd ?? 0);
     const lines = whole.split(/[\r\n]+/).filter((line) => line.trim() !== "");
-    if (lines.length < 2 || session?.abort) return;
+    if (lines.length < 2 || !session) return;
     event.preventDefault();
-    enter(lines);
+    if (session.abort) show(session, note("A command still runs. Paste these lines when it has ended."));
+    else enter(lines);
   }
 
   /** @param {string[]} lines */
   function enter(lines) {
     const own = session;
     if (!own || own.abort) return;
-    input.value = "";
-    input.dispatchEvent(new Event("input"));
+    put("");
     void runAll(own, lines);
   }
 
@@ -285,8 +285,17 @@ export function createConsole(root, api, onRefused, held) {
     const { lines, at } = session;
     if (at === lines.length) session.draft = input.value;
     session.at = Math.min(lines.length, Math.max(0, at + step));
-    input.value = lines[session.at] ?? session.draft;
-    input.setSelectionRange(input.value.length, input.value.length);
+    put(lines[session.at] ?? session.draft);
+  }
+
+  /**
+   * Completion looks at what stands in the prompt, also when nobody typed it.
+   * @param {string} line
+   */
+  function put(line) {
+    input.value = line;
+    input.setSelectionRange(line.length, line.length);
+    input.dispatchEvent(new Event("input"));
   }
 
   /**
@@ -315,7 +324,7 @@ export function createConsole(root, api, onRefused, held) {
       session = instance && (sessions.get(instance.id) ?? begun(instance));
       input.disabled = !session;
       for (const button of findAll(HTMLButtonElement, ".run, [data-try]", root)) button.disabled = !session;
-      input.value = "";
+      put("");
       where.textContent = instance ? `${instance.host}:${instance.port}` : usualWhere;
       transcript.replaceChildren(...(session ? session.entries.map(lineOf) : [ghost]));
       transcript.scrollTop = transcript.scrollHeight;

@@ -141,7 +141,9 @@ describe("the page's console and figures", () => {
         await page.fill("#command", "BLPOP queue 0");
         await page.press("#command", "Enter");
         await until("it waits", () => waiting(1));
-        await page.waitForSelector(".reply:text-is('Waiting for the reply. Ctrl+C or Escape cancels.')");
+        await page.waitForSelector(".reply:text-is('Waiting for the reply. To cancel: the button, Ctrl+C or Escape.')");
+        await paste(page, "SET pasted 1\nSET pasted 2");
+        await page.waitForSelector(".reply:has-text('A command still runs.')");
         await cancel();
         assert.equal(await lastReply(page), "Cancelled: the command waits no longer. It may still have had an effect.");
         await until("nobody waits", () => waiting(0));
@@ -149,7 +151,7 @@ describe("the page's console and figures", () => {
       await redis.rpush("queue", "mine");
     });
     assert.equal(await page.innerText(".run"), "Run");
-    await type(page, "LLEN queue");
+    await type(page, "EXISTS queue pasted");
     assert.equal(await lastReply(page), "(integer) 1");
   });
 
@@ -180,6 +182,10 @@ describe("the page's console and figures", () => {
     assert.equal(await lastReply(page), "OK");
     await page.keyboard.press("Tab");
     await page.waitForSelector(".run:focus");
+    await page.fill("#command", "hincr");
+    await page.keyboard.press("ArrowUp");
+    assert.equal(await page.inputValue("#command"), "SET k v KEEPTTL");
+    assert.equal(await page.locator("[role=option]:visible").count(), 0, "the line that came back has its own");
   });
 
   it("completes by a tap, and keeps the prompt", async () => {
