@@ -467,7 +467,7 @@ describe("the OpenAPI document", () => {
     const named = [...texts.join("\n").matchAll(/\b(GET|POST|PATCH|DELETE) (\/[\w/:.-]*[\w/])/g)];
     assert.ok(named.length >= 4, `${named.length} calls are named`);
     for (const [text, method = "", url = ""] of named)
-      assert.ok(api.app.hasRoute({ method: method as "GET", url }), `${text} is no call`);
+      assert.ok(api.app.hasRoute({ method: method, url }), `${text} is no call`);
   });
 
   it("has told nothing else than what was seen, and everything that was seen", () => {
