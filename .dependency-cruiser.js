@@ -7,7 +7,18 @@ import { needOf, NEEDS } from "./test/needs.ts";
  */
 const PROGRAMS = "api|jobs|enrolment|gateway|cli";
 /** Rooms of core, the lower ones first: each may import those before it. */
-const ROOMS = ["services", "events", "fleet", "admission", "instances", "console", "figures", "operator", "notifications", "settings"];
+const ROOMS = [
+  "services",
+  "events",
+  "fleet",
+  "admission",
+  "instances",
+  "console",
+  "figures",
+  "operator",
+  "notifications",
+  "settings",
+];
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {

@@ -375,7 +375,7 @@ describe("instances", () => {
         { origin: "http://elsewhere.example" },
         { origin: "null" },
       ])
-        await assertProblem(await send(site as Record<string, string>), 403, "cross-site");
+        await assertProblem(await send(site), 403, "cross-site");
       // From our own page or a program it is, and here no instance answers.
       await assertProblem(await send({ "sec-fetch-site": "same-origin" }), 503, "instance-silent");
     });

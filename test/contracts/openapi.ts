@@ -96,7 +96,7 @@ export function openContract(document: unknown, generalHeaders?: readonly string
   }
 
   function headerDifferences(response: string, headers: Headers): string[] {
-    const declared = Object.keys((at(`${response}/headers`) ?? {}));
+    const declared = Object.keys(at(`${response}/headers`) ?? {});
     const wrong = declared.flatMap((name) => {
       const { pointer, value } = resolve(`${response}/headers/${escape(name)}`);
       const sent = headers.get(name);

@@ -125,7 +125,7 @@ describe(`migration ${MIGRATION}`, () => {
         id,
         address: "198.51.100.2",
         tokenHash: hash("token"),
-      passwordHash: hash("password"),
+        passwordHash: hash("password"),
         createdAt: now,
         deadline: new Date(now.getTime() + 30_000),
         latestEnd: at(86_400),
