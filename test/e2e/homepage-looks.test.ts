@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Handout } from "../../apps/core/instances/handout.ts";
 import { seriousViolations } from "./chromium.ts";
 import { getInstance, sidewaysOf, visitPages } from "./page-visits.ts";
 
 describe("the look of the homepage", () => {
-  const { open, origin, takeWithoutPage } = visitPages({ QUOTA_PER_ADDRESS: "2" });
+  const { open, origin, takeWithoutPage, endAfterwards } = visitPages({ QUOTA_PER_ADDRESS: "2" });
 
   for (const width of [390, 1440]) {
     it(`stays where it is while the blanks fill in, at ${width} pixels`, async () => {
@@ -110,4 +111,31 @@ describe("the look of the homepage", () => {
       assert.equal(await sidewaysOf(page), 0, "nor by a refusal");
     });
   }
+
+  for (const [colorScheme, width] of [
+    ["light", 1280],
+    ["dark", 390],
+  ] as const) {
+    it(`goes on in the API's reference: no serious fault, under 150 KB, ${colorScheme}, ${width} pixels`, async () => {
+      const page = await open({ colorScheme, viewport: { width, height: 900 } }, `${origin()}/docs`);
+      assert.deepEqual(await seriousViolations(page), []);
+      assert.equal(await sidewaysOf(page), 0);
+      const bytes = await page.evaluate<number>(
+        "performance.getEntries().reduce((sum, { decodedBodySize = 0 }) => sum + decodedBodySize, 0)",
+      );
+      assert.ok(bytes > 10_000 && bytes < 150 * 1024, `${bytes} bytes`);
+    });
+  }
+
+  it("has a form that tries a call, with a body that fits, under our content security policy", async () => {
+    const page = await open({}, `${origin()}/docs/try`);
+    await page.click("#operations-tag-instances");
+    await page.click("#operations-instances-createInstance .opblock-summary-control");
+    assert.equal(await page.inputValue("#operations-instances-createInstance textarea"), '{\n  "ttlSeconds": 3600\n}');
+    await page.click(".btn.execute");
+    const status = page.locator(".live-responses-table tbody .response-col_status");
+    assert.equal((await status.innerText()).trim().slice(0, 3), "201");
+    const made = JSON.parse(await page.locator(".live-responses-table .microlight").first().innerText()) as Handout;
+    endAfterwards(made);
+  });
 });
