@@ -69,9 +69,9 @@ export function networkOf(deployment: string): { readonly name: string; readonly
 }
 
 /**
- * The container of an instance, closed in on all sides: nothing but its port reaches out, nothing but one small
- * folder can be written to, and it takes no more of its host than it was given. `notAfter` bounds its life beyond
- * any extension of the lease.
+ * The container of an instance, shut off from everything else: nothing but its port can be reached, nothing but one
+ * small folder can be written to, and it takes no more of its host than it was given. `notAfter` bounds its life
+ * beyond any extension of the lease.
  */
 export function closedContainer(instance: InstanceToStart, program: Program): ContainerSpec {
   const { uid, port } = program;
