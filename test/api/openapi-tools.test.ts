@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
+import { createClient } from "@hey-api/openapi-ts";
 import { createConfig, lintFromString } from "@redocly/openapi-core";
+import { Spectral, type RulesetDefinition } from "@stoplight/spectral-core";
+import { oas } from "@stoplight/spectral-rulesets";
 import openapiTS, { astToString } from "openapi-typescript";
 import ts from "typescript";
 import { projectPath } from "../../infra/process/project-path.ts";
@@ -29,13 +32,52 @@ export async function life(baseUrl: string): Promise<string[]> {
 }
 `;
 
+/** The same life by a client that is generated whole: a function for each operation, by its id. */
+const GENERATED = `
+import { createClient, type Auth } from "./generated/client/index.ts";
+import { changeLease, createInstance, endInstance, readInstance } from "./generated/index.ts";
+
+export async function life(baseUrl: string): Promise<string[]> {
+  const client = createClient({ baseUrl });
+  const made = await createInstance({ client, body: { ttlSeconds: 600 } });
+  if (made.data === undefined || typeof made.data === "string") throw new Error("no instance");
+  const { id, token, url } = made.data;
+  const call = { client, path: { id }, auth: ({ scheme }: Auth) => (scheme === "bearer" ? token : undefined) };
+  const read = await readInstance(call);
+  const changed = await changeLease({ ...call, body: { ttlSeconds: 3600 } });
+  const ended = await endInstance(call);
+  const refused = await changeLease({ ...call, body: { ttlSeconds: 3600 } });
+  const type = refused.error !== undefined && "type" in refused.error ? refused.error.type : "";
+  return [url.slice(0, 8), read.data?.state ?? "", changed.data?.state ?? "", String(ended.response?.status), type];
+}
+`;
+
+/** What both lives tell. */
+const LIFE = ["redis://", "running", "running", "204", "urn:getaredis:instance-ended"];
+
+const STRICT: ts.CompilerOptions = {
+  strict: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+  skipLibCheck: true,
+  allowImportingTsExtensions: true,
+  verbatimModuleSyntax: true,
+  types: [],
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  target: ts.ScriptTarget.ES2024,
+  lib: ["lib.es2024.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
+};
+
 describe("tools that read the OpenAPI document", () => {
   const folder = projectPath(".getaredis/openapi-client");
   let api: TwinApi;
   let document: string;
+  let origin: string;
   before(async () => {
     api = await createTwinApi({ env: { LEASE_MIN_SECONDS: "60", CONTACT: "ops@example.org" } });
     document = await (await api.call("/docs/json")).text();
+    origin = await api.listen();
     await mkdir(folder, { recursive: true });
   });
   after(async () => {
@@ -52,32 +94,41 @@ describe("tools that read the OpenAPI document", () => {
     );
   });
 
+  it("Spectral finds nothing, by its rules for OpenAPI", async () => {
+    const spectral = new Spectral();
+    // Their types say that each set of rules extends another, which the first one cannot.
+    spectral.setRuleset(oas as RulesetDefinition);
+    const found = await spectral.run(document);
+    assert.deepEqual(
+      found.map(({ code, message, path }) => `${code}: ${message} ${path.join(".")}`),
+      [],
+    );
+  });
+
   it("openapi-typescript makes types by which a client compiles, and takes an instance from hand-out to end", async () => {
     await writeFile(`${folder}/api.ts`, astToString(await openapiTS(document)));
-    await writeFile(`${folder}/client.ts`, CLIENT);
-    const program = ts.createProgram([`${folder}/client.ts`], {
-      ...{
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noUncheckedIndexedAccess: true,
-        noEmit: true,
-        skipLibCheck: true,
-      },
-      ...{ allowImportingTsExtensions: true, verbatimModuleSyntax: true, types: [] },
-      ...{ module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext },
-      ...{ target: ts.ScriptTarget.ES2024, lib: ["lib.es2024.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"] },
+    assert.deepEqual(await lifeBy("client.ts", CLIENT, { ...STRICT, exactOptionalPropertyTypes: true }), LIFE);
+  });
+
+  it("openapi-ts makes a client of functions that compiles, and takes an instance from hand-out to end", async () => {
+    await createClient({
+      input: JSON.parse(document) as Record<string, unknown>,
+      output: { path: `${folder}/generated`, module: { extension: ".ts" } },
+      plugins: ["@hey-api/client-fetch"],
+      logs: { level: "silent" },
     });
+    assert.deepEqual(await lifeBy("functions.ts", GENERATED, STRICT), LIFE);
+  });
+
+  /** Writes a program beside what was generated, compiles it strictly, and has it live against the service. */
+  async function lifeBy(name: string, text: string, options: ts.CompilerOptions): Promise<string[]> {
+    await writeFile(`${folder}/${name}`, text);
+    const program = ts.createProgram([`${folder}/${name}`], options);
     const faults = ts
       .getPreEmitDiagnostics(program)
-      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+      .map(({ messageText, file }) => `${file?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`);
     assert.deepEqual(faults, []);
-    const { life } = (await import(`${folder}/client.ts`)) as { life: (origin: string) => Promise<string[]> };
-    assert.deepEqual(await life(await api.listen()), [
-      "redis://",
-      "running",
-      "running",
-      "204",
-      "urn:getaredis:instance-ended",
-    ]);
-  });
+    const { life } = (await import(`${folder}/${name}`)) as { life: (origin: string) => Promise<string[]> };
+    return life(origin);
+  }
 });

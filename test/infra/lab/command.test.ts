@@ -80,7 +80,7 @@ describe("npm run lab", () => {
     assert.match(next.output(), /ended what an earlier run had left running: .*(api|jobs|enrolment)/);
     assert.match(next.output(), /scale order #\d+: 0 empty hosts and 0 on the way, 1 wanted/);
     assert.match(next.output(), /Summary: [12] instances handed out/);
-    assert.match(next.output(), /from order to a host that takes instances: \d+\.\d s as a rule, \d+\.\d s at most/);
+    assert.match(next.output(), /from order to a host that takes instances: \d+\.\d s \(median\), \d+\.\d s at most/);
     assert.deepEqual(await ours(), []);
   });
 
