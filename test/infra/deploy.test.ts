@@ -4,7 +4,6 @@ import { readFile, readdir } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { connect, type Socket } from "node:net";
-import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseEnv } from "node:util";
@@ -12,6 +11,7 @@ import { loadSettings } from "../../apps/core/settings/load.ts";
 import { settings } from "../../apps/core/settings/settings.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { pingRedis } from "../../infra/servers/redis.ts";
+import { askHttps, type Answer } from "../bed/ask-https.ts";
 import { startControlMachine, type ControlMachine } from "../bed/control-machine.ts";
 import { until } from "../bed/until.ts";
 
@@ -127,12 +127,6 @@ interface Login {
   authentication_string?: string;
 }
 
-interface Answer {
-  status: number;
-  headers: NodeJS.Dict<string | string[]>;
-  body: string;
-}
-
 /**
  * What an operator does, on a stock machine with real systemd, apt, MariaDB, Redis and nginx; the cloud's API is a
  * stand-in.
@@ -160,31 +154,8 @@ describe("a control plane set up by install.sh", () => {
     await sleep(Number(answer.headers["retry-after"]) * 1000);
     return ask(method, path, headers, host);
   };
-  const askOnce = async (method: string, path: string, headers: Record<string, string> = {}, host = NAME) => {
-    const sent = request({
-      method,
-      path,
-      headers: { host, connection: "close", ...headers },
-      host: machine.publicIp,
-      servername: host,
-      ca,
-      agent: false,
-      timeout: 45_000,
-    });
-    sent.end();
-    return new Promise<Answer>((resolve, reject) => {
-      sent.on("error", reject);
-      sent.on("timeout", () => sent.destroy(new Error("no answer")));
-      sent.on(
-        "response",
-        (answer) =>
-          void text(answer).then(
-            (body) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }),
-            reject,
-          ),
-      );
-    });
-  };
+  const askOnce = (method: string, path: string, headers?: Record<string, string>, host = NAME) =>
+    askHttps({ address: machine.publicIp, host, ca }, method, path, headers);
   const handOut = async (headers?: Record<string, string>): Promise<Handout> => {
     const { status, body } = await ask("POST", "/instances", headers);
     assert.equal(status, 201, body);

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { request } from "node:https";
 import { connect } from "node:net";
-import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { parseEnv, promisify } from "node:util";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { settings } from "../../apps/core/settings/settings.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
+import { askHttps } from "../bed/ask-https.ts";
 import { startControlMachine, type ControlMachine } from "../bed/control-machine.ts";
 import { until } from "../bed/until.ts";
 
@@ -106,12 +105,6 @@ interface Handout {
   token: string;
 }
 
-interface Answer {
-  status: number;
-  headers: NodeJS.Dict<string | string[]>;
-  body: string;
-}
-
 /**
  * What is on a machine: files with owners and modes, users, units, rules and networks. Without what lies there by the
  * package manager's own doing, or the lab's.
@@ -174,31 +167,8 @@ describe("a single box set up as docs/single-box.md says", () => {
   });
   after(() => machine.stop());
 
-  const ask = async (method: string, path: string, headers: Record<string, string> = {}) => {
-    const sent = request({
-      method,
-      path,
-      headers: { host: NAME, connection: "close", ...headers },
-      host: machine.publicIp,
-      servername: NAME,
-      ca,
-      agent: false,
-      timeout: 45_000,
-    });
-    sent.end();
-    return new Promise<Answer>((resolve, reject) => {
-      sent.on("error", reject);
-      sent.on("timeout", () => sent.destroy(new Error("no answer")));
-      sent.on(
-        "response",
-        (answer) =>
-          void text(answer).then(
-            (body) => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }),
-            reject,
-          ),
-      );
-    });
-  };
+  const ask = (method: string, path: string, headers?: Record<string, string>) =>
+    askHttps({ address: machine.publicIp, host: NAME, ca }, method, path, headers);
   const handOut = async (): Promise<Handout> => {
     const { status, body } = await ask("POST", "/instances");
     assert.equal(status, 201, body);
