@@ -273,7 +273,7 @@ describe("the homepage", () => {
     await page.waitForSelector("[data-qr] path");
     const link = await copied(page, "share-link");
     await page.keyboard.press("Escape");
-    assert.ok(!(await page.content()).includes(link), "it is gone with the sheet");
+    await until("it is gone with the sheet", async () => !(await page.content()).includes(link));
 
     const other = await open();
     const asked: string[] = [];
