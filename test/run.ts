@@ -64,16 +64,16 @@ if (pure.length > 0 && onMachine.length === 0 && !isWhole) {
   await runAll();
 }
 
-/** Runs all parts, the long ones first so that none of them is the last on its own, and sums up. */
+/** Runs all parts, and sums up. */
 async function runAll(): Promise<void> {
   const durations = await readDurations();
   // While others run already.
   const ready = prepareMachine(onMachine);
-  const byDuration = onMachine.toSorted((one, other) => durations.of(other) - durations.of(one));
+  const inTurn = longAndShort(onMachine.toSorted((one, other) => durations.of(other) - durations.of(one)));
   const parts: Part[] = [
     ...(isWhole ? CHECKS.map(checkPart) : []),
     ...(pure.length > 0 ? [purePart(pure)] : []),
-    ...byDuration.map((file) => ({
+    ...inTurn.map((file) => ({
       name: file,
       run: async () => {
         await ready(file);
@@ -109,6 +109,16 @@ async function runAll(): Promise<void> {
   if (failures.length === 0) return;
   console.log(`\n✖ ${failures.length} of ${parts.length} parts failed:\n\n${failures.join("\n")}`);
   process.exitCode = 1;
+}
+
+/**
+ * Long files first, so that none of them is the last on its own, and the shortest ones between them: those mostly wait,
+ * for servers to start and the like, while the long ones keep the processors busy.
+ */
+function longAndShort(byDuration: readonly string[]): string[] {
+  const middle = Math.ceil(byDuration.length / 2);
+  const shortest = byDuration.slice(middle).reverse();
+  return byDuration.slice(0, middle).flatMap((file, index) => [file, ...shortest.slice(index, index + 1)]);
 }
 
 function checkPart({ name, program, args }: Check): Part {
