@@ -245,6 +245,8 @@ run_programs() {
 	systemctl start getaredis-docker.service
 	provide_image
 	timeout 180 systemctl restart getaredis-migrate.service || return 1
+	# A release that was not healthy leaves its count of restarts behind where systemd was about to start it once more.
+	systemctl reset-failed "${PROGRAMS[@]/%/.service}" 2>/dev/null || true
 	systemctl restart getaredis-{expire,janitor,heartbeat}.service "${PROGRAMS[@]/%/.service}"
 	is_healthy || return 1
 	echo "$state" >"$STATE/in-service"

@@ -157,6 +157,7 @@ process.stdout.write(
     forced: { exit: forcedExit, output: again.output() },
     statusAfterForce,
     exit,
+    lastOutput: afterForce.output(),
     left,
     leftInKernel: [
       ...links.split("\n").filter((line) => line.startsWith("gar-")),

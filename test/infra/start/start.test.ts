@@ -38,6 +38,7 @@ interface Seen {
   forced: Ended;
   statusAfterForce: number;
   exit: number | string;
+  lastOutput: string;
   left: number[];
   leftInKernel: string[];
   beside: Ended;
@@ -131,7 +132,7 @@ describe("npm start", () => {
   });
 
   it("stops everything it started on Ctrl-C", () => {
-    assert.equal(seen.exit, 0);
+    assert.equal(seen.exit, 0, seen.lastOutput);
     assert.deepEqual(seen.left, []);
   });
 
