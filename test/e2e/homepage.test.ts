@@ -280,7 +280,10 @@ describe("the homepage", () => {
     other.on("request", (request) => asked.push(request.url(), request.headers()["referer"] ?? ""));
     await other.goto(link);
     await other.waitForSelector("[data-take][open]");
-    assert.match(await textOf(other, "[data-take]"), new RegExp(`It is at ${escaped(new URL(url).host)}, with 1[12] h \\d+ min`));
+    assert.match(
+      await textOf(other, "[data-take]"),
+      new RegExp(`It is at ${escaped(new URL(url).host)}, with 1[12] h \\d+ min`),
+    );
     assert.equal(await other.evaluate("location.href"), `${origin()}/`);
     await other.keyboard.press("Enter");
     await other.waitForSelector("[data-take]", { state: "hidden" });
