@@ -233,7 +233,7 @@ describe("the dashboard in bad moments", () => {
       await page.click("[data-more-events]");
       await asked.promise;
       await page.fill("[data-event-filters] [name=host]", "gar-7");
-      await page.waitForSelector(".event-reason:text-is('of number 8')", { state: "detached" });
+      await page.waitForSelector(".event-reason:text-is('of number 129')", { state: "detached" });
       const late = page.waitForResponse((response) => response.url().includes("before="));
       released.resolve(undefined);
       await (await late).finished();

@@ -43,13 +43,15 @@ const types: Readonly<Record<string, string>> = {
 /** The files of `public/assets` and of the libraries that pages use: scripts and styles minified. */
 export async function createAssets(): Promise<Assets> {
   const files = await listFiles();
-  let minified: ReadonlyMap<string, Buffer> | undefined;
+  let minified: Promise<ReadonlyMap<string, Buffer>> | undefined;
 
   /** At the first visit rather than at the start, which most processes of a test end without one. */
   const contentOf = async (name: string, path: string): Promise<Buffer> => {
     if (!isMinified(name)) return readFile(path);
     minified ??= minify(new Map([...files].filter(([each]) => isMinified(each))));
-    const content = minified.get(name);
+    // What failed is tried again by the next who asks.
+    minified.catch(() => (minified = undefined));
+    const content = (await minified).get(name);
     if (!content) throw new Error(`no minified ${name}`);
     return content;
   };
@@ -71,7 +73,6 @@ function createAsset(name: string, content: () => Promise<Buffer>): Asset {
       if (!made) {
         made = content().then(compressors[encoding]);
         kept.set(encoding, made);
-        // What failed is tried again by the next who asks.
         made.catch(() => kept.delete(encoding));
       }
       return made;
