@@ -31,14 +31,20 @@ export function hostStatements(database: Database): Hosts {
   function list(): Promise<HostUse[]> {
     return database.query(async (sql) => {
       const rows = await sql.rows<
-        HostRow & { in_use: number | string | null; occupied: number | null; unreached_since: Date | null }
+        HostRow & {
+          in_use: number | string | null;
+          occupied: number | null;
+          last_expiry: Date | null;
+          unreached_since: Date | null;
+        }
       >(
         `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
-                in_use, occupied, droplets.unreached_since
+                in_use, occupied, last_expiry, droplets.unreached_since
            FROM hosts JOIN deployment
            LEFT JOIN droplets ON droplets.name = hosts.name
            LEFT JOIN (
-                SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied
+                SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied,
+                       MAX(CASE WHEN instances.state = 'running' THEN instances.expires_at END) AS last_expiry
                   FROM slots JOIN instances ON instances.id = slots.instance_id
                  GROUP BY slots.host_id
            ) AS taken ON taken.host_id = hosts.id
@@ -48,6 +54,7 @@ export function hostStatements(database: Database): Hosts {
         host: toHost(row),
         inUse: Number(row.in_use ?? 0),
         occupied: row.occupied ?? 0,
+        lastExpiry: row.last_expiry,
         unreachableSince: row.unreached_since,
       }));
     });

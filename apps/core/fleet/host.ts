@@ -34,6 +34,8 @@ export type HostUse = {
   readonly inUse: number;
   /** Slots that are not free: those in use, and those whose container has not yet been seen gone. */
   readonly occupied: number;
+  /** When the last of its leases ends, as far as they are handed out; null while it has none. */
+  readonly lastExpiry: Date | null;
   /** Since when its engine has not answered the control plane, whatever its heartbeat says; null while it does. */
   readonly unreachableSince: Date | null;
 };

@@ -10,14 +10,19 @@ export function hostEffects(tables: Tables): Effects<Hosts> {
 
     list: () => {
       const inUse = new Map<string, number>();
-      for (const { hostName, state } of tables.instances.values())
+      const lastExpiry = new Map<string, Date>();
+      for (const { hostName, state, expiresAt } of tables.instances.values()) {
         if (state === "starting" || state === "running") inUse.set(hostName, (inUse.get(hostName) ?? 0) + 1);
+        if (state === "running" && expiresAt && expiresAt > (lastExpiry.get(hostName) ?? 0))
+          lastExpiry.set(hostName, expiresAt);
+      }
       return [...tables.hosts.values()].flatMap((row) =>
         row.state === "gone"
           ? []
           : {
               host: toHost(tables, row, row.state),
               inUse: inUse.get(row.name) ?? 0,
+              lastExpiry: lastExpiry.get(row.name) ?? null,
               unreachableSince: tables.droplets.get(row.name)?.unreachableSince ?? null,
               occupied: (tables.slots.get(row.name) ?? []).filter(({ instanceId }) => instanceId !== null).length,
             },

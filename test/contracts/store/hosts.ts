@@ -99,6 +99,28 @@ export function describeHosts(open: OpenStore): void {
       );
     });
 
+    it("tell when the last of their leases ends: extended, shortened, ended", async () => {
+      await bed.store.hosts.register(host("a"), start);
+      await bed.store.hosts.register(host("b"), start);
+      const lastExpiry = async () =>
+        (await bed.store.hosts.list()).map((each) => [each.host.name, each.lastExpiry] as const);
+      await take();
+      assert.deepEqual((await lastExpiry()).sort(), [
+        ["a", null],
+        ["b", null],
+      ]);
+      const short = await lease({ ttlSeconds: 60 });
+      const long = await lease({ ttlSeconds: 3600 });
+      const onA = async () => new Map(await lastExpiry()).get("a");
+      assert.deepEqual(await onA(), at(3600));
+      await bed.store.leases.setExpiry(long, at(7200), at(1));
+      assert.deepEqual(await onA(), at(7200));
+      await bed.store.leases.beginEnd(long, "owner", at(2));
+      assert.deepEqual(await onA(), at(60), "what waits for removal is no lease");
+      await bed.store.leases.beginEnd(short, "owner", at(2));
+      assert.equal(await onA(), null);
+    });
+
     it("that do not exist have no state to set", async () => {
       assert.equal(await bed.store.hosts.setState("nobody", "cordoned"), false);
     });

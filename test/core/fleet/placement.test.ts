@@ -35,6 +35,7 @@ const facts = (
     heartbeat: "heartbeat" in over ? over.heartbeat : beating(0),
     inUse,
     occupied,
+    lastExpiry: null,
     unreachableSince: null,
   };
 };

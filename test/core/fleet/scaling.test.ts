@@ -95,6 +95,7 @@ function droplet(id: number, given: Given = {}): DropletFacts {
           heartbeat: "heartbeat" in given ? given.heartbeat : beat(inUse),
           inUse,
           occupied: given.occupied ?? inUse,
+          lastExpiry: null,
           unreachableSince: given.unreachableSince ?? null,
         }
       : undefined;

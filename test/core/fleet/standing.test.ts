@@ -36,6 +36,7 @@ function facts({ capacity = 4, state = "active", inUse = 0, ...over }: Over = {}
     heartbeat: "heartbeat" in over ? over.heartbeat : reading(0),
     inUse,
     occupied: over.occupied ?? inUse,
+    lastExpiry: null,
     unreachableSince: over.unreachableSince ?? null,
   };
 }

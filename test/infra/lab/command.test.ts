@@ -149,6 +149,7 @@ describe("npm run lab", () => {
       },
       inUse,
       occupied: inUse,
+      lastExpiry: null,
       unreachableSince: null,
     });
     const hosts = [host("gar-x-1", 2), host("gar-x-2", 0)];
