@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { startService, type Service } from "../bed/service.ts";
-import { quantile } from "./quantile.ts";
+import type { Bench, Outcome } from "./bench.ts";
+import { timeFigures } from "./figure.ts";
+import { handOut, type Answer } from "./hand-out.ts";
 
 const SECONDS = 3;
 const HONEST_PERIOD_MS = 20;
@@ -15,53 +17,57 @@ const attacks: readonly [what: string, tenants: number, command: string][] = [
   ["3 tenants, nothing returned", 3, integers(450_000).replace("return t", "")],
 ];
 
+/** What tenants who run scripts in the console cost an honest caller of the API. */
+export const attackConsole: Bench = {
+  name: "attack-console",
+  measures: "an honest caller's GET /instances/:id while tenants run scripts with long replies in the console",
+  yardstick: "the same before",
+  goal: "",
+  run,
+};
+
 /**
  * Tenants run a script three times a second in the console, each from an address and with an instance of its own. An
  * honest caller of the API is timed before and meanwhile. The last attack is the same script without its reply: what it
  * costs on the same machine, whatever the console does.
  */
-const service = await startService({ capacity: 8, env: { QUOTA_PER_ADDRESS: "8", TRUST_PROXY: "loopback" } });
-try {
-  const honest = await handOut(service);
-  const tenants = await Promise.all(Array.from({ length: 3 }, () => handOut(service)));
-  await honestTimes(service, honest, 1);
-  const quiet = await honestTimes(service, honest);
-  console.log(
-    "GET /instances/:id           p50      p99    ratio p50      p99   the API's CPU   answers to the attack",
-  );
-  console.log(`${"quiet".padEnd(27)} ${cell(quiet, 0.5)} ${cell(quiet, 0.99)}`);
-  for (const [what, count, command] of attacks) {
-    const stop = new AbortController();
-    const answers = new Map<string, number>();
-    const attack = Promise.all(
-      tenants.slice(0, count).map((tenant, index) => attackFrom(tenant, index, command, stop.signal, answers)),
-    );
-    const before = await cpuSeconds(service);
-    const times = await honestTimes(service, honest);
-    stop.abort();
-    await attack;
-    const cpu = (100 * ((await cpuSeconds(service)) - before)) / SECONDS;
-    const counted = [...answers].map(([answer, number]) => `${number} x ${answer}`).join(", ");
-    console.log(
-      `${what.padEnd(27)} ${cell(times, 0.5)} ${cell(times, 0.99)}  ${ratio(times, quiet, 0.5)} ` +
-        `${ratio(times, quiet, 0.99)}   ${cpu.toFixed(0).padStart(4)}% of a core   ${counted}`,
-    );
+async function run(): Promise<Outcome> {
+  const service = await startService({ capacity: 8, env: { QUOTA_PER_ADDRESS: "8", TRUST_PROXY: "loopback" } });
+  try {
+    const { origin } = service;
+    const honest = await handOut(origin);
+    const tenants = await Promise.all(Array.from({ length: 3 }, () => handOut(origin)));
+    await honestTimes(service, honest, 1);
+    const quiet = await honestTimes(service, honest);
+    const figures = [];
+    const notes = [];
+    for (const [what, count, command] of attacks) {
+      const stop = new AbortController();
+      const answers = new Map<string, number>();
+      const attack = Promise.all(
+        tenants
+          .slice(0, count)
+          .map((tenant, index) => attackFrom(origin, tenant, index, command, stop.signal, answers)),
+      );
+      const before = await cpuSeconds(service);
+      const times = await honestTimes(service, honest);
+      stop.abort();
+      await attack;
+      const cpu = (100 * ((await cpuSeconds(service)) - before)) / SECONDS;
+      figures.push(...timeFigures(what, [times], [quiet]));
+      const counted = [...answers].map(([answer, number]) => `${number} x ${answer}`).join(", ");
+      notes.push(`${what}: the API took ${cpu.toFixed(0)}% of a core, and answered ${counted}`);
+    }
+    return { figures, notes };
+  } finally {
+    await service.stop();
   }
-} finally {
-  await service.stop();
-}
-
-type Handout = { readonly id: string; readonly password: string; readonly token: string };
-
-async function handOut({ origin }: Service): Promise<Handout> {
-  const answer = await fetch(`${origin}/instances`, { method: "POST" });
-  if (answer.status !== 201) throw new Error(`POST /instances answered ${answer.status}`);
-  return (await answer.json()) as Handout;
 }
 
 /** Begins a command each third of a second, whether or not those before have been answered. */
 async function attackFrom(
-  { id, password, token }: Handout,
+  origin: string,
+  { id, password, token }: Answer,
   index: number,
   command: string,
   stop: AbortSignal,
@@ -72,7 +78,7 @@ async function attackFrom(
   while (!stop.aborted) {
     underWay.push(
       (async () => {
-        const answer = await read(`${service.origin}/instances/${id}/console`, {
+        const answer = await read(`${origin}/instances/${id}/console`, {
           method: "POST",
           headers: {
             "content-type": "application/json",
@@ -90,7 +96,7 @@ async function attackFrom(
 }
 
 /** Milliseconds of an honest caller's requests, begun at a steady pace, so that each stall counts for all it holds up. */
-async function honestTimes({ origin }: Service, { id, token }: Handout, seconds: number = SECONDS): Promise<number[]> {
+async function honestTimes({ origin }: Service, { id, token }: Answer, seconds: number = SECONDS): Promise<number[]> {
   const timeOne = async () => {
     const begun = performance.now();
     await read(`${origin}/instances/${id}`, { headers: { authorization: `Bearer ${token}` } });
@@ -120,12 +126,4 @@ async function read(url: string, init: RequestInit): Promise<string> {
 async function cpuSeconds({ origin, opsToken }: Service): Promise<number> {
   const answer = await fetch(`${origin}/metrics`, { headers: { authorization: `Bearer ${opsToken}` } });
   return Number(/^process_cpu_seconds_total (\S+)$/m.exec(await answer.text())?.[1]);
-}
-
-function cell(values: readonly number[], share: number): string {
-  return `${quantile(values, share).toFixed(1)} ms`.padStart(8);
-}
-
-function ratio(now: readonly number[], before: readonly number[], share: number): string {
-  return (quantile(now, share) / quantile(before, share)).toFixed(2).padStart(8);
 }

@@ -1,64 +1,64 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
-import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { findProcesses } from "../../infra/process/processes.ts";
 import { startService, type Service } from "../bed/service.ts";
-import { quantile } from "./quantile.ts";
+import type { Bench, Outcome } from "./bench.ts";
+import { timeFigures } from "./figure.ts";
+import { httpAttacks } from "./http-attacks.ts";
 
-const run = promisify(execFile);
+const runProgram = promisify(execFile);
 const PAGES = 60;
 const POSTS = 6;
 const GIVEN_UP_MS = 2_000;
 /** Files and sockets that the API may have open here: fewer than the idle connections, as on any machine in the end. */
 const OPEN_FILES = 4_500;
-const IDLE = 5_000;
-const STREAMS = 1_500;
-const FLOOD = 32;
+const ATTACKER = fileURLToPath(new URL("http-attacks.ts", import.meta.url));
 
-const attacks = {
-  "idle connections": holdIdle,
-  "operator's streams": followFleet,
-  "/readyz flood": askReadiness,
+/** What attacks on the HTTP server cost an honest client. */
+export const attackHttp: Bench = {
+  name: "attack-http",
+  measures: "an honest client's page and hand-out beside attacks on the HTTP server from 20 other addresses",
+  yardstick: "the same before",
+  goal: "",
+  run,
 };
-type Attack = keyof typeof attacks;
-
-const [attack, attacked = "", token = ""] = process.argv.slice(2);
-if (attack === undefined) await measure();
-else await attacks[attack as Attack](Number(attacked), token);
 
 /**
  * What an honest client waits for the page and for an instance, each on a connection of its own: quiet, and beside
  * attacks on the HTTP server from 20 other addresses of this machine.
  */
-async function measure(): Promise<void> {
+async function run(): Promise<Outcome> {
   const service = await startService({ env: { RATE_LIMIT_PER_MINUTE: "1000000" } });
   try {
     for (const pid of await findProcesses((line) => line.some((word) => word.endsWith("apps/api/main.ts"))))
-      if ((await parentOf(pid)) === process.pid) await run("prlimit", ["--pid", String(pid), `--nofile=${OPEN_FILES}`]);
+      if ((await parentOf(pid)) === process.pid)
+        await runProgram("prlimit", ["--pid", String(pid), `--nofile=${OPEN_FILES}`]);
     await waitsOf(service, 5, 1);
     const quiet = await waitsOf(service, PAGES, POSTS);
-    console.log(`An honest client beside attacks on the HTTP server, ${PAGES} pages and ${POSTS} hand-outs each:`);
-    console.log("                        GET / p50       p99   POST p50       p99   failed");
-    print("quiet", quiet, quiet);
-    for (const name of Object.keys(attacks)) {
-      const attacker = spawn(
-        process.execPath,
-        [fileURLToPath(import.meta.url), name, new URL(service.origin).port, service.opsToken],
-        { stdio: ["ignore", "pipe", "inherit"] },
-      );
+    const figures = [];
+    const notes = [];
+    for (const name of Object.keys(httpAttacks)) {
+      const attacker = spawn(process.execPath, [ATTACKER, name, new URL(service.origin).port, service.opsToken], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       try {
         await ready(attacker);
-        print(name, await waitsOf(service, PAGES, POSTS), quiet);
+        const waits = await waitsOf(service, PAGES, POSTS);
+        figures.push(
+          ...timeFigures(`page, ${name}`, [waits.pages], [quiet.pages]),
+          ...timeFigures(`hand-out, ${name}`, [waits.posts], [quiet.posts]),
+        );
+        notes.push(`${name}: ${waits.failed} failed`);
       } finally {
         attacker.kill("SIGKILL");
         await once(attacker, "close");
       }
     }
+    return { figures, notes };
   } finally {
     await service.stop();
   }
@@ -100,64 +100,12 @@ async function askOnce({ origin }: Service, method: string, path: string, bearer
   return body;
 }
 
-function print(name: string, { pages, posts, failed }: Waits, quiet: Waits): void {
-  const cell = (values: number[], base: number[], share: number) =>
-    `${quantile(values, share).toFixed(1)} (${(quantile(values, share) / quantile(base, share)).toFixed(1)}x)`.padStart(
-      16,
-    );
-  console.log(
-    `${name.padEnd(20)} ${cell(pages, quiet.pages, 0.5)}${cell(pages, quiet.pages, 0.99)}` +
-      `${cell(posts, quiet.posts, 0.5)}${cell(posts, quiet.posts, 0.99)}   ${failed}`,
-  );
-}
-
 async function parentOf(pid: number): Promise<number> {
-  const { stdout } = await run("ps", ["-o", "ppid=", "-p", String(pid)]);
+  const { stdout } = await runProgram("ps", ["-o", "ppid=", "-p", String(pid)]);
   return Number(stdout);
 }
 
 async function ready({ stdout }: ChildProcess): Promise<void> {
   if (!stdout) throw new Error("the attacker has no output");
   await once(stdout, "data");
-}
-
-// From here on, what the attacker does, until it is killed.
-
-function open(port: number, index: number): Socket {
-  const socket = connect({ port, host: "127.0.0.1", localAddress: `127.0.1.${1 + (index % 20)}` });
-  return socket.on("error", () => undefined).resume();
-}
-
-/** Connections that are answered once and kept. */
-async function holdIdle(port: number): Promise<void> {
-  for (let index = 0; index < IDLE; index++) {
-    open(port, index).write("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
-    if (index % 100 === 0) await sleep(5);
-  }
-  await sleep(1_000);
-  console.log("ready");
-  await sleep(60_000);
-}
-
-async function followFleet(port: number, opsToken: string): Promise<void> {
-  for (let index = 0; index < STREAMS; index++) {
-    open(port, index).write(
-      `GET /ops/api/stream HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${opsToken}\r\n\r\n`,
-    );
-    if (index % 50 === 0) await sleep(10);
-  }
-  await sleep(1_000);
-  console.log("ready");
-  await sleep(60_000);
-}
-
-async function askReadiness(port: number): Promise<void> {
-  const ask = "GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-  for (let index = 0; index < FLOOD; index++) {
-    const socket = open(port, index);
-    socket.on("data", () => socket.write(ask)).write(ask);
-  }
-  await sleep(500);
-  console.log("ready");
-  await sleep(60_000);
 }

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { startService, type Service } from "../bed/service.ts";
-import { quantile } from "./quantile.ts";
+import type { Bench, Outcome } from "./bench.ts";
+import { timeFigures } from "./figure.ts";
+import { giveBack, handOutToPong } from "./hand-out.ts";
 
 const CONNECTIONS = 3_000;
 const QUIET_MS = 5_000;
@@ -25,33 +26,42 @@ for (let each = 0; each < count; each++) setTimeout(hold, each / 3);
 setTimeout(() => console.log("all begun"), count / 3 + 500);
 `;
 
-/**
- * What strangers who hold connections to the control plane's Redis cost others: time from request to first PONG,
- * quiet and meanwhile, and how many got an instance at all.
- */
-const service = await startService({ capacity: 8, env: { QUOTA_PER_ADDRESS: "8" } });
-try {
-  await handOuts(service, 1_000);
-  const quiet = await handOuts(service, QUIET_MS);
-  const attacker = spawn(
-    process.execPath,
-    ["--eval", ATTACKER, new URL(service.services.redisUrl).port, String(CONNECTIONS)],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
+/** What strangers who hold connections to the control plane's Redis cost others. */
+export const attackRedis: Bench = {
+  name: "attack-redis",
+  measures: "time from POST /instances to PONG while strangers hold connections to the control plane's Redis",
+  yardstick: "the same before",
+  goal: "ratio <= 1.5, and everybody gets an instance",
+  run,
+};
+
+async function run(): Promise<Outcome> {
+  const service = await startService({ capacity: 8, env: { QUOTA_PER_ADDRESS: "8" } });
   try {
-    await once(attacker.stdout, "data");
-    const attacked = await handOuts(service, ATTACK_MS);
-    console.log(`Hand-outs while strangers hold ${CONNECTIONS} connections to the control plane's Redis:`);
-    console.log("            p50      p99   got an instance");
-    for (const [what, { ms, failed }] of Object.entries({ quiet, attacked }))
-      console.log(`${what.padEnd(8)}${cell(ms, 0.5)} ${cell(ms, 0.99)}   ${ms.length - failed} of ${ms.length}`);
-    const ratio = (share: number) => (quantile(attacked.ms, share) / quantile(quiet.ms, share)).toFixed(2);
-    console.log(`ratio       ${ratio(0.5)}     ${ratio(0.99)}   (goal: at most 1.5, and all of them)`);
+    await handOuts(service, 1_000);
+    const quiet = await handOuts(service, QUIET_MS);
+    const attacker = spawn(
+      process.execPath,
+      ["--eval", ATTACKER, new URL(service.services.redisUrl).port, String(CONNECTIONS)],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    try {
+      await once(attacker.stdout, "data");
+      const attacked = await handOuts(service, ATTACK_MS);
+      const goal = { of: "ratio", atMost: 1.5 } as const;
+      return {
+        figures: timeFigures("POST to PONG", [attacked.ms], [quiet.ms], { p50: goal, p99: goal }),
+        notes: [
+          `strangers hold ${CONNECTIONS} connections: ${attacked.ms.length - attacked.failed} of ` +
+            `${attacked.ms.length} got an instance`,
+        ],
+      };
+    } finally {
+      attacker.kill("SIGKILL");
+    }
   } finally {
-    attacker.kill("SIGKILL");
+    await service.stop();
   }
-} finally {
-  await service.stop();
 }
 
 /** Asks for instances one at a time, and gives each back. */
@@ -60,27 +70,10 @@ async function handOuts({ origin }: Service, forMs: number): Promise<{ ms: numbe
   let failed = 0;
   for (const end = performance.now() + forMs; performance.now() < end;) {
     const begun = performance.now();
-    const answer = await fetch(`${origin}/instances`, { method: "POST" });
-    const handout = (await answer.json()) as {
-      id: string;
-      host: string;
-      port: number;
-      password: string;
-      token: string;
-    };
-    if (answer.status === 201)
-      await waitForPong(handout.host, handout.port, handout.password, AbortSignal.timeout(10_000));
-    else failed++;
+    const answer = await handOutToPong(origin).catch(() => undefined);
     ms.push(performance.now() - begun);
-    if (answer.status === 201)
-      await fetch(`${origin}/instances/${handout.id}`, {
-        method: "DELETE",
-        headers: { authorization: `Bearer ${handout.token}` },
-      });
+    if (answer) await giveBack(origin, answer);
+    else failed++;
   }
   return { ms, failed };
-}
-
-function cell(values: readonly number[], share: number): string {
-  return `${quantile(values, share).toFixed(0)} ms`.padStart(8);
 }

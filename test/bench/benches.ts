@@ -1,0 +1,21 @@
+import { attackConsole } from "./attack-console.ts";
+import { attackEgress } from "./attack-egress.ts";
+import { attackFill } from "./attack-fill.ts";
+import { attackHttp } from "./attack-http.ts";
+import { attackLockout } from "./attack-lockout.ts";
+import { attackLogs } from "./attack-logs.ts";
+import { attackRedis } from "./attack-redis.ts";
+import type { Bench } from "./bench.ts";
+import { cold } from "./cold.ts";
+
+/** All measurements, in the order in which they run. */
+export const benches: readonly Bench[] = [
+  cold,
+  attackEgress,
+  attackLogs,
+  attackRedis,
+  attackConsole,
+  attackLockout,
+  attackHttp,
+  attackFill,
+];
