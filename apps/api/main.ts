@@ -64,6 +64,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
     settings.hosts.livenessMaxAgeMs,
     settings.hosts.backoffMs,
+    settings.hosts.placement,
   );
   const rules = handoutRules(settings, await readNetworks(settings.admission.quotaNetworks));
   const pressure = createRedisPressure(redis);

@@ -75,6 +75,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
         { listHosts: store.hosts.list, readHeartbeats },
         settings.hosts.livenessMaxAgeMs,
         settings.hosts.backoffMs,
+        settings.hosts.placement,
       ),
       newMessageId: () => `msg_${nanoid()}`,
       send: sendersOf(settings.notifications),

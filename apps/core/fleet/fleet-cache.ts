@@ -1,5 +1,6 @@
 import type { HeartbeatReading, Host, HostUse } from "./host.ts";
-import { busiestFirst } from "./placement.ts";
+import type { PlacementPolicy } from "./placement.ts";
+import { createPlacementIndex } from "./placement-index.ts";
 import { isHealthy, standingOf, type HostFacts, type Standing } from "./standing.ts";
 
 /** What the cache reads. */
@@ -20,10 +21,16 @@ export type FleetCache = ReturnType<typeof createFleetCache>;
  * An empty cache; {@link FleetCache.refresh} fills it.
  * @param livenessMaxAgeMs age at which heartbeats read earlier count for nothing
  * @param longestBackoffMs how long at most a host that fails again and again is passed over
+ * @param policy which of the open hosts is tried first
  */
-export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, longestBackoffMs: number) {
+export function createFleetCache(
+  ports: FleetPorts,
+  livenessMaxAgeMs: number,
+  longestBackoffMs: number,
+  policy: PlacementPolicy = "busiest-first",
+) {
   let facts = new Map<string, HostFacts>();
-  let ranking: string[] = [];
+  const open = createPlacementIndex(policy);
   /** Counted anew with each refresh, so that no request counts all hosts. */
   let counted = { hosts: 0, capacity: 0, occupied: 0 };
   let heartbeatsReadAt: Date | undefined;
@@ -48,6 +55,7 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
   }
 
   function show(hosts: readonly HostFacts[]): void {
+    const former = facts;
     facts = new Map(hosts.map((host) => [host.host.name, host]));
     const usable = hosts.filter((host) => host.host.state === "active" && isHealthy(host));
     counted = {
@@ -56,13 +64,25 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
       // A host whose capacity was lowered may have more.
       occupied: sum(usable.map(({ host, occupied }) => Math.min(occupied, host.capacity))),
     };
-    ranking = [...hosts].sort(busiestFirst).map((host) => host.host.name);
+    for (const name of former.keys()) if (!facts.has(name)) open.remove(name);
+    for (const host of hosts) rank(host);
   }
 
-  /** Hosts that take an instance now, in the order to try them. Evaluated lazily: the first is found at once. */
-  function* openHosts(now: Date): Generator<Host, undefined> {
+  /** Puts a host where its use places it among the open ones, or takes it out. */
+  function rank(host: HostFacts): void {
+    if (standingOf(host, false) === "open") open.put(host);
+    else open.remove(host.host.name);
+  }
+
+  /**
+   * Hosts that take an instance now, in the order to try them for a lease that ends at `expiresAt`. Evaluated
+   * lazily: the first is found at once.
+   */
+  function* openHosts(now: Date, expiresAt: Date = now): Generator<Host, undefined> {
     if (isBlind(now)) return undefined;
-    for (const name of ranking) {
+    for (const {
+      host: { name },
+    } of open.inOrder(expiresAt)) {
       const host = facts.get(name);
       if (host && standingOf(host, isBackingOff(name, now)) === "open") yield host.host;
     }
@@ -75,13 +95,17 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
   }
 
   /**
-   * Counts an instance just placed on a host, ahead of the next refresh. The order stays valid: the busiest
-   * host only gets busier. Returns whether the host was empty before, a standby.
+   * Counts an instance just placed on a host, whose lease ends at `expiresAt`, ahead of the next refresh.
+   * Returns whether the host was empty before, a standby.
    */
-  function countTaken(hostName: string): boolean {
+  function countTaken(hostName: string, expiresAt?: Date): boolean {
     const host = facts.get(hostName);
     if (host) {
-      facts.set(hostName, { ...host, inUse: host.inUse + 1, occupied: host.occupied + 1 });
+      change(host, {
+        inUse: host.inUse + 1,
+        occupied: host.occupied + 1,
+        lastExpiry: expiresAt && expiresAt > (host.lastExpiry ?? 0) ? expiresAt : host.lastExpiry,
+      });
       counted = { ...counted, occupied: Math.min(counted.capacity, counted.occupied + 1) };
     }
     return host?.inUse === 0;
@@ -90,7 +114,13 @@ export function createFleetCache(ports: FleetPorts, livenessMaxAgeMs: number, lo
   /** Counts a host as full until the next refresh. */
   function countFull(hostName: string): void {
     const host = facts.get(hostName);
-    if (host) facts.set(hostName, { ...host, occupied: host.host.capacity });
+    if (host) change(host, { occupied: host.host.capacity });
+  }
+
+  function change(host: HostFacts, changed: Partial<HostFacts>): void {
+    const next = { ...host, ...changed };
+    facts.set(host.host.name, next);
+    rank(next);
   }
 
   /**

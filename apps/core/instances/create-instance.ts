@@ -22,7 +22,7 @@ export type HandoutRules = HandOutPorts["rules"] &
   AdmitPorts["rules"] & { readonly lease: LeaseBounds };
 
 /**
- * Hands out one instance: admits the caller, takes a slot of the busiest open host and a quota place in one
+ * Hands out one instance: admits the caller, takes a slot of the first open host and a quota place in one
  * transaction, starts the container, and waits for its `PONG` before it answers. A failure undoes all that was
  * taken and continues with the next host. A retry with a known idempotency key gets the first answer.
  * @throws Unavailable when MySQL does not answer
@@ -43,7 +43,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
   const replay = known && (await replayAnswer(ports, request, known, deadline));
   if (replay && replay !== "undone") return replay;
   // Nobody works for what is not there.
-  if (!nextHost(ports)) return { kind: "no-capacity", reason: whyNone(ports, 0) };
+  if (!nextHost(ports, ttlSeconds)) return { kind: "no-capacity", reason: whyNone(ports, 0) };
 
   const admitted = await admit(ports, { address, network: networkKey(address), proof });
   if (admitted.kind !== "admitted") return admitted;
@@ -61,7 +61,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
 async function tryHosts(ports: CreatePorts, request: CreateRequest, attempt: Attempt): Promise<CreateResult> {
   let failures = 0;
   for (;;) {
-    const host = nextHost(ports);
+    const host = nextHost(ports, attempt.ttlSeconds);
     if (!host) return { kind: "no-capacity", reason: whyNone(ports, failures) };
     const outcome = await handOutOn(ports, host, attempt);
     if (outcome.kind === "known") {
@@ -91,8 +91,9 @@ async function settle(admitted: Admitted, result: CreateResult | undefined): Pro
   await admitted.takeBack({ proof: isOurs });
 }
 
-function nextHost(ports: CreatePorts): Host | undefined {
-  return ports.fleet.openHosts(ports.clock()).next().value;
+function nextHost({ fleet, clock }: CreatePorts, ttlSeconds: number): Host | undefined {
+  const now = clock();
+  return fleet.openHosts(now, new Date(now.getTime() + ttlSeconds * 1000)).next().value;
 }
 
 function whyNone(ports: CreatePorts, failures: number): "fleet-unseen" | "no-open-host" | "hosts-failed" {

@@ -102,7 +102,8 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
   );
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
   if (taken.kind !== "taken") return taken;
-  if (ports.fleet.countTaken(host.name)) ports.onStandbyTaken(host.name);
+  const expiresAt = new Date(createdAt.getTime() + attempt.ttlSeconds * 1000);
+  if (ports.fleet.countTaken(host.name, expiresAt)) ports.onStandbyTaken(host.name);
 
   // A caller that hung up cannot use it, unless it has an idempotency key to ask for the answer again.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;

@@ -1,5 +1,6 @@
 import { setting } from "./declaration.ts";
-import { duration, whole } from "./kinds.ts";
+import { placementPolicies } from "../fleet/placement.ts";
+import { duration, oneOf, whole } from "./kinds.ts";
 
 /** Hosts, the single box or droplets: their slots, their heartbeats, and the time-outs of calls to them. */
 export const hosts = {
@@ -39,6 +40,13 @@ export const hosts = {
     duration(1, 600),
     15,
     "Time a Docker Engine may take for one call.",
+  ),
+  placement: setting(
+    "PLACEMENT",
+    oneOf(placementPolicies),
+    "busiest-first",
+    "Which host with room gets the next instance: the busiest one, the oldest one (first-fit), or the one whose last " +
+      "lease ends least later by it (expiry-aware), which pays for fewer droplets when lifetimes differ.",
   ),
   backoffMs: setting(
     "HOST_BACKOFF_SECONDS",

@@ -74,6 +74,26 @@ describe("the fleet cache", () => {
     assert.deepEqual(namesAt(view, start), []);
   });
 
+  it("chooses by the end of the lease when told to, and knows of leases that it has placed itself", async () => {
+    const { service } = await openFleet({ idle: 0 });
+    const ports = { listHosts: service.store.hosts.list, readHeartbeats: service.discovery.readHeartbeats };
+    for (const [name, ttlSeconds] of Object.entries({ short: 600, long: 7200 })) {
+      await service.addHost(name, { capacity: 3 });
+      service.discovery.beat(name, {}, HOUR_MS);
+      await service.addInstance(`${name}-0`, name, "running", { container: false, ttlSeconds });
+    }
+    await service.addInstance("short-1", "short", "running", { container: false, ttlSeconds: 60 });
+    const view = createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS, "expiry-aware");
+    await view.refresh(start);
+    const namesFor = (seconds: number) => [...view.openHosts(start, at(seconds * 1000))].map(({ name }) => name);
+    assert.deepEqual(namesFor(300), ["short", "long", "idle"]);
+    assert.deepEqual(namesFor(3600), ["long", "short", "idle"]);
+    view.countTaken("short", at(9000 * 1000));
+    assert.deepEqual(namesFor(8000), ["long", "idle"], "full");
+    view.countTaken("idle", at(9000 * 1000));
+    assert.deepEqual(namesFor(8000), ["idle", "long"]);
+  });
+
   it("takes a host that turned out full for full until it reads again", async () => {
     const { view } = await openFleet({ a: 1, b: 0 });
     await view.refresh(start);

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
-import { busiestFirst } from "../../../apps/core/fleet/placement.ts";
+import { busiestFirst, expiryAware, firstFit, orderOf, placementPolicies } from "../../../apps/core/fleet/placement.ts";
+import { createPlacementIndex } from "../../../apps/core/fleet/placement-index.ts";
 import type { HostFacts } from "../../../apps/core/fleet/standing.ts";
 import { hostNamed } from "./host-named.ts";
+
+/** So many hours from now. */
+const at = (hours: number) => new Date(Date.parse("2026-01-01T00:00:00Z") + hours * 3_600_000);
 
 const beating = (containers: number | null): HeartbeatReading => ({
   kind: "beat",
@@ -27,15 +31,16 @@ const facts = (
     heartbeat?: HeartbeatReading | undefined;
     inUse?: number;
     occupied?: number;
+    lastExpiry?: Date | null;
   } = {},
 ): HostFacts => {
-  const { name = "a", capacity = 4, state = "active", inUse = 0, occupied = inUse } = over;
+  const { name = "a", capacity = 4, state = "active", inUse = 0, occupied = inUse, lastExpiry = null } = over;
   return {
     host: hostNamed(name, capacity, state),
     heartbeat: "heartbeat" in over ? over.heartbeat : beating(0),
     inUse,
     occupied,
-    lastExpiry: null,
+    lastExpiry,
     unreachableSince: null,
   };
 };
@@ -54,10 +59,10 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc
     heartbeat: anyHeartbeat,
     occupied: fc.nat(6),
     idle: fc.nat(6),
+    lastExpiry: fc.option(fc.integer({ min: -2, max: 6 }).map(at)),
   })
-  .map(({ name, capacity, state, heartbeat, occupied, idle }) =>
-    facts({ name, capacity, state, heartbeat, occupied, inUse: Math.max(0, occupied - idle) }),
-  );
+  .map(({ idle, ...host }) => facts({ ...host, inUse: Math.max(0, host.occupied - idle) }));
+const namesOf = (hosts: readonly { readonly host: { readonly name: string } }[]) => hosts.map(({ host }) => host.name);
 
 describe("busiestFirst", () => {
   it("puts the host with the most instances in use first, ties by name", () => {
@@ -93,3 +98,94 @@ describe("busiestFirst", () => {
     );
   });
 });
+
+describe("firstFit", () => {
+  it("puts the oldest host first, whatever its use: droplets are numbered as they are ordered", () => {
+    const hosts = [facts({ name: "gar-10", inUse: 3 }), facts({ name: "gar-9" }), facts({ name: "gar-11", inUse: 4 })];
+    assert.deepEqual(namesOf(hosts.sort(firstFit)), ["gar-9", "gar-10", "gar-11"]);
+  });
+});
+
+describe("expiryAware", () => {
+  const choose = (hosts: readonly HostFacts[], hours: number) => namesOf([...hosts].sort(expiryAware(at(hours))));
+
+  it("puts a lease where it does not outlast the others, on the busiest of these hosts", () => {
+    const hosts = [
+      facts({ name: "busy-but-short", inUse: 3, lastExpiry: at(1) }),
+      facts({ name: "long", inUse: 1, lastExpiry: at(12) }),
+      facts({ name: "long-and-busier", inUse: 2, lastExpiry: at(2) }),
+    ];
+    assert.deepEqual(choose(hosts, 2), ["long-and-busier", "long", "busy-but-short"], "its end is no growth yet");
+  });
+
+  it("puts a lease that outlasts all on the host that it keeps least longer, and on an empty one last", () => {
+    const hosts = [
+      facts({ name: "standby" }),
+      facts({ name: "soon", inUse: 3, lastExpiry: at(1) }),
+      facts({ name: "late", inUse: 1, lastExpiry: at(3) }),
+      facts({ name: "overdue", inUse: 1, lastExpiry: at(-1) }),
+    ];
+    assert.deepEqual(choose(hosts, 12), ["late", "soon", "overdue", "standby"]);
+  });
+
+  it("prefers a host whose first lease is still on its way to an empty one", () => {
+    const hosts = [facts({ name: "empty" }), facts({ name: "starting", inUse: 1 })];
+    assert.deepEqual(choose(hosts, 1), ["starting", "empty"]);
+  });
+
+  it("puts it on the busiest where two are kept longer by the same, and then by name", () => {
+    const hosts = [
+      facts({ name: "c", inUse: 1, lastExpiry: at(1) }),
+      facts({ name: "b", inUse: 2, lastExpiry: at(1) }),
+      facts({ name: "a", inUse: 1, lastExpiry: at(1) }),
+    ];
+    assert.deepEqual(choose(hosts, 2), ["b", "a", "c"]);
+    assert.deepEqual(choose(hosts, 1), ["b", "a", "c"]);
+  });
+});
+
+const hosts = fc.uniqueArray(anyFacts, { selector: ({ host }) => host.name, maxLength: 20 });
+const expiry = fc.integer({ min: -3, max: 7 }).map(at);
+
+for (const policy of placementPolicies) {
+  describe(`the placement ${policy}`, () => {
+    it("is one order for any hosts in whatever order they come, so that all replicas fill the same", () => {
+      fc.assert(
+        fc.property(hosts, expiry, (some, expiresAt) => {
+          const order = orderOf(policy, expiresAt);
+          assert.deepEqual([...some].reverse().sort(order), [...some].sort(order));
+          for (const a of some)
+            for (const b of some) {
+              assert.equal(Math.sign(order(a, b)), -Math.sign(order(b, a)) || 0);
+              assert.equal(order(a, b) === 0, a === b);
+              for (const c of some) if (order(a, b) < 0 && order(b, c) < 0) assert.ok(order(a, c) < 0);
+            }
+        }),
+      );
+    });
+
+    it("finds the hosts in its order, however they came, changed and went", () => {
+      const change = fc.record({ host: anyFacts, isOpen: fc.boolean(), expiresAt: expiry });
+      fc.assert(
+        fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
+          const index = createPlacementIndex(policy);
+          const open = new Map<string, HostFacts>();
+          for (const { host, isOpen, expiresAt } of changes) {
+            const { name } = host.host;
+            if (isOpen) {
+              index.put(host);
+              open.set(name, host);
+            } else {
+              index.remove(name);
+              open.delete(name);
+            }
+            assert.deepEqual(
+              namesOf([...index.inOrder(expiresAt)]),
+              namesOf([...open.values()].sort(orderOf(policy, expiresAt))),
+            );
+          }
+        }),
+      );
+    });
+  });
+}
