@@ -61,10 +61,8 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   undoLater("redis", () => redis.disconnect());
   const discovery = createRedisDiscovery(redis);
   const fleet = createFleetCache(
-    { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
-    settings.hosts.livenessMaxAgeMs,
-    settings.hosts.backoffMs,
-    settings.hosts.placement,
+    { listChanged: store.hosts.listChanged, readHeartbeats: discovery.readHeartbeats },
+    settings.hosts,
   );
   const rules = handoutRules(settings, await readNetworks(settings.admission.quotaNetworks));
   const pressure = createRedisPressure(redis);

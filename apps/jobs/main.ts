@@ -71,12 +71,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
       readHeartbeats,
       readBlockList,
       readClientUsage,
-      fleet: createFleetCache(
-        { listHosts: store.hosts.list, readHeartbeats },
-        settings.hosts.livenessMaxAgeMs,
-        settings.hosts.backoffMs,
-        settings.hosts.placement,
-      ),
+      fleet: createFleetCache({ listChanged: store.hosts.listChanged, readHeartbeats }, settings.hosts),
       newMessageId: () => `msg_${nanoid()}`,
       send: sendersOf(settings.notifications),
       chance: Math.random,

@@ -18,8 +18,12 @@ import { createVirtualTime } from "../../apps/twins/time.ts";
 import { createCallFaults } from "../../apps/twins/turns.ts";
 import { liveOnly } from "./budgets.ts";
 
-const LIVENESS_MS = 10_000;
-const LONGEST_BACKOFF_MS = 15_000;
+const CACHE_RULES = {
+  livenessMaxAgeMs: 10_000,
+  backoffMs: 15_000,
+  rereadMs: 60_000,
+  placement: "busiest-first",
+} as const;
 
 /** Image of instances in a {@link createTwinService}, and the server's secret. */
 export const TWIN_IMAGE = "redis";
@@ -54,11 +58,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   const readClientUsage = createTwinClientUsage(() => machines.values());
   const pressure = createTwinPressure(staging);
   const openCache = () =>
-    createFleetCache(
-      { listHosts: store.hosts.list, readHeartbeats: discovery.readHeartbeats },
-      LIVENESS_MS,
-      LONGEST_BACKOFF_MS,
-    );
+    createFleetCache({ listChanged: store.hosts.listChanged, readHeartbeats: discovery.readHeartbeats }, CACHE_RULES);
 
   /** Adds a host whose heartbeat arrives, with an engine that answers. */
   async function addHost(name: string, over: Partial<NewHost> = {}): Promise<TwinEngine> {

@@ -39,9 +39,12 @@ describe("a process killed at any call to MySQL or an engine", () => {
     const redis = openRedis(service.services.redisUrl, () => undefined);
     undo.push(() => redis.disconnect());
     const clock = () => new Date(Date.now() + aheadMs);
-    const listHosts = service.store.hosts.list;
+    const { listChanged } = service.store.hosts;
     const { readHeartbeats } = createRedisDiscovery(redis);
-    const fleet = createFleetCache({ listHosts, readHeartbeats }, Number.MAX_SAFE_INTEGER, 1);
+    const fleet = createFleetCache(
+      { listChanged, readHeartbeats },
+      { livenessMaxAgeMs: Number.MAX_SAFE_INTEGER, backoffMs: 1, rereadMs: 60_000, placement: "busiest-first" },
+    );
     refreshFleet = () => fleet.refresh(clock());
     await until("the fleet is seen", () => refreshFleet().then(() => true));
     const settings = loadSettings({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" }, [

@@ -69,6 +69,8 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
       if (!prepared.has(wrapped)) {
         // Without gap locks, hand-outs to different addresses and slots do not meet.
         await inTime(connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
+        // The server's own times are compared by us: without an hour that comes twice a year.
+        await inTime(connection.query("SET SESSION time_zone = '+00:00'"));
         prepared.add(wrapped);
       }
       const result = await work(connection);

@@ -100,7 +100,7 @@ export function historyStatements(database: Database): History {
       from = rows.at(-1)?.ended_at ?? from;
       for (const { id } of rows)
         erased += await database.query((sql) =>
-          sql.run("UPDATE instances SET address = '' WHERE id = ? AND address <> ''", [id]),
+          sql.run("UPDATE instances SET address = '', touched_at = touched_at WHERE id = ? AND address <> ''", [id]),
         );
     }
     await database.query(async (sql) => {

@@ -1,4 +1,4 @@
-import type { Hosts } from "../../core/fleet/contract.ts";
+import type { ChangedHosts, Hosts, HostsMark } from "../../core/fleet/contract.ts";
 import type { EngineHost, Host, HostState, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Database, Sql } from "./database.ts";
 
@@ -19,8 +19,43 @@ type HostRow = EngineHostRow & {
   bind_address: string;
   capacity: number;
   base_port: number;
-  state: HostState;
+  state: HostState | "gone";
 };
+
+type UseRow = HostRow & {
+  in_use: number | string | null;
+  occupied: number | null;
+  last_expiry: Date | null;
+  unreached_since: Date | null;
+};
+
+/**
+ * A change bears the time of its statement, and is seen once its transaction is committed: this much later at most,
+ * but for a few.
+ */
+const COMMIT_SECONDS = 3;
+/** In one statement, so that a large fleet neither fills the memory at once nor keeps the process busy for long. */
+const HOSTS_AT_ONCE = 500;
+/** A statement always names as many hosts, so that few different ones are prepared. */
+const NAMED_AT_ONCE = 64;
+const PLACES = Array.from({ length: NAMED_AT_ONCE }, () => "?").join(", ");
+
+/** Instances that hold a slot, counted by host out of the index on state and host alone. */
+const useOf = (which: string) => `
+  SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
+         in_use, occupied, last_expiry, droplets.unreached_since
+    FROM hosts JOIN deployment
+    LEFT JOIN droplets ON droplets.name = hosts.name
+    LEFT JOIN (
+         SELECT host_id, SUM(state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied,
+                MAX(CASE WHEN state = 'running' THEN expires_at END) AS last_expiry
+           FROM instances
+          WHERE state IN ('starting', 'running', 'ending') AND host_id ${which}
+          GROUP BY host_id
+    ) AS taken ON taken.host_id = hosts.id
+   WHERE hosts.id ${which}`;
+const USE_BETWEEN = `${useOf("BETWEEN ? AND ?")} AND hosts.state <> 'gone'`;
+const USE_OF_THESE = useOf(`IN (${PLACES})`);
 
 /** Rows of hosts and their slots. */
 export function hostStatements(database: Database): Hosts {
@@ -29,34 +64,20 @@ export function hostStatements(database: Database): Hosts {
   }
 
   function list(): Promise<HostUse[]> {
+    return database.query(async (sql) => (await readAll(sql)).map(toUse));
+  }
+
+  function listChanged(mark: HostsMark | undefined, named: readonly string[]): Promise<ChangedHosts> {
     return database.query(async (sql) => {
-      const rows = await sql.rows<
-        HostRow & {
-          in_use: number | string | null;
-          occupied: number | null;
-          last_expiry: Date | null;
-          unreached_since: Date | null;
-        }
-      >(
-        `SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
-                in_use, occupied, last_expiry, droplets.unreached_since
-           FROM hosts JOIN deployment
-           LEFT JOIN droplets ON droplets.name = hosts.name
-           LEFT JOIN (
-                SELECT slots.host_id, SUM(instances.state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied,
-                       MAX(CASE WHEN instances.state = 'running' THEN instances.expires_at END) AS last_expiry
-                  FROM slots JOIN instances ON instances.id = slots.instance_id
-                 GROUP BY slots.host_id
-           ) AS taken ON taken.host_id = hosts.id
-          WHERE hosts.state <> 'gone'`,
-      );
-      return rows.map((row) => ({
-        host: toHost(row),
-        inUse: Number(row.in_use ?? 0),
-        occupied: row.occupied ?? 0,
-        lastExpiry: row.last_expiry,
-        unreachableSince: row.unreached_since,
-      }));
+      // Before the rows: what changes meanwhile is read again with the next call.
+      const [time] = await sql.rows<{ now: string }>("SELECT UNIX_TIMESTAMP(CURRENT_TIMESTAMP(3)) AS now");
+      const at = Number(time?.now) - COMMIT_SECONDS;
+      const rows = mark === undefined ? await readAll(sql) : await readThese(sql, await findChanged(sql, mark, named));
+      return {
+        hosts: rows.filter(({ state }) => state !== "gone").map(toUse),
+        gone: rows.filter(({ state }) => state === "gone").map(({ name }) => name),
+        mark: { at },
+      };
     });
   }
 
@@ -96,7 +117,53 @@ export function hostStatements(database: Database): Hosts {
     });
   }
 
-  return { register, list, setState, listFirstSeen, readDeployment };
+  return { register, list, listChanged, setState, listFirstSeen, readDeployment };
+}
+
+async function readAll(sql: Sql): Promise<UseRow[]> {
+  const ids = (await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE state <> 'gone' ORDER BY id")).map(
+    ({ id }) => id,
+  );
+  const rows: UseRow[] = [];
+  for (let at = 0; at < ids.length; at += HOSTS_AT_ONCE) {
+    const some = ids.slice(at, at + HOSTS_AT_ONCE);
+    const range = [some[0] ?? 0, some.at(-1) ?? 0];
+    rows.push(...(await sql.rows<UseRow>(USE_BETWEEN, [...range, ...range])));
+  }
+  return rows;
+}
+
+async function readThese(sql: Sql, ids: readonly number[]): Promise<UseRow[]> {
+  const rows: UseRow[] = [];
+  for (let at = 0; at < ids.length; at += NAMED_AT_ONCE) {
+    const some = filled(ids.slice(at, at + NAMED_AT_ONCE));
+    rows.push(...(await sql.rows<UseRow>(USE_OF_THESE, [...some, ...some])));
+  }
+  return rows;
+}
+
+/** Ids of the hosts that may have changed since a mark, by themselves, their instances or their droplets. */
+async function findChanged(sql: Sql, { at }: HostsMark, named: readonly string[]): Promise<number[]> {
+  const changed = await sql.rows<{ id: number }>(
+    `SELECT id FROM hosts WHERE touched_at >= FROM_UNIXTIME(?)
+     UNION SELECT host_id FROM instances WHERE touched_at >= FROM_UNIXTIME(?)
+     UNION SELECT hosts.id FROM droplets JOIN hosts ON hosts.name = droplets.name
+            WHERE droplets.touched_at >= FROM_UNIXTIME(?)`,
+    [at, at, at],
+  );
+  const ids = new Set(changed.map(({ id }) => id));
+  for (let from = 0; from < named.length; from += NAMED_AT_ONCE) {
+    const some = filled(named.slice(from, from + NAMED_AT_ONCE));
+    for (const { id } of await sql.rows<{ id: number }>(`SELECT id FROM hosts WHERE name IN (${PLACES})`, some))
+      ids.add(id);
+  }
+  return [...ids];
+}
+
+/** As many as a statement names: the last one stands for those that are missing. */
+function filled<Thing>(some: readonly Thing[]): Thing[] {
+  const last = some.slice(-1);
+  return [...some, ...Array.from({ length: NAMED_AT_ONCE - some.length }, () => last).flat()];
 }
 
 /** {@link hostStatements}' `registerHost` as a part of a transaction. */
@@ -123,6 +190,16 @@ export async function registerHostIn(sql: Sql, host: NewHost, now: Date): Promis
   }
 }
 
+function toUse(row: UseRow): HostUse {
+  return {
+    host: toHost(row),
+    inUse: Number(row.in_use ?? 0),
+    occupied: row.occupied ?? 0,
+    lastExpiry: row.last_expiry,
+    unreachableSince: row.unreached_since,
+  };
+}
+
 function toHost(row: HostRow): Host {
   return {
     ...engineHost(row),
@@ -131,6 +208,7 @@ function toHost(row: HostRow): Host {
     bindAddress: row.bind_address,
     capacity: row.capacity,
     basePort: row.base_port,
-    state: row.state,
+    // One that is gone is not listed.
+    state: row.state === "gone" ? "draining" : row.state,
   };
 }

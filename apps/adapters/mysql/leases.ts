@@ -74,8 +74,8 @@ export function leaseStatements(database: Database): Leases {
          FROM slots
          JOIN hosts ON hosts.id = slots.host_id
          JOIN instances ON instances.id = slots.instance_id
-         WHERE LOWER(hosts.public_host) = ? AND slots.port = ?`,
-        [publicHost, port],
+         WHERE hosts.public_host = ? AND LOWER(hosts.public_host) = ? AND slots.port = ?`,
+        [publicHost, publicHost, port],
       );
       return row && toInstance(row);
     });

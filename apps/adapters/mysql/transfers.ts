@@ -22,7 +22,8 @@ export function transferStatements(database: Database): Transfers {
         const reading = readings.get(id) ?? 0;
         if (reading <= sent) continue;
         more += reading - sent;
-        await sql.run("UPDATE instances SET sent_bytes = ? WHERE id = ?", [reading, id]);
+        // No news of the host's use.
+        await sql.run("UPDATE instances SET sent_bytes = ?, touched_at = touched_at WHERE id = ?", [reading, id]);
       }
       if (more > 0)
         await sql.run(

@@ -8,6 +8,8 @@ const MAX_RECONNECT_MS = 2_000;
 /** What PTTL answers for a key that does not exist, and for one that never expires. */
 const NO_KEY = -2;
 const NO_END = -1;
+/** In between, requests are answered. */
+const NAMES_AT_ONCE = 500;
 
 /**
  * A client that fails at once while Redis is away, reconnects for ever, and is not pushed out by others.
@@ -36,7 +38,13 @@ export function createRedisDiscovery(redis: Redis) {
    *   silent
    */
   async function readHeartbeats(hostNames: readonly string[]): Promise<Map<string, HeartbeatReading>> {
-    if (hostNames.length === 0) return new Map();
+    const heartbeats = new Map<string, HeartbeatReading>();
+    for (let from = 0; from < hostNames.length; from += NAMES_AT_ONCE)
+      await readSome(hostNames.slice(from, from + NAMES_AT_ONCE), heartbeats);
+    return heartbeats;
+  }
+
+  async function readSome(hostNames: readonly string[], heartbeats: Map<string, HeartbeatReading>): Promise<void> {
     const keys = hostNames.map((name) => `host:${name}`);
     let values: (string | null)[];
     let lives: number[];
@@ -48,14 +56,12 @@ export function createRedisDiscovery(redis: Redis) {
     } catch (fault) {
       throw new Unavailable("redis", fault);
     }
-    const heartbeats = new Map<string, HeartbeatReading>();
     for (const [index, name] of hostNames.entries()) {
       const value = values[index];
       const lifeMs = lives[index] ?? NO_KEY;
       if (typeof value !== "string" || lifeMs === NO_KEY) continue;
       heartbeats.set(name, readHeartbeat(name, value, lifeMs === NO_END ? null : lifeMs));
     }
-    return heartbeats;
   }
 
   /** All answers of commands sent together. @throws the first error among them */

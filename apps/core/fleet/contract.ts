@@ -3,6 +3,16 @@ import type { DropletLife, DropletRow, OrderFailures } from "./droplets.ts";
 import type { EngineHost, HeartbeatReading, HostState, HostUse, NewHost } from "./host.ts";
 import type { HostTimers } from "./scaling.ts";
 
+/** A moment of the store, as {@link Hosts}' `listChanged` gave it: what has changed since then is asked for with it. */
+export type HostsMark = { readonly at: number };
+
+/** Hosts as they are now, names of those that are gone, and the mark for the next call. */
+export type ChangedHosts = {
+  readonly hosts: readonly HostUse[];
+  readonly gone: readonly string[];
+  readonly mark: HostsMark;
+};
+
 /** Hosts as they are kept. Calls throw `Unavailable` while the store does not answer. */
 export type Hosts = {
   /**
@@ -13,6 +23,11 @@ export type Hosts = {
   readonly register: (host: NewHost, now: Date) => Promise<void>;
   /** All hosts, with their numbers of slots in use and of slots that are not free. */
   readonly list: () => Promise<HostUse[]>;
+  /**
+   * Hosts that may have changed since a mark, with those that are named besides; all when there is no mark. A change
+   * may be missed when its transaction took long: who follows the hosts reads all again from time to time.
+   */
+  readonly listChanged: (mark: HostsMark | undefined, named: readonly string[]) => Promise<ChangedHosts>;
   /**
    * Opens or closes a host to hand-outs; false when there is no such host, or when it is being destroyed or has
    * a destroy request. Waits for hand-outs that hold the host's row: when this returns, no later hand-out takes

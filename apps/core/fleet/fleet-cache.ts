@@ -1,77 +1,134 @@
-import type { HeartbeatReading, Host, HostUse } from "./host.ts";
-import type { PlacementPolicy } from "./placement.ts";
+import type { Hosts, HostsMark, ReadHeartbeats } from "./contract.ts";
+import { heartbeatsDue, type KnownHeartbeat } from "./heartbeats-due.ts";
+import type { Host, HostUse } from "./host.ts";
 import { createPlacementIndex } from "./placement-index.ts";
+import type { PlacementPolicy } from "./placement.ts";
 import { isHealthy, standingOf, type HostFacts, type Standing } from "./standing.ts";
 
 /** What the cache reads. */
 export type FleetPorts = {
-  readonly listHosts: () => Promise<readonly HostUse[]>;
-  readonly readHeartbeats: (hostNames: readonly string[]) => Promise<Map<string, HeartbeatReading>>;
+  readonly listChanged: Hosts["listChanged"];
+  readonly readHeartbeats: ReadHeartbeats;
+};
+
+/** How fresh the cache is to be, and which of the open hosts is tried first. Times in milliseconds. */
+export type FleetCacheRules = {
+  /** Age at which heartbeats read earlier count for nothing. */
+  readonly livenessMaxAgeMs: number;
+  /** How long at most a host that fails again and again is passed over. */
+  readonly backoffMs: number;
+  /** Time after which all hosts are read, whether or not they have changed. */
+  readonly rereadMs: number;
+  readonly placement: PlacementPolicy;
 };
 
 /** A host with its standing, as the dashboard and the metrics show it. */
 export type HostStanding = HostFacts & { readonly standing: Standing };
 
 const FIRST_BACKOFF_MS = 1_000;
+/** Of so many hosts that get the next instances, heartbeats are read each time. */
+const NEXT_HOSTS = 32;
 
 /** The fleet as this process last read it, kept ready so that no request waits for a scan. */
 export type FleetCache = ReturnType<typeof createFleetCache>;
 
-/**
- * An empty cache; {@link FleetCache.refresh} fills it.
- * @param livenessMaxAgeMs age at which heartbeats read earlier count for nothing
- * @param longestBackoffMs how long at most a host that fails again and again is passed over
- * @param policy which of the open hosts is tried first
- */
-export function createFleetCache(
-  ports: FleetPorts,
-  livenessMaxAgeMs: number,
-  longestBackoffMs: number,
-  policy: PlacementPolicy = "busiest-first",
-) {
-  let facts = new Map<string, HostFacts>();
-  const open = createPlacementIndex(policy);
-  /** Counted anew with each refresh, so that no request counts all hosts. */
-  let counted = { hosts: 0, capacity: 0, occupied: 0 };
+/** An empty cache; {@link FleetCache.refresh} fills it. */
+export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
+  const { livenessMaxAgeMs, backoffMs, rereadMs, placement } = rules;
+  const facts = new Map<string, HostFacts>();
+  /** Of all hosts, the oldest reading first. */
+  const heartbeats = new Map<string, KnownHeartbeat | undefined>();
+  /** The hosts that are open, back-off aside. */
+  const open = createPlacementIndex(placement);
+  /** Hosts that turned out to be otherwise than they were read: they are read next, changed or not. */
+  const doubtful = new Set<string>();
+  /** Kept up with each change, so that no request counts all hosts. */
+  const counted = { hosts: 0, capacity: 0, occupied: 0 };
+  let mark: HostsMark | undefined;
+  let allReadAt: Date | undefined;
   let heartbeatsReadAt: Date | undefined;
   const backOffs = new Map<string, { readonly failures: number; readonly until: Date }>();
 
   /**
-   * Reads hosts and heartbeats again. When Redis does not answer, the last heartbeats are kept and grow old:
-   * which hosts are alive is unknown then, and none counts as silent.
+   * Reads what has changed: hosts in the store, and heartbeats as {@link heartbeatsDue} says. What it costs does not
+   * grow with the fleet but with what happens in it, and with a small share of its heartbeats. When Redis does not
+   * answer, the last heartbeats are kept and grow old: which hosts are alive is unknown then, and none counts as
+   * silent.
    * @throws Unavailable when MySQL or Redis does not answer
    */
   async function refresh(now: Date): Promise<void> {
-    const hosts = await ports.listHosts();
-    let heartbeats: Map<string, HeartbeatReading>;
-    try {
-      heartbeats = await ports.readHeartbeats(hosts.map(({ host }) => host.name));
-      heartbeatsReadAt = now;
-    } catch (fault) {
-      show(hosts.map((host) => ({ ...host, heartbeat: facts.get(host.host.name)?.heartbeat })));
-      throw fault;
+    await readHosts(now);
+    await readBeats(now);
+  }
+
+  async function readHosts(now: Date): Promise<void> {
+    const isAll = allReadAt === undefined || now.getTime() - allReadAt.getTime() >= rereadMs;
+    const named = [...doubtful];
+    const changes = await ports.listChanged(isAll ? undefined : mark, named);
+    mark = changes.mark;
+    if (isAll) {
+      allReadAt = now;
+      const present = new Set(changes.hosts.map(({ host }) => host.name));
+      for (const name of facts.keys()) if (!present.has(name)) forget(name);
     }
-    show(hosts.map((host) => ({ ...host, heartbeat: heartbeats.get(host.host.name) })));
+    for (const name of named) doubtful.delete(name);
+    for (const name of changes.gone) forget(name);
+    for (const use of changes.hosts) show(use);
   }
 
-  function show(hosts: readonly HostFacts[]): void {
-    const former = facts;
-    facts = new Map(hosts.map((host) => [host.host.name, host]));
-    const usable = hosts.filter((host) => host.host.state === "active" && isHealthy(host));
-    counted = {
-      hosts: hosts.length,
-      capacity: sum(usable.map(({ host }) => host.capacity)),
-      // A host whose capacity was lowered may have more.
-      occupied: sum(usable.map(({ host, occupied }) => Math.min(occupied, host.capacity))),
-    };
-    for (const name of former.keys()) if (!facts.has(name)) open.remove(name);
-    for (const host of hosts) rank(host);
+  async function readBeats(now: Date): Promise<void> {
+    const sinceMs = heartbeatsReadAt === undefined ? livenessMaxAgeMs : now.getTime() - heartbeatsReadAt.getTime();
+    const due = heartbeatsDue(heartbeats, nextHosts(now), now, { sinceMs, maxAgeMs: livenessMaxAgeMs });
+    const read = await ports.readHeartbeats(due);
+    heartbeatsReadAt = now;
+    for (const name of due) {
+      // To the end of the order.
+      heartbeats.delete(name);
+      heartbeats.set(name, { reading: read.get(name), readAt: now });
+      const host = facts.get(name);
+      if (host) put({ ...host, heartbeat: read.get(name) });
+    }
   }
 
-  /** Puts a host where its use places it among the open ones, or takes it out. */
-  function rank(host: HostFacts): void {
+  /** Names of the hosts that get the next instances. */
+  function nextHosts(now: Date): string[] {
+    const names: string[] = [];
+    for (const { host } of open.inOrder(now)) {
+      if (names.length === NEXT_HOSTS) break;
+      names.push(host.name);
+    }
+    return names;
+  }
+
+  function show(use: HostUse): void {
+    const { name } = use.host;
+    if (!heartbeats.has(name)) heartbeats.set(name, undefined);
+    put({ ...use, heartbeat: heartbeats.get(name)?.reading });
+  }
+
+  function put(host: HostFacts): void {
+    const { name } = host.host;
+    count(facts.get(name), -1);
+    count(host, 1);
+    facts.set(name, host);
     if (standingOf(host, false) === "open") open.put(host);
-    else open.remove(host.host.name);
+    else open.remove(name);
+  }
+
+  function forget(name: string): void {
+    count(facts.get(name), -1);
+    facts.delete(name);
+    heartbeats.delete(name);
+    open.remove(name);
+  }
+
+  function count(host: HostFacts | undefined, times: 1 | -1): void {
+    if (!host) return;
+    counted.hosts += times;
+    if (host.host.state !== "active" || !isHealthy(host)) return;
+    counted.capacity += times * host.host.capacity;
+    // A host whose capacity was lowered may have more.
+    counted.occupied += times * Math.min(host.occupied, host.host.capacity);
   }
 
   /**
@@ -83,8 +140,8 @@ export function createFleetCache(
     for (const {
       host: { name },
     } of open.inOrder(expiresAt)) {
-      const host = facts.get(name);
-      if (host && standingOf(host, isBackingOff(name, now)) === "open") yield host.host;
+      const host = facts.get(name)?.host;
+      if (host && !isBackingOff(name, now) && isSeen(name, now)) yield host;
     }
     return undefined;
   }
@@ -94,33 +151,34 @@ export function createFleetCache(
     return heartbeatsReadAt === undefined || now.getTime() - heartbeatsReadAt.getTime() > livenessMaxAgeMs;
   }
 
+  /** Whether the heartbeat of a host was read lately enough. */
+  function isSeen(hostName: string, now: Date): boolean {
+    const readAt = heartbeats.get(hostName)?.readAt;
+    return readAt !== undefined && now.getTime() - readAt.getTime() <= livenessMaxAgeMs;
+  }
+
   /**
    * Counts an instance just placed on a host, whose lease ends at `expiresAt`, ahead of the next refresh.
    * Returns whether the host was empty before, a standby.
    */
   function countTaken(hostName: string, expiresAt?: Date): boolean {
     const host = facts.get(hostName);
-    if (host) {
-      change(host, {
+    if (host)
+      put({
+        ...host,
         inUse: host.inUse + 1,
         occupied: host.occupied + 1,
         lastExpiry: expiresAt && expiresAt > (host.lastExpiry ?? 0) ? expiresAt : host.lastExpiry,
       });
-      counted = { ...counted, occupied: Math.min(counted.capacity, counted.occupied + 1) };
-    }
     return host?.inUse === 0;
   }
 
   /** Counts a host as full until the next refresh. */
   function countFull(hostName: string): void {
     const host = facts.get(hostName);
-    if (host) change(host, { occupied: host.host.capacity });
-  }
-
-  function change(host: HostFacts, changed: Partial<HostFacts>): void {
-    const next = { ...host, ...changed };
-    facts.set(host.host.name, next);
-    rank(next);
+    if (!host) return;
+    put({ ...host, occupied: host.host.capacity });
+    doubtful.add(hostName);
   }
 
   /**
@@ -134,7 +192,7 @@ export function createFleetCache(
     const failures = (last?.failures ?? 0) + 1;
     backOffs.set(hostName, {
       failures,
-      until: new Date(now.getTime() + Math.min(longestBackoffMs, FIRST_BACKOFF_MS * 2 ** (failures - 1))),
+      until: new Date(now.getTime() + Math.min(backoffMs, FIRST_BACKOFF_MS * 2 ** (failures - 1))),
     });
   }
 
@@ -162,8 +220,4 @@ export function createFleetCache(
   }
 
   return { refresh, room, openHosts, isBlind, countTaken, countFull, backOff, countSuccess, standings };
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

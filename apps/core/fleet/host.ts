@@ -67,8 +67,9 @@ export type Heartbeat = Static<typeof Heartbeat>;
 /** A heartbeat that cannot be believed, and why. It is never treated as an empty host. */
 export type RefusedHeartbeat = { readonly kind: "refused"; readonly reason: string };
 
-/** The content of a host's key. */
-export type HeartbeatReading = { readonly kind: "beat"; readonly beat: Heartbeat } | RefusedHeartbeat;
+/** The content of a host's key. `lifeMs`: time that the key had left when it was read, if that was asked for. */
+export type HeartbeatReading =
+  { readonly kind: "beat"; readonly beat: Heartbeat; readonly lifeMs?: number } | RefusedHeartbeat;
 
 /** The longest that a heartbeat may be set to last: a longer one would count a host as alive that is gone. */
 const LONGEST_LIFE_MS = 3_600_000;
@@ -78,9 +79,9 @@ const LONGEST_LIFE_MS = 3_600_000;
  * @param lifeMs time until the key expires; null when it never does
  */
 export function readHeartbeat(hostName: string, value: string, lifeMs: number | null): HeartbeatReading {
-  return lifeMs === null || lifeMs > LONGEST_LIFE_MS
-    ? { kind: "refused", reason: "its key outlives any heartbeat" }
-    : parseHeartbeat(hostName, value);
+  if (lifeMs === null || lifeMs > LONGEST_LIFE_MS) return { kind: "refused", reason: "its key outlives any heartbeat" };
+  const reading = parseHeartbeat(hostName, value);
+  return reading.kind === "beat" ? { ...reading, lifeMs } : reading;
 }
 
 /**

@@ -27,7 +27,13 @@ export const hosts = {
     "FLEET_REFRESH_MS",
     whole(50, 60_000, "ms"),
     1000,
-    "Time between two readings of hosts and heartbeats by the API.",
+    "Time between two readings by the API of hosts that have changed, and of heartbeats.",
+  ),
+  rereadMs: setting(
+    "FLEET_REREAD_SECONDS",
+    duration(1, 3600),
+    60,
+    "Time between two readings of all hosts; in between the API reads those that have changed.",
   ),
   livenessMaxAgeMs: setting(
     "LIVENESS_MAX_AGE_SECONDS",

@@ -1,32 +1,32 @@
-import type { Hosts } from "../../core/fleet/contract.ts";
-import type { Host, NewHost } from "../../core/fleet/host.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Hosts, HostsMark } from "../../core/fleet/contract.ts";
+import type { Host, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Effects } from "../turns.ts";
 import { change, type HostRow, type SlotRow, type Tables } from "./tables.ts";
 
 /** Hosts in memory, with their slots. */
 export function hostEffects(tables: Tables): Effects<Hosts> {
+  const readings = new WeakMap<HostsMark, ReadonlyMap<string, HostUse>>();
+  let lastMark = 0;
+
   return {
     register: (host, now) => registerHostIn(tables, host, now),
 
-    list: () => {
-      const inUse = new Map<string, number>();
-      const lastExpiry = new Map<string, Date>();
-      for (const { hostName, state, expiresAt } of tables.instances.values()) {
-        if (state === "starting" || state === "running") inUse.set(hostName, (inUse.get(hostName) ?? 0) + 1);
-        if (state === "running" && expiresAt && expiresAt > (lastExpiry.get(hostName) ?? 0))
-          lastExpiry.set(hostName, expiresAt);
-      }
-      return [...tables.hosts.values()].flatMap((row) =>
-        row.state === "gone"
-          ? []
-          : {
-              host: toHost(tables, row, row.state),
-              inUse: inUse.get(row.name) ?? 0,
-              lastExpiry: lastExpiry.get(row.name) ?? null,
-              unreachableSince: tables.droplets.get(row.name)?.unreachableSince ?? null,
-              occupied: (tables.slots.get(row.name) ?? []).filter(({ instanceId }) => instanceId !== null).length,
-            },
-      );
+    list: () => listUse(tables),
+
+    listChanged: (mark, named) => {
+      const before = mark && (readings.get(mark) ?? new Map<string, HostUse>());
+      const uses = listUse(tables);
+      const after = new Map(uses.map((use) => [use.host.name, use]));
+      const next = { at: ++lastMark };
+      readings.set(next, after);
+      return {
+        hosts: uses.filter(
+          (use) => !before || named.includes(use.host.name) || !isDeepStrictEqual(before.get(use.host.name), use),
+        ),
+        gone: [...(before?.keys() ?? [])].filter((name) => !after.has(name)),
+        mark: next,
+      };
     },
 
     setState: (name, state) => {
@@ -47,6 +47,28 @@ export function hostEffects(tables: Tables): Effects<Hosts> {
 
     readDeployment: () => tables.deployment,
   };
+}
+
+/** All hosts with their use. */
+function listUse(tables: Tables): HostUse[] {
+  const inUse = new Map<string, number>();
+  const lastExpiry = new Map<string, Date>();
+  for (const { hostName, state, expiresAt } of tables.instances.values()) {
+    if (state === "starting" || state === "running") inUse.set(hostName, (inUse.get(hostName) ?? 0) + 1);
+    if (state === "running" && expiresAt && expiresAt > (lastExpiry.get(hostName) ?? 0))
+      lastExpiry.set(hostName, expiresAt);
+  }
+  return [...tables.hosts.values()].flatMap((row) =>
+    row.state === "gone"
+      ? []
+      : {
+          host: toHost(tables, row, row.state),
+          inUse: inUse.get(row.name) ?? 0,
+          lastExpiry: lastExpiry.get(row.name) ?? null,
+          unreachableSince: tables.droplets.get(row.name)?.unreachableSince ?? null,
+          occupied: (tables.slots.get(row.name) ?? []).filter(({ instanceId }) => instanceId !== null).length,
+        },
+  );
 }
 
 /** `register` as a part of another step. */

@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
+import type { HostsMark } from "../../../apps/core/fleet/contract.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { TakeResult } from "../../../apps/core/instances/handout.ts";
@@ -70,6 +71,78 @@ describe("the MySQL store, where several connections meet", () => {
       (await rows("SELECT place FROM quota_places ORDER BY place")).map((row) => row["place"] as number),
       [1, 2, 3],
     );
+  });
+
+  describe("hosts that have changed since a mark", () => {
+    const changedSince = async (mark: HostsMark) =>
+      (await store.hosts.listChanged(mark, [])).hosts.map((each) => [each.host.name, each.inUse]);
+    /** All that was done so far was done an hour ago. */
+    const passHour = async () => {
+      for (const table of ["hosts", "instances", "droplets"])
+        await rows(`UPDATE ${table} SET touched_at = touched_at - INTERVAL 1 HOUR`);
+    };
+
+    it("are those alone, but for what was done in the last seconds", async () => {
+      for (const name of ["a", "b", "c"]) await store.hosts.register(host(name), start);
+      const id = await lease();
+      await passHour();
+      const { mark } = await store.hosts.listChanged(undefined, []);
+      assert.deepEqual(await changedSince(mark), []);
+      await store.hosts.setState("b", "cordoned");
+      assert.deepEqual(await changedSince(mark), [["b", 0]]);
+      await passHour();
+      await store.leases.beginEnd(id, "owner", at(1));
+      assert.deepEqual(await changedSince(mark), [["a", 0]]);
+    });
+
+    it("are not those whose instances have only sent something, or lose their holders' addresses", async () => {
+      await store.hosts.register(host("a"), start);
+      const [running, ended] = [await lease(), await lease()];
+      await store.leases.beginEnd(ended, "owner", at(1));
+      await store.leases.close(ended, at(1));
+      await passHour();
+      const { mark } = await store.hosts.listChanged(undefined, []);
+      await store.transfers.keep(new Map([[running, 1000]]), at(2));
+      assert.equal(await store.history.eraseHolders(at(3)), 1);
+      assert.deepEqual(await changedSince(mark), []);
+    });
+
+    it("are found as well when older replicas have changed them, in whatever time zone", async () => {
+      await store.hosts.register(host("a"), start);
+      const id = await lease();
+      await passHour();
+      const { mark } = await store.hosts.listChanged(undefined, []);
+      await rows("SET time_zone = '-05:00'");
+      await rows("UPDATE instances SET state = 'ending', end_cause = 'owner' WHERE id = ?", [id]);
+      assert.deepEqual(await changedSince(mark), [["a", 0]]);
+    });
+
+    it("are found although their transaction took two seconds, by the clock of its first statement", async () => {
+      await store.hosts.register(host("a"), start);
+      const id = await lease();
+      await passHour();
+      await admin.beginTransaction();
+      await rows("SET timestamp = UNIX_TIMESTAMP() - 2");
+      await rows("UPDATE instances SET state = 'ending', end_cause = 'owner' WHERE id = ?", [id]);
+      const { mark } = await store.hosts.listChanged(undefined, []);
+      await admin.commit();
+      assert.deepEqual(await changedSince(mark), [["a", 0]]);
+    });
+
+    it("are read by hundreds, each once", async () => {
+      await rows(
+        `INSERT INTO hosts (name, engine_url, public_host, check_host, bind_address, capacity, base_port, created_at)
+         VALUES ${Array.from({ length: 200 }, (_, index) => `('host-${index}', '', '', '', '', 1, 1, ?)`).join(", ")}`,
+        Array.from({ length: 200 }, () => start),
+      );
+      const { hosts, mark } = await store.hosts.listChanged(undefined, []);
+      const names = Array.from({ length: 200 }, (_, index) => `host-${index}`).sort();
+      assert.deepEqual(hosts.map((each) => each.host.name).sort(), names);
+      assert.deepEqual((await changedSince(mark)).map(([name]) => name).sort(), names);
+      await passHour();
+      const named = await store.hosts.listChanged({ at: mark.at + 60 }, names.slice(0, 130));
+      assert.deepEqual(named.hosts.map((each) => each.host.name).sort(), names.slice(0, 130));
+    });
   });
 
   describe("rows that older replicas write", () => {

@@ -159,8 +159,11 @@ export function describeDroplets(open: OpenStore): void {
         const { id: running } = await takeOn(name);
         await bed.store.handouts.complete(running, at(3600), at(71), undefined);
         const { id: starting } = await takeOn(name);
+        const { mark } = await bed.store.hosts.listChanged(undefined, []);
         await bed.store.droplets.close(name, "its droplet is gone", at(90));
         await bed.store.droplets.close(name, "again", at(91));
+        const changes = await bed.store.hosts.listChanged(mark, [name]);
+        assert.deepEqual([changes.hosts, changes.gone], [[], [name]]);
         assert.deepEqual(await bed.store.hosts.list(), []);
         assert.deepEqual(await bed.store.droplets.list(), []);
         assert.deepEqual(
@@ -197,6 +200,11 @@ export function describeDroplets(open: OpenStore): void {
         await bed.store.droplets.keepReachability([], [name], at(65));
         await bed.store.droplets.keepReachability([], [name], at(70));
         assert.deepEqual(await since(), at(65));
+        const { mark } = await bed.store.hosts.listChanged(undefined, []);
+        await bed.store.droplets.keepReachability([name], [], at(71));
+        await bed.store.droplets.keepReachability([], [name], at(72));
+        const [changed] = (await bed.store.hosts.listChanged(mark, [])).hosts;
+        assert.deepEqual(changed?.unreachableSince, at(72));
         await bed.store.droplets.keepReachability([name], [], at(75));
         assert.equal(await since(), null);
       });

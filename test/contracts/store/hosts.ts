@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { at, host, start, useStore, type OpenStore } from "./bed.ts";
+import { at, host, newId, start, useStore, type OpenStore } from "./bed.ts";
 
 /** The store's contract of hosts and their slots. */
 export function describeHosts(open: OpenStore): void {
@@ -119,6 +119,38 @@ export function describeHosts(open: OpenStore): void {
       assert.deepEqual(await onA(), at(60), "what waits for removal is no lease");
       await bed.store.leases.beginEnd(short, "owner", at(2));
       assert.equal(await onA(), null);
+    });
+
+    it("tell since a mark which have changed, in whatever way, and are all told without one", async () => {
+      for (const name of ["a", "b"]) await bed.store.hosts.register(host(name), start);
+      const whole = await bed.store.hosts.listChanged(undefined, []);
+      assert.deepEqual(whole.hosts.map(({ host: { name } }) => name).sort(), ["a", "b"]);
+      assert.deepEqual(whole.gone, []);
+      let { mark } = whole;
+      const id = newId();
+      const changes: Readonly<Record<string, () => Promise<unknown>>> = {
+        "a slot is taken": () => take({ id }),
+        "the lease begins": () => bed.store.handouts.complete(id, at(60), at(1), undefined),
+        "the lease is extended": () => bed.store.leases.setExpiry(id, at(120), at(2)),
+        "the lease ends": () => bed.another().leases.beginEnd(id, "owner", at(3)),
+        "the slot is free": () => bed.store.leases.close(id, at(4)),
+        "the host is cordoned": () => bed.store.hosts.setState("a", "cordoned"),
+        "the host is registered again": () => bed.store.hosts.register(host("a", { capacity: 7 }), at(5)),
+      };
+      for (const [change, make] of Object.entries(changes)) {
+        await make();
+        const changed = await bed.store.hosts.listChanged(mark, []);
+        const [wanted] = (await bed.store.hosts.list()).filter((each) => each.host.name === "a");
+        assert.deepEqual(
+          changed.hosts.find((each) => each.host.name === "a"),
+          wanted,
+          change,
+        );
+        assert.deepEqual(changed.gone, []);
+        mark = changed.mark;
+      }
+      const named = await bed.store.hosts.listChanged(mark, ["b", "nobody"]);
+      assert.ok(named.hosts.some((each) => each.host.name === "b"));
     });
 
     it("that do not exist have no state to set", async () => {

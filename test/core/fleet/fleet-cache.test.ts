@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createFleetCache } from "../../../apps/core/fleet/fleet-cache.ts";
+import type { Hosts } from "../../../apps/core/fleet/contract.ts";
 import type { HostUse } from "../../../apps/core/fleet/host.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { createTwinService } from "../../bed/twin-service.ts";
@@ -9,7 +10,13 @@ const start = new Date("2026-01-01T00:00:00Z");
 const at = (ms: number) => new Date(start.getTime() + ms);
 const HOUR_MS = 3_600_000;
 const LIVENESS_MS = 10_000;
-const LONGEST_BACKOFF_MS = 15_000;
+const REREAD_MS = 60_000;
+const rules = {
+  livenessMaxAgeMs: LIVENESS_MS,
+  backoffMs: 15_000,
+  rereadMs: REREAD_MS,
+  placement: "busiest-first",
+} as const;
 
 /** Hosts that beat, by name, with instances in use. */
 async function openFleet(inUse: Record<string, number>, capacity = 4) {
@@ -20,8 +27,8 @@ async function openFleet(inUse: Record<string, number>, capacity = 4) {
     for (let index = 0; index < used; index++)
       await service.addInstance(`${name}-${index}`, name, "running", { container: false });
   }
-  const ports = { listHosts: service.store.hosts.list, readHeartbeats: service.discovery.readHeartbeats };
-  return { service, view: createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS) };
+  const ports = { listChanged: service.store.hosts.listChanged, readHeartbeats: service.discovery.readHeartbeats };
+  return { service, view: createFleetCache(ports, rules) };
 }
 
 describe("the fleet cache", () => {
@@ -76,14 +83,14 @@ describe("the fleet cache", () => {
 
   it("chooses by the end of the lease when told to, and knows of leases that it has placed itself", async () => {
     const { service } = await openFleet({ idle: 0 });
-    const ports = { listHosts: service.store.hosts.list, readHeartbeats: service.discovery.readHeartbeats };
+    const ports = { listChanged: service.store.hosts.listChanged, readHeartbeats: service.discovery.readHeartbeats };
     for (const [name, ttlSeconds] of Object.entries({ short: 600, long: 7200 })) {
       await service.addHost(name, { capacity: 3 });
       service.discovery.beat(name, {}, HOUR_MS);
       await service.addInstance(`${name}-0`, name, "running", { container: false, ttlSeconds });
     }
     await service.addInstance("short-1", "short", "running", { container: false, ttlSeconds: 60 });
-    const view = createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS, "expiry-aware");
+    const view = createFleetCache(ports, { ...rules, placement: "expiry-aware" });
     await view.refresh(start);
     const namesFor = (seconds: number) => [...view.openHosts(start, at(seconds * 1000))].map(({ name }) => name);
     assert.deepEqual(namesFor(300), ["short", "long", "idle"]);
@@ -169,7 +176,7 @@ describe("the fleet cache", () => {
   it("keeps what it saw while MySQL does not answer", async () => {
     const { view, service } = await openFleet({ a: 0 });
     await view.refresh(start);
-    service.faults.add({ call: "hosts.list", fault: () => new Unavailable("mysql", new Error("down")) });
+    service.faults.add({ call: "hosts.listChanged", fault: () => new Unavailable("mysql", new Error("down")) });
     await assert.rejects(view.refresh(at(1000)), Unavailable);
     assert.deepEqual(namesAt(view, at(1000)), ["a"]);
   });
@@ -200,13 +207,148 @@ describe("the fleet cache", () => {
         },
       },
     });
-    const listHosts = async () => (await service.store.hosts.list()).map(watched);
-    const ports = { listHosts, readHeartbeats: service.discovery.readHeartbeats };
-    const view = createFleetCache(ports, LIVENESS_MS, LONGEST_BACKOFF_MS);
+    const listChanged: Hosts["listChanged"] = async (mark, named) => {
+      const changes = await service.store.hosts.listChanged(mark, named);
+      return { ...changes, hosts: changes.hosts.map(watched) };
+    };
+    const view = createFleetCache({ listChanged, readHeartbeats: service.discovery.readHeartbeats }, rules);
     await view.refresh(start);
     checked.clear();
     view.openHosts(start).next();
-    // The first by name of those with two instances.
-    assert.deepEqual([...checked], ["host-1001"]);
+    // The first by name of those with two instances. Its state was looked at when it was read.
+    assert.equal(view.openHosts(start).next().value?.name, "host-1001");
+    assert.deepEqual([...checked], []);
+  });
+
+  it("reads of the hosts those that have changed, and all again after a while", async () => {
+    const { service } = await openFleet({ a: 0, b: 1, c: 2 });
+    const read: string[][] = [];
+    const listChanged: Hosts["listChanged"] = async (mark, named) => {
+      const changes = await service.store.hosts.listChanged(mark, named);
+      read.push([mark ? "changed" : "all", ...changes.hosts.map(({ host }) => host.name)]);
+      return changes;
+    };
+    const view = createFleetCache({ listChanged, readHeartbeats: service.discovery.readHeartbeats }, rules);
+    await view.refresh(start);
+    await view.refresh(at(1000));
+    await service.addInstance("one", "a", "running");
+    await view.refresh(at(2000));
+    await view.refresh(at(REREAD_MS));
+    assert.deepEqual(read, [["all", "a", "b", "c"], ["changed"], ["changed", "a"], ["all", "a", "b", "c"]]);
+  });
+
+  it("finds a change that was missed once all hosts are read again", async () => {
+    const { service } = await openFleet({ a: 0, b: 1, c: 2 });
+    const listChanged: Hosts["listChanged"] = async (mark, named) => {
+      const changes = await service.store.hosts.listChanged(mark, named);
+      return mark ? { ...changes, hosts: [], gone: [] } : changes;
+    };
+    const view = createFleetCache({ listChanged, readHeartbeats: service.discovery.readHeartbeats }, rules);
+    await view.refresh(start);
+    service.tables.hosts.delete("b");
+    await service.addHost("d");
+    service.discovery.beat("d", {}, HOUR_MS);
+    await view.refresh(at(1000));
+    assert.deepEqual(namesAt(view, at(1000)), ["c", "b", "a"]);
+    await view.refresh(at(REREAD_MS));
+    assert.deepEqual(namesAt(view, at(REREAD_MS)), ["c", "a", "d"]);
+  });
+
+  it("tells the room of hosts as they come, fill, fall silent and go as if it counted them anew", async () => {
+    const { view, service } = await openFleet({ a: 1, b: 4, c: 0 });
+    await view.refresh(start);
+    assert.deepEqual(view.room(), { hosts: 3, capacity: 12, occupied: 5 });
+    view.countTaken("a");
+    view.countFull("c");
+    assert.deepEqual(view.room(), { hosts: 3, capacity: 12, occupied: 10 });
+    service.discovery.remove("b");
+    await view.refresh(at(1000));
+    assert.deepEqual(
+      view.room(),
+      { hosts: 3, capacity: 8, occupied: 2 },
+      "what was counted ahead came to nothing on c",
+    );
+    await service.store.hosts.setState("a", "cordoned");
+    service.tables.hosts.delete("c");
+    service.discovery.beat("b");
+    await view.refresh(at(2000));
+    assert.deepEqual(view.room(), { hosts: 2, capacity: 4, occupied: 4 });
+  });
+
+  describe("with two thousand hosts", () => {
+    /** A fleet that beats every four seconds, as hosts do, each at a moment of its own. */
+    async function openLarge() {
+      const service = createTwinService({ start });
+      const names = Array.from({ length: 2000 }, (_, index) => `host-${index}`);
+      for (const name of names) await service.addHost(name);
+      const silent = new Set<string>();
+      const read: string[][] = [];
+      const view = createFleetCache(
+        {
+          listChanged: service.store.hosts.listChanged,
+          readHeartbeats: (asked) => {
+            read.push([...asked]);
+            return service.discovery.readHeartbeats(asked);
+          },
+        },
+        rules,
+      );
+      const passSecond = async () => {
+        service.time.pass(1000);
+        const second = service.clock().getTime() / 1000;
+        for (const [index, name] of names.entries())
+          if (!silent.has(name) && (second + index) % 4 === 0) service.discovery.beat(name);
+        await view.refresh(service.clock());
+      };
+      await view.refresh(service.clock());
+      return { service, view, read, silent, passSecond };
+    }
+
+    it("reads a share of the heartbeats at a time, and each within half of their greatest age", async () => {
+      const { service, read, passSecond } = await openLarge();
+      const readAt = new Map<string, number>();
+      let longestMs = 0;
+      for (let second = 0; second < 20; second++) {
+        await passSecond();
+        for (const name of read.at(-1) ?? []) {
+          longestMs = Math.max(longestMs, service.clock().getTime() - (readAt.get(name) ?? start.getTime()));
+          readAt.set(name, service.clock().getTime());
+        }
+      }
+      assert.equal(readAt.size, 2000);
+      assert.ok(longestMs <= LIVENESS_MS / 2, String(longestMs));
+      assert.ok(Math.max(...read.slice(1).map(({ length }) => length)) < 500, "a fifth, and the next hosts");
+    });
+
+    it("knows of a silence as soon as the host's key is over, as if it read all keys", async () => {
+      const { service, view, silent, passSecond } = await openLarge();
+      for (let second = 0; second < 7; second++) await passSecond();
+      for (let index = 0; index < 2000; index += 7) silent.add(`host-${index}`);
+      for (let second = 0; second < 12; second++) {
+        await passSecond();
+        const seen = standingAt(view, service.clock());
+        const alive = await service.discovery.readHeartbeats(Object.keys(seen));
+        for (const [name, standing] of Object.entries(seen)) assert.equal(standing === "open", alive.has(name), name);
+      }
+    });
+
+    it("takes no host whose heartbeat it has read too long ago while Redis does not answer", async () => {
+      const { service, view, passSecond } = await openLarge();
+      for (let second = 0; second < 7; second++) await passSecond();
+      const wentAt = service.clock().getTime();
+      service.faults.add({ call: "readHeartbeats", fault: () => new Unavailable("redis", new Error("down")) });
+      let open = 2000;
+      for (let second = 1; second <= 11; second++) {
+        await assert.rejects(passSecond(), Unavailable);
+        const now = service.clock();
+        const names = namesAt(view, now);
+        assert.ok(names.length <= open);
+        open = names.length;
+        if (now.getTime() - wentAt <= LIVENESS_MS / 2) assert.equal(open, 2000);
+        if (now.getTime() - wentAt <= LIVENESS_MS) assert.ok(open > 0, "the next hosts are read each time");
+      }
+      assert.equal(open, 0);
+      assert.ok(Object.values(standingAt(view, service.clock())).every((standing) => standing === "open"));
+    });
   });
 });

@@ -46,11 +46,10 @@ async function seenBy(host: HostFacts) {
   const use: HostUse = host;
   const fleet = createFleetCache(
     {
-      listHosts: () => Promise.resolve([use]),
+      listChanged: () => Promise.resolve({ hosts: [use], gone: [], mark: { at: 0 } }),
       readHeartbeats: () => Promise.resolve(new Map(host.heartbeat ? [["a", host.heartbeat]] : [])),
     },
-    10_000,
-    15_000,
+    { livenessMaxAgeMs: 10_000, backoffMs: 15_000, rereadMs: 60_000, placement: "busiest-first" },
   );
   await fleet.refresh(now);
   const overview = await readOverview({ fleet, store: overviewStore, rules: overviewRules }, now);
