@@ -38,7 +38,7 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
   const facts = new Map<string, HostFacts>();
   /** Of all hosts, the oldest reading first. */
   const heartbeats = new Map<string, KnownHeartbeat | undefined>();
-  /** The hosts that are open, back-off aside. */
+  /** The hosts that are open or full, back-off aside. */
   const open = createPlacementIndex(placement);
   /** Hosts that turned out to be otherwise than they were read: they are read next, changed or not. */
   const doubtful = new Set<string>();
@@ -111,7 +111,8 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
     count(facts.get(name), -1);
     count(host, 1);
     facts.set(name, host);
-    if (standingOf(host, false) === "open") open.put(host);
+    const standing = standingOf(host, false);
+    if (standing === "open" || standing === "full") open.put(host, standing === "open");
     else open.remove(name);
   }
 

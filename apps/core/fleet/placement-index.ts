@@ -1,69 +1,101 @@
 import sortedBtree from "sorted-btree";
 import {
   busiestFirst,
+  closestExpiry,
   expiryOf,
+  FEW_FREE,
   firstFit,
   latestExpiryFirst,
   type Candidate,
   type HostOrder,
+  type PlacementCase,
   type PlacementPolicy,
 } from "./placement.ts";
+import type { HostFacts } from "./standing.ts";
 
 const { default: BTree } = sortedBtree;
+
+/** A host as it is put into an index. */
+export type RankedHost = Candidate & Pick<HostFacts, "occupied"> & { readonly host: { readonly capacity: number } };
 
 /**
  * The hosts that are open to hand-outs, kept in the order of a policy. The first host is found, and a host is moved,
  * in a time that grows with the logarithm of the number of hosts, and not with the number of instances.
  */
 export type PlacementIndex = {
-  /** Adds a host, or moves it to where its use and its leases put it now; costs next to nothing where it is. */
-  readonly put: (host: Candidate) => void;
-  /** Takes a host out: it is not open any more. */
+  /**
+   * Adds a host, or moves it to where its use and its leases put it now; costs next to nothing where it is.
+   * @param isOpen whether it takes instances; a full host takes none, and counts among those in use all the same
+   */
+  readonly put: (host: RankedHost, isOpen: boolean) => void;
+  /** Takes a host out: it is closed, or gone. */
   readonly remove: (name: string) => void;
-  /** All hosts in the order of the policy, see `orderOf`; evaluated lazily. */
+  /** Open hosts in the order of the policy, see `orderOf`; evaluated lazily. */
   readonly inOrder: (expiresAt: Date) => IterableIterator<Candidate>;
+  /** Share of the slots that is free, of the hosts that have leases: 0 to 1. */
+  readonly freeShare: () => number;
 };
 
 /** An empty index for a policy. */
 export function createPlacementIndex(policy: PlacementPolicy): PlacementIndex {
-  switch (policy) {
-    case "busiest-first":
-      return named(sortedBy(busiestFirst));
-    case "first-fit":
-      return named(sortedBy(firstFit));
-    case "expiry-aware":
-      return named(sortedByExpiry());
+  const sorted = sortedFor(policy);
+  const added = new Map<string, { readonly host: RankedHost; readonly isOpen: boolean }>();
+  /** Slots of the hosts that have leases. */
+  const slots = { all: 0, free: 0 };
+
+  function put(host: RankedHost, isOpen: boolean): void {
+    const { name, capacity } = host.host;
+    const former = added.get(name);
+    if (
+      former?.isOpen === isOpen &&
+      former.host.inUse === host.inUse &&
+      former.host.occupied === host.occupied &&
+      former.host.host.capacity === capacity &&
+      expiryOf(former.host) === expiryOf(host)
+    )
+      return;
+    remove(name);
+    added.set(name, { host, isOpen });
+    count(host, 1);
+    if (isOpen) sorted.add(host);
   }
+
+  function remove(name: string): void {
+    const former = added.get(name);
+    if (former === undefined) return;
+    added.delete(name);
+    count(former.host, -1);
+    if (former.isOpen) sorted.drop(former.host);
+  }
+
+  function count({ host, inUse, occupied }: RankedHost, times: 1 | -1): void {
+    if (inUse === 0) return;
+    slots.all += times * host.capacity;
+    // A host whose capacity was lowered may have more.
+    slots.free += times * Math.max(0, host.capacity - occupied);
+  }
+
+  const freeShare = () => (slots.all === 0 ? 0 : slots.free / slots.all);
+
+  return { put, remove, freeShare, inOrder: (expiresAt) => sorted.inOrder({ expiresAt, freeShare: freeShare() }) };
 }
 
 /** Hosts in an order. What `add` was called with is what `drop` must be called with. */
 type Sorted = {
   readonly add: (host: Candidate) => void;
   readonly drop: (host: Candidate) => void;
-  readonly inOrder: (expiresAt: Date) => IterableIterator<Candidate>;
+  readonly inOrder: (placement: PlacementCase) => IterableIterator<Candidate>;
 };
 
-/** Remembers as what each host was added, by its name. */
-function named(sorted: Sorted): PlacementIndex {
-  const added = new Map<string, Candidate>();
-
-  function remove(name: string): void {
-    const former = added.get(name);
-    if (former === undefined) return;
-    added.delete(name);
-    sorted.drop(former);
+function sortedFor(policy: PlacementPolicy): Sorted {
+  switch (policy) {
+    case "busiest-first":
+      return sortedBy(busiestFirst);
+    case "first-fit":
+      return sortedBy(firstFit);
+    case "expiry-aware":
+      return sortedByExpiry();
   }
-
-  function put(host: Candidate): void {
-    const { name } = host.host;
-    const former = added.get(name);
-    if (former && former.inUse === host.inUse && expiryOf(former) === expiryOf(host)) return;
-    remove(name);
-    added.set(name, host);
-    sorted.add(host);
-  }
-
-  return { put, remove, inOrder: sorted.inOrder };
 }
 
 function sortedBy(order: HostOrder): Sorted {
@@ -75,28 +107,28 @@ function sortedBy(order: HostOrder): Sorted {
   };
 }
 
-/**
- * Two orders at once. Where the expiry does not grow, the busiest host is wanted: hosts are kept apart by their use,
- * and in each group by expiry, so that a look at a group's first host tells whether it has one. Where it grows
- * everywhere, the first host by expiry is wanted. There are no more groups than a host has slots.
- */
+/** Hosts by their expiry, in both directions, and by expiry in groups of the same use: one group a slot. */
 function sortedByExpiry(): Sorted {
-  const byExpiry = new BTree<Candidate, undefined>(undefined, latestExpiryThenBusiest);
+  const latestFirst = new BTree<Candidate, undefined>(undefined, byLatestExpiry);
+  const soonestFirst = new BTree<Candidate, undefined>(undefined, bySoonestExpiry);
   /** By instances in use. */
   const groups: InstanceType<typeof BTree<Candidate, undefined>>[] = [];
 
   function add(host: Candidate): void {
-    byExpiry.set(host, undefined);
     for (let use = groups.length; use <= host.inUse; use++) groups.push(new BTree(undefined, latestExpiryFirst));
-    groups[host.inUse]?.set(host, undefined);
+    for (const tree of [latestFirst, soonestFirst, groups[host.inUse]]) tree?.set(host, undefined);
   }
 
   function drop(host: Candidate): void {
-    byExpiry.delete(host);
-    groups[host.inUse]?.delete(host);
+    for (const tree of [latestFirst, soonestFirst, groups[host.inUse]]) tree?.delete(host);
   }
 
-  function* inOrder(expiresAt: Date): Generator<Candidate, undefined> {
+  function inOrder({ expiresAt, freeShare }: PlacementCase): IterableIterator<Candidate> {
+    return freeShare < FEW_FREE ? byDistance(expiresAt) : byGrowth(expiresAt);
+  }
+
+  /** The order of `leastGrowth`: a look at a group's first host tells whether the expiry does not grow on any of it. */
+  function* byGrowth(expiresAt: Date): Generator<Candidate, undefined> {
     const end = expiresAt.getTime();
     for (let use = groups.length - 1; use >= 0; use--) {
       const group = groups[use];
@@ -107,13 +139,52 @@ function sortedByExpiry(): Sorted {
         yield host;
       }
     }
-    yield* byExpiry.keys({ lastExpiry: expiresAt, inUse: -1, host: { name: "" } });
+    yield* latestFirst.keys(earlierThan(expiresAt));
     return undefined;
+  }
+
+  /** The order of `closestExpiry`: the closest hosts are those on both sides of the expiry. */
+  function byDistance(expiresAt: Date): Generator<Candidate, undefined> {
+    return merged(closestExpiry(expiresAt), [
+      soonestFirst.keys({ lastExpiry: expiresAt, inUse: Infinity, host: { name: "" } }),
+      whileInUse(latestFirst.keys(earlierThan(expiresAt))),
+      latestFirst.keys({ lastExpiry: null, inUse: 0, host: { name: "" } }),
+    ]);
   }
 
   return { add, drop, inOrder };
 }
 
-function latestExpiryThenBusiest(a: Candidate, b: Candidate): number {
-  return expiryOf(b) - expiryOf(a) || b.inUse - a.inUse || latestExpiryFirst(a, b);
+function byLatestExpiry(a: Candidate, b: Candidate): number {
+  return expiryOf(b) - expiryOf(a) || busiestFirst(a, b);
+}
+
+function bySoonestExpiry(a: Candidate, b: Candidate): number {
+  return expiryOf(a) - expiryOf(b) || busiestFirst(a, b);
+}
+
+/** By latest expiry, the first place of the hosts whose expiry is earlier than this one. */
+function earlierThan(expiresAt: Date): Candidate {
+  return { lastExpiry: new Date(expiresAt.getTime() - 1), inUse: Infinity, host: { name: "" } };
+}
+
+function* whileInUse(hosts: Iterable<Candidate>): Generator<Candidate, undefined> {
+  for (const host of hosts) {
+    if (host.inUse === 0) return undefined;
+    yield host;
+  }
+  return undefined;
+}
+
+/** Hosts that are in an order, in several parts, as one. */
+function* merged(order: HostOrder, parts: readonly Iterator<Candidate>[]): Generator<Candidate, undefined> {
+  const heads = parts.map((part) => ({ part, next: part.next() }));
+  for (;;) {
+    let first: (typeof heads)[number] | undefined;
+    for (const head of heads)
+      if (!head.next.done && (!first || order(head.next.value, first.next.value as Candidate) < 0)) first = head;
+    if (!first) return undefined;
+    yield first.next.value as Candidate;
+    first.next = first.part.next();
+  }
 }

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { HostState, HeartbeatReading } from "../../../apps/core/fleet/host.ts";
-import { busiestFirst, expiryAware, firstFit, orderOf, placementPolicies } from "../../../apps/core/fleet/placement.ts";
+import {
+  busiestFirst,
+  closestExpiry,
+  FEW_FREE,
+  firstFit,
+  leastGrowth,
+  orderOf,
+  placementPolicies,
+} from "../../../apps/core/fleet/placement.ts";
 import { createPlacementIndex } from "../../../apps/core/fleet/placement-index.ts";
 import type { HostFacts } from "../../../apps/core/fleet/standing.ts";
 import { hostNamed } from "./host-named.ts";
@@ -106,8 +114,8 @@ describe("firstFit", () => {
   });
 });
 
-describe("expiryAware", () => {
-  const choose = (hosts: readonly HostFacts[], hours: number) => namesOf([...hosts].sort(expiryAware(at(hours))));
+describe("leastGrowth", () => {
+  const choose = (hosts: readonly HostFacts[], hours: number) => namesOf([...hosts].sort(leastGrowth(at(hours))));
 
   it("puts a lease where it does not outlast the others, on the busiest of these hosts", () => {
     const hosts = [
@@ -144,6 +152,46 @@ describe("expiryAware", () => {
   });
 });
 
+describe("closestExpiry", () => {
+  const choose = (hosts: readonly HostFacts[], hours: number) => namesOf([...hosts].sort(closestExpiry(at(hours))));
+
+  it("puts a lease with those that end when it ends, rather on a host that is needed longer anyway", () => {
+    const hosts = [
+      facts({ name: "far", inUse: 3, lastExpiry: at(24) }),
+      facts({ name: "before", inUse: 2, lastExpiry: at(11) }),
+      facts({ name: "after", inUse: 1, lastExpiry: at(14) }),
+    ];
+    assert.deepEqual(choose(hosts, 12), ["after", "before", "far"], "2 h at a fifth, 1 h, 12 h at a fifth");
+  });
+
+  it("prefers an empty host to one that is two hours off, and to one whose first lease is on its way", () => {
+    const hosts = [
+      facts({ name: "far", inUse: 3, lastExpiry: at(9) }),
+      facts({ name: "starting", inUse: 1 }),
+      facts({ name: "empty" }),
+      facts({ name: "near", inUse: 1, lastExpiry: at(11) }),
+    ];
+    assert.deepEqual(choose(hosts, 12), ["near", "empty", "far", "starting"]);
+  });
+
+  it("puts it on the busiest of those that end together, and then by name", () => {
+    const hosts = [2, 3, 2].map((inUse, index) =>
+      facts({ name: ["b", "c", "a"][index] ?? "", inUse, lastExpiry: at(1) }),
+    );
+    assert.deepEqual(choose(hosts, 1), ["c", "a", "b"]);
+  });
+});
+
+describe("expiry-aware placement", () => {
+  it("keeps leases apart by their ends while few slots are free, and fills free ones once there are more", () => {
+    const hosts = [facts({ name: "long", inUse: 1, lastExpiry: at(24) }), facts({ name: "empty" })];
+    const chosenAt = (freeShare: number) =>
+      namesOf(hosts.toSorted(orderOf("expiry-aware", { expiresAt: at(1), freeShare })))[0];
+    assert.equal(chosenAt(FEW_FREE - 0.01), "empty");
+    assert.equal(chosenAt(FEW_FREE), "long");
+  });
+});
+
 const hosts = fc.uniqueArray(anyFacts, { selector: ({ host }) => host.name, maxLength: 20 });
 const expiry = fc.integer({ min: -3, max: 7 }).map(at);
 
@@ -151,8 +199,8 @@ for (const policy of placementPolicies) {
   describe(`the placement ${policy}`, () => {
     it("is one order for any hosts in whatever order they come, so that all replicas fill the same", () => {
       fc.assert(
-        fc.property(hosts, expiry, (some, expiresAt) => {
-          const order = orderOf(policy, expiresAt);
+        fc.property(hosts, expiry, fc.constantFrom(0, 0.5), (some, expiresAt, freeShare) => {
+          const order = orderOf(policy, { expiresAt, freeShare });
           assert.deepEqual([...some].reverse().sort(order), [...some].sort(order));
           for (const a of some)
             for (const b of some) {
@@ -164,28 +212,51 @@ for (const policy of placementPolicies) {
       );
     });
 
-    it("finds the hosts in its order, however they came, changed and went", () => {
-      const change = fc.record({ host: anyFacts, isOpen: fc.boolean(), expiresAt: expiry });
+    it("finds the hosts in its order, however they came, changed and went, and however full they are", () => {
+      const change = fc.record({
+        host: fc.oneof(anyFacts, fc.constantFrom("w", "x", "y", "z").map(full)),
+        standing: fc.constantFrom("open", "full", "closed"),
+        expiresAt: expiry,
+      });
+      const isFew = new Set<boolean>();
       fc.assert(
         fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
           const index = createPlacementIndex(policy);
+          const counted = new Map<string, HostFacts>();
           const open = new Map<string, HostFacts>();
-          for (const { host, isOpen, expiresAt } of changes) {
+          for (const { host, standing, expiresAt } of changes) {
             const { name } = host.host;
-            if (isOpen) {
-              index.put(host);
-              open.set(name, host);
-            } else {
-              index.remove(name);
-              open.delete(name);
+            open.delete(name);
+            counted.delete(name);
+            if (standing === "open") open.set(name, host);
+            if (standing === "closed") index.remove(name);
+            else {
+              counted.set(name, host);
+              index.put(host, standing === "open");
             }
+            const freeShare = freeShareOf([...counted.values()]);
+            isFew.add(freeShare < FEW_FREE);
+            assert.ok(Math.abs(index.freeShare() - freeShare) < 1e-9);
             assert.deepEqual(
               namesOf([...index.inOrder(expiresAt)]),
-              namesOf([...open.values()].sort(orderOf(policy, expiresAt))),
+              namesOf([...open.values()].sort(orderOf(policy, { expiresAt, freeShare }))),
             );
           }
         }),
       );
+      assert.equal(isFew.size, 2, "fleets of both kinds were tried");
     });
   });
+}
+
+/** A host that makes a fleet full. */
+function full(name: string): HostFacts {
+  return facts({ name, capacity: 100, inUse: 100, lastExpiry: at(name.length) });
+}
+
+function freeShareOf(hosts: readonly HostFacts[]): number {
+  const used = hosts.filter(({ inUse }) => inUse > 0);
+  const all = used.reduce((sum, { host }) => sum + host.capacity, 0);
+  const free = used.reduce((sum, { host, occupied }) => sum + Math.max(0, host.capacity - occupied), 0);
+  return all === 0 ? 0 : free / all;
 }
