@@ -1,10 +1,12 @@
 import { nanoid } from "nanoid";
 import type { Cloud, HostEngines, ReadHeartbeats } from "../core/fleet/contract.ts";
+import { MOST_SLOTS } from "../core/fleet/host-capacity.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
 import type { PreparePorts } from "../core/fleet/prepare-cloud.ts";
 import { renderUserData, type HostFiles } from "../core/fleet/user-data.ts";
 import { enrolmentUrl } from "../core/settings/enrolment.ts";
 import { fleetPlan } from "../core/settings/fleet.ts";
+import { capacityOf } from "../core/settings/hosts.ts";
 import type { FleetSettings } from "../core/settings/settings.ts";
 import type { Store } from "../core/store.ts";
 import { hostIn } from "../lib/url-host.ts";
@@ -44,7 +46,9 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
   const heartbeatRedis = redisForHosts(settings);
   const hosts = {
     deployment,
-    capacity: settings.hosts.capacity,
+    capacityOf: (memoryMb: number) => capacityOf(settings, "droplet", memoryMb),
+    // Of hosts that will be ordered, whatever their sizes.
+    capacity: settings.hosts.capacity ?? MOST_SLOTS,
     basePort: settings.hosts.basePort,
     enginePort: ENGINE_PORT,
   };

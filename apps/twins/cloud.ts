@@ -1,3 +1,4 @@
+import { memoryOfSize } from "../core/fleet/host-capacity.ts";
 import { CloudFault, type CloudDroplet, type CloudFaultReason, type DropletOrder } from "../core/fleet/cloud.ts";
 import type { Cloud } from "../core/fleet/contract.ts";
 import type { InboundRule, PreparePorts } from "../core/fleet/prepare-cloud.ts";
@@ -195,6 +196,7 @@ export function createTwinCloud({
       createdAt,
       region,
       size,
+      memoryMb: memoryOfSize(size) ?? 0,
       hourlyPrice: offer.sizes[size] ?? 0,
     };
   }

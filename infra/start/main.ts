@@ -7,6 +7,7 @@ import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
+import { capacityOf } from "../../apps/core/settings/hosts.ts";
 import type { Settings } from "../../apps/core/settings/settings.ts";
 import { inUrl } from "../../apps/lib/url-host.ts";
 import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
@@ -111,7 +112,10 @@ async function start(life: Lifecycle): Promise<void> {
   await step("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
     note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
-    await register(mysqlUrl, settings.hosts, { engineUrl, ...addresses });
+    // Of the machine that the engine is on, which DOCKER_HOST may have elsewhere.
+    const { MemTotal: bytes } = (await dockerClient(engineUrl).info()) as { MemTotal: number };
+    const capacity = capacityOf(settings, "box", Math.floor(bytes / 1024 ** 2));
+    await register(mysqlUrl, { capacity, basePort: settings.hosts.basePort }, { engineUrl, ...addresses });
   });
 
   const opsTokenFile = join(stateDir, "ops-token");
@@ -165,7 +169,7 @@ Press Ctrl-C to stop everything.`);
 
 async function register(
   mysqlUrl: string,
-  { capacity, basePort }: Settings["hosts"],
+  { capacity, basePort }: { capacity: number; basePort: number },
   box: { engineUrl: string; publicHost: string; checkHost: string; bindAddress: string },
 ): Promise<void> {
   const store = createMysqlStore(mysqlUrl);

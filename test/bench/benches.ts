@@ -7,10 +7,14 @@ import { attackLogs } from "./attack-logs.ts";
 import { attackRedis } from "./attack-redis.ts";
 import type { Bench } from "./bench.ts";
 import { cold } from "./cold.ts";
+import { density } from "./density.ts";
+import { memory } from "./memory.ts";
 
 /** All measurements, in the order in which they run. */
 export const benches: readonly Bench[] = [
   cold,
+  memory,
+  density,
   attackEgress,
   attackLogs,
   attackRedis,

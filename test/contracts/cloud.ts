@@ -76,8 +76,17 @@ export function describeCloudContract(open: OpenCloud): void {
         const made = await cloud.createDroplet(order);
         assert.ok(Math.abs(made.createdAt.getTime() - clock().getTime()) < 60_000);
         assert.deepEqual(
-          [made.name, made.status, made.publicIp, made.privateIp, made.region, made.size, made.hourlyPrice],
-          ["host-1", "new", null, null, "fra1", "s-1vcpu-2gb", 0.01786],
+          [
+            made.name,
+            made.status,
+            made.publicIp,
+            made.privateIp,
+            made.region,
+            made.size,
+            made.memoryMb,
+            made.hourlyPrice,
+          ],
+          ["host-1", "new", null, null, "fra1", "s-1vcpu-2gb", 2048, 0.01786],
         );
         await settle();
         const later = await cloud.getDroplet(made.id);

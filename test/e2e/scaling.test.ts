@@ -96,7 +96,7 @@ describe("scaling the fleet on real parts", () => {
         cloud,
         engines: { ping: nothing, ensureImage: nothing },
         clock,
-        hosts: { deployment, capacity: 2, basePort: 20_000, enginePort: 2376 },
+        hosts: { deployment, capacityOf: () => 2, basePort: 20_000, enginePort: 2376 },
       },
       cloud: {
         droplets: lab.droplets,

@@ -11,6 +11,7 @@ const Droplet = Type.Object({
   created_at: Type.String({ pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d" }),
   region: Type.Object({ slug: Type.String() }),
   size_slug: Type.String(),
+  memory: Type.Integer({ minimum: 1 }),
   size: Type.Object({ price_hourly: Type.Number({ minimum: 0 }) }),
   networks: Type.Object({ v4: Type.Optional(Type.Array(Address)) }),
   tags: Type.Array(Type.String()),
@@ -70,6 +71,7 @@ export function toDroplet({
   created_at,
   region,
   size_slug,
+  memory,
   size,
   networks,
 }: Static<typeof Droplet>): CloudDroplet {
@@ -83,6 +85,7 @@ export function toDroplet({
     createdAt: new Date(created_at),
     region: region.slug,
     size: size_slug,
+    memoryMb: memory,
     hourlyPrice: size.price_hourly,
   };
 }

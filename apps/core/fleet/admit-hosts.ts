@@ -18,7 +18,8 @@ export type AdmitPorts = {
   readonly clock: () => Date;
   readonly hosts: {
     readonly deployment: string;
-    readonly capacity: number;
+    /** Slots of a droplet with so much memory. */
+    readonly capacityOf: (memoryMb: number) => number;
     readonly basePort: number;
     readonly enginePort: number;
   };
@@ -45,7 +46,7 @@ async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletR
     // The address comes from the cloud: what a droplet reports about itself is no proof.
     const droplet = dropletId === null ? undefined : await ports.cloud.getDroplet(dropletId);
     if (!droplet?.publicIp || !droplet.privateIp) return false;
-    const { deployment, capacity, basePort, enginePort } = ports.hosts;
+    const { deployment, capacityOf, basePort, enginePort } = ports.hosts;
     const engine = { name, deployment, engineUrl: `https://${droplet.privateIp}:${enginePort}` };
     await ports.engines.ping(engine);
     await ports.engines.ensureImage(engine);
@@ -55,7 +56,7 @@ async function admit(ports: AdmitPorts, { name, dropletId, orderedAt }: DropletR
       publicHost: droplet.publicIp,
       checkHost: droplet.privateIp,
       bindAddress: "0.0.0.0",
-      capacity,
+      capacity: capacityOf(droplet.memoryMb),
       basePort,
     };
     const now = ports.clock();

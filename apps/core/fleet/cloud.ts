@@ -12,6 +12,7 @@ export type CloudDroplet = {
   readonly createdAt: Date;
   readonly region: string;
   readonly size: string;
+  readonly memoryMb: number;
   /** US dollars an hour. */
   readonly hourlyPrice: number;
 };

@@ -1,14 +1,16 @@
-import { setting } from "./declaration.ts";
+import { capacityByMemory, MOST_SLOTS, OWN_MB } from "../fleet/host-capacity.ts";
+import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { placementPolicies } from "../fleet/placement.ts";
 import { duration, oneOf, whole } from "./kinds.ts";
 
 /** Hosts, the single box or droplets: their slots, their heartbeats, and the time-outs of calls to them. */
 export const hosts = {
-  capacity: setting(
+  capacity: optional(
     "HOST_CAPACITY",
     whole(1, 10_000, "slots"),
-    40,
-    "Instances a host may run: the single box, or each droplet.",
+    "Instances a host may run: the single box, or each droplet. Default: as many as its memory holds when all of them " +
+      `are full, (memory - ${OWN_MB.droplet} MB) / (INSTANCE_MEMORY_MB + 10 MB) on a droplet, with ${OWN_MB.box} MB in ` +
+      `place of ${OWN_MB.droplet} on a single box, from 2 to ${MOST_SLOTS}.`,
   ),
   basePort: setting(
     "HOST_BASE_PORT",
@@ -61,3 +63,15 @@ export const hosts = {
     "Longest time a host is passed over that fails hand-out after hand-out; it begins with 1 s.",
   ),
 };
+
+/** Slots of a droplet or a single box with so much memory, out of the settings. */
+export function capacityOf(
+  settings: {
+    readonly hosts: Pick<ValuesOf<typeof hosts>, "capacity">;
+    readonly instances: { readonly memoryMb: number };
+  },
+  kind: keyof typeof OWN_MB,
+  memoryMb: number,
+): number {
+  return settings.hosts.capacity ?? capacityByMemory(memoryMb, OWN_MB[kind], settings.instances.memoryMb);
+}

@@ -1,3 +1,4 @@
+import { memoryOfSize } from "../fleet/host-capacity.ts";
 import type { HandoutRules } from "../instances/create-instance.ts";
 import { noNetworks, type ListedNetworks } from "../instances/listed-networks.ts";
 import type { LeaseBounds } from "../instances/instance.ts";
@@ -5,7 +6,7 @@ import { redisService, type RedisLimits } from "../services/redis.ts";
 import type { admission } from "./admission.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import type { fleet } from "./fleet.ts";
-import type { hosts } from "./hosts.ts";
+import { capacityOf, type hosts } from "./hosts.ts";
 import { decimal, duration, megabytes, oneOf, text, whole } from "./kinds.ts";
 
 const KIB = 1024;
@@ -188,7 +189,7 @@ export function handoutRules(
     readonly instances: InstanceSettings<"INSTANCE_IMAGE">;
     readonly admission: ValuesOf<typeof admission>;
     readonly hosts: Pick<ValuesOf<typeof hosts>, "capacity">;
-    readonly fleet: Pick<ValuesOf<typeof fleet>, "cap" | "standbys">;
+    readonly fleet: Pick<ValuesOf<typeof fleet>, "cap" | "standbys" | "sizes">;
     readonly cloud: object | undefined;
     readonly service: { readonly serverSecret: string };
   },
@@ -212,18 +213,19 @@ export function handoutRules(
   };
 }
 
-function admissionRules({
-  admission,
-  hosts,
-  fleet,
-  cloud,
-}: Pick<Parameters<typeof handoutRules>[0], "admission" | "hosts" | "fleet" | "cloud">): HandoutRules["admission"] {
+/** Of droplets whose size does not tell it. */
+const USUAL_DROPLET_MB = 2048;
+
+function admissionRules(settings: Parameters<typeof handoutRules>[0]): HandoutRules["admission"] {
+  const { admission, fleet, cloud } = settings;
+  // Of the size that is ordered first: how many slots are to come is an estimate in any case.
+  const slotsPerHost = capacityOf(settings, "droplet", memoryOfSize(fleet.sizes[0]) ?? USUAL_DROPLET_MB);
   return {
     handoutsPerMinute: admission.handoutsPerMinute,
     newcomerShare: admission.newcomerPercent / 100,
     workFromLoad: admission.workFromPercent / 100,
     mostBits: admission.mostBits,
     challengeMs: admission.challengeMs,
-    growth: cloud && { cap: fleet.cap, slotsPerHost: hosts.capacity, standbys: fleet.standbys },
+    growth: cloud && { cap: fleet.cap, slotsPerHost, standbys: fleet.standbys },
   };
 }

@@ -1,3 +1,4 @@
+import { MOST_SLOTS } from "../fleet/host-capacity.ts";
 import type { Room, Setting } from "./declaration.ts";
 import { notificationFaults } from "./notifications.ts";
 import { rooms, settings, type SettingName, type Settings } from "./settings.ts";
@@ -123,8 +124,12 @@ function relationFaults({
       `HEARTBEAT_SECONDS (${hosts.heartbeatSeconds}) must be less than ` +
         `HEARTBEAT_TTL_SECONDS (${hosts.heartbeatTtlSeconds}), or live hosts look silent between two heartbeats`,
     );
-  if (hosts.basePort + hosts.capacity > 65_536)
-    faults.push(`HOST_BASE_PORT (${hosts.basePort}) + HOST_CAPACITY (${hosts.capacity}) passes port 65535`);
+  const slots = hosts.capacity ?? MOST_SLOTS;
+  if (hosts.basePort + slots > 65_536)
+    faults.push(
+      `HOST_BASE_PORT (${hosts.basePort}) + HOST_CAPACITY (${hosts.capacity ?? `${slots} at most by itself`}) ` +
+        "passes port 65535",
+    );
   if (instances.readyTimeoutMs > instances.handoutTimeoutMs)
     faults.push(
       `READY_TIMEOUT_SECONDS (${instances.readyTimeoutMs / SECOND}) is more than ` +

@@ -17,8 +17,6 @@ readonly HOST_SERVICES=(getaredis-firewall getaredis-transfer getaredis-docker g
 readonly PROGRAMS=(getaredis-jobs getaredis-api)
 readonly TIMERS=(getaredis-backup.timer getaredis-image.timer)
 readonly HEALTHY_WITHIN_SECONDS=60 WRONG_SETTINGS=2 WITHOUT_CERTIFICATE=3
-# Instances, connections and what the service itself takes, in MB: docs/single-box.md has the figures.
-readonly OWN_MB=700 INSTANCE_MB=35
 
 changes=0
 did() {
@@ -30,14 +28,13 @@ name=$(cat "$CONF/name")
 mail=$(cat "$CONF/certbot-mail" 2>/dev/null || true)
 
 collect_facts() {
-	local first last open
+	local open
 	ssh_ports=$(ssh_ports)
 	open=$(cat "$CONF/open-ports" 2>/dev/null || true)
 	facts=(-e "s|<name>|$name|g" -e "s|<open ports>|$ssh_ports, 80, 443${open:+, $open}|g" -e "s|<private address>||g"
-		-e "s|<capacity>|$(capacity)|g" -e 's|<metrics from>|127.0.0.1|g')
+		-e 's|<metrics from>|127.0.0.1|g')
 	[ -e "$SETTINGS" ] || return 0
-	first=$(setting HOST_BASE_PORT 20000) last=$(($(setting HOST_BASE_PORT 20000) + $(setting HOST_CAPACITY 40) - 1))
-	facts+=(-e "s|<instance ports>|$first-$last|g" -e "s|<password hash>|$(sha256 "$(redis_password)")|g"
+	facts+=(-e "s|<instance ports>|$(host_setting INSTANCE_PORTS)|g" -e "s|<password hash>|$(sha256 "$(redis_password)")|g"
 		-e "s|<heartbeat hash>|$(sha256 "$(cat "$CONF/heartbeat-password" 2>/dev/null || true)")|g")
 	if has_known_certificate; then
 		facts+=(-e '/^<plain>/d' -e 's/^<tls>//' -e 's|<hsts>|max-age=31536000|g')
@@ -49,12 +46,9 @@ collect_facts() {
 	[ -e /proc/net/if_inet6 ] || facts+=(-e '/listen \[::\]/d')
 }
 
-# As many as the memory holds when all are full, 40 at most.
-capacity() {
-	local memory_mb slots
-	memory_mb=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) / 1024))
-	slots=$(((memory_mb - OWN_MB) / INSTANCE_MB))
-	echo $((slots < 2 ? 2 : slots > 40 ? 40 : slots))
+# Out of the settings and of this machine's memory: host-settings.ts knows the rule.
+host_setting() { # name
+	sed -n "s/^$1=//p" "$CONF/host.env" 2>/dev/null || true
 }
 
 # One that an authority has signed: certbot's, or one that the operator has put there.
@@ -65,10 +59,11 @@ has_known_certificate() {
 }
 
 make_settings() {
+	local made=no
 	if [ ! -e "$SETTINGS" ]; then
 		collect_facts
 		render single-box/single-box.env.example "$SETTINGS" 600 root
-		did "settings in $SETTINGS, for $(capacity) instances at once"
+		made=yes
 	fi
 	# What the name has made of itself elsewhere follows it.
 	if [ "$(setting PUBLIC_HOST)" != "$name" ]; then
@@ -79,6 +74,7 @@ make_settings() {
 		(umask 077 && openssl rand -hex 24 >"$CONF/heartbeat-password")
 	fi
 	check_settings
+	[ $made = no ] || did "settings in $SETTINGS, for $(host_setting INSTANCES) instances at once"
 	collect_facts
 }
 

@@ -1,13 +1,21 @@
 import { loadSettings } from "../../../apps/core/settings/load.ts";
 import { messageOf } from "../../../apps/lib/errors.ts";
+import { boxCapacity } from "./box-capacity.ts";
 import { BOX_NAME } from "./box-name.ts";
 
-/** Prints the settings of the scripts that every host runs, one a line, for systemd's EnvironmentFile. */
+/**
+ * Prints the settings of the scripts that every host runs, one a line, for systemd's EnvironmentFile, and what the
+ * set-up needs of them besides: how many instances there may be, and at which ports.
+ */
 try {
-  const { service, hosts, instances } = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "PUBLIC_HOST"]);
+  const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "PUBLIC_HOST"]);
+  const { service, hosts, instances } = settings;
+  const capacity = boxCapacity(settings);
   const redis = new URL(service.redisUrl);
   const lines = {
     HOST_NAME: BOX_NAME,
+    INSTANCES: capacity,
+    INSTANCE_PORTS: `${hosts.basePort}-${hosts.basePort + capacity - 1}`,
     HEARTBEAT_REDIS_HOST: redis.hostname,
     HEARTBEAT_REDIS_PORT: redis.port || "6379",
     HEARTBEAT_SECONDS: hosts.heartbeatSeconds,

@@ -393,6 +393,7 @@ describe("the DigitalOcean adapter", () => {
       created_at: "2026-01-01T00:00:00Z",
       region: { slug: "fra1" },
       size_slug: "s",
+      memory: 2048,
       size: { price_hourly: 0.01 },
       networks: { v4: [] },
       tags,

@@ -51,7 +51,13 @@ async function openFleet(): Promise<FleetBed> {
       cloud,
       engines,
       clock: time.clock,
-      hosts: { deployment: tables.deployment, capacity: 2, basePort: 20_000, enginePort: ENGINE_PORT },
+      // Two slots for each of the droplets, which have a gigabyte.
+      hosts: {
+        deployment: tables.deployment,
+        capacityOf: (memoryMb) => memoryMb / 512,
+        basePort: 20_000,
+        enginePort: ENGINE_PORT,
+      },
     },
     cloud: {
       droplets: cloud.droplets,
@@ -100,6 +106,12 @@ describe("scaling the fleet", () => {
     assert.deepEqual(order?.data, { size: "s-1vcpu-1gb" });
     assert.ok(join?.kind === "join" && join.data);
     assert.equal(join.reason, `a host ${join.data.secondsAfterOrder.toFixed(1)} s after its order`);
+  });
+
+  it("gives each host as many slots as the memory of its droplet holds", async () => {
+    await settle();
+    const [first] = await fleet().store.hosts.list();
+    assert.equal(first?.host.capacity, 2);
   });
 
   it("destroys the host that the operator names, its leases lost when asked so, and goes on by itself", async () => {

@@ -47,6 +47,7 @@ const cloudDroplet = (id: number, over: Partial<CloudDroplet> = {}): CloudDrople
   createdAt: ago(3600),
   region: "fra1",
   size: "small",
+  memoryMb: 2048,
   hourlyPrice: 0.01,
   ...over,
 });

@@ -104,6 +104,7 @@ const droplet: CloudDroplet = {
   createdAt: before(60 * MINUTE_MS),
   region: "r",
   size: "s",
+  memoryMb: 2048,
   hourlyPrice: 0.01,
 };
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Setting } from "../../../apps/core/settings/declaration.ts";
 import { enrolmentUrl } from "../../../apps/core/settings/enrolment.ts";
 import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
+import { capacityOf } from "../../../apps/core/settings/hosts.ts";
 import { handoutRules, instanceLimits, leaseBounds } from "../../../apps/core/settings/instances.ts";
 import { formerNames, loadSettings, type SettingsError } from "../../../apps/core/settings/load.ts";
 import { channelTargets, notifyRules } from "../../../apps/core/settings/notifications.ts";
@@ -230,10 +231,29 @@ describe("loadSettings", () => {
     assert.deepEqual(faultsOf({ INSTANCE_MEMORY_MB: "48", INSTANCE_MEMORY_LIMIT_MB: "64" }), []);
     assert.deepEqual(faultsOf({ CONSOLE_REPLY_MB: "32" }), []);
     assert.deepEqual(faultsOf({ HOST_BASE_PORT: "65500", HOST_CAPACITY: "36" }), []);
+    assert.deepEqual(faultsOf({ HOST_BASE_PORT: "65236" }), []);
+    assert.match(faultsOf({ HOST_BASE_PORT: "65237" }).join("\n"), /HOST_CAPACITY \(300 at most by itself\)/);
   });
 });
 
 describe("what is derived from the settings", () => {
+  it("slots of a host are those that the operator says, and else those that its memory holds", () => {
+    assert.equal(capacityOf(loadSettings({ HOST_CAPACITY: "40" }), "box", 1024), 40);
+    assert.equal(capacityOf(loadSettings({}), "droplet", 2048), 47);
+    assert.equal(capacityOf(loadSettings({}), "box", 2048), 38);
+    assert.equal(capacityOf(loadSettings({ INSTANCE_MEMORY_MB: "40" }), "droplet", 2048), 32);
+  });
+
+  it("a fleet expects of a droplet to come the slots of the size that it orders first", () => {
+    const env = { DIGITALOCEAN_TOKEN: "0123456789abcdef", INSTANCE_IMAGE: "redis", SERVER_SECRET: "0123456789abcdef" };
+    const expected = (more: Record<string, string>) =>
+      handoutRules(loadSettings({ ...env, ...more }, ["INSTANCE_IMAGE", "SERVER_SECRET"])).admission.growth
+        ?.slotsPerHost;
+    assert.equal(expected({ DROPLET_SIZES: "s-2vcpu-4gb,s-1vcpu-2gb" }), 105);
+    assert.equal(expected({ DROPLET_SIZES: "of-another-cloud" }), 47);
+    assert.equal(expected({ HOST_CAPACITY: "40" }), 40);
+  });
+
   it("has the units that decisions take", () => {
     const settings = loadSettings(
       {
