@@ -12,7 +12,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { createRedisPressure } from "../adapters/redis/pressure.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
-import { waitForPong } from "../adapters/redis/probe.ts";
+import { checkLogin, waitForPong } from "../adapters/redis/probe.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { servedHosts } from "../core/settings/http.ts";
@@ -27,7 +27,7 @@ import { listen } from "../lib/http/listen.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { createFigureKeeper } from "./figures/figure-keeper.ts";
 import { createMetrics } from "./figures/metrics.ts";
-import { realRandom } from "./random.ts";
+import { realRandom } from "../lib/random.ts";
 import { buildServer } from "./server.ts";
 
 const SECOND = 1000;
@@ -110,11 +110,14 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     requestRun: (job) => requestRun(redis, job),
     newMessageId: () => `msg_${nanoid()}`,
     probe: waitForPong,
+    checkLogin,
     random: realRandom,
     onHostFailure: (host, instance, fault) => {
       metrics.hostFailures.inc({ host });
       logger.warn({ host, instance, err: fault }, "hand-out failed on host");
     },
+    onWarmFailure: (host, instance, fault) =>
+      logger.warn({ host, instance, err: fault }, "warm instance cannot be handed out"),
     onStandbyTaken: (host) => {
       logger.debug({ host }, "standby taken");
       void requestRun(redis, "scale");

@@ -2,6 +2,7 @@ import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
 import type { Droplets, Hosts } from "./fleet/contract.ts";
 import type { Handouts, Leases, Transfers } from "./instances/contract.ts";
+import type { WarmPool } from "./warm-pool/contract.ts";
 import type { Notifications } from "./notifications/contract.ts";
 import type {
   Blocks,
@@ -22,6 +23,7 @@ import type {
 export type Store = {
   readonly handouts: Handouts;
   readonly leases: Leases;
+  readonly warmPool: WarmPool;
   readonly transfers: Transfers;
   readonly hosts: Hosts;
   readonly droplets: Droplets;

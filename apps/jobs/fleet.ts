@@ -15,10 +15,12 @@ import type { FleetJobPorts } from "./schedule.ts";
 const ENGINE_PORT = 2376;
 
 /** Settings that the jobs need besides when there is a fleet. */
-export const FLEET_NEEDS = ["PKI_DIR", "INSTANCE_IMAGE", "HOST_FILES_DIR"] as const;
+export const FLEET_NEEDS = ["PKI_DIR", "HOST_FILES_DIR"] as const;
 
 /** Settings of the jobs when there is a fleet. */
-export type FleetNeeds = FleetSettings<"MYSQL_URL" | "REDIS_URL" | "SERVER_SECRET" | (typeof FLEET_NEEDS)[number]>;
+export type FleetNeeds = FleetSettings<
+  "MYSQL_URL" | "REDIS_URL" | "SERVER_SECRET" | "INSTANCE_IMAGE" | (typeof FLEET_NEEDS)[number]
+>;
 
 /** Outside systems of the fleet, as the jobs work with them. */
 export type FleetParts = {

@@ -15,6 +15,7 @@ import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
+import { waitForPong } from "../adapters/redis/probe.ts";
 import { createMail } from "../adapters/smtp/mail.ts";
 import { createWebhook } from "../adapters/webhook/webhook.ts";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
@@ -23,10 +24,13 @@ import { notifyRules } from "../core/settings/notifications.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { misuseRules } from "../core/settings/operator.ts";
 import { loadSettings } from "../core/settings/load.ts";
+import { keepWarmRules } from "../core/settings/warm-pool.ts";
+import { realRandom } from "../lib/random.ts";
+import { realTime } from "../lib/time.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { FLEET_NEEDS, fleetPorts, type FleetNeeds } from "./fleet.ts";
 import { createRunner } from "./runner.ts";
-import { schedule, type FleetJobPorts } from "./schedule.ts";
+import { schedule, WARM_PERIOD_MS, type FleetJobPorts } from "./schedule.ts";
 
 const SECOND = 1000;
 const REQUEST_PAUSE_MS = 5 * SECOND;
@@ -39,10 +43,10 @@ const IMAGE_TIMEOUT_MS = 120 * SECOND;
 /** A longer list is refused: it would be held in memory whole. */
 const MOST_LIST_BYTES = 8 * 1024 * 1024;
 
-const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET"], FLEET_NEEDS);
+const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "SERVER_SECRET", "INSTANCE_IMAGE"], FLEET_NEEDS);
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "jobs", level: settings.service.logLevel, redact: ["err.command.args"] });
-const clock = () => new Date();
+const { clock } = realTime;
 
 await runProgram(work, inLog(logger));
 
@@ -61,13 +65,18 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const fleet = settings.cloud && clientTls ? await joinFleet(settings, clientTls) : undefined;
   const jobs = schedule(
     settings.jobs,
-    misuseRules(settings.operator, settings.instances, settings.service),
-    notifyRules(settings.notifications),
-    settings.instances,
+    {
+      misuse: misuseRules(settings.operator, settings.instances, settings.service),
+      notify: notifyRules(settings.notifications),
+      warm: keepWarmRules(settings, WARM_PERIOD_MS),
+      transferBytes: settings.instances.transferBytes,
+    },
     {
       store,
       engines,
-      clock,
+      ...realTime,
+      random: realRandom,
+      probe: waitForPong,
       readHeartbeats,
       readBlockList,
       readClientUsage,

@@ -6,6 +6,7 @@ import { followBlockList, type BlockListPorts } from "../core/operator/block-lis
 import type { MisuseRules } from "../core/operator/misuse.ts";
 import { watchMisuse, type MisusePorts } from "../core/operator/watch-misuse.ts";
 import { reap, type ReapPorts } from "../core/instances/reap.ts";
+import { keepWarm, type KeepWarmPorts, type KeepWarmReport, type KeepWarmRules } from "../core/warm-pool/keep-warm.ts";
 import { measureTransfer, type MeasurePorts, type TransferBounds } from "../core/instances/measure-transfer.ts";
 import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
 import { sampleFigures, type SamplePorts } from "../core/figures/sample-figures.ts";
@@ -28,6 +29,7 @@ export type JobPorts = ReapPorts &
   SamplePorts &
   BlockListPorts &
   MisusePorts &
+  KeepWarmPorts &
   FollowAlarmsPorts &
   DeliverPorts & {
     readonly store: {
@@ -60,6 +62,11 @@ export type Job = {
 };
 
 const DAY = 86_400_000;
+/** Period of the job that keeps instances warm. */
+export const WARM_PERIOD_MS = 2_000;
+const EACH_TWO_SECONDS = "*/2 * * * * *";
+/** In one run of the pool: each starts one instance on a host at most. */
+const WARM_PASSES = 10;
 const EACH_TEN_SECONDS = "*/10 * * * * *";
 const EACH_MINUTE = "* * * * *";
 
@@ -78,16 +85,21 @@ export function schedule(
     concurrency,
     hostBudgetMs,
   }: Settings["jobs"],
-  misuseRules: MisuseRules,
-  notifyRules: FollowAlarmsRules & DeliverRules,
-  { transferBytes }: Pick<Settings["instances"], "transferBytes">,
+  rules: {
+    readonly misuse: MisuseRules;
+    readonly notify: FollowAlarmsRules & DeliverRules;
+    readonly warm: KeepWarmRules;
+    /** That one instance may send. */
+    readonly transferBytes: number;
+  },
   ports: JobPorts,
   fleet: FleetJobPorts | undefined,
   logger: Logger,
 ): readonly Job[] {
   const round = { concurrency, hostBudgetMs };
-  const misuse = watchMisuse(ports, misuseRules, round);
-  const bounds = { instanceBytes: transferBytes, alarmBytes: transferAlarmBytes };
+  const misuse = watchMisuse(ports, rules.misuse, round);
+  const warm = keepWarm(ports, rules.warm);
+  const bounds = { instanceBytes: rules.transferBytes, alarmBytes: transferAlarmBytes };
   const jobs: Job[] = [
     { name: "reap", cron: reapCron, run: () => runReaper(ports, round, logger) },
     { name: "reconcile", cron: reconcileCron, run: () => runReconcile(ports, round, logger) },
@@ -95,7 +107,8 @@ export function schedule(
     { name: "prune", cron: pruneCron, run: () => runPrune(ports, historyDays, accessRecordDays, logger) },
     { name: "block-list", cron: EACH_TEN_SECONDS, run: followBlockList(ports) },
     { name: "misuse", cron: EACH_MINUTE, run: () => runMisuse(misuse, logger) },
-    { name: "notify", cron: EACH_TEN_SECONDS, run: () => runNotify(ports, notifyRules, logger) },
+    { name: "notify", cron: EACH_TEN_SECONDS, run: () => runNotify(ports, rules.notify, logger) },
+    { name: "warm", cron: EACH_TWO_SECONDS, run: () => runWarmPool(warm, logger) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
@@ -125,6 +138,15 @@ async function runReaper(ports: JobPorts, round: RoundLimits, logger: Logger): P
 async function runMisuse(watch: () => Promise<number>, logger: Logger): Promise<void> {
   const ended = await watch();
   if (ended > 0) logger.warn({ ended }, "instances ended for misuse");
+}
+
+async function runWarmPool(keep: () => Promise<KeepWarmReport>, logger: Logger): Promise<void> {
+  for (let pass = 0; pass < WARM_PASSES; pass++) {
+    const { wanted, started, ended, failures } = await keep();
+    if (started > 0 || ended > 0) logger.debug({ wanted, started, ended }, "warm pool");
+    for (const { hostName, fault } of failures) logger.warn({ host: hostName, err: fault }, "no warm instance");
+    if (started === 0) return;
+  }
 }
 
 async function runNotify(ports: JobPorts, rules: FollowAlarmsRules & DeliverRules, logger: Logger): Promise<void> {

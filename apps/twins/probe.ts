@@ -1,5 +1,5 @@
 import type { ServerVersion } from "../core/services/server-version.ts";
-import type { Probe } from "../core/services/service.ts";
+import type { LoginCheck, Probe } from "../core/services/service.ts";
 import { hashSecret } from "../lib/secrets.ts";
 import { publishedPort, type TwinEngine } from "./engines.ts";
 import { inTurns, type Staging } from "./turns.ts";
@@ -20,6 +20,20 @@ export function createTwinProbe(listEngines: () => Iterable<TwinEngine>, staging
     await aborted(signal);
     throw new Error(`nothing at ${host}:${port} answers to the password`);
   };
+}
+
+/** The same for a single login: what does not answer to the password refuses at once. Faults name `checkLogin`. */
+export function createTwinLoginCheck(listEngines: () => Iterable<TwinEngine>, staging: Staging = {}): LoginCheck {
+  return inTurns<{ readonly checkLogin: LoginCheck }>(
+    "",
+    {
+      checkLogin: (host, port, password) => {
+        if (!whatAnswers([...listEngines()], host, port, password))
+          throw new Error(`nothing at ${host}:${port} answers to the password`);
+      },
+    },
+    staging,
+  ).checkLogin;
 }
 
 function whatAnswers(

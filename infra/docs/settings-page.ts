@@ -17,6 +17,7 @@ const HEADINGS: Readonly<Record<keyof typeof rooms, readonly [title: string, abo
   notifications: ["Notifications", "How the operator is told of alarms, see [notifications](notifications.md)."],
   http: ["HTTP", "Names that the API answers to, connections and request sizes."],
   instances: ["Instances", "Lifetimes, quotas, the image, and the limits of an instance."],
+  warmPool: ["Warm pool", "Instances that are started ahead, see [how it works](how-it-works.md)."],
   admission: ["Admission", "Budgets for networks, the rate for all, and proof of work."],
   consoles: ["Console", "How much of a reply the console in the page reads."],
   hosts: ["Hosts", "Slots, ports, heartbeats and time-outs; for a single box and for droplets."],

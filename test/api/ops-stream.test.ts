@@ -108,6 +108,7 @@ describe("the operator's stream", () => {
       assert.deepEqual((first.data as FleetOverview).slotLegend, {
         l: "leased",
         s: "starting",
+        w: "warm",
         e: "ending",
         r: "port-taken",
         ".": "free",

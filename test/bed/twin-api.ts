@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { pino } from "pino";
 import { readTransfer } from "../../apps/core/instances/read-transfer.ts";
 import { createMetrics } from "../../apps/api/figures/metrics.ts";
-import { realRandom } from "../../apps/api/random.ts";
+import { realRandom } from "../../apps/lib/random.ts";
 import { buildServer, type ServerParts } from "../../apps/api/server.ts";
 import { createReplyBudget } from "../../apps/core/console/reply-budget.ts";
 import type { JobName } from "../../apps/core/events/names.ts";
@@ -116,8 +116,10 @@ async function openApi(
     requestRun,
     newMessageId: () => `msg_${randomUUID()}`,
     probe: service.probe,
+    checkLogin: service.checkLogin,
     random: realRandom,
     onHostFailure: (host) => metrics.hostFailures.inc({ host }),
+    onWarmFailure: () => undefined,
     onStandbyTaken: () => void requestRun("scale"),
     rules,
     settings: {

@@ -11,7 +11,7 @@ import { createTwinClientUsage } from "../../apps/twins/client-usage.ts";
 import { createTwinDiscovery } from "../../apps/twins/discovery.ts";
 import { createTwinEngines, type TwinEngine } from "../../apps/twins/engines.ts";
 import { createTwinPressure } from "../../apps/twins/pressure.ts";
-import { createTwinProbe } from "../../apps/twins/probe.ts";
+import { createTwinLoginCheck, createTwinProbe } from "../../apps/twins/probe.ts";
 import { createTwinStore } from "../../apps/twins/store/index.ts";
 import { createTables } from "../../apps/twins/store/tables.ts";
 import { createVirtualTime } from "../../apps/twins/time.ts";
@@ -55,6 +55,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
   const engines = createTwinEngines({ image: TWIN_IMAGE, ...staging });
   const discovery = createTwinDiscovery({ clock: time.clock, ...staging });
   const probe = createTwinProbe(() => machines.values(), staging);
+  const checkLogin = createTwinLoginCheck(() => machines.values(), staging);
   const readClientUsage = createTwinClientUsage(() => machines.values());
   const pressure = createTwinPressure(staging);
   const openCache = () =>
@@ -158,6 +159,7 @@ export function createTwinService({ start = new Date("2026-01-01T00:00:00Z") } =
     discovery,
     readHeartbeats: discovery.readHeartbeats,
     probe,
+    checkLogin,
     readClientUsage,
     pressure,
     fleet: openCache(),

@@ -8,7 +8,7 @@ import { reap } from "../../apps/core/instances/reap.ts";
 import { reconcile } from "../../apps/core/instances/reconcile.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
 import { createRedisDiscovery, openRedis } from "../../apps/adapters/redis/discovery.ts";
-import { waitForPong } from "../../apps/adapters/redis/probe.ts";
+import { checkLogin, waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
@@ -58,11 +58,13 @@ describe("a process killed at any call to MySQL or an engine", () => {
       fleet,
       pressure: createTwinPressure(),
       probe: waitForPong,
+      checkLogin,
       ...realTime,
       clock,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       readHeartbeats,
       onHostFailure: () => undefined,
+      onWarmFailure: () => undefined,
       onStandbyTaken: () => undefined,
       rules: handoutRules(settings),
     };
@@ -215,9 +217,6 @@ function untilFailure(fleet: Ports["fleet"]): Ports["fleet"] {
       hasFailed = true;
       fleet.backOff(hostName, now);
     },
-    openHosts: function* (now) {
-      if (!hasFailed) yield* fleet.openHosts(now);
-      return undefined;
-    },
+    nextHost: (now) => (hasFailed ? undefined : fleet.nextHost(now)),
   };
 }

@@ -12,7 +12,7 @@ import { createMysqlStore } from "../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../apps/core/store.ts";
 import { createLeadership } from "../../apps/adapters/mysql/leadership.ts";
 import { migrate } from "../../apps/adapters/mysql/migrations.ts";
-import { waitForPong } from "../../apps/adapters/redis/probe.ts";
+import { checkLogin, waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import type { Host } from "../../apps/core/fleet/host.ts";
@@ -57,9 +57,11 @@ describe("a hand-out that races the destruction of its host", () => {
       pressure: createTwinPressure(),
       engines: createDockerEngines(15_000),
       probe: waitForPong,
+      checkLogin,
       ...realTime,
       random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
       onHostFailure: () => undefined,
+      onWarmFailure: () => undefined,
       onStandbyTaken: () => undefined,
       rules: handoutRules(
         loadSettings(
@@ -85,10 +87,7 @@ describe("a hand-out that races the destruction of its host", () => {
   const believing = (host: Host): CreatePorts["fleet"] => {
     let tried = false;
     return {
-      openHosts: function* () {
-        if (!tried) yield host;
-        return undefined;
-      },
+      nextHost: () => (tried ? undefined : host),
       isBlind: () => false,
       room: () => ({ hosts: 1, capacity: 1, occupied: 0 }),
       countTaken: () => true,

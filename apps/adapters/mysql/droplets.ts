@@ -4,7 +4,7 @@ import type { NewHost } from "../../core/fleet/host.ts";
 import { SCALING, type HostTimers } from "../../core/fleet/scaling.ts";
 import { codeOf, type Database, type Sql } from "./database.ts";
 import { registerHostIn } from "./hosts.ts";
-import { beginEndIn } from "./leases.ts";
+import { beginEndIn, isSomebodys } from "./leases.ts";
 
 type DropletDbRow = {
   name: string;
@@ -244,6 +244,7 @@ export function dropletStatements(database: Database): Droplets {
         host.id,
       ]);
       await sql.run("DELETE FROM slots WHERE host_id = ?", [host.id]);
+      await sql.run(`DELETE FROM instances WHERE host_id = ? AND NOT ${isSomebodys}`, [host.id]);
       await sql.run("UPDATE hosts SET state = 'gone' WHERE id = ?", [host.id]);
     });
   }
@@ -290,13 +291,14 @@ export async function countLeases(sql: Sql, hostId: number): Promise<number> {
   return row?.leases ?? 0;
 }
 
-/** Marks the leases of a host that is gone as lost; hand-outs under way fail. */
+/** Marks the leases of a host that is gone as lost; hand-outs under way fail, and warm instances are no use. */
 async function loseLeases(sql: Sql, hostId: number, now: Date): Promise<void> {
   const leases = await sql.rows<{ id: string; state: string }>(
     "SELECT id, state FROM instances WHERE host_id = ? AND state IN ('starting', 'running')",
     [hostId],
   );
   for (const { id, state } of leases) await beginEndIn(sql, id, state === "running" ? "lost" : "failed", now);
+  await sql.run("UPDATE instances SET state = 'ending' WHERE host_id = ? AND state IN ('warming', 'warm')", [hostId]);
 }
 
 function toDroplet(row: DropletDbRow): DropletRow {

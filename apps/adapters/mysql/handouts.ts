@@ -4,7 +4,10 @@ import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core
 import { isBlocked, isNotBlocked } from "./blocks.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { Database, Sql } from "./database.ts";
+import type { WarmOffer } from "../../core/warm-pool/contract.ts";
 import { beginEndIn, startDeadline } from "./leases.ts";
+import { lockFreeSlot, lockOpenHost, type OpenHost } from "./slots.ts";
+import { evictIn, lockWarm } from "./warm-pool.ts";
 
 /** Rows of hand-outs. */
 export function handoutStatements(database: Database): Handouts {
@@ -13,6 +16,7 @@ export function handoutStatements(database: Database): Handouts {
     hostName: string,
     budgets: Budgets,
     claim: IdempotencyClaim | undefined,
+    offer?: WarmOffer,
   ): Promise<TakeResult> {
     return database.transaction(async (sql) => {
       await lockAddress(sql, draft.address, draft.createdAt);
@@ -34,61 +38,24 @@ export function handoutStatements(database: Database): Handouts {
       const spent = budgetRefusal(await readUse(sql, draft, keys, places.length), budgets);
       if (spent) return spent;
 
-      // Shared with other hand-outs, exclusive against a change of the host's state: after a drain has
-      // begun, no hand-out can still take a slot.
-      const [host] = await sql.rows<{ id: number; capacity: number }>(
-        "SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE",
-        [hostName],
-      );
+      const host = await lockOpenHost(sql, hostName);
       if (!host) return { kind: "host-closed" };
-      // Slots that others are about to take are skipped, not waited for. After a change of the host's
-      // ports an instance may still use one that now belongs to another slot. Older replicas without
-      // `port_taken_until` set `free_since` to a later time instead.
-      const [slot] = await sql.rows<{ slot: number; port: number }>(
-        `SELECT slot, port FROM slots
-          WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
-            AND (port_taken_until IS NULL OR port_taken_until <= ?)
-            AND NOT EXISTS (
-              SELECT 1 FROM slots AS taken
-              WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
-          ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
-        [host.id, draft.createdAt, host.capacity, draft.createdAt],
-      );
-      if (!slot) return { kind: "host-full" };
-
-      await sql.run(
-        `INSERT INTO instances
-           (id, state, host_id, port, address, token_hash, password_hash, created_at, start_deadline, expires_at,
-            latest_end)
-         VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        [
-          draft.id,
-          host.id,
-          slot.port,
-          draft.address,
-          draft.tokenHash,
-          draft.passwordHash,
-          draft.createdAt,
-          draft.deadline,
-          // For older replicas, which read it in this column; see startDeadline.
-          draft.deadline,
-          draft.latestEnd,
-        ],
-      );
-      await sql.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
+      const taken = await takePlace(sql, host, draft, offer);
+      if (taken.kind !== "taken" && taken.kind !== "taken-warm") return taken;
+      const id = taken.kind === "taken-warm" ? taken.id : draft.id;
       await sql.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [
         draft.address,
         lowestFree(places.map((place) => place.place)),
-        draft.id,
+        id,
       ]);
-      await countStart(sql, draft, keys);
+      await countStart(sql, { ...draft, id }, keys);
       if (claim) {
         await sql.run(
           "INSERT INTO idempotency_keys (address, key_hash, request_hash, instance_id) VALUES (?, ?, ?, ?)",
-          [draft.address, claim.keyHash, claim.requestHash, draft.id],
+          [draft.address, claim.keyHash, claim.requestHash, id],
         );
       }
-      return { kind: "taken", port: slot.port };
+      return taken;
     });
   }
 
@@ -119,6 +86,52 @@ export function handoutStatements(database: Database): Handouts {
   }
 
   return { takeSlot, complete, readClaim };
+}
+
+/** Claims a warm instance, else takes a free slot, and writes the instance's row. */
+async function takePlace(
+  sql: Sql,
+  host: OpenHost,
+  draft: Draft,
+  offer: WarmOffer | undefined,
+): Promise<Extract<TakeResult, { kind: "taken" | "taken-warm" | "slot-held" | "host-full" }>> {
+  const warm = offer && (await lockWarm(sql, host.id, offer));
+  if (warm) {
+    await sql.run(
+      `UPDATE instances
+          SET state = 'starting', address = ?, token_hash = ?, password_nonce = NULL, created_at = ?,
+              start_deadline = ?, expires_at = ?, latest_end = ?
+        WHERE id = ?`,
+      [draft.address, draft.tokenHash, draft.createdAt, draft.deadline, draft.deadline, draft.latestEnd, warm.id],
+    );
+    return { kind: "taken-warm", ...warm };
+  }
+  const slot = await lockFreeSlot(sql, host, draft.createdAt);
+  if (!slot) {
+    const instanceId = await evictIn(sql, host.id);
+    return instanceId === undefined ? { kind: "host-full" } : { kind: "slot-held", instanceId };
+  }
+  await sql.run(
+    `INSERT INTO instances
+       (id, state, host_id, port, address, token_hash, password_hash, created_at, start_deadline, expires_at,
+        latest_end)
+     VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      draft.id,
+      host.id,
+      slot.port,
+      draft.address,
+      draft.tokenHash,
+      draft.passwordHash,
+      draft.createdAt,
+      draft.deadline,
+      // For older replicas, which read it in this column; see startDeadline.
+      draft.deadline,
+      draft.latestEnd,
+    ],
+  );
+  await sql.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
+  return { kind: "taken", port: slot.port };
 }
 
 async function lockAddress(sql: Sql, address: string, now: Date): Promise<void> {

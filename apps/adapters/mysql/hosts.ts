@@ -25,6 +25,7 @@ type HostRow = EngineHostRow & {
 type UseRow = HostRow & {
   in_use: number | string | null;
   occupied: number | null;
+  warm: number | string | null;
   last_expiry: Date | null;
   unreached_since: Date | null;
 };
@@ -43,14 +44,15 @@ const PLACES = Array.from({ length: NAMED_AT_ONCE }, () => "?").join(", ");
 /** Instances that hold a slot, counted by host out of the index on state and host alone. */
 const useOf = (which: string) => `
   SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
-         in_use, occupied, last_expiry, droplets.unreached_since
+         in_use, occupied, warm, last_expiry, droplets.unreached_since
     FROM hosts JOIN deployment
     LEFT JOIN droplets ON droplets.name = hosts.name
     LEFT JOIN (
          SELECT host_id, SUM(state IN ('starting', 'running')) AS in_use, COUNT(*) AS occupied,
+                SUM(state IN ('warming', 'warm')) AS warm,
                 MAX(CASE WHEN state = 'running' THEN expires_at END) AS last_expiry
            FROM instances
-          WHERE state IN ('starting', 'running', 'ending') AND host_id ${which}
+          WHERE state IN ('starting', 'running', 'ending', 'warming', 'warm') AND host_id ${which}
           GROUP BY host_id
     ) AS taken ON taken.host_id = hosts.id
    WHERE hosts.id ${which}`;
@@ -195,6 +197,7 @@ function toUse(row: UseRow): HostUse {
     host: toHost(row),
     inUse: Number(row.in_use ?? 0),
     occupied: row.occupied ?? 0,
+    warm: Number(row.warm ?? 0),
     lastExpiry: row.last_expiry,
     unreachableSince: row.unreached_since,
   };

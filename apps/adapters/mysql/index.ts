@@ -17,6 +17,7 @@ import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
 import { switchStatements } from "./switches.ts";
+import { warmPoolStatements } from "./warm-pool.ts";
 import { transferStatements } from "./transfers.ts";
 
 /**
@@ -28,6 +29,7 @@ export function createMysqlStore(mysqlUrl: string): Store {
   return {
     handouts: handoutStatements(database),
     leases: leaseStatements(database),
+    warmPool: warmPoolStatements(database),
     transfers: transferStatements(database),
     hosts: hostStatements(database),
     droplets: dropletStatements(database),

@@ -13,6 +13,9 @@ import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
  */
 export const startDeadline = "COALESCE(instances.start_deadline, instances.expires_at)";
 
+/** Whether a hand-out has begun: instances of the warm pool are nobody's until then, and are shown to nobody. */
+export const isSomebodys = "instances.password_nonce IS NULL";
+
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
@@ -59,7 +62,8 @@ export function leaseStatements(database: Database): Leases {
   function find(id: string): Promise<Instance | undefined> {
     return database.query(async (sql) => {
       const [row] = await sql.rows<InstanceRow>(
-        `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id WHERE instances.id = ?`,
+        `SELECT ${instanceColumns} FROM instances JOIN hosts ON hosts.id = host_id
+         WHERE instances.id = ? AND ${isSomebodys}`,
         [id],
       );
       return row && toInstance(row);
@@ -74,7 +78,7 @@ export function leaseStatements(database: Database): Leases {
          FROM slots
          JOIN hosts ON hosts.id = slots.host_id
          JOIN instances ON instances.id = slots.instance_id
-         WHERE hosts.public_host = ? AND LOWER(hosts.public_host) = ? AND slots.port = ?`,
+         WHERE hosts.public_host = ? AND LOWER(hosts.public_host) = ? AND slots.port = ? AND ${isSomebodys}`,
         [publicHost, publicHost, port],
       );
       return row && toInstance(row);
@@ -110,6 +114,8 @@ export function leaseStatements(database: Database): Leases {
           WHERE slots.instance_id = ?`,
           [now, portTakenUntil ?? null, id],
         );
+      // There is nothing to tell of an instance that nobody has held.
+      if (closed === 1) await sql.run(`DELETE FROM instances WHERE id = ? AND NOT ${isSomebodys}`, [id]);
     });
   }
 
@@ -120,7 +126,7 @@ export function leaseStatements(database: Database): Leases {
          FROM instances
          JOIN hosts ON hosts.id = host_id
          JOIN deployment
-         WHERE instances.id = ?`,
+         WHERE instances.id = ? AND ${isSomebodys}`,
         [id],
       );
       return row && { instanceId: row.id, state: row.state, host: engineHost(row) };
@@ -208,7 +214,9 @@ export function leaseStatements(database: Database): Leases {
          WHERE hosts.name = ? AND instances.state <> 'ended'`,
         [hostName],
       );
-      return rows.map(({ id, state, deadline }) => (state === "starting" ? { id, state, deadline } : { id, state }));
+      return rows.map(({ id, state, deadline }) =>
+        state === "starting" || state === "warming" ? { id, state, deadline } : { id, state },
+      );
     });
   }
 

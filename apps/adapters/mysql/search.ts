@@ -15,6 +15,8 @@ const columnsOfOrder: Readonly<Record<InstanceOrder, string>> = {
   host: "instances.host_id",
 };
 const openStates: readonly InstanceState[] = ["starting", "running", "ending"];
+/** Without those of instances that nobody holds yet. */
+const allStates: readonly InstanceState[] = [...openStates, "ended"];
 
 /**
  * Searches over all instances, for the operator. Ids are picked first, over
@@ -57,8 +59,8 @@ export function searchStatements(database: Database): InstanceDirectory {
  */
 async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]> {
   const conditions: Condition[] = [];
-  const states = search.state === "open" ? openStates : search.state === "all" ? [] : [search.state];
-  if (states.length > 0) conditions.push({ sql: `state IN (${marks(states)})`, values: states });
+  const states = search.state === "open" ? openStates : search.state === "all" ? allStates : [search.state];
+  conditions.push({ sql: `state IN (${marks(states)})`, values: states });
   if (search.host !== undefined) {
     const rows = isAscii(search.host)
       ? await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host])

@@ -1,5 +1,5 @@
 import type { Slots, TakenSlot } from "../../core/operator/contract.ts";
-import type { Database } from "./database.ts";
+import type { Database, Sql } from "./database.ts";
 
 /** Slots of hosts, as the operator sees them. */
 export function slotStatements(database: Database): Slots {
@@ -18,4 +18,41 @@ export function slotStatements(database: Database): Slots {
   }
 
   return { listTaken };
+}
+
+/** A host that takes instances, locked as {@link lockOpenHost} says. */
+export type OpenHost = { readonly id: number; readonly capacity: number };
+
+/**
+ * The host, when it takes instances. The lock is shared with others that take slots, exclusive against a change of
+ * the host's state: after a drain has begun, nobody can still take a slot.
+ */
+export async function lockOpenHost(sql: Sql, hostName: string): Promise<OpenHost | undefined> {
+  const [host] = await sql.rows<OpenHost>(
+    "SELECT id, capacity FROM hosts WHERE name = ? AND state = 'active' LOCK IN SHARE MODE",
+    [hostName],
+  );
+  return host;
+}
+
+/** The slot of a host that has been free for longest, locked; undefined when there is none. */
+export async function lockFreeSlot(
+  sql: Sql,
+  host: OpenHost,
+  now: Date,
+): Promise<{ readonly slot: number; readonly port: number } | undefined> {
+  // Slots that others are about to take are skipped, not waited for. After a change of the host's
+  // ports an instance may still use one that now belongs to another slot. Older replicas without
+  // `port_taken_until` set `free_since` to a later time instead.
+  const [slot] = await sql.rows<{ slot: number; port: number }>(
+    `SELECT slot, port FROM slots
+      WHERE host_id = ? AND instance_id IS NULL AND free_since <= ? AND slot < ?
+        AND (port_taken_until IS NULL OR port_taken_until <= ?)
+        AND NOT EXISTS (
+          SELECT 1 FROM slots AS taken
+          WHERE taken.host_id = slots.host_id AND taken.port = slots.port AND taken.instance_id IS NOT NULL)
+      ORDER BY free_since, slot LIMIT 1 FOR UPDATE SKIP LOCKED`,
+    [host.id, now, host.capacity, now],
+  );
+  return slot;
 }

@@ -29,7 +29,38 @@ export async function waitForPong(
   }
 }
 
-async function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<ServerVersion> {
+/**
+ * Logs in with a password, once, and resolves when the answer is `PONG`.
+ * @throws when nothing answers, when the password is refused, and when `signal` aborts first
+ */
+export async function checkLogin(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
+  await withClient(host, port, signal, async (redis) => {
+    const answers = (await redis.pipeline().auth(REDIS_USERNAME, password).ping().exec()) ?? [];
+    for (const [fault] of answers) if (fault) throw fault;
+    if (answers.at(-1)?.[1] !== "PONG") throw new Error("it is no Redis: it did not answer PONG");
+  });
+}
+
+function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<ServerVersion> {
+  return withClient(host, port, signal, async (redis) => {
+    // A server that lets everybody in would answer PONG to any password.
+    if (await answersUnasked(redis)) throw new Error("it answers without a password");
+    await redis.auth(REDIS_USERNAME, password);
+    const answer: string = await redis.ping();
+    if (answer !== "PONG") throw new Error("it is no Redis: it did not answer PONG");
+    const server = serverOfInfo(await redis.info("server"));
+    if (server === undefined) throw new Error("it is no Redis: it tells no version");
+    return server;
+  });
+}
+
+/** Works on one connection, without a login, and closes it. */
+async function withClient<Result>(
+  host: string,
+  port: number,
+  signal: AbortSignal,
+  work: (redis: Redis) => Promise<Result>,
+): Promise<Result> {
   signal.throwIfAborted();
   // With protocol 3 the client would log in by itself; here the login is part of the check.
   const redis = new Redis({
@@ -48,14 +79,7 @@ async function pingOnce(host: string, port: number, password: string, signal: Ab
   signal.addEventListener("abort", stop, { once: true });
   try {
     await redis.connect();
-    // A server that lets everybody in would answer PONG to any password.
-    if (await answersUnasked(redis)) throw new Error("it answers without a password");
-    await redis.auth(REDIS_USERNAME, password);
-    const answer: string = await redis.ping();
-    if (answer !== "PONG") throw new Error("it is no Redis: it did not answer PONG");
-    const server = serverOfInfo(await redis.info("server"));
-    if (server === undefined) throw new Error("it is no Redis: it tells no version");
-    return server;
+    return await work(redis);
   } finally {
     signal.removeEventListener("abort", stop);
     redis.disconnect();

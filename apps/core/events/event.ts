@@ -7,6 +7,7 @@ export const eventActors = [
   "health",
   "reap",
   "reconcile",
+  "warm",
   "transfer",
   "block-list",
   "misuse",
@@ -46,6 +47,9 @@ export const eventKinds = [
   // Its server had ended by itself, and runs again.
   "restart",
   "remove-container",
+  // Of the warm pool: an instance is kept ready on a host; one that nobody holds is ended.
+  "warm",
+  "end-warm",
   // What instances send: one that has sent all it may, and a day on which all together send too much.
   "transfer-exceeded",
   "transfer-alarm",

@@ -13,6 +13,7 @@ export const jobNames = [
   "reconcile",
   "scale",
   "transfer",
+  "warm",
 ] as const;
 
 export type JobName = (typeof jobNames)[number];

@@ -1,7 +1,7 @@
 import type { Hosts, HostsMark, ReadHeartbeats } from "./contract.ts";
 import { heartbeatsDue, type KnownHeartbeat } from "./heartbeats-due.ts";
 import type { Host, HostUse } from "./host.ts";
-import { createPlacementIndex } from "./placement-index.ts";
+import { createPlacementIndex, type PlacementIndex } from "./placement-index.ts";
 import type { PlacementPolicy } from "./placement.ts";
 import { isHealthy, standingOf, type HostFacts, type Standing } from "./standing.ts";
 
@@ -40,6 +40,8 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
   const heartbeats = new Map<string, KnownHeartbeat | undefined>();
   /** The hosts that are open or full, back-off aside. */
   const open = createPlacementIndex(placement);
+  /** The open ones that are in use and have warm instances. */
+  const openWarm = createPlacementIndex(placement);
   /** Hosts that turned out to be otherwise than they were read: they are read next, changed or not. */
   const doubtful = new Set<string>();
   /** Kept up with each change, so that no request counts all hosts. */
@@ -114,6 +116,8 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
     const standing = standingOf(host, false);
     if (standing === "open" || standing === "full") open.put(host, standing === "open");
     else open.remove(name);
+    if (standing === "open" && host.inUse > 0 && host.warm > 0) openWarm.put(host, true);
+    else openWarm.remove(name);
   }
 
   function forget(name: string): void {
@@ -121,6 +125,7 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
     facts.delete(name);
     heartbeats.delete(name);
     open.remove(name);
+    openWarm.remove(name);
   }
 
   function count(host: HostFacts | undefined, times: 1 | -1): void {
@@ -129,18 +134,33 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
     if (host.host.state !== "active" || !isHealthy(host)) return;
     counted.capacity += times * host.host.capacity;
     // A host whose capacity was lowered may have more.
-    counted.occupied += times * Math.min(host.occupied, host.host.capacity);
+    counted.occupied += times * Math.min(host.occupied - host.warm, host.host.capacity);
+  }
+
+  /**
+   * The host that gets the next instance: the first open one, unless that has none ready and another one has that is
+   * in use. A warm instance on an empty host is left there while others have room: it would cost another droplet.
+   * @param expiresAt end of the lease
+   */
+  function nextHost(now: Date, expiresAt: Date = now): Host | undefined {
+    const first = openHosts(now, expiresAt).next().value;
+    if (!first || (facts.get(first.name)?.warm ?? 0) > 0) return first;
+    return hostsIn(openWarm, now, expiresAt).next().value ?? first;
   }
 
   /**
    * Hosts that take an instance now, in the order to try them for a lease that ends at `expiresAt`. Evaluated
    * lazily: the first is found at once.
    */
-  function* openHosts(now: Date, expiresAt: Date = now): Generator<Host, undefined> {
+  function openHosts(now: Date, expiresAt: Date = now): Generator<Host, undefined> {
+    return hostsIn(open, now, expiresAt);
+  }
+
+  function* hostsIn(index: PlacementIndex, now: Date, expiresAt: Date): Generator<Host, undefined> {
     if (isBlind(now)) return undefined;
     for (const {
       host: { name },
-    } of open.inOrder(expiresAt)) {
+    } of index.inOrder(expiresAt)) {
       const host = facts.get(name)?.host;
       if (host && !isBackingOff(name, now) && isSeen(name, now)) yield host;
     }
@@ -159,16 +179,17 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
   }
 
   /**
-   * Counts an instance just placed on a host, whose lease ends at `expiresAt`, ahead of the next refresh.
-   * Returns whether the host was empty before, a standby.
+   * Counts an instance just placed on a host, whose lease ends at `expiresAt`, ahead of the next refresh: a warm one
+   * held its slot already. Returns whether the host was empty before, a standby.
    */
-  function countTaken(hostName: string, expiresAt?: Date): boolean {
+  function countTaken(hostName: string, wasWarm: boolean, expiresAt?: Date): boolean {
     const host = facts.get(hostName);
     if (host)
       put({
         ...host,
         inUse: host.inUse + 1,
-        occupied: host.occupied + 1,
+        occupied: host.occupied + (wasWarm ? 0 : 1),
+        warm: Math.max(0, host.warm - (wasWarm ? 1 : 0)),
         lastExpiry: expiresAt && expiresAt > (host.lastExpiry ?? 0) ? expiresAt : host.lastExpiry,
       });
     return host?.inUse === 0;
@@ -178,7 +199,7 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
   function countFull(hostName: string): void {
     const host = facts.get(hostName);
     if (!host) return;
-    put({ ...host, occupied: host.host.capacity });
+    put({ ...host, occupied: host.host.capacity, warm: 0 });
     doubtful.add(hostName);
   }
 
@@ -215,10 +236,29 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
     }));
   }
 
+  /** All hosts with their standings: those that take instances in the order of placement, then the others. */
+  function inPlacementOrder(now: Date): HostStanding[] {
+    const ranked = new Set([...open.inOrder(now)].map(({ host }) => host.name));
+    const all = new Map(standings(now).map((host) => [host.host.name, host]));
+    return [...ranked, ...[...all.keys()].filter((name) => !ranked.has(name))].flatMap((name) => all.get(name) ?? []);
+  }
+
   /** All hosts there are, the slots of those that are active and healthy, and which of these are not free. */
   function room(): { readonly hosts: number; readonly capacity: number; readonly occupied: number } {
     return counted;
   }
 
-  return { refresh, room, openHosts, isBlind, countTaken, countFull, backOff, countSuccess, standings };
+  return {
+    refresh,
+    room,
+    nextHost,
+    openHosts,
+    inPlacementOrder,
+    isBlind,
+    countTaken,
+    countFull,
+    backOff,
+    countSuccess,
+    standings,
+  };
 }

@@ -36,6 +36,8 @@ export type HostUse = {
   readonly occupied: number;
   /** When the last of its leases ends, as far as they are handed out; null while it has none. */
   readonly lastExpiry: Date | null;
+  /** Those of them that warm instances hold: they make room for others, and are no use. */
+  readonly warm: number;
   /** Since when its engine has not answered the control plane, whatever its heartbeat says; null while it does. */
   readonly unreachableSince: Date | null;
 };

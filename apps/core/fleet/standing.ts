@@ -31,7 +31,7 @@ export function standingOf(facts: HostFacts, isBackingOff: boolean): Standing {
   const symptom = symptomOf(facts);
   if (symptom) return symptom;
   if (isBackingOff) return "backing-off";
-  return facts.occupied < facts.host.capacity ? "open" : "full";
+  return facts.occupied - facts.warm < facts.host.capacity ? "open" : "full";
 }
 
 /** Whether a host is healthy: its heartbeat arrives, and its engine answers the host itself and the control plane. */

@@ -6,6 +6,7 @@ import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "./handout.
 import type { ContainerPlace, HeldInstance, Instance, Restart } from "./instance.ts";
 import type { ServerVersion } from "../services/server-version.ts";
 import type { EndCause } from "../events/names.ts";
+import type { WarmOffer } from "../warm-pool/contract.ts";
 import type { RowFacts } from "./repairs.ts";
 import type { Exceeding, TransferDay } from "./transfer.ts";
 
@@ -19,12 +20,15 @@ export type Handouts = {
    * none, in one transaction, and counts the start. Refusals: the idempotency key is known, the operator has
    * blocked the address or paused all hand-outs, the quota or another budget is used up, the host is full or
    * takes no more instances.
+   * @param offer warm instances that the hand-out can use: the one that has been ready for longest is claimed in place
+   *   of a free slot
    */
   readonly takeSlot: (
     draft: Draft,
     hostName: string,
     budgets: Budgets,
     claim: IdempotencyClaim | undefined,
+    offer?: WarmOffer,
   ) => Promise<TakeResult>;
   /**
    * Turns a starting instance into a lease that ends at `expiresAt`, and keeps its sealed answer for retries, and
@@ -66,7 +70,8 @@ export type Leases = {
   readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
   /**
    * Closes an ending instance whose container is gone, and frees its slot. Until `portTakenUntil` the slot is
-   * passed over, because its port is taken by something that is not ours. A repeated call changes nothing.
+   * passed over, because its port is taken by something that is not ours. A repeated call changes nothing. One that
+   * nobody has held leaves no row.
    */
   readonly close: (id: string, now: Date, portTakenUntil?: Date) => Promise<void>;
   /** Where the container of an instance is, or undefined when the instance is unknown. */

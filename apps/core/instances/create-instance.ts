@@ -1,7 +1,7 @@
 import { admit, type Admitted, type AdmitPorts } from "../admission/admit.ts";
 import { readProof } from "../admission/proof.ts";
-import type { Host } from "../fleet/host.ts";
 import { leaseSeconds, type LeaseBounds } from "./instance.ts";
+import type { Host } from "../fleet/host.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import { handOutOn, type Attempt, type HandOutPorts } from "./hand-out-on.ts";
 import type { CreateRequest, CreateResult } from "./handout.ts";
@@ -12,7 +12,7 @@ import { claimOf, replayAnswer, type ReplayPorts } from "./replay-answer.ts";
 export type CreatePorts = HandOutPorts &
   ReplayPorts &
   AdmitPorts & {
-    readonly fleet: Pick<FleetCache, "openHosts" | "isBlind" | "countFull" | "backOff">;
+    readonly fleet: Pick<FleetCache, "nextHost" | "isBlind" | "countFull" | "backOff">;
     readonly rules: HandoutRules;
   };
 
@@ -93,7 +93,7 @@ async function settle(admitted: Admitted, result: CreateResult | undefined): Pro
 
 function nextHost({ fleet, clock }: CreatePorts, ttlSeconds: number): Host | undefined {
   const now = clock();
-  return fleet.openHosts(now, new Date(now.getTime() + ttlSeconds * 1000)).next().value;
+  return fleet.nextHost(now, new Date(now.getTime() + ttlSeconds * 1000));
 }
 
 function whyNone(ports: CreatePorts, failures: number): "fleet-unseen" | "no-open-host" | "hosts-failed" {

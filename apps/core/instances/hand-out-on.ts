@@ -1,7 +1,8 @@
-import { hashSecret } from "../../lib/secrets.ts";
+import { hashSecret, matchesHash } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
 import { serverRefusal, type ServerVersion } from "../services/server-version.ts";
-import type { Probe, Service } from "../services/service.ts";
+import { sealedPassword } from "../warm-pool/recipe.ts";
+import type { LoginCheck, Probe, Service } from "../services/service.ts";
 import { watchPassword } from "../services/watch-user.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
@@ -19,6 +20,7 @@ export type HandOutPorts = EndPorts & {
   readonly store: { readonly handouts: Pick<Handouts, "takeSlot" | "complete"> };
   readonly engines: Pick<InstanceEngines, "startContainer" | "readExit">;
   readonly probe: Probe;
+  readonly checkLogin: LoginCheck;
   /** A signal that aborts after so many milliseconds. */
   readonly after: (ms: number) => AbortSignal;
   readonly random: {
@@ -29,6 +31,8 @@ export type HandOutPorts = EndPorts & {
   };
   /** Called for each host that failed, with the fault. */
   readonly onHostFailure: (hostName: string, instanceId: string, fault: unknown) => void;
+  /** Called for each warm instance that was claimed and cannot be handed out, with the fault. */
+  readonly onWarmFailure: (hostName: string, instanceId: string, fault: unknown) => void;
   /** Called when an empty host gets its first instance: the fleet needs another empty one. */
   readonly onStandbyTaken: (hostName: string) => void;
   readonly rules: BudgetRules & {
@@ -40,6 +44,8 @@ export type HandOutPorts = EndPorts & {
     /** How long a slot is passed over whose port is taken by something else. */
     readonly slotBackoffMs: number;
     readonly serverSecret: string;
+    /** Which instances of the warm pool can be handed out; undefined when there is no pool. */
+    readonly warm: { readonly recipe: Buffer; readonly maxAgeMs: number } | undefined;
   };
 };
 
@@ -60,57 +66,77 @@ export type AttemptResult =
   /** The operator has ended it, or blocked its address, before it was handed out. */
   | { readonly kind: "withdrawn" };
 
-const PORT_TRIES = 5;
+const SLOT_TRIES = 5;
+/** A warm instance answers within milliseconds; what does not is given up, and the host with it. */
+const WARM_ANSWER_MS = 1_000;
 /** For the question how a server ended that does not answer: its caller waits. */
 const EXIT_TIMEOUT_MS = 2_000;
 
 /**
- * Hands out an instance on one host; when the port of a slot is taken by something else, on another slot. Slots
- * and quota places that were taken for nothing are given back.
+ * Hands out an instance on one host: a warm one, else one that is started for it; when a warm one does not answer as
+ * it should, or the port of a slot is taken by something else, on another slot. Slots and quota places that were
+ * taken for nothing are given back.
  * @throws Unavailable when MySQL does not answer
  */
 export async function handOutOn(ports: HandOutPorts, host: Host, attempt: Attempt): Promise<AttemptResult> {
-  for (let tries = 0; tries < PORT_TRIES; tries++) {
-    const result = await trySlot(ports, host, attempt);
-    if (result.kind !== "port-taken") return result;
+  let mayBeWarm = true;
+  let wasFull = false;
+  for (let tries = 0; tries < SLOT_TRIES; tries++) {
+    const result = await trySlot(ports, host, attempt, mayBeWarm);
+    if (result.kind !== "port-taken" && result.kind !== "slot-held" && result.kind !== "warm-failed") return result;
+    wasFull = result.kind === "slot-held";
+    if (result.kind === "warm-failed") mayBeWarm = false;
   }
-  return { kind: "host-failed" };
+  return { kind: wasFull ? "host-full" : "host-failed" };
 }
 
 type Secrets = { readonly password: string; readonly token: string };
-type SlotResult = AttemptResult | { readonly kind: "port-taken" };
+type SlotResult =
+  AttemptResult | { readonly kind: "port-taken" } | { readonly kind: "slot-held" } | { readonly kind: "warm-failed" };
+/** An instance with its slot: one that has to be started, or a warm one that runs already. */
+type Taken = Extract<TakeResult, { kind: "taken" | "taken-warm" }>;
 
-async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promise<SlotResult> {
+async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt, mayBeWarm: boolean): Promise<SlotResult> {
   const { rules, clock, random, store } = ports;
-  const id = random.id();
-  const secrets: Secrets = { password: random.password(), token: random.token() };
+  const newId = random.id();
+  const fresh: Secrets = { password: random.password(), token: random.token() };
   const createdAt = clock();
-  const draft: Draft = {
-    id,
+  const newDraft: Draft = {
+    id: newId,
     address: attempt.address,
-    tokenHash: hashSecret(secrets.token),
-    passwordHash: hashSecret(secrets.password),
+    tokenHash: hashSecret(fresh.token),
+    passwordHash: hashSecret(fresh.password),
     createdAt,
     deadline: attempt.deadline,
     latestEnd: new Date(createdAt.getTime() + rules.lease.most * 1000),
   };
   const taken = await store.handouts.takeSlot(
-    draft,
+    newDraft,
     host.name,
     budgetsOf(attempt.address, rules, attempt.newcomersOnly),
     attempt.claim,
+    mayBeWarm && rules.warm
+      ? { recipe: rules.warm.recipe, readySince: new Date(createdAt.getTime() - rules.warm.maxAgeMs) }
+      : undefined,
   );
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
-  if (taken.kind !== "taken") return taken;
+  if (taken.kind === "slot-held") return makeRoom(ports, host, taken.instanceId);
+  if (taken.kind !== "taken" && taken.kind !== "taken-warm") return taken;
   const expiresAt = new Date(createdAt.getTime() + attempt.ttlSeconds * 1000);
-  if (ports.fleet.countTaken(host.name, expiresAt)) ports.onStandbyTaken(host.name);
+  if (ports.fleet.countTaken(host.name, taken.kind === "taken-warm", expiresAt)) ports.onStandbyTaken(host.name);
+  const draft =
+    taken.kind === "taken-warm" ? { ...newDraft, id: taken.id, passwordHash: taken.passwordHash } : newDraft;
+  const secrets =
+    taken.kind === "taken-warm"
+      ? { ...fresh, password: sealedPassword(rules.serverSecret, taken.nonce, taken.id) }
+      : fresh;
 
   // A caller that hung up cannot use it, unless it has an idempotency key to ask for the answer again.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;
   const tooLate = ports.after(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
-    const server = await bringUp(ports, host, draft, taken.port, secrets.password, unwanted);
+    const server = await bringUp(ports, host, draft, taken, secrets.password, unwanted);
     const handout = isLeft()
       ? undefined
       : await completeHandout(ports, host, draft, taken.port, secrets, server, attempt);
@@ -123,7 +149,13 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
       return { kind: "abandoned" };
     }
     ports.fleet.countSuccess(host.name);
-    return { kind: "created", handout, hostName: host.name, replayed: false };
+    return {
+      kind: "created",
+      handout,
+      hostName: host.name,
+      replayed: false,
+      wasWarm: taken.kind === "taken-warm",
+    };
   } catch (fault) {
     if (unwanted.aborted && fault === unwanted.reason) {
       // Its turn in the host's queue never came: the host is busy, not broken.
@@ -137,9 +169,70 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
       else await undo(ports, host, draft.id, "abandoned");
       throw fault;
     }
+    if (fault instanceof WarmFault) {
+      ports.onWarmFailure(host.name, draft.id, fault.cause);
+      await undo(ports, host, draft.id, "failed", fault);
+      return { kind: fault.isSilence ? "host-failed" : "warm-failed" };
+    }
     ports.onHostFailure(host.name, draft.id, fault);
     await undo(ports, host, draft.id, "failed", fault);
     return { kind: fault instanceof EngineFault && fault.reason === "port-taken" ? "port-taken" : "host-failed" };
+  }
+}
+
+/** Frees a slot whose instance of the pool is no use to this hand-out, for the next try. */
+async function makeRoom(ports: HandOutPorts, host: Host, instanceId: string): Promise<SlotResult> {
+  try {
+    await removeAndClose(ports, { instanceId, host });
+    return { kind: "slot-held" };
+  } catch (fault) {
+    if (!(fault instanceof EngineFault)) throw fault;
+    ports.onHostFailure(host.name, instanceId, fault);
+    return { kind: "host-failed" };
+  }
+}
+
+/** A claimed warm instance is not what the hand-out needs: refused, or nothing answered in time. */
+class WarmFault extends Error {
+  readonly isSilence: boolean;
+
+  constructor(isSilence: boolean, cause: unknown) {
+    super("the warm instance cannot be handed out", { cause });
+    this.isSilence = isSilence;
+  }
+}
+
+/** What runs in the instance, once it has answered the issued password. */
+function bringUp(
+  ports: HandOutPorts,
+  host: Host,
+  draft: Draft,
+  taken: Taken,
+  password: string,
+  unwanted: AbortSignal,
+): Promise<ServerVersion> {
+  return taken.kind === "taken"
+    ? startCold(ports, host, draft, taken.port, password, unwanted)
+    : checkWarm(ports, host, taken, password);
+}
+
+/**
+ * Logs in with the password that was sealed when the instance was warmed.
+ * @throws WarmFault when it does not answer, or not to this password
+ */
+async function checkWarm(
+  { checkLogin, after }: HandOutPorts,
+  host: Host,
+  { port, passwordHash, server }: Extract<Taken, { kind: "taken-warm" }>,
+  password: string,
+): Promise<ServerVersion> {
+  const inTime = after(WARM_ANSWER_MS);
+  try {
+    if (!matchesHash(password, passwordHash)) throw new Error("its password was sealed with another secret");
+    await checkLogin(host.checkHost, port, password, inTime);
+    return server;
+  } catch (cause) {
+    throw new WarmFault(inTime.aborted, cause);
   }
 }
 
@@ -148,7 +241,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt): Promi
  * lease's latest end.
  * @throws Error when it does not answer in time, with how it ended if it did, and when it may not be handed out
  */
-async function bringUp(
+async function startCold(
   { engines, rules, probe, after }: HandOutPorts,
   host: Host,
   draft: Draft,
@@ -237,7 +330,8 @@ async function undo(
   const [begun] = await Promise.allSettled([ports.store.leases.beginEnd(instanceId, cause, ports.clock())]);
   try {
     // An engine that hangs would hang again, with the caller waiting.
-    if (begun.status === "fulfilled" && reason !== "timeout")
+    const isSilent = reason === "timeout" || (fault instanceof WarmFault && fault.isSilence);
+    if (begun.status === "fulfilled" && !isSilent)
       await removeAndClose(ports, { instanceId, host }, { portTakenUntil });
     // Without a container, reconcile ends the row once MySQL is back.
     if (begun.status === "rejected") await ports.engines.removeContainer(host, instanceId);

@@ -36,6 +36,8 @@ export type CreateResult =
       readonly handout: Handout;
       readonly hostName: string | undefined;
       readonly replayed: boolean;
+      /** Whether it had been started ahead. */
+      readonly wasWarm?: boolean;
     }
   | LeaseRefusal
   | { readonly kind: "quota-exceeded"; readonly quota: number; readonly nextFreeAt: Date }
@@ -76,6 +78,20 @@ export type KnownClaim = { readonly requestHash: Buffer; readonly instanceId: st
 /** The outcome of taking a slot and a quota place. */
 export type TakeResult =
   | { readonly kind: "taken"; readonly port: number }
+  /**
+   * A warm instance: the hand-out's id is its own, and `nonce`, which its password is derived from, is erased in the
+   * row.
+   */
+  | {
+      readonly kind: "taken-warm";
+      readonly id: string;
+      readonly port: number;
+      readonly nonce: Buffer;
+      readonly passwordHash: Buffer;
+      readonly server: ServerVersion;
+    }
+  /** The last slot is held by an instance of the pool that this hand-out cannot use. Its end has begun. */
+  | { readonly kind: "slot-held"; readonly instanceId: string }
   | ({ readonly kind: "known" } & KnownClaim)
   /** By the operator: this address, or everybody for now. */
   | { readonly kind: "blocked" | "paused" }

@@ -4,6 +4,8 @@ import { goRound, takingTurns, type RoundLimits, type RoundPorts, type TimeLeft 
 import type { Events } from "../events/contract.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
 import type { Restart } from "./instance.ts";
+import { endWarm } from "../warm-pool/end-warm.ts";
+import type { WarmPool } from "../warm-pool/contract.ts";
 import { findRepairs, type Repair } from "./repairs.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
 
@@ -13,6 +15,7 @@ export type ReconcilePorts = EndPorts &
     readonly store: {
       readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
       readonly leases: Pick<Leases, "listOpenOf" | "noteRestart">;
+      readonly warmPool: Pick<WarmPool, "end">;
       readonly events: Pick<Events, "add">;
     };
     readonly engines: Pick<InstanceEngines, "listContainers" | "listRestarts">;
@@ -91,7 +94,7 @@ async function reconcileHost(ports: ReconcilePorts, host: EngineHost, timeLeft: 
 /** Rows first: an engine cannot make them up. */
 function ofThisRun(repairs: readonly Repair[], now: Date): Repair[] {
   const [ends, removals] = [
-    repairs.filter(({ kind }) => kind === "end"),
+    repairs.filter(({ kind }) => kind !== "remove-container"),
     repairs.filter(({ kind }) => kind === "remove-container"),
   ];
   return [...takingTurns(ends, now), ...takingTurns(removals, now)].slice(0, REPAIRS_A_RUN);
@@ -99,6 +102,7 @@ function ofThisRun(repairs: readonly Repair[], now: Date): Repair[] {
 
 async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair, withinMs: number): Promise<void> {
   if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId, withinMs);
+  if (repair.kind === "end-warm") return endWarm(ports, host, repair.instanceId, withinMs);
   const place = { instanceId: repair.instanceId, state: "running" as const, host };
   const result = await endInstance(ports, place, repair.cause, withinMs);
   // The repair is not done: it is reported with the host that refused it, or did not answer.

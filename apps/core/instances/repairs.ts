@@ -3,12 +3,15 @@ import type { EndCause } from "../events/names.ts";
 
 /** A row as reconcile sees it. `deadline` is the time by which its hand-out must be finished. */
 export type RowFacts = { readonly id: string } & (
-  { readonly state: "starting"; readonly deadline: Date } | { readonly state: "running" | "ending" }
+  | { readonly state: "starting" | "warming"; readonly deadline: Date }
+  | { readonly state: "running" | "warm" | "ending" }
 );
 
 /** One repair, with the reason that the operator reads. */
 export type Repair =
   | { readonly kind: "end"; readonly instanceId: string; readonly cause: EndCause; readonly reason: string }
+  /** Of an instance that nobody holds yet. */
+  | { readonly kind: "end-warm"; readonly instanceId: string; readonly reason: string }
   | { readonly kind: "remove-container"; readonly instanceId: string; readonly reason: string };
 
 /**
@@ -30,13 +33,15 @@ export function findRepairs(
     if (row.state === "starting" && row.deadline <= now) {
       repairs.push({ kind: "end", instanceId: row.id, cause: "failed", reason: "still starting after its deadline" });
     }
-    if (row.state === "running" && listed.get(row.id)?.running !== true) {
-      repairs.push({
-        kind: "end",
-        instanceId: row.id,
-        cause: "lost",
-        reason: listed.has(row.id) ? "its container has stopped" : "its container is gone",
-      });
+    if (row.state === "warming" && row.deadline <= now)
+      repairs.push({ kind: "end-warm", instanceId: row.id, reason: "still warming after its deadline" });
+    if ((row.state === "running" || row.state === "warm") && listed.get(row.id)?.running !== true) {
+      const reason = listed.has(row.id) ? "its container has stopped" : "its container is gone";
+      repairs.push(
+        row.state === "warm"
+          ? { kind: "end-warm", instanceId: row.id, reason }
+          : { kind: "end", instanceId: row.id, cause: "lost", reason },
+      );
     }
   }
   for (const { instanceId } of containers) {

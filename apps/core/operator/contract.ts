@@ -1,5 +1,6 @@
 import type { Instance, InstanceState } from "../instances/instance.ts";
 import type { MisuseFinding } from "./misuse.ts";
+import type { WarmInstance } from "../warm-pool/contract.ts";
 import type { InstanceSearch } from "./instance-search.ts";
 import type { Block, DestroyRequestResult, NewBlock, Switch } from "./operator.ts";
 import type { Login, NewOperator, Operator, OperatorChange } from "./operators.ts";
@@ -73,8 +74,11 @@ export type InstanceDirectory = {
 export type TakenSlot = {
   readonly hostName: string;
   readonly slot: number;
-  /** `port-taken`: it is free, and passed over because its port is taken by something else. */
-  readonly state: InstanceState | "port-taken";
+  /**
+   * `warming` and `warm`: an instance that nobody holds yet. `port-taken`: it is free, and passed over because its port
+   * is taken by something else.
+   */
+  readonly state: InstanceState | WarmInstance["state"] | "port-taken";
 };
 
 /** Slots of hosts. Calls throw `Unavailable` while the store does not answer. */

@@ -1,11 +1,12 @@
 import type { TakenSlot } from "./contract.ts";
 
-type SlotState = "leased" | "starting" | "ending" | "port-taken" | "free";
+type SlotState = "leased" | "starting" | "warm" | "ending" | "port-taken" | "free";
 
 /** Meanings of the letters of a {@link slotRow}. A reader that draws states as parts of one bar keeps this order. */
 export const slotLegend = {
   l: "leased",
   s: "starting",
+  w: "warm",
   e: "ending",
   r: "port-taken",
   ".": "free",
@@ -16,6 +17,8 @@ type Letter = keyof typeof slotLegend;
 const letterOf: Readonly<Record<TakenSlot["state"], Letter>> = {
   running: "l",
   starting: "s",
+  warming: "w",
+  warm: "w",
   ending: "e",
   "port-taken": "r",
   ended: ".",

@@ -17,3 +17,9 @@ export type Service = {
  * @throws the last fault when `signal` aborts first
  */
 export type Probe = (host: string, port: number, password: string, signal: AbortSignal) => Promise<ServerVersion>;
+
+/**
+ * Logs in at this address with a password, once, and resolves when the answer is `PONG`.
+ * @throws when nothing answers, when the password is refused, and when `signal` aborts first
+ */
+export type LoginCheck = (host: string, port: number, password: string, signal: AbortSignal) => Promise<void>;

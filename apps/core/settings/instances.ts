@@ -8,6 +8,7 @@ import { optional, setting, type ValuesOf } from "./declaration.ts";
 import type { fleet } from "./fleet.ts";
 import { capacityOf, type hosts } from "./hosts.ts";
 import { decimal, duration, megabytes, oneOf, text, whole } from "./kinds.ts";
+import { recipeOf } from "../warm-pool/recipe.ts";
 
 const KIB = 1024;
 const MONTH_SECONDS = 30 * 86_400;
@@ -191,14 +192,18 @@ export function handoutRules(
     readonly hosts: Pick<ValuesOf<typeof hosts>, "capacity">;
     readonly fleet: Pick<ValuesOf<typeof fleet>, "cap" | "standbys" | "sizes">;
     readonly cloud: object | undefined;
+    readonly warmPool: { readonly most: number; readonly maxAgeMs: number };
     readonly service: { readonly serverSecret: string };
   },
   listedNetworks: ListedNetworks = noNetworks,
 ): HandoutRules {
   const { quotaPerAddress } = settings.instances;
   const { quotaPerNetwork, startsPerAddress, startsPerNetwork } = settings.admission;
+  const service = redisService(instanceLimits(settings.instances));
+  const { most, maxAgeMs } = settings.warmPool;
   return {
-    service: redisService(instanceLimits(settings.instances)),
+    service,
+    warm: most === 0 ? undefined : { recipe: recipeOf(service, settings.service.serverSecret), maxAgeMs },
     lease: leaseBounds(settings.instances),
     quotaPerAddress,
     quotaPerNetwork: quotaPerNetwork ?? NETWORK_QUOTA_IN_ADDRESSES * quotaPerAddress,

@@ -1,6 +1,7 @@
 import { MOST_SLOTS } from "../fleet/host-capacity.ts";
 import type { Room, Setting } from "./declaration.ts";
 import { notificationFaults } from "./notifications.ts";
+import { warmPoolFaults } from "./warm-pool.ts";
 import { rooms, settings, type SettingName, type Settings } from "./settings.ts";
 
 /** Thrown by {@link loadSettings}; `faults` has one line for each setting that is missing or wrong. */
@@ -86,8 +87,9 @@ function relationFaults({
   hosts,
   jobs,
   notifications,
+  warmPool,
 }: Settings): string[] {
-  const faults = notificationFaults(notifications);
+  const faults = [...notificationFaults(notifications), ...warmPoolFaults(warmPool)];
   if (jobs.accessRecordDays !== undefined && jobs.accessRecordDays > jobs.historyDays)
     faults.push(
       `ACCESS_RECORD_DAYS (${jobs.accessRecordDays}) is more than HISTORY_DAYS (${jobs.historyDays}), ` +

@@ -11,6 +11,7 @@ import { jobs } from "./jobs.ts";
 import { notifications } from "./notifications.ts";
 import { operator } from "./operator.ts";
 import { service } from "./service.ts";
+import { warmPool } from "./warm-pool.ts";
 
 /** All rooms of settings, in the order of docs/settings.md. */
 export const rooms = {
@@ -19,6 +20,7 @@ export const rooms = {
   notifications,
   http,
   instances,
+  warmPool,
   admission,
   consoles,
   hosts,

@@ -1,25 +1,33 @@
 import { budgetRefusal, dayBegins, type Budgets, type HourOfStarts } from "../../core/instances/budgets.ts";
 import type { Handouts } from "../../core/instances/contract.ts";
 import type { Draft, IdempotencyClaim, KnownClaim, TakeResult } from "../../core/instances/handout.ts";
+import type { WarmOffer } from "../../core/warm-pool/contract.ts";
 import type { Effects } from "../turns.ts";
 import { beginEndIn } from "./leases.ts";
 import { isBlocked, isBlockedByOperator } from "./operator.ts";
-import { addStarts, change, endOf, type InstanceRow, type SlotRow, type Tables } from "./tables.ts";
+import { longestFree } from "./slots.ts";
+import { addRow, addStarts, change, endOf, type InstanceRow, type Tables } from "./tables.ts";
+import { endWarmIn, evictable, readyOn } from "./warm-pool.ts";
 
 /** Hand-outs in memory. */
 export function handoutEffects(tables: Tables): Effects<Handouts> {
   return {
-    takeSlot: (draft, hostName, budgets, claim) => {
+    takeSlot: (draft, hostName, budgets, claim, offer) => {
       const { id, address, createdAt: now } = draft;
       // Ended ahead of the reaper, so that they hold neither place nor key.
       const over = placesOf(tables, address).filter((row) => row.state === "running" && endOf(row) <= now);
       const places = placesOf(tables, address).filter((row) => !over.includes(row));
-      const result = decide(tables, draft, hostName, budgets, claim, places);
+      const result = decide(tables, draft, hostName, budgets, claim, places, offer);
       if (result.kind === "taken" && tables.instances.has(id))
         throw new Error(`Duplicate entry '${id}' for an instance`);
       tables.addresses.set(address, now);
       for (const lease of over) beginEndIn(tables, lease.id, "expired", now);
-      if (result.kind === "taken") addDraft(tables, draft, hostName, result.port, budgets, claim);
+      if (result.kind === "taken")
+        addRow(tables, { ...draft, state: "starting", hostName, port: result.port, nonce: null, recipe: null });
+      if (result.kind === "taken-warm") claimWarm(tables, draft, result.id);
+      if (result.kind === "slot-held") endWarmIn(tables, result.instanceId);
+      if (result.kind === "taken") addHolding(tables, draft, id, budgets, claim);
+      if (result.kind === "taken-warm") addHolding(tables, draft, result.id, budgets, claim);
       return result;
     },
 
@@ -44,6 +52,7 @@ function decide(
   budgets: Budgets,
   claim: IdempotencyClaim | undefined,
   places: readonly InstanceRow[],
+  offer: WarmOffer | undefined,
 ): TakeResult {
   const known = claim && findClaim(tables, address, claim.keyHash, now);
   if (known) return { kind: "known", ...known };
@@ -67,44 +76,30 @@ function decide(
   if (spent) return spent;
   const host = tables.hosts.get(hostName);
   if (host?.state !== "active") return { kind: "host-closed" };
+  const warm = offer && readyOn(tables, hostName, offer);
+  if (warm?.nonce && warm.server) {
+    const { id, port, nonce, passwordHash, server } = warm;
+    return { kind: "taken-warm", id, port, nonce, passwordHash, server };
+  }
   const slot = longestFree(tables.slots.get(hostName) ?? [], host.capacity, now);
-  return slot ? { kind: "taken", port: slot.port } : { kind: "host-full" };
+  if (slot) return { kind: "taken", port: slot.port };
+  const held = evictable(tables, hostName);
+  return held ? { kind: "slot-held", instanceId: held.id } : { kind: "host-full" };
 }
 
-function addDraft(
+function claimWarm(tables: Tables, draft: Draft, id: string): void {
+  const { address, tokenHash, createdAt, deadline, latestEnd } = draft;
+  change(tables.instances, id, { state: "starting", address, tokenHash, createdAt, deadline, latestEnd, nonce: null });
+}
+
+/** What an address holds with an instance: its quota place, places of its networks, the start, and the key. */
+function addHolding(
   tables: Tables,
-  { id, address, tokenHash, passwordHash, createdAt, deadline, latestEnd }: Draft,
-  hostName: string,
-  port: number,
+  { address, createdAt }: Draft,
+  id: string,
   budgets: Budgets,
   claim: IdempotencyClaim | undefined,
 ): void {
-  tables.instances.set(id, {
-    id,
-    state: "starting",
-    hostName,
-    port,
-    address,
-    tokenHash,
-    passwordHash,
-    createdAt,
-    deadline,
-    handedOutAt: null,
-    expiresAt: null,
-    latestEnd,
-    sentBytes: 0,
-    transferToldAt: null,
-    endedAt: null,
-    endCause: null,
-    server: null,
-    lastRestart: null,
-  });
-  const slots = tables.slots.get(hostName) ?? [];
-  const taken = slots.find((slot) => slot.port === port && slot.instanceId === null);
-  tables.slots.set(
-    hostName,
-    slots.map((slot) => (slot === taken ? { ...slot, instanceId: id } : slot)),
-  );
   tables.quotaPlaces.set(address, new Set([...(tables.quotaPlaces.get(address) ?? []), id]));
   const networks = budgets.networks.map(({ key }) => key);
   tables.networkPlaces.set(id, networks);
@@ -145,15 +140,4 @@ function findClaim(tables: Tables, address: string, keyHash: Buffer, now: Date):
   return sealedAnswer === null || row.expiresAt === null
     ? { requestHash, instanceId, sealedAnswer: null, expiresAt: null }
     : { requestHash, instanceId, sealedAnswer, expiresAt: row.expiresAt };
-}
-
-/** After a change of the host's ports an instance may still use one that now belongs to another slot. */
-function longestFree(slots: readonly SlotRow[], capacity: number, now: Date): SlotRow | undefined {
-  const takenPorts = new Set(slots.filter(({ instanceId }) => instanceId !== null).map(({ port }) => port));
-  return slots
-    .filter(
-      ({ instanceId, portTakenUntil, slot, port }) =>
-        instanceId === null && (portTakenUntil ?? now) <= now && slot < capacity && !takenPorts.has(port),
-    )
-    .sort((a, b) => a.freeSince.getTime() - b.freeSince.getTime() || a.slot - b.slot)[0];
 }

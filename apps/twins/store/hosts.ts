@@ -52,9 +52,11 @@ export function hostEffects(tables: Tables): Effects<Hosts> {
 /** All hosts with their use. */
 function listUse(tables: Tables): HostUse[] {
   const inUse = new Map<string, number>();
+  const warm = new Map<string, number>();
   const lastExpiry = new Map<string, Date>();
   for (const { hostName, state, expiresAt } of tables.instances.values()) {
     if (state === "starting" || state === "running") inUse.set(hostName, (inUse.get(hostName) ?? 0) + 1);
+    if (state === "warming" || state === "warm") warm.set(hostName, (warm.get(hostName) ?? 0) + 1);
     if (state === "running" && expiresAt && expiresAt > (lastExpiry.get(hostName) ?? 0))
       lastExpiry.set(hostName, expiresAt);
   }
@@ -64,6 +66,7 @@ function listUse(tables: Tables): HostUse[] {
       : {
           host: toHost(tables, row, row.state),
           inUse: inUse.get(row.name) ?? 0,
+          warm: warm.get(row.name) ?? 0,
           lastExpiry: lastExpiry.get(row.name) ?? null,
           unreachableSince: tables.droplets.get(row.name)?.unreachableSince ?? null,
           occupied: (tables.slots.get(row.name) ?? []).filter(({ instanceId }) => instanceId !== null).length,

@@ -20,6 +20,7 @@ import {
 import { searchEffects } from "./search.ts";
 import { createTables, type Tables } from "./tables.ts";
 import { transferEffects } from "./transfers.ts";
+import { warmPoolEffects } from "./warm-pool.ts";
 
 /**
  * The store in memory: each call waits for its turn and then has its whole effect in one step. Twins over the
@@ -33,6 +34,7 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
   return {
     handouts: noun("handouts", handoutEffects(tables)),
     leases: noun("leases", leaseEffects(tables)),
+    warmPool: noun("warmPool", warmPoolEffects(tables)),
     transfers: noun("transfers", transferEffects(tables)),
     hosts: noun("hosts", hostEffects(tables)),
     droplets: noun("droplets", dropletEffects(tables)),

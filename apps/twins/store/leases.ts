@@ -14,19 +14,22 @@ const statesBefore: Readonly<Record<EndCause, readonly InstanceState[]>> = {
   misuse: ["running"],
 };
 
+/** A row of an instance that is or was somebody's. */
+export type SomebodysRow = InstanceRow & { readonly state: InstanceState };
+
 /** Instances in memory, from hand-out to end. */
 export function leaseEffects(tables: Tables): Effects<Leases> {
   return {
     find: (id) => {
       const row = tables.instances.get(id);
-      return row && toInstance(tables, row);
+      return row && isSomebodys(row) ? toInstance(tables, row) : undefined;
     },
 
     findAt: (publicHost, port) => {
       const [host] = [...tables.hosts.values()].filter((each) => each.publicHost.toLowerCase() === publicHost);
       const slot = tables.slots.get(host?.name ?? "")?.find((each) => each.port === port && each.instanceId !== null);
       const row = tables.instances.get(slot?.instanceId ?? "");
-      return row && toInstance(tables, row);
+      return row && isSomebodys(row) ? toInstance(tables, row) : undefined;
     },
 
     setExpiry: (id, expiresAt, now) => {
@@ -57,11 +60,14 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
             : each,
         ),
       );
+      if (!isSomebodys(row)) tables.instances.delete(id);
     },
 
     findContainer: (id) => {
       const row = tables.instances.get(id);
-      return row && { instanceId: id, state: row.state, host: engineHostOf(tables, row.hostName) };
+      return row && isSomebodys(row)
+        ? { instanceId: id, state: row.state, host: engineHostOf(tables, row.hostName) }
+        : undefined;
     },
 
     findAddress: (id) => {
@@ -73,7 +79,11 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
       [...tables.instances.values()]
         .filter((row) => row.state === "ending" || (row.state === "running" && endOf(row) <= now))
         .sort((a, b) => endOf(a).getTime() - endOf(b).getTime())
-        .map(({ id, state, hostName }) => ({ instanceId: id, state, host: engineHostOf(tables, hostName) })),
+        .map(({ id, state, hostName }) => ({
+          instanceId: id,
+          state: state === "running" ? state : "ending",
+          host: engineHostOf(tables, hostName),
+        })),
 
     listHeld: () =>
       [...tables.instances.values()].flatMap(({ id, state, address, hostName, port }) => {
@@ -101,15 +111,20 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
       [...tables.instances.values()].flatMap((row) => {
         const { id, state, deadline } = row;
         if (row.hostName !== hostName || state === "ended") return [];
-        return [state === "starting" ? { id, state, deadline } : { id, state }];
+        return [state === "starting" || state === "warming" ? { id, state, deadline } : { id, state }];
       }),
   };
+}
+
+/** Whether a hand-out has begun: instances of the warm pool are nobody's until then, and are shown to nobody. */
+export function isSomebodys(row: InstanceRow): row is SomebodysRow {
+  return row.nonce === null;
 }
 
 /** `beginEnd` as a part of another step. */
 export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Date): boolean {
   const row = tables.instances.get(id);
-  if (!row || !statesBefore[cause].includes(row.state)) return false;
+  if (!row || !isSomebodys(row) || !statesBefore[cause].includes(row.state)) return false;
   if (cause === "expired" && endOf(row) > now) return false;
   change(tables.instances, id, { state: "ending", endCause: cause });
   const places = new Set(tables.quotaPlaces.get(row.address));
@@ -125,7 +140,7 @@ export function beginEndIn(tables: Tables, id: string, cause: EndCause, now: Dat
 }
 
 /** The instance out of a row. */
-export function toInstance(tables: Tables, row: InstanceRow): Instance {
+export function toInstance(tables: Tables, row: SomebodysRow): Instance {
   const {
     id,
     state,

@@ -3,13 +3,14 @@ import { addressKey } from "../../core/instances/quota.ts";
 import type { InstanceDirectory } from "../../core/operator/contract.ts";
 import type { InstanceOrder, InstanceSearch } from "../../core/operator/instance-search.ts";
 import type { Effects } from "../turns.ts";
-import { toInstance } from "./leases.ts";
+import { isSomebodys, toInstance, type SomebodysRow } from "./leases.ts";
 import { endOf, hostOf, type InstanceRow, type Tables } from "./tables.ts";
 
 /** Searches over all instances, in memory. */
 export function searchEffects(tables: Tables): Effects<InstanceDirectory> {
-  const matching = (search: InstanceSearch) => [...tables.instances.values()].filter(narrowing(tables, search));
-  const known = (row: InstanceRow) => toInstance(tables, row);
+  const matching = (search: InstanceSearch) =>
+    [...tables.instances.values()].filter(isSomebodys).filter(narrowing(tables, search));
+  const known = (row: SomebodysRow) => toInstance(tables, row);
 
   return {
     find: (search, most) => {

@@ -5,6 +5,7 @@ import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
 import type { EndCause, MisuseRule, SwitchName } from "../../core/events/names.ts";
 import { hourOf, type HourOfStarts } from "../../core/instances/budgets.ts";
 import type { InstanceState, Restart } from "../../core/instances/instance.ts";
+import type { WarmInstance } from "../../core/warm-pool/contract.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { TransferDay } from "../../core/instances/transfer.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
@@ -31,7 +32,7 @@ export type SlotRow = {
 
 export type InstanceRow = {
   readonly id: string;
-  readonly state: InstanceState;
+  readonly state: InstanceState | WarmInstance["state"];
   readonly hostName: string;
   readonly port: number;
   readonly address: string;
@@ -51,7 +52,29 @@ export type InstanceRow = {
   readonly endCause: EndCause | null;
   readonly server: ServerVersion | null;
   readonly lastRestart: Restart | null;
+  /** What its password is derived from, while nobody holds it. */
+  readonly nonce: Buffer | null;
+  readonly recipe: Buffer | null;
+  /** Since when it was ready, of one that was warmed. */
+  readonly warmSince: Date | null;
 };
+
+/** What differs between rows of instances when they are written first. */
+export type NewInstanceRow = Pick<
+  InstanceRow,
+  | "id"
+  | "state"
+  | "hostName"
+  | "port"
+  | "address"
+  | "tokenHash"
+  | "passwordHash"
+  | "createdAt"
+  | "deadline"
+  | "latestEnd"
+  | "nonce"
+  | "recipe"
+>;
 
 export type ClaimRow = {
   readonly address: string;
@@ -156,6 +179,29 @@ export function leasesOf(tables: Tables, hostName: string): InstanceRow[] {
 /** When an instance ends by itself: the end of its lease, or before that the deadline of its hand-out. */
 export function endOf({ expiresAt, deadline }: InstanceRow): Date {
   return expiresAt ?? deadline;
+}
+
+/** Writes an instance's row, and its id into the slot of its port. */
+export function addRow(tables: Tables, row: NewInstanceRow): void {
+  const { id, state, hostName, port, address, tokenHash, passwordHash, createdAt, deadline, latestEnd } = row;
+  tables.instances.set(id, {
+    ...{ id, state, hostName, port, address, tokenHash, passwordHash, createdAt, deadline, latestEnd },
+    ...{ nonce: row.nonce, recipe: row.recipe, warmSince: null },
+    handedOutAt: null,
+    expiresAt: null,
+    sentBytes: 0,
+    transferToldAt: null,
+    endedAt: null,
+    endCause: null,
+    server: null,
+    lastRestart: null,
+  });
+  const slots = tables.slots.get(hostName) ?? [];
+  const taken = slots.find((slot) => slot.port === port && slot.instanceId === null);
+  tables.slots.set(
+    hostName,
+    slots.map((slot) => (slot === taken ? { ...slot, instanceId: id } : slot)),
+  );
 }
 
 /** Counts starts of an address or a network in the hour of `at`; takes them back when `more` is negative. */

@@ -62,6 +62,7 @@ export const verdictStates = {
 export const slotStates = {
   leased: "leased",
   starting: "starting",
+  warm: "ready for the next",
   ending: "ending",
   "port-taken": "port in use",
   free: "free",

@@ -75,7 +75,7 @@ describe("the fleet cache", () => {
     for (let count = 0; count < 5; count++) {
       const [name = "none"] = namesAt(view, start);
       filled.push(name);
-      view.countTaken(name);
+      view.countTaken(name, false);
     }
     assert.deepEqual(filled, ["b", "b", "a", "a", "a"]);
     assert.deepEqual(namesAt(view, start), []);
@@ -95,9 +95,9 @@ describe("the fleet cache", () => {
     const namesFor = (seconds: number) => [...view.openHosts(start, at(seconds * 1000))].map(({ name }) => name);
     assert.deepEqual(namesFor(300), ["short", "long", "idle"]);
     assert.deepEqual(namesFor(3600), ["long", "short", "idle"]);
-    view.countTaken("short", at(9000 * 1000));
+    view.countTaken("short", false, at(9000 * 1000));
     assert.deepEqual(namesFor(8000), ["long", "idle"], "full");
-    view.countTaken("idle", at(9000 * 1000));
+    view.countTaken("idle", false, at(9000 * 1000));
     assert.deepEqual(namesFor(8000), ["idle", "long"]);
   });
 
@@ -187,7 +187,8 @@ describe("the fleet cache", () => {
     service.tables.hosts.delete("a");
     await view.refresh(at(1));
     assert.deepEqual(standingAt(view, at(1)), { b: "open" });
-    for (const act of [view.countTaken, view.countFull, view.countSuccess]) act("a");
+    view.countTaken("a", false);
+    for (const act of [view.countFull, view.countSuccess]) act("a");
     view.backOff("a", at(1));
     assert.deepEqual(standingAt(view, at(1)), { b: "open" });
   });
@@ -258,7 +259,7 @@ describe("the fleet cache", () => {
     const { view, service } = await openFleet({ a: 1, b: 4, c: 0 });
     await view.refresh(start);
     assert.deepEqual(view.room(), { hosts: 3, capacity: 12, occupied: 5 });
-    view.countTaken("a");
+    view.countTaken("a", false);
     view.countFull("c");
     assert.deepEqual(view.room(), { hosts: 3, capacity: 12, occupied: 10 });
     service.discovery.remove("b");

@@ -49,6 +49,7 @@ const facts = (
     inUse,
     occupied,
     lastExpiry,
+    warm: 0,
     unreachableSince: null,
   };
 };

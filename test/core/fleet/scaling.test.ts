@@ -55,6 +55,7 @@ const cloudDroplet = (id: number, over: Partial<CloudDroplet> = {}): CloudDrople
 type Given = Partial<DropletRow> & {
   inUse?: number;
   occupied?: number;
+  warm?: number;
   hostState?: HostState;
   unreachableSince?: Date | null;
   heartbeat?: HeartbeatReading | undefined;
@@ -97,6 +98,7 @@ function droplet(id: number, given: Given = {}): DropletFacts {
           inUse,
           occupied: given.occupied ?? inUse,
           lastExpiry: null,
+          warm: given.warm ?? 0,
           unreachableSince: given.unreachableSince ?? null,
         }
       : undefined;

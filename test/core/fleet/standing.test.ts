@@ -37,6 +37,7 @@ function facts({ capacity = 4, state = "active", inUse = 0, ...over }: Over = {}
     inUse,
     occupied: over.occupied ?? inUse,
     lastExpiry: null,
+    warm: over.warm ?? 0,
     unreachableSince: over.unreachableSince ?? null,
   };
 }
@@ -131,10 +132,12 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc
     unreachableSince: fc.option(fc.constant(before(MINUTE_MS))),
     occupied: fc.nat(4),
     ending: fc.nat(4),
+    warm: fc.nat(4),
   })
   .map(({ occupied, ending, capacity, ...rest }) => {
     const taken = Math.min(occupied, capacity);
-    return facts({ ...rest, capacity, occupied: taken, inUse: Math.max(0, taken - ending) });
+    const warm = Math.min(rest.warm, taken);
+    return facts({ ...rest, capacity, occupied: taken, warm, inUse: Math.max(0, taken - warm - ending) });
   });
 
 describe("standing of a host", () => {

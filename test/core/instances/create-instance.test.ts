@@ -38,7 +38,12 @@ async function open(hostNames: readonly string[] = ["a", "b"]) {
   const service = createTwinService({ start });
   for (const name of hostNames) await service.addHost(name);
   await service.fleet.refresh(start);
-  const told = { failures: [] as string[], reasons: [] as string[], standbys: [] as string[] };
+  const told = {
+    failures: [] as string[],
+    warmFailures: [] as string[],
+    reasons: [] as string[],
+    standbys: [] as string[],
+  };
   let number = 0;
   const ports: CreatePorts = {
     ...service,
@@ -51,6 +56,10 @@ async function open(hostNames: readonly string[] = ["a", "b"]) {
     },
     onHostFailure: (hostName, _id, fault) => {
       told.failures.push(hostName);
+      told.reasons.push(fault instanceof Error ? fault.message : String(fault));
+    },
+    onWarmFailure: (hostName, _id, fault) => {
+      told.warmFailures.push(hostName);
       told.reasons.push(fault instanceof Error ? fault.message : String(fault));
     },
     onStandbyTaken: (hostName) => told.standbys.push(hostName),
@@ -82,6 +91,7 @@ describe("createInstance", () => {
       kind: "created",
       hostName: "a",
       replayed: false,
+      wasWarm: false,
       handout: {
         id: id(1),
         host: "a.example.org",

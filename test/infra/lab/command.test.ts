@@ -150,6 +150,7 @@ describe("npm run lab", () => {
       inUse,
       occupied: inUse,
       lastExpiry: null,
+      warm: 0,
       unreachableSince: null,
     });
     const hosts = [host("gar-x-1", 2), host("gar-x-2", 0)];

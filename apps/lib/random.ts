@@ -11,4 +11,6 @@ export const realRandom = {
   password: customAlphabet(ALPHANUMERIC, 32),
   token: () => nanoid(32),
   nonce: () => randomBytes(12),
+  /** What the password of a warm instance is derived from. */
+  seed: () => randomBytes(32),
 };

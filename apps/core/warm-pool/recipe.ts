@@ -1,0 +1,44 @@
+import { createHmac, hkdfSync } from "node:crypto";
+import type { Service } from "../services/service.ts";
+
+const ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const PASSWORD_LENGTH = 32;
+/** Bytes that the password is picked from: those from 248 on are passed over, one in 32, so that all letters are alike. */
+const STREAM_BYTES = 96;
+const FIRST_PASSED_OVER = 248;
+
+/** Stands for all that differs between two instances of one recipe. */
+const anyInstance = {
+  id: "",
+  deployment: "",
+  bindAddress: "",
+  port: 0,
+  passwordHash: Buffer.alloc(32),
+  watchHash: Buffer.alloc(32),
+  notAfter: new Date(0),
+};
+
+/**
+ * What instances are made by: image, arguments and limits of the service, and the server's secret. Warm instances of
+ * another recipe are not handed out: they would have other limits, or a password that nobody can derive any more.
+ */
+export function recipeOf(service: Pick<Service, "containerOf">, serverSecret: string): Buffer {
+  return createHmac("sha256", serverSecret)
+    .update(JSON.stringify(service.containerOf(anyInstance)))
+    .digest();
+}
+
+/**
+ * Password of a warm instance, of 190 bits. It is derived, so that its hash can stand in the container's arguments
+ * before anybody holds it, and holds after a restart of the server. Nobody can derive it again once the hand-out has
+ * erased the nonce.
+ * @param nonce 32 random bytes
+ */
+export function sealedPassword(serverSecret: string, nonce: Buffer, instanceId: string): string {
+  const stream = Buffer.from(hkdfSync("sha256", serverSecret, nonce, `holder ${instanceId}`, STREAM_BYTES));
+  return [...stream]
+    .filter((byte) => byte < FIRST_PASSED_OVER)
+    .slice(0, PASSWORD_LENGTH)
+    .map((byte) => ALPHANUMERIC[byte % ALPHANUMERIC.length])
+    .join("");
+}
