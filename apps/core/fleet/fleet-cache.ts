@@ -42,7 +42,7 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
   const open = createPlacementIndex(placement);
   /** The open ones that are in use and have warm instances. */
   const openWarm = createPlacementIndex(placement);
-  /** Hosts that turned out to be otherwise than they were read: they are read next, changed or not. */
+  /** Hosts of which more is known than was read: they are read next, changed or not. */
   const doubtful = new Set<string>();
   /** Kept up with each change, so that no request counts all hosts. */
   const counted = { hosts: 0, capacity: 0, occupied: 0 };
@@ -184,15 +184,17 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
    */
   function countTaken(hostName: string, wasWarm: boolean, expiresAt?: Date): boolean {
     const host = facts.get(hostName);
-    if (host)
-      put({
-        ...host,
-        inUse: host.inUse + 1,
-        occupied: host.occupied + (wasWarm ? 0 : 1),
-        warm: Math.max(0, host.warm - (wasWarm ? 1 : 0)),
-        lastExpiry: expiresAt && expiresAt > (host.lastExpiry ?? 0) ? expiresAt : host.lastExpiry,
-      });
-    return host?.inUse === 0;
+    if (!host) return false;
+    // It may be over before the next reading: then nothing has changed since the last one.
+    doubtful.add(hostName);
+    put({
+      ...host,
+      inUse: host.inUse + 1,
+      occupied: host.occupied + (wasWarm ? 0 : 1),
+      warm: Math.max(0, host.warm - (wasWarm ? 1 : 0)),
+      lastExpiry: expiresAt && expiresAt > (host.lastExpiry ?? 0) ? expiresAt : host.lastExpiry,
+    });
+    return host.inUse === 0;
   }
 
   /** Counts a host as full until the next refresh. */
