@@ -133,6 +133,8 @@ export async function startService({
       HANDOUTS_PER_MINUTE: "100000",
       NEWCOMER_PERCENT: "0",
       PROOF_OF_WORK_MAX_BITS: "0",
+      // Tests count containers: those that look at the pool switch it on.
+      WARM_POOL_MAX: "0",
       REAP_CRON: everySecond,
       RECONCILE_CRON: everySecond,
       TRANSFER_CRON: everySecond,
