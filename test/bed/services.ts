@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { startMariadb } from "../../infra/servers/mariadb.ts";
-import { endProcess } from "../../infra/process/processes.ts";
+import { endProcess, sendSignal } from "../../infra/process/processes.ts";
 import { startRedis } from "../../infra/servers/redis.ts";
 import { claimOwnFolder } from "./own-folder.ts";
 
@@ -16,6 +16,8 @@ export interface Services {
   /** Stops MariaDB as if its machine went down (SIGKILL); `startMysql` brings it back at the same address. */
   killMysql: () => Promise<void>;
   startMysql: () => Promise<void>;
+  /** Has MariaDB accept connections and answer nothing (SIGSTOP), until it goes on (SIGCONT). */
+  signalMysql: (signal: "SIGSTOP" | "SIGCONT") => Promise<void>;
   /** The same for Redis, which comes back empty, its heartbeat users gone as well. */
   killRedis: () => Promise<void>;
   startRedis: () => Promise<void>;
@@ -47,6 +49,7 @@ export async function startServices(): Promise<Services> {
     startMysql: async () => {
       mysql = await startMariadb({ dir: mysqlDir, port: Number(new URL(mysql.url).port) });
     },
+    signalMysql: (signal) => sendSignal(mysql.pid, signal),
     killRedis: () => endProcess(redis.pid, 5_000, "SIGKILL"),
     startRedis: async () => {
       redis = await startRedis({ dir: redisDir, port: Number(new URL(redis.url).port) });

@@ -11,13 +11,12 @@ import { reap } from "../../apps/core/instances/reap.ts";
 import { reconcile } from "../../apps/core/instances/reconcile.ts";
 import { createDockerEngines } from "../../apps/adapters/docker/engines.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
-import { findProcesses } from "../../infra/process/processes.ts";
 import { startEngineProxy, type EngineProxy } from "../bed/engine-proxy.ts";
 import { startService, type Service } from "../bed/service.ts";
 import { takeInventory } from "../bed/tidiness.ts";
 import { until } from "../bed/until.ts";
 
-const CAPACITY = 10;
+const CAPACITY = 20;
 const clock = () => new Date();
 const engines = createDockerEngines(10_000);
 
@@ -252,12 +251,7 @@ describe("parts that fail", () => {
   });
 
   it("answers in time while MySQL hangs, also calls that it was never asked before, and recovers", async () => {
-    const port = new URL(service.services.mysqlUrl).port;
-    const [mysql] = await findProcesses(
-      ([command = "", ...args]) => command.endsWith("mariadbd") && args.includes(`--port=${port}`),
-    );
-    assert.ok(mysql);
-    process.kill(mysql, "SIGSTOP");
+    await service.services.signalMysql("SIGSTOP");
     try {
       const calls = Array.from({ length: 30 }, (_, index) =>
         fetch(`${service.origin}/${index % 2 ? "stats" : "ops/api/jobs"}`, {
@@ -267,7 +261,7 @@ describe("parts that fail", () => {
       );
       for (const answer of await Promise.all(calls)) await assertUnavailable(answer);
     } finally {
-      process.kill(mysql, "SIGCONT");
+      await service.services.signalMysql("SIGCONT");
     }
     await recovered(service);
     await settled();
@@ -454,52 +448,47 @@ describe("parts that fail", () => {
 });
 
 describe("starting and stopping", () => {
-  it("starts while MySQL, Redis and the engine are down, answers 503, and serves once they are there", async () => {
-    const service = await startService({ env: { LIVENESS_MAX_AGE_SECONDS: "2", HOST_BACKOFF_SECONDS: "1" } });
-    try {
-      await service.endApi("SIGTERM");
-      await service.services.killMysql();
-      await service.services.killRedis();
-      await service.hosts[0]?.killEngine();
-      const starting = service.startApi();
-      const alive = () => fetch(`${service.origin}/healthz`).then(({ status }) => status === 200);
-      await until("the API listens", alive);
-      await assertUnavailable(await post(service));
-      await service.stopHeartbeats().catch(() => undefined);
-      await service.services.startMysql();
-      await service.services.startRedis();
-      await service.hosts[0]?.startEngine();
-      await service.startHeartbeats();
-      await starting;
-      await recovered(service);
-    } finally {
-      await service.stop();
-    }
+  let service: Service;
+  /** The settings of an API that a test has not changed. */
+  let usual: Record<string, string>;
+  before(async () => {
+    service = await startService();
+    usual = { ...service.env };
+  });
+  after(() => service.stop());
+
+  it("says which port is taken and how to choose another, and exits with a failure", async () => {
+    const second = spawn(process.execPath, [fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url))], {
+      env: service.env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    second.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    const [code] = (await once(second, "close")) as [number];
+    assert.equal(code, 1);
+    assert.match(said, new RegExp(`port ${service.env["PORT"] ?? ""} of 127\\.0\\.0\\.1 is taken: set PORT`));
   });
 
   it("finishes hand-outs in flight when told to stop, and hands out nothing more", async () => {
-    const service = await startService();
-    try {
-      const inFlight = [post(service), post(service), post(service)];
-      await until(
-        "they are under way",
-        async () =>
-          (await service.store.search.find({ state: "open", order: "created", descending: true }, 10)).length === 3,
-      );
-      await service.endApi("SIGTERM");
-      for (const answer of await Promise.all(inFlight)) {
-        assert.equal(answer.status, 201);
-        assert.ok(await answers(((await answer.json()) as Handout).url));
-      }
-      assert.equal((await takeInventory(service)).running, 3);
-      await assert.rejects(post(service));
-    } finally {
-      await service.stop();
+    const inFlight = [post(service), post(service), post(service)];
+    await until(
+      "they are under way",
+      async () =>
+        (await service.store.search.find({ state: "open", order: "created", descending: true }, 10)).length === 3,
+    );
+    await service.endApi("SIGTERM");
+    for (const answer of await Promise.all(inFlight)) {
+      assert.equal(answer.status, 201);
+      assert.ok(await answers(((await answer.json()) as Handout).url));
     }
+    assert.equal((await takeInventory(service)).running, 3);
+    await assert.rejects(post(service));
   });
 
   it("does not wait for clients that have opened a connection and said nothing, or half a request", async () => {
-    const service = await startService({ jobs: false, env: { SHUTDOWN_SECONDS: "8" } });
+    await service.endApi("SIGTERM");
+    Object.assign(service.env, usual, { SHUTDOWN_SECONDS: "8" });
+    await service.startApi();
     const clients = [
       "",
       "GET / HTTP/1.1\r\n",
@@ -513,44 +502,43 @@ describe("starting and stopping", () => {
     try {
       await Promise.all(clients.map((client) => once(client, "connect")));
       await fetch(`${service.origin}/healthz`);
+      const before = service.log().length;
       await service.endApi("SIGTERM");
-      assert.ok(service.log().includes('"msg":"stopped"'), "it came to its end");
-      assert.ok(!service.log().includes("did not finish in time"));
+      assert.ok(service.log().slice(before).includes('"msg":"stopped"'), "it came to its end");
+      assert.ok(!service.log().slice(before).includes("did not finish in time"));
     } finally {
       for (const client of clients) client.destroy();
-      await service.stop();
     }
   });
 
   it("writes no password into its log when Redis refuses the one it has", async () => {
-    const service = await startService({ jobs: false });
-    try {
-      const wrong = new URL(service.services.redisUrl);
-      wrong.password = "not-to-be-seen-anywhere";
-      await service.endApi("SIGTERM");
-      service.env["REDIS_URL"] = wrong.href;
-      service.startApi().catch(() => undefined);
-      await until("the refusal is told", () => Promise.resolve(service.log().includes("WRONGPASS")));
-      assert.doesNotMatch(service.log(), /not-to-be-seen-anywhere/);
-    } finally {
-      await service.stop();
-    }
+    const wrong = new URL(service.services.redisUrl);
+    wrong.password = "not-to-be-seen-anywhere";
+    await service.endApi("SIGTERM");
+    Object.assign(service.env, usual);
+    service.env["REDIS_URL"] = wrong.href;
+    const before = service.log().length;
+    service.startApi().catch(() => undefined);
+    await until("the refusal is told", () => Promise.resolve(service.log().slice(before).includes("WRONGPASS")));
+    assert.doesNotMatch(service.log().slice(before), /not-to-be-seen-anywhere/);
   });
 
-  it("says which port is taken and how to choose another, and exits with a failure", async () => {
-    const service = await startService({ jobs: false });
-    try {
-      const second = spawn(process.execPath, [fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url))], {
-        env: service.env,
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      let said = "";
-      second.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-      const [code] = (await once(second, "close")) as [number];
-      assert.equal(code, 1);
-      assert.match(said, new RegExp(`port ${service.env["PORT"] ?? ""} of 127\\.0\\.0\\.1 is taken: set PORT`));
-    } finally {
-      await service.stop();
-    }
+  it("starts while MySQL, Redis and the engine are down, answers 503, and serves once they are there", async () => {
+    await service.endApi("SIGTERM");
+    Object.assign(service.env, usual, { LIVENESS_MAX_AGE_SECONDS: "2", HOST_BACKOFF_SECONDS: "1" });
+    await service.services.killMysql();
+    await service.services.killRedis();
+    await service.hosts[0]?.killEngine();
+    const starting = service.startApi();
+    const alive = () => fetch(`${service.origin}/healthz`).then(({ status }) => status === 200);
+    await until("the API listens", alive);
+    await assertUnavailable(await post(service));
+    await service.stopHeartbeats().catch(() => undefined);
+    await service.services.startMysql();
+    await service.services.startRedis();
+    await service.hosts[0]?.startEngine();
+    await service.startHeartbeats();
+    await starting;
+    await recovered(service);
   });
 });

@@ -19,6 +19,7 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  "--renderer-process-limit=1",
   `--host-resolver-rules=MAP ${PLAIN_HTTP_NAME} 127.0.0.1`,
 ];
 
