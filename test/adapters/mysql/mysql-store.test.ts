@@ -10,6 +10,7 @@ import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { TakeResult } from "../../../apps/core/instances/handout.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { at, hash, host, newId, QUOTA, start } from "../../contracts/store/bed.ts";
+import { createFleetTables, hostName as fleetHostName } from "../../bed/fleet-tables.ts";
 import { createDatabase, startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
 import { liveOnly } from "../../bed/budgets.ts";
@@ -142,6 +143,60 @@ describe("the MySQL store, where several connections meet", () => {
       await passHour();
       const named = await store.hosts.listChanged({ at: mark.at + 60 }, names.slice(0, 130));
       assert.deepEqual(named.hosts.map((each) => each.host.name).sort(), names.slice(0, 130));
+    });
+  });
+
+  describe("what a hand-out asks", () => {
+    /** Rows that the server reads for each step of a life, on the host that is partly used. */
+    async function rowsRead(size: { readonly hosts: number; readonly instances: number }) {
+      const fleet = createMysqlStore(await createFleetTables(services.mysqlUrl, { ...size, capacity: 8 }));
+      stores.push(fleet);
+      const id = newId();
+      const now = new Date();
+      const later = (seconds: number) => new Date(now.getTime() + seconds * 1000);
+      const [holder, tokenHash, network] = ["172.16.0.1", hash("token"), "172.16.0.0/24"];
+      const draft = { id, address: holder, tokenHash, passwordHash: tokenHash, createdAt: now };
+      const bound = { live: 100, startsPerDay: 1000 };
+      const budgets = { address: bound, networks: [{ key: network, ...bound }], newcomersOnly: { mostInNetwork: 5 } };
+      const claim = { keyHash: hash("key"), requestHash: hash("request") };
+      const { mark } = await fleet.hosts.listChanged(undefined, []);
+      const steps: Readonly<Record<string, () => Promise<unknown>>> = {
+        nothing: () => Promise.resolve(),
+        readClaim: () => fleet.handouts.readClaim(holder, claim.keyHash, now),
+        takeSlot: () =>
+          fleet.handouts.takeSlot(
+            { ...draft, deadline: later(30), latestEnd: later(86_400) },
+            fleetHostName(Math.floor(size.instances / 8)),
+            budgets,
+            claim,
+          ),
+        complete: () => fleet.handouts.complete(id, later(3600), now, hash("answer")),
+        find: () => fleet.leases.find(id),
+        findAt: () => fleet.leases.findAt("h1.example.org", 20_001),
+        setExpiry: () => fleet.leases.setExpiry(id, later(4000), now),
+        listChanged: () => fleet.hosts.listChanged({ at: mark.at + 60 }, [fleetHostName(1)]),
+        beginEnd: () => fleet.leases.beginEnd(id, "owner", now),
+        close: () => fleet.leases.close(id, now),
+        listDue: () => fleet.leases.listDue(now),
+      };
+      const read = async () =>
+        (await rows("SHOW GLOBAL STATUS LIKE 'Handler_read%'")).reduce((sum, row) => sum + Number(row["Value"]), 0);
+      const counts: Record<string, number> = {};
+      for (const [step, ask] of Object.entries(steps)) {
+        const before = await read();
+        await ask();
+        counts[step] = (await read()) - before;
+      }
+      assert.equal((await fleet.leases.find(id))?.state, "ended", "each step did something");
+      return counts;
+    }
+
+    it("has the server read no more rows in a fleet ten times as large", async () => {
+      const small = await rowsRead({ hosts: 40, instances: 317 });
+      const large = await rowsRead({ hosts: 400, instances: 3197 });
+      // The server may look up a few rows in another way; a scan would read hundreds more.
+      const grown = Object.keys(large).filter((step) => (large[step] ?? 0) > (small[step] ?? 0) + 20);
+      assert.deepEqual(grown, [], JSON.stringify({ small, large }));
     });
   });
 
