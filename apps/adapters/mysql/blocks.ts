@@ -2,6 +2,7 @@ import type { Blocks } from "../../core/operator/contract.ts";
 import { edgesOf, networksAround } from "../../core/operator/networks.ts";
 import type { Block, NewBlock } from "../../core/operator/operator.ts";
 import type { Database } from "./database.ts";
+import { parts } from "./lists.ts";
 
 const LONGEST_REASON = 255;
 /** Rows that one statement writes; a list may have thousands. */
@@ -52,10 +53,13 @@ export function blockStatements(database: Database): Blocks {
       const kept = new Set(rows.map(({ network }) => network));
       const gone = [...kept].filter((network) => !wanted.has(network));
       let [added, removed] = [0, 0];
-      for (const part of parts(gone))
+      for (const part of parts(gone, BATCH))
         removed += await sql.run(`DELETE FROM listed_networks WHERE network IN (${marks(part)})`, part);
       // Another process may be reading the same list: what it has written meanwhile is left as it is.
-      for (const part of parts([...wanted].filter((network) => !kept.has(network))))
+      for (const part of parts(
+        [...wanted].filter((network) => !kept.has(network)),
+        BATCH,
+      ))
         added += await sql.run(
           `INSERT IGNORE INTO listed_networks (network) VALUES ${part.map(() => "(?)").join(", ")}`,
           part,
@@ -103,12 +107,6 @@ export const isNotBlocked = `NOT EXISTS (
   WHERE ${isInForce}
     AND LENGTH(first_ip) = LENGTH(INET6_ATON(SUBSTRING_INDEX(instances.address, '/', 1)))
     AND INET6_ATON(SUBSTRING_INDEX(instances.address, '/', 1)) BETWEEN first_ip AND last_ip)`;
-
-function parts(networks: readonly string[]): string[][] {
-  return Array.from({ length: Math.ceil(networks.length / BATCH) }, (_, part) =>
-    networks.slice(part * BATCH, (part + 1) * BATCH),
-  );
-}
 
 function marks(values: readonly unknown[]): string {
   return values.map(() => "?").join(", ");

@@ -162,16 +162,20 @@ export function dropletStatements(database: Database): Droplets {
 
   function keepReachability(reached: readonly string[], unreached: readonly string[], now: Date): Promise<void> {
     return database.query(async (sql) => {
-      for (const name of reached)
-        await sql.run("UPDATE droplets SET unreached_since = NULL WHERE name = ? AND unreached_since IS NOT NULL", [
-          name,
-        ]);
-      for (const name of unreached)
+      // Most have answered before, and now: only the others are written.
+      const known = new Set(await unreachedIn(sql));
+      for (const name of reached.filter((each) => known.has(each)))
+        await sql.run("UPDATE droplets SET unreached_since = NULL WHERE name = ?", [name]);
+      for (const name of unreached.filter((each) => !known.has(each)))
         await sql.run("UPDATE droplets SET unreached_since = ? WHERE name = ? AND unreached_since IS NULL", [
           now,
           name,
         ]);
     });
+  }
+
+  function listUnreached(): Promise<string[]> {
+    return database.query(unreachedIn);
   }
 
   function listGoneIds(since: Date): Promise<number[]> {
@@ -261,11 +265,19 @@ export function dropletStatements(database: Database): Droplets {
     keepTimers,
     forgetUnhealthy,
     keepReachability,
+    listUnreached,
     listGoneIds,
     beginDrain,
     beginDestroy,
     close,
   };
+}
+
+async function unreachedIn(sql: Sql): Promise<string[]> {
+  const rows = await sql.rows<{ name: string }>(
+    "SELECT name FROM droplets WHERE unreached_since IS NOT NULL AND state <> 'gone' AND name IS NOT NULL",
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Whether a leader's term is the newest. Delays a change of leader until the transaction ends. */

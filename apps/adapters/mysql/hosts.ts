@@ -1,6 +1,7 @@
 import type { ChangedHosts, Hosts, HostsMark } from "../../core/fleet/contract.ts";
 import type { EngineHost, Host, HostState, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Database, Sql } from "./database.ts";
+import { filled, NAMED_AT_ONCE, parts, PLACES } from "./lists.ts";
 
 /** Columns of a host's engine, of tables hosts and deployment. */
 export const engineHostColumns = "hosts.name, hosts.engine_url, deployment.id AS deployment";
@@ -37,9 +38,6 @@ type UseRow = HostRow & {
 const COMMIT_SECONDS = 3;
 /** In one statement, so that a large fleet neither fills the memory at once nor keeps the process busy for long. */
 const HOSTS_AT_ONCE = 500;
-/** A statement always names as many hosts, so that few different ones are prepared. */
-const NAMED_AT_ONCE = 64;
-const PLACES = Array.from({ length: NAMED_AT_ONCE }, () => "?").join(", ");
 
 /** Instances that hold a slot, counted by host out of the index on state and host alone. */
 const useOf = (which: string) => `
@@ -127,9 +125,8 @@ async function readAll(sql: Sql): Promise<UseRow[]> {
     ({ id }) => id,
   );
   const rows: UseRow[] = [];
-  for (let at = 0; at < ids.length; at += HOSTS_AT_ONCE) {
-    const some = ids.slice(at, at + HOSTS_AT_ONCE);
-    const range = [some[0] ?? 0, some.at(-1) ?? 0];
+  for (const part of parts(ids, HOSTS_AT_ONCE)) {
+    const range = [part[0] ?? 0, part.at(-1) ?? 0];
     rows.push(...(await sql.rows<UseRow>(USE_BETWEEN, [...range, ...range])));
   }
   return rows;
@@ -137,8 +134,8 @@ async function readAll(sql: Sql): Promise<UseRow[]> {
 
 async function readThese(sql: Sql, ids: readonly number[]): Promise<UseRow[]> {
   const rows: UseRow[] = [];
-  for (let at = 0; at < ids.length; at += NAMED_AT_ONCE) {
-    const some = filled(ids.slice(at, at + NAMED_AT_ONCE));
+  for (const part of parts(ids, NAMED_AT_ONCE)) {
+    const some = filled(part);
     rows.push(...(await sql.rows<UseRow>(USE_OF_THESE, [...some, ...some])));
   }
   return rows;
@@ -154,18 +151,10 @@ async function findChanged(sql: Sql, { at }: HostsMark, named: readonly string[]
     [at, at, at],
   );
   const ids = new Set(changed.map(({ id }) => id));
-  for (let from = 0; from < named.length; from += NAMED_AT_ONCE) {
-    const some = filled(named.slice(from, from + NAMED_AT_ONCE));
-    for (const { id } of await sql.rows<{ id: number }>(`SELECT id FROM hosts WHERE name IN (${PLACES})`, some))
+  for (const part of parts(named, NAMED_AT_ONCE))
+    for (const { id } of await sql.rows<{ id: number }>(`SELECT id FROM hosts WHERE name IN (${PLACES})`, filled(part)))
       ids.add(id);
-  }
   return [...ids];
-}
-
-/** As many as a statement names: the last one stands for those that are missing. */
-function filled<Thing>(some: readonly Thing[]): Thing[] {
-  const last = some.slice(-1);
-  return [...some, ...Array.from({ length: NAMED_AT_ONCE - some.length }, () => last).flat()];
 }
 
 /** {@link hostStatements}' `registerHost` as a part of a transaction. */

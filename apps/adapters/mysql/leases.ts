@@ -5,6 +5,7 @@ import type { EndCause, RestartCause } from "../../core/events/names.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { RowFacts } from "../../core/instances/repairs.ts";
 import type { Database, Sql } from "./database.ts";
+import { filled, NAMED_AT_ONCE, PLACES } from "./lists.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 
 /**
@@ -98,6 +99,29 @@ export function leaseStatements(database: Database): Leases {
 
   function beginEnd(id: string, cause: EndCause, now: Date): Promise<boolean> {
     return database.transaction((sql) => beginEndIn(sql, id, cause, now));
+  }
+
+  async function endOver(now: Date): Promise<number> {
+    let ended = 0;
+    for (let batch = NAMED_AT_ONCE; batch === NAMED_AT_ONCE; ended += batch)
+      batch = await database.transaction(async (sql) => {
+        // Locked in one order: of two reapers the second waits, and passes over what the first has ended.
+        const ids = (
+          await sql.rows<{ id: string }>(
+            `SELECT id FROM instances WHERE state = 'running' AND expires_at <= ?
+              ORDER BY expires_at LIMIT ${NAMED_AT_ONCE} FOR UPDATE`,
+            [now],
+          )
+        ).map(({ id }) => id);
+        if (ids.length === 0) return 0;
+        const named = filled(ids);
+        await sql.run(`UPDATE instances SET state = 'ending', end_cause = 'expired' WHERE id IN (${PLACES})`, named);
+        // With the places of their networks.
+        await sql.run(`DELETE FROM quota_places WHERE instance_id IN (${PLACES})`, named);
+        await sql.run(`DELETE FROM idempotency_keys WHERE instance_id IN (${PLACES})`, named);
+        return ids.length;
+      });
+    return ended;
   }
 
   function close(id: string, now: Date, portTakenUntil?: Date): Promise<void> {
@@ -225,6 +249,7 @@ export function leaseStatements(database: Database): Leases {
     findAt,
     setExpiry,
     beginEnd,
+    endOver,
     close,
     findContainer,
     findAddress,

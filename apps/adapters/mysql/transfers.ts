@@ -1,6 +1,9 @@
 import type { Transfers } from "../../core/instances/contract.ts";
 import type { Exceeding, TransferDay } from "../../core/instances/transfer.ts";
 import type { Database } from "./database.ts";
+import { filled, NAMED_AT_ONCE, parts, PLACES } from "./lists.ts";
+
+const WHEN_THEN = Array.from({ length: NAMED_AT_ONCE }, () => "WHEN ? THEN ?").join(" ");
 
 /** Rows of what instances have sent. */
 export function transferStatements(database: Database): Transfers {
@@ -17,14 +20,17 @@ export function transferStatements(database: Database): Transfers {
          FOR UPDATE`,
         [...readings.keys()],
       );
-      let more = 0;
-      for (const { id, sent } of known) {
-        const reading = readings.get(id) ?? 0;
-        if (reading <= sent) continue;
-        more += reading - sent;
-        // No news of the host's use.
-        await sql.run("UPDATE instances SET sent_bytes = ?, touched_at = touched_at WHERE id = ?", [reading, id]);
+      const grown = known.filter(({ id, sent }) => (readings.get(id) ?? 0) > sent);
+      for (const part of parts(grown, NAMED_AT_ONCE)) {
+        const ids = filled(part.map(({ id }) => id));
+        // No news of the host's use: touched_at stays.
+        await sql.run(
+          `UPDATE instances SET touched_at = touched_at, sent_bytes = CASE id ${WHEN_THEN} ELSE sent_bytes END
+            WHERE id IN (${PLACES})`,
+          [...ids.flatMap((id) => [id, readings.get(id) ?? 0]), ...ids],
+        );
       }
+      const more = grown.reduce((sum, { id, sent }) => sum + (readings.get(id) ?? 0) - sent, 0);
       if (more > 0)
         await sql.run(
           `INSERT INTO transfer_days (day, sent_bytes) VALUES (?, ?)

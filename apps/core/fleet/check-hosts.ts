@@ -7,10 +7,13 @@ import { goRound, type RoundLimits, type RoundPorts } from "./round.ts";
 export type CheckHostsPorts = RoundPorts & {
   readonly store: {
     readonly hosts: Pick<Hosts, "list">;
-    readonly droplets: Pick<Droplets, "keepReachability">;
+    readonly droplets: Pick<Droplets, "keepReachability" | "listUnreached">;
   };
   readonly engines: Pick<HostEngines, "ping">;
 };
+
+/** Waiting for an answer costs a socket: many that give none must not keep the others from being asked. */
+const ASKED_AT_ONCE = 64;
 
 /**
  * Checks whether every host's engine answers the control plane: a host whose heartbeat arrives but whose engine is
@@ -19,7 +22,8 @@ export type CheckHostsPorts = RoundPorts & {
  */
 export async function checkHosts(ports: CheckHostsPorts, limits: RoundLimits): Promise<void> {
   const hosts = (await ports.store.hosts.list()).map(({ host }) => host);
-  const answers = await goRound(ports, hosts, limits, async (host, timeLeft) => ({
+  const round = { ...limits, concurrency: Math.max(limits.concurrency, ASKED_AT_ONCE) };
+  const answers = await goRound(ports, hosts, round, async (host, timeLeft) => ({
     name: host.name,
     isReached: await isReached(ports, host, timeLeft()),
   }));

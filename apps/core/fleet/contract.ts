@@ -87,6 +87,8 @@ export type Droplets = {
   readonly forgetUnhealthy: () => Promise<void>;
   /** Keeps since when engines of hosts have not answered, and clears it for those that have. */
   readonly keepReachability: (reached: readonly string[], unreached: readonly string[], now: Date) => Promise<void>;
+  /** Names of the hosts whose engines have not answered when they were last asked whether they do. */
+  readonly listUnreached: () => Promise<string[]>;
   /** Ids of droplets that were seen gone since `since`: lists may still show them for a while. */
   readonly listGoneIds: (since: Date) => Promise<number[]>;
   /** Closes an empty, active host to hand-outs for good. False when it is not empty or not active any more. */

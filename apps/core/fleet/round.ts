@@ -1,11 +1,15 @@
 import pMap from "p-map";
 import { Unavailable } from "../../lib/unavailable.ts";
-import type { ReadHeartbeats } from "./contract.ts";
+import type { Droplets, ReadHeartbeats } from "./contract.ts";
 import { EngineFault } from "./engine-fault.ts";
 import type { EngineHost } from "./host.ts";
 
 /** What a round needs to know. */
-export type RoundPorts = { readonly readHeartbeats: ReadHeartbeats; readonly clock: () => Date };
+export type RoundPorts = {
+  readonly store: { readonly droplets: Pick<Droplets, "listUnreached"> };
+  readonly readHeartbeats: ReadHeartbeats;
+  readonly clock: () => Date;
+};
 
 /** Hosts visited at once, and milliseconds that the visit of one may take. */
 export type RoundLimits = { readonly concurrency: number; readonly hostBudgetMs: number };
@@ -13,7 +17,7 @@ export type RoundLimits = { readonly concurrency: number; readonly hostBudgetMs:
 /** Milliseconds that a visit has left. @throws EngineFault when it has none: the next round goes on. */
 export type TimeLeft = () => number;
 
-/** For a host whose heartbeat does not arrive: it is most likely gone, and its engine with it. */
+/** For a host whose heartbeat does not arrive, or whose engine did not answer before: most likely it will not now. */
 const SILENT_BUDGET_MS = 2_000;
 /** Waiting for silent hosts costs a socket each and nothing else. */
 const SILENT_AT_ONCE = 64;
@@ -25,18 +29,21 @@ const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 const MINUTE_MS = 60_000;
 
 /**
- * Goes round hosts for a job so that none of them holds up the others: those whose heartbeats arrive first, then
- * silent ones, many at once and shortly. Of very many silent hosts, each round visits some, and later rounds the
- * others. While Redis does not answer, no host counts as silent.
+ * Goes round hosts for a job so that none of them holds up the others: those first whose heartbeats arrive and whose
+ * engines have answered when they were checked, then silent ones, many at once and shortly. Of very many silent hosts,
+ * each round visits some, and later rounds the others. While Redis does not answer, no heartbeat counts as missing.
  * @returns the results of the visits
+ * @throws Unavailable when MySQL does not answer
  */
 export async function goRound<Host extends EngineHost, Result>(
-  { readHeartbeats, clock }: RoundPorts,
+  { store, readHeartbeats, clock }: RoundPorts,
   hosts: readonly Host[],
   { concurrency, hostBudgetMs }: RoundLimits,
   visit: (host: Host, timeLeft: TimeLeft) => Promise<Result>,
 ): Promise<Result[]> {
-  const isHeard = await heardAmong(readHeartbeats, hosts);
+  const hasBeat = await heardAmong(readHeartbeats, hosts);
+  const unreached = new Set(await store.droplets.listUnreached());
+  const isHeard = (name: string) => hasBeat(name) && !unreached.has(name);
   const within = (budgetMs: number) => (host: Host) => {
     const end = clock().getTime() + budgetMs;
     return visit(host, () => {

@@ -69,6 +69,11 @@ export type Leases = {
    */
   readonly beginEnd: (id: string, cause: EndCause, now: Date) => Promise<boolean>;
   /**
+   * Begins the end of all leases that are over at `now`, as `beginEnd` does for "expired".
+   * @returns how many
+   */
+  readonly endOver: (now: Date) => Promise<number>;
+  /**
    * Closes an ending instance whose container is gone, and frees its slot. Until `portTakenUntil` the slot is
    * passed over, because its port is taken by something that is not ours. A repeated call changes nothing. One that
    * nobody has held leaves no row.

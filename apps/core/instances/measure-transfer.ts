@@ -8,7 +8,7 @@ import { transferInWords } from "./transfer.ts";
 /** What measuring needs. */
 export type MeasurePorts = RoundPorts & {
   readonly store: {
-    readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost }[]> };
+    readonly hosts: { readonly list: () => Promise<readonly { readonly host: EngineHost; readonly inUse: number }[]> };
     readonly leases: Pick<Leases, "listOpenOf">;
     readonly transfers: Transfers;
     readonly events: Pick<Events, "add">;
@@ -33,7 +33,7 @@ export async function measureTransfer(
   limits: RoundLimits,
   bounds: TransferBounds,
 ): Promise<MeasureReport> {
-  const hosts = (await ports.store.hosts.list()).map(({ host }) => host);
+  const hosts = (await ports.store.hosts.list()).filter(({ inUse }) => inUse > 0).map(({ host }) => host);
   const faults = await goRound(ports, hosts, limits, (host, timeLeft) => measureHost(ports, host, timeLeft));
   if (bounds.instanceBytes > 0) await tellOfInstances(ports, bounds.instanceBytes);
   if (bounds.alarmBytes > 0) await tellOfDay(ports, bounds.alarmBytes);

@@ -9,7 +9,7 @@ import { removeAndClose, type EndPorts } from "./end-instance.ts";
 /** What the reaper needs. */
 export type ReapPorts = EndPorts &
   RoundPorts & {
-    readonly store: { readonly leases: Pick<Leases, "listDue">; readonly events: Pick<Events, "add"> };
+    readonly store: { readonly leases: Pick<Leases, "endOver" | "listDue">; readonly events: Pick<Events, "add"> };
   };
 
 /** The report of a run of the reaper: instances ended, and hosts whose rows wait, with the fault. */
@@ -27,13 +27,10 @@ const REMOVALS_PER_HOST = 4;
  * @throws Unavailable when MySQL does not answer
  */
 export async function reap(ports: ReapPorts, limits: RoundLimits): Promise<ReapReport> {
-  const due = await ports.store.leases.listDue(ports.clock());
+  const { leases } = ports.store;
   // Leases end on time, whatever their hosts do: their quota places are free from here on.
-  const ending: ContainerPlace[] = [];
-  for (const place of due) {
-    if (place.state === "ending" || (await ports.store.leases.beginEnd(place.instanceId, "expired", ports.clock())))
-      ending.push(place);
-  }
+  await leases.endOver(ports.clock());
+  const ending = (await leases.listDue(ports.clock())).filter(({ state }) => state === "ending");
   const placesOf = Map.groupBy(ending, (place) => place.host.name);
   const hosts = [...placesOf.values()].flatMap(([first]) => (first ? [first.host] : []));
   const results = await goRound(ports, hosts, limits, ({ name }, timeLeft) =>

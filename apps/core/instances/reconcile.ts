@@ -1,4 +1,5 @@
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
+import type { ContainerFacts } from "../fleet/contract.ts";
 import type { EngineHost } from "../fleet/host.ts";
 import { goRound, takingTurns, type RoundLimits, type RoundPorts, type TimeLeft } from "../fleet/round.ts";
 import type { Events } from "../events/contract.ts";
@@ -6,7 +7,7 @@ import type { InstanceEngines, Leases } from "./contract.ts";
 import type { Restart } from "./instance.ts";
 import { endWarm } from "../warm-pool/end-warm.ts";
 import type { WarmPool } from "../warm-pool/contract.ts";
-import { findRepairs, type Repair } from "./repairs.ts";
+import { findRepairs, type Repair, type RowFacts } from "./repairs.ts";
 import { endInstance, type EndPorts } from "./end-instance.ts";
 
 /** What reconcile needs. */
@@ -68,7 +69,7 @@ async function reconcileHost(ports: ReconcilePorts, host: EngineHost, timeLeft: 
   try {
     const before = await ports.store.leases.listOpenOf(host.name);
     const containers = await ports.engines.listContainers(host, timeLeft());
-    const after = new Set((await ports.store.leases.listOpenOf(host.name)).map((row) => row.id));
+    const after = await openAfter(ports, host, before, containers);
     for (const repair of ofThisRun(findRepairs(before, containers, after, ports.clock()), ports.clock())) {
       try {
         await perform(ports, host, repair, timeLeft());
@@ -89,6 +90,21 @@ async function reconcileHost(ports: ReconcilePorts, host: EngineHost, timeLeft: 
     if (!(fault instanceof EngineFault)) throw fault;
     return { repairs: done, restarts, unseen: [{ hostName: host.name, fault }] };
   }
+}
+
+/**
+ * Ids of the host's open rows after its containers were listed. They matter only for containers that had no row
+ * before: where there are none, the rows from before will do.
+ */
+async function openAfter(
+  { store }: ReconcilePorts,
+  host: EngineHost,
+  before: readonly RowFacts[],
+  containers: readonly ContainerFacts[],
+): Promise<ReadonlySet<string>> {
+  const known = new Set(before.map(({ id }) => id));
+  if (containers.every(({ instanceId }) => known.has(instanceId))) return known;
+  return new Set((await store.leases.listOpenOf(host.name)).map(({ id }) => id));
 }
 
 /** Rows first: an engine cannot make them up. */

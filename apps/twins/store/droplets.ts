@@ -126,6 +126,11 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
           change(tables.droplets, name, { unreachableSince: now });
     },
 
+    listUnreached: () =>
+      rows().flatMap(({ name, state, unreachableSince }) =>
+        unreachableSince !== null && state !== "gone" ? name : [],
+      ),
+
     listGoneIds: (since) =>
       rows().flatMap(({ state, goneAt, dropletId }) =>
         state === "gone" && goneAt !== null && goneAt > since && dropletId !== null ? dropletId : [],

@@ -63,6 +63,11 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
       if (!isSomebodys(row)) tables.instances.delete(id);
     },
 
+    endOver: (now) =>
+      [...tables.instances.values()].filter(
+        (row) => row.state === "running" && endOf(row) <= now && beginEndIn(tables, row.id, "expired", now),
+      ).length,
+
     findContainer: (id) => {
       const row = tables.instances.get(id);
       return row && isSomebodys(row)

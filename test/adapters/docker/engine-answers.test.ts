@@ -6,6 +6,9 @@ import { createDockerEngines, type DockerEngines } from "../../../apps/adapters/
 import { labels, networkOf, type ContainerSpec } from "../../../apps/core/services/container.ts";
 import { EngineFault, type EngineFaultReason } from "../../../apps/core/fleet/engine-fault.ts";
 import type { EngineHost } from "../../../apps/core/fleet/host.ts";
+import { reap } from "../../../apps/core/instances/reap.ts";
+import { reconcile } from "../../../apps/core/instances/reconcile.ts";
+import { createTwinService } from "../../bed/twin-service.ts";
 
 const TIMEOUT_MS = 300;
 const MB = 1024 * 1024;
@@ -206,5 +209,45 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
     ].map((instance) => ({ Labels: { [labels.instance]: instance }, State: "running" }));
     answer = (socket) => socket.write(json([...listed, { Labels: {}, State: "running" }]));
     assert.deepEqual(await engines.listContainers(place), [{ instanceId: id, running: true }]);
+  });
+
+  it("from many hosts that swallow every question hold up neither the others nor the run", async () => {
+    const service = createTwinService();
+    const asked: string[] = [];
+    const swallower = createServer((socket) => {
+      sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.on("data", () => asked.push("silent"));
+    });
+    swallower.listen(0, "127.0.0.1");
+    await once(swallower, "listening");
+    const urlOf = (each: Server) => `tcp://127.0.0.1:${(each.address() as AddressInfo).port}`;
+    try {
+      answer = (socket, request) => {
+        asked.push("heard");
+        socket.write(request.startsWith("DELETE") ? "HTTP/1.1 204 No Content\r\n\r\n" : answers(request));
+      };
+      for (let index = 0; index < 40; index++) {
+        await service.addHost(`silent-${index}`, { engineUrl: urlOf(swallower) });
+        service.discovery.remove(`silent-${index}`);
+        await service.addInstance(`gone-${index}`, `silent-${index}`, "ending", { container: false });
+      }
+      await service.addHost("heard", { engineUrl: urlOf(server) });
+      await service.addInstance("here", "heard", "ending", { container: false });
+      // An engine may take ten minutes: with the full time for each, no run of these would end in a test.
+      const patient = { ...service, engines: createDockerEngines(600_000), clock: () => new Date() };
+      for (const name of ["heard"]) service.discovery.beat(name, {}, 3_000_000);
+      const limits = { concurrency: 4, hostBudgetMs: 600_000 };
+      const reaped = await reap(patient, limits);
+      assert.deepEqual([reaped.ended, reaped.waiting.length], [1, 40]);
+      const { unseen } = await reconcile(patient, limits);
+      assert.equal(unseen.length, 40);
+      const firstSilent = asked.indexOf("silent");
+      assert.ok(firstSilent > 0 && asked.slice(0, firstSilent).every((each) => each === "heard"));
+      assert.equal(asked.filter((each) => each === "silent").length, 80);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      swallower.close();
+    }
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { EndCause, RestartCause } from "../../../apps/core/events/names.ts";
-import { at, host, start, useStore, type OpenStore } from "./bed.ts";
+import { at, claimFor, host, start, useStore, type OpenStore } from "./bed.ts";
 
 /** The store's contract of instances from hand-out to end. */
 export function describeLeases(open: OpenStore): void {
@@ -113,6 +113,27 @@ export function describeLeases(open: OpenStore): void {
       assert.equal(await bed.store.leases.beginEnd(id, "expired", at(60)), false);
       assert.equal((await bed.store.leases.find(id))?.state, "running");
       assert.deepEqual(await bed.store.leases.listDue(at(60)), []);
+    });
+
+    it("as expired is begun for all that are over, many at once, and for no others", async () => {
+      await bed.store.hosts.register(host("a", { capacity: 80 }), start);
+      const over = [];
+      for (let number = 0; number < 66; number++)
+        over.push(await lease({ address: `198.51.100.${number}`, ttlSeconds: 60, claim: claimFor("key") }));
+      const [young, owned, starting] = [
+        await lease({ ttlSeconds: 61, address: "203.0.113.1" }),
+        await lease({ ttlSeconds: 60, address: "203.0.113.2" }),
+        (await take({ address: "203.0.113.3" })).id,
+      ];
+      await bed.store.leases.beginEnd(owned, "owner", at(1));
+      const ended = await Promise.all([bed.store.leases.endOver(at(60)), bed.another().leases.endOver(at(60))]);
+      assert.equal(ended[0] + ended[1], 66);
+      const causeOf = async (id: string) => (await bed.store.leases.find(id))?.endCause;
+      assert.deepEqual(new Set(await Promise.all(over.map(causeOf))), new Set(["expired"]));
+      assert.deepEqual(await Promise.all([young, owned, starting].map(causeOf)), [null, "owner", null]);
+      assert.equal(await bed.count("quotaPlaces"), 2);
+      const again = await take({ address: "198.51.100.7", now: at(60), claim: claimFor("key") });
+      assert.equal(again.kind, "taken", "the key is free as well");
     });
 
     it("frees the slot when it is closed, and not a second time after somebody else has taken it", async () => {

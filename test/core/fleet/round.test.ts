@@ -50,6 +50,40 @@ describe("a round of the hosts", () => {
     assert.ok((await visits(service)).every(([, leftMs]) => leftMs === 20_000));
   });
 
+  it("visits hosts with the silent ones whose engines did not answer when they were asked last", async () => {
+    const service = await open(["a", "b"]);
+    const ports = { ...service, store: { droplets: { listUnreached: () => Promise.resolve(["a"]) } } };
+    const hosts = (await service.store.hosts.list()).map(({ host }) => host);
+    const all = await goRound(ports, hosts, LIMITS, ({ name }, timeLeft) => Promise.resolve([name, timeLeft()]));
+    assert.deepEqual(all[0], ["b", 20_000]);
+    assert.deepEqual(
+      all.find(([name]) => name === "a"),
+      ["a", 2_000],
+    );
+  });
+
+  it("takes eight seconds for 200 hosts that say nothing, after it is through with the others", async () => {
+    const service = await open(Array.from({ length: 100 }, (_, index) => `heard-${index}`));
+    for (let index = 0; index < 100; index++) service.discovery.beat(`heard-${index}`, {}, 60_000);
+    const hosts = (await service.store.hosts.list()).map(({ host }) => host);
+    const start = service.clock().getTime();
+    const ends = await service.time.run(
+      goRound(service, hosts, LIMITS, async ({ name }, timeLeft) => {
+        const isSilent = name.startsWith("silent");
+        const beganMs = service.clock().getTime() - start;
+        await service.time.delay(isSilent ? timeLeft() : 50);
+        return { isSilent, beganMs, endedMs: service.clock().getTime() - start };
+      }),
+    );
+    const [heard, silent] = [ends.filter(({ isSilent }) => !isSilent), ends.filter(({ isSilent }) => isSilent)];
+    assert.equal(silent.length, 200);
+    const heardMs = Math.max(...heard.map(({ endedMs }) => endedMs));
+    // A hundred, four at once.
+    assert.equal(heardMs, 25 * 50);
+    assert.ok(silent.every(({ beganMs }) => beganMs >= heardMs));
+    assert.equal(Math.max(...silent.map(({ endedMs }) => endedMs)), heardMs + 8_000);
+  });
+
   it("ends the visit of a host whose time is used up", async () => {
     const service = await open([]);
     await service.addHost("slow");
@@ -78,6 +112,7 @@ describe("a round of the hosts", () => {
     const seen = new Set<string>();
     for (let minute = 0; minute < 60; minute++) {
       const ports = {
+        store: { droplets: { listUnreached: () => Promise.resolve([]) } },
         readHeartbeats: () => Promise.resolve(new Map()),
         clock: () => new Date(minute * 60_000),
       };

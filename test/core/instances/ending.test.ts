@@ -177,6 +177,19 @@ describe("reconcile", () => {
     far: "running",
   };
 
+  it("looks at the rows of a host a second time only when there is a container without one", async () => {
+    const service = await open(async ({ addInstance, addContainer }) => {
+      await addInstance("fine", "a", "running");
+      await addInstance("lost", "a", "running", { container: false });
+      await addInstance("far", "b", "running");
+      addContainer("nobodys", "b");
+    });
+    let looks = 0;
+    service.before.set("leases.listOpenOf", () => looks++);
+    await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
+    assert.equal(looks, 3);
+  });
+
   it("repairs every disagreement in one run and tells each", async () => {
     const service = await broken();
     const { repairs, unseen } = await reconcile(service, { concurrency: 4, hostBudgetMs: 20_000 });
