@@ -24,7 +24,7 @@ export type FleetNeeds = FleetSettings<
 
 /** Outside systems of the fleet, as the jobs work with them. */
 export type FleetParts = {
-  readonly store: Pick<Store, "droplets" | "hosts" | "switches" | "destroyRequests" | "events">;
+  readonly store: Pick<Store, "droplets" | "hosts" | "switches" | "destroyRequests" | "events" | "warmPool">;
   readonly engines: HostEngines;
   readonly cloud: Cloud & PreparePorts["cloud"];
   readonly readHeartbeats: ReadHeartbeats;

@@ -76,6 +76,8 @@ export type FleetSnapshot = {
   /** Droplets that carry our tag and that no row tracks. */
   readonly untracked: readonly CloudDroplet[];
   readonly failures: OrderFailures;
+  /** Hand-outs a second, of late. */
+  readonly arrivalsPerSecond: number;
   readonly operator: OperatorRequests;
 };
 

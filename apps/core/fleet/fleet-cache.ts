@@ -41,7 +41,7 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
   /** The hosts that are open or full, back-off aside. */
   const open = createPlacementIndex(placement);
   /** The open ones that are in use and have warm instances. */
-  const openWarm = createPlacementIndex(placement);
+  const openWarm = createPlacementIndex(placement, open.freeShare);
   /** Hosts of which more is known than was read: they are read next, changed or not. */
   const doubtful = new Set<string>();
   /** Kept up with each change, so that no request counts all hosts. */

@@ -16,7 +16,8 @@ import type { HostFacts } from "./standing.ts";
 const { default: BTree } = sortedBtree;
 
 /** A host as it is put into an index. */
-export type RankedHost = Candidate & Pick<HostFacts, "occupied"> & { readonly host: { readonly capacity: number } };
+export type RankedHost = Candidate &
+  Pick<HostFacts, "occupied" | "warm"> & { readonly host: { readonly capacity: number } };
 
 /**
  * The hosts that are open to hand-outs, kept in the order of a policy. The first host is found, and a host is moved,
@@ -36,8 +37,11 @@ export type PlacementIndex = {
   readonly freeShare: () => number;
 };
 
-/** An empty index for a policy. */
-export function createPlacementIndex(policy: PlacementPolicy): PlacementIndex {
+/**
+ * An empty index for a policy.
+ * @param fleetsFreeShare that of the whole fleet, for an index of some hosts only
+ */
+export function createPlacementIndex(policy: PlacementPolicy, fleetsFreeShare?: () => number): PlacementIndex {
   const sorted = sortedFor(policy);
   const added = new Map<string, { readonly host: RankedHost; readonly isOpen: boolean }>();
   /** Slots of the hosts that have leases. */
@@ -49,7 +53,7 @@ export function createPlacementIndex(policy: PlacementPolicy): PlacementIndex {
     if (
       former?.isOpen === isOpen &&
       former.host.inUse === host.inUse &&
-      former.host.occupied === host.occupied &&
+      freeOf(former.host) === freeOf(host) &&
       former.host.host.capacity === capacity &&
       expiryOf(former.host) === expiryOf(host)
     )
@@ -68,16 +72,27 @@ export function createPlacementIndex(policy: PlacementPolicy): PlacementIndex {
     if (former.isOpen) sorted.drop(former.host);
   }
 
-  function count({ host, inUse, occupied }: RankedHost, times: 1 | -1): void {
-    if (inUse === 0) return;
-    slots.all += times * host.capacity;
-    // A host whose capacity was lowered may have more.
-    slots.free += times * Math.max(0, host.capacity - occupied);
+  function count(host: RankedHost, times: 1 | -1): void {
+    if (host.inUse === 0) return;
+    slots.all += times * host.host.capacity;
+    slots.free += times * freeOf(host);
   }
 
-  const freeShare = () => (slots.all === 0 ? 0 : slots.free / slots.all);
+  return {
+    put,
+    remove,
+    freeShare,
+    inOrder: (expiresAt) => sorted.inOrder({ expiresAt, freeShare: (fleetsFreeShare ?? freeShare)() }),
+  };
 
-  return { put, remove, freeShare, inOrder: (expiresAt) => sorted.inOrder({ expiresAt, freeShare: freeShare() }) };
+  function freeShare(): number {
+    return slots.all === 0 ? 0 : slots.free / slots.all;
+  }
+}
+
+/** Slots that a host has for leases. One whose capacity was lowered may have taken more. */
+function freeOf({ host, occupied, warm }: RankedHost): number {
+  return Math.max(0, host.capacity - occupied + warm);
 }
 
 /** Hosts in an order. What `add` was called with is what `drop` must be called with. */

@@ -46,9 +46,12 @@ export async function scaleFleet(ports: ScalePorts, term: number): Promise<Scali
   if ("blind" in snapshot || whyBlind(snapshot, ports.rules, now) !== undefined)
     await ports.store.droplets.forgetUnhealthy();
   else await ports.store.droplets.keepTimers(changedTimers(snapshot.droplets, now));
+  let canOrder = true;
   for (const action of actions) {
     try {
-      await perform(ports, term, action, snapshot);
+      if (action.kind !== "order") await perform(ports, term, action, snapshot);
+      // What keeps one order from being made keeps the others from it, too.
+      else if (canOrder) canOrder = await order(ports, term, action);
     } catch (fault) {
       // An order writes its own event with its outcome; the other steps do not ask the cloud.
       if (!(fault instanceof CloudFault) || !isDeletion(action)) throw fault;
@@ -71,14 +74,12 @@ function isDeletion(action: ScalingAction): action is Extract<ScalingAction, { k
 async function perform(
   ports: ScalePorts,
   term: number,
-  action: ScalingAction,
+  action: Exclude<ScalingAction, { kind: "order" }>,
   snapshot: Awaited<ReturnType<typeof takeSnapshot>>,
 ): Promise<void> {
   const { store, cloud, clock } = ports;
   const { reason } = action;
   switch (action.kind) {
-    case "order":
-      return order(ports, term, action);
     case "adopt": {
       const made = findMade(snapshot, action.dropletId);
       if (await store.droplets.adopt(action.name, action.dropletId, made?.hourlyPrice ?? 0))
@@ -114,12 +115,15 @@ async function perform(
   }
 }
 
-/** The intent is written first: however the call ends, the droplet can be found by its name. */
+/**
+ * The intent is written first: however the call ends, the droplet can be found by its name.
+ * @returns whether the cloud has accepted it
+ */
 async function order(
   ports: ScalePorts,
   term: number,
   { size, reason }: Extract<ScalingAction, { kind: "order" }>,
-): Promise<void> {
+): Promise<boolean> {
   const { store, cloud, clock, plan, rules } = ports;
   const { namePrefix, ...marks } = plan;
   const token = ports.token();
@@ -128,7 +132,7 @@ async function order(
     { namePrefix, region: plan.region, size, tokenHash: hashSecret(token), cap: rules.cap },
     clock(),
   );
-  if (name === undefined) return;
+  if (name === undefined) return false;
   await note(ports, { kind: "order", host: name, reason, data: { size } });
   const refuse = async (fault: unknown, isOutOfStock: boolean) => {
     const message = messageOf(fault);
@@ -150,9 +154,9 @@ async function order(
     // A missing answer is not a refusal: the next runs search for the droplet by name.
     if (fault.effect === "unknown") await note(ports, { kind: "order-unanswered", host: name, reason: fault.message });
     else await refuse(fault, fault.reason === "out-of-stock");
-    return;
+    return false;
   }
-  if (await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice)) return;
+  if (await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice)) return true;
   // Another leader has given the order up meanwhile: the droplet belongs to no order.
   try {
     await cloud.deleteDroplet(droplet.id);
@@ -161,6 +165,7 @@ async function order(
     // The next runs sweep it.
     await note(ports, { kind: "delete-failed", host: name, reason: fault.message });
   }
+  return false;
 }
 
 async function destroy(

@@ -1,5 +1,6 @@
 import type { CloudDroplet } from "./cloud.ts";
 import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
+import { wantedEmpty } from "./foresight.ts";
 import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
 
 /** The job of the fleet's scaling: its leader alone, by its term, writes what costs money or moves hosts. */
@@ -33,8 +34,11 @@ export type ScalingAction =
 
 /** The rules of the fleet, out of the operator's settings. Times in milliseconds. */
 export type ScalingRules = {
+  /** Empty hosts kept ready while nothing is asked for; with 0 none is ever ordered. */
   readonly standbys: number;
   readonly cap: number;
+  /** Most orders of one step. */
+  readonly ordersPerRun: number;
   /** In order of preference. */
   readonly sizes: readonly [string, ...string[]];
   readonly surplusMs: number;
@@ -80,14 +84,17 @@ export function decideScaling(
       { kind: "hold", name: undefined, alarm: blindness !== undefined, reason: blindness ?? "paused by the operator" },
     ];
   }
-  const steps = snapshot.droplets.flatMap(
-    (droplet) => stepAskedFor(droplet, destroyRequests) ?? stepFor(droplet, snapshot.untracked, rules, now) ?? [],
-  );
+  const steps: ScalingAction[] = [];
+  for (const droplet of snapshot.droplets) {
+    const step = stepAskedFor(droplet, destroyRequests) ?? stepFor(droplet, snapshot.untracked, rules, now);
+    if (step) steps.push(step);
+  }
+  const wanted = wantedEmpty(snapshot, rules.standbys);
   return [
     ...steps,
     ...sweeps(snapshot, rules, now),
-    ...surplus(snapshot.droplets, rules, now),
-    ...orders(snapshot, steps, rules, now),
+    ...surplus(snapshot.droplets, wanted, rules, now),
+    ...orders(snapshot, steps, wanted, rules, now),
   ];
 }
 
@@ -107,15 +114,16 @@ export function isHealthy({ host, cloud }: DropletFacts): boolean {
 
 /** The timers of the hosts whose timers have to change. */
 export function changedTimers(droplets: readonly DropletFacts[], now: Date): HostTimers[] {
-  return droplets.flatMap((droplet) => {
+  const changed: HostTimers[] = [];
+  for (const droplet of droplets) {
     const { row, host } = droplet;
-    if (row.state !== "joined" || !host) return [];
+    if (row.state !== "joined" || !host) continue;
     const idleSince = host.inUse === 0 ? (row.idleSince ?? now) : null;
     const unhealthySince = isHealthy(droplet) ? null : (row.unhealthySince ?? now);
-    return idleSince === row.idleSince && unhealthySince === row.unhealthySince
-      ? []
-      : [{ name: row.name, idleSince, unhealthySince }];
-  });
+    if (idleSince !== row.idleSince || unhealthySince !== row.unhealthySince)
+      changed.push({ name: row.name, idleSince, unhealthySince });
+  }
+  return changed;
 }
 
 /**
@@ -124,17 +132,24 @@ export function changedTimers(droplets: readonly DropletFacts[], now: Date): Hos
  * of ours.
  */
 function tooManyGone({ droplets, untracked }: FleetSnapshot): string | undefined {
-  const joined = droplets.filter(({ row }) => row.state === "joined");
-  const gone = joined.filter(({ cloud }) => cloud === "gone");
-  const beating = gone.filter(({ host }) => host?.heartbeat?.kind === "beat").length;
+  let joined = 0;
+  let gone = 0;
+  let beating = 0;
+  for (const { row, cloud, host } of droplets) {
+    if (row.state !== "joined") continue;
+    joined++;
+    if (cloud !== "gone") continue;
+    gone++;
+    if (host?.heartbeat?.kind === "beat") beating++;
+  }
   if (beating > 0)
     return (
-      `the cloud knows nothing of ${beating} of ${joined.length} hosts whose heartbeats arrive: ` +
+      `the cloud knows nothing of ${beating} of ${joined} hosts whose heartbeats arrive: ` +
       "is the token another account's?"
     );
   const isOurAccount = untracked.length > 0 || droplets.some(({ cloud }) => typeof cloud === "object");
-  if (isOurAccount || gone.length < 2 || gone.length * 2 <= joined.length) return undefined;
-  return `the cloud knows nothing of ${gone.length} of ${joined.length} hosts: is the token another account's?`;
+  if (isOurAccount || gone < 2 || gone * 2 <= joined) return undefined;
+  return `the cloud knows nothing of ${gone} of ${joined} hosts: is the token another account's?`;
 }
 
 /**
@@ -146,14 +161,17 @@ function tooManySilent(droplets: readonly DropletFacts[], rules: ScalingRules, n
   const isNew = ({ row }: DropletFacts) =>
     row.unhealthySince === null || since(row.unhealthySince, now) < rules.silentGraceMs;
   const isOn = ({ cloud }: DropletFacts) => cloud === "unlisted" || (cloud !== "gone" && cloud.status === "active");
-  const expected = droplets.filter(
-    (droplet) =>
-      droplet.row.state === "joined" && droplet.host?.host.state === "active" && isOn(droplet) && isNew(droplet),
-  );
-  const silent = expected.filter(({ host }) => host?.heartbeat?.kind !== "beat" || host.unreachableSince !== null);
-  if (silent.length < 2 || silent.length * 2 <= expected.length) return undefined;
+  let expected = 0;
+  let silent = 0;
+  for (const droplet of droplets) {
+    const { row, host } = droplet;
+    if (row.state !== "joined" || host?.host.state !== "active" || !isOn(droplet) || !isNew(droplet)) continue;
+    expected++;
+    if (host.heartbeat?.kind !== "beat" || host.unreachableSince !== null) silent++;
+  }
+  if (silent < 2 || silent * 2 <= expected) return undefined;
   return (
-    `${silent.length} of ${expected.length} hosts are silent at once, and the cloud reports them as on: ` +
+    `${silent} of ${expected} hosts are silent at once, and the cloud reports them as on: ` +
     "the control plane probably does not see them. If they are lost for good, cordon them"
   );
 }
@@ -277,22 +295,24 @@ const symptomTexts: Readonly<Record<NonNullable<ReturnType<typeof symptomOf>>, s
 };
 
 /** Empty hosts beyond those wanted, the newest first: the oldest has worked well for the longest time. */
-function surplus(droplets: readonly DropletFacts[], rules: ScalingRules, now: Date): ScalingAction[] {
+function surplus(droplets: readonly DropletFacts[], wanted: number, rules: ScalingRules, now: Date): ScalingAction[] {
   const standbys = droplets.filter(isStandby);
+  if (standbys.length <= wanted) return [];
   return standbys
     .sort((a, b) => joinedAt(b) - joinedAt(a) || (a.row.name < b.row.name ? 1 : -1))
-    .slice(0, Math.max(0, standbys.length - rules.standbys))
+    .slice(0, standbys.length - wanted)
     .filter(({ row }) => row.idleSince !== null && since(row.idleSince, now) >= rules.surplusMs)
     .map(({ row }) => ({
       kind: "drain",
       name: row.name,
-      reason: `${standbys.length} empty hosts, ${rules.standbys} wanted`,
+      reason: `${standbys.length} empty hosts, ${wanted} wanted`,
     }));
 }
 
 function orders(
   { droplets, untracked, failures }: FleetSnapshot,
   steps: readonly ScalingAction[],
+  wanted: number,
   rules: ScalingRules,
   now: Date,
 ): ScalingAction[] {
@@ -301,18 +321,25 @@ function orders(
       .filter(({ kind }) => kind === "give-up" || kind === "destroy" || kind === "close")
       .map((step) => ("name" in step ? step.name : undefined)),
   );
-  const staying = droplets.filter(({ row }) => !leaving.has(row.name));
-  const standbys = staying.filter(isStandby).length;
-  const onTheirWay = staying.filter(({ row }) => row.state === "ordered" || row.state === "booting").length;
-  const expectedBack = staying.filter((droplet) => isExpectedBack(droplet, rules, now)).length;
-  if (standbys + onTheirWay + expectedBack >= rules.standbys) return [];
+  let standbys = 0;
+  let onTheirWay = 0;
+  let expectedBack = 0;
+  for (const droplet of droplets) {
+    const { name, state } = droplet.row;
+    if (leaving.has(name)) continue;
+    if (state === "ordered" || state === "booting") onTheirWay++;
+    else if (isStandby(droplet)) standbys++;
+    else if (isExpectedBack(droplet, rules, now)) expectedBack++;
+  }
+  const missing = wanted - standbys - onTheirWay - expectedBack;
+  if (missing <= 0) return [];
 
   const empty = `${standbys} empty ${standbys === 1 ? "host" : "hosts"}`;
-  const shortage = `${empty} and ${onTheirWay} on the way, ${rules.standbys} wanted`;
+  const shortage = `${empty} and ${onTheirWay} on the way, ${wanted} wanted`;
   const hold = (reason: string): ScalingAction[] => [{ kind: "hold", name: undefined, alarm: false, reason }];
   // Droplets that are being destroyed still exist, and cost money.
-  const existing =
-    droplets.length + untracked.filter(({ name }) => !droplets.some(({ row }) => row.name === name)).length;
+  const names = new Set(untracked.length === 0 ? [] : droplets.map(({ row }) => row.name));
+  const existing = droplets.length + untracked.filter(({ name }) => !names.has(name)).length;
   if (existing >= rules.cap)
     return hold(`${shortage}; there are ${existing} droplets, and no more than ${rules.cap} are allowed`);
   const notBefore = endOfBackoff(failures, rules);
@@ -321,7 +348,11 @@ function orders(
       `${shortage}; after ${failures.inARow} failed ${failures.inARow === 1 ? "order" : "orders"} ` +
         `the next one waits until ${notBefore.toISOString()}`,
     );
-  return [{ kind: "order", size: sizeAfter(failures, rules), reason: shortage }];
+  // One at a time where there is no hurry, and after a failure, to see whether the next ones would go through.
+  const isUrgent = wanted > rules.standbys && failures.inARow === 0;
+  const number = isUrgent ? Math.min(missing, rules.ordersPerRun, rules.cap - existing) : 1;
+  const order: ScalingAction = { kind: "order", size: sizeAfter(failures, rules), reason: shortage };
+  return Array.from({ length: number }, () => order);
 }
 
 function isStandby({ row, host, cloud }: DropletFacts): boolean {

@@ -1,6 +1,7 @@
 import pMap from "p-map";
 import { CloudFault, type CloudDroplet } from "./cloud.ts";
 import type { Cloud, Droplets, Hosts, ReadHeartbeats } from "./contract.ts";
+import { readArrivals, type CountHandedOut } from "./demand.ts";
 import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot } from "./droplets.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
@@ -10,6 +11,7 @@ export type SnapshotPorts = {
   readonly store: {
     readonly droplets: Pick<Droplets, "list" | "listGoneIds" | "readOrderFailures">;
     readonly hosts: Pick<Hosts, "list">;
+    readonly warmPool: { readonly countHandedOut: CountHandedOut };
     /** What the operator has paused. */
     readonly switches: {
       readonly list: () => Promise<readonly { readonly name: string; readonly paused: boolean }[]>;
@@ -67,6 +69,7 @@ export async function takeSnapshot(
       droplets,
       untracked: [...known.values()].filter(({ id }) => !tracked.has(id)),
       failures: await ports.store.droplets.readOrderFailures(),
+      arrivalsPerSecond: await readArrivals(ports.store.warmPool.countHandedOut, now),
       operator: { isPaused, destroyRequests: await ports.store.destroyRequests.list() },
     };
   } catch (fault) {

@@ -35,7 +35,19 @@ export const fleet = {
     5,
     "Most droplets there may be at any time: what the fleet may cost.",
   ),
-  standbys: setting("STANDBY_HOSTS", whole(0, 100, "hosts"), 1, "Empty hosts kept ready; with 0 none is ever ordered."),
+  standbys: setting(
+    "STANDBY_HOSTS",
+    whole(0, 100, "hosts"),
+    1,
+    "Empty hosts kept ready, and more for a while when hand-outs come faster than droplets boot; " +
+      "with 0 none is ever ordered.",
+  ),
+  ordersPerRun: setting(
+    "ORDERS_PER_RUN",
+    whole(1, 100, "droplets"),
+    10,
+    "Most droplets ordered in one run of the scaling.",
+  ),
   surplusMs: setting(
     "SURPLUS_SECONDS",
     duration(0, DAY_SECONDS),

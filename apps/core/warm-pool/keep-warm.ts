@@ -1,6 +1,7 @@
 import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
+import { readArrivals } from "../fleet/demand.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { Host } from "../fleet/host.ts";
 import type { InstanceEngines } from "../instances/contract.ts";
@@ -13,7 +14,7 @@ import type { WarmDraft, WarmPool } from "./contract.ts";
 import { endWarm, type EndWarmPorts } from "./end-warm.ts";
 import { planPool, type PoolStep } from "./plan.ts";
 import { sealedPassword } from "./recipe.ts";
-import { arrivalsPerSecond, wantedWarm, type PoolBounds } from "./size.ts";
+import { wantedWarm, type PoolBounds } from "./size.ts";
 
 /** What keeping the pool needs. */
 export type KeepWarmPorts = EndWarmPorts & {
@@ -50,7 +51,6 @@ export type KeepWarmReport = {
   readonly failures: readonly { readonly hostName: string; readonly fault: unknown }[];
 };
 
-const MINUTE_MS = 60_000;
 const STARTS_PER_HOST = 1;
 /** Until the first start has been measured. */
 const USUAL_START_MS = 500;
@@ -102,13 +102,8 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
   };
 
   async function readDemand(now: Date) {
-    const since = (minutes: number) => new Date(now.getTime() - minutes * MINUTE_MS);
-    const [lastMinute, lastTen] = await Promise.all([
-      ports.store.warmPool.countHandedOut(since(1)),
-      ports.store.warmPool.countHandedOut(since(10)),
-    ]);
     return {
-      arrivalsPerSecond: arrivalsPerSecond(lastMinute.all, lastTen.all),
+      arrivalsPerSecond: await readArrivals(ports.store.warmPool.countHandedOut, now),
       refillSeconds: (rules.periodMs + usualStartMs) / 1000,
     };
   }

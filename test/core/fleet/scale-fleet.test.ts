@@ -239,6 +239,29 @@ describe("scaling the fleet", () => {
     await assertAtRest();
   });
 
+  it("orders several at once while many come, and none more once one is refused", async () => {
+    await settle();
+    const [first = ""] = await hostNames();
+    const many = { countHandedOut: () => Promise.resolve({ all: 600 }) };
+    const { scale } = fleet();
+    const busy: ScalePorts = {
+      ...scale,
+      store: { ...scale.store, warmPool: many },
+      rules: { ...scale.rules, cap: 100, ordersPerRun: 4 },
+    };
+    await take(first);
+    fleet().cloud.addFault({ kind: "droplet-limit", times: 1 });
+    const orders = async () => (await step(busy)).filter(({ kind }) => kind === "order").length;
+    assert.equal(await orders(), 4);
+    assert.equal((await fleet().store.events.list({ kind: "order-refused" }, 9)).length, 1);
+    assert.equal(ours().length, 1, "none of the others was tried");
+    fleet().pass(3600);
+    assert.equal(await orders(), 1, "one tries whether the next ones would go through");
+    await fleet().cloud.settle();
+    await settle();
+    assert.equal(await orders(), 4);
+  });
+
   it("deletes what it made for an order that another leader has given up while it slept", async () => {
     const { scale, store, clock } = fleet();
     const slow: ScalePorts = {

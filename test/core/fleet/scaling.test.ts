@@ -16,6 +16,7 @@ const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000);
 const rules: ScalingRules = {
   standbys: 1,
   cap: 5,
+  ordersPerRun: 3,
   sizes: ["small", "large"],
   surplusMs: 300_000,
   bootTimeoutMs: 600_000,
@@ -110,6 +111,7 @@ const fleet = (droplets: DropletFacts[], more: Partial<FleetSnapshot> = {}): Fle
   droplets,
   untracked: [],
   failures: calm,
+  arrivalsPerSecond: 0,
   operator: nothing,
   ...more,
 });
@@ -138,6 +140,25 @@ describe("the standby", () => {
       decide(fleet([droplet(1, { inUse: 1 }), droplet(2, { state: "booting", orderedAt: ago(50) })])),
       [],
     );
+  });
+
+  it("gets company before hand-outs use up all room: several are ordered at once, within the bounds", () => {
+    const busy = fleet([droplet(1, { inUse: 4 })], { arrivalsPerSecond: 1 });
+    const orders = (snapshot: FleetSnapshot, over = {}) =>
+      decide(snapshot, { cap: 1000, ordersPerRun: 1000, ...over }).filter(({ kind }) => kind === "order").length;
+    assert.ok(orders(busy) > 20);
+    assert.equal(orders(busy, { ordersPerRun: 7 }), 7);
+    assert.equal(orders(busy, { cap: 4 }), 3);
+    assert.equal(orders({ ...busy, failures: { inARow: 1, outOfStock: 0, lastAt: ago(3600) } }), 1, "one to try");
+    assert.equal(orders({ ...busy, arrivalsPerSecond: 0 }), 1);
+  });
+
+  it("keeps its company while it is needed, and loses it once it is not", () => {
+    const hosts = Array.from({ length: 12 }, (_, index) => droplet(index + 1));
+    const drained = (arrivalsPerSecond: number) =>
+      decide(fleet(hosts, { arrivalsPerSecond })).filter(({ kind }) => kind === "drain").length;
+    assert.equal(drained(1), 0);
+    assert.equal(drained(0), 11);
   });
 
   it("needs no step when there is exactly one", () => {
@@ -541,6 +562,7 @@ describe("whatever the fleet looks like", () => {
       outOfStock: fc.integer({ min: 0, max: 9 }),
       lastAt: fc.option(age),
     }),
+    arrivalsPerSecond: fc.constantFrom(0, 0.01, 1, 20),
     operator: fc.record({ isPaused: fc.boolean(), destroyRequests: fc.constant(nothing.destroyRequests) }),
   });
 
@@ -563,13 +585,24 @@ describe("whatever the fleet looks like", () => {
     );
   });
 
-  it("at most one droplet is ordered, never above the cap, and never beside a standby", () => {
+  it("never more droplets are ordered than a run may, and never above the cap", () => {
     fc.assert(
       fc.property(anyFleet, (snapshot) => {
+        const orders = decide(snapshot).filter(({ kind }) => kind === "order").length;
+        assert.ok(orders <= rules.ordersPerRun);
+        assert.ok(orders === 0 || snapshot.droplets.length + snapshot.untracked.length + orders <= rules.cap);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("at rest, at most one droplet is ordered, and never beside a standby", () => {
+    fc.assert(
+      fc.property(anyFleet, (busy) => {
+        const snapshot = { ...busy, arrivalsPerSecond: 0 };
         const orders = decide(snapshot).filter(({ kind }) => kind === "order");
         assert.ok(orders.length <= 1);
         if (orders.length === 0) return;
-        assert.ok(snapshot.droplets.length + snapshot.untracked.length < rules.cap);
         assert.ok(
           !snapshot.droplets.some(
             ({ row, host, cloud: word }) =>

@@ -76,6 +76,7 @@ const overviewStore: OverviewPorts["store"] = {
 
 const rules: ScalingRules = {
   standbys: 1,
+  ordersPerRun: 10,
   cap: 5,
   sizes: ["s"],
   surplusMs: 0,
@@ -114,6 +115,7 @@ function snapshotOf(host: HostFacts): FleetSnapshot {
   return {
     droplets: [facts],
     untracked: [],
+    arrivalsPerSecond: 0,
     failures: { inARow: 0, outOfStock: 0, lastAt: null },
     operator: { isPaused: false, destroyRequests: new Map() },
   };
