@@ -211,8 +211,8 @@ export function leaseStatements(database: Database): Leases {
       async (sql) =>
         (await sql.run(
           `UPDATE instances SET restarted_at = ?, restart_cause = ?
-            WHERE id = ? AND state = 'running' AND (restarted_at IS NULL OR restarted_at < ?)`,
-          [at, cause, id, at],
+            WHERE id = ? AND state = 'running' AND created_at <= ? AND (restarted_at IS NULL OR restarted_at < ?)`,
+          [at, cause, id, at, at],
         )) === 1,
     );
   }

@@ -61,6 +61,14 @@ async function narrowing(sql: Sql, search: InstanceSearch): Promise<Condition[]>
   const conditions: Condition[] = [];
   const states = search.state === "open" ? openStates : search.state === "all" ? allStates : [search.state];
   conditions.push({ sql: `state IN (${marks(states)})`, values: states });
+  // Those of the warm pool that are ending. They are few, and the others are still counted by their keys alone.
+  if (states.includes("ending"))
+    conditions.push({
+      sql: `instances.id NOT IN (
+        SELECT nobodys.id FROM instances AS nobodys
+         WHERE nobodys.state = 'ending' AND nobodys.password_nonce IS NOT NULL)`,
+      values: [],
+    });
   if (search.host !== undefined) {
     const rows = isAscii(search.host)
       ? await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ?", [search.host])

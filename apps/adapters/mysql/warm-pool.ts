@@ -99,7 +99,7 @@ export function warmPoolStatements(database: Database): WarmPool {
   return { begin, ready, end, list, countColdStarts, countHandedOut };
 }
 
-/** An instance of the pool that a hand-out can claim; locked, and passed over by other hand-outs. */
+/** The oldest instance of the pool that a hand-out can claim; locked, and passed over by other hand-outs. */
 export async function lockWarm(
   sql: Sql,
   hostId: number,
@@ -107,6 +107,7 @@ export async function lockWarm(
 ): Promise<
   { readonly id: string; readonly port: number; nonce: Buffer; passwordHash: Buffer; server: ServerVersion } | undefined
 > {
+  // In the order of an index, which starts with the oldest: rows that had to be sorted would all be locked.
   const [row] = await sql.rows<{
     id: string;
     port: number;
@@ -116,9 +117,9 @@ export async function lockWarm(
     engine_version: string;
   }>(
     `SELECT id, port, password_nonce, password_hash, engine, engine_version
-       FROM instances
+       FROM instances FORCE INDEX (instances_use)
       WHERE host_id = ? AND state = 'warm' AND recipe = ? AND warm_since >= ?
-      ORDER BY warm_since, id LIMIT 1 FOR UPDATE SKIP LOCKED`,
+      ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED`,
     [hostId, recipe, readySince],
   );
   return (
@@ -137,14 +138,17 @@ export async function lockWarm(
  * before one that is.
  */
 export async function evictIn(sql: Sql, hostId: number): Promise<string | undefined> {
-  const [row] = await sql.rows<{ id: string }>(
-    `SELECT id
-       FROM instances
-      WHERE host_id = ? AND state IN ('warming', 'warm')
-      ORDER BY state = 'warm', created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`,
-    [hostId],
-  );
-  return row && (await endWarmIn(sql, row.id)) ? row.id : undefined;
+  for (const state of ["warming", "warm"] as const) {
+    const [row] = await sql.rows<{ id: string }>(
+      // In the order of an index, see lockWarm.
+      `SELECT id FROM instances FORCE INDEX (instances_use)
+        WHERE host_id = ? AND state = ?
+        ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED`,
+      [hostId, state],
+    );
+    if (row && (await endWarmIn(sql, row.id))) return row.id;
+  }
+  return undefined;
 }
 
 /** The end of an instance of the pool, as a part of a transaction. */

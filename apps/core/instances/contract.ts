@@ -20,8 +20,7 @@ export type Handouts = {
    * none, in one transaction, and counts the start. Refusals: the idempotency key is known, the operator has
    * blocked the address or paused all hand-outs, the quota or another budget is used up, the host is full or
    * takes no more instances.
-   * @param offer warm instances that the hand-out can use: the one that has been ready for longest is claimed in place
-   *   of a free slot
+   * @param offer warm instances that the hand-out can use: the oldest of the host is claimed in place of a free slot
    */
   readonly takeSlot: (
     draft: Draft,
@@ -89,7 +88,7 @@ export type Leases = {
   readonly listHeld: () => Promise<HeldInstance[]>;
   /**
    * Keeps the last restart of a running instance's server.
-   * @returns false when the instance does not run any more, or has had this restart or a later one
+   * @returns false when the instance does not run any more, has had this restart or a later one, or was nobody's then
    */
   readonly noteRestart: (id: string, restart: Restart) => Promise<boolean>;
   /** What runs in all running instances, each version once. */

@@ -2,8 +2,9 @@ import type { Droplets } from "../../core/fleet/contract.ts";
 import { SCALING } from "../../core/fleet/scaling.ts";
 import type { Effects } from "../turns.ts";
 import { registerHostIn } from "./hosts.ts";
-import { beginEndIn } from "./leases.ts";
+import { beginEndIn, isSomebodys } from "./leases.ts";
 import { change, leasesOf, type DropletOrderRow, type Tables } from "./tables.ts";
+import { endWarmIn, warmRowsOf } from "./warm-pool.ts";
 
 /** Droplets in memory. */
 export function dropletEffects(tables: Tables): Effects<Droplets> {
@@ -160,16 +161,18 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
       tables.droplets.set(name, { ...row, state: "gone", goneAt: now, endingAt: row.endingAt ?? now });
       if (!tables.hosts.has(name)) return;
       loseLeases(tables, name, now);
-      for (const { id, hostName, state } of tables.instances.values())
-        if (hostName === name && state === "ending") change(tables.instances, id, { state: "ended", endedAt: now });
+      for (const row of [...tables.instances.values()].filter(({ hostName }) => hostName === name))
+        if (!isSomebodys(row)) tables.instances.delete(row.id);
+        else if (row.state === "ending") change(tables.instances, row.id, { state: "ended", endedAt: now });
       tables.slots.delete(name);
       change(tables.hosts, name, { state: "gone" });
     },
   };
 }
 
-/** Marks the leases of a host that is gone as lost; hand-outs under way fail. */
+/** Marks the leases of a host that is gone as lost; hand-outs under way fail, and warm instances are no use. */
 function loseLeases(tables: Tables, hostName: string, now: Date): void {
   for (const { id, state } of leasesOf(tables, hostName))
     beginEndIn(tables, id, state === "running" ? "lost" : "failed", now);
+  for (const { id } of warmRowsOf(tables, hostName)) endWarmIn(tables, id);
 }

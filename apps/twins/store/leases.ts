@@ -99,7 +99,8 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
 
     noteRestart: (id, restart) => {
       const row = tables.instances.get(id);
-      if (row?.state !== "running" || (row.lastRestart && row.lastRestart.at >= restart.at)) return false;
+      if (row?.state !== "running" || restart.at < row.createdAt) return false;
+      if (row.lastRestart && row.lastRestart.at >= restart.at) return false;
       tables.instances.set(id, { ...row, lastRestart: { at: restart.at, cause: restart.cause } });
       return true;
     },

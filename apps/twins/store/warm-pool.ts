@@ -53,7 +53,7 @@ export function warmPoolEffects(tables: Tables): Effects<WarmPool> {
   };
 }
 
-/** An instance of the pool that a hand-out can claim. */
+/** The oldest instance of the pool that a hand-out can claim. */
 export function readyOn(tables: Tables, hostName: string, offer: WarmOffer): InstanceRow | undefined {
   return warmRowsOf(tables, hostName)
     .filter(({ state, recipe, warmSince }) => {
@@ -61,7 +61,7 @@ export function readyOn(tables: Tables, hostName: string, offer: WarmOffer): Ins
         state === "warm" && recipe?.equals(offer.recipe) === true && warmSince !== null && warmSince >= offer.readySince
       );
     })
-    .sort((a, b) => (a.warmSince?.getTime() ?? 0) - (b.warmSince?.getTime() ?? 0) || (a.id < b.id ? -1 : 1))[0];
+    .sort((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || (a.id < b.id ? -1 : 1))[0];
 }
 
 /** The instance of the pool that goes when a hand-out needs its slot: one that is not ready before one that is. */

@@ -5,6 +5,7 @@ import type { NewHost } from "../../../apps/core/fleet/host.ts";
 import type { IdempotencyClaim, TakeResult } from "../../../apps/core/instances/handout.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import type { Budgets } from "../../../apps/core/instances/budgets.ts";
+import type { WarmOffer } from "../../../apps/core/warm-pool/contract.ts";
 import { liveOnly } from "../../bed/budgets.ts";
 
 /** Kinds of what a store keeps, for counts that no port gives. */
@@ -65,6 +66,8 @@ export type Taking = {
   /** Instead of `quota`. */
   readonly budgets?: Budgets;
   readonly claim?: IdempotencyClaim;
+  /** Which instances of the warm pool it may take; none, when it is not given. */
+  readonly offer?: WarmOffer;
   readonly from?: Store;
 };
 
@@ -89,7 +92,7 @@ export function useStore(open: OpenStore) {
     return opened ?? assert.fail("the store is used outside a test");
   }
 
-  /** Begins a hand-out on host "a". */
+  /** Begins a hand-out on host "a"; `id` is that of a warm instance when one was taken. */
   async function take({
     id = newId(),
     address = "198.51.100.1",
@@ -98,6 +101,7 @@ export function useStore(open: OpenStore) {
     quota = QUOTA,
     budgets,
     claim,
+    offer,
     from = bed.store,
   }: Taking = {}): Promise<TakeResult & { id: string }> {
     const draft = {
@@ -109,7 +113,7 @@ export function useStore(open: OpenStore) {
       deadline: new Date(now.getTime() + 30_000),
       latestEnd: new Date(now.getTime() + 86_400_000),
     };
-    return { ...(await from.handouts.takeSlot(draft, hostName, budgets ?? liveOnly(quota), claim)), id };
+    return { id, ...(await from.handouts.takeSlot(draft, hostName, budgets ?? liveOnly(quota), claim, offer)) };
   }
 
   /** Hands one out, for an hour. */

@@ -10,12 +10,14 @@ import { describeNotifications } from "./notifications.ts";
 import { describeOperator } from "./operator.ts";
 import { describeSearch } from "./search.ts";
 import { describeTransfers } from "./transfers.ts";
+import { describeWarmPool } from "./warm-pool.ts";
 
 /** Holds a store to its whole contract, noun by noun. */
 export function describeStoreContract(open: OpenStore): void {
   describeHandouts(open);
   describeBudgets(open);
   describeLeases(open);
+  describeWarmPool(open);
   describeTransfers(open);
   describeHosts(open);
   describeDroplets(open);
