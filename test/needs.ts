@@ -28,6 +28,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/lib/": "nothing",
   "test/public/": "nothing",
   "test/security.test.ts": "nothing",
+  "test/simulation/": "nothing",
   "test/twins/": "nothing",
 };
 

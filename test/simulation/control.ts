@@ -1,4 +1,4 @@
-import { arrivalsPerSecond } from "../../apps/core/fleet/foresight.ts";
+import { arrivalsPerSecond } from "../../apps/core/fleet/demand.ts";
 import { decideScaling, changedTimers, type ScalingRules } from "../../apps/core/fleet/scaling.ts";
 import { standingOf } from "../../apps/core/fleet/standing.ts";
 import type { FleetSnapshot } from "../../apps/core/fleet/droplets.ts";
@@ -38,8 +38,7 @@ export function ourControl(world: World, policy: PlacementPolicy, rules: Scaling
     if (standing === "open" || standing === "full") {
       hosts.set(name, host);
       // The index keeps what it was given: it must not change later.
-      const { host: rankedHost, inUse, occupied, lastExpiry } = facts;
-      open.put({ host: rankedHost, inUse, occupied, lastExpiry }, standing === "open");
+      open.put({ ...facts }, standing === "open");
     } else {
       hosts.delete(name);
       open.remove(name);
@@ -63,8 +62,8 @@ export function ourControl(world: World, policy: PlacementPolicy, rules: Scaling
   }
 
   function choose(expiresAt: number): SimulatedHost | undefined {
-    const first = open.inOrder(new Date(expiresAt)).next().value;
-    return first && hosts.get(first.host.name);
+    const next = open.inOrder(new Date(expiresAt)).next();
+    return next.done ? undefined : hosts.get(next.value.host.name);
   }
 
   function scale(now: number, onOrder: (droplet: Droplet) => void): void {
@@ -119,8 +118,7 @@ export function seedControl(world: World): Control {
     const { facts, droplet } = host;
     if (droplet.row.state === "joined") {
       hosts.set(droplet.name, host);
-      const { host: rankedHost, inUse, occupied } = facts;
-      open.put({ host: rankedHost, inUse, occupied, lastExpiry: null }, occupied < rankedHost.capacity);
+      open.put({ ...facts }, facts.occupied < facts.host.capacity);
     } else {
       hosts.delete(droplet.name);
       open.remove(droplet.name);
@@ -128,8 +126,8 @@ export function seedControl(world: World): Control {
   }
 
   function choose(expiresAt: number): SimulatedHost | undefined {
-    const first = open.inOrder(new Date(expiresAt)).next().value;
-    return first && hosts.get(first.host.name);
+    const next = open.inOrder(new Date(expiresAt)).next();
+    return next.done ? undefined : hosts.get(next.value.host.name);
   }
 
   function scale(now: number, onOrder: (droplet: Droplet) => void): void {

@@ -81,6 +81,7 @@ export function createWorld(slots: number, cap: number) {
       createdAt: row.orderedAt,
       region: "any",
       size: "any",
+      memoryMb: 2048,
       hourlyPrice: HOURLY_PRICE,
     } as const;
     const droplet: Droplet = {
@@ -113,7 +114,15 @@ export function createWorld(slots: number, cap: number) {
       basePort: 20_000,
       state: "active" as HostState,
     };
-    const facts = { host, inUse: 0, occupied: 0, lastExpiry: null, unreachableSince: null, heartbeat: HEARTBEAT };
+    const facts = {
+      host,
+      inUse: 0,
+      occupied: 0,
+      warm: 0,
+      lastExpiry: null,
+      unreachableSince: null,
+      heartbeat: HEARTBEAT,
+    };
     droplet.host = { droplet, facts, leases: new Map(), startsUntil: 0 };
     droplet.facts.host = facts;
     standbys++;
