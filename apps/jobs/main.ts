@@ -30,7 +30,7 @@ import { realTime } from "../lib/time.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { FLEET_NEEDS, fleetPorts, type FleetNeeds } from "./fleet.ts";
 import { createRunner } from "./runner.ts";
-import { schedule, WARM_PERIOD_MS, type FleetJobPorts } from "./schedule.ts";
+import { schedule, type FleetJobPorts } from "./schedule.ts";
 
 const SECOND = 1000;
 const REQUEST_PAUSE_MS = 5 * SECOND;
@@ -68,7 +68,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
     {
       misuse: misuseRules(settings.operator, settings.instances, settings.service),
       notify: notifyRules(settings.notifications),
-      warm: keepWarmRules(settings, WARM_PERIOD_MS),
+      warm: keepWarmRules(settings),
       transferBytes: settings.instances.transferBytes,
     },
     {

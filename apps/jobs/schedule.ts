@@ -62,8 +62,7 @@ export type Job = {
 };
 
 const DAY = 86_400_000;
-/** Period of the job that keeps instances warm. */
-export const WARM_PERIOD_MS = 2_000;
+/** As `WARM_PERIOD_MS` says. */
 const EACH_TWO_SECONDS = "*/2 * * * * *";
 /** In one run of the pool: each starts one instance on a host at most. */
 const WARM_PASSES = 10;

@@ -47,7 +47,7 @@ export const eventKinds = [
   // Its server had ended by itself, and runs again.
   "restart",
   "remove-container",
-  // Of the warm pool: an instance is kept ready on a host; one that nobody holds is ended.
+  // Of the warm pool: from now on instances are kept ready on a host; one was ended for a reason that needs a look.
   "warm",
   "end-warm",
   // What instances send: one that has sent all it may, and a day on which all together send too much.

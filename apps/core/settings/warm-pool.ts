@@ -5,6 +5,9 @@ import { setting, type ValuesOf } from "./declaration.ts";
 import { instanceLimits, type instances } from "./instances.ts";
 import { duration, whole } from "./kinds.ts";
 
+/** Time between two runs of the job that keeps instances warm. */
+export const WARM_PERIOD_MS = 2_000;
+
 /** The warm pool: instances that are started ahead, so that a hand-out need not wait for a container. */
 export const warmPool = {
   least: setting(
@@ -33,19 +36,13 @@ export function warmPoolFaults({ least, most }: { readonly least: number; readon
   return most > 0 && least > most ? [`WARM_POOL_MIN (${least}) is more than WARM_POOL_MAX (${most})`] : [];
 }
 
-/**
- * Rules of the pool, out of the settings.
- * @param periodMs time between two runs of the job
- */
-export function keepWarmRules(
-  settings: {
-    readonly warmPool: ValuesOf<typeof warmPool>;
-    readonly instances: ValuesOf<typeof instances, "INSTANCE_IMAGE">;
-    readonly service: { readonly serverSecret: string };
-    readonly jobs: { readonly concurrency: number };
-  },
-  periodMs: number,
-): KeepWarmRules {
+/** Rules of the pool, out of the settings. */
+export function keepWarmRules(settings: {
+  readonly warmPool: ValuesOf<typeof warmPool>;
+  readonly instances: ValuesOf<typeof instances, "INSTANCE_IMAGE">;
+  readonly service: { readonly serverSecret: string };
+  readonly jobs: { readonly concurrency: number };
+}): KeepWarmRules {
   const service = redisService(instanceLimits(settings.instances));
   const { serverSecret } = settings.service;
   return {
@@ -55,7 +52,7 @@ export function keepWarmRules(
     recipe: recipeOf(service, serverSecret),
     startMs: settings.instances.readyTimeoutMs,
     longestLeaseMs: settings.instances.leaseMaxSeconds * 1000 + settings.instances.handoutTimeoutMs,
-    periodMs,
+    periodMs: WARM_PERIOD_MS,
     concurrency: settings.jobs.concurrency,
   };
 }

@@ -1,20 +1,20 @@
 import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
-import { readArrivals } from "../fleet/demand.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { Host } from "../fleet/host.ts";
 import type { InstanceEngines } from "../instances/contract.ts";
 import { hashSecret } from "../../lib/secrets.ts";
-import { messageOf } from "../../lib/errors.ts";
 import { serverRefusal } from "../services/server-version.ts";
 import type { Probe, Service } from "../services/service.ts";
 import { watchPassword } from "../services/watch-user.ts";
 import type { WarmDraft, WarmPool } from "./contract.ts";
 import { endWarm, type EndWarmPorts } from "./end-warm.ts";
-import { planPool, type PoolStep } from "./plan.ts";
+import { holdReason } from "./hold-reason.ts";
+import { planPool, usualReasons, type PoolStep } from "./plan.ts";
 import { sealedPassword } from "./recipe.ts";
-import { wantedWarm, type PoolBounds } from "./size.ts";
+import type { PoolBounds } from "./size.ts";
+import { readWanted, USUAL_START_MS } from "./wanted.ts";
 
 /** What keeping the pool needs. */
 export type KeepWarmPorts = EndWarmPorts & {
@@ -52,8 +52,6 @@ export type KeepWarmReport = {
 };
 
 const STARTS_PER_HOST = 1;
-/** Until the first start has been measured. */
-const USUAL_START_MS = 500;
 /** Weight of the newest start in the moving mean. */
 const NEWEST = 0.2;
 const REMOVAL_MS = 2_000;
@@ -63,16 +61,21 @@ const REMOVAL_MS = 2_000;
  * those that no hand-out should get, and starts missing ones, one at a time on each host. Several processes may do so
  * at once: then more may be ready than wanted, until they are surplus. May be killed at any line: reconcile and reaper
  * finish what it has begun. While it is unknown which hosts are alive, it does nothing.
+ *
+ * Its events say on which hosts instances are kept ready, and what keeps it from that: single instances come and go as
+ * often as people ask for some, and would leave no room for anything else.
  */
 export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Promise<KeepWarmReport> {
   let usualStartMs = USUAL_START_MS;
+  /** Hosts of which it has been told that instances are kept ready there. */
+  const told = new Set<string>();
 
   return async () => {
     const { store, fleet, clock } = ports;
     await fleet.refresh(clock());
     const now = clock();
     const hosts = fleet.inPlacementOrder(now);
-    const wanted = rules.most === 0 ? 0 : wantedWarm(await readDemand(now), rules);
+    const wanted = await readWanted(store.warmPool, rules, usualStartMs, now);
     const steps = planPool(
       hosts,
       await store.warmPool.list(),
@@ -101,13 +104,6 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     return { wanted, started: starts.length - failures.length, ended: ends.length, failures };
   };
 
-  async function readDemand(now: Date) {
-    return {
-      arrivalsPerSecond: await readArrivals(ports.store.warmPool.countHandedOut, now),
-      refillSeconds: (rules.periodMs + usualStartMs) / 1000,
-    };
-  }
-
   /** A host that does not remove the container keeps nobody waiting: the reaper does it later. */
   async function end({ instance, reason }: Extract<PoolStep, { kind: "end" }>): Promise<void> {
     const { host, instanceId } = instance;
@@ -116,6 +112,8 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     } catch (fault) {
       if (!(fault instanceof EngineFault)) throw fault;
     }
+    if (usualReasons.has(reason)) return;
+    told.delete(host.name);
     await ports.store.events.add({ actor: "warm", kind: "end-warm", host: host.name, reason }, ports.clock());
   }
 
@@ -131,17 +129,19 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
       await bringUp(host, draft, taken.port);
     } catch (fault) {
       ports.fleet.backOff(host.name, clock());
-      const reason = `no instance can be kept ready: ${messageOf(fault)}`;
+      told.delete(host.name);
+      const reason = holdReason(fault, draft.id);
       await store.events.add({ actor: "warm", kind: "hold", host: host.name, reason }, clock());
       await endQuietly(host, draft.id);
       return fault;
     }
     ports.fleet.countSuccess(host.name);
     usualStartMs += NEWEST * (clock().getTime() - begunAt.getTime() - usualStartMs);
-    await store.events.add(
-      { actor: "warm", kind: "warm", host: host.name, reason: "an instance is ready for the next hand-out" },
-      clock(),
-    );
+    if (!told.has(host.name)) {
+      told.add(host.name);
+      const reason = "instances are kept ready on it for the next hand-outs";
+      await store.events.add({ actor: "warm", kind: "warm", host: host.name, reason }, clock());
+    }
     return undefined;
   }
 

@@ -7,6 +7,11 @@ export type PoolStep =
   | { readonly kind: "start"; readonly hostName: string }
   | { readonly kind: "end"; readonly instance: WarmInstance; readonly reason: string };
 
+const SURPLUS = "more are ready than are asked for";
+const AGED = "it has been ready for long";
+/** Reasons of ends that come and go all day while all is well. */
+export const usualReasons: ReadonlySet<string> = new Set([SURPLUS, AGED]);
+
 /** What the plan goes by. */
 export type PoolRules = {
   /** Instances that are to be ready. */
@@ -39,7 +44,7 @@ export function planPool(
   const surplus = fit.slice(0, Math.max(0, fit.length - rules.wanted - SLACK));
   return [
     ...unfit.map(({ instance, reason }) => ({ kind: "end", instance, reason }) as const),
-    ...surplus.map((instance) => ({ kind: "end", instance, reason: "more are ready than are asked for" }) as const),
+    ...surplus.map((instance) => ({ kind: "end", instance, reason: SURPLUS }) as const),
     ...starts(hosts, fit, rules),
   ];
 }
@@ -58,7 +63,7 @@ function faultOf(
   const standing = hosts.get(host.name)?.standing ?? "open";
   if (!keepsReady.has(standing)) return `its host is ${standing}`;
   if (!recipe.equals(rules.recipe)) return "it was made by other settings, another image or another secret";
-  if (now.getTime() - createdAt.getTime() >= rules.maxAgeMs) return "it has been ready for long";
+  if (now.getTime() - createdAt.getTime() >= rules.maxAgeMs) return AGED;
   if (state === "warming" && deadline <= now) return "it was not ready in time";
   return undefined;
 }
