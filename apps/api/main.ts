@@ -21,6 +21,8 @@ import { readTransfer } from "../core/instances/read-transfer.ts";
 import { LONGEST_GAP_MS } from "../core/operator/misuse.ts";
 import { channelTargets } from "../core/settings/notifications.ts";
 import { handoutRules } from "../core/settings/instances.ts";
+import { WARM_PERIOD_MS } from "../core/settings/warm-pool.ts";
+import { readWanted, USUAL_START_MS } from "../core/warm-pool/wanted.ts";
 import { realTime } from "../lib/time.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { listen } from "../lib/http/listen.ts";
@@ -74,6 +76,9 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     countHandouts: () => store.history.countHandouts(clock()),
     listServers: store.leases.listServers,
     readAdmission: () => readAdmission({ pressure, fleet, clock, rules }),
+    listWarm: store.warmPool.list,
+    countWanted: () =>
+      readWanted(store.warmPool, { ...settings.warmPool, periodMs: WARM_PERIOD_MS }, USUAL_START_MS, clock()),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
     countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
@@ -116,8 +121,10 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       metrics.hostFailures.inc({ host });
       logger.warn({ host, instance, err: fault }, "hand-out failed on host");
     },
-    onWarmFailure: (host, instance, fault) =>
-      logger.warn({ host, instance, err: fault }, "warm instance cannot be handed out"),
+    onWarmFailure: (host, instance, fault) => {
+      metrics.warmFailures.inc({ host });
+      logger.warn({ host, instance, err: fault }, "warm instance cannot be handed out");
+    },
     onStandbyTaken: (host) => {
       logger.debug({ host }, "standby taken");
       void requestRun(redis, "scale");

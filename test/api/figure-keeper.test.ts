@@ -21,6 +21,8 @@ describe("what a process counts", () => {
       countHandouts: () => Promise.resolve({ running: 0, startedEver: 0 }),
       listServers: () => Promise.resolve([]),
       readAdmission: () => Promise.resolve({ load: 0, bits: 0 }),
+      listWarm: () => Promise.resolve([]),
+      countWanted: () => Promise.resolve(0),
       listDroplets: () => Promise.resolve([]),
       listRuns: () => Promise.resolve([]),
       countMisused: () => Promise.resolve([]),
@@ -77,6 +79,18 @@ describe("what a process counts", () => {
     count("created", 0.007);
     await keeper.keep();
     assert.deepEqual(kept.get("1 p"), { handouts: { created: 1 }, took: [{ boundSeconds: 0.01, count: 1 }] });
+  });
+
+  it("tells how hand-outs began, to those who keep it and to Prometheus alike", async () => {
+    for (const began of ["warm", "warm", "cold"] as const) {
+      count("created", 0.007);
+      metrics.countBeginning(began);
+    }
+    await keeper.keep();
+    assert.deepEqual(kept.get("0 p")?.began, { warm: 2, cold: 1 });
+    const text = await metrics.registry.metrics();
+    assert.match(text, /getaredis_handout_beginnings_total\{began="warm"\} 2\n/);
+    assert.match(text, /getaredis_handout_beginnings_total\{began="cold"\} 1\n/);
   });
 
   it("leaves out retries that got the known answer: they are no hand-outs, and no refusals", async () => {

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { loadSettings } from "../../apps/core/settings/load.ts";
+import { keepWarmRules } from "../../apps/core/settings/warm-pool.ts";
+import { keepWarm } from "../../apps/core/warm-pool/keep-warm.ts";
+import { realRandom } from "../../apps/lib/random.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
+import { TWIN_IMAGE, TWIN_SECRET } from "../bed/twin-service.ts";
 import { assertProblem } from "./assert-problem.ts";
 
 interface OpsHost {
@@ -470,5 +475,41 @@ describe("/ops/api", () => {
     assert.deepEqual(await kinds(`host=gar-1&after=${all[2]?.id ?? 0}`), ["join gar-1"]);
     for (const query of ["before=x", "colour=red", "after=-1"])
       await assertProblem(await call(`/events?${query}`), 400, "invalid-request");
+  });
+});
+
+describe("what operators see of the warm pool", () => {
+  it("is how many are ready on a host, and of an instance whether it was", async () => {
+    const api = await createTwinApi();
+    const settings = loadSettings({ INSTANCE_IMAGE: TWIN_IMAGE, SERVER_SECRET: TWIN_SECRET }, [
+      "INSTANCE_IMAGE",
+      "SERVER_SECRET",
+    ]);
+    const { service } = api;
+    const keep = keepWarm({ ...service, ...service.time, random: realRandom }, keepWarmRules(settings));
+    const read = async (path: string) =>
+      (await api.call(path, { headers: { authorization: `Bearer ${api.opsToken}` } })).json();
+    const handOut = async () => {
+      const { id } = (await (await api.call("/instances", { method: "POST" })).json()) as { id: string };
+      const { warmSince } = (await read(`/ops/api/instances/${id}`)) as { warmSince: string | null };
+      return warmSince;
+    };
+    try {
+      assert.equal(await handOut(), null);
+      await service.time.run(keep());
+      const readyAt = service.clock().toISOString();
+      await api.seeHosts();
+      const [host] = (await read("/ops/api/hosts")) as { inUse: number; warm: number }[];
+      assert.deepEqual([host?.inUse, host?.warm], [1, 1]);
+      const metrics = await (await api.call("/metrics")).text();
+      for (const line of ['warm_instances{state="warm"} 1', "warm_instances_wanted 2", 'slots{kind="warm"} 1'])
+        assert.ok(metrics.includes(`getaredis_${line}\n`), line);
+      assert.equal(await handOut(), readyAt);
+      const after = await (await api.call("/metrics")).text();
+      for (const began of ["warm", "cold"])
+        assert.ok(after.includes(`getaredis_handout_beginnings_total{began="${began}"} 1\n`), began);
+    } finally {
+      await api.close();
+    }
   });
 });

@@ -11,6 +11,8 @@ import { LONGEST_GAP_MS } from "../../apps/core/operator/misuse.ts";
 import { readAdmission } from "../../apps/core/admission/admit.ts";
 import { channelTargets } from "../../apps/core/settings/notifications.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
+import { WARM_PERIOD_MS } from "../../apps/core/settings/warm-pool.ts";
+import { readWanted, USUAL_START_MS } from "../../apps/core/warm-pool/wanted.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { createTwinService, TWIN_IMAGE, TWIN_SECRET, type TwinService } from "./twin-service.ts";
@@ -92,6 +94,9 @@ async function openApi(
     countHandouts: () => store.history.countHandouts(clock()),
     listServers: store.leases.listServers,
     readAdmission: () => readAdmission({ pressure: service.pressure, fleet, clock, rules }),
+    listWarm: store.warmPool.list,
+    countWanted: () =>
+      readWanted(store.warmPool, { ...settings.warmPool, periodMs: WARM_PERIOD_MS }, USUAL_START_MS, clock()),
     listDroplets: store.droplets.list,
     listRuns: store.runs.list,
     countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
@@ -119,7 +124,7 @@ async function openApi(
     checkLogin: service.checkLogin,
     random: realRandom,
     onHostFailure: (host) => metrics.hostFailures.inc({ host }),
-    onWarmFailure: () => undefined,
+    onWarmFailure: (host) => metrics.warmFailures.inc({ host }),
     onStandbyTaken: () => void requestRun("scale"),
     rules,
     settings: {

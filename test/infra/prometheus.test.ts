@@ -72,6 +72,15 @@ const situations: readonly Situation[] = [
     labels: warn,
   },
   {
+    alert: "HandoutsCold",
+    minutes: 16,
+    series: [
+      ["getaredis_handout_beginnings_total", { began: "warm" }, still(0)],
+      ["getaredis_handout_beginnings_total", { began: "cold" }, growing(10)],
+    ],
+    labels: warn,
+  },
+  {
     alert: "HostFailing",
     minutes: 6,
     series: [["getaredis_host_failures_total", { host: "host-a" }, growing(1)]],
@@ -339,13 +348,18 @@ function wellValues(name: string, labels: Readonly<Record<string, string>>, valu
     case "getaredis_hosts":
       return still(labels["standing"] === "open" ? 1 : 0);
     case "getaredis_slots":
-      return still(labels["kind"] === "all" ? 8 : 1);
+      return still(labels["kind"] === "all" ? 8 : labels["kind"] === "warm" ? 0 : 1);
     case "getaredis_handouts_total":
       return labels["result"] === "created" ? growing(1) : still(0);
+    case "getaredis_handout_beginnings_total":
+      return labels["began"] === "warm" ? growing(1) : still(0);
+    case "getaredis_warm_instances_wanted":
+      return still(2);
     case "getaredis_handout_duration_seconds_bucket":
     case "getaredis_handout_duration_seconds_count":
       return growing(1);
     case "getaredis_host_failures_total":
+    case "getaredis_warm_failures_total":
     case "getaredis_fleet_view_faults_total":
     case "getaredis_droplets":
     case "getaredis_instances_misused":

@@ -26,6 +26,15 @@ describe("the page's verdict and the alarms that are told", () => {
     }
   }
 
+  /** Adds an instance that is ready for the next hand-out. */
+  async function warm(id: string, hostName: string): Promise<void> {
+    const [createdAt, hash] = [service.clock(), Buffer.alloc(32)];
+    const deadline = new Date(createdAt.getTime() + 60 * SECOND);
+    const draft = { id, passwordHash: hash, nonce: hash, recipe: hash, createdAt, deadline, latestEnd: deadline };
+    assert.equal((await service.store.warmPool.begin(draft, hostName)).kind, "taken");
+    assert.ok(await service.store.warmPool.ready(id, { engine: "redis", version: "7.0.15" }, createdAt));
+  }
+
   /** Whether the page tells of trouble, and what alarms there are. */
   async function look(): Promise<{ level: string; alarms: string[] }> {
     const { store, fleet, clock } = service;
@@ -60,6 +69,13 @@ describe("the page's verdict and the alarms that are told", () => {
         for (const name of ["host-a", "host-b"]) await service.store.hosts.setState(name, "cordoned");
       },
       alarms: ["no-room"],
+    },
+    "the warm pool holds all that is free": {
+      happen: async () => {
+        for (const { host } of await service.store.hosts.list())
+          for (let slot = 0; slot < host.capacity; slot++) await warm(`${host.name}${slot}`, host.name);
+      },
+      alarms: [],
     },
     "Redis does not answer": {
       happen: () => {

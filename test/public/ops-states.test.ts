@@ -150,7 +150,13 @@ describe("states on the operators' page", () => {
   });
 
   it("of a large fleet are summed up: the verdict stays as short as it is for a small one", () => {
-    const host = (standing: string, index: number) => ({ name: `gar-${index}`, standing, capacity: 2, occupied: 0 });
+    const host = (standing: string, index: number) => ({
+      name: `gar-${index}`,
+      standing,
+      capacity: 2,
+      occupied: 0,
+      warm: 0,
+    });
     const hosts = Array.from({ length: 60 }, (_, index) => host(index % 2 ? "silent" : "backing-off", index));
     const overview = { isBlind: false, hosts, rules: { isFleet: false }, switches: [], jobs: [], running: 0 };
     const { headline, notes } = verdictOf(overview as unknown as FleetOverview, [], 0);

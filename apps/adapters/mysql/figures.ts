@@ -97,7 +97,7 @@ function rowsOf({ took, leases, slots, ...counts }: MinuteFigures): FigureRow[] 
 /** Labels are read as they were written: new ones of a later replica are shown as well. */
 function figuresOf(rows: readonly FigureRow[]): MinuteFigures {
   const of = Map.groupBy(rows, ({ figure }) => figure);
-  const counts = (figure: "handouts" | "ends" | "hosts" | "droplets") => {
+  const counts = (figure: "handouts" | "began" | "ends" | "hosts" | "droplets") => {
     const some = of.get(figure);
     return some && { [figure]: Object.fromEntries(some.map(({ label, value }) => [label, value])) };
   };
@@ -107,6 +107,7 @@ function figuresOf(rows: readonly FigureRow[]): MinuteFigures {
   const slotsOf = (label: string) => slots?.find((row) => row.label === label)?.value ?? 0;
   return {
     ...counts("handouts"),
+    ...counts("began"),
     ...(took && { took: took.sort((a, b) => a.boundSeconds - b.boundSeconds) }),
     ...counts("ends"),
     ...(leases !== undefined && { leases }),

@@ -20,9 +20,9 @@ export const isSomebodys = "instances.password_nonce IS NULL";
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
-  instances.token_hash, instances.password_hash, instances.created_at, instances.handed_out_at, ${startDeadline} AS deadline,
-  instances.expires_at, instances.latest_end, instances.sent_bytes, instances.ended_at, instances.end_cause,
-  instances.engine, instances.engine_version, instances.restarted_at, instances.restart_cause`;
+  instances.token_hash, instances.password_hash, instances.created_at, instances.warm_since, instances.handed_out_at,
+  ${startDeadline} AS deadline, instances.expires_at, instances.latest_end, instances.sent_bytes, instances.ended_at,
+  instances.end_cause, instances.engine, instances.engine_version, instances.restarted_at, instances.restart_cause`;
 
 const statesBefore: Readonly<Record<EndCause, string>> = {
   failed: "'starting'",
@@ -45,6 +45,7 @@ export type InstanceRow = {
   token_hash: Buffer;
   password_hash: Buffer | null;
   created_at: Date;
+  warm_since: Date | null;
   handed_out_at: Date | null;
   deadline: Date;
   expires_at: Date;
@@ -303,6 +304,7 @@ export function toInstance(row: InstanceRow): Instance {
     tokenHash: row.token_hash,
     passwordHash: row.password_hash,
     createdAt: row.created_at,
+    warmSince: row.warm_since,
     ...(row.handed_out_at === null
       ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
       : { handedOutAt: row.handed_out_at, deadline: null, expiresAt: row.expires_at }),

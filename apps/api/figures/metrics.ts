@@ -1,11 +1,12 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
 import type { Standing } from "../../core/fleet/standing.ts";
-import { handoutBuckets, type HandoutOutcome } from "../../core/figures/figures.ts";
+import { handoutBuckets, type Beginning, type HandoutOutcome } from "../../core/figures/figures.ts";
 import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { JobName } from "../../core/events/names.ts";
 import type { MessageCount } from "../../core/notifications/contract.ts";
 import { channels } from "../../core/notifications/messages.ts";
+import type { WarmInstance } from "../../core/warm-pool/contract.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
 import { createHandoutTally } from "./handout-tally.ts";
 
@@ -22,6 +23,10 @@ export type MetricSources = {
   readonly listRuns: () => Promise<
     readonly { readonly job: string; readonly startedAt: Date; readonly succeededAt: Date | null }[]
   >;
+  /** Instances of the warm pool. */
+  readonly listWarm: () => Promise<readonly Pick<WarmInstance, "state">[]>;
+  /** How many of them are wanted now; 0 when there is no pool. */
+  readonly countWanted: () => Promise<number>;
   /** Running instances that each rule about misuse has found lately. */
   readonly countMisused: () => Promise<readonly { readonly rule: string; readonly instances: number }[]>;
   /** Bytes that all instances have sent today, and how many of them have sent all they may. */
@@ -56,6 +61,8 @@ const results: Record<HandoutOutcome | "replayed", true> = {
   unavailable: true,
   fault: true,
 };
+const beginnings: readonly Beginning[] = ["warm", "cold"];
+const warmStates: readonly WarmInstance["state"][] = ["warming", "warm"];
 /** All standings of hosts. */
 const standings: Record<Standing, true> = {
   open: true,
@@ -102,6 +109,13 @@ export function createMetrics(sources: MetricSources) {
   });
   // From 0 on: Prometheus takes the first value that it sees of a counter for its beginning.
   for (const result of Object.keys(results)) handouts.inc({ result }, 0);
+  const handoutBeginnings = new Counter({
+    name: "getaredis_handout_beginnings_total",
+    help: "Hand-outs by how they began; warm: an instance was ready, cold: a container had to be started",
+    labelNames: ["began"],
+    registers,
+  });
+  for (const began of beginnings) handoutBeginnings.inc({ began }, 0);
   const handoutSeconds = new Histogram({
     name: "getaredis_handout_duration_seconds",
     help: "Time from request to a PONG seen",
@@ -111,6 +125,15 @@ export function createMetrics(sources: MetricSources) {
   const hostFailures = new Counter({
     name: "getaredis_host_failures_total",
     help: "Steps of a hand-out that failed on a host",
+    labelNames: ["host"],
+    registers,
+    collect() {
+      for (const { host } of sources.standings()) this.inc({ host: host.name }, 0);
+    },
+  });
+  const warmFailures = new Counter({
+    name: "getaredis_warm_failures_total",
+    help: "Instances of the warm pool that did not answer a hand-out as they should; it went on without them",
     labelNames: ["host"],
     registers,
     collect() {
@@ -135,14 +158,38 @@ export function createMetrics(sources: MetricSources) {
   });
   new Gauge({
     name: "getaredis_slots",
-    help: "Slots of all hosts: those in use, and all",
+    help: "Slots of all hosts: in use, not free, of these held by the warm pool, and all",
     labelNames: ["kind"],
     registers,
     collect() {
       const hosts = sources.standings();
       this.set({ kind: "in_use" }, sum(hosts.map(({ inUse }) => inUse)));
       this.set({ kind: "occupied" }, sum(hosts.map(({ occupied }) => occupied)));
+      this.set({ kind: "warm" }, sum(hosts.map(({ warm }) => warm)));
       this.set({ kind: "all" }, sum(hosts.map(({ host }) => host.capacity)));
+    },
+  });
+  new Gauge({
+    name: "getaredis_warm_instances",
+    help: "Instances of the warm pool; warm: ready for a hand-out, warming: on their way",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      const pool = await whileKnown(sources.listWarm(), "mysql");
+      this.reset();
+      if (!pool) return;
+      for (const state of warmStates) this.set({ state }, 0);
+      for (const { state } of pool) this.inc({ state });
+    },
+  });
+  new Gauge({
+    name: "getaredis_warm_instances_wanted",
+    help: "Instances that the warm pool is to have, by the hand-outs of late and a usual start; 0: there is no pool",
+    registers,
+    async collect() {
+      const wanted = await whileKnown(sources.countWanted(), "mysql");
+      if (wanted === undefined) this.remove();
+      else this.set(wanted);
     },
   });
   new Gauge({
@@ -280,13 +327,28 @@ export function createMetrics(sources: MetricSources) {
     if (outcome !== "replayed") handoutTally.count(outcome);
   }
 
+  /** Counts how a hand-out that succeeded began. */
+  function countBeginning(began: Beginning): void {
+    handoutBeginnings.inc({ began });
+    handoutTally.countBeginning(began);
+  }
+
   /** Counts the time from a call to its instance's PONG, in seconds. */
   function timeHandout(seconds: number): void {
     handoutSeconds.observe(seconds);
     handoutTally.time(seconds);
   }
 
-  return { registry, countHandout, timeHandout, handoutTally, hostFailures, viewFaults };
+  return {
+    registry,
+    countHandout,
+    countBeginning,
+    timeHandout,
+    handoutTally,
+    hostFailures,
+    warmFailures,
+    viewFaults,
+  };
 }
 
 function sum(numbers: readonly number[]): number {

@@ -11,6 +11,9 @@ export type HandoutOutcome =
   | "unavailable"
   | "fault";
 
+/** How a hand-out began: an instance of the warm pool was there, or a container had to be started. */
+export type Beginning = "warm" | "cold";
+
 /** How many there are of each name; names of which there are none may be missing. */
 export type Counts<Name extends string> = Readonly<Partial<Record<Name, number>>>;
 
@@ -24,6 +27,8 @@ export type Bucket = { readonly boundSeconds: number; readonly count: number };
 export type MinuteFigures = {
   /** Counts of the minute. */
   readonly handouts?: Counts<HandoutOutcome>;
+  /** Of those that succeeded. */
+  readonly began?: Counts<Beginning>;
   /** Durations of hand-outs that succeeded, in buckets, in the order of their bounds; empty ones may be missing. */
   readonly took?: readonly Bucket[];
   readonly ends?: Counts<EndCause>;
@@ -46,6 +51,7 @@ export type FigureSeries = {
   readonly times: readonly number[];
   /** Sums of the step, by name without its first part. */
   readonly handouts: Series;
+  readonly began: Series;
   readonly ends: Series;
   /** As in the step's last sample: an instance or host that changed during the step counts once. */
   readonly hosts: Series;
@@ -85,6 +91,7 @@ export function figureSeries(minutes: readonly KeptMinute[], from: Date, to: Dat
   return {
     times: steps.map((_step, index) => from.getTime() + index * stepMs),
     handouts: sums(({ handouts }) => handouts),
+    began: sums(({ began }) => began),
     ends: sums(({ ends }) => ends),
     hosts: lasts(({ hosts }) => hosts),
     droplets: lasts(({ droplets }) => droplets),
@@ -111,6 +118,7 @@ export function addFigures(a: MinuteFigures, b: MinuteFigures): MinuteFigures {
     ...a,
     ...b,
     ...(a.handouts && b.handouts && { handouts: addUp([a.handouts, b.handouts]) }),
+    ...(a.began && b.began && { began: addUp([a.began, b.began]) }),
     ...(a.took && b.took && { took: addBuckets([a, b]) }),
     ...(a.ends && b.ends && { ends: addUp([a.ends, b.ends]) }),
     ...(a.leases !== undefined && b.leases !== undefined && { leases: a.leases + b.leases }),

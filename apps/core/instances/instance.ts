@@ -28,6 +28,8 @@ export type Instance = InstanceTerm & {
   /** SHA-256 of the password; null when it was handed out by an earlier replica, which did not keep it. */
   readonly passwordHash: Buffer | null;
   readonly createdAt: Date;
+  /** Since when it was ready before anybody asked for it; null when it was started for its holder. */
+  readonly warmSince: Date | null;
   /** Bytes that it has sent, as they were read last. */
   readonly sentBytes: number;
   /** Latest time that an extension can reach. */

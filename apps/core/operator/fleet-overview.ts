@@ -45,6 +45,10 @@ export type HostOverview = {
   readonly capacity: number;
   readonly inUse: number;
   readonly occupied: number;
+  /** Slots that the warm pool holds: they make room for others, and are no use. */
+  readonly warm: number;
+  /** Instances that are ready for the next hand-out. */
+  readonly ready: number;
   /** A letter a slot, see `slotLegend`. */
   readonly slots: string;
   readonly since: string;
@@ -154,7 +158,7 @@ function hostOverview(
   birth: Date,
   life: DropletLife | undefined,
 ): Omit<HostOverview, "destroyRequest"> {
-  const { host, heartbeat, inUse, occupied } = facts;
+  const { host, heartbeat, inUse, occupied, warm } = facts;
   const beat = heartbeat?.kind === "beat" ? heartbeat.beat : undefined;
   return {
     name: host.name,
@@ -165,6 +169,8 @@ function hostOverview(
     capacity: host.capacity,
     inUse,
     occupied,
+    warm,
+    ready: taken.filter(({ state }) => state === "warm").length,
     slots: slotRow(host.capacity, taken),
     since: birth.toISOString(),
     heartbeatAt: beat?.sentAt ?? null,
@@ -182,6 +188,8 @@ function dropletOverview(life: DropletLife): Omit<HostOverview, "destroyRequest"
     capacity: 0,
     inUse: 0,
     occupied: 0,
+    warm: 0,
+    ready: 0,
     slots: "",
     heartbeatAt: null,
     heartbeatRefused: null,

@@ -17,7 +17,8 @@ type Letter = keyof typeof slotLegend;
 const letterOf: Readonly<Record<TakenSlot["state"], Letter>> = {
   running: "l",
   starting: "s",
-  warming: "w",
+  // Nobody has it, and it is not ready yet: what it does is start.
+  warming: "s",
   warm: "w",
   ending: "e",
   "port-taken": "r",

@@ -156,6 +156,7 @@ export function toInstance(tables: Tables, row: SomebodysRow): Instance {
     tokenHash,
     passwordHash,
     createdAt,
+    warmSince,
     latestEnd,
     sentBytes,
     endedAt,
@@ -169,7 +170,7 @@ export function toInstance(tables: Tables, row: SomebodysRow): Instance {
       ? { handedOutAt: null, deadline: row.deadline, expiresAt: null }
       : { handedOutAt: row.handedOutAt, deadline: null, expiresAt: row.expiresAt };
   return {
-    ...{ id, state, hostName, publicHost, port, address, tokenHash, passwordHash, createdAt },
+    ...{ id, state, hostName, publicHost, port, address, tokenHash, passwordHash, createdAt, warmSince },
     ...term,
     ...{ latestEnd, sentBytes, endedAt, endCause, server, lastRestart },
   };

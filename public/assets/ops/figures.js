@@ -23,6 +23,8 @@ const causeWords = {
 };
 /** What only a service that orders its own hosts has. */
 let isFleet = true;
+/** How those that were handed out began. */
+const beginningWords = { warm: "handed out, was ready", cold: "handed out, had to start" };
 
 /**
  * Plots of the last hour, day or week, kept up to date while the page is visible.
@@ -98,7 +100,7 @@ export function createFigures(api) {
     plots.handouts.show({
       ...counts,
       nothing: "No instance was asked for.",
-      series: piled(figures.handouts, resultWords, ["created"]),
+      series: piled(byBeginning(figures), { ...resultWords, ...beginningWords }, ["warm", "cold", "created"]),
     });
     plots.took.show({
       ...common,
@@ -146,6 +148,29 @@ export function createFigures(api) {
       followers.push(follower);
     },
   };
+}
+
+/**
+ * Outcomes of hand-outs, with those that succeeded by how they began; of what earlier versions have counted, that is
+ * not known.
+ * @param {OpsFigures} figures
+ * @returns {OpsFigures["handouts"]}
+ */
+function byBeginning(figures) {
+  const began = beginningsOf(figures);
+  const { created = [], ...refused } = figures.handouts;
+  const rest = created.map((all, step) =>
+    all === null ? null : all - Object.values(began).reduce((sum, values) => sum + (values[step] ?? 0), 0),
+  );
+  return { ...began, ...(rest.some((count) => count !== null && count > 0) && { created: rest }), ...refused };
+}
+
+/**
+ * How hand-outs began. An older replica of the service does not tell.
+ * @param {{ readonly began?: OpsFigures["began"] }} figures
+ */
+export function beginningsOf({ began = {} }) {
+  return began;
 }
 
 /**

@@ -1,5 +1,11 @@
 /** @import { FleetOverview, HostOverview, StreamNews } from "../../api-types.ts" */
 
+/**
+ * What an older replica of the service does not tell of a host.
+ * @satisfies {Partial<HostOverview>}
+ */
+const untold = { warm: 0, ready: 0 };
+
 /** What the page knows of the fleet: the last overview, kept up to date by changes. */
 export function createFleetState() {
   /** @type {FleetOverview | undefined} */
@@ -18,10 +24,10 @@ export function createFleetState() {
      */
     take({ kind, data }) {
       if (kind === "picture") {
-        hosts = new Map(data.hosts.map((host) => [host.name, host]));
+        hosts = new Map(data.hosts.map((host) => [host.name, { ...untold, ...host }]));
         overview = data;
       } else if (kind === "change" && overview) {
-        for (const host of data.hosts) hosts.set(host.name, host);
+        for (const host of data.hosts) hosts.set(host.name, { ...untold, ...host });
         for (const name of data.gone) hosts.delete(name);
         overview = { ...overview, ...data };
       } else {

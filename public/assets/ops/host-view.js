@@ -136,7 +136,8 @@ function factsOf(host, nowMs) {
       "Slots",
       host.capacity === 0
         ? "none yet"
-        : `${host.inUse} in use, ${host.capacity - host.occupied} free, of ${host.capacity}`,
+        : `${host.inUse} in use, ${host.ready} ready for the next, ${host.capacity - host.occupied} free, ` +
+          `of ${host.capacity}`,
     ],
     ["Address", host.address ?? "–"],
     ["Up for", lasting(nowMs - Date.parse(host.since))],

@@ -226,9 +226,10 @@ function sentOf({ sentBytes, limitBytes, throttled }) {
  * @param {OpsInstance} instance
  * @param {readonly OpsEvent[]} events
  */
-function momentsOf({ createdAt, handedOutAt, expiresAt, endedAt, endCause, state }, events) {
+function momentsOf({ createdAt, warmSince, handedOutAt, expiresAt, endedAt, endCause, state }, events) {
   /** @type {Moment[]} */
   const moments = [{ key: "asked", at: createdAt, word: "asked for" }];
+  if (warmSince) moments.unshift({ key: "ready", at: warmSince, word: "ready for the next who asks" });
   if (handedOutAt !== null) {
     const took = quick((Date.parse(handedOutAt) - Date.parse(createdAt)) / 1000);
     moments.push({ key: "handed-out", at: handedOutAt, word: `handed out after ${took}` });

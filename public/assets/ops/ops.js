@@ -8,7 +8,7 @@ import { say } from "./ask.js";
 import { createControls } from "./controls.js";
 import { listIn, make, mark, tell } from "./dom.js";
 import { createEvents } from "./events.js";
-import { createFigures } from "./figures.js";
+import { beginningsOf, createFigures } from "./figures.js";
 import { createFleetState } from "./fleet-state.js";
 import { keepFocus } from "./focus.js";
 import { hostView } from "./host-view.js";
@@ -19,7 +19,7 @@ import { createOperators } from "./operators.js";
 import { createPanel } from "./panel.js";
 import { followFleet } from "./stream.js";
 import { verdictStates } from "./states.js";
-import { createTiles, memory } from "./tiles.js";
+import { createTiles, memory, readyIn } from "./tiles.js";
 import { roomOf, unknownVerdict, verdictOf } from "./verdict.js";
 import { clock, counted, dollars, hourAndMinute, lasting, quick } from "./words.js";
 
@@ -288,10 +288,15 @@ function drawNumbers(overview) {
   const capacity = overview.hosts.reduce((total, host) => total + host.capacity, 0);
   const since = fleet.unknownSince();
   const when = since === undefined ? "now" : `at ${hourAndMinute(since, Date.now())}`;
+  const ready = readyIn(overview.hosts);
   /** @type {Figure[]} */
   const now = [
     ["Leases", overview.running.toLocaleString("en"), `of ${counted(capacity, "slot")}, ${when}`],
-    ["Free slots", roomOf(overview).toLocaleString("en"), `for new instances, ${when}`],
+    [
+      "Free slots",
+      roomOf(overview).toLocaleString("en"),
+      `${ready > 0 ? `${ready} ready` : "for new instances"}, ${when}`,
+    ],
   ];
   const last = overview.rules.isFleet ? costToday(figures.latest()) : freeMemory(overview);
   showNumbers([...now, ...overTime(figures.latest()), last], (line, [, value, more]) => {
@@ -314,8 +319,11 @@ function overTime(latest) {
   const { handouts, took, stepSeconds } = latest;
   const all = Object.values(handouts).reduce((total, values) => total + sum(values), 0);
   const created = sum(handouts.created);
+  const { warm: ready, cold } = beginningsOf(latest);
+  const known = sum(ready) + sum(cold);
+  const share = known === 0 ? "" : `, ${Math.round((100 * sum(ready)) / known)}% ready`;
   return [
-    ["Handed out", created.toLocaleString("en"), spanWords[stepSeconds] ?? ""],
+    ["Handed out", created.toLocaleString("en"), `${spanWords[stepSeconds] ?? ""}${share}`],
     [
       "Refused",
       (all - created).toLocaleString("en"),

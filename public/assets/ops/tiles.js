@@ -58,9 +58,19 @@ export function createTiles(open) {
 function summaryOf(hosts) {
   const inUse = hosts.reduce((sum, host) => sum + host.inUse, 0);
   const capacity = hosts.reduce((sum, host) => sum + host.capacity, 0);
+  const ready = readyIn(hosts);
   return hosts.length === 0
     ? ""
-    : `${counted(hosts.length, "host")}, ${inUse.toLocaleString("en")} of ${counted(capacity, "slot")} in use`;
+    : `${counted(hosts.length, "host")}, ${inUse.toLocaleString("en")} of ${counted(capacity, "slot")} in use` +
+        (ready > 0 ? `, ${ready.toLocaleString("en")} ready for the next` : "");
+}
+
+/**
+ * Instances that are ready for the next hand-outs.
+ * @param {readonly HostOverview[]} hosts
+ */
+export function readyIn(hosts) {
+  return hosts.reduce((sum, { ready }) => sum + ready, 0);
 }
 
 /** @type {readonly HostOverview["standing"][]} */
@@ -109,7 +119,7 @@ function create({ name }) {
  * @param {number | undefined} about.unknownSince
  */
 function update(tile, host, { rules, slotLegend, nowMs, density, unknownSince }) {
-  const { name, isStandby, inUse, capacity } = host;
+  const { name, isStandby, inUse, ready, capacity } = host;
   const isKnown = unknownSince === undefined;
   const { word } = hostState(stateShown(host));
   const state = isKnown ? stateShown(host) : "unknown";
@@ -120,7 +130,7 @@ function update(tile, host, { rules, slotLegend, nowMs, density, unknownSince })
   tell(standing, isKnown ? word : `unknown since ${hourAndMinute(unknownSince, Date.now())}`);
   part("standby", tile).hidden = !isStandby || !isKnown;
   drawCells(part("cells", tile), host, slotLegend, density);
-  const use = `${inUse} of ${capacity} slots in use`;
+  const use = `${inUse} of ${capacity} slots in use${ready > 0 ? `, ${ready} ready for the next` : ""}`;
   tell(
     part("facts", tile),
     isKnown ? factsOf(host, rules, nowMs) : `Last known: ${word}${capacity > 0 ? `, ${use}` : ""}`,
@@ -203,9 +213,10 @@ function drawProgress(box, standing) {
  * @param {FleetOverview["rules"]} rules
  * @param {number} nowMs
  */
-function factsOf({ standing, since, heartbeatAt, memAvailableMb, droplet, inUse, capacity }, rules, nowMs) {
+function factsOf({ standing, since, heartbeatAt, memAvailableMb, droplet, inUse, ready, capacity }, rules, nowMs) {
   const facts = [];
   if (capacity > 0) facts.push(`${inUse}/${capacity}`);
+  if (ready > 0) facts.push(`${ready} ready`);
   if (droplet && (standing === "booting" || standing === "ordered"))
     facts.push(
       `${lasting(nowMs - Date.parse(droplet.orderedAt))}, ${lasting(rules.bootTimeoutSeconds * 1000)} at most`,

@@ -76,13 +76,13 @@ export function unknownVerdict(sinceMs, nowMs, why, before) {
 }
 
 /**
- * Slots that could be handed out now.
+ * Slots that could be handed out now; those of the warm pool as well.
  * @param {FleetOverview} overview
  */
 export function roomOf(overview) {
   return overview.hosts
     .filter(({ standing }) => standing === "open")
-    .reduce((sum, { capacity, occupied }) => sum + capacity - occupied, 0);
+    .reduce((sum, { capacity, occupied, warm }) => sum + capacity - occupied + warm, 0);
 }
 
 /**

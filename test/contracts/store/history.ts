@@ -97,6 +97,7 @@ export function describeHistory(open: OpenStore): void {
       it("are read as they were kept, figure by figure, and hold nothing that a later writing leaves out", async () => {
         const whole: MinuteFigures = {
           handouts: { created: 2, "quota-exceeded": 1 },
+          began: { warm: 3, cold: 2 },
           took: [
             { boundSeconds: 0.005, count: 1 },
             { boundSeconds: 10, count: 1 },

@@ -26,6 +26,20 @@ describe("figures over time", () => {
     assert.deepEqual(leases, [9, 1]);
   });
 
+  it("tell how hand-outs began, over minutes and processes, and a zero where all began in the other way", () => {
+    const { began } = figureSeries(
+      [
+        { minute: at(0), figures: { handouts: { created: 2 }, began: { warm: 2 } } },
+        { minute: at(0), figures: { handouts: { created: 1 }, began: { cold: 1 } } },
+        { minute: at(1), figures: { handouts: { created: 4 }, began: { warm: 4 } } },
+      ],
+      at(0),
+      at(3),
+      MINUTE,
+    );
+    assert.deepEqual(began, { cold: [1, 0, null], warm: [2, 4, null] });
+  });
+
   it("show a gap, not a zero, where nobody has kept anything", () => {
     const { handouts, leases, hosts } = figureSeries(
       [{ minute: at(0), figures: { handouts: { created: 1 }, leases: 0, hosts: { open: 2 } } }],

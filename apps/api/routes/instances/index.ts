@@ -29,7 +29,7 @@ export type InstanceRouteParts = CreatePorts &
   ChangeOwnLeasePorts &
   EndPorts & {
     readonly store: { readonly leases: Pick<Leases, "find" | "findAt" | "findContainer"> };
-    readonly metrics: Pick<Metrics, "countHandout" | "timeHandout">;
+    readonly metrics: Pick<Metrics, "countHandout" | "countBeginning" | "timeHandout">;
     readonly settings: {
       readonly operator: OperatorFacts;
       readonly records: RecordTimes;
@@ -74,9 +74,12 @@ export function instanceRoutes(parts: InstanceRouteParts) {
           noteRefusal(request, outcomeOf(result));
           throw new ProblemError(problemOfCreate(result, servedOrigin(request), clock()));
         }
-        const { handout, hostName, replayed } = result;
-        if (!replayed) metrics.timeHandout((performance.now() - startedAt) / 1000);
-        request.log.info({ instance: handout.id, host: hostName, replayed }, "instance handed out");
+        const { handout, hostName, replayed, wasWarm } = result;
+        if (!replayed) {
+          metrics.timeHandout((performance.now() - startedAt) / 1000);
+          metrics.countBeginning(wasWarm === true ? "warm" : "cold");
+        }
+        request.log.info({ instance: handout.id, host: hostName, replayed, warm: wasWarm }, "instance handed out");
         reply
           .code(201)
           .header("location", `/instances/${handout.id}`)

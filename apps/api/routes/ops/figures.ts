@@ -25,6 +25,11 @@ const Figures = Type.Object(
       Type.Array(Type.Integer({ description: "When a step begins, in milliseconds since 1970." })),
     ),
     handouts: OfSeries,
+    began: Type.Unsafe<Series>(
+      Type.Record(Type.String(), OfValues, {
+        description: "How hand-outs began: warm, with an instance that was ready, or cold, with a container to start.",
+      }),
+    ),
     ends: OfSeries,
     hosts: OfSeries,
     droplets: OfSeries,

@@ -18,6 +18,9 @@ const OpsHost = Type.Object(
     capacity: Type.Integer({ description: "Instances that the host can run." }),
     inUse: Type.Integer({ description: "Instances that people hold on it." }),
     occupied: Type.Integer({ description: "Slots that are not free, those of ending instances included." }),
+    warm: Type.Integer({
+      description: "Slots that instances hold which are kept ready for the next hand-outs: they make room for others.",
+    }),
     heartbeat: Type.Union([Type.Unknown(), Type.Null()], {
       description: "The last heartbeat as the host sent it. null: there is none.",
     }),
@@ -109,13 +112,14 @@ export function opsHostRoutes(parts: OpsHostParts) {
 
   return (app: App) => {
     app.get("/ops/api/hosts", { schema: schemas.list }, () =>
-      fleet.standings(clock()).map(({ host, heartbeat, inUse, occupied, standing }) => ({
+      fleet.standings(clock()).map(({ host, heartbeat, inUse, occupied, warm, standing }) => ({
         name: host.name,
         state: host.state,
         standing,
         capacity: host.capacity,
         inUse,
         occupied,
+        warm,
         heartbeat: heartbeat?.kind === "beat" ? heartbeat.beat : null,
         heartbeatRefused: heartbeat?.kind === "refused" ? heartbeat.reason : null,
       })),

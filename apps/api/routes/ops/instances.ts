@@ -22,6 +22,7 @@ const OpsInstance = Type.Object(
       description: "Address of its holder, as quotas count it. Empty for viewers, and once it has been erased.",
     }),
     handedOutAt: moment("When it was handed out. null: not yet."),
+    warmSince: moment("Since when it had been ready when it was asked for. null: it was started for its holder."),
     latestEnd: Type.String({ format: "date-time", description: "The latest end that an extension can give it." }),
   },
   { title: "OperatorInstance", description: "An instance as operators read it." },
@@ -193,6 +194,7 @@ function describe(instance: Instance, transferBytes: number, now: Date, { role }
     hostName: instance.hostName,
     address: seesVisitors(role) ? instance.address : "",
     handedOutAt: instance.handedOutAt?.toISOString() ?? null,
+    warmSince: instance.warmSince?.toISOString() ?? null,
     latestEnd: instance.latestEnd.toISOString(),
   };
 }
