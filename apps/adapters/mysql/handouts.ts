@@ -19,23 +19,20 @@ export function handoutStatements(database: Database): Handouts {
     offer?: WarmOffer,
   ): Promise<TakeResult> {
     return database.transaction(async (sql) => {
-      await lockAddress(sql, draft.address, draft.createdAt);
-      await endLeasesOver(sql, draft.address, draft.createdAt);
+      const keys = budgets.networks.map(({ key }) => key);
+      await lockCallers(sql, draft.address, keys, draft.createdAt);
+      const facts = await readFactsNow(sql, draft, keys);
       const known = claim && (await findClaim(sql, draft.address, claim.keyHash, draft.createdAt));
       if (known) return { kind: "known", ...known };
-
-      const refusal = await refusalByOperator(sql, draft.address, draft.createdAt);
-      if (refusal) return { kind: refusal };
-      const places = await placesOf(sql, draft.address);
-      if (places.length >= budgets.address.live) {
+      if (facts.isBlocked) return { kind: "blocked" };
+      if (facts.isPaused) return { kind: "paused" };
+      if (facts.places.length >= budgets.address.live) {
         return {
           kind: "quota-exceeded",
-          nextFreeAt: new Date(Math.min(...places.map((place) => place.ends_at.getTime()))),
+          nextFreeAt: new Date(Math.min(...facts.places.map((place) => place.endsAt.getTime()))),
         };
       }
-      const keys = budgets.networks.map(({ key }) => key);
-      await lockNetworks(sql, keys, draft.createdAt);
-      const spent = budgetRefusal(await readUse(sql, draft, keys, places.length), budgets);
+      const spent = budgetRefusal(facts.use, budgets);
       if (spent) return spent;
 
       const host = await lockOpenHost(sql, hostName);
@@ -45,7 +42,7 @@ export function handoutStatements(database: Database): Handouts {
       const id = taken.kind === "taken-warm" ? taken.id : draft.id;
       await sql.run("INSERT INTO quota_places (address, place, instance_id) VALUES (?, ?, ?)", [
         draft.address,
-        lowestFree(places.map((place) => place.place)),
+        lowestFree(facts.places.map(({ place }) => place)),
         id,
       ]);
       await countStart(sql, { ...draft, id }, keys);
@@ -66,19 +63,18 @@ export function handoutStatements(database: Database): Handouts {
     sealedAnswer: Buffer | undefined,
     server?: ServerVersion,
   ): Promise<boolean> {
-    return database.transaction(async (sql) => {
-      // A block that was made since the slot was taken: who ends all that an address holds has either found this
-      // row, or is found here.
-      const handed = await sql.run(
-        `UPDATE instances
-         SET state = 'running', handed_out_at = ?, expires_at = ?, engine = ?, engine_version = ?
-         WHERE id = ? AND state = 'starting' AND ${startDeadline} > ? AND ${isNotBlocked}`,
-        [now, expiresAt, server?.engine ?? null, server?.version ?? null, id, now, now],
-      );
-      if (handed === 1 && sealedAnswer)
-        await sql.run("UPDATE idempotency_keys SET sealed_answer = ? WHERE instance_id = ?", [sealedAnswer, id]);
-      return handed === 1;
-    });
+    // In one statement, which is a transaction by itself. A block that was made since the slot was taken: who ends all
+    // that an address holds has either found this row, or is found here.
+    return database.query(
+      async (sql) =>
+        (await sql.run(
+          `UPDATE instances LEFT JOIN idempotency_keys ON idempotency_keys.instance_id = instances.id
+              SET state = 'running', handed_out_at = ?, instances.expires_at = ?, engine = ?, engine_version = ?,
+                  sealed_answer = ?
+            WHERE instances.id = ? AND state = 'starting' AND ${startDeadline} > ? AND ${isNotBlocked}`,
+          [now, expiresAt, server?.engine ?? null, server?.version ?? null, sealedAnswer ?? null, id, now, now],
+        )) > 0,
+    );
   }
 
   function readClaim(address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
@@ -134,53 +130,103 @@ async function takePlace(
   return { kind: "taken", port: slot.port };
 }
 
-async function lockAddress(sql: Sql, address: string, now: Date): Promise<void> {
+/**
+ * Hand-outs to one address queue up here, and so do those to one network; others do not meet. Everybody locks the
+ * address first, and the smaller network before the larger one.
+ */
+async function lockCallers(sql: Sql, address: string, networks: readonly string[], now: Date): Promise<void> {
   await sql.run("INSERT INTO addresses (address, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
     address,
     now,
     now,
   ]);
+  if (networks.length > 0)
+    await sql.run(
+      `INSERT INTO networks (network, seen_at) VALUES ${networks.map(() => "(?, ?)").join(", ")}
+       ON DUPLICATE KEY UPDATE seen_at = ?`,
+      [...networks.flatMap((network) => [network, now]), now],
+    );
 }
 
-/** Hand-outs to one network queue up here. Everybody locks the smaller network first. */
-async function lockNetworks(sql: Sql, keys: readonly string[], now: Date): Promise<void> {
-  for (const key of keys)
-    await sql.run("INSERT INTO networks (network, seen_at) VALUES (?, ?) ON DUPLICATE KEY UPDATE seen_at = ?", [
-      key,
-      now,
-      now,
-    ]);
+/** What decides about a hand-out, beside the host. */
+type CallerFacts = {
+  readonly isBlocked: boolean;
+  readonly isPaused: boolean;
+  /** Leases of the address that are past their end, and that the reaper has not ended yet. */
+  readonly over: readonly string[];
+  /** Quota places that the address holds besides, and when each is free at the latest. */
+  readonly places: readonly { readonly place: number; readonly endsAt: Date }[];
+  readonly use: BudgetUse;
+};
+
+/** Numbers of different kinds in one column come as decimals, which the driver gives as text. */
+type FactRow =
+  | { fact: "blocked" | "paused"; number: string | number }
+  | { fact: "over"; id: string }
+  | { fact: "place"; number: string | number; at: Date }
+  | { fact: "start"; budget: string; number: string | number; at: Date }
+  | { fact: "held"; budget: string; at: Date };
+
+/**
+ * Ends leases of the address that are past their end, ahead of the reaper, so that they hold neither quota place nor
+ * key, and reads what is left. They are ended, not just ignored: an extension under way must not bring them back. One
+ * that was faster leaves the lease as it is.
+ */
+async function readFactsNow(sql: Sql, draft: Draft, networks: readonly string[]): Promise<CallerFacts> {
+  const facts = await readFacts(sql, draft, networks);
+  if (facts.over.length === 0) return facts;
+  for (const id of facts.over) await beginEndIn(sql, id, "expired", draft.createdAt);
+  return readFacts(sql, draft, networks);
 }
 
-/** What the address, which holds `live` instances, and its networks have used of their budgets. */
-async function readUse(
+/**
+ * Everything that is known of the caller, in one statement: each round trip to the server is a part of the time that
+ * somebody waits.
+ */
+async function readFacts(
   sql: Sql,
   { address, createdAt: now }: Draft,
   networks: readonly string[],
-  live: number,
-): Promise<BudgetUse> {
-  const started = await sql.rows<{ budget: string; hour: Date; starts: number }>(
-    `SELECT budget, hour, starts FROM starts WHERE hour >= ? AND budget IN (${listOf([address, ...networks])})`,
-    [dayBegins(now), address, ...networks],
+): Promise<CallerFacts> {
+  const blocked = isBlocked(address, now);
+  const budgets = [address, ...networks];
+  const nothing = "CAST(NULL AS DATETIME(3))";
+  const rows = await sql.rows<FactRow>(
+    `SELECT 'blocked' AS fact, '' AS id, '' AS budget, ${blocked.sql} AS number, ${nothing} AS at
+     UNION ALL
+     SELECT 'paused', '', '', EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1), ${nothing}
+     UNION ALL
+     SELECT IF(state = 'running' AND expires_at <= ?, 'over', 'place'), instances.id, '', place,
+            IF(handed_out_at IS NULL, ${startDeadline}, instances.expires_at)
+       FROM quota_places JOIN instances ON instances.id = instance_id
+      WHERE quota_places.address = ?
+     UNION ALL
+     SELECT 'start', '', budget, starts, hour FROM starts WHERE hour >= ? AND budget IN (${listOf(budgets)})
+     UNION ALL
+     SELECT 'held', '', network, 0, IF(handed_out_at IS NULL, ${startDeadline}, instances.expires_at)
+       FROM network_places JOIN instances ON instances.id = instance_id
+      WHERE network IN (${networks.length === 0 ? "NULL" : listOf(networks)})
+        AND NOT (state = 'running' AND expires_at <= ?)`,
+    [...blocked.values, now, address, dayBegins(now), ...budgets, ...networks, now],
   );
-  const places =
-    networks.length === 0
-      ? []
-      : await sql.rows<{ network: string; ends_at: Date }>(
-          // Leases past their end that the reaper has not ended yet hold no place.
-          `SELECT network, IF(handed_out_at IS NULL, ${startDeadline}, instances.expires_at) AS ends_at
-           FROM network_places
-           JOIN instances ON instances.id = instance_id
-           WHERE network IN (${listOf(networks)}) AND NOT (state = 'running' AND expires_at <= ?)`,
-          [...networks, now],
-        );
-  const startsOf = (key: string) => started.filter(({ budget }) => budget === key);
+  const startsOf = (key: string) =>
+    rows.flatMap((row) =>
+      row.fact === "start" && row.budget === key ? { hour: row.at, starts: Number(row.number) } : [],
+    );
+  const places = rows.flatMap((row) => (row.fact === "place" ? { place: Number(row.number), endsAt: row.at } : []));
+  const isSet = (fact: "blocked" | "paused") => rows.some((row) => row.fact === fact && Number(row.number) === 1);
   return {
-    address: { live, started: startsOf(address) },
-    networks: networks.map((key) => ({
-      ends: places.filter(({ network }) => network === key).map(({ ends_at }) => ends_at),
-      started: startsOf(key),
-    })),
+    isBlocked: isSet("blocked"),
+    isPaused: isSet("paused"),
+    over: rows.flatMap((row) => (row.fact === "over" ? row.id : [])),
+    places,
+    use: {
+      address: { live: places.length, started: startsOf(address) },
+      networks: networks.map((key) => ({
+        ends: rows.flatMap((row) => (row.fact === "held" && row.budget === key ? row.at : [])),
+        started: startsOf(key),
+      })),
+    },
   };
 }
 
@@ -192,27 +238,15 @@ async function countStart(sql: Sql, { id, address, createdAt }: Draft, networks:
      ON DUPLICATE KEY UPDATE starts = starts + 1`,
     budgets.flatMap((budget) => [budget, hourOf(createdAt)]),
   );
-  for (const network of networks)
-    await sql.run("INSERT INTO network_places (network, instance_id) VALUES (?, ?)", [network, id]);
+  if (networks.length > 0)
+    await sql.run(
+      `INSERT INTO network_places (network, instance_id) VALUES ${networks.map(() => "(?, ?)").join(", ")}`,
+      networks.flatMap((network) => [network, id]),
+    );
 }
 
 function listOf(values: readonly unknown[]): string {
   return values.map(() => "?").join(", ");
-}
-
-/**
- * Ends leases of the address that are past their end, ahead of the reaper, so that they hold neither quota
- * place nor key. They are ended, not just ignored: an extension under way must not bring them back.
- */
-async function endLeasesOver(sql: Sql, address: string, now: Date): Promise<void> {
-  const over = await sql.rows<{ id: string }>(
-    `SELECT instances.id
-     FROM quota_places
-     JOIN instances ON instances.id = instance_id
-     WHERE quota_places.address = ? AND state = 'running' AND expires_at <= ?`,
-    [address, now],
-  );
-  for (const { id } of over) await beginEndIn(sql, id, "expired", now);
 }
 
 async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date): Promise<KnownClaim | undefined> {
@@ -238,28 +272,6 @@ async function findClaim(sql: Sql, address: string, keyHash: Buffer, now: Date):
   return sealedAnswer === null
     ? { requestHash, instanceId, sealedAnswer, expiresAt: null }
     : { requestHash, instanceId, sealedAnswer, expiresAt };
-}
-
-async function refusalByOperator(sql: Sql, address: string, now: Date): Promise<"blocked" | "paused" | undefined> {
-  const blocked = isBlocked(address, now);
-  const [row] = await sql.rows<{ blocked: number; paused: number }>(
-    `SELECT ${blocked.sql} AS blocked,
-       EXISTS (SELECT 1 FROM switches WHERE name = 'handouts' AND paused = 1) AS paused`,
-    blocked.values,
-  );
-  if (row?.blocked === 1) return "blocked";
-  return row?.paused === 1 ? "paused" : undefined;
-}
-
-/** Places held by instances of the address, and when each is free at the latest. */
-function placesOf(sql: Sql, address: string): Promise<{ place: number; ends_at: Date }[]> {
-  return sql.rows(
-    `SELECT place, IF(handed_out_at IS NULL, ${startDeadline}, instances.expires_at) AS ends_at
-     FROM quota_places
-     JOIN instances ON instances.id = instance_id
-     WHERE quota_places.address = ?`,
-    [address],
-  );
 }
 
 function lowestFree(taken: readonly number[]): number {
