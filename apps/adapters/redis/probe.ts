@@ -30,14 +30,18 @@ export async function waitForPong(
 }
 
 /**
- * Logs in with a password, once, and resolves when the answer is `PONG`.
- * @throws when nothing answers, when the password is refused, and when `signal` aborts first
+ * Checks in one round trip that an instance does not answer without a password, and answers `PONG` after a login with
+ * this one.
+ * @throws when nothing answers, when it lets everybody in, when the password is refused, and when `signal` aborts first
  */
 export async function checkLogin(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
   await withClient(host, port, signal, async (redis) => {
-    const answers = (await redis.pipeline().auth(REDIS_USERNAME, password).ping().exec()) ?? [];
-    for (const [fault] of answers) if (fault) throw fault;
-    if (answers.at(-1)?.[1] !== "PONG") throw new Error("it is no Redis: it did not answer PONG");
+    const answers = (await redis.pipeline().ping().auth(REDIS_USERNAME, password).ping().exec()) ?? [];
+    const [[refusal] = [], [fault] = [], pong] = answers;
+    // A server that lets everybody in would answer PONG to any password.
+    if (!refusal?.message.startsWith("NOAUTH")) throw refusal ?? new Error("it answers without a password");
+    if (fault) throw fault;
+    if (pong?.[1] !== "PONG") throw pong?.[0] ?? new Error("it is no Redis: it did not answer PONG");
   });
 }
 
