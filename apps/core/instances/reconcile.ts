@@ -118,7 +118,10 @@ function ofThisRun(repairs: readonly Repair[], now: Date): Repair[] {
 
 async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair, withinMs: number): Promise<void> {
   if (repair.kind === "remove-container") return ports.engines.removeContainer(host, repair.instanceId, withinMs);
-  if (repair.kind === "end-warm") return endWarm(ports, host, repair.instanceId, withinMs);
+  if (repair.kind === "end-warm") {
+    await endWarm(ports, host, repair.instanceId, withinMs);
+    return;
+  }
   const place = { instanceId: repair.instanceId, state: "running" as const, host };
   const result = await endInstance(ports, place, repair.cause, withinMs);
   // The repair is not done: it is reported with the host that refused it, or did not answer.

@@ -8,7 +8,7 @@ import { optional, setting, type ValuesOf } from "./declaration.ts";
 import type { fleet } from "./fleet.ts";
 import { capacityOf, type hosts } from "./hosts.ts";
 import { decimal, duration, megabytes, oneOf, text, whole } from "./kinds.ts";
-import { recipeOf } from "../warm-pool/recipe.ts";
+import { recipeOf, type WarmTimes } from "../warm-pool/recipe.ts";
 
 const KIB = 1024;
 const MONTH_SECONDS = 30 * 86_400;
@@ -203,7 +203,13 @@ export function handoutRules(
   const { most, maxAgeMs } = settings.warmPool;
   return {
     service,
-    warm: most === 0 ? undefined : { recipe: recipeOf(service, settings.service.serverSecret), maxAgeMs },
+    warm:
+      most === 0
+        ? undefined
+        : {
+            recipe: recipeOf(service, settings.service.serverSecret, warmTimes(settings.instances, maxAgeMs)),
+            maxAgeMs,
+          },
     lease: leaseBounds(settings.instances),
     quotaPerAddress,
     quotaPerNetwork: quotaPerNetwork ?? NETWORK_QUOTA_IN_ADDRESSES * quotaPerAddress,
@@ -215,6 +221,18 @@ export function handoutRules(
     readyTimeoutMs: settings.instances.readyTimeoutMs,
     slotBackoffMs: settings.instances.slotBackoffMs,
     serverSecret: settings.service.serverSecret,
+  };
+}
+
+/** Times of warm instances, which hand-outs and the job of the pool must agree on. */
+export function warmTimes(
+  settings: Pick<InstanceSettings, "readyTimeoutMs" | "leaseMaxSeconds" | "handoutTimeoutMs">,
+  maxAgeMs: number,
+): WarmTimes {
+  return {
+    maxAgeMs,
+    startMs: settings.readyTimeoutMs,
+    longestLeaseMs: settings.leaseMaxSeconds * 1000 + settings.handoutTimeoutMs,
   };
 }
 

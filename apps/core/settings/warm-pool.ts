@@ -2,7 +2,7 @@ import { recipeOf } from "../warm-pool/recipe.ts";
 import type { KeepWarmRules } from "../warm-pool/keep-warm.ts";
 import { redisService } from "../services/redis.ts";
 import { setting, type ValuesOf } from "./declaration.ts";
-import { instanceLimits, type instances } from "./instances.ts";
+import { instanceLimits, warmTimes, type instances } from "./instances.ts";
 import { duration, whole } from "./kinds.ts";
 
 /** Time between two runs of the job that keeps instances warm. */
@@ -45,13 +45,14 @@ export function keepWarmRules(settings: {
 }): KeepWarmRules {
   const service = redisService(instanceLimits(settings.instances));
   const { serverSecret } = settings.service;
+  const times = warmTimes(settings.instances, settings.warmPool.maxAgeMs);
   return {
     ...settings.warmPool,
+    ...times,
     service,
     serverSecret,
-    recipe: recipeOf(service, serverSecret),
-    startMs: settings.instances.readyTimeoutMs,
-    longestLeaseMs: settings.instances.leaseMaxSeconds * 1000 + settings.instances.handoutTimeoutMs,
+    recipe: recipeOf(service, serverSecret, times),
+    slotBackoffMs: settings.instances.slotBackoffMs,
     periodMs: WARM_PERIOD_MS,
     concurrency: settings.jobs.concurrency,
   };

@@ -9,6 +9,7 @@ export type EndWarmPorts = EndPorts & { readonly store: { readonly warmPool: Pic
  * Ends an instance that nobody holds yet: from here on no hand-out gets it, and its slot is free once its container is
  * gone. One that a hand-out has claimed meanwhile is left alone.
  * @param withinMs time that the engine gets to remove the container
+ * @returns whether this call ended it
  * @throws EngineFault when the container may still be there: the row stays `ending` for the reaper
  */
 export async function endWarm(
@@ -16,6 +17,8 @@ export async function endWarm(
   host: EngineHost,
   instanceId: string,
   withinMs?: number,
-): Promise<void> {
-  if (await ports.store.warmPool.end(instanceId)) await removeAndClose(ports, { instanceId, host }, { withinMs });
+): Promise<boolean> {
+  if (!(await ports.store.warmPool.end(instanceId))) return false;
+  await removeAndClose(ports, { instanceId, host }, { withinMs });
+  return true;
 }

@@ -1,10 +1,12 @@
 import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
-import { EngineFault } from "../fleet/engine-fault.ts";
+import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { Host } from "../fleet/host.ts";
 import type { InstanceEngines } from "../instances/contract.ts";
+import { removeAndClose } from "../instances/end-instance.ts";
 import { hashSecret } from "../../lib/secrets.ts";
+import { Unavailable } from "../../lib/unavailable.ts";
 import { serverRefusal } from "../services/server-version.ts";
 import type { Probe, Service } from "../services/service.ts";
 import { watchPassword } from "../services/watch-user.ts";
@@ -12,13 +14,13 @@ import type { WarmDraft, WarmPool } from "./contract.ts";
 import { endWarm, type EndWarmPorts } from "./end-warm.ts";
 import { holdReason } from "./hold-reason.ts";
 import { planPool, usualReasons, type PoolStep } from "./plan.ts";
-import { sealedPassword } from "./recipe.ts";
+import { longestLifeMs, sealedPassword, warmingMs, type WarmTimes } from "./recipe.ts";
 import type { PoolBounds } from "./size.ts";
 import { readWanted, USUAL_START_MS } from "./wanted.ts";
 
 /** What keeping the pool needs. */
 export type KeepWarmPorts = EndWarmPorts & {
-  readonly fleet: Pick<FleetCache, "refresh" | "inPlacementOrder" | "isBlind" | "backOff" | "countSuccess">;
+  readonly fleet: Pick<FleetCache, "refresh" | "inPlacementOrder" | "backOff" | "countSuccess">;
   readonly store: { readonly warmPool: WarmPool; readonly events: Pick<Events, "add"> };
   readonly engines: Pick<InstanceEngines, "startContainer">;
   readonly probe: Probe;
@@ -28,20 +30,18 @@ export type KeepWarmPorts = EndWarmPorts & {
 };
 
 /** Settings of the pool. */
-export type KeepWarmRules = PoolBounds & {
-  readonly service: Service;
-  readonly serverSecret: string;
-  readonly recipe: Buffer;
-  readonly maxAgeMs: number;
-  /** Time that an instance gets to start and answer. */
-  readonly startMs: number;
-  /** Longest time that one may be held once it is handed out. */
-  readonly longestLeaseMs: number;
-  /** Time between two runs. */
-  readonly periodMs: number;
-  /** Hosts that are worked on at once. */
-  readonly concurrency: number;
-};
+export type KeepWarmRules = PoolBounds &
+  WarmTimes & {
+    readonly service: Service;
+    readonly serverSecret: string;
+    readonly recipe: Buffer;
+    /** How long a slot is passed over whose port is taken by something else. */
+    readonly slotBackoffMs: number;
+    /** Time between two runs. */
+    readonly periodMs: number;
+    /** Hosts that are worked on at once. */
+    readonly concurrency: number;
+  };
 
 /** What a run did. */
 export type KeepWarmReport = {
@@ -50,6 +50,10 @@ export type KeepWarmReport = {
   readonly ended: number;
   readonly failures: readonly { readonly hostName: string; readonly fault: unknown }[];
 };
+
+/** How a start came out. `given-up`: a hand-out has taken its slot, or its host was closed. */
+type Start =
+  { readonly kind: "started" | "given-up" } | ({ readonly kind: "failed" } & KeepWarmReport["failures"][number]);
 
 const STARTS_PER_HOST = 1;
 /** Weight of the newest start in the moving mean. */
@@ -90,50 +94,72 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     );
     const byName = new Map(hosts.map(({ host }) => [host.name, host]));
     const ends = steps.filter((step) => step.kind === "end");
-    for (const step of ends) await end(step);
-    const failures: KeepWarmReport["failures"][number][] = [];
+    const endsOfHosts = [...Map.groupBy(ends, ({ instance }) => instance.host.name).values()];
+    const ended = await pMap(endsOfHosts, endOnHost, { concurrency: rules.concurrency });
     const starts = steps.flatMap((step) => (step.kind === "start" ? (byName.get(step.hostName) ?? []) : []));
-    await pMap(
-      starts,
-      async (host) => {
-        const fault = await start(host);
-        if (fault !== undefined) failures.push({ hostName: host.name, fault });
-      },
-      { concurrency: rules.concurrency },
-    );
-    return { wanted, started: starts.length - failures.length, ended: ends.length, failures };
+    const outcomes = await pMap(starts, start, { concurrency: rules.concurrency });
+    return {
+      wanted,
+      started: outcomes.filter(({ kind }) => kind === "started").length,
+      ended: ended.reduce((sum, count) => sum + count, 0),
+      failures: outcomes.flatMap((outcome) => (outcome.kind === "failed" ? outcome : [])),
+    };
   };
 
-  /** A host that does not remove the container keeps nobody waiting: the reaper does it later. */
-  async function end({ instance, reason }: Extract<PoolStep, { kind: "end" }>): Promise<void> {
-    const { host, instanceId } = instance;
-    try {
-      await endWarm(ports, host, instanceId, REMOVAL_MS);
-    } catch (fault) {
-      if (!(fault instanceof EngineFault)) throw fault;
+  /**
+   * Ends instances of one host, one after the other, so that hand-outs there are not slowed. A host that is silent keeps
+   * nobody waiting more than once: the reaper removes the containers later.
+   * @returns how many of them this call ended
+   */
+  async function endOnHost(steps: readonly Extract<PoolStep, { kind: "end" }>[]): Promise<number> {
+    let ended = 0;
+    let isSilentHost = false;
+    for (const {
+      instance: { host, instanceId },
+      reason,
+    } of steps) {
+      let isEnded = true;
+      try {
+        isEnded = isSilentHost
+          ? await ports.store.warmPool.end(instanceId)
+          : await endWarm(ports, host, instanceId, REMOVAL_MS);
+      } catch (fault) {
+        if (!(fault instanceof EngineFault)) throw fault;
+        isSilentHost = isSilence(fault);
+      }
+      // A hand-out may have been faster.
+      if (!isEnded) continue;
+      ended++;
+      if (usualReasons.has(reason)) continue;
+      told.delete(host.name);
+      await ports.store.events.add({ actor: "warm", kind: "end-warm", host: host.name, reason }, ports.clock());
     }
-    if (usualReasons.has(reason)) return;
-    told.delete(host.name);
-    await ports.store.events.add({ actor: "warm", kind: "end-warm", host: host.name, reason }, ports.clock());
+    return ended;
   }
 
-  /** Starts an instance and writes that it is ready. Returns the fault when it came to nothing. */
-  async function start(host: Host): Promise<unknown> {
+  /** Starts an instance and writes that it is ready. */
+  async function start(host: Host): Promise<Start> {
     const { store, clock } = ports;
     const begunAt = clock();
     const draft = draftOf(begunAt);
     const taken = await store.warmPool.begin(draft, host.name);
     // A hand-out was faster, or the host has been closed.
-    if (taken.kind !== "taken") return undefined;
+    if (taken.kind !== "taken") return { kind: "given-up" };
     try {
-      await bringUp(host, draft, taken.port);
+      if (!(await bringUp(host, draft, taken.port))) {
+        await undo(host, draft.id, undefined);
+        return { kind: "given-up" };
+      }
     } catch (fault) {
-      ports.fleet.backOff(host.name, clock());
+      // It may be ready, and claimed. If it is not, it is ended once its time is over.
+      if (fault instanceof Unavailable) throw fault;
+      if (!(await undo(host, draft.id, fault))) return { kind: "given-up" };
+      // The next one gets another slot.
+      if (!(fault instanceof EngineFault && fault.reason === "port-taken")) ports.fleet.backOff(host.name, clock());
       told.delete(host.name);
       const reason = holdReason(fault, draft.id);
       await store.events.add({ actor: "warm", kind: "hold", host: host.name, reason }, clock());
-      await endQuietly(host, draft.id);
-      return fault;
+      return { kind: "failed", hostName: host.name, fault };
     }
     ports.fleet.countSuccess(host.name);
     usualStartMs += NEWEST * (clock().getTime() - begunAt.getTime() - usualStartMs);
@@ -142,10 +168,11 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
       const reason = "instances are kept ready on it for the next hand-outs";
       await store.events.add({ actor: "warm", kind: "warm", host: host.name, reason }, clock());
     }
-    return undefined;
+    return { kind: "started" };
   }
 
-  async function bringUp(host: Host, draft: WarmDraft, port: number): Promise<void> {
+  /** Whether it is ready; false when its host was closed, or it was ended, while it started. */
+  async function bringUp(host: Host, draft: WarmDraft, port: number): Promise<boolean> {
     const signal = ports.after(rules.startMs);
     const spec = rules.service.containerOf({
       id: draft.id,
@@ -161,8 +188,27 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     const server = await ports.probe(host.checkHost, port, password, signal);
     const refusal = serverRefusal(server);
     if (refusal !== undefined) throw new Error(`the image is not handed out: ${refusal}`);
-    if (!(await ports.store.warmPool.ready(draft.id, server, ports.clock())))
-      throw new Error("its host was closed, or it was ended, while it started");
+    return ports.store.warmPool.ready(draft.id, server, ports.clock());
+  }
+
+  /**
+   * Ends an instance that has never been ready. A hand-out that needed its slot may have ended it before its container
+   * was made: the container is removed in any case.
+   * @returns whether this call ended it
+   */
+  async function undo(host: Host, instanceId: string, fault: unknown): Promise<boolean> {
+    const { store, clock } = ports;
+    const isEnded = await store.warmPool.end(instanceId);
+    const portTakenUntil =
+      fault instanceof EngineFault && fault.reason === "port-taken"
+        ? new Date(clock().getTime() + rules.slotBackoffMs)
+        : undefined;
+    try {
+      await removeAndClose(ports, { instanceId, host }, { portTakenUntil, withinMs: REMOVAL_MS });
+    } catch (removal) {
+      if (!(removal instanceof EngineFault)) throw removal;
+    }
+    return isEnded;
   }
 
   function draftOf(createdAt: Date): WarmDraft {
@@ -175,16 +221,8 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
       passwordHash: hashSecret(sealedPassword(rules.serverSecret, nonce, id)),
       recipe: rules.recipe,
       createdAt,
-      deadline: after(2 * rules.startMs),
-      latestEnd: after(rules.maxAgeMs + 2 * rules.startMs + rules.longestLeaseMs),
+      deadline: after(warmingMs(rules)),
+      latestEnd: after(longestLifeMs(rules)),
     };
-  }
-
-  async function endQuietly(host: Host, instanceId: string): Promise<void> {
-    try {
-      await endWarm(ports, host, instanceId, REMOVAL_MS);
-    } catch (fault) {
-      if (!(fault instanceof EngineFault)) throw fault;
-    }
   }
 }

@@ -26,9 +26,12 @@ export type PoolRules = {
 
 /**
  * Compares the pool with what it should be. Ended are those that no hand-out should get: on a host that takes no
- * instances or is not healthy, made by another recipe, too old, not ready in time, and those beyond what is wanted, the
- * oldest first. Missing ones are started on the hosts that placement chooses next, in their free slots.
+ * instances or is not healthy, made by another recipe, too old, not ready in time. Wanted ones are kept, or started in
+ * free slots, on the hosts that placement chooses next; of the others, those beyond what is wanted end, the oldest
+ * first. One that is nearly too old is replaced before it ends: otherwise all that were started together would end
+ * together, and leave none.
  * @param hosts all hosts, in the order of placement
+ * @param pool all that are warming or warm, the oldest first
  */
 export function planPool(
   hosts: readonly HostStanding[],
@@ -40,16 +43,22 @@ export function planPool(
   const judged = pool.map((instance) => ({ instance, reason: faultOf(instance, byName, rules, now) }));
   const unfit = judged.flatMap(({ instance, reason }) => (reason === undefined ? [] : { instance, reason }));
   const fit = judged.flatMap(({ instance, reason }) => (reason === undefined ? instance : []));
-  // One more than wanted goes on for a while: demand that swings by one would start and end the same for ever.
-  const surplus = fit.slice(0, Math.max(0, fit.length - rules.wanted - SLACK));
+  const { starts, kept } = place(hosts, byName, fit, rules, now);
+  const slack = rules.wanted === 0 ? 0 : SLACK;
+  const surplus = fit
+    .filter((instance) => !kept.has(instance))
+    .slice(0, Math.max(0, fit.length - rules.wanted - slack));
   return [
     ...unfit.map(({ instance, reason }) => ({ kind: "end", instance, reason }) as const),
     ...surplus.map((instance) => ({ kind: "end", instance, reason: SURPLUS }) as const),
-    ...starts(hosts, fit, rules),
+    ...starts,
   ];
 }
 
+/** So many more than wanted stay: demand that goes up and down a little would start and end the same for ever. */
 const SLACK = 2;
+/** Part of the greatest age from which on an instance is replaced. */
+const REPLACED_FROM = 0.9;
 /** Standings of hosts whose warm instances can be handed out now or in a moment. */
 const keepsReady: ReadonlySet<Standing> = new Set(["open", "full", "backing-off"]);
 
@@ -68,21 +77,34 @@ function faultOf(
   return undefined;
 }
 
-function starts(hosts: readonly HostStanding[], fit: readonly WarmInstance[], rules: PoolRules): PoolStep[] {
-  const steps: PoolStep[] = [];
-  let missing = rules.wanted - fit.length;
-  for (const { host: target, standing, occupied } of hosts) {
+/**
+ * Which of the fit ones are where they are wanted, and where others are started. What cannot start on a host now starts
+ * there later, and not on the next one, which is not the one that placement chooses next.
+ */
+function place(
+  hosts: readonly HostStanding[],
+  byName: ReadonlyMap<string, HostStanding>,
+  fit: readonly WarmInstance[],
+  rules: PoolRules,
+  now: Date,
+): { readonly starts: PoolStep[]; readonly kept: ReadonlySet<WarmInstance> } {
+  const isYoung = ({ createdAt }: WarmInstance) => now.getTime() - createdAt.getTime() < REPLACED_FROM * rules.maxAgeMs;
+  const onHost = Map.groupBy(fit, ({ host }) => host.name);
+  const starts: PoolStep[] = [];
+  const kept = new Set(fit.filter(({ host }) => !byName.has(host.name)));
+  let missing = rules.wanted - kept.size;
+  for (const { host, standing, occupied } of hosts) {
     if (missing <= 0) break;
-    const { name, capacity } = target;
-    if (standing !== "open") continue;
-    const underWay =
-      (rules.coldStarts.get(name) ?? 0) +
-      fit.filter(({ host, state }) => state === "warming" && host.name === name).length;
-    const here = Math.min(missing, capacity - occupied);
-    // What does not start here now starts here later: the next host is not the one that placement chooses next.
-    const startable = Math.max(0, Math.min(here, rules.startsPerHost - underWay));
-    steps.push(...Array.from({ length: startable }, () => ({ kind: "start", hostName: name }) as const));
-    missing -= Math.max(0, here);
+    const { name: hostName, capacity } = host;
+    const here = onHost.get(hostName) ?? [];
+    const young = here.filter(isYoung);
+    for (const instance of young.slice(-missing)) kept.add(instance);
+    const free = standing === "open" ? Math.max(0, capacity - occupied) : 0;
+    const wantedHere = Math.min(missing, here.length + free);
+    const underWay = (rules.coldStarts.get(hostName) ?? 0) + young.filter(({ state }) => state === "warming").length;
+    const startable = Math.min(wantedHere - young.length, free, rules.startsPerHost - underWay);
+    for (let start = 0; start < startable; start++) starts.push({ kind: "start", hostName });
+    missing -= wantedHere;
   }
-  return steps;
+  return { starts, kept };
 }

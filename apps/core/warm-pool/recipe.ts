@@ -7,6 +7,26 @@ const PASSWORD_LENGTH = 32;
 const STREAM_BYTES = 96;
 const FIRST_PASSED_OVER = 248;
 
+/** Times that decide for how long a container has to run. */
+export type WarmTimes = {
+  /** Longest time that one waits for a hand-out. */
+  readonly maxAgeMs: number;
+  /** Time that an instance gets to start and answer. */
+  readonly startMs: number;
+  /** Longest time from a hand-out's beginning to the latest end of its lease. */
+  readonly longestLeaseMs: number;
+};
+
+/** Time by which a warm instance must be ready, from its start on. */
+export function warmingMs({ startMs }: Pick<WarmTimes, "startMs">): number {
+  return 2 * startMs;
+}
+
+/** How long the container of a warm instance runs at most: its host ends it then, whoever holds it. */
+export function longestLifeMs(times: WarmTimes): number {
+  return warmingMs(times) + times.maxAgeMs + times.longestLeaseMs;
+}
+
 /** Stands for all that differs between two instances of one recipe. */
 const anyInstance = {
   id: "",
@@ -15,16 +35,16 @@ const anyInstance = {
   port: 0,
   passwordHash: Buffer.alloc(32),
   watchHash: Buffer.alloc(32),
-  notAfter: new Date(0),
 };
 
 /**
- * What instances are made by: image, arguments and limits of the service, and the server's secret. Warm instances of
- * another recipe are not handed out: they would have other limits, or a password that nobody can derive any more.
+ * What instances are made by: image, arguments and limits of the service, the server's secret, and how long they may
+ * run. Warm instances of another recipe are not handed out: they would have other limits, a password that nobody can
+ * derive any more, or a host that ends them before a longer lease is over.
  */
-export function recipeOf(service: Pick<Service, "containerOf">, serverSecret: string): Buffer {
+export function recipeOf(service: Pick<Service, "containerOf">, serverSecret: string, times: WarmTimes): Buffer {
   return createHmac("sha256", serverSecret)
-    .update(JSON.stringify(service.containerOf(anyInstance)))
+    .update(JSON.stringify(service.containerOf({ ...anyInstance, notAfter: new Date(longestLifeMs(times)) })))
     .digest();
 }
 
