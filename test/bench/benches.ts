@@ -6,13 +6,21 @@ import { attackLockout } from "./attack-lockout.ts";
 import { attackLogs } from "./attack-logs.ts";
 import { attackRedis } from "./attack-redis.ts";
 import type { Bench } from "./bench.ts";
+import { choose } from "./choose.ts";
 import { cold } from "./cold.ts";
 import { density } from "./density.ts";
 import { memory } from "./memory.ts";
+import { throughput } from "./throughput.ts";
+import { warm } from "./warm.ts";
+import { warmWork } from "./warm-work.ts";
 
 /** All measurements, in the order in which they run. */
 export const benches: readonly Bench[] = [
+  warm,
+  warmWork,
   cold,
+  throughput,
+  choose,
   memory,
   density,
   attackEgress,
