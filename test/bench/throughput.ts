@@ -6,7 +6,7 @@ import pMap from "p-map";
 import { startService } from "../bed/service.ts";
 import { bareWork, rulesOf } from "./bare-work.ts";
 import type { Bench, Outcome } from "./bench.ts";
-import { paperHosts, PAPER_INSTANCES } from "./paper-hosts.ts";
+import { paperHost, PAPER_INSTANCES } from "./paper-host.ts";
 
 const ROUNDS = 5;
 const PROCESSES = 4;
@@ -29,7 +29,7 @@ async function run(): Promise<Outcome> {
     jobs: false,
     env: { QUOTA_PER_ADDRESS: "1000", TRUST_PROXY: "loopback", WARM_POOL_MIN: "0", WARM_POOL_MAX: "1000" },
   });
-  const paper = await paperHosts(service);
+  const paper = await paperHost(service);
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
   try {
     const { origin, store } = service;
@@ -46,18 +46,8 @@ async function run(): Promise<Outcome> {
       return PAPER_INSTANCES / ((performance.now() - begun) / 1000);
     };
     const ask = (among: number) => (index: number) => post(agent, origins[index % among] ?? origin, addressOf(index));
-    // In the order in which the API fills them.
-    const hostOf = (index: number) => paper.names[Math.floor((index * paper.names.length) / PAPER_INSTANCES)] ?? "";
     const bare = async (index: number) => {
-      await bareWork(store, rules, hostOf(index), addressOf(index)).catch(() => elsewhere(index));
-    };
-    // At the seam of two hosts, those that are still under way have taken more than their own.
-    const elsewhere = async (index: number) => {
-      for (const name of paper.names) {
-        const taken = await bareWork(store, rules, name, addressOf(index)).catch(() => undefined);
-        if (taken) return;
-      }
-      throw new Error("no host has a warm instance");
+      await bareWork(store, rules, paper.name, addressOf(index));
     };
 
     const one: number[][] = [];

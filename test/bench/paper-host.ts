@@ -6,50 +6,48 @@ import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
 import { customAlphabet } from "nanoid";
 import pMap from "p-map";
+import type { Heartbeat } from "../../apps/core/fleet/host.ts";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
 import { sealedPassword } from "../../apps/core/warm-pool/recipe.ts";
 import type { Service } from "../bed/service.ts";
 import { rulesOf } from "./bare-work.ts";
 
-const HOSTS = 4;
-const SLOTS = 250;
+const NAME = "paper";
+const ADDRESS = "127.0.1.1";
+/** More than are handed out: at the end of them, two hand-outs at once may compete for the last one. */
+const SLOTS = 1_200;
 /** Below those that the kernel gives to connections. */
 const FIRST_PORT = 23_000;
 const HOUR_MS = 3_600_000;
 const PAPER_REDIS = fileURLToPath(new URL("paper-redis.ts", import.meta.url));
 const newId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16);
-const names = Array.from({ length: HOSTS }, (_, index) => `paper-${index}`);
 
-/** Warm instances that {@link paperHosts} has when they are filled. */
-export const PAPER_INSTANCES = HOSTS * SLOTS;
+/** Instances of a {@link paperHost} that can be handed out after each refill. */
+export const PAPER_INSTANCES = 1_000;
 
 /**
- * Hosts that are rows and heartbeats alone: their instances are warm at once, and answer by a program that stands in
- * for all of them. The service's own host takes none meanwhile.
+ * A host that is rows and a heartbeat alone: its instances are warm at once, and answer by a program that stands in
+ * for all of them. The service's own hosts take none meanwhile.
  */
-export async function paperHosts({ store, services, hosts, env }: Service) {
+export async function paperHost({ store, services, hosts, env }: Service) {
   const rules = rulesOf({ env });
   const clock = () => new Date();
   for (const { name } of hosts) await store.hosts.setState(name, "cordoned");
-  for (const [index, name] of names.entries()) {
-    const address = `127.0.1.${index + 1}`;
-    await registerHost(
-      { store, clock },
-      {
-        name,
-        engineUrl: `unix:///nowhere/${name}`,
-        publicHost: address,
-        checkHost: address,
-        bindAddress: address,
-        capacity: SLOTS,
-        basePort: FIRST_PORT,
-      },
-    );
-  }
+  await registerHost(
+    { store, clock },
+    {
+      name: NAME,
+      engineUrl: "unix:///nowhere",
+      publicHost: ADDRESS,
+      checkHost: ADDRESS,
+      bindAddress: ADDRESS,
+      capacity: SLOTS,
+      basePort: FIRST_PORT,
+    },
+  );
   const redis = new Redis(services.redisUrl);
-  for (const [index, name] of names.entries())
-    await redis.set(`host:${name}`, heartbeat(name, `127.0.1.${index + 1}`), "PX", HOUR_MS);
+  await redis.set(`host:${NAME}`, heartbeat(), "PX", HOUR_MS);
   redis.disconnect();
   const answering = spawn(process.execPath, [PAPER_REDIS, String(FIRST_PORT), String(SLOTS)], {
     stdio: ["pipe", "pipe", "inherit"],
@@ -72,14 +70,13 @@ export async function paperHosts({ store, services, hosts, env }: Service) {
       createdAt: now,
       recipe: rules.warm?.recipe ?? Buffer.alloc(32),
     };
-    const slots = names.flatMap((name) => Array.from({ length: SLOTS }, () => name));
     await pMap(
-      slots,
-      async (name) => {
+      Array.from({ length: SLOTS }),
+      async () => {
         const [id, nonce] = [newId(), randomBytes(32)];
         const passwordHash = hashSecret(sealedPassword(rules.serverSecret, nonce, id));
-        const begun = await store.warmPool.begin({ ...draft, id, nonce, passwordHash }, name);
-        if (begun.kind !== "taken") throw new Error(`${name} takes no warm instance: ${begun.kind}`);
+        const begun = await store.warmPool.begin({ ...draft, id, nonce, passwordHash }, NAME);
+        if (begun.kind !== "taken") throw new Error(`the host takes no warm instance: ${begun.kind}`);
         await store.warmPool.ready(id, { engine: "redis", version: "7.0.15" }, clock());
       },
       { concurrency: 8 },
@@ -87,7 +84,7 @@ export async function paperHosts({ store, services, hosts, env }: Service) {
   }
 
   return {
-    names,
+    name: NAME,
     refill,
     stop: async () => {
       answering.stdin.end();
@@ -96,11 +93,11 @@ export async function paperHosts({ store, services, hosts, env }: Service) {
   };
 }
 
-function heartbeat(name: string, address: string): string {
-  const beat = {
-    name,
-    publicIp: address,
-    privateIp: address,
+function heartbeat(): string {
+  const beat: Heartbeat = {
+    name: NAME,
+    publicIp: ADDRESS,
+    privateIp: ADDRESS,
     dockerPort: 0,
     containers: 0,
     memAvailableMb: 10_000,
