@@ -9,6 +9,7 @@ import type { Bench } from "./bench.ts";
 import { choose } from "./choose.ts";
 import { cold } from "./cold.ts";
 import { density } from "./density.ts";
+import { droplets } from "./droplets.ts";
 import { memory } from "./memory.ts";
 import { throughput } from "./throughput.ts";
 import { warm } from "./warm.ts";
@@ -23,6 +24,7 @@ export const benches: readonly Bench[] = [
   choose,
   memory,
   density,
+  droplets,
   attackEgress,
   attackLogs,
   attackRedis,
