@@ -64,6 +64,33 @@ describe("the MySQL store, where several connections meet", () => {
     return id;
   };
 
+  it("erases what a warm instance's password is derived from, with the claim that hands it out", async () => {
+    await store.hosts.register(host("a"), start);
+    const draft = {
+      id: newId(),
+      passwordHash: hash("password"),
+      nonce: hash("nonce"),
+      recipe: hash("recipe"),
+      createdAt: start,
+      deadline: at(30),
+      latestEnd: at(86_400),
+    };
+    await store.warmPool.begin(draft, "a");
+    await store.warmPool.ready(draft.id, { engine: "redis", version: "7.0.15" }, at(1));
+    const nonces = () => rows("SELECT state, password_nonce AS nonce FROM instances");
+    assert.deepEqual(await nonces(), [{ state: "warm", nonce: draft.nonce }]);
+    const offer = { recipe: draft.recipe, readySince: start };
+    const taken = await store.handouts.takeSlot(
+      { ...draft, id: newId(), address: "198.51.100.1", tokenHash: hash("token") },
+      "a",
+      liveOnly(QUOTA),
+      undefined,
+      offer,
+    );
+    assert.equal(taken.kind, "taken-warm");
+    assert.deepEqual(await nonces(), [{ state: "starting", nonce: null }]);
+  });
+
   it("numbers the quota places of an address from one, so that a unique key bounds them", async () => {
     await store.hosts.register(host("a", { capacity: 100 }), start);
     const processes = [store, anotherStore(), anotherStore(), anotherStore()];

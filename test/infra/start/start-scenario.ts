@@ -78,9 +78,18 @@ squatter.close();
 const startedBeforePort = (await findProcesses(([command = ""]) => /mariadbd|dockerd/.test(command))).length;
 
 const first = await startAndWait();
+const metrics = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+await until("two instances are ready", async () =>
+  /^getaredis_warm_instances\{state="warm"\} 2$/m.test(await metrics()),
+);
 const answer = await fetch(`http://127.0.0.1:${port}/instances`, { method: "POST", headers: { accept: "text/plain" } });
 const url = (await answer.text()).trim();
 const pong = await ping(url);
+const [, firstBegan] = /^getaredis_handout_beginnings_total\{began="(\w+)"\} 1$/m.exec(await metrics()) ?? [];
+// The first two slots, whose ports are an even one and the next.
+const readyPort = Number(new URL(url).port) ^ 1;
+const readyToNobody = await ping(`redis://127.0.0.1:${readyPort}`);
+const readyToOthers = await ping(Object.assign(new URL(url), { port: String(readyPort) }).href);
 const second = start();
 const secondExit = await second.exit;
 const beside = start({ STATE_DIR: join(dir, "beside"), PORT: String(await freePort()) });
@@ -146,6 +155,9 @@ process.stdout.write(
     status: answer.status,
     url,
     pong,
+    firstBegan,
+    readyToNobody,
+    readyToOthers,
     second: { exit: secondExit, output: second.output() },
     jobsSecrets,
     statusAfterServers,

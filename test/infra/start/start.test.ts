@@ -28,6 +28,9 @@ interface Seen {
   status: number;
   url: string;
   pong: string;
+  firstBegan: string | undefined;
+  readyToNobody: string;
+  readyToOthers: string;
   second: Ended;
   jobsSecrets: string[];
   statusAfterServers: number;
@@ -63,6 +66,12 @@ describe("npm start", () => {
     assert.equal(seen.status, 201);
     assert.match(seen.url, /^redis:\/\/default:[^@]+@127\.0\.0\.1:\d+$/);
     assert.equal(seen.pong, "PONG");
+  });
+
+  it("has instances ready, so that the first click waits for no container, and lets nobody in before", () => {
+    assert.equal(seen.firstBegan, "warm");
+    assert.match(seen.readyToNobody, /NOAUTH/);
+    assert.match(seen.readyToOthers, /WRONGPASS/);
   });
 
   it("tells its steps, the page, a curl line, and where the ops token and the logs are", () => {
