@@ -11,7 +11,7 @@ import { openLoop } from "./open-loop.ts";
 /** Instances on one engine. */
 const LEVELS = [40, 100, 300];
 /** Hand-outs that are timed at each, and as many of the yardstick, in turns. */
-const EACH = 16;
+const EACH = 10;
 const PER_SECOND = 1.6;
 /** Starts at once while it is filled. */
 const FILLING = 4;

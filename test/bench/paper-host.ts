@@ -16,7 +16,7 @@ import { rulesOf } from "./bare-work.ts";
 const NAME = "paper";
 const ADDRESS = "127.0.1.1";
 /** More than are handed out: at the end of them, two hand-outs at once may compete for the last one. */
-const SLOTS = 1_200;
+const SLOTS = 600;
 /** Below those that the kernel gives to connections. */
 const FIRST_PORT = 23_000;
 const HOUR_MS = 3_600_000;
@@ -24,7 +24,7 @@ const PAPER_REDIS = fileURLToPath(new URL("paper-redis.ts", import.meta.url));
 const newId = customAlphabet("0123456789abcdefghijklmnopqrstuvwxyz", 16);
 
 /** Instances of a {@link paperHost} that can be handed out after each refill. */
-export const PAPER_INSTANCES = 1_000;
+export const PAPER_INSTANCES = 500;
 
 /**
  * A host that is rows and a heartbeat alone: its instances are warm at once, and answer by a program that stands in
