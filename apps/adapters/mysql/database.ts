@@ -1,6 +1,5 @@
-import { createPool } from "mysql2/promise";
-import type { ExecuteValues, PoolConnection, ResultSetHeader, RowDataPacket } from "mysql2/promise";
-import pTimeout, { TimeoutError } from "p-timeout";
+import { createPool, type ExecuteValues, type PoolConnection, type ResultSetHeader, type RowDataPacket } from "mysql2";
+import { TimeoutError } from "p-timeout";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -47,13 +46,13 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   function transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return despiteDeadlocks(() =>
       withConnection(async (connection) => {
-        await inTime(connection.query("START TRANSACTION"));
+        await command(connection, "START TRANSACTION");
         try {
           const result = await work(sqlOn(connection));
-          await inTime(connection.query("COMMIT"));
+          await command(connection, "COMMIT");
           return result;
         } catch (fault) {
-          if (!isLost(fault)) await inTime(connection.query("ROLLBACK"));
+          if (!isLost(fault)) await command(connection, "ROLLBACK");
           throw fault;
         }
       }),
@@ -64,14 +63,12 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     let connection: PoolConnection | undefined;
     try {
       connection = await acquire();
-      // The pool returns a new wrapper each time; the connection inside stays the same.
-      const { connection: wrapped } = connection as unknown as { connection: object };
-      if (!prepared.has(wrapped)) {
+      if (!prepared.has(connection)) {
         // Without gap locks, hand-outs to different addresses and slots do not meet.
-        await inTime(connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
+        await command(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
         // The server's own times are compared by us: without an hour that comes twice a year.
-        await inTime(connection.query("SET SESSION time_zone = '+00:00'"));
-        prepared.add(wrapped);
+        await command(connection, "SET SESSION time_zone = '+00:00'");
+        prepared.add(connection);
       }
       const result = await work(connection);
       connection.release();
@@ -84,21 +81,15 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
     }
   }
 
-  async function acquire(): Promise<PoolConnection> {
-    const pending = pool.getConnection();
-    try {
-      return await inTime(pending);
-    } catch (fault) {
-      // A connection may still be handed to this call after it has given up.
-      void pending.then(
-        (connection) => connection.release(),
-        () => undefined,
-      );
-      throw fault;
-    }
+  function acquire(): Promise<PoolConnection> {
+    return answerTo<PoolConnection>(
+      (done) => pool.getConnection(done),
+      // It may still be handed to this call after it has given up.
+      (connection) => connection.release(),
+    );
   }
 
-  return { query, transaction, close: () => pool.end() };
+  return { query, transaction, close: () => pool.promise().end() };
 }
 
 /** Repeats the work from its start when the server has rolled it back to end a deadlock. */
@@ -114,15 +105,15 @@ async function despiteDeadlocks<T>(work: () => Promise<T>): Promise<T> {
 
 function sqlOn(connection: PoolConnection): Sql {
   return {
-    rows: async <Row>(sql: string, values: ExecuteValues = []) => {
-      const [rows] = await inTime(connection.execute<RowDataPacket[]>(sql, values));
-      return rows as Row[];
-    },
-    run: async (sql, values = []) => {
-      const [result] = await inTime(connection.execute<ResultSetHeader>(sql, values));
-      return result.affectedRows;
-    },
+    rows: async <Row>(sql: string, values: ExecuteValues = []) =>
+      (await answerTo<RowDataPacket[]>((done) => connection.execute(sql, values, done))) as Row[],
+    run: async (sql, values = []) =>
+      (await answerTo<ResultSetHeader>((done) => connection.execute(sql, values, done))).affectedRows,
   };
+}
+
+function command(connection: PoolConnection, sql: string): Promise<ResultSetHeader> {
+  return answerTo((done) => connection.query(sql, done));
 }
 
 /** Server errors that mean "not now" although the connection works. */
@@ -158,7 +149,28 @@ export function isAscii(text: string): boolean {
   return /^[\x20-\x7e]*$/.test(text);
 }
 
-/** The driver's own time-out leaves out the preparing of a statement, and the wait for a connection. */
-function inTime<T>(answer: Promise<T>): Promise<T> {
-  return pTimeout(answer, { milliseconds: ANSWER_TIMEOUT_MS });
+/**
+ * The answer to a call of the driver, in time: its own time-out leaves out the preparing of a statement, and the wait
+ * for a connection. Written out, because the driver's promises and p-timeout each make an error with its stack ahead
+ * of every call: that was a third of a hand-out's processor time.
+ * @param late gets an answer that comes after the time
+ * @throws TimeoutError when none comes
+ */
+function answerTo<Answer>(
+  call: (done: (fault: Error | null, answer: Answer) => void) => void,
+  late?: (answer: Answer) => void,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      reject(new TimeoutError());
+    }, ANSWER_TIMEOUT_MS);
+    call((fault, answer) => {
+      clearTimeout(timer);
+      if (fault) reject(fault);
+      else if (isLate) late?.(answer);
+      else resolve(answer);
+    });
+  });
 }

@@ -1,8 +1,14 @@
+import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { encodeCommand } from "../../core/console/redis-reply.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
 import { serverOfInfo, type ServerVersion } from "../../core/services/server-version.ts";
 
+/** To a PING, a login, and a PING. */
+const EXPECTED_REPLIES = [/^-NOAUTH /, /^\+OK$/, /^\+PONG$/];
+const MOST_SHOWN = 100;
+const MOST_READ = 1_000;
 const RETRY_MS = 10;
 /** Between tries in the end: a host's firewall lets only so many in that have not logged in. */
 const LONGEST_RETRY_MS = 100;
@@ -30,19 +36,30 @@ export async function waitForPong(
 }
 
 /**
+/**
  * Checks in one round trip that an instance does not answer without a password, and answers `PONG` after a login with
- * this one.
+ * this one. A client library would ask more, and take longer than the server does; somebody waits.
  * @throws when nothing answers, when it lets everybody in, when the password is refused, and when `signal` aborts first
  */
 export async function checkLogin(host: string, port: number, password: string, signal: AbortSignal): Promise<void> {
-  await withClient(host, port, signal, async (redis) => {
-    const answers = (await redis.pipeline().ping().auth(REDIS_USERNAME, password).ping().exec()) ?? [];
-    const [[refusal] = [], [fault] = [], pong] = answers;
-    // A server that lets everybody in would answer PONG to any password.
-    if (!refusal?.message.startsWith("NOAUTH")) throw refusal ?? new Error("it answers without a password");
-    if (fault) throw fault;
-    if (pong?.[1] !== "PONG") throw pong?.[0] ?? new Error("it is no Redis: it did not answer PONG");
-  });
+  const socket = connect({ host, port, noDelay: true, signal });
+  try {
+    const commands = [["PING"], ["AUTH", REDIS_USERNAME, password], ["PING"]];
+    socket.write(Buffer.concat(commands.map(encodeCommand)));
+    let answer = "";
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      answer += chunk.toString("latin1");
+      const replies = answer.split("\r\n").slice(0, -1);
+      const wrong = replies.findIndex((reply, index) => EXPECTED_REPLIES[index]?.test(reply) !== true);
+      if (wrong === 0 && replies[0] === "+PONG") throw new Error("it answers without a password");
+      if (wrong >= 0) throw new Error(`it answered ${JSON.stringify(replies[wrong]?.slice(0, MOST_SHOWN))}`);
+      if (answer.length > MOST_READ) throw new Error("it is no Redis");
+      if (replies.length === EXPECTED_REPLIES.length) return;
+    }
+    throw new Error("it closed the connection");
+  } finally {
+    socket.destroy();
+  }
 }
 
 function pingOnce(host: string, port: number, password: string, signal: AbortSignal): Promise<ServerVersion> {

@@ -316,7 +316,7 @@ export function describeOperator(open: OpenStore): void {
           const name = await joined(term, 100 + round);
           const [requested, taken] = await Promise.all([
             bed.store.destroyRequests.add(name, "none", at(20)),
-            take({ now: at(70), hostName: name }),
+            take({ now: at(70), hostName: name, address: `198.51.100.${round}` }),
           ]);
           if (requested.kind === "requested") assert.equal(taken.kind, "host-closed");
           else assert.deepEqual([requested.kind, taken.kind], ["leased", "taken"]);
