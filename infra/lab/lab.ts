@@ -7,6 +7,7 @@ import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { freePort } from "../process/free-port.ts";
 import { keepProgram, untilReady, type KeptProgram } from "../process/kept-program.ts";
 import { startMariadb } from "../servers/mariadb.ts";
+import { nodeFlags } from "../process/node-flags.ts";
 import { projectPath } from "../process/project-path.ts";
 import { startRedis } from "../servers/redis.ts";
 import { writeImageArchive } from "../servers/redis-image.ts";
@@ -153,7 +154,7 @@ export async function startLab({
         {
           name,
           command: process.execPath,
-          args: [projectPath(`apps/${program}/main.ts`)],
+          args: [...nodeFlags, projectPath(`apps/${program}/main.ts`)],
           env: () => ({ ...env, ...more }),
           stopGraceMs: STOP_GRACE_MS,
         },

@@ -2,6 +2,7 @@ import type { Settings } from "../../apps/core/settings/settings.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { hostIn, inUrl } from "../../apps/lib/url-host.ts";
 import { asRoot } from "../process/as-root.ts";
+import { nodeFlags } from "../process/node-flags.ts";
 import { keepProgram, untilReady } from "../process/kept-program.ts";
 import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
@@ -38,7 +39,7 @@ export async function startPrograms(
   { ending, undoLater }: Lifecycle,
   settings: Settings,
   box: Box,
-  places: Places,
+  places: Places & { readonly compiledDir: string },
 ): Promise<void> {
   const keep = async (
     name: string,
@@ -70,8 +71,14 @@ export async function startPrograms(
     const [command, args] = await asRoot("env", [`DOCKER_HOST=${box.engineUrl}`, ...script]);
     await keep("janitor", command, args, SCRIPT_GRACE_MS, () => scriptSettings(box));
   }
-  await keep("jobs", process.execPath, [projectPath("apps/jobs/main.ts")], graceMs, () => jobsSettings(box));
-  const api = await keep("api", process.execPath, [projectPath("apps/api/main.ts")], graceMs, () => apiSettings(box));
+  const keepNode = (name: "jobs" | "api", settingsOf: typeof jobsSettings) =>
+    keep(name, process.execPath, [...nodeFlags, projectPath(`apps/${name}/main.ts`)], graceMs, () => ({
+      // What was compiled by the last run is loaded by the next one.
+      NODE_COMPILE_CACHE: places.compiledDir,
+      ...settingsOf(box),
+    }));
+  await keepNode("jobs", jobsSettings);
+  const api = await keepNode("api", apiSettings);
   await untilReady(`http://${inUrl(listenedOn(settings.service.host))}:${box.port}/readyz`, api, ending);
 }
 

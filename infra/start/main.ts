@@ -18,7 +18,6 @@ import { takeEnvFile } from "./env-file.ts";
 import { checkConfigured, ensureEngine, ensureMysql, ensureRedis, neededCommands } from "./box-servers.ts";
 import { keepImage } from "./kept-image.ts";
 import { endLeftovers } from "../process/kept-program.ts";
-import type { Places } from "../process/kept-program.ts";
 import { keptSecret } from "../servers/kept-secret.ts";
 import { becomeOnlyRun } from "./only-run.ts";
 import { projectPath } from "../process/project-path.ts";
@@ -56,7 +55,8 @@ async function start(life: Lifecycle): Promise<void> {
         "or set up a fleet as infra/deploy/README.md tells",
     );
   const stateDir = resolve(projectPath("."), service.stateDir);
-  const places: Places = {
+  const places = {
+    compiledDir: join(stateDir, "compiled"),
     logsDir: join(stateDir, "logs"),
     pidsDir: join(stateDir, "pids"),
     logFileMb: http.logFileMb,
