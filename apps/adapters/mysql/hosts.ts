@@ -171,14 +171,12 @@ export async function registerHostIn(sql: Sql, host: NewHost, now: Date): Promis
   if (!row) throw new Error(`host ${host.name} vanished while it was registered`);
   await sql.run("DELETE FROM slots WHERE host_id = ? AND slot >= ? AND instance_id IS NULL", [row.id, host.capacity]);
   await sql.run("UPDATE slots SET port = ? + slot WHERE host_id = ? AND instance_id IS NULL", [host.basePort, row.id]);
-  for (let slot = 0; slot < host.capacity; slot++) {
-    await sql.run("INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES (?, ?, ?, ?)", [
-      row.id,
-      slot,
-      host.basePort + slot,
-      now,
-    ]);
-  }
+  // All at once: a host may have hundreds.
+  const slots = Array.from({ length: host.capacity }, (_, slot) => [row.id, slot, host.basePort + slot, now]);
+  await sql.run(
+    `INSERT IGNORE INTO slots (host_id, slot, port, free_since) VALUES ${slots.map(() => "(?, ?, ?, ?)").join(", ")}`,
+    slots.flat(),
+  );
 }
 
 function toUse(row: UseRow): HostUse {
