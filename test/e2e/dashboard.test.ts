@@ -349,11 +349,11 @@ describe("the dashboard", () => {
       await standing(page, "aaa-first", "silent");
       assert.equal(await page.locator(".tile").first().getAttribute("data-host"), "aaa-first");
       await page.focus("[data-host=host-b]");
-      await dashboard.database.query("DELETE FROM hosts WHERE name = 'aaa-first'");
+      await dashboard.database.query("UPDATE hosts SET state = 'gone' WHERE name = 'aaa-first'");
       await page.waitForSelector("[data-host=aaa-first]", { state: "detached" });
       assert.equal(await page.evaluate("document.activeElement.dataset.host"), "host-b");
     } finally {
-      await dashboard.database.query("DELETE FROM hosts WHERE name = 'aaa-first'");
+      await dashboard.database.query("UPDATE hosts SET state = 'gone' WHERE name = 'aaa-first'");
     }
   });
 
