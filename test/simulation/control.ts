@@ -2,17 +2,30 @@ import { arrivalsPerSecond } from "../../apps/core/fleet/demand.ts";
 import { decideScaling, changedTimers, type ScalingRules } from "../../apps/core/fleet/scaling.ts";
 import { standingOf } from "../../apps/core/fleet/standing.ts";
 import type { FleetSnapshot } from "../../apps/core/fleet/droplets.ts";
-import type { PlacementPolicy } from "../../apps/core/fleet/placement.ts";
-import { createPlacementIndex } from "../../apps/core/fleet/placement-index.ts";
+import { isCloseEnough, type PlacementPolicy } from "../../apps/core/fleet/placement.ts";
+import { createPlacementIndex, type PlacementIndex } from "../../apps/core/fleet/placement-index.ts";
+import type { WarmInstance } from "../../apps/core/warm-pool/contract.ts";
+import { planPool } from "../../apps/core/warm-pool/plan.ts";
+import { wantedWarm, type PoolBounds } from "../../apps/core/warm-pool/size.ts";
 import { measured } from "./measured.ts";
 import { InvariantBroken, type Droplet, type SimulatedHost, type World } from "./world.ts";
 
 const MINUTE = 60_000;
+/** What most leases last: the pool is where one of these goes next. */
+const USUAL_TTL = 12 * 60 * MINUTE;
+/** Time between two looks at the pool. */
+export const POOL_EVERY_MS = 2000;
+/** All are made alike. */
+const RECIPE = Buffer.from("one");
 
 /** What decides about a simulated fleet: which host gets an instance, and how many droplets there are. */
 export type Control = {
   /** The host for a lease that ends at `expiresAt`; undefined when none has room. */
   readonly choose: (expiresAt: number, now: number) => SimulatedHost | undefined;
+  /** Whether the instance that a host is to hand out is a warm one; it is no warm one any more then. */
+  readonly claim: (host: SimulatedHost, now: number) => boolean;
+  /** Ends instances of the pool that it should not have, and starts those that are missing. */
+  readonly keepWarm: (now: number) => void;
   /** To be called when a host has joined, or its use has changed. */
   readonly changed: (host: SimulatedHost) => void;
   /** To be called when an instance has been handed out. */
@@ -26,9 +39,23 @@ export type Control = {
   readonly scale: (now: number, onOrder: (droplet: Droplet) => void) => void;
 };
 
-/** The service's own rules, by a placement policy. */
-export function ourControl(world: World, policy: PlacementPolicy, rules: ScalingRules): Control {
+/** An instance of the pool, and when it is ready. */
+type Warm = { readonly host: SimulatedHost; readonly readyAt: number; readonly createdAt: number };
+
+/**
+ * The service's own rules, by a placement policy.
+ * @param bounds of the pool of warm instances; without, there is none
+ */
+export function ourControl(
+  world: World,
+  policy: PlacementPolicy,
+  rules: ScalingRules,
+  bounds: PoolBounds & { readonly maxAgeMs: number } = { least: 0, most: 0, maxAgeMs: Infinity },
+): Control {
   const open = createPlacementIndex(policy);
+  /** Those in use that have warm instances. */
+  const openWarm = createPlacementIndex(policy, open.freeShare);
+  let pool: Warm[] = [];
   const hosts = new Map<string, SimulatedHost>();
 
   function changed(host: SimulatedHost): void {
@@ -38,10 +65,14 @@ export function ourControl(world: World, policy: PlacementPolicy, rules: Scaling
     if (standing === "open" || standing === "full") {
       hosts.set(name, host);
       // The index keeps what it was given: it must not change later.
-      open.put({ ...facts }, standing === "open");
+      const ranked = { ...facts };
+      open.put(ranked, standing === "open");
+      if (standing === "open" && facts.inUse > 0 && facts.warm > 0) openWarm.put(ranked, true);
+      else openWarm.remove(name);
     } else {
       hosts.delete(name);
       open.remove(name);
+      openWarm.remove(name);
     }
   }
 
@@ -61,18 +92,74 @@ export function ourControl(world: World, policy: PlacementPolicy, rules: Scaling
     return sum;
   }
 
+  /** As the fleet cache chooses: a host with a warm instance, when one that is in use has one. */
   function choose(expiresAt: number): SimulatedHost | undefined {
-    const next = open.inOrder(new Date(expiresAt)).next();
+    const first = firstOf(open, expiresAt);
+    if (!first || first.facts.warm > 0) return first;
+    const ready = firstOf(openWarm, expiresAt);
+    return ready && isCloseEnough(policy, ready.facts, { expiresAt: new Date(expiresAt), freeShare: open.freeShare() })
+      ? ready
+      : first;
+  }
+
+  function firstOf(index: PlacementIndex, expiresAt: number): SimulatedHost | undefined {
+    const next = index.inOrder(new Date(expiresAt)).next();
     return next.done ? undefined : hosts.get(next.value.host.name);
   }
 
+  function claim(host: SimulatedHost, now: number): boolean {
+    const here = pool.filter((each) => each.host === host);
+    const ready = here.find(({ readyAt }) => readyAt <= now);
+    // A cold start ends a warm one where it finds no slot otherwise.
+    const given = ready ?? (host.facts.occupied >= host.facts.host.capacity ? here[0] : undefined);
+    if (given) drop(given);
+    return ready !== undefined;
+  }
+
+  function drop(warm: Warm): void {
+    pool = pool.filter((each) => each !== warm);
+    world.warm(warm.host, -1);
+    changed(warm.host);
+  }
+
+  function keepWarm(now: number): void {
+    const demand = arrivalsPerSecond(handedOut(now, 1), handedOut(now, 10));
+    const refillSeconds = (POOL_EVERY_MS + measured.coldStartMs) / 1000;
+    const wanted = bounds.most === 0 ? 0 : wantedWarm({ arrivalsPerSecond: demand, refillSeconds }, bounds);
+    // The plan looks at hosts in order until it has enough, and at those of the pool.
+    const considered = new Set<SimulatedHost>();
+    for (const { host } of open.inOrder(new Date(now + USUAL_TTL))) {
+      const found = hosts.get(host.name);
+      if (found) considered.add(found);
+      if (considered.size > bounds.most) break;
+    }
+    for (const { host } of pool) considered.add(host);
+    const instances = new Map(pool.map((warm) => [instanceOf(warm, now), warm]));
+    const steps = planPool(
+      [...considered].map(({ facts }) => ({ ...facts, standing: standingOf(facts, false) })),
+      [...instances.keys()],
+      {
+        ...{ wanted, recipe: RECIPE, maxAgeMs: bounds.maxAgeMs, startsPerHost: 1 },
+        coldStarts: new Map([...considered].map((host) => [host.droplet.name, host.startsUntil > now ? 1 : 0])),
+      },
+      new Date(now),
+    );
+    for (const step of steps) {
+      const ended = step.kind === "end" ? instances.get(step.instance) : undefined;
+      if (ended) drop(ended);
+      const host = step.kind === "start" ? hosts.get(step.hostName) : undefined;
+      if (!host) continue;
+      const begins = Math.max(now, host.startsUntil);
+      host.startsUntil = begins + measured.startSpacingMs;
+      world.warm(host, 1);
+      pool.push({ host, createdAt: now, readyAt: begins + measured.coldStartMs });
+      changed(host);
+    }
+  }
+
   function scale(now: number, onOrder: (droplet: Droplet) => void): void {
-    const byName = new Map<string, Droplet>();
-    const facts = world.droplets.map((droplet) => {
-      if (droplet.cloudGoneAt <= now) droplet.facts.cloud = "gone";
-      byName.set(droplet.name, droplet);
-      return droplet.facts;
-    });
+    for (const droplet of world.droplets) if (droplet.cloudGoneAt <= now) droplet.facts.cloud = "gone";
+    const facts = world.droplets.map((droplet) => droplet.facts);
     const snapshot: FleetSnapshot = {
       droplets: facts,
       untracked: [],
@@ -83,12 +170,12 @@ export function ourControl(world: World, policy: PlacementPolicy, rules: Scaling
     const at = new Date(now);
     const actions = decideScaling(snapshot, rules, at);
     for (const { name, idleSince, unhealthySince } of changedTimers(facts, at)) {
-      const row = byName.get(name)?.row;
+      const row = world.byName.get(name)?.row;
       if (row) Object.assign(row, { idleSince, unhealthySince });
     }
     const gone = new Set<Droplet>();
     for (const action of actions) {
-      const droplet = "name" in action && action.name !== undefined ? byName.get(action.name) : undefined;
+      const droplet = "name" in action && action.name !== undefined ? world.byName.get(action.name) : undefined;
       if (action.kind === "order") onOrder(world.order(now));
       else if (action.kind === "drain" && droplet?.host) {
         world.drain(droplet.host);
@@ -101,7 +188,17 @@ export function ourControl(world: World, policy: PlacementPolicy, rules: Scaling
     if (gone.size > 0) world.close(gone, now);
   }
 
-  return { choose, changed, handedOut: noteHandout, scale, scaleEveryMs: 30_000, reapEveryMs: 60_000, isNudged: true };
+  return {
+    choose,
+    claim,
+    keepWarm,
+    changed,
+    handedOut: noteHandout,
+    scale,
+    scaleEveryMs: 30_000,
+    reapEveryMs: 60_000,
+    isNudged: true,
+  };
 }
 
 /**
@@ -144,10 +241,23 @@ export function seedControl(world: World): Control {
   return {
     choose,
     changed,
+    claim: () => false,
+    keepWarm: () => undefined,
     handedOut: () => undefined,
     scale,
     scaleEveryMs: 600_000,
     reapEveryMs: 1_200_000,
     isNudged: false,
+  };
+}
+
+function instanceOf({ host, createdAt, readyAt }: Warm, now: number): WarmInstance {
+  return {
+    instanceId: "",
+    state: readyAt <= now ? "warm" : "warming",
+    host: host.facts.host,
+    recipe: RECIPE,
+    createdAt: new Date(createdAt),
+    deadline: new Date(readyAt + MINUTE),
   };
 }

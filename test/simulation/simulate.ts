@@ -2,7 +2,7 @@ import FlatQueue from "flatqueue";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { costOf } from "../../apps/core/fleet/droplet-costs.ts";
-import type { Control } from "./control.ts";
+import { POOL_EVERY_MS, type Control } from "./control.ts";
 import { DAY, type Demand } from "./demand.ts";
 import { measured } from "./measured.ts";
 import { InvariantBroken, type Droplet, type SimulatedHost, type World } from "./world.ts";
@@ -11,6 +11,8 @@ import { InvariantBroken, type Droplet, type SimulatedHost, type World } from ".
 export type Outcome = {
   readonly asked: number;
   readonly handedOut: number;
+  /** Of these, by an instance that was ready. */
+  readonly warm: number;
   /** Refused because no host had room, and because the engine would have been too slow. */
   readonly refused: { readonly noRoom: number; readonly tooSlow: number };
   readonly dropletHours: number;
@@ -65,6 +67,7 @@ export function simulate(demand: Demand, world: World, control: Control, standby
   let asked = 0;
   let noRoom = 0;
   let tooSlow = 0;
+  let warm = 0;
   let running = 0;
   let emptyHosts = 0;
   let samples = 0;
@@ -76,6 +79,7 @@ export function simulate(demand: Demand, world: World, control: Control, standby
   let scaleAt = 0;
   let nudgedAt = Infinity;
   let admitAt = 0;
+  let poolAt = 0;
   let sampleAt = 0;
 
   function schedule(kind: number, subject: number, at: number): void {
@@ -96,14 +100,16 @@ export function simulate(demand: Demand, world: World, control: Control, standby
       if (counts) noRoom++;
       return;
     }
+    const isWarm = control.claim(host, now);
     const begins = Math.max(now, host.startsUntil);
-    const ready = begins + measured.coldStartMs;
+    const ready = isWarm ? now + measured.warmHandoutMs : begins + measured.coldStartMs;
     if (ready - now > HANDOUT_TIMEOUT_MS) {
       if (counts) tooSlow++;
       return;
     }
-    host.startsUntil = begins + measured.startSpacingMs;
+    if (!isWarm) host.startsUntil = begins + measured.startSpacingMs;
     if (counts) waits[waited++] = ready - now;
+    if (counts && isWarm) warm++;
     const end = ready + lifetime;
     expiresAt[person] = end;
     latestEnd[person] = now + MOST_TTL;
@@ -177,12 +183,12 @@ export function simulate(demand: Demand, world: World, control: Control, standby
   }
 
   /** Once nobody comes any more: when all leases are over, and a surplus has had the time to go. */
-  const restsAt = countTo + 2 * MOST_TTL + DAY / 4;
+  const restsAt = countTo + MOST_TTL + DAY / 4;
   for (;;) {
     const arrival = next < count ? (arrivesAt[next] ?? Infinity) : Infinity;
     const event = events.peekValue() ?? Infinity;
     const scaling = Math.min(scaleAt, nudgedAt);
-    const now = Math.min(arrival, event, scaling, admitAt, sampleAt);
+    const now = Math.min(arrival, event, scaling, admitAt, poolAt, sampleAt);
     if (now > restsAt) break;
     if (now === event) {
       const id = events.pop() ?? 0;
@@ -202,6 +208,9 @@ export function simulate(demand: Demand, world: World, control: Control, standby
         const host = world.join(droplet, now);
         if (host) control.changed(host);
       }
+    } else if (now === poolAt) {
+      poolAt = now + POOL_EVERY_MS;
+      control.keepWarm(now);
     } else if (now === scaling) scale(now);
     else sample(now);
   }
@@ -221,6 +230,7 @@ export function simulate(demand: Demand, world: World, control: Control, standby
   return {
     asked,
     handedOut: waited,
+    warm,
     refused: { noRoom, tooSlow },
     dropletHours: hours,
     dollars,

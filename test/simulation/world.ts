@@ -55,6 +55,7 @@ export type World = ReturnType<typeof createWorld>;
 
 export function createWorld(slots: number, cap: number) {
   const droplets: Droplet[] = [];
+  const byName = new Map<string, Droplet>();
   const ended: DropletLife[] = [];
   let ordered = 0;
   let most = 0;
@@ -94,6 +95,7 @@ export function createWorld(slots: number, cap: number) {
       goneAt: undefined,
     };
     droplets.push(droplet);
+    byName.set(name, droplet);
     most = Math.max(most, droplets.length);
     return droplet;
   }
@@ -138,6 +140,15 @@ export function createWorld(slots: number, cap: number) {
     facts.inUse++;
     facts.occupied++;
     if (facts.lastExpiry === null || expiresAt > facts.lastExpiry.getTime()) facts.lastExpiry = new Date(expiresAt);
+  }
+
+  /** Gives an instance that nobody holds yet a slot, or takes it back. */
+  function warm({ facts }: SimulatedHost, by: 1 | -1): void {
+    if (by === 1 && facts.occupied >= facts.host.capacity)
+      throw new InvariantBroken(`${facts.host.name} has no slot left`);
+    facts.warm += by;
+    facts.occupied += by;
+    if (facts.warm < 0) throw new InvariantBroken(`${facts.host.name} hands out a warm instance that it has not`);
   }
 
   function extend(host: SimulatedHost, lease: number, expiresAt: number): void {
@@ -185,6 +196,7 @@ export function createWorld(slots: number, cap: number) {
       }
       droplet.row.state = "gone";
       droplet.goneAt = now;
+      byName.delete(droplet.name);
       ended.push(lifeOf(droplet));
     }
     droplets.length = kept;
@@ -196,7 +208,7 @@ export function createWorld(slots: number, cap: number) {
   }
 
   return {
-    ...{ slots, cap, droplets, order, join, take, extend, free, drain, destroy, close, lives },
+    ...{ slots, cap, droplets, byName, order, join, take, warm, extend, free, drain, destroy, close, lives },
     most: () => most,
     /** Active hosts without leases. */
     standbys: () => standbys,

@@ -2,7 +2,7 @@ import type { Hosts, HostsMark, ReadHeartbeats } from "./contract.ts";
 import { heartbeatsDue, type KnownHeartbeat } from "./heartbeats-due.ts";
 import type { Host, HostUse } from "./host.ts";
 import { createPlacementIndex, type PlacementIndex } from "./placement-index.ts";
-import type { PlacementPolicy } from "./placement.ts";
+import { isCloseEnough, type PlacementPolicy } from "./placement.ts";
 import { isHealthy, standingOf, type HostFacts, type Standing } from "./standing.ts";
 
 /** What the cache reads. */
@@ -139,13 +139,16 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
 
   /**
    * The host that gets the next instance: the first open one, unless that has none ready and another one has that is
-   * in use. A warm instance on an empty host is left there while others have room: it would cost another droplet.
+   * in use and as good. A warm instance on an empty host is left there while others have room: it would cost another
+   * droplet.
    * @param expiresAt end of the lease
    */
   function nextHost(now: Date, expiresAt: Date = now): Host | undefined {
     const first = openHosts(now, expiresAt).next().value;
     if (!first || (facts.get(first.name)?.warm ?? 0) > 0) return first;
-    return hostsIn(openWarm, now, expiresAt).next().value ?? first;
+    const ready = hostsIn(openWarm, now, expiresAt).next().value;
+    const known = ready && facts.get(ready.name);
+    return known && isCloseEnough(placement, known, { expiresAt, freeShare: open.freeShare() }) ? ready : first;
   }
 
   /**
@@ -238,9 +241,12 @@ export function createFleetCache(ports: FleetPorts, rules: FleetCacheRules) {
     }));
   }
 
-  /** All hosts with their standings: those that take instances in the order of placement, then the others. */
-  function inPlacementOrder(now: Date): HostStanding[] {
-    const ranked = new Set([...open.inOrder(now)].map(({ host }) => host.name));
+  /**
+   * All hosts with their standings: those that take instances in the order of placement for a lease that ends at
+   * `expiresAt`, then the others.
+   */
+  function inPlacementOrder(now: Date, expiresAt: Date): HostStanding[] {
+    const ranked = new Set([...open.inOrder(expiresAt)].map(({ host }) => host.name));
     const all = new Map(standings(now).map((host) => [host.host.name, host]));
     return [...ranked, ...[...all.keys()].filter((name) => !ranked.has(name))].flatMap((name) => all.get(name) ?? []);
   }

@@ -77,12 +77,28 @@ const CLOSE_MS = 2 * 3_600_000;
 
 /** The host whose latest expiry is closest, rather later than earlier; an empty host when none is close. */
 export function closestExpiry(expiresAt: Date): HostOrder {
-  const distance = (host: Candidate) => {
-    if (host.inUse === 0) return CLOSE_MS;
-    const growth = expiresAt.getTime() - expiryOf(host);
-    return growth > 0 ? growth : -growth * OUTLASTED_COST;
-  };
-  return (a, b) => distance(a) - distance(b) || busiestFirst(a, b);
+  return (a, b) => distanceOf(a, expiresAt) - distanceOf(b, expiresAt) || busiestFirst(a, b);
+}
+
+/** In milliseconds; that of a host that outlasts the lease counts for less. */
+function distanceOf(host: Candidate, expiresAt: Date): number {
+  if (host.inUse === 0) return CLOSE_MS;
+  const growth = expiresAt.getTime() - expiryOf(host);
+  return growth > 0 ? growth : -growth * OUTLASTED_COST;
+}
+
+/**
+ * Whether a host may be preferred to the first in a policy's order because it has a warm instance. Where expiries decide
+ * it must be close: an instance that is ready saves a fifth of a second, and a host that is kept for longer costs hours.
+ */
+export function isCloseEnough(
+  policy: PlacementPolicy,
+  host: Candidate,
+  { expiresAt, freeShare }: PlacementCase,
+): boolean {
+  if (policy !== "expiry-aware") return true;
+  const distance = freeShare < FEW_FREE ? distanceOf(host, expiresAt) : expiresAt.getTime() - expiryOf(host);
+  return distance < CLOSE_MS;
 }
 
 /** The host first that is needed longest; ties by name. */

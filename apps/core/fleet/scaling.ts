@@ -326,7 +326,7 @@ function orders(
   let expectedBack = 0;
   for (const droplet of droplets) {
     const { name, state } = droplet.row;
-    if (leaving.has(name)) continue;
+    if ((state === "joined" && (droplet.host?.inUse ?? 0) > 0) || leaving.has(name)) continue;
     if (state === "ordered" || state === "booting") onTheirWay++;
     else if (isStandby(droplet)) standbys++;
     else if (isExpectedBack(droplet, rules, now)) expectedBack++;

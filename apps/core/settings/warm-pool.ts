@@ -53,6 +53,7 @@ export function keepWarmRules(settings: {
     serverSecret,
     recipe: recipeOf(service, serverSecret, times),
     slotBackoffMs: settings.instances.slotBackoffMs,
+    usualLeaseMs: settings.instances.leaseSeconds * 1000,
     periodMs: WARM_PERIOD_MS,
     concurrency: settings.jobs.concurrency,
   };

@@ -37,6 +37,8 @@ export type KeepWarmRules = PoolBounds &
     readonly recipe: Buffer;
     /** How long a slot is passed over whose port is taken by something else. */
     readonly slotBackoffMs: number;
+    /** Time that most are held: they are kept where one of that length goes next. */
+    readonly usualLeaseMs: number;
     /** Time between two runs. */
     readonly periodMs: number;
     /** Hosts that are worked on at once. */
@@ -78,7 +80,7 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     const { store, fleet, clock } = ports;
     await fleet.refresh(clock());
     const now = clock();
-    const hosts = fleet.inPlacementOrder(now);
+    const hosts = fleet.inPlacementOrder(now, new Date(now.getTime() + rules.usualLeaseMs));
     const wanted = await readWanted(store.warmPool, rules, usualStartMs, now);
     const steps = planPool(
       hosts,

@@ -5,6 +5,7 @@ import type { Hosts } from "../../../apps/core/fleet/contract.ts";
 import type { HostUse } from "../../../apps/core/fleet/host.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { createTwinService } from "../../bed/twin-service.ts";
+import { hostNamed } from "./host-named.ts";
 
 const start = new Date("2026-01-01T00:00:00Z");
 const at = (ms: number) => new Date(start.getTime() + ms);
@@ -99,6 +100,33 @@ describe("the fleet cache", () => {
     assert.deepEqual(namesFor(8000), ["long", "idle"], "full");
     view.countTaken("idle", false, at(9000 * 1000));
     assert.deepEqual(namesFor(8000), ["idle", "long"]);
+  });
+
+  it("prefers a host with a warm instance, but not to one that a lease would keep for hours longer", async () => {
+    const { service } = await openFleet({});
+    const use = (name: string, warm: number, lastExpirySeconds: number) => ({
+      host: hostNamed(name, 4, "active"),
+      ...{
+        inUse: 1 + warm,
+        occupied: 1 + 2 * warm,
+        warm,
+        lastExpiry: at(lastExpirySeconds * 1000),
+        unreachableSince: null,
+      },
+    });
+    for (const name of ["cold", "warm"]) service.discovery.beat(name, {}, HOUR_MS);
+    const ports = {
+      listChanged: () =>
+        Promise.resolve({ hosts: [use("cold", 0, 80_000), use("warm", 1, 40_000)], gone: [], mark: { at: 0 } }),
+      readHeartbeats: service.discovery.readHeartbeats,
+    };
+    const view = createFleetCache(ports, { ...rules, placement: "expiry-aware" });
+    await view.refresh(start);
+    const nextFor = (seconds: number) => view.nextHost(start, at(seconds * 1000))?.name;
+    assert.deepEqual([nextFor(41_000), nextFor(79_000)], ["warm", "cold"]);
+    const inOrderFor = (seconds: number) =>
+      view.inPlacementOrder(start, at(seconds * 1000)).map(({ host }) => host.name);
+    assert.deepEqual([inOrderFor(79_000)[0], inOrderFor(30_000)[0]], ["cold", "warm"]);
   });
 
   it("takes a host that turned out full for full until it reads again", async () => {

@@ -7,6 +7,7 @@ import {
   closestExpiry,
   FEW_FREE,
   firstFit,
+  isCloseEnough,
   leastGrowth,
   orderOf,
   placementPolicies,
@@ -190,6 +191,26 @@ describe("expiry-aware placement", () => {
       namesOf(hosts.toSorted(orderOf("expiry-aware", { expiresAt: at(1), freeShare })))[0];
     assert.equal(chosenAt(FEW_FREE - 0.01), "empty");
     assert.equal(chosenAt(FEW_FREE), "long");
+  });
+});
+
+describe("a host with a warm instance", () => {
+  const soon = facts({ name: "a", inUse: 1, lastExpiry: at(1) });
+  const late = facts({ name: "b", inUse: 1, lastExpiry: at(24) });
+  const isGood = (host: HostFacts, hours: number, freeShare = 0) =>
+    isCloseEnough("expiry-aware", host, { expiresAt: at(hours), freeShare });
+
+  it("is as good as any other where expiries do not decide", () => {
+    for (const policy of ["busiest-first", "first-fit"] as const)
+      assert.ok(isCloseEnough(policy, soon, { expiresAt: at(12), freeShare: 0 }));
+  });
+
+  it("is not as good when the lease would keep it for hours longer", () => {
+    assert.deepEqual([isGood(soon, 2), isGood(soon, 3), isGood(soon, 3, 0.5)], [true, false, false]);
+  });
+
+  it("is not as good when it outlasts the lease by far, unless there is free room to be filled", () => {
+    assert.deepEqual([isGood(late, 20), isGood(late, 1), isGood(late, 1, 0.5)], [true, false, true]);
   });
 });
 
