@@ -11,6 +11,7 @@ import { cold } from "./cold.ts";
 import { density } from "./density.ts";
 import { droplets } from "./droplets.ts";
 import { memory } from "./memory.ts";
+import { scale } from "./scale.ts";
 import { throughput } from "./throughput.ts";
 import { warm } from "./warm.ts";
 import { warmWork } from "./warm-work.ts";
@@ -25,6 +26,7 @@ export const benches: readonly Bench[] = [
   memory,
   density,
   droplets,
+  scale,
   attackEgress,
   attackLogs,
   attackRedis,
