@@ -30,7 +30,7 @@ export function hoursPlot(outcomes: ReadonlyMap<string, Outcome>): string {
   const legend = [...outcomes.keys(), "least"].map(
     (name, index) =>
       `<text x="${LEFT + index * 130}" y="20" fill="${name === "least" ? INK : (COLOURS[index % COLOURS.length] ?? INK)}">` +
-      `${name}</text>`,
+      `${name === "seed" ? "Get A Redis" : name}</text>`,
   );
   const hours = series
     .filter(({ atMs }) => atMs % (6 * HOUR_MS) === 0)
