@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { Redis } from "ioredis";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { createInstance, type CreatePorts } from "../../apps/core/instances/create-instance.ts";
 import type { CreateRequest } from "../../apps/core/instances/handout.ts";
 import { createFleetCache } from "../../apps/core/fleet/fleet-cache.ts";
@@ -11,6 +13,9 @@ import { createRedisDiscovery, openRedis } from "../../apps/adapters/redis/disco
 import { checkLogin, waitForPong } from "../../apps/adapters/redis/probe.ts";
 import { handoutRules } from "../../apps/core/settings/instances.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
+import { keepWarmRules } from "../../apps/core/settings/warm-pool.ts";
+import { WATCH_USERNAME, watchPassword } from "../../apps/core/services/watch-user.ts";
+import { keepWarm, type KeepWarmPorts } from "../../apps/core/warm-pool/keep-warm.ts";
 import { hashSecret } from "../../apps/lib/secrets.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { crashAt, moments } from "../bed/crash.ts";
@@ -19,7 +24,7 @@ import { takeInventory } from "../bed/tidiness.ts";
 import { createTwinPressure } from "../../apps/twins/pressure.ts";
 import { until } from "../bed/until.ts";
 
-type Ports = CreatePorts & Parameters<typeof reap>[0] & Parameters<typeof reconcile>[0];
+type Ports = CreatePorts & KeepWarmPorts & Parameters<typeof reap>[0] & Parameters<typeof reconcile>[0];
 type Action = (ports: Ports) => Promise<unknown>;
 
 /** More calls than any action here makes. */
@@ -30,6 +35,10 @@ describe("a process killed at any call to MySQL or an engine", () => {
   let service: Service;
   let ports: Ports;
   let refreshFleet: () => Promise<void>;
+  /** Keeps one instance ready. */
+  let warmOne: () => Promise<unknown>;
+  /** Ends all that are ready, as a pool does that has been switched off. */
+  let emptyPool: () => Promise<unknown>;
   /** How far the clock of the actions is ahead; it never goes back. */
   let aheadMs = 0;
   const undo: (() => void)[] = [];
@@ -47,10 +56,17 @@ describe("a process killed at any call to MySQL or an engine", () => {
     );
     refreshFleet = () => fleet.refresh(clock());
     await until("the fleet is seen", () => refreshFleet().then(() => true));
-    const settings = loadSettings({ ...service.env, HANDOUT_TIMEOUT_SECONDS: "30" }, [
-      "INSTANCE_IMAGE",
-      "SERVER_SECRET",
-    ]);
+    const settingsWith = (most: number) =>
+      loadSettings(
+        {
+          ...service.env,
+          HANDOUT_TIMEOUT_SECONDS: "30",
+          WARM_POOL_MIN: String(most),
+          WARM_POOL_MAX: String(most),
+        },
+        ["INSTANCE_IMAGE", "SERVER_SECRET"],
+      );
+    const settings = settingsWith(1);
     const hex = (bytes: number) => randomBytes(bytes).toString("hex");
     ports = {
       store: service.store,
@@ -61,13 +77,21 @@ describe("a process killed at any call to MySQL or an engine", () => {
       checkLogin,
       ...realTime,
       clock,
-      random: { id: () => hex(8), password: () => hex(16), token: () => hex(16), nonce: () => randomBytes(12) },
+      random: {
+        id: () => hex(8),
+        password: () => hex(16),
+        token: () => hex(16),
+        nonce: () => randomBytes(12),
+        seed: () => randomBytes(32),
+      },
       readHeartbeats,
       onHostFailure: () => undefined,
       onWarmFailure: () => undefined,
       onStandbyTaken: () => undefined,
       rules: handoutRules(settings),
     };
+    warmOne = keepWarm(ports, keepWarmRules(settings));
+    emptyPool = keepWarm(ports, keepWarmRules(settingsWith(0)));
   });
   after(async () => {
     for (const step of undo) step();
@@ -84,6 +108,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
 
   /** What the next run of the jobs makes of it. */
   const nextRun = async () => {
+    await emptyPool();
     await reconcile(ports, ROUND);
     await reap(ports, ROUND);
     return takeInventory(service);
@@ -94,6 +119,7 @@ describe("a process killed at any call to MySQL or an engine", () => {
     prepare: () => Promise<void>,
     action: Action,
     check: (inventory: Awaited<ReturnType<typeof takeInventory>>) => void,
+    leastPoints = 10,
   ): Promise<void> {
     let points = 0;
     for (const moment of moments) {
@@ -113,8 +139,73 @@ describe("a process killed at any call to MySQL or an engine", () => {
         points++;
       }
     }
-    assert.ok(points >= 10, `${points} crash points were tried`);
+    assert.ok(points >= leastPoints, `${points} crash points were tried`);
   }
+
+  it("keeps a warm instance to itself until it is handed out, and to its holder from then on", async () => {
+    const [host] = service.hosts;
+    assert.ok(host);
+    await refreshFleet();
+    await warmOne();
+    const [warm] = await service.store.warmPool.list();
+    assert.ok(warm?.state === "warm");
+    const id = warm.instanceId;
+    const container = host.docker.getContainer(`redis-${id}`);
+    const seen = [JSON.stringify(await container.inspect())];
+    const place = (await service.store.leases.findAddress(id)) ?? assert.fail("it has an address");
+    const as = (username?: string, password?: string) => {
+      const login = username === undefined ? {} : { username, password: password ?? "" };
+      const redis = new Redis({
+        ...place,
+        ...login,
+        lazyConnect: true,
+        enableReadyCheck: false,
+        protocol: 2,
+        retryStrategy: () => null,
+      });
+      redis.on("error", () => undefined);
+      return redis;
+    };
+    const refused = async (redis: Redis, why: RegExp, command: string, ...given: string[]) => {
+      await assert.rejects(redis.call(command, ...given), why);
+      redis.disconnect();
+    };
+    await refused(as(), /NOAUTH/, "PING");
+    for (const word of ["", "password", id, service.env["SERVER_SECRET"] ?? ""])
+      await refused(as(), /WRONGPASS/, "AUTH", "default", word);
+    const watch = () => as(WATCH_USERNAME, watchPassword(service.env["SERVER_SECRET"] ?? "", id));
+    for (const [command = "", ...given] of [
+      ["GET", "key"],
+      ["KEYS", "*"],
+      ["CONFIG", "GET", "*"],
+      ["ACL", "LIST"],
+    ])
+      await refused(watch(), /NOPERM/, command, ...given);
+
+    await refreshFleet();
+    const result = await createInstance(ports, request());
+    assert.ok(result.kind === "created" && result.wasWarm && result.handout.id === id);
+    const { password, token } = result.handout;
+    const mysql = await createConnection({ uri: service.env["MYSQL_URL"] ?? "" });
+    const [[row]] = await mysql.query<RowDataPacket[]>("SELECT * FROM instances WHERE id = ?", [id]);
+    await mysql.end();
+    assert.ok(row);
+    assert.equal(row["password_nonce"], null, "nobody can derive the password again");
+    seen.push(JSON.stringify(Object.values(row).map(String)), JSON.stringify(await container.inspect()), service.log());
+    for (const text of seen) assert.ok(!text.includes(password) && !text.includes(token));
+
+    // Its server crashes, and is started again with the same arguments.
+    const before = await container.inspect();
+    await host.exec("sh", "-c", `kill -9 ${before.State.Pid}`);
+    await until("it runs again", async () => {
+      const { State } = await container.inspect();
+      return State.Running && State.Pid !== before.State.Pid;
+    });
+    await waitForPong(place.host, place.port, password, AbortSignal.timeout(10_000));
+    await refused(as(), /NOAUTH/, "PING");
+    aheadMs += 120_000;
+    assert.equal((await nextRun()).containers, 0);
+  });
 
   it("in a hand-out leaves a lease that runs, or nothing", async () => {
     await killEverywhere(
@@ -124,6 +215,21 @@ describe("a process killed at any call to MySQL or an engine", () => {
         assert.equal(result.kind, "created");
       },
       () => undefined,
+    );
+  });
+
+  it("in a hand-out of a warm instance leaves a lease that runs, or nothing", async () => {
+    await killEverywhere(
+      async () => {
+        await warmOne();
+        await refreshFleet();
+      },
+      async (crashing) => {
+        const result = await createInstance(crashing, request());
+        assert.ok(result.kind === "created" && result.wasWarm);
+      },
+      () => undefined,
+      6,
     );
   });
 
