@@ -126,7 +126,7 @@ function longAndShort(byDuration: readonly string[]): string[] {
 }
 
 function checkPart({ name, program, args }: Check): Part {
-  return { name, run: () => run(process.execPath, [projectPath(`node_modules/.bin/${program}`), ...args]) };
+  return { name, run: () => run(process.execPath, [projectPath(`node_modules/${program}`), ...args]) };
 }
 
 function purePart(these: readonly string[]): Part {

@@ -129,10 +129,12 @@ async function perform(ports: ReconcilePorts, host: EngineHost, repair: Repair, 
 }
 
 function note({ store, clock }: ReconcilePorts, host: EngineHost, repair: Repair): Promise<void> {
-  const { instanceId: instance, reason } = repair;
-  const what =
-    repair.kind === "end" ? { kind: repair.kind, data: { cause: repair.cause } } : ({ kind: repair.kind } as const);
-  return store.events.add({ actor: "reconcile", host: host.name, instance, reason, ...what }, clock());
+  const told = { actor: "reconcile", host: host.name, instance: repair.instanceId, reason: repair.reason } as const;
+  const { kind } = repair;
+  return store.events.add(
+    kind === "end" ? { ...told, kind, data: { cause: repair.cause } } : { ...told, kind },
+    clock(),
+  );
 }
 
 /** Keeps a restart and tells it, once; false when it is known. */
