@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { chmod, lstat, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { labels } from "../../apps/core/services/container.ts";
 import { asRoot } from "../process/as-root.ts";
@@ -16,6 +17,9 @@ const LONGEST_SOCKET_PATH = 107;
 const STOP_GRACE_MS = 30_000;
 /** For a containerd or a shim: they have nothing to finish. */
 const RUNTIME_GRACE_MS = 5_000;
+/** For a mount that is busy to be free, and between two looks at it. */
+const UNMOUNT_MS = 5_000;
+const UNMOUNT_AGAIN_MS = 100;
 
 export interface DockerEngine extends ServerProcess {
   /** `unix:///…`, as DOCKER_HOST takes it. */
@@ -186,9 +190,30 @@ function containerdDir({ runDir }: Engine): string {
   return join(runDir, "exec", "containerd");
 }
 
-/** What a killed dockerd had mounted stays, and the folders could not be removed. */
+/**
+ * What a killed dockerd had mounted stays, and the folders could not be removed. A mount may be busy for a moment, by a
+ * container that was just being started, and may go by itself as well.
+ */
 async function unmountBelow(folders: string[]): Promise<void> {
-  const mountPoints = (await readFile("/proc/self/mountinfo", "utf8"))
+  const deadline = performance.now() + UNMOUNT_MS;
+  for (;;) {
+    // What is mounted later lies on top, or further inside.
+    const mountPoints = (await mountPointsBelow(folders)).reverse();
+    if (mountPoints.length === 0) return;
+    try {
+      for (const mountPoint of mountPoints) {
+        const [command, args] = await asRoot("umount", [mountPoint]);
+        await run(command, args);
+      }
+    } catch (fault) {
+      if (performance.now() > deadline) throw fault;
+      await sleep(UNMOUNT_AGAIN_MS);
+    }
+  }
+}
+
+async function mountPointsBelow(folders: string[]): Promise<string[]> {
+  return (await readFile("/proc/self/mountinfo", "utf8"))
     .split("\n")
     .map((line) =>
       (line.split(" ")[4] ?? "").replace(/\\([0-7]{3})/g, (_, octal: string) =>
@@ -196,11 +221,6 @@ async function unmountBelow(folders: string[]): Promise<void> {
       ),
     )
     .filter((mountPoint) => folders.some((folder) => mountPoint.startsWith(`${folder}/`)));
-  // What is mounted later lies on top, or further inside.
-  for (const mountPoint of mountPoints.reverse()) {
-    const [command, args] = await asRoot("umount", [mountPoint]);
-    await run(command, args);
-  }
 }
 
 async function runDirFor(root: string): Promise<string> {

@@ -3,8 +3,9 @@
  * nothing of this machine. Prints what it saw as one line of JSON. Arguments: a folder, one too long
  * for sockets.
  */
-import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { dockerClient, findEngine } from "../../../infra/servers/docker-client.ts";
 import { startDockerEngine } from "../../../infra/servers/docker-engine.ts";
@@ -60,7 +61,23 @@ const stateAfterCut = (await container.inspect()).State.Status;
 await container.start();
 const answersAfterCut = await until("it answers", answers);
 
-await afterCut.stop();
+// Something is at work in its folder until after the first try to unmount it, as what starts a container may be.
+const straggler = spawn("sleep", ["infinity"], { cwd: join(dir, "data") });
+const path = process.env["PATH"] ?? "";
+const bin = join(dir, "bin");
+const tried = join(bin, "tried");
+await mkdir(bin);
+await writeFile(join(bin, "umount"), `#!/bin/sh\nPATH=${path}\numount "$@"\ncode=$?\n>${tried}\nexit $code\n`, {
+  mode: 0o755,
+});
+process.env["PATH"] = `${bin}:${path}`;
+const stopped = afterCut.stop();
+// It is awaited below.
+stopped.catch(() => undefined);
+await until("it has tried to unmount", () => access(tried).then(() => true), 60_000);
+straggler.kill();
+process.env["PATH"] = path;
+await stopped;
 const afterStop = { processes: await engineProcesses(), mounts: await mounts() };
 
 const last = await startDockerEngine({ dir });
