@@ -31,10 +31,10 @@ const OTHERS_SECONDS = 20;
 
 /** How long test files take: as measured when they ran last here, else a guess. */
 export interface Durations {
-  /** In seconds. */
-  of: (file: string) => number;
-  /** Notes what a file took now, in seconds; `keep` writes it down. */
-  note: (file: string, seconds: number) => void;
+  /** Of files that run in one process, in seconds. */
+  of: (files: readonly string[]) => number;
+  /** Notes what files in one process took now, in seconds; `keep` writes it down. */
+  note: (files: readonly string[], seconds: number) => void;
   keep: () => Promise<void>;
 }
 
@@ -48,8 +48,9 @@ export async function readDurations(): Promise<Durations> {
     // Written again at the end of this run.
   }
   return {
-    of: (file) => kept[file] ?? LONGEST[file] ?? OTHERS_SECONDS,
-    note: (file, seconds) => (kept[file] = Math.round(seconds)),
+    of: (files) =>
+      kept[files.join(" ")] ?? files.reduce((sum, file) => sum + (kept[file] ?? LONGEST[file] ?? OTHERS_SECONDS), 0),
+    note: (files, seconds) => (kept[files.join(" ")] = Math.round(seconds)),
     keep: async () => {
       await mkdir(dirname(FILE), { recursive: true });
       await writeFile(`${FILE}.new`, `${JSON.stringify(kept, undefined, 1)}\n`);

@@ -11,6 +11,7 @@ import { CHECKS, type Check } from "./checks.ts";
 import { readDurations } from "./durations.ts";
 import { needOf } from "./needs.ts";
 import { prepareMachine } from "./preparations.ts";
+import { groupByBed } from "./together.ts";
 
 /**
  * The `npm test` program: all tests, and types, linter, imports and format beside them. With paths as arguments
@@ -27,7 +28,7 @@ const AT_ONCE = 5;
 /** Time that what a file has started gets to end after it. */
 const LAST_WORDS_MS = 5_000;
 /**
- * Each file that needs this machine has a network of its own, which ends with it: no way out of this machine,
+ * Files on one bed have a network of their own, which ends with it: no way out of this machine,
  * ports and packet filter of its own, and no browser that gives up what it loads because machines elsewhere
  * come and go.
  */
@@ -73,17 +74,17 @@ async function runAll(): Promise<void> {
   const durations = await readDurations();
   // While others run already.
   const ready = prepareMachine(onMachine);
-  const inTurn = longAndShort(onMachine.toSorted((one, other) => durations.of(other) - durations.of(one)));
+  const inTurn = longAndShort(groupByBed(onMachine).toSorted((one, other) => durations.of(other) - durations.of(one)));
   const parts: Part[] = [
     ...(isWhole ? CHECKS.map(checkPart) : []),
     ...(pure.length > 0 ? [purePart(pure)] : []),
-    ...inTurn.map((file) => ({
-      name: file,
+    ...inTurn.map((group) => ({
+      name: group.join(", "),
       run: async () => {
-        await ready(file);
+        await Promise.all(group.map(ready));
         const startedAt = performance.now();
-        const result = await runAlone(file);
-        durations.note(file, (performance.now() - startedAt) / 1000);
+        const result = await runAlone(group);
+        durations.note(group, (performance.now() - startedAt) / 1000);
         return result;
       },
     })),
@@ -119,10 +120,10 @@ async function runAll(): Promise<void> {
  * Long files first, so that none of them is the last on its own, and the shortest ones between them: those mostly wait,
  * for servers to start and the like, while the long ones keep the processors busy.
  */
-function longAndShort(byDuration: readonly string[]): string[] {
+function longAndShort<T>(byDuration: readonly T[]): T[] {
   const middle = Math.ceil(byDuration.length / 2);
   const shortest = byDuration.slice(middle).reverse();
-  return byDuration.slice(0, middle).flatMap((file, index) => [file, ...shortest.slice(index, index + 1)]);
+  return byDuration.slice(0, middle).flatMap((long, index) => [long, ...shortest.slice(index, index + 1)]);
 }
 
 function checkPart({ name, program, args }: Check): Part {
@@ -142,8 +143,8 @@ function testArguments(these: readonly string[]): string[] {
   return [...(these.length > 1 ? several : []), "--test-reporter=spec", ...these];
 }
 
-async function runAlone(file: string): Promise<{ code: number | null; said: string }> {
-  return run("setpriv", [...ALONE, process.execPath, ...testArguments([file])]);
+async function runAlone(these: readonly string[]): Promise<{ code: number | null; said: string }> {
+  return run("setpriv", [...ALONE, process.execPath, ...testArguments(these)]);
 }
 
 /** Runs a program in the project's folder and collects what it says; with "inherit" it says it itself. */

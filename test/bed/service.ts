@@ -44,6 +44,8 @@ export interface ServiceOptions {
   capacity?: number;
   basePort?: number;
   env?: Record<string, string>;
+  /** Whether the API runs at once; else `startApi` starts it. */
+  api?: boolean;
   /** Whether the jobs process runs; it ticks each second then. */
   jobs?: boolean;
   /** Where the API and the jobs find a host's engine, when not at the engine itself. */
@@ -62,6 +64,7 @@ export async function startService({
   capacity = 8,
   basePort = 20_000,
   env = {},
+  api: isApiStarted = true,
   jobs = true,
   engineUrl,
 }: ServiceOptions = {}): Promise<Service> {
@@ -146,7 +149,7 @@ export async function startService({
       api = startNode(apiMain, processEnv, output);
       await untilReady(`http://127.0.0.1:${port}`, api, output);
     };
-    await startApi();
+    if (isApiStarted) await startApi();
     undo.add("API", () => end(api, "SIGTERM"), { withinMs: STOP_MS });
     let jobsProcess: ChildProcess | undefined;
     const startJobs = () => (jobsProcess = startNode(jobsMain, processEnv, output));

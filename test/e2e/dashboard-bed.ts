@@ -12,7 +12,7 @@ export const DESKTOP = { width: 1440, height: 900 };
 export const PHONE = { width: 390, height: 844 };
 
 /**
- * A service of two hosts with its dashboard in Chromium, for the tests of one `describe`; each test leaves all
+ * A service of two hosts with its dashboard in Chromium, for all tests of a process; each test leaves all
  * hosts open and empty.
  */
 export interface Dashboard {
@@ -29,7 +29,34 @@ export interface Dashboard {
   logIn: (options?: BrowserContextOptions) => Promise<Page>;
 }
 
-/** Starts it all before the tests of the `describe` that calls this, and stops it after them. */
+interface Bed {
+  service: Service;
+  browser: Browser;
+  database: Pool;
+}
+
+let begun: Promise<Bed> | undefined;
+
+async function startBed(): Promise<Bed> {
+  // Tests take rows of hosts away, which the service never does: only a reading of all hosts shows that.
+  const env = { QUOTA_PER_ADDRESS: "8", FLEET_REREAD_SECONDS: "1" };
+  const service = await startService({ hostNames: ["host-a", "host-b"], capacity: 4, env });
+  const database = createPool({ uri: service.env["MYSQL_URL"] ?? "", timezone: "Z" });
+  return { service, database, browser: await launchChromium() };
+}
+
+after(async () => {
+  const bed = await begun;
+  if (!bed) return;
+  try {
+    await bed.browser.close();
+    await bed.database.end();
+  } finally {
+    await bed.service.stop();
+  }
+});
+
+/** Starts it all before the tests of the first `describe` that calls this; it stops after the last test of all. */
 export function useDashboard(): Dashboard {
   let service: Service;
   let browser: Browser;
@@ -37,9 +64,7 @@ export function useDashboard(): Dashboard {
   let visits: Visit[] = [];
 
   before(async () => {
-    service = await startService({ hostNames: ["host-a", "host-b"], capacity: 4, env: { QUOTA_PER_ADDRESS: "8" } });
-    database = createPool({ uri: service.env["MYSQL_URL"] ?? "", timezone: "Z" });
-    browser = await launchChromium();
+    ({ service, browser, database } = await (begun ??= startBed()));
   });
 
   afterEach(async () => {
@@ -63,15 +88,6 @@ export function useDashboard(): Dashboard {
       [],
       "no script error and nothing against the content security policy",
     );
-  });
-
-  after(async () => {
-    try {
-      await browser.close();
-      await database.end();
-    } finally {
-      await service.stop();
-    }
   });
 
   const operate = (path: string, method: string, body?: object) =>

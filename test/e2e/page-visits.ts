@@ -12,9 +12,34 @@ import { launchChromium, PLAIN_HTTP_NAME, visit, type Visit } from "./chromium.t
 
 const DESKTOP = { width: 1440, height: 900 };
 
+interface Bed {
+  service: Service;
+  browser: Browser;
+  /** The API's environment without what a describe block has added. */
+  usual: Record<string, string>;
+}
+
+let begun: Promise<Bed> | undefined;
+
+async function startBed(): Promise<Bed> {
+  const service = await startService({ api: false, env: { ALLOWED_HOSTS: PLAIN_HTTP_NAME } });
+  return { service, usual: { ...service.env }, browser: await launchChromium() };
+}
+
+after(async () => {
+  const bed = await begun;
+  if (!bed) return;
+  try {
+    await bed.browser.close();
+  } finally {
+    await bed.service.stop();
+  }
+});
+
 /**
- * The service and a browser for the tests of one describe block. After each test its pages are closed,
- * what they hold is ended, and none of them may have had a fault.
+ * The service and a browser for the tests of one describe block, whose API has settings of its own; all else is there
+ * once for all blocks of a process. After each test its pages are closed, what they hold is ended, and none of them may
+ * have had a fault.
  */
 export function visitPages(env: Record<string, string>) {
   let service: Service;
@@ -24,8 +49,12 @@ export function visitPages(env: Record<string, string>) {
   let others: Handout[] = [];
 
   before(async () => {
-    service = await startService({ env: { ALLOWED_HOSTS: PLAIN_HTTP_NAME, ...env } });
-    browser = await launchChromium();
+    const bed = await (begun ??= startBed());
+    ({ service, browser } = bed);
+    for (const name of Object.keys(service.env)) Reflect.deleteProperty(service.env, name);
+    Object.assign(service.env, bed.usual, env);
+    await service.startApi();
+    await endAll(service);
   });
 
   afterEach(async () => {
@@ -42,13 +71,7 @@ export function visitPages(env: Record<string, string>) {
     );
   });
 
-  after(async () => {
-    try {
-      await browser.close();
-    } finally {
-      await service.stop();
-    }
-  });
+  after(() => service.endApi("SIGTERM"));
 
   async function open(options: BrowserContextOptions = {}, origin = service.origin): Promise<Page> {
     const opened = await visit(browser, origin, {
@@ -85,6 +108,13 @@ export function visitPages(env: Record<string, string>) {
     takeWithoutPage,
     endAfterwards,
   };
+}
+
+/** Ends what the tests of another block have left: it counts for the quota of the address that all tests have. */
+async function endAll({ origin, opsToken }: Service): Promise<void> {
+  const headers = { authorization: `Bearer ${opsToken}` };
+  const open = (await (await fetch(`${origin}/ops/api/instances`, { headers })).json()) as { id: string }[];
+  await Promise.all(open.map(({ id }) => fetch(`${origin}/ops/api/instances/${id}`, { method: "DELETE", headers })));
 }
 
 /** Presses the button and waits for what it gives. */

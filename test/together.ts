@@ -1,0 +1,15 @@
+/**
+ * Test files on one bed. They run in one process, one after the other, where the bed starts once for all of them: most of
+ * the processor time of a short one is the start of servers, programs and a browser. Each can run alone as well.
+ */
+const TOGETHER: readonly (readonly string[])[] = [
+  ["test/e2e/dashboard.test.ts", "test/e2e/dashboard-bad-moments.test.ts", "test/e2e/dashboard-lists.test.ts"],
+  ["test/e2e/homepage-looks.test.ts", "test/e2e/homepage-form.test.ts"],
+];
+
+/** Puts files into one list each that run in one process; what is on no common bed is a list alone. */
+export function groupByBed(files: readonly string[]): string[][] {
+  const grouped = TOGETHER.map((group) => group.filter((file) => files.includes(file)));
+  const alone = files.filter((file) => !grouped.some((group) => group.includes(file)));
+  return [...grouped.filter((group) => group.length > 0), ...alone.map((file) => [file])];
+}
