@@ -2,20 +2,24 @@ import { createServer } from "node:net";
 
 /**
  * A program: paper-redis.ts <first port> <count>. Listens on so many ports of all addresses, and answers as an instance
- * does that knows everybody's password. It stands in for instances where their engines are not to be measured. Says
+ * does that takes everybody's password. It stands in for instances where their engines are not to be measured. Says
  * "ready" when it listens, and ends with its standard input.
  */
 const [, , first, count] = process.argv.map(Number);
-const REPLIES: Readonly<Record<string, string>> = { AUTH: "+OK\r\n", PING: "+PONG\r\n" };
 const COMMAND = /\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g;
 
 let listening = 0;
 for (let port = first ?? 0; port < (first ?? 0) + (count ?? 0); port++)
   createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => undefined);
+    let isIn = false;
     socket.on("data", (chunk: Buffer) => {
-      for (const [, name = ""] of chunk.toString().matchAll(COMMAND))
-        socket.write(REPLIES[name.toUpperCase()] ?? "+OK\r\n");
+      let replies = "";
+      for (const [, name = ""] of chunk.toString().matchAll(COMMAND)) {
+        isIn ||= /^auth$/i.test(name);
+        replies += !isIn ? "-NOAUTH Authentication required.\r\n" : /^ping$/i.test(name) ? "+PONG\r\n" : "+OK\r\n";
+      }
+      socket.write(replies);
     });
   }).listen(port, () => {
     listening++;

@@ -8,7 +8,7 @@ import { bareWork, rulesOf } from "./bare-work.ts";
 import type { Bench, Outcome } from "./bench.ts";
 import { paperHost, PAPER_INSTANCES } from "./paper-host.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const PROCESSES = 4;
 /** Requests under way at once. */
 const AT_ONCE = 32;
