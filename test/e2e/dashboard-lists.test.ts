@@ -219,7 +219,7 @@ describe("the dashboard's lists", () => {
       await redis.del("host:<u>evil</u>");
       redis.disconnect();
       await dashboard.database.query("DELETE FROM instances WHERE address = '<em>holder</em>'");
-      await dashboard.database.query("DELETE FROM hosts WHERE name = '<u>evil</u>'");
+      await dashboard.database.query("UPDATE hosts SET state = 'gone' WHERE name = '<u>evil</u>'");
       await dashboard.database.query("DELETE FROM job_runs WHERE job = 'health'");
       await dashboard.database.query("DELETE FROM events");
     }
