@@ -304,6 +304,47 @@ describe("the fleet cache", () => {
     assert.deepEqual(view.room(), { hosts: 2, capacity: 4, occupied: 4 });
   });
 
+  describe("with instances that are ready", () => {
+    /** Makes so many of a host's instances warm, as the next reading shows them. */
+    const warmed = async (inUse: Record<string, number>, warm: Record<string, number>) => {
+      const { service } = await openFleet(inUse);
+      const listChanged: Hosts["listChanged"] = async (mark, named) => {
+        const changes = await service.store.hosts.listChanged(mark, named);
+        const hosts = changes.hosts.map((use) => {
+          const ready = warm[use.host.name] ?? 0;
+          return { ...use, warm: ready, occupied: use.occupied + ready };
+        });
+        return { ...changes, hosts };
+      };
+      const view = createFleetCache({ listChanged, readHeartbeats: service.discovery.readHeartbeats }, rules);
+      await view.refresh(start);
+      return view;
+    };
+
+    it("goes to the first host that has one and is in use, else to the first, and leaves standbys alone", async () => {
+      const busy = await warmed({ a: 3, b: 2, c: 1, d: 0 }, { c: 2, d: 2 });
+      assert.equal(busy.nextHost(start)?.name, "c");
+      const onStandby = await warmed({ a: 3, d: 0 }, { d: 2 });
+      assert.equal(onStandby.nextHost(start)?.name, "a");
+      const onFirst = await warmed({ a: 3, b: 2 }, { a: 1, b: 1 });
+      assert.equal(onFirst.nextHost(start)?.name, "a");
+    });
+
+    it("counts them as room, and none as use: a host that has nothing else is a standby", async () => {
+      const view = await warmed({ a: 2, d: 0 }, { a: 2, d: 4 });
+      assert.deepEqual(standingAt(view, start), { a: "open", d: "open" });
+      assert.deepEqual(view.room(), { hosts: 2, capacity: 8, occupied: 2 });
+      assert.equal(view.countTaken("d", true), true, "it was empty");
+      assert.deepEqual(
+        view.inPlacementOrder(start).map(({ host, inUse, warm, occupied }) => [host.name, inUse, warm, occupied]),
+        [
+          ["a", 2, 2, 4],
+          ["d", 1, 3, 4],
+        ],
+      );
+    });
+  });
+
   describe("with two thousand hosts", () => {
     /** A fleet that beats every four seconds, as hosts do, each at a moment of its own. */
     async function openLarge() {
