@@ -4,7 +4,12 @@
  */
 const TOGETHER: readonly (readonly string[])[] = [
   ["test/e2e/dashboard.test.ts", "test/e2e/dashboard-bad-moments.test.ts", "test/e2e/dashboard-lists.test.ts"],
-  ["test/e2e/homepage-looks.test.ts", "test/e2e/homepage-form.test.ts"],
+  [
+    "test/e2e/homepage.test.ts",
+    "test/e2e/homepage-form.test.ts",
+    "test/e2e/homepage-looks.test.ts",
+    "test/e2e/console.test.ts",
+  ],
 ];
 
 /** Puts files into one list each that run in one process; what is on no common bed is a list alone. */
