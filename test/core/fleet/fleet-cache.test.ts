@@ -336,7 +336,9 @@ describe("the fleet cache", () => {
       assert.deepEqual(view.room(), { hosts: 2, capacity: 8, occupied: 2 });
       assert.equal(view.countTaken("d", true), true, "it was empty");
       assert.deepEqual(
-        view.inPlacementOrder(start, start).map(({ host, inUse, warm, occupied }) => [host.name, inUse, warm, occupied]),
+        view
+          .inPlacementOrder(start, start)
+          .map(({ host, inUse, warm, occupied }) => [host.name, inUse, warm, occupied]),
         [
           ["a", 2, 2, 4],
           ["d", 1, 3, 4],
