@@ -1,4 +1,3 @@
-import { stockFor } from "./demand.ts";
 import type { DropletFacts, FleetSnapshot } from "./droplets.ts";
 import { standingOf } from "./standing.ts";
 
@@ -10,10 +9,9 @@ const LAST_JOINED = 5;
 const RUN_MS = 30_000;
 
 /**
- * How many empty hosts are wanted, those on their way included: as many as the operator has set (`standbys`), and more
- * while hand-outs would otherwise use up all room before a droplet that is ordered now becomes a host. Until then,
- * Poisson arrivals take this much with a reserve for chance, and what hosts in use have free comes first. At rest it is
- * what the operator has set.
+ * How many empty hosts are wanted, those on their way included: as many as the operator has set (`standbys`), and as
+ * many more as hand-outs are expected to fill whole before a droplet that is ordered now becomes a host. What hosts in
+ * use have free comes first. The standbys are the reserve for chance: at rest, and while few ask, there is no other.
  */
 export function wantedEmpty(
   { droplets, arrivalsPerSecond }: Pick<FleetSnapshot, "droplets" | "arrivalsPerSecond">,
@@ -23,8 +21,8 @@ export function wantedEmpty(
   const last = lastJoined(droplets);
   // The next one will have as many slots as the newest.
   const slots = last[0]?.host?.host.capacity ?? Infinity;
-  const asked = stockFor(arrivalsPerSecond, (joinMs(last) + RUN_MS) / 1000);
-  return Math.max(standbys, Math.ceil((asked - freeInUse(droplets)) / slots));
+  const expected = (arrivalsPerSecond * (joinMs(last) + RUN_MS)) / 1000;
+  return standbys + Math.max(0, Math.floor((expected - freeInUse(droplets)) / slots));
 }
 
 /** Slots that are free on open hosts with leases. */

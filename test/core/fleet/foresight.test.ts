@@ -52,15 +52,21 @@ describe("the number of empty hosts wanted", () => {
     assert.equal(wanted(0, []), 1);
   });
 
-  it("is as many as hand-outs fill until a droplet that is ordered now is a host", () => {
-    // 120 s at 1 a second, and a reserve of 26.
-    assert.equal(wanted(1, [joined(1, 40)]), Math.ceil(146 / 40));
-    assert.equal(wanted(1, [joined(1, 40, { tookSeconds: 270 })]), Math.ceil(341 / 40));
+  it("is one more for each host that hand-outs fill whole until a droplet that is ordered now is a host", () => {
+    // 120 s at 1 a second.
+    assert.equal(wanted(1, [joined(1, 40)]), 1 + 3);
+    assert.equal(wanted(1, [joined(1, 40, { tookSeconds: 270 })]), 1 + 7);
+    assert.equal(wanted(1, [joined(1, 40)], 2), 2 + 3);
+  });
+
+  it("is one while few ask, however small its hosts are", () => {
+    assert.equal(wanted(1 / 60, [joined(1, 2, { capacity: 2 })]), 1 + 1, "two of them fill a host of two slots");
+    assert.equal(wanted(1 / 60, [joined(1, 2, { capacity: 2, tookSeconds: 5 })]), 1);
   });
 
   it("is less by what hosts in use have free, warm instances included", () => {
     assert.equal(wanted(1, [joined(1, 0), joined(2, 0)]), 4, "an empty host is one of them");
-    assert.equal(wanted(1, [joined(1, 10), joined(2, 10, { warm: 30 })]), Math.ceil((146 - 60) / 40));
+    assert.equal(wanted(1, [joined(1, 10), joined(2, 10, { warm: 30 })]), 1 + 1);
     assert.equal(wanted(1, [joined(1, 1), joined(2, 1), joined(3, 1), joined(4, 1)]), 1);
   });
 
