@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
@@ -141,10 +142,13 @@ async function runMisuse(watch: () => Promise<number>, logger: Logger): Promise<
 
 async function runWarmPool(keep: () => Promise<KeepWarmReport>, logger: Logger): Promise<void> {
   for (let pass = 0; pass < WARM_PASSES; pass++) {
+    const begun = performance.now();
     const { wanted, started, ended, failures } = await keep();
     if (started > 0 || ended > 0) logger.debug({ wanted, started, ended }, "warm pool");
     for (const { hostName, fault } of failures) logger.warn({ host: hostName, err: fault }, "no warm instance");
     if (started === 0) return;
+    // As long as the start took: half of a host's time stays for those who wait.
+    await delay(performance.now() - begun);
   }
 }
 

@@ -15,7 +15,15 @@ const POLL_MS = 100;
 export function startPoolService(): Promise<Service> {
   return startService({
     capacity: SLOTS,
-    env: { QUOTA_PER_ADDRESS: "1000", WARM_POOL_MIN: String(POOL), WARM_POOL_MAX: String(POOL) },
+    env: {
+      QUOTA_PER_ADDRESS: "1000",
+      WARM_POOL_MIN: String(POOL),
+      WARM_POOL_MAX: String(POOL),
+      // As the settings have them: tests run these jobs each second.
+      RECONCILE_CRON: "* * * * *",
+      TRANSFER_CRON: "*/30 * * * * *",
+      FLEET_REFRESH_MS: "1000",
+    },
   });
 }
 

@@ -3,8 +3,8 @@ import type { Bench, Outcome } from "./bench.ts";
 import { timeFigures } from "./figure.ts";
 import { hitsOf, POOL, startPoolService, timePosts, untilReady } from "./pool-service.ts";
 
-const ROUNDS = 7;
-const PER_SECOND = 4;
+const ROUNDS = 5;
+const PER_SECOND = 1;
 
 /** What a warm hand-out takes beyond the work that it cannot do without. */
 export const warmWork: Bench = {

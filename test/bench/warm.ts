@@ -4,8 +4,8 @@ import { timeFigures } from "./figure.ts";
 import { openLoop } from "./open-loop.ts";
 import { hitsOf, POOL, startPoolService, timePosts, untilReady } from "./pool-service.ts";
 
-const ROUNDS = 7;
-const PER_SECOND = 4;
+const ROUNDS = 5;
+const PER_SECOND = 1;
 /** Of the yardstick in each round. */
 const RUNS = 8;
 const RUNS_PER_SECOND = 1.6;
