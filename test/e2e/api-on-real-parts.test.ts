@@ -449,7 +449,7 @@ describe("the API on real parts", () => {
             fault: string | null;
           }[]
         >("/jobs");
-        return runs.length === 8 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
+        return runs.length === 9 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
       });
       assert.deepEqual(
         jobs.map(({ job, fault }) => [job, fault]),
@@ -462,6 +462,7 @@ describe("the API on real parts", () => {
           ["reap", null],
           ["reconcile", null],
           ["transfer", null],
+          ["warm", null],
         ],
       );
       for (const { startedAt, succeededAt } of jobs)
