@@ -15,7 +15,7 @@ describe("the dashboard of a fleet", () => {
   let visited: Visit;
   let page: Page;
   before(async () => {
-    lab = await startTestLab({ env: { HOST_CAPACITY: "2", DROPLET_CAP: "3" } });
+    lab = await startTestLab({ env: { HOST_CAPACITY: "2", ORDERS_PER_RUN: "1", DROPLET_CAP: "3" } });
     browser = await launchChromium();
     visited = await visit(browser, `${lab.origin}/ops`, { viewport: { width: 1440, height: 900 } });
     page = visited.page;

@@ -23,7 +23,7 @@ describe("a fleet", () => {
   let most = 0;
   const counting = new AbortController();
   before(async () => {
-    lab = await startTestLab({ env: { HOST_CAPACITY: "2", DROPLET_CAP: String(CAP) } });
+    lab = await startTestLab({ env: { HOST_CAPACITY: "2", ORDERS_PER_RUN: "1", DROPLET_CAP: String(CAP) } });
     void countDroplets();
   });
   after(async () => {

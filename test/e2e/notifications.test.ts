@@ -115,6 +115,8 @@ describe("notifications", () => {
         MYSQL_URL: mysqlUrl,
         REDIS_URL: services.redisUrl,
         SERVER_SECRET: randomBytes(16).toString("hex"),
+        INSTANCE_IMAGE: "image",
+        WARM_POOL_MAX: "0",
         WEBHOOK_URL: url(),
         WEBHOOK_SECRET: SECRET,
         SMTP_URL: `smtp://127.0.0.1:${(mailServer.server.address() as AddressInfo).port}`,

@@ -89,7 +89,8 @@ export function decideScaling(
     const step = stepAskedFor(droplet, destroyRequests) ?? stepFor(droplet, snapshot.untracked, rules, now);
     if (step) steps.push(step);
   }
-  const wanted = wantedEmpty(snapshot, rules.standbys);
+  // Ordered one after the other, more than the standbys would come too late to be of use.
+  const wanted = rules.ordersPerRun > 1 ? wantedEmpty(snapshot, rules.standbys) : rules.standbys;
   return [
     ...steps,
     ...sweeps(snapshot, rules, now),

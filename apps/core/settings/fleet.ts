@@ -46,7 +46,8 @@ export const fleet = {
     "ORDERS_PER_RUN",
     whole(1, 100, "droplets"),
     10,
-    "Most droplets ordered in one run of the scaling.",
+    "Most droplets ordered in one run of the scaling: more than the standbys are, while hand-outs would fill whole hosts " +
+      "before a droplet boots. With 1 there are never more than the standbys.",
   ),
   surplusMs: setting(
     "SURPLUS_SECONDS",

@@ -148,6 +148,7 @@ describe("the standby", () => {
       decide(snapshot, { cap: 1000, ordersPerRun: 1000, ...over }).filter(({ kind }) => kind === "order").length;
     assert.ok(orders(busy) > 20);
     assert.equal(orders(busy, { ordersPerRun: 7 }), 7);
+    assert.equal(orders(busy, { ordersPerRun: 1 }), 1);
     assert.equal(orders(busy, { cap: 4 }), 3);
     assert.equal(orders({ ...busy, failures: { inARow: 1, outOfStock: 0, lastAt: ago(3600) } }), 1, "one to try");
     assert.equal(orders({ ...busy, arrivalsPerSecond: 0 }), 1);
