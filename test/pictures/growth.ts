@@ -1,20 +1,57 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { projectPath } from "../../infra/process/project-path.ts";
-import { growthPlot, type Growth } from "./growth-plot.ts";
+import { linesPlot } from "./lines-plot.ts";
 
-/** Draws docs/pictures/scale.svg out of the table of docs/scale.md, so that both say the same. */
-const lines = (await readFile(projectPath("docs/scale.md"), "utf8")).split("\n").filter((line) => line.startsWith("|"));
-const [head = [], , ...rows] = lines.map((line) =>
-  line
-    .split("|")
-    .slice(1, -1)
-    .map((cell) => cell.trim()),
-);
+/** Draws the plots of docs/scale.md and of many instances in docs/benchmarks.md out of their tables. */
+const MOST_MS = 100_000;
 const numberIn = (cell: string) => Number(cell.replace(/[^\d.]/g, ""));
-const hosts = head.slice(1, 4).map(numberIn);
-const growths = rows.map(([step = "", ...cells]): Growth => ({
-  step,
-  points: hosts.map((count, index) => ({ hosts: count, ms: numberIn(cells[index] ?? "") })),
-}));
+
 await mkdir(projectPath("docs/pictures"), { recursive: true });
-await writeFile(projectPath("docs/pictures/scale.svg"), growthPlot(growths));
+
+const scale = await tableIn("docs/scale.md", "| step |");
+const hosts = (scale[0] ?? []).slice(1, 4).map(numberIn);
+const growths = scale.slice(1).map(([name = "", ...cells]) => ({
+  name,
+  points: hosts.map((x, index) => ({ x, y: numberIn(cells[index] ?? "") })),
+}));
+await writeFile(
+  projectPath("docs/pictures/scale.svg"),
+  linesPlot(
+    growths,
+    {
+      scale: "logarithmic",
+      ticks: [1, 10, 100, 1_000, 10_000, MOST_MS],
+      nameOf: (ms) => `${ms} ms`,
+      // As steep as this grows with the fleet.
+      dotted: { from: 1, to: (hosts.at(-1) ?? 1) / (hosts[0] ?? 1) },
+    },
+    "hosts",
+  ),
+);
+
+const [head = [], ...rows] = await tableIn("docs/benchmarks.md", "| instances |");
+const densities = head.slice(2).map((name, column) => ({
+  name: ["memory", "cold hand-out, p50", "cold hand-out, p99"][column] ?? name,
+  points: rows.map((cells) => ({ x: numberIn(cells[0] ?? ""), y: numberIn(cells[column + 2] ?? "") })),
+}));
+await writeFile(
+  projectPath("docs/pictures/density.svg"),
+  linesPlot(densities, { scale: "linear", ticks: [0, 0.5, 1, 1.5, 2, 2.5], nameOf: (ratio) => `× ${ratio}` }, ""),
+);
+
+/** The cells of a table, by the beginning of its first line; the head first. */
+async function tableIn(file: string, begin: string): Promise<string[][]> {
+  const lines = (await readFile(projectPath(file), "utf8")).split("\n");
+  const first = lines.findIndex((line) => line.startsWith(begin));
+  if (first < 0) throw new Error(`${file} has no table that begins with ${begin}`);
+  const after = lines.slice(first).findIndex((line) => !line.startsWith("|"));
+  return lines
+    .slice(first, first + after)
+    .filter((_, index) => index !== 1)
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+}
