@@ -36,7 +36,11 @@ const densities = head.slice(2).map((name, column) => ({
 }));
 await writeFile(
   projectPath("docs/pictures/density.svg"),
-  linesPlot(densities, { scale: "linear", ticks: [0, 0.5, 1, 1.5, 2, 2.5], nameOf: (ratio) => `× ${ratio}` }, ""),
+  linesPlot(
+    densities,
+    { scale: "linear", ticks: [0, 0.5, 1, 1.5, 2, 2.5], nameOf: (ratio) => `× ${ratio}` },
+    "instances",
+  ),
 );
 
 /** The cells of a table, by the beginning of its first line; the head first. */

@@ -11,7 +11,7 @@ export type PlotAxis = {
 
 const WIDTH = 720;
 const HEIGHT = 400;
-const LEFT = 60;
+const LEFT = 84;
 const RIGHT = 200;
 const EDGE = 30;
 const LEAST_GAP = 15;
