@@ -161,7 +161,7 @@ describe("a fleet", () => {
     const [name = ""] = await lab.hostNames();
     const id = await lab.machineOf(name);
     const image = lab.env["INSTANCE_IMAGE"] ?? "";
-    await lab.room.exec(id, "docker", "rmi", image);
+    await lab.room.exec(id, "docker", "rmi", "--force", image);
     await seen("the image is back", () => lab.room.exec(id, "docker", "image", "inspect", image).catch(() => false));
     await end(await handOut());
     await atRest(1);
