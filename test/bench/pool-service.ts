@@ -7,6 +7,13 @@ import { openLoop } from "./open-loop.ts";
 /** Instances that are kept ready. */
 export const POOL = 16;
 
+/** As the settings have it: tests run these jobs, and read the fleet, more often. */
+export const AS_SET = {
+  RECONCILE_CRON: "* * * * *",
+  TRANSFER_CRON: "*/30 * * * * *",
+  FLEET_REFRESH_MS: "1000",
+} as const;
+
 const SLOTS = 64;
 const PONG_MS = 10_000;
 const POLL_MS = 100;
@@ -19,10 +26,7 @@ export function startPoolService(): Promise<Service> {
       QUOTA_PER_ADDRESS: "1000",
       WARM_POOL_MIN: String(POOL),
       WARM_POOL_MAX: String(POOL),
-      // As the settings have them: tests run these jobs each second.
-      RECONCILE_CRON: "* * * * *",
-      TRANSFER_CRON: "*/30 * * * * *",
-      FLEET_REFRESH_MS: "1000",
+      ...AS_SET,
     },
   });
 }

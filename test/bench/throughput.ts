@@ -6,6 +6,7 @@ import pMap from "p-map";
 import { startService } from "../bed/service.ts";
 import { bareWork, rulesOf } from "./bare-work.ts";
 import type { Bench, Outcome } from "./bench.ts";
+import { AS_SET } from "./pool-service.ts";
 import { paperHost, PAPER_INSTANCES } from "./paper-host.ts";
 
 const ROUNDS = 3;
@@ -27,7 +28,7 @@ export const throughput: Bench = {
 async function run(): Promise<Outcome> {
   const service = await startService({
     jobs: false,
-    env: { QUOTA_PER_ADDRESS: "1000", TRUST_PROXY: "loopback", WARM_POOL_MIN: "0", WARM_POOL_MAX: "1000" },
+    env: { QUOTA_PER_ADDRESS: "1000", TRUST_PROXY: "loopback", WARM_POOL_MIN: "0", WARM_POOL_MAX: "1000", ...AS_SET },
   });
   const paper = await paperHost(service);
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });

@@ -7,6 +7,21 @@ const DAY_SECONDS = 86_400;
 /** A minute is read until the next one is over. */
 const MINUTE_LIFE_SECONDS = 180;
 
+/**
+ * Counts at all keys but the last, of which those that are new expire after a day, the second last after three minutes;
+ * tells the counts of the last two. One command in place of seven: a hand-out waits for it.
+ */
+const COUNT = `
+local current
+for index = 1, #KEYS - 1 do
+  if redis.call("SET", KEYS[index], ARGV[1], "EX", index < #KEYS - 1 and ARGV[2] or ARGV[3], "NX") then
+    current = tonumber(ARGV[1])
+  else
+    current = redis.call("INCRBY", KEYS[index], ARGV[1])
+  end
+end
+return {current, redis.call("GET", KEYS[#KEYS])}`;
+
 const startsKey = (budget: string) => `admission:starts:${budget}`;
 const minuteKey = (minute: number) => `admission:minute:${minute}`;
 const proofKey = (id: string) => `admission:proof:${id}`;
@@ -23,14 +38,10 @@ export function createRedisPressure(redis: Redis): Pressure {
 
   async function count(budgets: readonly string[], more: 1 | -1, now: Date): Promise<number> {
     const minute = Math.floor(now.getTime() / MINUTE_MS);
-    // Redis before 7 cannot give an expiry to new keys alone.
-    const commands = [...budgets.map(startsKey), minuteKey(minute)].flatMap((key, index) => [
-      ["set", key, "0", "EX", String(index < budgets.length ? DAY_SECONDS : MINUTE_LIFE_SECONDS), "NX"],
-      ["incrby", key, String(more)],
-    ]);
-    const answers = (await answerOf(redis.pipeline([...commands, ["get", minuteKey(minute - 1)]]).exec())) ?? [];
-    for (const [fault] of answers) if (fault) throw new Unavailable("redis", fault);
-    const [current, last] = answers.slice(-2).map(([, answer]) => answer as string | number | null);
+    const keys = [...budgets.map(startsKey), minuteKey(minute), minuteKey(minute - 1)];
+    const [current, last] = (await answerOf(
+      redis.eval(COUNT, keys.length, ...keys, more, DAY_SECONDS, MINUTE_LIFE_SECONDS),
+    )) as [number, string | null];
     return overMinute(countIn(current), countIn(last), now);
   }
 
