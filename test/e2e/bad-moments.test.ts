@@ -195,9 +195,10 @@ describe("many at once", () => {
       ),
     );
     // Two reconcilers at once: none may trip over the other.
-    await Promise.all([reconcile(jobPorts(service), ROUND), reconcile(jobPorts(service), ROUND)]);
+    const reports = await Promise.all([reconcile(jobPorts(service), ROUND), reconcile(jobPorts(service), ROUND)]);
     const left = await takeInventory(service);
-    assert.equal(left.starting + left.ending, 0);
+    const faults = reports.flatMap(({ unseen }) => unseen.map(({ fault }) => String(fault.cause ?? fault)));
+    assert.equal(left.starting + left.ending, 0, `no repair is left; the engines said ${JSON.stringify(faults)}`);
     await (await post(service)).body?.cancel();
     assert.equal((await takeInventory(service)).running, left.running + 1);
   });
