@@ -199,7 +199,7 @@ describe("many at once", () => {
     // Ends that the API had begun itself when it was killed, as of hand-outs that took too long, are the reaper's.
     await reap(jobPorts(service), ROUND);
     const left = await takeInventory(service);
-    const faults = reports.flatMap(({ unseen }) => unseen.map(({ fault }) => String(fault.cause ?? fault)));
+    const faults = reports.flatMap(({ unseen }) => unseen.map(({ fault }) => fault.message));
     assert.equal(left.starting + left.ending, 0, `no repair is left; the engines said ${JSON.stringify(faults)}`);
     await (await post(service)).body?.cancel();
     assert.equal((await takeInventory(service)).running, left.running + 1);
