@@ -6,7 +6,7 @@ import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { Database, Sql } from "./database.ts";
 import type { WarmOffer } from "../../core/warm-pool/contract.ts";
 import { beginEndIn, startDeadline } from "./leases.ts";
-import { lockFreeSlot, lockOpenHost, type OpenHost } from "./slots.ts";
+import { fillSlot, lockFreeSlot, lockOpenHost, type OpenHost } from "./slots.ts";
 import { evictIn, lockWarm } from "./warm-pool.ts";
 
 /** Rows of hand-outs. */
@@ -107,26 +107,7 @@ async function takePlace(
     const instanceId = await evictIn(sql, host.id);
     return instanceId === undefined ? { kind: "host-full" } : { kind: "slot-held", instanceId };
   }
-  await sql.run(
-    `INSERT INTO instances
-       (id, state, host_id, port, address, token_hash, password_hash, created_at, start_deadline, expires_at,
-        latest_end)
-     VALUES (?, 'starting', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      draft.id,
-      host.id,
-      slot.port,
-      draft.address,
-      draft.tokenHash,
-      draft.passwordHash,
-      draft.createdAt,
-      draft.deadline,
-      // For older replicas, which read it in this column; see startDeadline.
-      draft.deadline,
-      draft.latestEnd,
-    ],
-  );
-  await sql.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
+  await fillSlot(sql, host, slot, { ...draft, state: "starting", nonce: null, recipe: null });
   return { kind: "taken", port: slot.port };
 }
 

@@ -3,7 +3,7 @@ import type { ServerVersion } from "../../core/services/server-version.ts";
 import type { Database, Sql } from "./database.ts";
 import { engineHost, engineHostColumns, type EngineHostRow } from "./hosts.ts";
 import { startDeadline } from "./leases.ts";
-import { lockFreeSlot, lockOpenHost } from "./slots.ts";
+import { fillSlot, lockFreeSlot, lockOpenHost } from "./slots.ts";
 
 /** What stands where a holder's would, until there is one: no token has this hash. */
 const NOBODYS = { address: "", tokenHash: Buffer.alloc(32) };
@@ -16,27 +16,7 @@ export function warmPoolStatements(database: Database): WarmPool {
       if (!host) return { kind: "host-closed" };
       const slot = await lockFreeSlot(sql, host, draft.createdAt);
       if (!slot) return { kind: "host-full" };
-      await sql.run(
-        `INSERT INTO instances
-           (id, state, host_id, port, address, token_hash, password_hash, password_nonce, recipe, created_at,
-            start_deadline, expires_at, latest_end)
-         VALUES (?, 'warming', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        [
-          draft.id,
-          host.id,
-          slot.port,
-          NOBODYS.address,
-          NOBODYS.tokenHash,
-          draft.passwordHash,
-          draft.nonce,
-          draft.recipe,
-          draft.createdAt,
-          draft.deadline,
-          draft.deadline,
-          draft.latestEnd,
-        ],
-      );
-      await sql.run("UPDATE slots SET instance_id = ? WHERE host_id = ? AND slot = ?", [draft.id, host.id, slot.slot]);
+      await fillSlot(sql, host, slot, { ...draft, ...NOBODYS, state: "warming" });
       return { kind: "taken", port: slot.port };
     });
 

@@ -1,9 +1,8 @@
 import { hashSecret, matchesHash } from "../../lib/secrets.ts";
 import { sealAnswer } from "./sealed-answer.ts";
-import { serverRefusal, type ServerVersion } from "../services/server-version.ts";
+import type { ServerVersion } from "../services/server-version.ts";
 import { sealedPassword } from "../warm-pool/recipe.ts";
 import type { LoginCheck, Probe, Service } from "../services/service.ts";
-import { watchPassword } from "../services/watch-user.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import { budgetsOf, type BudgetRefusal, type BudgetRules } from "./budgets.ts";
@@ -13,6 +12,7 @@ import type { LeaseBounds } from "./instance.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 import type { Handouts, InstanceEngines } from "./contract.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
+import { startServer } from "./start-server.ts";
 
 /** What a hand-out on one host needs. */
 export type HandOutPorts = EndPorts & {
@@ -69,8 +69,6 @@ export type AttemptResult =
 const SLOT_TRIES = 5;
 /** A warm instance answers within milliseconds; what does not is given up, and the host with it. */
 const WARM_ANSWER_MS = 1_000;
-/** For the question how a server ended that does not answer: its caller waits. */
-const EXIT_TIMEOUT_MS = 2_000;
 
 /**
  * Hands out an instance on one host: a warm one, else one that is started for it; when a warm one does not answer as
@@ -211,9 +209,12 @@ function bringUp(
   password: string,
   unwanted: AbortSignal,
 ): Promise<ServerVersion> {
-  return taken.kind === "taken"
-    ? startCold(ports, host, draft, taken.port, password, unwanted)
-    : checkWarm(ports, host, taken, password);
+  const { rules, after } = ports;
+  if (taken.kind === "taken-warm") return checkWarm(ports, host, taken, password);
+  // The lease begins when it is handed out, not when it was asked for.
+  const notAfter = new Date(draft.latestEnd.getTime() + rules.timeoutMs);
+  const server = { id: draft.id, port: taken.port, password, notAfter };
+  return startServer(ports, host, server, { turn: unwanted, answer: () => after(rules.readyTimeoutMs) });
 }
 
 /**
@@ -234,42 +235,6 @@ async function checkWarm(
   } catch (cause) {
     throw new WarmFault(inTime.aborted, cause);
   }
-}
-
-/**
- * Starts the container, waits for its `PONG`, and returns what runs in it. The host itself removes it after the
- * lease's latest end.
- * @throws Error when it does not answer in time, with how it ended if it did, and when it may not be handed out
- */
-async function startCold(
-  { engines, rules, probe, after }: HandOutPorts,
-  host: Host,
-  draft: Draft,
-  port: number,
-  password: string,
-  unwanted: AbortSignal,
-): Promise<ServerVersion> {
-  // The lease begins when it is handed out, not when it was asked for.
-  const notAfter = new Date(draft.latestEnd.getTime() + rules.timeoutMs);
-  const instance = {
-    id: draft.id,
-    deployment: host.deployment,
-    bindAddress: host.bindAddress,
-    port,
-    passwordHash: draft.passwordHash,
-    watchHash: hashSecret(watchPassword(rules.serverSecret, draft.id)),
-    notAfter,
-  };
-  await engines.startContainer(host, rules.service.containerOf(instance), unwanted);
-  const server = await probe(host.checkHost, port, password, after(rules.readyTimeoutMs)).catch(
-    async (cause: unknown) => {
-      const exit = await engines.readExit(host, draft.id, EXIT_TIMEOUT_MS).catch(() => undefined);
-      throw exit === undefined ? cause : new Error(`the server of the instance does not run: ${exit}`, { cause });
-    },
-  );
-  const refusal = serverRefusal(server);
-  if (refusal !== undefined) throw new Error(`the image is not handed out: ${refusal}. Set INSTANCE_IMAGE to another`);
-  return server;
 }
 
 /**

@@ -5,11 +5,10 @@ import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { Host } from "../fleet/host.ts";
 import type { InstanceEngines } from "../instances/contract.ts";
 import { removeAndClose } from "../instances/end-instance.ts";
+import { startServer } from "../instances/start-server.ts";
 import { hashSecret } from "../../lib/secrets.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
-import { serverRefusal } from "../services/server-version.ts";
 import type { Probe, Service } from "../services/service.ts";
-import { watchPassword } from "../services/watch-user.ts";
 import type { WarmDraft, WarmPool } from "./contract.ts";
 import { endWarm, type EndWarmPorts } from "./end-warm.ts";
 import { holdReason } from "./hold-reason.ts";
@@ -22,7 +21,7 @@ import { readWanted, USUAL_START_MS } from "./wanted.ts";
 export type KeepWarmPorts = EndWarmPorts & {
   readonly fleet: Pick<FleetCache, "refresh" | "inPlacementOrder" | "backOff" | "countSuccess">;
   readonly store: { readonly warmPool: WarmPool; readonly events: Pick<Events, "add"> };
-  readonly engines: Pick<InstanceEngines, "startContainer">;
+  readonly engines: Pick<InstanceEngines, "startContainer" | "readExit">;
   readonly probe: Probe;
   readonly random: { readonly id: () => string; readonly seed: () => Buffer };
   /** A signal that aborts after so many milliseconds. */
@@ -175,21 +174,14 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
 
   /** Whether it is ready; false when its host was closed, or it was ended, while it started. */
   async function bringUp(host: Host, draft: WarmDraft, port: number): Promise<boolean> {
-    const signal = ports.after(rules.startMs);
-    const spec = rules.service.containerOf({
-      id: draft.id,
-      deployment: host.deployment,
-      bindAddress: host.bindAddress,
-      port,
-      passwordHash: draft.passwordHash,
-      watchHash: hashSecret(watchPassword(rules.serverSecret, draft.id)),
-      notAfter: draft.latestEnd,
-    });
-    await ports.engines.startContainer(host, spec, signal);
+    const inTime = ports.after(rules.startMs);
     const password = sealedPassword(rules.serverSecret, draft.nonce, draft.id);
-    const server = await ports.probe(host.checkHost, port, password, signal);
-    const refusal = serverRefusal(server);
-    if (refusal !== undefined) throw new Error(`the image is not handed out: ${refusal}`);
+    const server = await startServer(
+      { ...ports, rules },
+      host,
+      { id: draft.id, port, password, notAfter: draft.latestEnd },
+      { turn: inTime, answer: () => inTime },
+    );
     return ports.store.warmPool.ready(draft.id, server, ports.clock());
   }
 

@@ -88,11 +88,10 @@ export function describeLeases(open: OpenStore): void {
       const note = (tick: number, cause: RestartCause) =>
         bed.store.leases.noteRestart(id, { at: new Date(at(tick).getTime() + 7), cause });
       assert.equal(await note(5, "out-of-memory"), true);
-      assert.deepEqual(await Promise.all([note(9, "crashed"), note(9, "crashed"), note(5, "out-of-memory")]), [
-        true,
-        false,
-        false,
-      ]);
+      const [known, ...twice] = await Promise.all([note(5, "out-of-memory"), note(9, "crashed"), note(9, "crashed")]);
+      assert.equal(known, false);
+      // Of those that come at once, any may be the first.
+      assert.deepEqual(twice.sort(), [false, true]);
       const restart = { at: new Date(at(9).getTime() + 7), cause: "crashed" };
       assert.deepEqual((await bed.store.leases.find(id))?.lastRestart, restart);
       await bed.store.leases.beginEnd(id, "owner", at(10));
