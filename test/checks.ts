@@ -8,7 +8,7 @@ export interface Check {
 
 const KEPT = ".getaredis/checks";
 /** TypeScript as a native program: half the processor time of the one in JavaScript, which the linter works with. */
-const TSC = "typescript-native/bin/tsc";
+export const TSC = "typescript-native/bin/tsc";
 
 export const CHECKS: readonly Check[] = [
   {

@@ -1,6 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+  type Request,
+} from "playwright-core";
 
 /**
  * Chromium without a desktop's interface around its pages: the same engine for half the processor time.
@@ -25,6 +32,8 @@ const ARGUMENTS = [
 
 /** For each step on a page; a cold start takes well under a second. */
 const PATIENCE_MS = 10_000;
+/** Of a page, while the machine's network changes. */
+const MOST_LOADS = 10;
 
 /** A page in a browser profile of its own, with all that went wrong in it so far. */
 export interface Visit {
@@ -50,12 +59,27 @@ export async function visit(browser: Browser, url: string, options: BrowserConte
   page.on("console", (message) => {
     if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
   });
+  // Chromium gives up requests that still wait for a connection when the machine gets a new address, as it does for
+  // each droplet of a lab: a page without some of its scripts is no finding about it.
+  const givenUp: string[] = [];
+  const onFailed = (request: Request) => {
+    if (request.failure()?.errorText === "net::ERR_NETWORK_CHANGED") givenUp.push(request.url());
+  };
+  page.on("requestfailed", onFailed);
   try {
-    await page.goto(url);
+    for (let loads = 1; ; loads++) {
+      givenUp.length = 0;
+      await page.goto(url).catch((cause: unknown) => {
+        if (givenUp.length === 0) throw cause;
+      });
+      if (givenUp.length === 0) break;
+      if (loads === MOST_LOADS) throw new Error(`given up each time, as the network changed: ${givenUp.join(", ")}`);
+    }
   } catch (cause) {
     await context.close();
     throw cause;
   }
+  page.off("requestfailed", onFailed);
   return { page, context, faults, close: () => context.close() };
 }
 

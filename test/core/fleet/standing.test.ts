@@ -192,8 +192,10 @@ describe("standing of a host", () => {
     assert.equal(standingOf(facts({ inUse: 4 }), false), "full");
   });
 
-  it("counts slots whose container is not yet gone as taken", () => {
+  it("counts slots whose container is not yet gone as taken, and those of warm instances as free", () => {
     assert.equal(standingOf(facts({ inUse: 0, occupied: 4 }), false), "full");
+    assert.equal(standingOf(facts({ inUse: 3, occupied: 4, warm: 1 }), false), "open");
+    assert.equal(standingOf(facts({ inUse: 3, occupied: 4, warm: 0 }), false), "full");
   });
 
   it("tells silence, a refused heartbeat and a silent engine apart", () => {
@@ -215,7 +217,8 @@ describe("standing of a host", () => {
           host.heartbeat?.kind === "beat" &&
           host.heartbeat.beat.containers !== null &&
           host.unreachableSince === null &&
-          host.occupied < host.host.capacity &&
+          // Warm instances make room for a hand-out.
+          host.occupied - host.warm < host.host.capacity &&
           !isBackingOff;
         assert.equal(standingOf(host, isBackingOff) === "open", mayOpen);
       }),
