@@ -10,6 +10,7 @@ const PROGRAMS = "api|jobs|enrolment|gateway|cli";
 const ROOMS = [
   "services",
   "events",
+  "balance",
   "fleet",
   "admission",
   "instances",
