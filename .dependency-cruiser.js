@@ -11,6 +11,7 @@ const ROOMS = [
   "services",
   "events",
   "balance",
+  "edge",
   "fleet",
   "admission",
   "instances",

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { validate } from "node-cron";
+import { gatewayNamePattern } from "../edge/gateway.ts";
 
 /** A kind of value. `parse` throws an error that names what the value must be. */
 export type Kind<T> = {
@@ -103,6 +104,20 @@ export const hostName: Kind<string> = {
     must("be a host name or an IP address, without scheme and port", isIP(input) !== 0 || isName(input), input),
 };
 
+/** A name of a domain in small letters, of two labels or more: no address. */
+export const domainName: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must(
+      "be a domain such as redis.example.org, without a wildcard before it",
+      isName(input) && input.includes(".") && isIP(input) === 0 && input.length <= LONGEST_DOMAIN,
+      input.toLowerCase(),
+    ),
+};
+
+/** With the id of an instance before it, it is a name still. */
+const LONGEST_DOMAIN = 236;
+
 /** Names of machines in small letters, or "*" alone for all of them. */
 export const hostNames: Kind<"*" | readonly string[]> = {
   unit: "",
@@ -136,6 +151,23 @@ export const proxies: Kind<string[]> = {
     }
     return entriesOf(input);
   },
+};
+
+/** IP addresses, separated by commas. */
+export const addresses: Kind<readonly string[]> = {
+  unit: "",
+  parse: (input) => {
+    const wrong = entriesOf(input).find((entry) => isIP(entry) === 0);
+    if (wrong !== undefined) throw new Error(`must be IP addresses such as 203.0.113.7, and "${wrong}" is none`);
+    return entriesOf(input);
+  },
+};
+
+/** What a gateway may be called. */
+export const gatewayName: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must("have 1 to 63 small letters, digits and dashes, none at its ends", gatewayNamePattern.test(input), input),
 };
 
 /** A network in CIDR notation. */

@@ -1,5 +1,6 @@
 import { MOST_SLOTS } from "../fleet/host-capacity.ts";
 import type { Room, Setting } from "./declaration.ts";
+import { edgeFaults } from "./edge.ts";
 import { notificationFaults } from "./notifications.ts";
 import { warmPoolFaults } from "./warm-pool.ts";
 import { rooms, settings, type SettingName, type Settings } from "./settings.ts";
@@ -85,11 +86,12 @@ function relationFaults({
   admission,
   consoles,
   hosts,
+  edge,
   jobs,
   notifications,
   warmPool,
 }: Settings): string[] {
-  const faults = [...notificationFaults(notifications), ...warmPoolFaults(warmPool)];
+  const faults = [...notificationFaults(notifications), ...warmPoolFaults(warmPool), ...edgeFaults(edge)];
   if (jobs.accessRecordDays !== undefined && jobs.accessRecordDays > jobs.historyDays)
     faults.push(
       `ACCESS_RECORD_DAYS (${jobs.accessRecordDays}) is more than HISTORY_DAYS (${jobs.historyDays}), ` +

@@ -2,6 +2,7 @@ import { admission } from "./admission.ts";
 import { cloud } from "./cloud.ts";
 import { consoles } from "./console.ts";
 import type { Setting, ValuesOf } from "./declaration.ts";
+import { edge } from "./edge.ts";
 import { enrolment } from "./enrolment.ts";
 import { fleet } from "./fleet.ts";
 import { hosts } from "./hosts.ts";
@@ -24,6 +25,7 @@ export const rooms = {
   admission,
   consoles,
   hosts,
+  edge,
   cloud,
   fleet,
   enrolment,

@@ -1,0 +1,77 @@
+import type { Gateway } from "./gateway.ts";
+import type { Route, RouteChange, RouteTable } from "./routes.ts";
+
+/** A moment of the store's own clock, up to which changes have been read. */
+export type RoutesMark = { readonly at: number };
+
+/** What was read of the routes. `gone` are instances that have none any more. */
+export type RoutesRead = {
+  /** Whether these are all routes there are; else those that have changed. */
+  readonly isAll: boolean;
+  readonly routes: readonly Route[];
+  readonly gone: readonly string[];
+  readonly mark: RoutesMark;
+};
+
+/** Routes as they follow from the instances that are kept. Calls throw `Unavailable` while the store does not answer. */
+export type Routes = {
+  /**
+   * Routes of instances that have a slot and are not ending. With a mark, those that may have changed since, and those
+   * that are named, whether they have changed or not.
+   */
+  readonly read: (mark: RoutesMark | undefined, named: readonly string[]) => Promise<RoutesRead>;
+};
+
+/** Who carries routes now. Calls throw `Unavailable` while the system does not answer: who lives is unknown then. */
+export type Membership = {
+  /** Says that a gateway lives, for so long. */
+  readonly beat: (gateway: Gateway, lifeMs: number) => Promise<void>;
+  /** Says that it carries nothing any more. */
+  readonly withdraw: (name: string) => Promise<void>;
+  /** All that live, in the order of their names; also those that cannot be read, by their names alone. */
+  readonly list: () => Promise<readonly (Gateway | { readonly name: string; readonly state: "unreadable" })[]>;
+};
+
+/** What gateways and those who start and end instances tell each other. What is lost is told again. */
+export type RouteNews = {
+  /** Asks all gateways to look at these instances now. @throws Unavailable when it cannot be told */
+  readonly nudge: (ids: readonly string[]) => Promise<void>;
+  /** Says what a gateway carries for instances: their targets, null for none. */
+  readonly acknowledge: (gateway: string, carried: readonly CarriedRoute[]) => Promise<void>;
+  /** Calls `listener` for what gateways say of one instance, until the returned function is called. */
+  readonly onAcknowledged: (id: string, listener: (gateway: string, target: string | null) => void) => () => void;
+};
+
+/** What a gateway carries for one instance. */
+export type CarriedRoute = { readonly id: string; readonly target: string | null };
+
+/** What a plane does at this moment, out of its own mouth. */
+export type PlaneFacts = {
+  readonly connections: number;
+  /** Connections and bytes since it was started; bytes as clients see them. */
+  readonly accepted: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** TLS handshakes a second. */
+  readonly handshakesPerSecond: number;
+};
+
+/**
+ * What moves the bytes of leases. Calls throw `PlaneFault` when it does not answer in time, or refuses.
+ */
+export type LeasePlane = {
+  /** The routes that it carries. */
+  readonly readRoutes: () => Promise<RouteTable>;
+  /** Changes some of them, in this order. */
+  readonly changeRoutes: (changes: readonly RouteChange[]) => Promise<void>;
+  /** Puts a whole table in the place of what it carries, at once. */
+  readonly swapRoutes: (table: RouteTable) => Promise<void>;
+  /** Ends all connections to these targets, established or on their way; returns how many. */
+  readonly endSessions: (targets: readonly string[]) => Promise<number>;
+  readonly readFacts: () => Promise<PlaneFacts>;
+};
+
+/** A plane that does not answer, or refuses. */
+export class PlaneFault extends Error {
+  override readonly name = "PlaneFault";
+}

@@ -1,0 +1,137 @@
+import type { Edge } from "../edge/address.ts";
+import { optional, setting, type ValuesOf } from "./declaration.ts";
+import { addresses, domainName, duration, gatewayName, text, whole } from "./kinds.ts";
+
+const HOUR_SECONDS = 3600;
+
+/** The edge: gateways that carry all instances under one domain, encrypted. */
+export const edge = {
+  domain: optional(
+    "EDGE_DOMAIN",
+    domainName,
+    "Domain under which each instance gets an encrypted address of its own, rediss://…@<id>.EDGE_DOMAIN; all names " +
+      "under it must lead to the gateways. Default: no edge, holders connect to the hosts.",
+  ),
+  port: setting("EDGE_PORT", whole(1, 65_535), 6379, "Port of the edge, where clients speak TLS."),
+  plainPort: optional(
+    "EDGE_PLAIN_PORT",
+    whole(1, 65_535),
+    "Port on which gateways take the same without TLS, for clients that cannot: passwords can be read on the way " +
+      "then. Default: none.",
+  ),
+  host: setting(
+    "EDGE_HOST",
+    text,
+    "127.0.0.1",
+    "Address that a gateway listens on. 0.0.0.0 or :: opens it to the network.",
+  ),
+  certificateDir: optional(
+    "EDGE_CERT_DIR",
+    text,
+    "Folder with the certificate for *.EDGE_DOMAIN, as certbot keeps it: fullchain.pem and privkey.pem. It is read " +
+      "again when it changes. `npm start` without it makes a certificate of its own.",
+  ),
+  runDir: setting(
+    "GATEWAY_DIR",
+    text,
+    "/run/getaredis-gateway",
+    "Folder of a gateway for its HAProxy: configuration, table of routes, sockets. Its own alone.",
+  ),
+  gatewayName: optional(
+    "GATEWAY_NAME",
+    gatewayName,
+    "Name of a gateway among the others. Default: this machine's name.",
+  ),
+  gatewayAddresses: optional(
+    "GATEWAY_ADDRESSES",
+    addresses,
+    "Addresses, separated by commas, at which the world reaches this gateway: names under EDGE_DOMAIN lead to those of " +
+      "all live gateways. Default: none is told.",
+  ),
+  beatMs: setting("GATEWAY_BEAT_SECONDS", duration(1, 60), 1, "Time between two signs of life of a gateway."),
+  lifeMs: setting(
+    "GATEWAY_TTL_SECONDS",
+    duration(2, 600),
+    3,
+    "Life of a gateway's key in Redis: one that is silent for longer gets no clients, and nobody waits for it.",
+  ),
+  checkMs: setting(
+    "GATEWAY_CHECK_MS",
+    whole(100, 60_000, "ms"),
+    1000,
+    "Time between two comparisons of what a gateway should carry with what it does.",
+  ),
+  acknowledgeMs: setting(
+    "GATEWAY_ACK_SECONDS",
+    duration(1, 60),
+    5,
+    "Time that all gateways get to take on a route, or to give it up, before the hand-out fails or the slot waits.",
+  ),
+  hungMs: setting(
+    "GATEWAY_HUNG_SECONDS",
+    duration(1, 600),
+    5,
+    "Time without an answer after which a gateway's HAProxy is killed and started again.",
+  ),
+  connections: setting(
+    "EDGE_CONNECTIONS",
+    whole(10, 1_000_000, "connections"),
+    8_000,
+    "Connections of clients that a gateway holds at once; each takes two descriptors, and some 20 KB.",
+  ),
+  connectionsPerAddress: setting(
+    "EDGE_CONNECTIONS_PER_ADDRESS",
+    whole(1, 1_000_000, "connections"),
+    400,
+    "Connections that an address (an IPv6 /64) holds to a gateway, to all instances together; " +
+      "INSTANCE_CONNECTIONS_PER_ADDRESS holds for each.",
+  ),
+  connectsPerMinute: setting(
+    "EDGE_CONNECTS_PER_MINUTE",
+    whole(10, 1_000_000, "connections"),
+    3_000,
+    "Connections a minute that an address may begin at a gateway.",
+  ),
+  idleMs: setting(
+    "EDGE_IDLE_SECONDS",
+    duration(60, 30 * 24 * HOUR_SECONDS),
+    24 * HOUR_SECONDS,
+    "Time after which a connection without a byte in either direction is closed.",
+  ),
+};
+
+/** Faults in the relations of these settings. */
+export function edgeFaults({
+  port,
+  plainPort,
+  beatMs,
+  lifeMs,
+  connections,
+  connectionsPerAddress,
+}: Pick<
+  ValuesOf<typeof edge>,
+  "port" | "plainPort" | "beatMs" | "lifeMs" | "connections" | "connectionsPerAddress"
+>): string[] {
+  const faults: string[] = [];
+  if (plainPort !== undefined && plainPort === port)
+    faults.push(`EDGE_PLAIN_PORT (${plainPort}) is EDGE_PORT, where clients speak TLS`);
+  if (beatMs * 2 > lifeMs)
+    faults.push(
+      `GATEWAY_TTL_SECONDS (${lifeMs / 1000}) must be twice GATEWAY_BEAT_SECONDS (${beatMs / 1000}) or more, or one ` +
+        "lost sign of life takes a gateway away",
+    );
+  if (connectionsPerAddress > connections)
+    faults.push(
+      `EDGE_CONNECTIONS_PER_ADDRESS (${connectionsPerAddress}) is more than EDGE_CONNECTIONS (${connections})`,
+    );
+  return faults;
+}
+
+/** Where holders find the edge, out of the settings; undefined without one. */
+export function edgeOf({
+  edge: { domain, port },
+}: {
+  readonly edge: Pick<ValuesOf<typeof edge>, "domain" | "port">;
+}): Edge | undefined {
+  return domain === undefined ? undefined : { domain, port };
+}
