@@ -2,6 +2,8 @@ import { memoryOfSize } from "../core/fleet/host-capacity.ts";
 import { CloudFault, type CloudDroplet, type CloudFaultReason, type DropletOrder } from "../core/fleet/cloud.ts";
 import type { Cloud } from "../core/fleet/contract.ts";
 import type { InboundRule, PreparePorts } from "../core/fleet/prepare-cloud.ts";
+import type { CloudDns } from "../core/edge/dns.ts";
+import { dnsEffects } from "./dns.ts";
 import { inTurns, type Effects, type Staging } from "./turns.ts";
 
 /** How long things take at the cloud, in milliseconds. */
@@ -71,7 +73,7 @@ type Kept = TwinDroplet & {
   readonly goneFrom: number;
 };
 
-type Port = Cloud & PreparePorts["cloud"];
+type Port = Cloud & PreparePorts["cloud"] & CloudDns;
 type CloudCallName = keyof Port;
 type Firewall = { readonly name: string; readonly tag: string; readonly inbound: readonly InboundRule[] };
 
@@ -95,11 +97,14 @@ export function createTwinCloud({
   times: { activeMs, tagLagMs, deleteMs } = { activeMs: 100, tagLagMs: 100, deleteMs: 50 },
   offer = usualOffer,
   account = { status: "active", statusMessage: "", dropletLimit: 25 },
+  domains = [],
   ...staging
 }: Staging & {
   readonly clock: () => Date;
   readonly times?: CloudTimes;
   readonly offer?: CloudOffer;
+  /** Names of the domains that the account serves. */
+  readonly domains?: readonly string[];
   readonly account?: Awaited<ReturnType<PreparePorts["cloud"]["readAccount"]>>;
 }) {
   const kept = new Map<number, Kept>();
@@ -107,6 +112,7 @@ export function createTwinCloud({
   const firewalls = new Map<string, Firewall>();
   const ordered: { readonly id: number; readonly name: string }[] = [];
   const rules: { readonly rule: CloudFaultRule; hits: number }[] = [];
+  const dns = dnsEffects(domains);
   let lastId = 1_000_000;
 
   function strike(kind: CloudFaultRule["kind"], call: CloudCallName, size?: string): CloudFaultRule | undefined {
@@ -221,6 +227,7 @@ export function createTwinCloud({
       if (!tags.has(firewall.tag)) throw refusal(`there is no tag ${firewall.tag}`);
       firewalls.set(firewall.name, firewall);
     },
+    ...dns.effects,
     readAccount: () => account,
     checkOffer: ({ region, sizes, image, vpc }) => [
       ...(offer.regions.includes(region) ? [] : [`There is no region ${region}.`]),
@@ -233,7 +240,7 @@ export function createTwinCloud({
   /** Calls that only read have no effect that could be unknown. */
   const struck = <Name extends CloudCallName>(call: Name, effect: Effects<Port>[Name]): Effects<Port>[Name] =>
     ((...given: unknown[]) => {
-      const unknown = call.startsWith("create") || call.startsWith("delete") ? "unknown" : "none";
+      const unknown = /^(create|delete|set)/.test(call) ? "unknown" : "none";
       const fault = (kind: CloudFaultRule["kind"], reason: CloudFaultReason, effectOf: CloudFault["effect"]) => {
         if (strike(kind, call)) throw new CloudFault(reason, effectOf, kind);
       };
@@ -267,6 +274,8 @@ export function createTwinCloud({
     /** Every order that was accepted, whatever happened to it. */
     everMade: () => [...ordered],
     firewalls: () => [...firewalls.values()],
+    /** The records of a domain as they are, without a call of the API. */
+    records: dns.records,
     /** Adds a droplet that nobody ordered; it is active, has no machine, and lists show it at once. */
     add: ({ name, tags: ofDroplet }: { readonly name: string; readonly tags: readonly string[] }): { id: number } =>
       plant({ name, tags: ofDroplet, region: "fra1", size: "s-1vcpu-2gb", userData: "", boots: false }, {}),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { CloudFault, type CloudFaultReason, type DropletOrder } from "../../apps/core/fleet/cloud.ts";
+import type { CloudDns } from "../../apps/core/edge/dns.ts";
 import type { Cloud } from "../../apps/core/fleet/contract.ts";
 import type { PreparePorts } from "../../apps/core/fleet/prepare-cloud.ts";
 
@@ -20,7 +21,7 @@ export type CloudTrouble =
 
 /** An account without droplets, to hold an adapter to its contract, real or a twin. */
 export type CloudBed = {
-  readonly cloud: Cloud & PreparePorts["cloud"];
+  readonly cloud: Cloud & PreparePorts["cloud"] & CloudDns;
   readonly clock: () => Date;
   /** Waits until orders are active, tags listed and deletions done. */
   readonly settle: () => Promise<void>;
@@ -37,8 +38,11 @@ export type CloudBed = {
   readonly close: () => Promise<void>;
 };
 
-/** Opens an account; the suite closes it. `dropletLimit` is 25 when it is not given. */
-export type OpenCloud = (settings?: { readonly dropletLimit?: number }) => Promise<CloudBed>;
+/** Opens an account; the suite closes it. `dropletLimit` is 25 when it is not given; it serves these domains. */
+export type OpenCloud = (settings?: {
+  readonly dropletLimit?: number;
+  readonly domains?: readonly string[];
+}) => Promise<CloudBed>;
 
 const TAG = "getaredis-test";
 const order: DropletOrder = {
@@ -248,6 +252,78 @@ export function describeCloudContract(open: OpenCloud): void {
         const fault = await faultOf(cloud.ensureFirewall({ name: "ours", tag: TAG, inbound }));
         assert.equal(fault.reason, "refused");
       });
+    });
+
+    describe("its DNS", () => {
+      const domain = "example.org";
+      const record = { type: "A", name: "*.redis.example.org", data: "203.0.113.7", ttlSeconds: 30 } as const;
+
+      it("has the records that were made, by their whole names, in the domain that was named", async () => {
+        const { cloud } = await openBed({ domains: [domain, "example.net"] });
+        assert.deepEqual([...(await cloud.listDomains())].sort(), ["example.net", domain]);
+        await cloud.createRecord(domain, record);
+        await cloud.createRecord(domain, { ...record, name: domain });
+        await cloud.createRecord(domain, { ...record, type: "TXT", data: "a=b address=203.0.113.7" });
+        const records = await cloud.listRecords(domain);
+        assert.equal(new Set(records.map(({ id }) => id)).size, 3);
+        assert.deepEqual(
+          records.map(({ type, name, data, ttlSeconds }) => ({ type, name, data, ttlSeconds })),
+          [record, { ...record, name: domain }, { ...record, type: "TXT", data: "a=b address=203.0.113.7" }],
+        );
+        assert.deepEqual(await cloud.listRecords("example.net"), []);
+      });
+
+      it("has every record of a long list, and no other kind of record", async () => {
+        const { cloud } = await openBed({ domains: [domain] });
+        for (let number = 1; number <= 220; number++)
+          await cloud.createRecord(domain, { ...record, data: `203.0.113.${number}` });
+        const records = await cloud.listRecords(domain);
+        assert.deepEqual([records.length, new Set(records.map(({ data }) => data)).size], [220, 220]);
+      });
+
+      it("changes a record's TTL and nothing else of it, and deletes it; again does no harm", async () => {
+        const { cloud } = await openBed({ domains: [domain] });
+        await cloud.createRecord(domain, record);
+        await cloud.createRecord(domain, { ...record, data: "203.0.113.8" });
+        const [first, second] = await cloud.listRecords(domain);
+        assert.ok(first && second);
+        await cloud.setRecordTtl(domain, first, 60);
+        assert.deepEqual(await cloud.listRecords(domain), [{ ...first, ttlSeconds: 60 }, second]);
+        await cloud.deleteRecord(domain, first.id);
+        await cloud.deleteRecord(domain, first.id);
+        assert.deepEqual(await cloud.listRecords(domain), [second]);
+      });
+
+      it("says none of a record that the cloud refuses, and its words", async () => {
+        const { cloud } = await openBed({ domains: [domain] });
+        for (const [words, work] of [
+          ["IP address", cloud.createRecord(domain, { ...record, data: "gateway" })],
+          ["TTL", cloud.createRecord(domain, { ...record, ttlSeconds: 29 })],
+          ["could not be found", cloud.createRecord("example.com", record)],
+          ["could not be found", cloud.listRecords("example.com")],
+        ] as const) {
+          const fault = await faultOf(work);
+          assert.deepEqual([fault.reason, fault.effect], ["refused", "none"]);
+          assert.match(fault.message, new RegExp(words));
+        }
+        assert.deepEqual(await cloud.listRecords(domain), []);
+      });
+
+      for (const [kind, reason, effect, made] of [
+        ["rate-limit", "rate-limited", "none", 0],
+        ["server-error", "server-error", "unknown", 0],
+        ["hang", "timeout", "unknown", 0],
+        ["answer-lost", "unreachable", "unknown", 1],
+        ["half-answer", "refused", "unknown", 1],
+      ] as const)
+        it(`makes ${made} records when a fault of kind ${kind} strikes, and says ${effect}`, async () => {
+          const bed = await openBed({ domains: [domain] });
+          bed.trouble(kind);
+          const fault = await faultOf(bed.cloud.createRecord(domain, record));
+          assert.deepEqual([fault.reason, fault.effect], [reason, effect]);
+          bed.calm();
+          assert.equal((await bed.cloud.listRecords(domain)).length, made);
+        });
     });
 
     it("reports the account's limit and state", async () => {

@@ -6,9 +6,13 @@ import { describeCloudContract } from "../contracts/cloud.ts";
 const LONGER_THAN_ANYTHING_TAKES_MS = 60_000;
 
 describe("the cloud in memory", () => {
-  describeCloudContract(({ dropletLimit = 25 } = {}) => {
+  describeCloudContract(({ dropletLimit = 25, domains = [] } = {}) => {
     const { clock, pass } = createVirtualTime(new Date("2026-01-01T00:00:00Z"));
-    const cloud = createTwinCloud({ clock, account: { status: "active", statusMessage: "", dropletLimit } });
+    const cloud = createTwinCloud({
+      clock,
+      account: { status: "active", statusMessage: "", dropletLimit },
+      domains,
+    });
     return Promise.resolve({
       cloud,
       clock,

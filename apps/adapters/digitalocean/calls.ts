@@ -78,6 +78,16 @@ export function createCalls(settings: CallSettings) {
     }
   }
 
+  /** The same for a thing that may not exist: `missing` when the API says so. */
+  async function unlessMissing<T>(ask: Ask<T>, end: number): Promise<{ readonly value: T } | "missing"> {
+    try {
+      return { value: await untilAnswered(ask, end) };
+    } catch (fault) {
+      if (isMissing(fault)) return "missing";
+      throw fault;
+    }
+  }
+
   /** Makes no calls while the API has reported that its limit is reached: a call would be refused, and counted. */
   async function waitForQuiet(end: number): Promise<void> {
     const waitMs = quietUntil - clock();
@@ -145,11 +155,11 @@ export function createCalls(settings: CallSettings) {
     );
   }
 
-  return { deadline, once, untilAnswered, misshapen };
+  return { deadline, once, untilAnswered, unlessMissing, misshapen };
 }
 
 /** Whether the API itself answered that there is no such thing; a 404 of a proxy on the way does not count. */
-export function isMissing(fault: unknown): boolean {
+function isMissing(fault: unknown): boolean {
   return (
     fault instanceof CloudFault &&
     fault.cause instanceof ApiRefusal &&

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CloudDroplet, DropletOrder } from "../../core/fleet/cloud.ts";
-import { createCalls, isMissing, type Ask, type CallSettings } from "./calls.ts";
+import { createCalls, type Ask, type CallSettings } from "./calls.ts";
+import { createDomains } from "./domains.ts";
 import { ensureFirewall, type FirewallPlan } from "./firewalls.ts";
 import { services } from "./library.ts";
 import { listAll } from "./lists.ts";
@@ -53,7 +54,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
   /** The droplet, or undefined when the cloud reports that there is none. */
   async function getDroplet(id: number): Promise<CloudDroplet | undefined> {
     const ask = { method: "GET", route: "/droplets/:id" } as const;
-    const answer = await unlessMissing(
+    const answer = await calls.unlessMissing<unknown>(
       { ...ask, request: () => services.droplets.getExistingDroplet(id) },
       calls.deadline(),
     );
@@ -81,7 +82,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
 
   /** Has this one droplet deleted; `gone` when there is no such droplet. It may exist for a while yet. */
   async function deleteDroplet(id: number): Promise<"deleting" | "gone"> {
-    const answer = await unlessMissing(
+    const answer = await calls.unlessMissing<unknown>(
       { method: "DELETE", route: "/droplets/:id", request: () => services.droplets.deleteDroplet(id) },
       calls.deadline(),
     );
@@ -91,7 +92,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
   /** Makes the tag unless it exists. */
   async function ensureTag(tag: string): Promise<void> {
     const end = calls.deadline();
-    const answer = await unlessMissing(
+    const answer = await calls.unlessMissing<unknown>(
       { method: "GET", route: "/tags/:name", request: () => services.tags.getTagByName(tag) },
       end,
     );
@@ -118,15 +119,6 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
     };
   }
 
-  async function unlessMissing<T>(ask: Ask<T>, end: number): Promise<{ readonly value: unknown } | "missing"> {
-    try {
-      return { value: await calls.untilAnswered(ask, end) };
-    } catch (fault) {
-      if (isMissing(fault)) return "missing";
-      throw fault;
-    }
-  }
-
   function droplet(ask: Pick<Ask<unknown>, "method" | "route">, answer: unknown): CloudDroplet {
     if (!dropletShape.fits(answer)) throw calls.misshapen(ask, `the droplet: ${dropletShape.misfit(answer)}`);
     return toDroplet(answer);
@@ -144,6 +136,7 @@ export function createDigitalOceanCloud(settings: DigitalOceanSettings) {
     /** What the cloud would refuse in these orders, one sentence each. */
     checkOffer: (wanted: Wanted) => checkOffer(calls, wanted),
     readAccount,
+    ...createDomains(calls),
   };
 }
 

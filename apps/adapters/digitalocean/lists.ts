@@ -2,9 +2,13 @@ import type { Calls } from "./calls.ts";
 import { http } from "./library.ts";
 import { pageShape, type Shape } from "./shapes.ts";
 
-/** A list of the API: where it is, what narrows it, and the field of the answer that holds its items. */
+/**
+ * A list of the API: where it is, what narrows it, and the field of the answer that holds its items. `path` is the
+ * route with its parameters; when it is not given, the route has none.
+ */
 export type List<T> = {
   readonly route: string;
+  readonly path?: string;
   readonly key: string;
   readonly item: Shape<T>;
   readonly params?: Readonly<Record<string, string>>;
@@ -18,7 +22,11 @@ const MOST_PAGES = 100;
  * a fault: half a list would look like machines that are gone.
  * @param end when it must be done, milliseconds since 1970
  */
-export async function listAll<T>(calls: Calls, { route, key, item, params }: List<T>, end: number): Promise<T[]> {
+export async function listAll<T>(
+  calls: Calls,
+  { route, path = route, key, item, params }: List<T>,
+  end: number,
+): Promise<T[]> {
   const ask = { method: "GET", route } as const;
   const items: T[] = [];
   for (let page = 1; page <= MOST_PAGES; page++) {
@@ -26,7 +34,7 @@ export async function listAll<T>(calls: Calls, { route, key, item, params }: Lis
       {
         ...ask,
         request: async () =>
-          (await http.get<unknown>(route, { params: { ...params, page, per_page: LARGEST_PAGE } })).data,
+          (await http.get<unknown>(path, { params: { ...params, page, per_page: LARGEST_PAGE } })).data,
       },
       end,
     );

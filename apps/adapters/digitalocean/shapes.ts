@@ -58,6 +58,17 @@ export const imageShape = shape(
     regions: Type.Array(Type.String()),
   }),
 );
+export const domainShape = shape(Type.Object({ name: Type.String({ minLength: 1 }) }));
+/** A record of a domain as the API reports it; its name leaves out the domain's. */
+export type RecordAnswer = Static<typeof DomainRecord>;
+const DomainRecord = Type.Object({
+  id: Type.Integer({ minimum: 1 }),
+  type: Type.String(),
+  name: Type.String({ minLength: 1 }),
+  data: Type.String(),
+  ttl: Type.Integer({ minimum: 0 }),
+});
+export const recordShape = shape(DomainRecord);
 export const vpcShape = shape(Type.Object({ id: Type.String(), region: Type.String() }));
 
 /** Checks the form of an answer, and names where it differs. Fields that we do not read are not checked. */

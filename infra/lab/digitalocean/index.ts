@@ -1,10 +1,13 @@
 import type { AddressInfo } from "node:net";
 import { apiRoutes, type ApiParts } from "./api-routes.ts";
 import { createCallLog } from "./calls.ts";
+import { domainRoutes } from "./domain-routes.ts";
+import { createDomains } from "./domains.ts";
 import { createDroplets, type LabDroplet, type Times } from "./droplets.ts";
 import { createFaults } from "./faults.ts";
 import { labRoutes } from "./lab-routes.ts";
 import type { Machines } from "./machines.ts";
+import { startNameServer } from "./name-server.ts";
 import { readOrder } from "./orders.ts";
 import { createRateLimits, type RateLimits } from "./rate-limits.ts";
 import { buildServer } from "./server.ts";
@@ -22,6 +25,8 @@ export type LabSettings = {
   readonly account?: Partial<ApiParts["account"]>;
   /** Private networks; the default one of each region, when not given. */
   readonly vpcs?: readonly Vpc[];
+  /** Names of domains that the account has. */
+  readonly domains?: readonly string[];
   /** Ids and fingerprints of the account's SSH keys. */
   readonly sshKeys?: readonly (string | number)[];
   readonly limits?: Partial<RateLimits>;
@@ -43,7 +48,8 @@ export type LabCloud = Awaited<ReturnType<typeof startDigitalOcean>>;
 /**
  * Starts a stand-in for DigitalOcean's API v2: what it answers agrees with the published OpenAPI document,
  * what it does with what is known of the real one. Droplets become `active` after a while, tags come later
- * than droplets, deleted ones go a moment later, and `faults` makes things go wrong.
+ * than droplets, deleted ones go a moment later, and `faults` makes things go wrong. The records of its domains are
+ * answered by DNS, at `dns`.
  */
 export async function startDigitalOcean(settings: LabSettings) {
   const {
@@ -51,6 +57,7 @@ export async function startDigitalOcean(settings: LabSettings) {
     host = "127.0.0.1",
     port = 0,
     machines,
+    domains: names = [],
     sshKeys = [],
     vpcs = defaultVpcs(),
     onFault = console.error,
@@ -69,12 +76,18 @@ export async function startDigitalOcean(settings: LabSettings) {
   });
   apiRoutes(app, { droplets, faults, vpcs, sshKeys, account });
   labRoutes(app, { droplets, faults, calls, machines });
+  const domains = createDomains();
+  for (const name of names) domains.create({ name });
+  domainRoutes(app, domains);
+  const dns = await startNameServer(domains, host);
   await app.listen({ host, port });
   const origin = `http://${host.includes(":") ? `[${host}]` : host}:${(app.server.address() as AddressInfo).port}`;
 
   return {
     /** Where the API is, with its version. */
     url: `${origin}/v2`,
+    /** Where DNS is answered, by UDP and TCP. */
+    dns: { host: dns.host, port: dns.port },
     faults,
     calls,
     /** All droplets as they are, also those that lists do not show yet. */
@@ -103,6 +116,7 @@ export async function startDigitalOcean(settings: LabSettings) {
     /** Stops answering, then takes all machines away. */
     stop: async (): Promise<void> => {
       await app.close();
+      await dns.stop();
       await droplets.stop();
     },
   };

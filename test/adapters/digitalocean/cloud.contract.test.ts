@@ -8,9 +8,10 @@ const TOKEN = "dop_v1_0123456789abcdef0123456789";
 const TAG_LAG_MS = 1_000;
 
 describe("the DigitalOcean adapter", () => {
-  describeCloudContract(async ({ dropletLimit = 25 } = {}) => {
+  describeCloudContract(async ({ dropletLimit = 25, domains = [] } = {}) => {
     const lab = await startDigitalOcean({
       token: TOKEN,
+      domains,
       limits: { perMinute: 5000 },
       times: { tagLagMs: TAG_LAG_MS, deleteMs: 500, activeMs: 500 },
       account: { dropletLimit },

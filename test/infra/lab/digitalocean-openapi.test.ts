@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { createDigitalOceanCloud } from "../../../apps/adapters/digitalocean/index.ts";
 import { CloudFault } from "../../../apps/core/fleet/cloud.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";
+import { listenBetween } from "../../bed/between.ts";
 import { openContract, type Exchange } from "../../contracts/openapi.ts";
 
 const TOKEN = "dop_v1_0123456789abcdef";
@@ -18,10 +15,10 @@ const order = { name: "host-1", region: "fra1", size: "s-1vcpu-2gb", image: "deb
 
 describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }, () => {
   let lab: LabCloud;
-  let between: Server;
+  let between: Awaited<ReturnType<typeof listenBetween>>;
   let url: string;
   let contract: ReturnType<typeof openContract>;
-  const exchanges: Exchange[] = [];
+  let exchanges: Exchange[];
 
   before(async () => {
     contract = openContract(JSON.parse(await readFile(documentPath ?? "", "utf8")));
@@ -30,26 +27,12 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
       sshKeys: [512190],
       times: { activeMs: 20, tagLagMs: 0, deleteMs: 20, actionMs: 20 },
     });
-    between = createServer((request, response) => {
-      void (async () => {
-        const { method = "", url: path = "", headers } = request;
-        const requestBody = await text(request);
-        const answer = await fetch(new URL(path, lab.url), {
-          method,
-          headers: { authorization: headers.authorization ?? "", "content-type": "application/json" },
-          ...(requestBody === "" ? {} : { body: requestBody }),
-        });
-        const body = await answer.text();
-        exchanges.push({ method, url: path, requestBody, status: answer.status, headers: answer.headers, body });
-        response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" }).end(body);
-      })();
-    }).listen(0, "127.0.0.1");
-    await once(between, "listening");
-    url = `http://127.0.0.1:${(between.address() as AddressInfo).port}/v2`;
+    between = await listenBetween(lab.url);
+    ({ exchanges } = between);
+    url = `${between.origin}/v2`;
   });
   after(async () => {
     between.close();
-    between.closeAllConnections();
     await lab.stop();
   });
 
@@ -88,7 +71,7 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
     });
     await cloud.readAccount();
     assert.deepEqual(
-      await cloud.checkOffer({ region: "fra1", sizes: ["s-1vcpu-2gb"], image: "debian-12-x64", vpc: "" }),
+      await cloud.checkOffer({ region: "fra1", sizes: ["s-1vcpu-2gb"], image: "debian-12-x64", vpc: undefined }),
       [],
     );
     const made = await cloud.createDroplet({
@@ -97,7 +80,7 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
       region: "fra1",
       size: "s-1vcpu-2gb",
       image: "debian-12-x64",
-      vpc: "",
+      vpc: undefined,
       sshKeys: ["512190"],
       userData: "#!/bin/sh\n",
     });
@@ -120,7 +103,7 @@ describe("the stand-in for DigitalOcean, against its OpenAPI document", { skip }
         region: "fra1",
         size: "s-1vcpu-2gb",
         image: "debian-12-x64",
-        vpc: "",
+        vpc: undefined,
         sshKeys: [],
         userData: "",
       }),
