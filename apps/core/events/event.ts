@@ -12,6 +12,7 @@ export const eventActors = [
   "block-list",
   "misuse",
   "notify",
+  "edge-dns",
   "operator",
   "owner",
 ] as const;
@@ -53,6 +54,10 @@ export const eventKinds = [
   // What instances send: one that has sent all it may, and a day on which all together send too much.
   "transfer-exceeded",
   "transfer-alarm",
+  // Address records of the edge follow its gateways; what about them must wait.
+  "add-address",
+  "remove-address",
+  "edge-dns",
   // A message to the operators could not be delivered.
   "notify-failed",
   // What only operators do.
@@ -83,6 +88,9 @@ export type EventData = {
   readonly restart: { readonly at: string; readonly cause: RestartCause };
   /** How much there was of what a rule bounds, in the rule's unit. */
   readonly misuse: { readonly rule: MisuseRule; readonly value: number; readonly bound: number };
+  /** The gateway's IPv4 address. */
+  readonly "add-address": { readonly address: string };
+  readonly "remove-address": { readonly address: string };
   readonly "notify-failed": { readonly channel: "webhook" | "mail" };
   /** Ends of the lease before and now, ISO 8601. */
   readonly extend: { readonly from: string; readonly to: string };

@@ -2,6 +2,7 @@
 export const jobNames = [
   "admit",
   "block-list",
+  "edge-dns",
   "figures",
   "health",
   "heartbeats",

@@ -25,7 +25,8 @@ const OpsEvent = Type.Object(
       Type.Union([Type.Object({}, { additionalProperties: true }), Type.Null()], {
         description:
           "Data for programs, by kind: order {size}, adopt and sweep {dropletId}, join {secondsAfterOrder}, " +
-          "end {cause}, extend {from, to}, block and unblock {address}, pause and resume {switch}, run {job}, " +
+          "end {cause}, extend {from, to}, block, unblock, add-address and " +
+          "remove-address {address}, pause and resume {switch}, run {job}, " +
           "add-operator and change-operator {operator, role, expiresAt}, revoke-operator {operator}; " +
           "null for other kinds, and for events older than this field.",
       }),
