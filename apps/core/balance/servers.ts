@@ -1,0 +1,111 @@
+import { backendsOf, serverName, serverWords, type Backend } from "./haproxy.ts";
+import type { Balanced, Zone } from "./service.ts";
+
+/** A member as HAProxy has it now. */
+export type SeenServer = {
+  /** Open connections to it. */
+  readonly sessions: number;
+  /** 0: it gets no new connections. */
+  readonly weight: number;
+  readonly state: "up" | "retired" | "maintenance";
+};
+
+/** Servers by the names of their backends and their own. */
+export type SeenServers = ReadonlyMap<string, ReadonlyMap<string, SeenServer>>;
+
+/** A server that is to go, and since when, in milliseconds of the caller's clock; by backend and name. */
+export type Leaving = ReadonlyMap<string, number>;
+
+/** What to tell HAProxy so that its backends have the members that they should have. */
+export type ServerPlan = {
+  /** Each is one request of its runtime API, in this order. */
+  readonly commands: readonly string[];
+  readonly leaving: Leaving;
+  /** Backends that it does not have: it has to read its files anew. */
+  readonly missing: readonly string[];
+};
+
+/** State of a member of a service, as its backend of all members has it. */
+export type MemberState = "up" | "retired" | "draining" | "unknown";
+
+/** Reads the answer to `show stat -1 4 -1`: servers of all backends, as CSV with a line of names. */
+export function readServers(csv: string): SeenServers {
+  const [header = "", ...lines] = csv.split("\n");
+  const names = header.replace(/^# /, "").split(",");
+  const at = (name: string) => names.indexOf(name);
+  const columns = [at("pxname"), at("svname"), at("scur"), at("status"), at("uweight")];
+  if (columns.includes(-1)) throw new Error(`HAProxy's statistics have other columns: ${header.slice(0, 200)}`);
+  const servers = new Map<string, Map<string, SeenServer>>();
+  for (const line of lines) {
+    const fields = line.split(",");
+    const [backend = "", name = "", sessions, status = "", weight] = columns.map((column) => fields[column]);
+    if (backend === "" || name === "") continue;
+    const own = servers.get(backend) ?? new Map<string, SeenServer>();
+    servers.set(backend, own);
+    const state = status.startsWith("MAINT") ? "maintenance" : status.startsWith("DOWN") ? "retired" : "up";
+    own.set(name, { sessions: Number(sessions), weight: Number(weight), state });
+  }
+  return servers;
+}
+
+/**
+ * The steps from what is to what should be. A member that is to go gets no new connections first; it goes when the last
+ * one has ended, or when it has had `drainMs` for that.
+ * @param backends names of the backends that HAProxy has, those without servers as well
+ */
+export function planServers(
+  services: readonly Balanced[],
+  zones: readonly Zone[],
+  { backends, servers }: { readonly backends: ReadonlySet<string>; readonly servers: SeenServers },
+  { leaving, drainMs, now }: { readonly leaving: Leaving; readonly drainMs: number; readonly now: number },
+): ServerPlan {
+  const commands: string[] = [];
+  const missing: string[] = [];
+  const stillLeaving = new Map<string, number>();
+  for (const backend of services.flatMap((service) => backendsOf(service, zones))) {
+    if (!backends.has(backend.name)) {
+      missing.push(backend.name);
+      continue;
+    }
+    const seen = servers.get(backend.name) ?? new Map<string, SeenServer>();
+    commands.push(...wantedCommands(backend, seen));
+    const wanted = new Set(backend.members.map(({ address }) => serverName(address)));
+    for (const [name, server] of seen) {
+      if (wanted.has(name)) continue;
+      const path = `${backend.name}/${name}`;
+      const since = leaving.get(path) ?? now;
+      stillLeaving.set(path, since);
+      if (server.weight !== 0 && server.state !== "maintenance") commands.push(`set server ${path} weight 0`);
+      else if (server.sessions === 0 || now - since >= drainMs)
+        commands.push(`set server ${path} state maint; shutdown sessions server ${path}; del server ${path}`);
+    }
+  }
+  return { commands, leaving: stillLeaving, missing };
+}
+
+/** What adds and changes the members that a backend should have. */
+function wantedCommands({ name, members }: Backend, seen: ReadonlyMap<string, SeenServer>): readonly string[] {
+  return members.flatMap((member) => {
+    const path = `${name}/${serverName(member.address)}`;
+    const server = seen.get(serverName(member.address));
+    if (!server) return [`add server ${path} ${serverWords(member)}; enable health ${path}; enable server ${path}`];
+    const weight = member.isDraining ? 0 : member.weight;
+    return [
+      ...(server.state === "maintenance" ? [`set server ${path} state ready; enable health ${path}`] : []),
+      ...(server.weight === weight ? [] : [`set server ${path} weight ${weight}`]),
+    ];
+  });
+}
+
+/** How the members of a service are, by their address. */
+export function memberStates(service: Balanced, servers: SeenServers): ReadonlyMap<string, MemberState> {
+  const seen = servers.get(`all:${service.name}`);
+  return new Map(
+    service.members.map(({ address, isDraining }) => {
+      const server = seen?.get(serverName(address));
+      if (!server) return [address.text, "unknown"];
+      if (server.state !== "up") return [address.text, "retired"];
+      return [address.text, isDraining || server.weight === 0 ? "draining" : "up"];
+    }),
+  );
+}

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { addressAt } from "../../../apps/core/balance/address.ts";
+import { backendsOf, cannotCarry, renderHaproxy, serverName } from "../../../apps/core/balance/haproxy.ts";
+import { memberStates, planServers, readServers, type SeenServer } from "../../../apps/core/balance/servers.ts";
+import { inOrder, plainMember, type Balanced, type Member, type Zone } from "../../../apps/core/balance/service.ts";
+
+const zones: readonly Zone[] = [
+  { name: "fra", networks: ["10.0.0.0/8", "10.5.5.0/24"] },
+  { name: "ams", networks: ["10.5.0.0/16"] },
+];
+const options = { listenOn: ["*"], certificates: "/certificates", zones, redirectsPlainHttp: true };
+const DRAIN_MS = 30_000;
+
+const service = (over: Partial<Balanced> = {}): Balanced => ({
+  name: "pool",
+  port: 7000,
+  protocol: "tcp",
+  names: [],
+  policy: "round-robin",
+  probe: { kind: "tcp" },
+  members: [],
+  ...over,
+});
+const member = (last: number, over: Partial<Member> = {}): Member => ({
+  ...plainMember(addressAt(`10.0.0.${last}`, 6000)),
+  ...over,
+});
+const anyMember: fc.Arbitrary<Member> = fc.record({
+  address: fc.integer({ min: 1, max: 6 }).map((last) => addressAt(last === 6 ? "2001:db8::6" : `10.0.0.${last}`, 6000)),
+  weight: fc.integer({ min: 1, max: 256 }),
+  zone: fc.constantFrom(null, "fra", "ams"),
+  isDraining: fc.boolean(),
+});
+const anyServices: fc.Arbitrary<readonly Balanced[]> = fc
+  .uniqueArray(
+    fc.record({
+      name: fc.constantFrom("a", "b", "c"),
+      policy: fc.constantFrom("round-robin", "location", "consistent-hash", "least-connections"),
+      members: fc.uniqueArray(anyMember, { selector: ({ address }) => address.text }),
+    }),
+    { selector: ({ name }) => name },
+  )
+  .map((services) => inOrder(services.map((each, index) => service({ ...each, port: 7000 + index }))));
+
+/** A HAProxy that does as it is told, and knows no more. */
+const createModel = (services: readonly Balanced[]) => {
+  const servers = new Map<string, Map<string, SeenServer>>();
+  const backends = new Set<string>();
+  for (const { name, members } of services.flatMap((each) => backendsOf(each, zones))) {
+    backends.add(name);
+    servers.set(
+      name,
+      new Map(
+        members.map(({ address, weight, isDraining }) => [
+          serverName(address),
+          { sessions: 0, weight: isDraining ? 0 : weight, state: "up" },
+        ]),
+      ),
+    );
+  }
+  const change = (path: string, to: Partial<SeenServer> | undefined) => {
+    const [backend = "", name = ""] = path.split("/");
+    const own = servers.get(backend) ?? assert.fail(`there is no ${backend}`);
+    const before = own.get(name);
+    if (to === undefined) assert.ok(own.delete(name), `there is no ${path}`);
+    else own.set(name, { sessions: 0, weight: 1, state: "up", ...before, ...to });
+  };
+  const tell = (request: string) => {
+    for (const command of request.split("; ")) {
+      const [verb, noun, path = "", ...rest] = command.split(" ");
+      if (`${verb} ${noun}` === "add server") {
+        assert.equal(
+          servers.get(path.split("/")[0] ?? "")?.has(path.split("/")[1] ?? ""),
+          false,
+          "it is there already",
+        );
+        change(path, { weight: Number(rest.at(-1)), state: "up" });
+      } else if (`${verb} ${noun}` === "del server") change(path, undefined);
+      else if (rest[0] === "weight") change(path, { weight: Number(rest[1]) });
+      else if (rest[0] === "state") change(path, { state: rest[1] === "maint" ? "maintenance" : "up" });
+      else if (command.startsWith("shutdown sessions")) change(rest[0] ?? "", { sessions: 0 });
+    }
+  };
+  return { backends, servers, change, tell };
+};
+
+describe("services written for HAProxy", () => {
+  it("hold members by what a service is: policy, probe, weight, and none of the new connections for one that drains", () => {
+    const { text } = renderHaproxy(
+      [
+        service({
+          policy: "consistent-hash",
+          probe: { kind: "redis" },
+          members: [member(1, { weight: 7 }), member(2, { isDraining: true })],
+        }),
+      ],
+      options,
+    );
+    assert.match(text, /frontend port:7000 from services\n {2}bind \*:7000\n {2}default_backend all:pool\n/);
+    assert.match(text, /balance source\n {2}hash-type consistent\n {2}option tcp-check\n/);
+    assert.match(text, /server 10\.0\.0\.1:6000 10\.0\.0\.1:6000 check .* weight 7\n/);
+    assert.match(text, /server 10\.0\.0\.2:6000 10\.0\.0\.2:6000 check .* weight 0\n/);
+  });
+
+  it("go to a zone of who connects while a member there is up, and of two networks the narrower decides", () => {
+    const { text } = renderHaproxy([service({ policy: "location", members: [member(1, { zone: "fra" })] })], options);
+    assert.match(
+      text,
+      new RegExp(
+        [
+          "set-var\\(sess.zone\\) str\\(fra\\) if { src 10.0.0.0/8 }",
+          "set-var\\(sess.zone\\) str\\(ams\\) if { src 10.5.0.0/16 }",
+          "set-var\\(sess.zone\\) str\\(fra\\) if { src 10.5.5.0/24 }",
+          "use_backend zone:fra:pool if { var\\(sess.zone\\) -m str fra } { nbsrv\\(zone:fra:pool\\) gt 0 }",
+          "use_backend zone:ams:pool if .*",
+          "default_backend all:pool",
+        ].join("\n.*"),
+      ),
+    );
+  });
+
+  it("in TLS are left out where there is no certificate, and it is told", () => {
+    const web = service({ name: "web", port: 443, protocol: "http", names: ["www.example.org"] });
+    const without = { ...options, certificates: null };
+    assert.match(cannotCarry(web, without) ?? "", /certificate/);
+    assert.equal(cannotCarry({ ...web, port: 80 }, without), undefined);
+    assert.doesNotMatch(renderHaproxy([web], without).text, /443|www/);
+    assert.match(renderHaproxy([web], options).text, /bind \*:443 ssl crt \/certificates/);
+  });
+
+  it("in TLS are found from plain HTTP, but for domains that have a plain service of their own", () => {
+    const web = service({ name: "web", port: 8443, protocol: "http", names: ["a.example.org", "b.example.org"] });
+    const plain = service({ name: "plain", port: 80, protocol: "http", names: ["b.example.org"] });
+    const redirect = /redirect code 301 location https:\/\/%\[var\(txn\.name\)\]:8443%\[pathq\] if .* -m str (.*) }/;
+    assert.match(redirect.exec(renderHaproxy([web], options).text)?.[1] ?? "", /^a\.example\.org b\.example\.org$/);
+    assert.equal(redirect.exec(renderHaproxy([web, plain], options).text)?.[1], "a.example.org");
+    assert.doesNotMatch(renderHaproxy([web], { ...options, redirectsPlainHttp: false }).text, /redirect|port:80/);
+  });
+
+  it("differ in structure only when something but a member has changed", () => {
+    fc.assert(
+      fc.property(anyServices, anyServices, (one, other) => {
+        const memberless = (services: readonly Balanced[]) =>
+          JSON.stringify(services.map((each) => ({ ...each, members: [] })));
+        assert.equal(
+          renderHaproxy(one, options).structure === renderHaproxy(other, options).structure,
+          memberless(one) === memberless(other),
+        );
+      }),
+    );
+  });
+
+  it("are refused when a word means something in a configuration, wherever it came from", () => {
+    for (const name of ["pool\n", "a b", "a#b", 'a"b', "a'b", "a$b", "a{b", "a\\b", ""])
+      assert.throws(() => renderHaproxy([service({ name })], options), /cannot stand in a configuration/);
+    const named = service({ protocol: "http", port: 80, names: ["a.example.org\n  server evil"] });
+    assert.throws(() => renderHaproxy([named], options), /cannot stand in a configuration/);
+  });
+});
+
+describe("the plan for a running HAProxy", () => {
+  it("comes to the members that should be there, whatever was there, and then has nothing more to do", () => {
+    fc.assert(
+      fc.property(anyServices, anyServices, (before, wanted) => {
+        // The backends of both: a service that is not there yet needs another configuration.
+        const known = wanted.map((each) => before.find(({ name }) => name === each.name) ?? { ...each, members: [] });
+        const model = createModel(
+          known.map((each, index) => ({ ...each, policy: wanted[index]?.policy ?? each.policy })),
+        );
+        let leaving: ReadonlyMap<string, number> = new Map();
+        for (let now = 0; now < 3; now++) {
+          const plan = planServers(wanted, zones, model, { leaving, drainMs: DRAIN_MS, now });
+          assert.deepEqual(plan.missing, []);
+          plan.commands.forEach(model.tell);
+          leaving = plan.leaving;
+        }
+        assert.deepEqual(model.servers, createModel(wanted).servers);
+        assert.deepEqual(planServers(wanted, zones, model, { leaving, drainMs: DRAIN_MS, now: 3 }).commands, []);
+      }),
+    );
+  });
+
+  it("ends no connection to a member that goes before its last one has ended, or its time is over", () => {
+    const [before, wanted] = [[service({ members: [member(1), member(2)] })], [service({ members: [member(2)] })]];
+    const model = createModel(before);
+    const path = "all:pool/10.0.0.1:6000";
+    model.change(path, { sessions: 2 });
+    let leaving: ReadonlyMap<string, number> = new Map();
+    const step = (now: number) => {
+      const plan = planServers(wanted, zones, model, { leaving, drainMs: DRAIN_MS, now });
+      leaving = plan.leaving;
+      plan.commands.forEach(model.tell);
+      return plan.commands;
+    };
+    assert.deepEqual(step(1000), [`set server ${path} weight 0`]);
+    assert.deepEqual(step(2000), []);
+    assert.deepEqual(step(1000 + DRAIN_MS - 1), []);
+    assert.deepEqual(step(1000 + DRAIN_MS), [
+      `set server ${path} state maint; shutdown sessions server ${path}; del server ${path}`,
+    ]);
+    assert.equal(leaving.size, 1);
+    assert.deepEqual(step(1000 + DRAIN_MS + 1), []);
+    assert.equal(leaving.size, 0);
+  });
+
+  it("takes a member back that was about to go", () => {
+    const model = createModel([service({ members: [member(1)] })]);
+    model.change("all:pool/10.0.0.1:6000", { state: "maintenance", weight: 0 });
+    const { commands } = planServers([service({ members: [member(1)] })], zones, model, {
+      leaving: new Map(),
+      drainMs: DRAIN_MS,
+      now: 0,
+    });
+    assert.deepEqual(commands, [
+      "set server all:pool/10.0.0.1:6000 state ready; enable health all:pool/10.0.0.1:6000",
+      "set server all:pool/10.0.0.1:6000 weight 1",
+    ]);
+  });
+
+  it("names the backends that are not there", () => {
+    const plan = planServers([service({ policy: "location" })], zones, createModel([service()]), {
+      leaving: new Map(),
+      drainMs: DRAIN_MS,
+      now: 0,
+    });
+    assert.deepEqual(plan.missing, ["zone:fra:pool", "zone:ams:pool"]);
+  });
+});
+
+describe("what HAProxy says of its servers", () => {
+  const csv =
+    "# pxname,svname,scur,status,uweight,\n" +
+    "all:pool,10.0.0.1:6000,3,UP,1,\nall:pool,10.0.0.2:6000,0,DOWN,1,\nall:pool,10.0.0.3:6000,1,UP,0,\n" +
+    "all:pool,10.0.0.4:6000,0,MAINT,1,\nall:web,2001:db8::5:80,0,UP 1/2,5,\n\n";
+
+  it("is read by the names of its columns", () => {
+    const servers = readServers(csv);
+    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.1:6000"), { sessions: 3, weight: 1, state: "up" });
+    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.2:6000"), { sessions: 0, weight: 1, state: "retired" });
+    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.4:6000"), { sessions: 0, weight: 1, state: "maintenance" });
+    assert.deepEqual(servers.get("all:web")?.get("2001:db8::5:80"), { sessions: 0, weight: 5, state: "up" });
+    assert.throws(() => readServers("# pxname,svname\n"), /other columns/);
+  });
+
+  it("tells how the members of a service are", () => {
+    const members = [1, 2, 3, 4, 5].map((last) => member(last));
+    assert.deepEqual(
+      [...memberStates(service({ members }), readServers(csv)).values()],
+      ["up", "retired", "draining", "retired", "unknown"],
+    );
+  });
+});
