@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { hostNamePattern } from "./host.ts";
 
 /** What a new droplet needs to become a host. Nothing in it is secret but the token, which can be used once. */
@@ -73,9 +74,11 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     ...file(`${CONF}/ca.pem`, pem(setup.caPem)),
     ...file(`${CONF}/token`, `${fit("enrolmentToken", setup.enrolmentToken, PLAIN)}\n`),
     ...[...files.scripts].flatMap(([name, text]) =>
-      file(`/usr/local/lib/getaredis/${fit("script", name, FILE_NAME)}`, text),
+      packedFile(`/usr/local/lib/getaredis/${fit("script", name, FILE_NAME)}`, text),
     ),
-    ...[...files.units].flatMap(([name, text]) => file(`/etc/systemd/system/${fit("unit", name, FILE_NAME)}`, text)),
+    ...[...files.units].flatMap(([name, text]) =>
+      packedFile(`/etc/systemd/system/${fit("unit", name, FILE_NAME)}`, text),
+    ),
     "chmod 644 /etc/systemd/system/getaredis-*.service",
     "systemctl daemon-reload",
     // Not waited for: the set-up takes long, and the rest of the first boot need not wait for it.
@@ -91,6 +94,12 @@ function file(path: string, text: string): string[] {
   const ended = text.endsWith("\n") ? text : `${text}\n`;
   if (ended.includes(END_OF_FILE)) throw new Error(`${path} contains the mark that ends files`);
   return [`cat >${path} <<'${END_OF_FILE}'`, `${ended}${END_OF_FILE}`];
+}
+
+/** Takes half of the room that the text would, and all of them may have 64 KiB together. */
+function packedFile(path: string, text: string): string[] {
+  const packed = gzipSync(text, { level: 9 }).toString("base64");
+  return [`base64 --decode <<'${END_OF_FILE}' | gzip --decompress >${path}`, packed, END_OF_FILE];
 }
 
 function fit(name: string, value: string, pattern: RegExp): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,6 +33,14 @@ const few: HostFiles = {
   units: new Map([["getaredis-a.service", "[Unit]\n"]]),
 };
 
+/** Letters by chance, by the same chance each time. */
+function noise(length: number): string {
+  let text = "";
+  for (let block = 0; text.length < length; block++)
+    text += createHash("sha256").update(String(block)).digest("base64url");
+  return text.slice(0, length);
+}
+
 describe("user-data", () => {
   let real: HostFiles;
   before(async () => {
@@ -44,10 +53,11 @@ describe("user-data", () => {
   });
 
   it("is refused when it would be too long, counted in bytes", () => {
-    const filled = (text: string) => () => renderUserData({ ...few, scripts: new Map([["big.sh", text]]) }, setup);
-    assert.throws(filled("x".repeat(64 * 1024)), /user-data is \d+ bytes, and may have 65536/);
-    assert.throws(filled("é".repeat(33 * 1024)), /may have 65536/);
-    assert.doesNotThrow(filled("x".repeat(60 * 1024)));
+    // What cannot be packed any smaller: base64 makes four bytes of three.
+    const filled = (bytes: number) => () =>
+      renderUserData({ ...few, scripts: new Map([["big.sh", noise(bytes)]]) }, setup);
+    assert.throws(filled(64 * 1024), /user-data is \d+ bytes, and may have 65536/);
+    assert.doesNotThrow(filled(32 * 1024));
   });
 
   it("refuses values with a meaning to a shell, to systemd or in an address, and repeats none", () => {
@@ -128,10 +138,9 @@ describe("user-data", () => {
       assert.throws(() => renderUserData(few, { ...setup, caPem }), /caPem/);
   });
 
-  it("takes no file that would end too early, or go elsewhere", () => {
+  it("takes no file that would go elsewhere", () => {
     const scripts = (name: string, text: string) => () =>
       renderUserData({ ...few, scripts: new Map([[name, text]]) }, setup);
-    assert.throws(scripts("a.sh", "a\nEND-OF-FILE-OF-GETAREDIS\nid\n"), /contains the mark that ends files/);
     for (const name of ["../../etc/profile.sh", "a b.sh", "a.txt", ".sh"])
       assert.throws(scripts(name, ""), /script does not fit/, name);
   });
@@ -166,12 +175,12 @@ describe("user-data", () => {
         "firewall.sh",
         "heartbeat.sh",
         "janitor.sh",
+        "port-map.sh",
         "set-up.sh",
         "transfer.sh",
       ]);
-      for (const [name, text] of real.scripts)
-        assert.equal(await read(`usr/local/lib/getaredis/${name}`), below(text), name);
-      for (const [name, text] of real.units) assert.equal(await read(`etc/systemd/system/${name}`), below(text), name);
+      for (const [name, text] of real.scripts) assert.equal(await read(`usr/local/lib/getaredis/${name}`), text, name);
+      for (const [name, text] of real.units) assert.equal(await read(`etc/systemd/system/${name}`), text, name);
       assert.equal(
         await read("etc/getaredis/host.env"),
         "HOST_NAME=gar-test-1\nENROLMENT_URL=https://10.0.0.1:8443\n" +
