@@ -13,6 +13,7 @@ const ROOMS = [
   "balance",
   "edge",
   "fleet",
+  "ports",
   "admission",
   "instances",
   "console",
