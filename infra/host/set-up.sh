@@ -18,7 +18,7 @@ readonly CONF=/etc/getaredis METADATA=http://169.254.169.254/metadata/v1
 readonly LONGEST_PAUSE_SECONDS=30 REFUSED=77
 readonly SERVICES=(
 	getaredis-firewall.service getaredis-transfer.service getaredis-docker.service getaredis-expire.service
-	getaredis-janitor.service
+	getaredis-janitor.service getaredis-port-map.service
 	getaredis-heartbeat.service
 )
 

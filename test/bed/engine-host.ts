@@ -35,6 +35,8 @@ export interface EngineHost {
   image: string;
   /** Runs a command on the host as root and returns what it printed; rejects when it fails. */
   exec: (command: string, ...args: string[]) => Promise<string>;
+  /** The command line that runs a command on the host as root, for those that last. */
+  command: (command: string, ...args: string[]) => string[];
   /** Engine accepts connections and answers nothing (SIGSTOP), until `resume`. */
   pause: () => Promise<void>;
   resume: () => Promise<void>;
@@ -142,6 +144,7 @@ export async function startEngineHost({
       testAddress: place.ourAddress,
       image,
       exec,
+      command: (command, ...args) => inside(command, args).flat(),
       pause: () => signalEngine("SIGSTOP"),
       resume: () => signalEngine("SIGCONT"),
       killEngine: async () => {

@@ -5,8 +5,9 @@ import { hashSecret } from "../../lib/secrets.ts";
 export const heartbeatUserPrefix = "host-";
 
 /**
- * The Redis user that one host's heartbeat logs in as, and its rules as `ACL SETUSER` takes them: it can write
- * the key `host:<name>` with SET, and do nothing else but PING. Only a hash of the password is in it.
+ * The Redis user that one host's programs log in as, and its rules as `ACL SETUSER` takes them: it can write the keys
+ * `host:<name>` and `port-map-state:<name>` with SET, read what its ports should be, wait for news of that, and do
+ * nothing else but PING. Only a hash of the password is in it.
  * @throws when the name has characters that would change the rules
  */
 export function heartbeatUser(
@@ -17,7 +18,12 @@ export function heartbeatUser(
     throw new Error(`"${hostName}" is no name for a host: letters, digits, dots and dashes only`);
   return {
     user: `${heartbeatUserPrefix}${hostName}`,
-    rules: ["reset", "on", `#${hashSecret(password).toString("hex")}`, `%W~host:${hostName}`, "+set", "+ping"],
+    rules: [
+      ...["reset", "on", `#${hashSecret(password).toString("hex")}`],
+      ...[`%W~host:${hostName}`, `%W~port-map-state:${hostName}`, "+set"],
+      ...[`%R~port-map:${hostName}`, "+hget", `~port-map-nudge:${hostName}`, "+blpop"],
+      "+ping",
+    ],
   };
 }
 

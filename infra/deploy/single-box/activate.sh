@@ -13,7 +13,7 @@ readonly HERE ROOT=/opt/getaredis SETTINGS=/etc/getaredis/single-box.env
 readonly NODE=$HERE/node_modules/.bin/node BOX=$HERE/infra/deploy/single-box UNITS=/etc/systemd/system
 readonly GROUP=getaredis-engine
 readonly HOST_SERVICES=(getaredis-firewall getaredis-transfer getaredis-docker getaredis-expire getaredis-janitor
-	getaredis-heartbeat)
+	getaredis-port-map getaredis-heartbeat)
 readonly PROGRAMS=(getaredis-jobs getaredis-api)
 readonly TIMERS=(getaredis-backup.timer getaredis-image.timer)
 readonly HEALTHY_WITHIN_SECONDS=60 WRONG_SETTINGS=2 WITHOUT_CERTIFICATE=3
@@ -115,7 +115,8 @@ set_up_redis() {
 	[ -n "$(redis_password)" ] || return 0
 	render redis.conf /etc/redis/redis-getaredis.conf.new 640 redis
 	# The heartbeat's user is there from the start; in a fleet, the jobs make one for each host.
-	echo "user host-box reset on #$(sha256 "$(cat "$CONF/heartbeat-password")") %W~host:box +set +ping" \
+	echo "user host-box reset on #$(sha256 "$(cat "$CONF/heartbeat-password")") %W~host:box %W~port-map-state:box +set" \
+		"%R~port-map:box +hget ~port-map-nudge:box +blpop +ping" \
 		>>/etc/redis/redis-getaredis.conf.new
 	start_redis
 	[ $has_changed = no ] || did "Redis for heartbeats and rates, on loopback"
@@ -136,7 +137,7 @@ render_units() { # folder
 			-e 's| PKI_DIR=%d||' -e 's| HOST_FILES_DIR=[^ ]*||' \
 			"$HERE/infra/deploy/units/getaredis-$unit" >"$1/getaredis-$unit"
 	done
-	for unit in firewall transfer docker expire janitor heartbeat; do
+	for unit in firewall transfer docker expire janitor port-map heartbeat; do
 		cp "$HERE/infra/host/units/getaredis-$unit.service" "$1"
 	done
 	cp -r "$BOX"/units/* "$1"
@@ -243,7 +244,7 @@ run_programs() {
 	timeout 180 systemctl restart getaredis-migrate.service || return 1
 	# A release that was not healthy leaves its count of restarts behind where systemd was about to start it once more.
 	systemctl reset-failed "${PROGRAMS[@]/%/.service}" 2>/dev/null || true
-	systemctl restart getaredis-{expire,janitor,heartbeat}.service "${PROGRAMS[@]/%/.service}"
+	systemctl restart getaredis-{expire,janitor,port-map,heartbeat}.service "${PROGRAMS[@]/%/.service}"
 	is_healthy || return 1
 	echo "$state" >"$STATE/in-service"
 	did "version $version is in service"

@@ -59,12 +59,23 @@ describe("a fleet's Redis", () => {
   const beat = (hostName: string) => (redis: Redis) => redis.set(`host:${hostName}`, "{}", "EX", 10);
 
   describe("users of heartbeats", () => {
-    it("may write their own host's key, and do nothing else", async () => {
+    it("may write their own host's keys and read what its ports should be, and do nothing else", async () => {
       await createHeartbeatUsers(await client()).grant("gar-1", "secret");
-      assert.equal(await asHost("gar-1", "secret", beat("gar-1")), "OK");
+      for (const allowed of [
+        beat("gar-1"),
+        (redis: Redis) => redis.set("port-map-state:gar-1", "{}", "EX", 10),
+        (redis: Redis) => redis.hget("port-map:gar-1", "revision").then((revision) => revision ?? "OK"),
+        (redis: Redis) => redis.blpop("port-map-nudge:gar-1", 0.01).then((nudge) => nudge?.[1] ?? "OK"),
+      ])
+        assert.equal(await asHost("gar-1", "secret", allowed), "OK");
       for (const forbidden of [
         beat("gar-2"),
         (redis: Redis) => redis.get("host:gar-1"),
+        (redis: Redis) => redis.hget("port-map:gar-2", "revision"),
+        (redis: Redis) => redis.hset("port-map:gar-1", "revision", "1"),
+        (redis: Redis) => redis.set("port-map:gar-1", "1"),
+        (redis: Redis) => redis.get("port-map-state:gar-1"),
+        (redis: Redis) => redis.blpop("port-map-nudge:gar-2", 0.01),
         (redis: Redis) => redis.acl("LIST"),
         (redis: Redis) => redis.publish("getaredis:run", "scale"),
         (redis: Redis) => redis.keys("*"),
