@@ -13,6 +13,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/adapters/webhook/": "nothing",
   "test/api/": "nothing",
   "test/bench/harness.test.ts": "nothing",
+  "test/cli/": "nothing",
   "test/core/": "nothing",
   "test/documents.test.ts": "nothing",
   "test/infra/host/conntrack.test.ts": "nothing",

@@ -1,0 +1,1193 @@
+/*
+ * The calls of the API, their parameters, bodies and answers. Made from its OpenAPI document by `npm run api-types`;
+ * what each means is told there, at /docs. Refusals all have the form of Problem.
+ */
+/* eslint-disable @typescript-eslint/no-redundant-type-constituents */
+export interface paths {
+  "/instances": {
+    post: operations["createInstance"];
+  };
+  "/instances/{id}": {
+    get: operations["readInstance"];
+    delete: operations["endInstance"];
+    patch: operations["changeLease"];
+  };
+  "/instances/{id}/console": {
+    post: operations["runCommand"];
+  };
+  "/instances/{id}/figures": {
+    post: operations["readFigures"];
+  };
+  "/stats": {
+    get: operations["readStats"];
+  };
+  "/healthz": {
+    get: operations["readHealth"];
+  };
+  "/readyz": {
+    get: operations["readReadiness"];
+  };
+  "/metrics": {
+    get: operations["readMetrics"];
+  };
+  "/ops/api/session": {
+    get: operations["readSession"];
+    post: operations["logIn"];
+    delete: operations["logOut"];
+  };
+  "/ops/api/hosts": {
+    get: operations["listHosts"];
+  };
+  "/ops/api/hosts/{name}": {
+    delete: operations["destroyHost"];
+    patch: operations["changeHost"];
+  };
+  "/ops/api/droplets": {
+    get: operations["listDroplets"];
+  };
+  "/ops/api/instances": {
+    get: operations["listInstances"];
+  };
+  "/ops/api/instances/{id}": {
+    get: operations["readAnyInstance"];
+    delete: operations["endAnyInstance"];
+    patch: operations["changeAnyLease"];
+  };
+  "/ops/api/events": {
+    get: operations["listEvents"];
+  };
+  "/ops/api/jobs": {
+    get: operations["listJobs"];
+  };
+  "/ops/api/jobs/{job}/run": {
+    post: operations["runJob"];
+  };
+  "/ops/api/switches": {
+    get: operations["listSwitches"];
+  };
+  "/ops/api/switches/{name}": {
+    patch: operations["setSwitch"];
+  };
+  "/ops/api/blocks": {
+    get: operations["listBlocks"];
+    post: operations["addBlock"];
+    delete: operations["removeBlock"];
+  };
+  "/ops/api/blocks/preview": {
+    get: operations["previewBlock"];
+  };
+  "/ops/api/figures": {
+    get: operations["readFleetFigures"];
+  };
+  "/ops/api/operators": {
+    get: operations["listOperators"];
+    post: operations["createOperator"];
+  };
+  "/ops/api/operators/{name}": {
+    delete: operations["revokeOperator"];
+    patch: operations["changeOperator"];
+  };
+  "/ops/api/notifications": {
+    get: operations["readNotifications"];
+  };
+  "/ops/api/notifications/test": {
+    post: operations["testNotification"];
+  };
+  "/ops/api/stream": {
+    get: operations["followFleet"];
+  };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+  schemas: {
+    Block: {
+      address: string;
+      reason: string;
+      blockedAt: string;
+      until: string | null;
+      by: string | null;
+    };
+    BlockMade: {
+      address: string;
+      ended: number;
+    };
+    ConsoleAnswer: {
+      text: string;
+      tone: "reply" | "error" | "note" | "lost";
+      cutFromBytes: number | null;
+      warning: string | null;
+      database: number;
+      transaction: "none" | "watched" | "begun";
+    };
+    ConsoleCommand: {
+      password?: string;
+      command: string;
+      session?: string;
+      database?: number;
+      transaction?: "none" | "watched" | "begun";
+    };
+    Droplet: {
+      name: string;
+      state: string;
+      dropletId: number | null;
+      orderedAt: string;
+      joinedAt: string | null;
+      idleSince: string | null;
+      unhealthySince: string | null;
+    };
+    Event: {
+      id: number;
+      at: string;
+      lastAt: string;
+      times: number;
+      actor:
+        | "scale"
+        | "admit"
+        | "health"
+        | "reap"
+        | "reconcile"
+        | "warm"
+        | "transfer"
+        | "block-list"
+        | "misuse"
+        | "notify"
+        | "operator"
+        | "owner";
+      by: string | null;
+      kind:
+        | "order"
+        | "order-refused"
+        | "order-unanswered"
+        | "adopt"
+        | "give-up"
+        | "join"
+        | "join-failed"
+        | "drain"
+        | "destroy"
+        | "destroy-failed"
+        | "delete"
+        | "delete-failed"
+        | "close"
+        | "sweep"
+        | "sweep-failed"
+        | "hold"
+        | "settings"
+        | "block-list"
+        | "misuse"
+        | "end"
+        | "extend"
+        | "restart"
+        | "remove-container"
+        | "warm"
+        | "end-warm"
+        | "transfer-exceeded"
+        | "transfer-alarm"
+        | "notify-failed"
+        | "cordon"
+        | "uncordon"
+        | "block"
+        | "unblock"
+        | "pause"
+        | "resume"
+        | "run"
+        | "add-operator"
+        | "change-operator"
+        | "revoke-operator";
+      host: string | null;
+      instance: string | null;
+      alarm: boolean;
+      reason: string;
+      data: {
+        [key: string]: unknown;
+      } | null;
+    };
+    FiguresRequest: {
+      password?: string;
+    };
+    FleetFigures: {
+      stepSeconds: number;
+      times: number[];
+      handouts: {
+        [key: string]: (number | null)[];
+      };
+      began: {
+        [key: string]: (number | null)[];
+      };
+      ends: {
+        [key: string]: (number | null)[];
+      };
+      hosts: {
+        [key: string]: (number | null)[];
+      };
+      droplets: {
+        [key: string]: (number | null)[];
+      };
+      leases: (number | null)[];
+      slots: (number | null)[];
+      took: {
+        p50: (number | null)[];
+        p95: (number | null)[];
+        p99: (number | null)[];
+      };
+      today: {
+        dropletHours: number;
+        dollars: number;
+      };
+    };
+    Handout: {
+      id: string;
+      host: string;
+      port: number;
+      username: "default";
+      createdAt: string;
+      expiresAt: string;
+      password: string;
+      url: string;
+      engine: "redis" | "valkey";
+      version: string;
+      token: string;
+    };
+    Health: {
+      ok: true;
+    };
+    Holdings: {
+      address: string;
+      instances: number;
+      holders: number;
+      blocks: components["schemas"]["Block"][];
+      listed: string[];
+    };
+    Host: {
+      name: string;
+      state: string;
+      standing: string;
+      capacity: number;
+      inUse: number;
+      occupied: number;
+      warm: number;
+      heartbeat: unknown | null;
+      heartbeatRefused: string | null;
+    };
+    HostChange: {
+      state: "active" | "cordoned" | "draining";
+    };
+    Instance: {
+      id: string;
+      host: string;
+      port: number;
+      username: "default";
+      createdAt: string;
+      expiresAt: string;
+      state: "starting" | "running" | "ending" | "ended";
+      transfer: components["schemas"]["Transfer"];
+      endedAt: string | null;
+      endCause: string | null;
+      contact?: string;
+      engine: string | null;
+      version: string | null;
+      lastRestart: {
+        at: string;
+        cause: string;
+      } | null;
+    };
+    InstanceFigures: {
+      memoryBytes: number;
+      maxMemoryBytes: number;
+      keys: number;
+      clients: number;
+      maxClients: number;
+      opsPerSecond: number;
+    };
+    JobRun: {
+      job:
+        | "admit"
+        | "block-list"
+        | "figures"
+        | "health"
+        | "heartbeats"
+        | "images"
+        | "misuse"
+        | "notify"
+        | "prune"
+        | "reap"
+        | "reconcile"
+        | "scale"
+        | "transfer"
+        | "warm";
+      startedAt: string;
+      finishedAt: string | null;
+      succeededAt: string | null;
+      fault: string | null;
+    };
+    Limits: {
+      ttlSeconds: number;
+      minTtlSeconds: number;
+      maxTtlSeconds: number;
+      perAddress: number;
+      memoryMb: number;
+      maxClients: number;
+    };
+    LogIn: {
+      token: string;
+    };
+    NewBlock: {
+      address: string;
+      reason?: string;
+      until?: string;
+      endInstances?: boolean;
+    };
+    NewInstance: {
+      ttlSeconds?: number;
+    };
+    NewLease: {
+      ttlSeconds: number;
+    };
+    NewNotificationTest: {
+      channel: "webhook" | "mail";
+    };
+    NewOperator: {
+      name: string;
+      role: "viewer" | "operator" | "admin";
+      expiresAt?: string | null;
+    };
+    NotificationTest: {
+      delivered: boolean;
+      result: string;
+    };
+    Notifications: {
+      channels: {
+        channel: "webhook" | "mail";
+        target: string;
+        waiting: number;
+        givenUp: number;
+      }[];
+      alarms: {
+        alarm: string;
+        topic: string;
+        kind: string;
+        host: string | null;
+        instance: string | null;
+        reason: string;
+        since: string;
+        toldAt: string | null;
+      }[];
+      recent: {
+        id: string;
+        channel: "webhook" | "mail";
+        type: string;
+        state: string;
+        createdAt: string;
+        attempts: number;
+        nextAt: string | null;
+        fault: string | null;
+      }[];
+    };
+    Operator: {
+      name: string;
+      role: "viewer" | "operator" | "admin";
+      createdAt: string | null;
+      createdBy: string | null;
+      expiresAt: string | null;
+      lastUsedAt: string | null;
+      isOpsToken: boolean;
+    };
+    OperatorChange: {
+      role?: "viewer" | "operator" | "admin";
+      expiresAt?: string | null;
+    };
+    OperatorCreated: {
+      name: string;
+      role: "viewer" | "operator" | "admin";
+      expiresAt: string | null;
+      token: string;
+    };
+    OperatorInstance: {
+      id: string;
+      host: string;
+      port: number;
+      username: "default";
+      createdAt: string;
+      expiresAt: string;
+      state: "starting" | "running" | "ending" | "ended";
+      transfer: components["schemas"]["Transfer"];
+      endedAt: string | null;
+      endCause: string | null;
+      contact?: string;
+      engine: string | null;
+      version: string | null;
+      lastRestart: {
+        at: string;
+        cause: string;
+      } | null;
+      hostName: string;
+      address: string;
+      handedOutAt: string | null;
+      warmSince: string | null;
+      latestEnd: string;
+    };
+    Page: string;
+    Problem: {
+      type: string;
+      title: string;
+      status: number;
+      detail: string;
+      contact?: string;
+      nextFreeAt?: string;
+      role?: string;
+      needed?: string;
+      challenge?: string;
+      bits?: number;
+      algorithm?: string;
+      header?: string;
+      expiresAt?: string;
+    };
+    ProblemText: string;
+    Readiness: {
+      ready: boolean;
+      checks: {
+        [key: string]: string;
+      };
+    };
+    Session: {
+      name: string;
+      role: "viewer" | "operator" | "admin";
+      expiresAt: string | null;
+    };
+    Stats: {
+      running: number;
+      startedEver: number;
+      limits: components["schemas"]["Limits"];
+    };
+    Switch: {
+      name: string;
+      paused: boolean;
+      changedAt: string | null;
+    };
+    SwitchChange: {
+      paused: boolean;
+    };
+    Transfer: {
+      sentBytes: number;
+      limitBytes: number | null;
+      throttled: boolean;
+    };
+  };
+  responses: never;
+  parameters: never;
+  requestBodies: never;
+  headers: {
+    RetryAfter: number;
+    Authenticate: string;
+  };
+  pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+  createInstance: {
+    parameters: {
+      query?: {
+        format?: "json" | "url" | "env";
+      };
+      header?: {
+        "idempotency-key"?: string;
+        "proof-of-work"?: string;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["NewInstance"];
+        "application/x-www-form-urlencoded": components["schemas"]["NewInstance"];
+      };
+    };
+    responses: {
+      201: {
+        headers: {
+          Location?: string;
+          Sunset?: string;
+          "Idempotent-Replayed"?: "true";
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Handout"];
+          "text/plain": string;
+          "text/markdown": string;
+        };
+      };
+      303: {
+        headers: {
+          Location?: string;
+          "Set-Cookie"?: string;
+          Sunset?: string;
+          "Idempotent-Replayed"?: "true";
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  readInstance: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Instance"];
+        };
+      };
+    };
+  };
+  endInstance: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changeLease: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewLease"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Instance"];
+        };
+      };
+    };
+  };
+  runCommand: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ConsoleCommand"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["ConsoleAnswer"];
+        };
+      };
+    };
+  };
+  readFigures: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["FiguresRequest"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["InstanceFigures"];
+        };
+      };
+    };
+  };
+  readStats: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Stats"];
+        };
+      };
+    };
+  };
+  readHealth: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Health"];
+        };
+      };
+    };
+  };
+  readReadiness: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Readiness"];
+        };
+      };
+    };
+  };
+  readMetrics: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "text/plain": string;
+        };
+      };
+    };
+  };
+  readSession: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Session"];
+        };
+      };
+    };
+  };
+  logIn: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["LogIn"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          "Set-Cookie"?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Session"];
+        };
+      };
+    };
+  };
+  logOut: {
+    responses: {
+      204: {
+        headers: {
+          "Set-Cookie"?: string;
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  listHosts: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Host"][];
+        };
+      };
+    };
+  };
+  destroyHost: {
+    parameters: {
+      query?: {
+        confirm?: string;
+      };
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changeHost: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["HostChange"];
+      };
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  listDroplets: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Droplet"][];
+        };
+      };
+    };
+  };
+  listInstances: {
+    parameters: {
+      query?: {
+        text?: string;
+        state?: "open" | "all" | "starting" | "running" | "ending" | "ended";
+        host?: string;
+        at?: string;
+        order?: "created" | "expires" | "address" | "host";
+        direction?: "ascending" | "descending";
+        after?: string;
+        most?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          "Total-Count"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["OperatorInstance"][];
+        };
+      };
+    };
+  };
+  readAnyInstance: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["OperatorInstance"];
+        };
+      };
+    };
+  };
+  endAnyInstance: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changeAnyLease: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewLease"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["OperatorInstance"];
+        };
+      };
+    };
+  };
+  listEvents: {
+    parameters: {
+      query?: {
+        host?: string;
+        instance?: string;
+        kind?: string;
+        before?: string;
+        after?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Event"][];
+        };
+      };
+    };
+  };
+  listJobs: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["JobRun"][];
+        };
+      };
+    };
+  };
+  runJob: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        job: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  listSwitches: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Switch"][];
+        };
+      };
+    };
+  };
+  setSwitch: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: "handouts" | "scaling";
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["SwitchChange"];
+      };
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  listBlocks: {
+    responses: {
+      200: {
+        headers: {
+          "Total-Count"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Block"][];
+        };
+      };
+    };
+  };
+  addBlock: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewBlock"];
+      };
+    };
+    responses: {
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["BlockMade"];
+        };
+      };
+    };
+  };
+  removeBlock: {
+    parameters: {
+      query: {
+        address: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  previewBlock: {
+    parameters: {
+      query: {
+        address: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Holdings"];
+        };
+      };
+    };
+  };
+  readFleetFigures: {
+    parameters: {
+      query?: {
+        span?: "hour" | "day" | "week";
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["FleetFigures"];
+        };
+      };
+    };
+  };
+  listOperators: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Operator"][];
+        };
+      };
+    };
+  };
+  createOperator: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewOperator"];
+      };
+    };
+    responses: {
+      201: {
+        headers: {
+          Location?: string;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["OperatorCreated"];
+        };
+      };
+    };
+  };
+  revokeOperator: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changeOperator: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["OperatorChange"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Operator"];
+        };
+      };
+    };
+  };
+  readNotifications: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Notifications"];
+        };
+      };
+    };
+  };
+  testNotification: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewNotificationTest"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["NotificationTest"];
+        };
+      };
+    };
+  };
+  followFleet: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "text/event-stream": string;
+        };
+      };
+    };
+  };
+}
