@@ -4,6 +4,7 @@ import { MOST_SLOTS } from "../core/fleet/host-capacity.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
 import type { PreparePorts } from "../core/fleet/prepare-cloud.ts";
 import { renderUserData, type HostFiles } from "../core/fleet/user-data.ts";
+import { instanceAccess } from "../core/settings/edge.ts";
 import { enrolmentUrl } from "../core/settings/enrolment.ts";
 import { fleetPlan } from "../core/settings/fleet.ts";
 import { capacityOf } from "../core/settings/hosts.ts";
@@ -46,6 +47,7 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
   const { store, engines, cloud, readHeartbeats, clock } = parts;
   const plan = fleetPlan(settings.fleet, deployment);
   const heartbeatRedis = redisForHosts(settings);
+  const gateways = instanceAccess(settings);
   const hosts = {
     deployment,
     capacityOf: (memoryMb: number) => capacityOf(settings, "droplet", memoryMb),
@@ -81,6 +83,7 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
           loginsPending: settings.instances.loginsPending,
           transferBytesPerSecond: settings.instances.transferBytesPerSecond,
           transferBytes: settings.instances.transferBytes,
+          gateways,
         }),
     },
     admit: {
@@ -108,6 +111,7 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
       cap: settings.fleet.cap,
       hosts,
       privateNetwork: settings.fleet.privateNetwork,
+      instanceSources: gateways?.only ? [gateways.network] : undefined,
     },
     term: parts.term,
   };

@@ -31,6 +31,11 @@
 #   LOGIN_KB                 kilobytes that an address may send to an instance in connections that have not logged
 #                            in, at once; a 32nd of it comes back each second (32)
 #   LOGINS_PENDING           connections to an instance that have not logged in, of all strangers together (200)
+#   GATEWAY_NETWORK          addresses that gateways connect from, in CIDR notation (none)
+#   INSTANCE_PORTS           "everyone" may connect to instances, or "gateways" alone: the others are reset (everyone)
+#
+# Behind one address of a gateway there are clients of many, and it has limits for each of them itself. So it has as
+# many connections as it likes, and is in no crowd; but who connects by it has to log in in time, as all have.
 #
 # `up` replaces an earlier table in one transaction: there is no moment without rules. It can be
 # run again at any time; so can `down`.
@@ -63,6 +68,8 @@ rules() {
 		  chain forward {
 		    type filter hook forward priority filter - 10; policy accept;
 		    iifname "gar-*" jump answers_only
+		    $EXEMPT
+		    $CLOSED
 		    # Docker has translated the published port by now: each instance is an address of its own. When
 		    # the set is full, new pairs get through uncounted.
 		    oifname "gar-*" ct state new add @callers { ip saddr . ip daddr ct count over $CONNECTIONS_PER_ADDRESS } counter reject with tcp reset
@@ -150,10 +157,11 @@ login_rules() {
 		    iifname "gar-*" ct direction reply ct mark & 0x60000000 != 0 goto answer
 		    oifname "gar-*" ct state new ct mark & 0x20000000 == 0 tcp flags & (fin | syn | rst | ack) == syn goto newcomer
 		    oifname "gar-*" ct mark & 0x20000000 != 0 ip saddr . tcp sport . ip daddr != @in_time counter reject with tcp reset
-		    oifname "gar-*" ct mark & 0x20000000 != 0 ip saddr . ip daddr != @known update @talkers { ip saddr . ip daddr limit rate over $((LOGIN_KB * 32)) bytes/second burst $((LOGIN_KB * 1024)) bytes } counter drop
+		    oifname "gar-*" ct mark & 0x20000000 != 0 $OTHERS ip saddr . ip daddr != @known update @talkers { ip saddr . ip daddr limit rate over $((LOGIN_KB * 32)) bytes/second burst $((LOGIN_KB * 1024)) bytes } counter drop
 		  }
 		  chain newcomer {
 		    ip saddr . ip daddr @known update @in_time { ip saddr . tcp sport . ip daddr timeout ${patience}s } goto await_login
+		    $UNBOUNDED
 		    update @crowds { ip daddr limit rate $(a_minute "$crowd") } goto stranger
 		    # Without an answer: a client that is welcome tries again by itself, a second later.
 		    update @addresses { ip saddr . ip daddr limit rate over $(a_minute "$address") } counter drop
@@ -225,10 +233,34 @@ require_number() { # name of a setting, its value
 }
 
 : "${CONNECTIONS_PER_ADDRESS:=40}" "${LOGIN_SECONDS:=10}" "${LOGIN_KB:=32}" "${LOGINS_PENDING:=200}"
+: "${GATEWAY_NETWORK:=}" "${INSTANCE_PORTS:=everyone}"
 require_number CONNECTIONS_PER_ADDRESS "$CONNECTIONS_PER_ADDRESS"
 require_number LOGIN_SECONDS "$LOGIN_SECONDS"
 require_number LOGIN_KB "$LOGIN_KB"
 require_number LOGINS_PENDING "$LOGINS_PENDING"
+case $GATEWAY_NETWORK in
+*[!0-9./]*)
+	echo "firewall.sh: GATEWAY_NETWORK must be a network such as 10.114.0.0/20" >&2
+	exit 64
+	;;
+esac
+case $INSTANCE_PORTS:$GATEWAY_NETWORK in
+everyone:* | gateways:?*) ;;
+*)
+	echo "firewall.sh: INSTANCE_PORTS must be everyone, or gateways with a GATEWAY_NETWORK" >&2
+	exit 64
+	;;
+esac
+
+# Rules about gateways, empty where there are none.
+EXEMPT='' CLOSED='' OTHERS='' UNBOUNDED=''
+if [ -n "$GATEWAY_NETWORK" ]; then
+	EXEMPT="oifname \"gar-*\" ct state new ip saddr $GATEWAY_NETWORK accept"
+	OTHERS="ip saddr != $GATEWAY_NETWORK"
+	UNBOUNDED="ip saddr $GATEWAY_NETWORK goto stranger"
+fi
+[ "$INSTANCE_PORTS" = everyone ] ||
+	CLOSED='oifname "gar-*" ct state new counter reject with tcp reset'
 
 case "${1:-}" in
 up)

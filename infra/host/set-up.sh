@@ -3,7 +3,7 @@
 # boot's user-data leaves this script, its settings, the CA's certificate and a one-time token behind;
 # systemd runs it until it has succeeded, also over a reboot in its middle.
 #
-#   /etc/getaredis/host.env   HOST_NAME, ENROLMENT_URL, HEARTBEAT_*, CONNECTIONS_PER_ADDRESS, LOGIN*, TRANSFER_*
+#   /etc/getaredis/host.env   HOST_NAME, ENROLMENT_URL, HEARTBEAT_*, CONNECTIONS_PER_ADDRESS, LOGIN*, TRANSFER_*, GATEWAY_NETWORK
 #   /etc/getaredis/ca.pem     the CA to trust: the control plane's
 #   /etc/getaredis/token      can be used once, for the enrolment; removed when all is done
 #

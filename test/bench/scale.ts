@@ -158,6 +158,7 @@ async function stepsOf({
       cap: hosts,
       hosts: { capacity: SLOTS, basePort: 20_000, enginePort: 2376 },
       privateNetwork: settings.fleet.privateNetwork,
+      instanceSources: undefined,
       cloud: {
         ensureTag: () => Promise.resolve(),
         ensureFirewall: () => Promise.resolve(),

@@ -39,6 +39,8 @@ export type PreparePorts = {
   readonly hosts: HostPorts & { readonly enginePort: number };
   /** The network that the control plane reaches engines from, as a CIDR. */
   readonly privateNetwork: string;
+  /** Who connects to instances, as CIDRs; undefined for everybody. */
+  readonly instanceSources: readonly string[] | undefined;
 };
 
 /** The first port of a host's instances, and how many they are. */
@@ -72,24 +74,31 @@ export async function prepareCloud(ports: PreparePorts): Promise<string[]> {
   return faults;
 }
 
-async function ensureTagAndFirewall({ cloud, store, plan, hosts, privateNetwork }: PreparePorts): Promise<void> {
+async function ensureTagAndFirewall({
+  cloud,
+  store,
+  plan,
+  hosts,
+  privateNetwork,
+  instanceSources = ANYWHERE,
+}: PreparePorts): Promise<void> {
   await cloud.ensureTag(plan.tag);
   const present = (await store.hosts.list()).map(({ host }) => host);
   const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
   await cloud.ensureFirewall({
     name: plan.tag,
     tag: plan.tag,
-    inbound: [...instancePorts([hosts, ...present]), engines],
+    inbound: [...instancePorts([hosts, ...present], instanceSources), engines],
   });
 }
 
 /** All hosts share one firewall: it opens what any of them uses, also hosts from before a change of the settings. */
-function instancePorts(hosts: readonly HostPorts[]): InboundRule[] {
+function instancePorts(hosts: readonly HostPorts[], sources: readonly string[]): InboundRule[] {
   const ranges = Map.groupBy(hosts, ({ basePort }) => basePort);
   return [...ranges].map(([basePort, some]) => ({
     protocol: "tcp",
     ports: `${basePort}-${basePort + Math.max(...some.map(({ capacity }) => capacity)) - 1}`,
-    sources: ANYWHERE,
+    sources,
   }));
 }
 

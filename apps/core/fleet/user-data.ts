@@ -25,6 +25,8 @@ export type HostSetup = {
   /** Bytes that an instance may send out in a second, and in its life; the latter 0 for as many as it likes. */
   readonly transferBytesPerSecond: number;
   readonly transferBytes: number;
+  /** Where gateways connect from, in CIDR notation, and whether nobody else may; undefined without an edge. */
+  readonly gateways: { readonly network: string; readonly only: boolean } | undefined;
 };
 
 /** The host's own scripts and units: names and texts. */
@@ -35,6 +37,8 @@ const END_OF_FILE = "END-OF-FILE-OF-GETAREDIS";
 /** Values that need no quoting in shell, in systemd's environment files or in a URL. */
 const PLAIN = /^[A-Za-z0-9._:/[\]-]+$/;
 const HTTPS_URL = /^https:\/\/[A-Za-z0-9[][A-Za-z0-9._:/[\]-]*$/;
+/** The host's firewall knows IPv4 alone. */
+const NETWORK = /^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/;
 const FILE_NAME = /^[a-z][a-z0-9-]*\.(sh|service)$/;
 /** DigitalOcean accepts no more. */
 const MOST_BYTES = 64 * 1024;
@@ -57,6 +61,10 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     LOGIN_KB: whole("loginKb", setup.loginKb),
     LOGINS_PENDING: whole("loginsPending", setup.loginsPending),
     TRANSFER_BYTES_PER_SECOND: whole("transferBytesPerSecond", setup.transferBytesPerSecond),
+    ...(setup.gateways && {
+      GATEWAY_NETWORK: fit("gateways", setup.gateways.network, NETWORK),
+      INSTANCE_PORTS: setup.gateways.only ? "gateways" : "everyone",
+    }),
     TRANSFER_BYTES: setup.transferBytes === 0 ? "0" : whole("transferBytes", setup.transferBytes),
   };
   const script = [

@@ -1,6 +1,6 @@
 import type { Edge } from "../edge/address.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
-import { addresses, domainName, duration, gatewayName, text, whole } from "./kinds.ts";
+import { addresses, domainName, duration, gatewayName, network, oneOf, text, whole } from "./kinds.ts";
 
 const HOUR_SECONDS = 3600;
 
@@ -98,6 +98,32 @@ export const edge = {
     24 * HOUR_SECONDS,
     "Time after which a connection without a byte in either direction is closed.",
   ),
+  dns: setting(
+    "EDGE_DNS",
+    oneOf(["digitalocean", "none"]),
+    "digitalocean",
+    "Who has the address records of *.EDGE_DOMAIN follow the live gateways of a fleet: the service, in DigitalOcean's " +
+      "DNS; with none you keep them yourself.",
+  ),
+  dnsTtlSeconds: setting("EDGE_DNS_TTL_SECONDS", whole(30, 86_400, "s"), 30, "TTL of these records."),
+  dnsSettleMs: setting(
+    "EDGE_DNS_SETTLE_SECONDS",
+    duration(0, 3600),
+    5,
+    "Time for which a gateway must have lived, or been gone, before its record comes or goes.",
+  ),
+  gatewayNetwork: optional(
+    "GATEWAY_NETWORK",
+    network,
+    "Network that gateways and the control plane reach droplets' instances from. Default: PRIVATE_NETWORK.",
+  ),
+  instancePorts: setting(
+    "INSTANCE_PORTS",
+    oneOf(["gateways", "everyone"]),
+    "gateways",
+    "Who may connect to the instances of droplets behind an edge: gateways alone, or everyone as without an edge, " +
+      "for as long as instances run that were handed out before there was one.",
+  ),
 };
 
 /** Faults in the relations of these settings. */
@@ -108,9 +134,10 @@ export function edgeFaults({
   lifeMs,
   connections,
   connectionsPerAddress,
+  gatewayNetwork,
 }: Pick<
   ValuesOf<typeof edge>,
-  "port" | "plainPort" | "beatMs" | "lifeMs" | "connections" | "connectionsPerAddress"
+  "port" | "plainPort" | "beatMs" | "lifeMs" | "connections" | "connectionsPerAddress" | "gatewayNetwork"
 >): string[] {
   const faults: string[] = [];
   if (plainPort !== undefined && plainPort === port)
@@ -124,7 +151,22 @@ export function edgeFaults({
     faults.push(
       `EDGE_CONNECTIONS_PER_ADDRESS (${connectionsPerAddress}) is more than EDGE_CONNECTIONS (${connections})`,
     );
+  if (gatewayNetwork?.includes(":"))
+    faults.push(`GATEWAY_NETWORK (${gatewayNetwork}) is of IPv6, and instances are reached by IPv4 alone`);
   return faults;
+}
+
+/** Who connects to the instances of droplets, out of the settings; undefined without an edge: everybody. */
+export function instanceAccess({
+  edge: { domain, gatewayNetwork, instancePorts },
+  fleet: { privateNetwork },
+}: {
+  readonly edge: Pick<ValuesOf<typeof edge>, "domain" | "gatewayNetwork" | "instancePorts">;
+  readonly fleet: { readonly privateNetwork: string };
+}): { readonly network: string; readonly only: boolean } | undefined {
+  return domain === undefined
+    ? undefined
+    : { network: gatewayNetwork ?? privateNetwork, only: instancePorts === "gateways" };
 }
 
 /** Where holders find the edge, out of the settings; undefined without one. */

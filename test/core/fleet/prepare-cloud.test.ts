@@ -14,9 +14,11 @@ async function open({
   account = wellAccount,
   size = "s-1vcpu-2gb",
   present = [],
+  instanceSources,
 }: {
   readonly account?: typeof wellAccount;
   readonly size?: string;
+  readonly instanceSources?: readonly string[];
   readonly present?: readonly { readonly basePort: number; readonly capacity: number }[];
 } = {}) {
   const service = createTwinService();
@@ -33,6 +35,7 @@ async function open({
       cap: 5,
       hosts: { basePort: 20_000, capacity: 20, enginePort: 2376 },
       privateNetwork: "10.0.0.0/8",
+      instanceSources,
     });
   const events = async () =>
     (await service.store.events.list({}, 10))
@@ -57,6 +60,26 @@ describe("preparing the cloud", () => {
       },
     ]);
     assert.deepEqual(await events(), []);
+  });
+
+  it("opens instances' ports to gateways alone where there are some, whatever it was before", async () => {
+    const { cloud, prepare } = await open({ instanceSources: ["10.114.0.2/32"] });
+    await cloud.ensureTag("ours");
+    await cloud.ensureFirewall({
+      name: "ours",
+      tag: "ours",
+      inbound: [{ protocol: "tcp", ports: "20000-20019", sources: anywhere }],
+    });
+    await prepare();
+    assert.deepEqual(
+      cloud.firewalls().map(({ inbound }) => inbound),
+      [
+        [
+          { protocol: "tcp", ports: "20000-20019", sources: ["10.114.0.2/32"] },
+          { protocol: "tcp", ports: "2376", sources: ["10.0.0.0/8"] },
+        ],
+      ],
+    );
   });
 
   it("keeps open what hosts use that came under other settings", async () => {

@@ -27,6 +27,7 @@ const setup: HostSetup = {
   loginsPending: 200,
   transferBytesPerSecond: 20_000_000,
   transferBytes: 10_000_000_000,
+  gateways: undefined,
 };
 const few: HostFiles = {
   scripts: new Map([["a.sh", "echo a\n"]]),
@@ -130,6 +131,21 @@ describe("user-data", () => {
     });
     assert.match(script, /^HEARTBEAT_REDIS_HOST=fd00::1$/m);
     assert.match(script, /^ENROLMENT_URL=https:\/\/\[fd00::1\]:8443\/fleet$/m);
+  });
+
+  it("says behind an edge where gateways connect from, and whether nobody else may", () => {
+    assert.doesNotMatch(renderUserData(few, setup), /GATEWAY|INSTANCE_PORTS/);
+    const network = "10.114.0.0/20";
+    assert.match(
+      renderUserData(few, { ...setup, gateways: { network, only: true } }),
+      /^GATEWAY_NETWORK=10\.114\.0\.0\/20\nINSTANCE_PORTS=gateways$/m,
+    );
+    assert.match(renderUserData(few, { ...setup, gateways: { network, only: false } }), /^INSTANCE_PORTS=everyone$/m);
+    for (const wrong of ["", "10.114.0.0", "fd00::/8", "10.0.0.0/8\nX=1", "$(id)"])
+      assert.throws(
+        () => renderUserData(few, { ...setup, gateways: { network: wrong, only: true } }),
+        /^Error: gateways/,
+      );
   });
 
   it("takes certificates and nothing else for the CA", () => {

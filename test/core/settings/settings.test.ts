@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Setting } from "../../../apps/core/settings/declaration.ts";
+import { instanceAccess } from "../../../apps/core/settings/edge.ts";
 import { enrolmentUrl } from "../../../apps/core/settings/enrolment.ts";
 import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
 import { capacityOf } from "../../../apps/core/settings/hosts.ts";
@@ -209,6 +210,7 @@ describe("loadSettings", () => {
     [/database other than 0/, { REDIS_URL: "redis://127.0.0.1:6379/2" }],
     [/QUOTA_PER_NETWORK .* QUOTA_PER_ADDRESS/, { QUOTA_PER_NETWORK: "5", QUOTA_PER_ADDRESS: "6" }],
     [/STARTS_PER_NETWORK_PER_DAY .* STARTS_PER_ADDRESS_PER_DAY/, { STARTS_PER_NETWORK_PER_DAY: "199" }],
+    [/GATEWAY_NETWORK .* IPv4 alone/, { GATEWAY_NETWORK: "fd00::/8" }],
     [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
   ];
   for (const [fault, env] of relations) {
@@ -242,6 +244,17 @@ describe("what is derived from the settings", () => {
     assert.equal(capacityOf(loadSettings({}), "droplet", 2048), 47);
     assert.equal(capacityOf(loadSettings({}), "box", 2048), 38);
     assert.equal(capacityOf(loadSettings({ INSTANCE_MEMORY_MB: "40" }), "droplet", 2048), 32);
+  });
+
+  it("behind an edge gateways alone connect to droplets' instances, unless everybody still may", () => {
+    const access = (env: Record<string, string>) => instanceAccess(loadSettings(env));
+    assert.equal(access({ GATEWAY_NETWORK: "10.114.0.2/32" }), undefined);
+    const edge = { EDGE_DOMAIN: "redis.example.org" };
+    assert.deepEqual(access(edge), { network: "10.0.0.0/8", only: true });
+    assert.deepEqual(access({ ...edge, GATEWAY_NETWORK: "10.114.0.2/32", INSTANCE_PORTS: "everyone" }), {
+      network: "10.114.0.2/32",
+      only: false,
+    });
   });
 
   it("a fleet expects of a droplet to come the slots of the size that it orders first", () => {

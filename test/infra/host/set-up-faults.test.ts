@@ -90,6 +90,7 @@ describe("set-up.sh, when what it needs is not as it should be", () => {
       loginsPending: 200,
       transferBytesPerSecond: 20_000_000,
       transferBytes: 10_000_000_000,
+      gateways: undefined,
     });
     await room.build({
       id,

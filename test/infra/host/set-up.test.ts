@@ -87,6 +87,7 @@ describe("a droplet that its user-data makes a host", () => {
       loginsPending: 200,
       transferBytesPerSecond: 20_000_000,
       transferBytes: 10_000_000_000,
+      gateways: undefined,
     });
     const stranger = 999_999;
     await lab.room.build({ id: stranger, name: "stranger", userData, region: "fra1", size: "small" });

@@ -273,6 +273,52 @@ describe("strangers to an instance", { timeout: 60_000 }, () => {
     await until("it is forgotten", async () => !(await isKnown(home)));
   });
 
+  it("may be behind a gateway: that has as many connections as it likes, and who comes by it logs in in time", async () => {
+    const [gateway = "", another = ""] = addresses;
+    await firewall("LOGIN_SECONDS=2", "CONNECTIONS_PER_ADDRESS=3", `GATEWAY_NETWORK=${gateway}/32`);
+    try {
+      const idle = wire(20_001, gateway);
+      const many = Array.from({ length: 30 }, () => wire(20_001, gateway));
+      const answers = await Promise.all(many.map((socket) => ask(socket, `AUTH ${PASSWORD}\r\n`)));
+      assert.deepEqual(answers, Array(30).fill("+OK"));
+      const few = Array.from({ length: 3 }, () => wire(20_001, another));
+      await Promise.all(few.map((socket) => ask(socket, `AUTH ${PASSWORD}\r\n`)));
+      await closed(wire(20_001, another));
+      await closed(idle);
+      assert.deepEqual(
+        many.map(({ closed: isClosed }) => isClosed),
+        Array(30).fill(false),
+      );
+    } finally {
+      await firewall("LOGIN_SECONDS=2");
+    }
+  });
+
+  it("do not even connect where ports are for gateways alone, and what is connected stays", async () => {
+    const [gateway = "", another = ""] = addresses;
+    const early = wire(20_001, another);
+    assert.equal(await ask(early, `AUTH ${PASSWORD}\r\n`), "+OK");
+    await firewall("LOGIN_SECONDS=2", `GATEWAY_NETWORK=${gateway}/32`, "INSTANCE_PORTS=gateways");
+    try {
+      const late = wire(20_001, another);
+      let isIn = false;
+      late.on("connect", () => (isIn = true));
+      await closed(late);
+      assert.equal(isIn, false);
+      assert.equal(await ask(wire(20_001, gateway), `AUTH ${PASSWORD}\r\n`), "+OK");
+      assert.match(await host.exec("redis-cli", "-p", "20001", "ping"), /NOAUTH/);
+      assert.equal(await ask(early, "PING\r\n"), "+PONG");
+      for (const wrong of [
+        ["INSTANCE_PORTS=gateways"],
+        ["INSTANCE_PORTS=all"],
+        ["GATEWAY_NETWORK=10.0.0.0/8; flush ruleset"],
+      ])
+        await assert.rejects(firewall(...wrong), /must be/);
+    } finally {
+      await firewall("LOGIN_SECONDS=2");
+    }
+  });
+
   it("are told of when the kernel cannot tell who has logged in, and the other rules hold", async () => {
     const nft = (await host.exec("sh", "-c", "command -v nft")).trim();
     const old = `[ -t 0 ] || rules=$(cat); case $rules in *@ih*) echo "syntax error, unexpected @" >&2; exit 1 ;; esac
