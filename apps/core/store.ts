@@ -1,6 +1,7 @@
 import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
 import type { Droplets, Hosts } from "./fleet/contract.ts";
+import type { HostPorts, Workloads } from "./ports/contract.ts";
 import type { Handouts, Leases, Transfers } from "./instances/contract.ts";
 import type { WarmPool } from "./warm-pool/contract.ts";
 import type { Notifications } from "./notifications/contract.ts";
@@ -27,6 +28,8 @@ export type Store = {
   readonly transfers: Transfers;
   readonly hosts: Hosts;
   readonly droplets: Droplets;
+  readonly ports: HostPorts;
+  readonly workloads: Workloads;
   readonly events: Events;
   readonly switches: Switches;
   readonly blocks: Blocks;

@@ -1,7 +1,7 @@
 import type { DestroyRequests } from "../../core/operator/contract.ts";
 import type { DestroyRequestResult } from "../../core/operator/operator.ts";
 import type { Database } from "./database.ts";
-import { countLeases, lockDroplet } from "./droplets.ts";
+import { countLeases, isForOperators, lockDroplet } from "./droplets.ts";
 
 /** Rows of destroy requests. */
 export function destroyRequestStatements(database: Database): DestroyRequests {
@@ -21,6 +21,7 @@ export function destroyRequestStatements(database: Database): DestroyRequests {
       if (droplet.state === "ordered") return { kind: "still-ordered" };
       const held = host ? await countLeases(sql, host.id) : 0;
       if (held > 0 && leases === "none") return { kind: "leased", leases: held };
+      if (host && leases === "none" && (await isForOperators(sql, host.id))) return { kind: "for-operators" };
       if (host) await sql.run("UPDATE hosts SET state = 'draining' WHERE id = ?", [host.id]);
       await sql.run(
         "INSERT INTO doomed_hosts (name, leases, asked_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE leases = ?",

@@ -3,7 +3,7 @@ import type { DropletLife, DropletRow, DropletState, OrderFailures } from "../..
 import type { NewHost } from "../../core/fleet/host.ts";
 import { SCALING, type HostTimers } from "../../core/fleet/scaling.ts";
 import { codeOf, type Database, type Sql } from "./database.ts";
-import { registerHostIn } from "./hosts.ts";
+import { countForOperators, registerHostIn } from "./hosts.ts";
 import { beginEndIn, isSomebodys } from "./leases.ts";
 
 type DropletDbRow = {
@@ -197,7 +197,7 @@ export function dropletStatements(database: Database): Droplets {
         "SELECT id FROM hosts WHERE name = ? AND state = 'active' FOR UPDATE",
         [name],
       );
-      if (!host || (await countLeases(sql, host.id)) > 0) return false;
+      if (!host || (await isUsed(sql, host.id))) return false;
       await sql.run("UPDATE hosts SET state = 'draining' WHERE id = ?", [host.id]);
       return true;
     });
@@ -214,7 +214,7 @@ export function dropletStatements(database: Database): Droplets {
       if (!(await isInTerm(sql, term))) return false;
       await lockDroplet(sql, name);
       const [host] = await sql.rows<{ id: number }>("SELECT id FROM hosts WHERE name = ? FOR UPDATE", [name]);
-      if (host && leases === "none" && (await countLeases(sql, host.id)) > 0) return false;
+      if (host && leases === "none" && (await isUsed(sql, host.id))) return false;
       const begun = await sql.run(
         `UPDATE droplets
          SET state = 'destroying', ending_at = ?, end_reason = ?
@@ -247,6 +247,8 @@ export function dropletStatements(database: Database): Droplets {
         now,
         host.id,
       ]);
+      await sql.run("DELETE FROM host_ports WHERE host_id = ?", [host.id]);
+      await sql.run("DELETE FROM workloads WHERE host_id = ?", [host.id]);
       await sql.run("DELETE FROM slots WHERE host_id = ?", [host.id]);
       await sql.run(`DELETE FROM instances WHERE host_id = ? AND NOT ${isSomebodys}`, [host.id]);
       await sql.run("UPDATE hosts SET state = 'gone' WHERE id = ?", [host.id]);
@@ -292,6 +294,17 @@ async function isInTerm(sql: Sql, term: number): Promise<boolean> {
  */
 export async function lockDroplet(sql: Sql, name: string): Promise<void> {
   await sql.rows("SELECT name FROM droplets WHERE name = ? FOR UPDATE", [name]);
+}
+
+/** Whether somebody needs a host: holders of leases, or operators. */
+async function isUsed(sql: Sql, hostId: number): Promise<boolean> {
+  return (await countLeases(sql, hostId)) > 0 || (await isForOperators(sql, hostId));
+}
+
+/** Whether a host balances ports or runs workloads. Who locks its row keeps others from declaring any. */
+export async function isForOperators(sql: Sql, hostId: number): Promise<boolean> {
+  const [row] = await sql.rows<{ declared: number }>(`SELECT ${countForOperators("?")} AS declared`, [hostId, hostId]);
+  return (row?.declared ?? 0) > 0;
 }
 
 /** Instances of a host that count as use. */

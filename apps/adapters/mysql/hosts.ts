@@ -29,6 +29,7 @@ type UseRow = HostRow & {
   warm: number | string | null;
   last_expiry: Date | null;
   unreached_since: Date | null;
+  for_operators: number;
 };
 
 /**
@@ -39,10 +40,16 @@ const COMMIT_SECONDS = 3;
 /** In one statement, so that a large fleet neither fills the memory at once nor keeps the process busy for long. */
 const HOSTS_AT_ONCE = 500;
 
+/** What a host does for operators, as a number. */
+export const countForOperators = (id: string) => `(
+  (SELECT COUNT(*) FROM host_ports WHERE host_ports.host_id = ${id}) +
+  (SELECT COUNT(*) FROM workloads WHERE workloads.host_id = ${id}))`;
+
 /** Instances that hold a slot, counted by host out of the index on state and host alone. */
 const useOf = (which: string) => `
   SELECT ${engineHostColumns}, public_host, check_host, bind_address, capacity, base_port, hosts.state,
-         in_use, occupied, warm, last_expiry, droplets.unreached_since
+         in_use, occupied, warm, last_expiry, droplets.unreached_since,
+         ${countForOperators("hosts.id")} AS for_operators
     FROM hosts JOIN deployment
     LEFT JOIN droplets ON droplets.name = hosts.name
     LEFT JOIN (
@@ -187,6 +194,7 @@ function toUse(row: UseRow): HostUse {
     warm: Number(row.warm ?? 0),
     lastExpiry: row.last_expiry,
     unreachableSince: row.unreached_since,
+    ...(row.for_operators > 0 && { forOperators: row.for_operators }),
   };
 }
 

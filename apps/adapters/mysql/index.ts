@@ -16,9 +16,11 @@ import { operatorStatements } from "./operators.ts";
 import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
+import { portStatements } from "./ports.ts";
 import { switchStatements } from "./switches.ts";
 import { warmPoolStatements } from "./warm-pool.ts";
 import { transferStatements } from "./transfers.ts";
+import { workloadStatements } from "./workloads.ts";
 
 /**
  * The store on `mysqlUrl` (MySQL 8 or MariaDB 10.6+, migrated). Calls
@@ -33,6 +35,8 @@ export function createMysqlStore(mysqlUrl: string): Store {
     transfers: transferStatements(database),
     hosts: hostStatements(database),
     droplets: dropletStatements(database),
+    ports: portStatements(database),
+    workloads: workloadStatements(database),
     events: eventStatements(database),
     switches: switchStatements(database),
     blocks: blockStatements(database),

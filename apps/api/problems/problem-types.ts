@@ -164,6 +164,18 @@ export const problemTypes = {
     title: "Instances are running there",
     when: "The operator asked to destroy a host with running instances and did not confirm it with the host's name.",
   },
+  "host-in-use": {
+    status: 409,
+    title: "The host works for operators",
+    when:
+      "The operator asked to destroy a host that balances ports or runs workloads and did not confirm it with the host's " +
+      "name.",
+  },
+  "not-possible-here": {
+    status: 409,
+    title: "That can't be set up on this host",
+    when: "The operator asked for a balanced port or a workload that the host, or another port, does not allow.",
+  },
   "too-many-streams": {
     status: 503,
     title: "Too many dashboards are open",

@@ -124,6 +124,12 @@ export const problems = {
       `This host runs ${leases} ${leases === 1 ? "instance" : "instances"}. ` +
         "Drain it and wait until they have ended, or type its name to confirm that they will be lost.",
     ),
+  inUse: () =>
+    problem(
+      "host-in-use",
+      "This host balances ports or runs workloads. Remove them first, or type its name to confirm that they will be lost.",
+    ),
+  notPossibleHere: (reason: string) => problem("not-possible-here", reason),
   tooManyStreams: (most: number) =>
     problem("too-many-streams", `OPERATOR_STREAMS allows ${most} at once. Close one and try again.`, {
       retryAfterSeconds: 5,

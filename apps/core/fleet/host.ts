@@ -38,9 +38,16 @@ export type HostUse = {
   readonly lastExpiry: Date | null;
   /** Those of them that warm instances hold: they make room for others, and are no use. */
   readonly warm: number;
+  /** Ports that it balances and workloads that it runs for operators; none, when it is not given. */
+  readonly forOperators?: number;
   /** Since when its engine has not answered the control plane, whatever its heartbeat says; null while it does. */
   readonly unreachableSince: Date | null;
 };
+
+/** Whether nobody needs a host: it has no lease, and does nothing for operators. */
+export function isUnused({ inUse, forOperators = 0 }: Pick<HostUse, "inUse" | "forOperators">): boolean {
+  return inUse === 0 && forOperators === 0;
+}
 
 /** A host as it is registered, without the fields that the store adds by itself. */
 export type NewHost = Omit<Host, "deployment" | "state">;

@@ -1,4 +1,5 @@
 import type { CloudDroplet } from "./cloud.ts";
+import { isUnused } from "./host.ts";
 import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
 import { wantedEmpty } from "./foresight.ts";
 import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
@@ -119,7 +120,7 @@ export function changedTimers(droplets: readonly DropletFacts[], now: Date): Hos
   for (const droplet of droplets) {
     const { row, host } = droplet;
     if (row.state !== "joined" || !host) continue;
-    const idleSince = host.inUse === 0 ? (row.idleSince ?? now) : null;
+    const idleSince = isUnused(host) ? (row.idleSince ?? now) : null;
     const unhealthySince = isHealthy(droplet) ? null : (row.unhealthySince ?? now);
     if (idleSince !== row.idleSince || unhealthySince !== row.unhealthySince)
       changed.push({ name: row.name, idleSince, unhealthySince });
@@ -254,7 +255,7 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
   const unhealthyMs = row.unhealthySince && !isHealthy(droplet) ? since(row.unhealthySince, now) : 0;
   if (unhealthyMs >= rules.silentGraceMs) {
     const reason = `${symptomText(droplet)} for ${seconds(unhealthyMs)}`;
-    if (host.inUse === 0)
+    if (isUnused(host))
       return { kind: "destroy", name, engine: "silent", leases: "none", reason: `${reason}, and without leases` };
     if (typeof cloud === "object" && cloud.status !== "active")
       return {
@@ -264,10 +265,14 @@ function stepForHost(droplet: DropletFacts, rules: ScalingRules, now: Date): Sca
         leases: "lost",
         reason: `${reason}, and its droplet is ${cloud.status}`,
       };
-    return { kind: "hold", name, alarm: true, reason: `${symptomText(droplet)}, but its leases run on` };
+    return { kind: "hold", name, alarm: true, reason: `${symptomText(droplet)}, but ${whatRunsOn(host)}` };
   }
-  if (host.host.state !== "draining" || host.occupied > 0) return undefined;
+  if (host.host.state !== "draining" || host.occupied > 0 || !isUnused(host)) return undefined;
   return { kind: "destroy", name, engine: "confirms", leases: "none", reason: "drained and empty" };
+}
+
+function whatRunsOn({ inUse }: NonNullable<DropletFacts["host"]>): string {
+  return inUse > 0 ? "its leases run on" : "it works for operators";
 }
 
 function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now: Date): ScalingAction[] {
@@ -327,7 +332,7 @@ function orders(
   let expectedBack = 0;
   for (const droplet of droplets) {
     const { name, state } = droplet.row;
-    if ((state === "joined" && (droplet.host?.inUse ?? 0) > 0) || leaving.has(name)) continue;
+    if ((state === "joined" && droplet.host && !isUnused(droplet.host)) || leaving.has(name)) continue;
     if (state === "ordered" || state === "booting") onTheirWay++;
     else if (isStandby(droplet)) standbys++;
     else if (isExpectedBack(droplet, rules, now)) expectedBack++;
@@ -366,7 +371,7 @@ function isExpectedBack(droplet: DropletFacts, rules: ScalingRules, now: Date): 
   if (
     row.state !== "joined" ||
     host?.host.state !== "active" ||
-    host.inUse > 0 ||
+    !isUnused(host) ||
     isHealthy(droplet) ||
     droplet.cloud === "gone"
   )

@@ -1,4 +1,4 @@
-import type { HeartbeatReading, HostUse } from "./host.ts";
+import { isUnused, type HeartbeatReading, type HostUse } from "./host.ts";
 
 /** What is known of a host at one moment. */
 export type HostFacts = HostUse & {
@@ -40,11 +40,11 @@ export function isHealthy(facts: HostFacts): boolean {
 }
 
 /**
- * Whether a host is kept ready: open to hand-outs, and without any lease. Back-off does not count: it is a
+ * Whether a host is kept ready: open to hand-outs, and needed by nobody. Back-off does not count: it is a
  * process's own, and over within seconds.
  */
 export function isStandby(facts: HostFacts): boolean {
-  return facts.inUse === 0 && standingOf(facts, false) === "open";
+  return isUnused(facts) && standingOf(facts, false) === "open";
 }
 
 /** What is wrong with a host, whether or not it is open to hand-outs; undefined when nothing is. */

@@ -26,4 +26,6 @@ export type DestroyRequestResult =
   | { readonly kind: "not-ours" }
   /** The cloud has not yet reported which droplet it is. */
   | { readonly kind: "still-ordered" }
-  | { readonly kind: "leased"; readonly leases: number };
+  | { readonly kind: "leased"; readonly leases: number }
+  /** It balances ports or runs workloads. */
+  | { readonly kind: "for-operators" };

@@ -3,13 +3,15 @@ import { SCALING } from "../../core/fleet/scaling.ts";
 import type { Effects } from "../turns.ts";
 import { registerHostIn } from "./hosts.ts";
 import { beginEndIn, isSomebodys } from "./leases.ts";
-import { change, leasesOf, type DropletOrderRow, type Tables } from "./tables.ts";
+import { forgetForOperators } from "./ports.ts";
+import { change, forOperators, leasesOf, type DropletOrderRow, type Tables } from "./tables.ts";
 import { endWarmIn, warmRowsOf } from "./warm-pool.ts";
 
 /** Droplets in memory. */
 export function dropletEffects(tables: Tables): Effects<Droplets> {
   const rows = () => [...tables.droplets.values()];
   const isInTerm = (term: number) => tables.terms.get(SCALING) === term;
+  const isUsed = (name: string) => leasesOf(tables, name).length > 0 || forOperators(tables, name) > 0;
 
   return {
     list: () =>
@@ -139,14 +141,14 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
 
     beginDrain: (term, name) => {
       if (!isInTerm(term) || tables.hosts.get(name)?.state !== "active") return false;
-      if (leasesOf(tables, name).length > 0) return false;
+      if (isUsed(name)) return false;
       change(tables.hosts, name, { state: "draining" });
       return true;
     },
 
     beginDestroy: (term, name, _reason, leases, now) => {
       if (!isInTerm(term)) return false;
-      if (leases === "none" && leasesOf(tables, name).length > 0) return false;
+      if (leases === "none" && isUsed(name)) return false;
       const row = tables.droplets.get(name);
       if (row?.state !== "booting" && row?.state !== "joined") return false;
       tables.droplets.set(name, { ...row, state: "destroying", endingAt: now });
@@ -164,6 +166,7 @@ export function dropletEffects(tables: Tables): Effects<Droplets> {
       for (const row of [...tables.instances.values()].filter(({ hostName }) => hostName === name))
         if (!isSomebodys(row)) tables.instances.delete(row.id);
         else if (row.state === "ending") change(tables.instances, row.id, { state: "ended", endedAt: now });
+      forgetForOperators(tables, name);
       tables.slots.delete(name);
       change(tables.hosts, name, { state: "gone" });
     },

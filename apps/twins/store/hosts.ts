@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Hosts, HostsMark } from "../../core/fleet/contract.ts";
 import type { Host, HostUse, NewHost } from "../../core/fleet/host.ts";
 import type { Effects } from "../turns.ts";
-import { change, type HostRow, type SlotRow, type Tables } from "./tables.ts";
+import { change, forOperators, type HostRow, type SlotRow, type Tables } from "./tables.ts";
 
 /** Hosts in memory, with their slots. */
 export function hostEffects(tables: Tables): Effects<Hosts> {
@@ -67,6 +67,7 @@ function listUse(tables: Tables): HostUse[] {
           host: toHost(tables, row, row.state),
           inUse: inUse.get(row.name) ?? 0,
           warm: warm.get(row.name) ?? 0,
+          ...(forOperators(tables, row.name) > 0 && { forOperators: forOperators(tables, row.name) }),
           lastExpiry: lastExpiry.get(row.name) ?? null,
           unreachableSince: tables.droplets.get(row.name)?.unreachableSince ?? null,
           occupied: (tables.slots.get(row.name) ?? []).filter(({ instanceId }) => instanceId !== null).length,

@@ -17,6 +17,7 @@ import {
   slotEffects,
   switchEffects,
 } from "./operator.ts";
+import { portEffects, workloadEffects } from "./ports.ts";
 import { searchEffects } from "./search.ts";
 import { createTables, type Tables } from "./tables.ts";
 import { transferEffects } from "./transfers.ts";
@@ -38,6 +39,8 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
     transfers: noun("transfers", transferEffects(tables)),
     hosts: noun("hosts", hostEffects(tables)),
     droplets: noun("droplets", dropletEffects(tables)),
+    ports: noun("ports", portEffects(tables)),
+    workloads: noun("workloads", workloadEffects(tables)),
     events: noun("events", eventEffects(tables)),
     switches: noun("switches", switchEffects(tables)),
     blocks: noun("blocks", blockEffects(tables)),

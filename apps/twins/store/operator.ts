@@ -13,7 +13,7 @@ import type { Block } from "../../core/operator/operator.ts";
 import type { Operator } from "../../core/operator/operators.ts";
 import type { SwitchName } from "../../core/events/names.ts";
 import type { Effects } from "../turns.ts";
-import { change, leasesOf, type Tables } from "./tables.ts";
+import { change, forOperators, leasesOf, type Tables } from "./tables.ts";
 
 const LONGEST_BLOCK_REASON = 255;
 const LONGEST_FAULT = 500;
@@ -121,6 +121,7 @@ export function destroyRequestEffects(tables: Tables): Effects<DestroyRequests> 
       if (droplet.state === "ordered") return { kind: "still-ordered" };
       const held = leasesOf(tables, name).length;
       if (held > 0 && leases === "none") return { kind: "leased", leases: held };
+      if (leases === "none" && forOperators(tables, name) > 0) return { kind: "for-operators" };
       if (hasHost) change(tables.hosts, name, { state: "draining" });
       tables.destroyRequests.set(name, { leases, askedAt: tables.destroyRequests.get(name)?.askedAt ?? now });
       return { kind: "requested" };

@@ -11,6 +11,8 @@ import type { TransferDay } from "../../core/instances/transfer.ts";
 import type { JobRun } from "../../core/operator/contract.ts";
 import type { KeptAlarm, KeptMessage } from "../../core/notifications/contract.ts";
 import type { Block } from "../../core/operator/operator.ts";
+import type { HostPort } from "../../core/ports/port.ts";
+import type { Workload } from "../../core/ports/workload.ts";
 import type { Operator } from "../../core/operator/operators.ts";
 
 /** Rows are never changed, only replaced: a row that a call has returned stays as it was. */
@@ -126,6 +128,10 @@ export function createTables(deployment = "twintwintwin") {
     leaders: new Map<string, object>(),
     /** Newest term of each job's leadership. */
     terms: new Map<string, number>(),
+    /** By host and port, as in a:80. */
+    ports: new Map<string, HostPort>(),
+    /** By host and name, as in a/web. */
+    workloads: new Map<string, Workload>(),
     /** In the order of their ids. */
     events: [] as KeptEvent[],
     switches: new Map<SwitchName, { readonly paused: boolean; readonly changedAt: Date }>(),
@@ -174,6 +180,11 @@ export function leasesOf(tables: Tables, hostName: string): InstanceRow[] {
   return [...tables.instances.values()].filter(
     (row) => row.hostName === hostName && (row.state === "starting" || row.state === "running"),
   );
+}
+
+/** What a host does for operators: ports that it balances, workloads that it runs. */
+export function forOperators({ ports, workloads }: Tables, hostName: string): number {
+  return [...ports.values(), ...workloads.values()].filter(({ host }) => host === hostName).length;
 }
 
 /** When an instance ends by itself: the end of its lease, or before that the deadline of its hand-out. */

@@ -8,6 +8,7 @@ import { describeHosts } from "./hosts.ts";
 import { describeLeases } from "./leases.ts";
 import { describeNotifications } from "./notifications.ts";
 import { describeOperator } from "./operator.ts";
+import { describePorts } from "./ports.ts";
 import { describeSearch } from "./search.ts";
 import { describeTransfers } from "./transfers.ts";
 import { describeWarmPool } from "./warm-pool.ts";
@@ -24,6 +25,7 @@ export function describeStoreContract(open: OpenStore): void {
   describeEvents(open);
   describeNotifications(open);
   describeOperator(open);
+  describePorts(open);
   describeSearch(open);
   describeHistory(open);
 }

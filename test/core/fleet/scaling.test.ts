@@ -59,6 +59,7 @@ type Given = Partial<DropletRow> & {
   warm?: number;
   hostState?: HostState;
   unreachableSince?: Date | null;
+  forOperators?: number;
   heartbeat?: HeartbeatReading | undefined;
   cloud?: DropletFacts["cloud"];
 };
@@ -100,6 +101,7 @@ function droplet(id: number, given: Given = {}): DropletFacts {
           occupied: given.occupied ?? inUse,
           lastExpiry: null,
           warm: given.warm ?? 0,
+          forOperators: given.forOperators ?? 0,
           unreachableSince: given.unreachableSince ?? null,
         }
       : undefined;
@@ -198,6 +200,34 @@ describe("the standby", () => {
   it("can be several, ordered one a step, or none at all", () => {
     assert.deepEqual(told(decide(fleet([droplet(1)]), { standbys: 3 })), ["order"]);
     assert.deepEqual(decide(fleet([]), { standbys: 0 }), []);
+  });
+});
+
+describe("a host that balances ports or runs workloads", () => {
+  const busy = (more: Given = {}) => droplet(1, { forOperators: 1, ...more });
+
+  it("is no standby, though it has no lease: another one is kept beside it", () => {
+    assert.deepEqual(told(decide(fleet([busy()]))), ["order"]);
+    assert.deepEqual(decide(fleet([busy(), droplet(2)])), []);
+  });
+
+  it("is not idle, and never drained as more than is needed", () => {
+    assert.deepEqual(changedTimers([busy()], now), [{ name: "d-1", idleSince: null, unhealthySince: null }]);
+    assert.deepEqual(told(decide(fleet([busy(), droplet(2), droplet(3)]))), ["drain d-3"]);
+  });
+
+  it("is not destroyed when an operator drains it, until it works for nobody", () => {
+    assert.deepEqual(decide(fleet([busy({ hostState: "draining" }), droplet(2)])), []);
+    assert.deepEqual(told(decide(fleet([droplet(1, { hostState: "draining" }), droplet(2)]))), ["destroy d-1"]);
+  });
+
+  it("stays when it falls silent, as long as its droplet is on", () => {
+    const silent = busy({ heartbeat: undefined, unhealthySince: ago(100_000) });
+    const actions = decide(fleet([silent, droplet(2), droplet(3, { inUse: 1 })]));
+    assert.deepEqual(
+      actions.map(({ kind, reason }) => `${kind}: ${reason}`),
+      ["hold: silent, but it works for operators"],
+    );
   });
 });
 

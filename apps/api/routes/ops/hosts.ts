@@ -77,8 +77,8 @@ const schemas = {
     operationId: "destroyHost",
     summary: "Destroy a host",
     description:
-      "The droplet is destroyed with the next step of the scaling. A host that runs instances is refused, unless " +
-      "`confirm` is its name: then they are lost.",
+      "The droplet is destroyed with the next step of the scaling. A host that runs instances, balances ports or runs " +
+      "workloads is refused, unless `confirm` is its name: then they are lost.",
     params: HostName,
     querystring: Type.Object(
       {
@@ -89,7 +89,7 @@ const schemas = {
       { additionalProperties: false },
     ),
     response: { 202: Type.Null({ description: "The droplet will be destroyed." }) },
-    refusals: ["not-ours", "still-ordered", "host-leased"] satisfies ProblemName[],
+    refusals: ["not-ours", "still-ordered", "host-leased", "host-in-use"] satisfies ProblemName[],
   },
   listDroplets: {
     ...forViewer,
@@ -146,6 +146,8 @@ export function opsHostRoutes(parts: OpsHostParts) {
           throw new ProblemError(problems.stillOrdered());
         case "leased":
           throw new ProblemError(problems.leased(result.leases));
+        case "for-operators":
+          throw new ProblemError(problems.inUse());
         case "requested":
           request.log.info({ by, host: name }, "operator requested that a host is destroyed");
           return sendAccepted(reply);
