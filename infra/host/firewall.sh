@@ -32,7 +32,7 @@
 #                            in, at once; a 32nd of it comes back each second (32)
 #   LOGINS_PENDING           connections to an instance that have not logged in, of all strangers together (200)
 #   GATEWAY_NETWORK          addresses that gateways connect from, in CIDR notation (none)
-#   INSTANCE_PORTS           "everyone" may connect to instances, or "gateways" alone: the others are reset (everyone)
+#   INSTANCES_OPEN_TO        "everyone" may connect to instances, or "gateways" alone: the others are reset (everyone)
 #
 # Behind one address of a gateway there are clients of many, and it has limits for each of them itself. So it has as
 # many connections as it likes, and is in no crowd; but who connects by it has to log in in time, as all have.
@@ -233,7 +233,7 @@ require_number() { # name of a setting, its value
 }
 
 : "${CONNECTIONS_PER_ADDRESS:=40}" "${LOGIN_SECONDS:=10}" "${LOGIN_KB:=32}" "${LOGINS_PENDING:=200}"
-: "${GATEWAY_NETWORK:=}" "${INSTANCE_PORTS:=everyone}"
+: "${GATEWAY_NETWORK:=}" "${INSTANCES_OPEN_TO:=everyone}"
 require_number CONNECTIONS_PER_ADDRESS "$CONNECTIONS_PER_ADDRESS"
 require_number LOGIN_SECONDS "$LOGIN_SECONDS"
 require_number LOGIN_KB "$LOGIN_KB"
@@ -244,10 +244,10 @@ case $GATEWAY_NETWORK in
 	exit 64
 	;;
 esac
-case $INSTANCE_PORTS:$GATEWAY_NETWORK in
+case $INSTANCES_OPEN_TO:$GATEWAY_NETWORK in
 everyone:* | gateways:?*) ;;
 *)
-	echo "firewall.sh: INSTANCE_PORTS must be everyone, or gateways with a GATEWAY_NETWORK" >&2
+	echo "firewall.sh: INSTANCES_OPEN_TO must be everyone, or gateways with a GATEWAY_NETWORK" >&2
 	exit 64
 	;;
 esac
@@ -259,7 +259,7 @@ if [ -n "$GATEWAY_NETWORK" ]; then
 	OTHERS="ip saddr != $GATEWAY_NETWORK"
 	UNBOUNDED="ip saddr $GATEWAY_NETWORK goto stranger"
 fi
-[ "$INSTANCE_PORTS" = everyone ] ||
+[ "$INSTANCES_OPEN_TO" = everyone ] ||
 	CLOSED='oifname "gar-*" ct state new counter reject with tcp reset'
 
 case "${1:-}" in

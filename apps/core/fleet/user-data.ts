@@ -63,7 +63,7 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     TRANSFER_BYTES_PER_SECOND: whole("transferBytesPerSecond", setup.transferBytesPerSecond),
     ...(setup.gateways && {
       GATEWAY_NETWORK: fit("gateways", setup.gateways.network, NETWORK),
-      INSTANCE_PORTS: setup.gateways.only ? "gateways" : "everyone",
+      INSTANCES_OPEN_TO: setup.gateways.only ? "gateways" : "everyone",
     }),
     TRANSFER_BYTES: setup.transferBytes === 0 ? "0" : whole("transferBytes", setup.transferBytes),
   };

@@ -117,8 +117,8 @@ export const edge = {
     network,
     "Network that gateways and the control plane reach droplets' instances from. Default: PRIVATE_NETWORK.",
   ),
-  instancePorts: setting(
-    "INSTANCE_PORTS",
+  instancesOpenTo: setting(
+    "INSTANCES_OPEN_TO",
     oneOf(["gateways", "everyone"]),
     "gateways",
     "Who may connect to the instances of droplets behind an edge: gateways alone, or everyone as without an edge, " +
@@ -158,15 +158,15 @@ export function edgeFaults({
 
 /** Who connects to the instances of droplets, out of the settings; undefined without an edge: everybody. */
 export function instanceAccess({
-  edge: { domain, gatewayNetwork, instancePorts },
+  edge: { domain, gatewayNetwork, instancesOpenTo },
   fleet: { privateNetwork },
 }: {
-  readonly edge: Pick<ValuesOf<typeof edge>, "domain" | "gatewayNetwork" | "instancePorts">;
+  readonly edge: Pick<ValuesOf<typeof edge>, "domain" | "gatewayNetwork" | "instancesOpenTo">;
   readonly fleet: { readonly privateNetwork: string };
 }): { readonly network: string; readonly only: boolean } | undefined {
   return domain === undefined
     ? undefined
-    : { network: gatewayNetwork ?? privateNetwork, only: instancePorts === "gateways" };
+    : { network: gatewayNetwork ?? privateNetwork, only: instancesOpenTo === "gateways" };
 }
 
 /** Where holders find the edge, out of the settings; undefined without one. */

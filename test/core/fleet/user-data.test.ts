@@ -134,13 +134,16 @@ describe("user-data", () => {
   });
 
   it("says behind an edge where gateways connect from, and whether nobody else may", () => {
-    assert.doesNotMatch(renderUserData(few, setup), /GATEWAY|INSTANCE_PORTS/);
+    assert.doesNotMatch(renderUserData(few, setup), /GATEWAY|INSTANCES_OPEN_TO/);
     const network = "10.114.0.0/20";
     assert.match(
       renderUserData(few, { ...setup, gateways: { network, only: true } }),
-      /^GATEWAY_NETWORK=10\.114\.0\.0\/20\nINSTANCE_PORTS=gateways$/m,
+      /^GATEWAY_NETWORK=10\.114\.0\.0\/20\nINSTANCES_OPEN_TO=gateways$/m,
     );
-    assert.match(renderUserData(few, { ...setup, gateways: { network, only: false } }), /^INSTANCE_PORTS=everyone$/m);
+    assert.match(
+      renderUserData(few, { ...setup, gateways: { network, only: false } }),
+      /^INSTANCES_OPEN_TO=everyone$/m,
+    );
     for (const wrong of ["", "10.114.0.0", "fd00::/8", "10.0.0.0/8\nX=1", "$(id)"])
       assert.throws(
         () => renderUserData(few, { ...setup, gateways: { network: wrong, only: true } }),

@@ -251,7 +251,7 @@ describe("what is derived from the settings", () => {
     assert.equal(access({ GATEWAY_NETWORK: "10.114.0.2/32" }), undefined);
     const edge = { EDGE_DOMAIN: "redis.example.org" };
     assert.deepEqual(access(edge), { network: "10.0.0.0/8", only: true });
-    assert.deepEqual(access({ ...edge, GATEWAY_NETWORK: "10.114.0.2/32", INSTANCE_PORTS: "everyone" }), {
+    assert.deepEqual(access({ ...edge, GATEWAY_NETWORK: "10.114.0.2/32", INSTANCES_OPEN_TO: "everyone" }), {
       network: "10.114.0.2/32",
       only: false,
     });

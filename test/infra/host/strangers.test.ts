@@ -298,7 +298,7 @@ describe("strangers to an instance", { timeout: 60_000 }, () => {
     const [gateway = "", another = ""] = addresses;
     const early = wire(20_001, another);
     assert.equal(await ask(early, `AUTH ${PASSWORD}\r\n`), "+OK");
-    await firewall("LOGIN_SECONDS=2", `GATEWAY_NETWORK=${gateway}/32`, "INSTANCE_PORTS=gateways");
+    await firewall("LOGIN_SECONDS=2", `GATEWAY_NETWORK=${gateway}/32`, "INSTANCES_OPEN_TO=gateways");
     try {
       const late = wire(20_001, another);
       let isIn = false;
@@ -309,8 +309,8 @@ describe("strangers to an instance", { timeout: 60_000 }, () => {
       assert.match(await host.exec("redis-cli", "-p", "20001", "ping"), /NOAUTH/);
       assert.equal(await ask(early, "PING\r\n"), "+PONG");
       for (const wrong of [
-        ["INSTANCE_PORTS=gateways"],
-        ["INSTANCE_PORTS=all"],
+        ["INSTANCES_OPEN_TO=gateways"],
+        ["INSTANCES_OPEN_TO=all"],
         ["GATEWAY_NETWORK=10.0.0.0/8; flush ruleset"],
       ])
         await assert.rejects(firewall(...wrong), /must be/);
