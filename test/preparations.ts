@@ -18,7 +18,10 @@ const PREPARATIONS: readonly Preparation[] = [
     run: async (note) => {
       const { LAB_COMMANDS } = await import("../infra/lab/commands.ts");
       const { chooseImageServer } = await import("../infra/servers/redis-image.ts");
-      await install([...LAB_COMMANDS, await chooseImageServer(), "redis-cli", "chromium-headless-shell"], note);
+      await install(
+        [...LAB_COMMANDS, await chooseImageServer(), "redis-cli", "haproxy", "chromium-headless-shell"],
+        note,
+      );
     },
   },
   {

@@ -1,54 +1,60 @@
 import { parseGateway, type Gateway } from "../core/edge/gateway.ts";
-import type { CarriedRoute, Membership, RouteNews } from "../core/edge/contract.ts";
-import { Unavailable } from "../lib/unavailable.ts";
+import type { Membership, RouteNews } from "../core/edge/contract.ts";
+import { inTurns, type Staging } from "./turns.ts";
 
 /** A gateway that lives and carries nothing. */
 export function gateway(name: string): Gateway {
   return { name, state: "live", addresses: ["192.0.2.1"], routes: 0, connections: 0, version: "0.0.0" };
 }
 
-/** Membership and news of gateways in memory; keys end by `clock`. */
-export function createTwinGateways({ clock }: { readonly clock: () => Date }) {
+/**
+ * Membership and news of gateways in memory; keys end by `clock`. Faults name the calls `gateways.list`, `news.nudge`
+ * and so on.
+ */
+export function createTwinGateways({ clock, ...staging }: Staging & { readonly clock: () => Date }) {
   const keys = new Map<string, { readonly value: string; readonly endsAtMs: number }>();
   const listeners = new Set<{ readonly id: string; readonly hear: (gateway: string, target: string | null) => void }>();
-  const nudged = new Set<(ids: readonly string[]) => void>();
-  const failing = new Set<string>();
-  let lost = 0;
+  const gateways = new Set<(ids: readonly string[]) => void>();
 
   /** Sets the key of a gateway, whatever stands in it. */
   function set(name: string, value: string, lifeMs: number): void {
     keys.set(name, { value, endsAtMs: clock().getTime() + lifeMs });
   }
 
-  function answer<T>(call: string, work: () => T): Promise<T> {
-    return failing.has(call)
-      ? Promise.reject(new Unavailable("redis", new Error("the twin was told to fail")))
-      : Promise.resolve(work());
-  }
-
-  const membership: Membership = {
-    beat: (told, lifeMs) => answer("beat", () => set(told.name, JSON.stringify(told), lifeMs)),
-    withdraw: (name) => answer("withdraw", () => void keys.delete(name)),
-    list: () =>
-      answer("list", () =>
+  const membership = inTurns<Membership>(
+    "gateways.",
+    {
+      beat: (told, lifeMs) => set(told.name, JSON.stringify(told), lifeMs),
+      withdraw: (name) => void keys.delete(name),
+      list: () =>
         [...keys]
           .filter(([, { endsAtMs }]) => endsAtMs > clock().getTime())
           .sort(([one], [other]) => (one < other ? -1 : 1))
           .map(([name, { value }]) => parseGateway(name, value) ?? { name, state: "unreadable" as const }),
-      ),
-  };
+    },
+    staging,
+  );
 
-  const news: RouteNews = {
-    nudge: (ids) =>
-      answer("nudge", () => {
-        if (lost-- > 0) return;
-        for (const hear of nudged) hear(ids);
-      }),
-    acknowledge: (name, carried: readonly CarriedRoute[]) =>
-      answer("acknowledge", () => {
+  const told = inTurns<Pick<RouteNews, "nudge" | "acknowledge">>(
+    "news.",
+    {
+      nudge: (ids) => {
+        for (const hear of gateways) hear(ids);
+      },
+      acknowledge: (name, carried) => {
         for (const { id, target } of carried)
           for (const listener of listeners) if (listener.id === id) listener.hear(name, target);
-      }),
+      },
+    },
+    staging,
+  );
+
+  const news: RouteNews = {
+    ...told,
+    onNudge: (hear) => {
+      gateways.add(hear);
+      return () => void gateways.delete(hear);
+    },
     onAcknowledged: (id, hear) => {
       const listener = { id, hear };
       listeners.add(listener);
@@ -60,12 +66,7 @@ export function createTwinGateways({ clock }: { readonly clock: () => Date }) {
     membership,
     news,
     set,
-    /** Calls a listener for what gateways are asked to look at. */
-    onNudge: (hear: (ids: readonly string[]) => void) => void nudged.add(hear),
-    /** Loses the next nudges. */
-    loseNudges: (count: number) => void (lost = count),
-    /** Has a call fail from now on. */
-    fail: (call: string) => void failing.add(call),
-    mend: () => failing.clear(),
+    /** Loses all keys, as Redis does when it restarts. */
+    clear: () => keys.clear(),
   };
 }

@@ -31,6 +31,7 @@ const PROVIDERS = {
   dockerd: { packages: ["docker.io"], units: ["docker.service", "docker.socket", "containerd.service"] },
   // Newer releases have the client apart from the engine.
   docker: { packages: ["docker-cli", "docker.io"], units: ["docker.service", "docker.socket", "containerd.service"] },
+  haproxy: { packages: ["haproxy"], units: ["haproxy.service"] },
   nft: { packages: ["nftables"], units: [] },
   iptables: { packages: ["iptables"], units: [] },
   ip: { packages: ["iproute2"], units: [] },

@@ -36,6 +36,8 @@ export type Membership = {
 export type RouteNews = {
   /** Asks all gateways to look at these instances now. @throws Unavailable when it cannot be told */
   readonly nudge: (ids: readonly string[]) => Promise<void>;
+  /** Calls `listener` with the instances that gateways are asked to look at, until the returned function is called. */
+  readonly onNudge: (listener: (ids: readonly string[]) => void) => () => void;
   /** Says what a gateway carries for instances: their targets, null for none. */
   readonly acknowledge: (gateway: string, carried: readonly CarriedRoute[]) => Promise<void>;
   /** Calls `listener` for what gateways say of one instance, until the returned function is called. */
@@ -66,12 +68,7 @@ export type LeasePlane = {
   readonly changeRoutes: (changes: readonly RouteChange[]) => Promise<void>;
   /** Puts a whole table in the place of what it carries, at once. */
   readonly swapRoutes: (table: RouteTable) => Promise<void>;
-  /** Ends all connections to these targets, established or on their way; returns how many. */
-  readonly endSessions: (targets: readonly string[]) => Promise<number>;
+  /** Ends all connections to instances at these targets, established or on their way; returns how many. */
+  readonly endSessions: (ended: readonly { readonly id: string; readonly target: string }[]) => Promise<number>;
   readonly readFacts: () => Promise<PlaneFacts>;
 };
-
-/** A plane that does not answer, or refuses. */
-export class PlaneFault extends Error {
-  override readonly name = "PlaneFault";
-}

@@ -9,9 +9,9 @@ export type Route = Target & { readonly id: string };
 /** Targets by the ids of their instances, each as {@link targetText} writes it. */
 export type RouteTable = ReadonlyMap<string, string>;
 
-/** One change of a table. */
+/** One change of a table: "set" is of a route that is there, with another target. */
 export type RouteChange =
-  | { readonly kind: "set"; readonly id: string; readonly target: string }
+  | { readonly kind: "add" | "set"; readonly id: string; readonly target: string }
   | { readonly kind: "delete"; readonly id: string };
 
 /** A target in the one form in which it is compared and kept: address and port, with a space between them. */
@@ -28,7 +28,8 @@ export function isReachable({ address, port }: Target): boolean {
 export function diffRoutes(desired: RouteTable, actual: RouteTable): RouteChange[] {
   const changes: RouteChange[] = [];
   for (const id of actual.keys()) if (!desired.has(id)) changes.push({ kind: "delete", id });
-  for (const [id, target] of desired) if (actual.get(id) !== target) changes.push({ kind: "set", id, target });
+  for (const [id, target] of desired)
+    if (actual.get(id) !== target) changes.push({ kind: actual.has(id) ? "set" : "add", id, target });
   return changes;
 }
 

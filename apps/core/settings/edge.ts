@@ -1,6 +1,17 @@
 import type { Edge } from "../edge/address.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
-import { addresses, domainName, duration, gatewayName, network, oneOf, text, whole } from "./kinds.ts";
+import {
+  address,
+  addresses,
+  domainName,
+  duration,
+  gatewayName,
+  network,
+  oneOf,
+  plainPath,
+  text,
+  whole,
+} from "./kinds.ts";
 
 const HOUR_SECONDS = 3600;
 
@@ -21,7 +32,7 @@ export const edge = {
   ),
   host: setting(
     "EDGE_HOST",
-    text,
+    address,
     "127.0.0.1",
     "Address that a gateway listens on. 0.0.0.0 or :: opens it to the network.",
   ),
@@ -33,7 +44,7 @@ export const edge = {
   ),
   runDir: setting(
     "GATEWAY_DIR",
-    text,
+    plainPath,
     "/run/getaredis-gateway",
     "Folder of a gateway for its HAProxy: configuration, table of routes, sockets. Its own alone.",
   ),

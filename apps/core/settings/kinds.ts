@@ -153,6 +153,23 @@ export const proxies: Kind<string[]> = {
   },
 };
 
+/** One IP address. */
+export const address: Kind<string> = {
+  unit: "",
+  parse: (input) => must("be an IP address such as 203.0.113.7", isIP(input) !== 0, input),
+};
+
+/** A folder whose path other programs' configurations can hold as it is. */
+export const plainPath: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must(
+      "be an absolute path of letters, digits, dots, dashes and underscores, 70 characters at most",
+      /^\/[\w./-]{0,69}$/.test(input),
+      input,
+    ),
+};
+
 /** IP addresses, separated by commas. */
 export const addresses: Kind<readonly string[]> = {
   unit: "",

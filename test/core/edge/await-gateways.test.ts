@@ -3,25 +3,26 @@ import { describe, it } from "node:test";
 import { awaitGateways } from "../../../apps/core/edge/await-gateways.ts";
 import { createVirtualTime } from "../../../apps/twins/time.ts";
 import { createTwinGateways, gateway } from "../../../apps/twins/gateways.ts";
+import { createCallFaults } from "../../../apps/twins/turns.ts";
+import { Unavailable } from "../../../apps/lib/unavailable.ts";
 
 const TARGET = "10.0.0.1 20000";
 
 function bed() {
   const time = createVirtualTime(new Date("2026-11-26T00:00:00Z"));
-  const twin = createTwinGateways({ clock: time.clock });
+  const faults = createCallFaults();
+  const twin = createTwinGateways({ clock: time.clock, faults });
   const wait = (target: string | null = TARGET, signal: AbortSignal = new AbortController().signal) =>
     awaitGateways({ gateways: twin.membership, news: twin.news, delay: time.delay }, "a", target, signal);
   const beat = (name: string, lifeMs = 3_000) => twin.membership.beat(gateway(name), lifeMs);
   /** Answers each nudge as a gateway that carries this. */
   const carry = (name: string, target: string | null) =>
-    twin.onNudge(
-      (ids) =>
-        void twin.news.acknowledge(
-          name,
-          ids.map((id) => ({ id, target })),
-        ),
-    );
-  return { time, twin, wait, beat, carry };
+    twin.news.onNudge((ids) => {
+      const carried = ids.map((id) => ({ id, target }));
+      // What is lost is told again.
+      twin.news.acknowledge(name, carried).catch(() => undefined);
+    });
+  return { time, twin, faults, wait, beat, carry };
 }
 
 describe("waiting for gateways", () => {
@@ -62,9 +63,9 @@ describe("waiting for gateways", () => {
   });
 
   it("tells again what was lost on the way", async () => {
-    const { time, twin, wait, beat, carry } = bed();
+    const { time, faults, wait, beat, carry } = bed();
     await beat("gw-1", 60_000);
-    twin.loseNudges(3);
+    faults.add({ call: "news.acknowledge", times: 3, fault: () => new Error("lost") });
     carry("gw-1", TARGET);
     assert.equal(await time.run(wait()), 1);
   });
@@ -104,10 +105,10 @@ describe("waiting for gateways", () => {
   });
 
   it("is given up when it is told so, or when nobody knows who lives", async () => {
-    const { time, twin, wait, beat } = bed();
+    const { time, faults, wait, beat } = bed();
     await beat("gw-1", 60_000);
     await assert.rejects(time.run(wait(TARGET, time.after(2_000))), { name: "TimeoutError" });
-    twin.fail("list");
+    faults.add({ call: "gateways.list", fault: () => new Unavailable("redis", new Error("gone")) });
     await assert.rejects(time.run(wait()), { name: "Unavailable" });
   });
 });

@@ -13,7 +13,7 @@ describe("the changes between two tables of routes", () => {
   it("take away first, so that no port has two instances at any moment", () => {
     assert.deepEqual(diffRoutes(new Map([["new", "10.0.0.1 1"]]), new Map([["old", "10.0.0.1 1"]])), [
       { kind: "delete", id: "old" },
-      { kind: "set", id: "new", target: "10.0.0.1 1" },
+      { kind: "add", id: "new", target: "10.0.0.1 1" },
     ]);
   });
 
@@ -29,7 +29,10 @@ describe("the changes between two tables of routes", () => {
         const changed = new Map<string, string>(actual);
         for (const change of diffRoutes(desired, actual)) {
           if (change.kind === "delete") assert.ok(changed.delete(change.id), "only what is there is taken away");
-          else changed.set(change.id, change.target);
+          else {
+            assert.equal(changed.has(change.id), change.kind === "set", "nothing is there twice");
+            changed.set(change.id, change.target);
+          }
         }
         assert.deepEqual([...changed].sort(), [...desired].sort());
       }),

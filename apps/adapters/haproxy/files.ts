@@ -1,0 +1,23 @@
+import { join } from "node:path";
+
+/** Where the files and sockets of one HAProxy are. */
+export type HaproxyFiles = ReturnType<typeof haproxyFiles>;
+
+/** All in one folder, which is nobody else's. */
+export function haproxyFiles(dir: string) {
+  return {
+    dir,
+    config: join(dir, "haproxy.cfg"),
+    pid: join(dir, "haproxy.pid"),
+    log: join(dir, "haproxy.log"),
+    certificate: join(dir, "edge.pem"),
+    routes: join(dir, "routes.map"),
+    /** Of the process that serves. */
+    runtimeSocket: join(dir, "run.sock"),
+    /** Of the process that starts and reloads those that serve. */
+    masterSocket: join(dir, "master.sock"),
+    /** Where the concierge waits for clients, and where it sends them on. */
+    conciergeSocket: join(dir, "concierge.sock"),
+    innerSocket: join(dir, "inner.sock"),
+  };
+}

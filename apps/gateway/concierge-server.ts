@@ -1,0 +1,119 @@
+import { rm } from "node:fs/promises";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { idOfName } from "../core/edge/address.ts";
+import { createConcierge, WRONG_PASSWORD, type Courtesy } from "../core/edge/concierge.ts";
+import { proxyHeader, readProxyHeader, type ProxyHeader } from "../core/edge/proxy-header.ts";
+
+/** What the concierge needs. */
+export type ConciergeOptions = {
+  readonly domain: string;
+  /** Where clients come from, and where those go that log in: sockets of the plane. */
+  readonly socketPath: string;
+  readonly innerSocketPath: string;
+  readonly hasRoute: (id: string) => boolean;
+  /** Time that a client gets to log in. */
+  readonly loginMs: number;
+  /** Most clients at once. */
+  readonly most: number;
+};
+
+/**
+ * Answers clients that say something else before they log in, and sends them on once they do. It never knows whether a
+ * password is right: the instance does.
+ */
+export async function startConcierge(options: ConciergeOptions): Promise<{ readonly close: () => Promise<void> }> {
+  const clients = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    clients.add(client);
+    client.on("close", () => clients.delete(client));
+    client.on("error", () => client.destroy());
+    receive(client, options);
+  });
+  server.maxConnections = options.most;
+  await rm(options.socketPath, { force: true });
+  await listen(server, options.socketPath);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const client of clients) client.destroy();
+      }),
+  };
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+/** Talks to one client until it logs in, gives up, or its time is over. */
+function receive(client: Socket, options: ConciergeOptions): void {
+  let head: Buffer = Buffer.alloc(0);
+  let header: ProxyHeader | undefined;
+  let concierge: ReturnType<typeof createConcierge> | undefined;
+  const timer = setTimeout(() => client.destroy(), options.loginMs);
+  client.on("close", () => clearTimeout(timer));
+  client.on("end", () => client.end());
+  client.on("data", onData);
+
+  function onData(sent: Buffer): void {
+    if (concierge && header) {
+      answer(header, concierge.take(sent));
+      return;
+    }
+    head = Buffer.concat([head, sent]);
+    const read = readProxyHeader(head);
+    if (read === "part") return;
+    if (read === undefined) return void client.destroy();
+    header = read.header;
+    const named = header.authority === undefined ? undefined : idOfName(options, header.authority);
+    concierge = createConcierge(named, options.hasRoute);
+    if (head.length > read.bytes) answer(header, concierge.take(head.subarray(read.bytes)));
+  }
+
+  function answer(from: ProxyHeader, { reply, next }: Courtesy): void {
+    if (reply !== "") client.write(reply, "latin1");
+    if (next.kind === "close") client.end();
+    if (next.kind === "wait") return;
+    client.off("data", onData);
+    if (next.kind !== "pass-on") return;
+    clearTimeout(timer);
+    client.pause();
+    client.removeAllListeners("end");
+    passOn(client, { ...from, authority: `${next.id}.${options.domain}` }, next, options.innerSocketPath);
+  }
+}
+
+/** Connects a client to its instance, through the same rules as everybody. */
+function passOn(
+  client: Socket,
+  from: ProxyHeader,
+  { login, rest }: Extract<Courtesy["next"], { kind: "pass-on" }>,
+  innerSocketPath: string,
+): void {
+  const inner = createConnection({ path: innerSocketPath, allowHalfOpen: true });
+  inner.write(Buffer.concat([proxyHeader(from), login, rest]));
+  inner.once("data", (first) => {
+    client.write(first);
+    inner.pipe(client);
+    client.pipe(inner);
+    client.resume();
+  });
+  // The instance has ended meanwhile.
+  const refuse = () => {
+    if (inner.bytesRead === 0) client.end(WRONG_PASSWORD, "latin1");
+    else client.end();
+  };
+  inner.once("end", refuse);
+  inner.on("error", () => {
+    refuse();
+    inner.destroy();
+  });
+  inner.on("close", () => client.end());
+  client.on("close", () => inner.destroy());
+}
