@@ -31,6 +31,7 @@ import { answerWrongMethods } from "./plugins/wrong-methods.ts";
 import { describeInvalid } from "./problems/describe-invalid.ts";
 import { unreadable } from "./problems/problems.ts";
 import { assetRoutes } from "./routes/assets/index.ts";
+import { cliRoutes } from "./routes/cli/index.ts";
 import { consoleRoutes, type ConsoleRouteParts } from "./routes/console/index.ts";
 import { docsRoutes } from "./routes/docs/index.ts";
 import { answerInMarkdown, guideRoutes, type GuideParts } from "./routes/guides/index.ts";
@@ -98,6 +99,7 @@ export async function buildServer(parts: ServerParts): Promise<App> {
   await app.register(assetRoutes(assets));
   await app.register(homeRoutes(home));
   await app.register(guideRoutes(parts));
+  await app.register(cliRoutes());
   await app.register(instanceRoutes(parts));
   await app.register(heldRoutes(parts, home));
   await app.register(consoleRoutes(parts));

@@ -170,7 +170,7 @@ async function openApi(
       },
       ...(body && { payload: body }),
     });
-    return new Response(statusCode === 204 ? null : new Uint8Array(rawPayload), {
+    return new Response([204, 304].includes(statusCode) ? null : new Uint8Array(rawPayload), {
       status: statusCode,
       headers: Object.entries(headers).flatMap(([name, value]) =>
         [value ?? []].flat().map((each): [string, string] => [name, String(each)]),

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { createClient } from "redis";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
@@ -213,6 +214,35 @@ describe("the API on real parts", () => {
       await rm(home, { recursive: true });
       const { running } = (await (await call("/stats")).json()) as { running: number };
       assert.equal(running, 0, "the lines that end them did");
+    });
+
+    it("comes, is extended and ends by getaredis of the checkout, which the operator's commands tell", async () => {
+      const home = await mkdtemp(join(tmpdir(), "getaredis-cli-"));
+      // Reached by a link, from a folder of its user, as on the PATH of an operator's machine.
+      await symlink(projectPath("apps/cli/getaredis"), join(home, "getaredis"));
+      await writeFile(join(home, "ops-token"), `${service.opsToken}\n`);
+      const getaredis = async (...args: string[]) => {
+        const env = { PATH: process.env["PATH"], HOME: home, GETAREDIS_API: service.origin };
+        const file = join(home, "getaredis");
+        return (await promisify(execFile)(file, [...args, "--ops-token-file", "ops-token"], { cwd: home, env })).stdout;
+      };
+      try {
+        const url = (await getaredis("create", "--ttl", "10m", "--url")).trim();
+        assert.equal(await ping(url), "PONG");
+        const [{ id, expiresAt } = assert.fail("none is kept")] = JSON.parse(
+          await getaredis("show", "--json"),
+        ) as Handout[];
+        const { mode } = await stat(join(home, `.local/state/getaredis/instances/${id}.json`));
+        assert.equal(mode & 0o777, 0o600);
+        const extended = JSON.parse(await getaredis("extend", id, "2h", "--json")) as Handout;
+        assert.ok(extended.expiresAt > expiresAt);
+        assert.match(await getaredis("instance", "list"), new RegExp(`^${id} +running `, "m"));
+        assert.equal(await getaredis("end", id), `${id} has ended.\n`);
+        await assert.rejects(ping(url));
+        assert.match(await getaredis("events", "--instance", id), new RegExp(` owner +extend +host-a ${id} `));
+      } finally {
+        await rm(home, { recursive: true });
+      }
     });
 
     it("is the same one for ten requests with a key that come at once, and another after its end", async () => {

@@ -4,7 +4,8 @@ import { extname, relative } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 import { assetsFolder, libraries } from "../public-folder.ts";
-import { isMinified, minify, MINIFIER } from "./minify.ts";
+import { BUILDER } from "./esbuild.ts";
+import { isMinified, minify } from "./minify.ts";
 
 /** The encodings in which assets are sent, the smallest first. */
 export const encodings = ["br", "gzip", "identity"] as const;
@@ -100,7 +101,7 @@ async function listFiles(): Promise<ReadonlyMap<string, string>> {
 
 /** Changes with any file, its name, and what makes them smaller. */
 async function hashOf(files: ReadonlyMap<string, string>): Promise<string> {
-  const hash = createHash("sha256").update(MINIFIER);
+  const hash = createHash("sha256").update(BUILDER);
   for (const [name, path] of files) hash.update(`\0${name}\0`).update(await readFile(path));
   return hash.digest("hex").slice(0, 10);
 }
