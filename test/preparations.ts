@@ -25,6 +25,11 @@ const PREPARATIONS: readonly Preparation[] = [
     },
   },
   {
+    name: "nginx",
+    isFor: (file) => file.startsWith("test/adapters/nginx/"),
+    run: (note) => install(["nginx"], note),
+  },
+  {
     name: "packages of a control plane",
     isFor: (file) => /\/(deploy|single-box)\.test\.ts$/.test(file),
     run: async () => (await import("./bed/control-machine.ts")).fetchControlPackages(),

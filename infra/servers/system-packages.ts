@@ -38,6 +38,8 @@ const PROVIDERS = {
   // First process of lab machines; no service of this machine's comes of installing it.
   systemctl: { packages: ["systemd"], units: [] },
   "dbus-daemon": { packages: ["dbus"], units: [] },
+  // The server and its standard modules.
+  nginx: { packages: ["nginx"], units: ["nginx.service"] },
   curl: { packages: ["curl"], units: [] },
   openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },

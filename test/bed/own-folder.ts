@@ -19,7 +19,9 @@ export async function claimOwnFolder(kind: string): Promise<string> {
 async function clearFolder(dir: string): Promise<void> {
   await endLeftovers({ pidsDir: join(dir, "pids") }, 1_000);
   const isServerThere = ([command = "", ...args]: string[]) =>
-    /(mariadbd|redis-server|haproxy)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`));
+    (/(mariadbd|redis-server|haproxy)$/.test(command) && args.some((argument) => argument.includes(`${dir}/`))) ||
+    // It has its arguments in its title.
+    (command.startsWith("nginx: master") && command.includes(`${dir}/`));
   for (const pid of await findProcesses(isServerThere)) await endProcess(pid, 5_000, "SIGKILL");
   await rm(dir, { recursive: true, force: true });
 }

@@ -13,6 +13,7 @@ export const eventActors = [
   "misuse",
   "notify",
   "edge-dns",
+  "gateway",
   "operator",
   "owner",
 ] as const;
@@ -60,6 +61,14 @@ export const eventKinds = [
   "edge-dns",
   // A message to the operators could not be delivered.
   "notify-failed",
+  // What gateways carry besides leases: a configuration that its program does not take, members that go out of use and
+  // come back, pools and announcements that are not followed as they stand.
+  "configuration-refused",
+  "member-retired",
+  "member-back",
+  "pool-refused",
+  "pool-changed",
+  "announcement-refused",
   // What only operators do.
   "cordon",
   "uncordon",
@@ -71,6 +80,11 @@ export const eventKinds = [
   "add-operator",
   "change-operator",
   "revoke-operator",
+  "add-service",
+  "change-service",
+  "remove-service",
+  "add-announcer",
+  "remove-announcer",
 ] as const;
 
 export type EventActor = (typeof eventActors)[number];
@@ -104,6 +118,11 @@ export type EventData = {
   readonly "add-operator": { readonly operator: string; readonly role: string; readonly expiresAt: string | null };
   readonly "change-operator": { readonly operator: string; readonly role: string; readonly expiresAt: string | null };
   readonly "revoke-operator": { readonly operator: string };
+  readonly "member-retired": { readonly service: string; readonly member: string };
+  readonly "member-back": { readonly service: string; readonly member: string };
+  readonly "add-service": { readonly service: string };
+  readonly "change-service": { readonly service: string };
+  readonly "remove-service": { readonly service: string };
   readonly "transfer-exceeded": { readonly sentBytes: number; readonly boundBytes: number };
   readonly "transfer-alarm": { readonly sentBytes: number; readonly alarmBytes: number };
 };
