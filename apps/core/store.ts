@@ -1,3 +1,4 @@
+import type { Routes } from "./edge/contract.ts";
 import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
 import type { Droplets, Hosts } from "./fleet/contract.ts";
@@ -26,6 +27,7 @@ export type Store = {
   readonly leases: Leases;
   readonly warmPool: WarmPool;
   readonly transfers: Transfers;
+  readonly routes: Routes;
   readonly hosts: Hosts;
   readonly droplets: Droplets;
   readonly ports: HostPorts;

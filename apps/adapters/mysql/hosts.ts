@@ -36,7 +36,7 @@ type UseRow = HostRow & {
  * A change bears the time of its statement, and is seen once its transaction is committed: this much later at most,
  * but for a few.
  */
-const COMMIT_SECONDS = 3;
+export const COMMIT_SECONDS = 3;
 /** In one statement, so that a large fleet neither fills the memory at once nor keeps the process busy for long. */
 const HOSTS_AT_ONCE = 500;
 

@@ -13,6 +13,7 @@ import { loginStatements } from "./logins.ts";
 import { misuseStatements } from "./misuse.ts";
 import { notificationStatements } from "./notifications.ts";
 import { operatorStatements } from "./operators.ts";
+import { routeStatements } from "./routes.ts";
 import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
 import { slotStatements } from "./slots.ts";
@@ -33,6 +34,7 @@ export function createMysqlStore(mysqlUrl: string): Store {
     leases: leaseStatements(database),
     warmPool: warmPoolStatements(database),
     transfers: transferStatements(database),
+    routes: routeStatements(database),
     hosts: hostStatements(database),
     droplets: dropletStatements(database),
     ports: portStatements(database),

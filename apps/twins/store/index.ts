@@ -18,6 +18,7 @@ import {
   switchEffects,
 } from "./operator.ts";
 import { portEffects, workloadEffects } from "./ports.ts";
+import { routeEffects } from "./routes.ts";
 import { searchEffects } from "./search.ts";
 import { createTables, type Tables } from "./tables.ts";
 import { transferEffects } from "./transfers.ts";
@@ -37,6 +38,7 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
     leases: noun("leases", leaseEffects(tables)),
     warmPool: noun("warmPool", warmPoolEffects(tables)),
     transfers: noun("transfers", transferEffects(tables)),
+    routes: noun("routes", routeEffects(tables)),
     hosts: noun("hosts", hostEffects(tables)),
     droplets: noun("droplets", dropletEffects(tables)),
     ports: noun("ports", portEffects(tables)),

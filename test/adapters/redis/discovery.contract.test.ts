@@ -1,10 +1,12 @@
 import { after, before, describe } from "node:test";
 import { Redis } from "ioredis";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
+import { createRedisMembership, createRedisRouteNews } from "../../../apps/adapters/redis/gateways.ts";
 import { createRedisPressure } from "../../../apps/adapters/redis/pressure.ts";
 import { startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
 import { describeDiscoveryContract } from "../../contracts/discovery.ts";
+import { describeGatewaysContract } from "../../contracts/gateways.ts";
 import { describePressureContract } from "../../contracts/pressure.ts";
 
 describe("redis discovery", () => {
@@ -63,6 +65,35 @@ describe("redis discovery", () => {
       },
       close: () => {
         redis.disconnect();
+        return Promise.resolve();
+      },
+    };
+  });
+
+  describeGatewaysContract(async () => {
+    await admin.flushall();
+    const [redis, heard, otherHeard] = [1, 2, 3].map(() => openRedis(services.redisUrl, () => undefined));
+    if (!redis || !heard || !otherHeard) throw new Error("three were opened");
+    const clients = [redis, heard, otherHeard];
+    const areReady = () => until("all are connected", () => clients.every(({ status }) => status === "ready"));
+    await areReady();
+    return {
+      membership: createRedisMembership(redis),
+      news: { gateway: createRedisRouteNews(redis, heard), starter: createRedisRouteNews(redis, otherHeard) },
+      set: async (name, value, lifeMs) => {
+        await admin.set(`gateway:${name}`, value, "PX", lifeMs);
+      },
+      outlive: async (name) => {
+        await until("its key has ended", async () => (await admin.exists(`gateway:${name}`)) === 0);
+      },
+      kill: services.killRedis,
+      restart: async () => {
+        await services.startRedis();
+        await areReady();
+        await until("the test's own client is back", () => admin.ping());
+      },
+      close: () => {
+        for (const client of clients) client.disconnect();
         return Promise.resolve();
       },
     };

@@ -9,6 +9,7 @@ import { describeLeases } from "./leases.ts";
 import { describeNotifications } from "./notifications.ts";
 import { describeOperator } from "./operator.ts";
 import { describePorts } from "./ports.ts";
+import { describeRoutes } from "./routes.ts";
 import { describeSearch } from "./search.ts";
 import { describeTransfers } from "./transfers.ts";
 import { describeWarmPool } from "./warm-pool.ts";
@@ -26,6 +27,7 @@ export function describeStoreContract(open: OpenStore): void {
   describeNotifications(open);
   describeOperator(open);
   describePorts(open);
+  describeRoutes(open);
   describeSearch(open);
   describeHistory(open);
 }

@@ -1,0 +1,26 @@
+import { describe } from "node:test";
+import { createTwinGateways } from "../../apps/twins/gateways.ts";
+import { createVirtualTime } from "../../apps/twins/time.ts";
+import { createCallFaults } from "../../apps/twins/turns.ts";
+import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { describeGatewaysContract } from "../contracts/gateways.ts";
+
+describe("gateways in memory", () => {
+  describeGatewaysContract(() => {
+    const { clock, pass } = createVirtualTime(new Date("2026-01-01T00:00:00Z"));
+    const faults = createCallFaults();
+    const twin = createTwinGateways({ clock, faults });
+    return Promise.resolve({
+      membership: twin.membership,
+      news: { gateway: twin.news, starter: twin.news },
+      set: (name, value, lifeMs) => Promise.resolve(twin.set(name, value, lifeMs)),
+      outlive: () => Promise.resolve(pass(50)),
+      kill: () => {
+        twin.clear();
+        return Promise.resolve(faults.add({ fault: () => new Unavailable("redis", new Error("gone")) }));
+      },
+      restart: () => Promise.resolve(faults.clear()),
+      close: () => Promise.resolve(),
+    });
+  });
+});
