@@ -3,6 +3,7 @@ import { glob, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { settings } from "../apps/core/settings/settings.ts";
+import { commandLinePage } from "../infra/docs/command-line-page.ts";
 import { commandsPage } from "../infra/docs/commands-page.ts";
 import { settingsPage } from "../infra/docs/settings-page.ts";
 import { projectPath } from "../infra/process/project-path.ts";
@@ -27,6 +28,12 @@ describe("docs/settings.md", () => {
 describe("docs/commands.md", () => {
   it("is what `npm run docs` makes of the list of refused commands", async () => {
     assert.equal(await read("docs/commands.md"), commandsPage());
+  });
+});
+
+describe("docs/command-line.md", () => {
+  it("is what `npm run docs` makes of the commands", async () => {
+    assert.equal(await read("docs/command-line.md"), commandLinePage());
   });
 });
 

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { projectPath } from "../process/project-path.ts";
+import { commandLinePage } from "./command-line-page.ts";
 import { commandsPage } from "./commands-page.ts";
 import { settingsPage } from "./settings-page.ts";
 
@@ -7,6 +8,7 @@ import { settingsPage } from "./settings-page.ts";
 for (const [file, text] of [
   ["docs/settings.md", settingsPage()],
   ["docs/commands.md", commandsPage()],
+  ["docs/command-line.md", commandLinePage()],
 ] as const) {
   await writeFile(projectPath(file), text);
   console.log(`✓ ${file}`);

@@ -37,6 +37,7 @@ describe("what agents and programs are told", () => {
       assert.match(body, /^# Get a Redis\n\n> One HTTP call starts a private Redis .* 25 MB for 12 hours/);
       for (const told of [
         `curl --fail-with-body -sSX POST ${api.origin}/instances\n`,
+        `npx --yes ${api.origin}/cli.tgz create --json`,
         "3 instances at a time for an IP address",
         "24 hours at most",
         "Not encrypted",
@@ -57,6 +58,7 @@ describe("what agents and programs are told", () => {
     const { body: reference } = await text("/docs", { accept: "text/html" }, "text/html");
     for (const command of refusedCommands.flatMap(({ commands }) => commands))
       assert.ok(reference.includes(`<code>${command}</code>`), command);
+    assert.ok(reference.includes(`npx --yes ${api.origin}/cli.tgz create`));
     assert.match(reference, /What is kept of visitors: The IP address that got an instance is erased 1 day after/);
   });
 

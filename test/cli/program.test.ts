@@ -3,8 +3,8 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { exitCodes } from "../../apps/cli/exit-codes.ts";
+import { nowhere } from "../../apps/cli/nowhere.ts";
 import { createProgram } from "../../apps/cli/program.ts";
-import type { World } from "../../apps/cli/world.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import { createCliBed, type Given } from "./bed.ts";
 
@@ -22,13 +22,7 @@ describe("getaredis", () => {
 
   /** Every command with the words that lead to it. */
   const allCommands = () => {
-    const { program } = createProgram({
-      env: {},
-      args: [],
-      stdout: { write: () => undefined, isTerminal: false, columns: undefined },
-      stderr: { write: () => undefined, isTerminal: false, columns: undefined },
-      package: { version: "1.2.3", service: undefined },
-    } as unknown as World);
+    const { program } = createProgram(nowhere);
     const below = (command: CommandUnknownOpts, path: readonly string[]): [string[], CommandUnknownOpts][] =>
       command.commands.flatMap((each): [string[], CommandUnknownOpts][] => [
         [[...path, each.name()], each],

@@ -140,59 +140,9 @@ export interface components {
       at: string;
       lastAt: string;
       times: number;
-      actor:
-        | "scale"
-        | "admit"
-        | "health"
-        | "reap"
-        | "reconcile"
-        | "warm"
-        | "transfer"
-        | "block-list"
-        | "misuse"
-        | "notify"
-        | "operator"
-        | "owner";
+      actor: string;
       by: string | null;
-      kind:
-        | "order"
-        | "order-refused"
-        | "order-unanswered"
-        | "adopt"
-        | "give-up"
-        | "join"
-        | "join-failed"
-        | "drain"
-        | "destroy"
-        | "destroy-failed"
-        | "delete"
-        | "delete-failed"
-        | "close"
-        | "sweep"
-        | "sweep-failed"
-        | "hold"
-        | "settings"
-        | "block-list"
-        | "misuse"
-        | "end"
-        | "extend"
-        | "restart"
-        | "remove-container"
-        | "warm"
-        | "end-warm"
-        | "transfer-exceeded"
-        | "transfer-alarm"
-        | "notify-failed"
-        | "cordon"
-        | "uncordon"
-        | "block"
-        | "unblock"
-        | "pause"
-        | "resume"
-        | "run"
-        | "add-operator"
-        | "change-operator"
-        | "revoke-operator";
+      kind: string;
       host: string | null;
       instance: string | null;
       alarm: boolean;
@@ -299,21 +249,7 @@ export interface components {
       opsPerSecond: number;
     };
     JobRun: {
-      job:
-        | "admit"
-        | "block-list"
-        | "figures"
-        | "health"
-        | "heartbeats"
-        | "images"
-        | "misuse"
-        | "notify"
-        | "prune"
-        | "reap"
-        | "reconcile"
-        | "scale"
-        | "transfer"
-        | "warm";
+      job: string;
       startedAt: string;
       finishedAt: string | null;
       succeededAt: string | null;

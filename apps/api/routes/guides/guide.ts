@@ -29,6 +29,7 @@ token are shown only once. The instance is ready when the answer comes.
 - Other formats: \`Accept: text/plain\` gives the bare URL, \`Accept: text/markdown\` a text like this one,
   \`?format=env\` a line for a .env file.
 - Another lifetime: \`-H 'Content-Type: application/json' -d '{"ttlSeconds": 600}'\`.
+- From a shell with Node.js: \`npx --yes ${origin}/cli.tgz create --json\`; \`--help\` tells the other commands.
 - Safe to repeat: with the header \`Idempotency-Key\` (16 characters or more that nobody guesses), a retry gets the
   same instance.
 
