@@ -1,4 +1,6 @@
 import { nanoid } from "nanoid";
+import type { CloudDns } from "../core/edge/dns.ts";
+import type { AddressRecordPorts } from "../core/edge/keep-address-records.ts";
 import type { Cloud, HostEngines, ReadHeartbeats } from "../core/fleet/contract.ts";
 import { MOST_SLOTS } from "../core/fleet/host-capacity.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
@@ -27,7 +29,8 @@ export type FleetNeeds = FleetSettings<
 export type FleetParts = {
   readonly store: Pick<Store, "droplets" | "hosts" | "switches" | "destroyRequests" | "events" | "warmPool">;
   readonly engines: HostEngines;
-  readonly cloud: Cloud & PreparePorts["cloud"];
+  readonly cloud: Cloud & PreparePorts["cloud"] & CloudDns;
+  readonly readGateways: AddressRecordPorts["readGateways"];
   readonly readHeartbeats: ReadHeartbeats;
   /** Makes sure that of the hosts with this prefix of names exactly these may send heartbeats. */
   readonly keepHeartbeatUsers: (
@@ -113,8 +116,19 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
       privateNetwork: settings.fleet.privateNetwork,
       instanceSources: gateways?.only ? [gateways.network] : undefined,
     },
+    edgeDns: edgeDnsPorts(settings, deployment, parts),
     term: parts.term,
   };
+}
+
+function edgeDnsPorts(
+  { edge: { domain, dns, dnsTtlSeconds, dnsSettleMs } }: FleetNeeds,
+  deployment: string,
+  { cloud, store, clock, readGateways }: FleetParts,
+): AddressRecordPorts | undefined {
+  if (domain === undefined || dns === "none") return undefined;
+  const rules = { edgeDomain: domain, deployment, ttlSeconds: dnsTtlSeconds, settleMs: dnsSettleMs };
+  return { dns: cloud, store, clock, readGateways, rules };
 }
 
 function redisForHosts({ enrolment, service }: FleetNeeds): { readonly host: string; readonly port: number } {

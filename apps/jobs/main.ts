@@ -13,6 +13,7 @@ import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import type { ClientTls } from "../lib/tls.ts";
 import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
+import { createRedisMembership } from "../adapters/redis/gateways.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
@@ -143,6 +144,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
       engines: { ...engines, ensureImage: (host) => engines.ensureImage(host, image, imageArchive, IMAGE_TIMEOUT_MS) },
       cloud: createDigitalOceanCloud({ ...needs.cloud, timeoutMs: CLOUD_TIMEOUT_MS, budgetMs: CLOUD_BUDGET_MS }),
       readHeartbeats,
+      readGateways: createRedisMembership(redis).list,
       keepHeartbeatUsers: createHeartbeatUsers(redis).keep,
       hostFiles: await readHostFiles(needs.enrolment.hostFilesDir),
       caPem: () => tls().ca,

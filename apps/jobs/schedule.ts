@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { keepAddressRecords, type AddressRecordPorts } from "../core/edge/keep-address-records.ts";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
 import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";
@@ -47,6 +48,8 @@ export type FleetJobPorts = {
   readonly health: CheckHostsPorts & ProvideImagesPorts;
   readonly heartbeats: KeepHeartbeatUsersPorts;
   readonly prepare: PreparePorts;
+  /** Undefined where there is no edge, or somebody else keeps its address records. */
+  readonly edgeDns: AddressRecordPorts | undefined;
   /** Term of this process's leadership; undefined while another one leads. */
   readonly term: () => Promise<number | undefined>;
 };
@@ -112,6 +115,7 @@ export function schedule(
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
+  const isLeader = async () => (await fleet.term()) !== undefined;
   const preparation = once(() => runPreparation(fleet, logger));
   return [
     ...jobs,
@@ -122,10 +126,24 @@ export function schedule(
     {
       name: "scale",
       cron: scaleCron,
-      isOurs: async () => (await fleet.term()) !== undefined,
+      isOurs: isLeader,
       run: () => runScaling(fleet, preparation, logger),
     },
+    ...(fleet.edgeDns ? [edgeDnsJob(fleet.edgeDns, isLeader, logger)] : []),
   ];
+}
+
+/** The leader of the scaling alone: two processes would each make a record for the same gateway. */
+function edgeDnsJob(ports: AddressRecordPorts, isOurs: () => Promise<boolean>, logger: Logger): Job {
+  const keep = keepAddressRecords(ports);
+  return {
+    name: "edge-dns",
+    cron: EACH_TWO_SECONDS,
+    isOurs,
+    run: async () => {
+      for (const { kind, reason } of await keep()) logger.info({ kind, reason }, "address records of the edge");
+    },
+  };
 }
 
 async function runReaper(ports: JobPorts, round: RoundLimits, logger: Logger): Promise<void> {

@@ -166,6 +166,7 @@ async function stepsOf({
         checkOffer: () => Promise.resolve([]),
       },
     },
+    edgeDns: undefined,
     term: leadership.term,
   } satisfies FleetJobPorts;
   const jobs = schedule(

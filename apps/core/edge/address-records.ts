@@ -1,17 +1,13 @@
 import { isIPv4 } from "node:net";
 import type { DnsRecord } from "./dns.ts";
+import type { Gateway } from "./gateway.ts";
 
 /**
  * A gateway whose sign of life is there now, and the addresses at which the world reaches it. Only a `live` one gets
  * clients. Of an `unreadable` one nothing else is known.
  */
 export type PresentGateway =
-  | {
-      readonly name: string;
-      readonly state: "joining" | "live" | "draining";
-      readonly addresses: readonly string[];
-    }
-  | { readonly name: string; readonly state: "unreadable" };
+  Pick<Gateway, "name" | "state" | "addresses"> | { readonly name: string; readonly state: "unreadable" };
 
 /** How the A records of the edge follow its gateways. Times in milliseconds, by name. */
 export type AddressRules = {

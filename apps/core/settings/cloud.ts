@@ -9,7 +9,8 @@ export const cloud = {
   token: optional(
     "DIGITALOCEAN_TOKEN",
     secret,
-    "API token of DigitalOcean that may read the account, and read and write droplets, tags and firewalls. " +
+    "API token of DigitalOcean that may read the account, and read and write droplets, tags and firewalls, and for an " +
+      "edge the records of domains. " +
       "Set: the service runs its own fleet of droplets.",
   ),
   url: setting(

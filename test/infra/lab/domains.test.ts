@@ -6,6 +6,10 @@ import { connect } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { decode, encode, streamEncode, type DecodedPacket, type Packet } from "dns-packet";
 import { createDigitalOceanCloud } from "../../../apps/adapters/digitalocean/index.ts";
+import type { Gateway } from "../../../apps/core/edge/gateway.ts";
+import { keepAddressRecords } from "../../../apps/core/edge/keep-address-records.ts";
+import { createTwinGateways, gateway } from "../../../apps/twins/gateways.ts";
+import { createVirtualTime } from "../../../apps/twins/time.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";
 
 const TOKEN = "dop_v1_0123456789abcdef";
@@ -115,6 +119,36 @@ describe("the stand-in's domains", () => {
     assert.ok(made);
     await cloud.deleteRecord(domain, made.id);
     assert.equal(await codeOf(`a.redis.${domain}`), "ENOTFOUND");
+  });
+
+  it("lead to the gateways that live, as the service has them follow", async () => {
+    const time = createVirtualTime(new Date("2026-01-01T00:00:00Z"));
+    const { membership } = createTwinGateways(time);
+    const keep = keepAddressRecords({
+      dns: createDigitalOceanCloud({ token: TOKEN, url: lab.url, timeoutMs: 2_000 }),
+      readGateways: membership.list,
+      store: { events: { add: () => Promise.resolve() } },
+      clock: time.clock,
+      rules: { edgeDomain: `redis.${domain}`, deployment: "abc", ttlSeconds: 30, settleMs: 5_000 },
+    });
+    const lease = `5sq9fsfr26iw58ze.redis.${domain}`;
+    const [one, other] = [
+      { ...gateway("one"), addresses: ["203.0.113.1", "2001:db8::1"] },
+      { ...gateway("other"), addresses: ["203.0.113.2"] },
+    ];
+    const passWith = async (seconds: number, ...living: readonly Gateway[]) => {
+      for (let passed = 0; passed < seconds; passed++) {
+        for (const each of living) await membership.beat(each, 3_000);
+        await keep();
+        time.pass(1_000);
+      }
+      return (await resolver.resolve4(lease)).sort();
+    };
+    assert.deepEqual(await passWith(1, one), ["203.0.113.1"]);
+    assert.deepEqual(await passWith(8, one, other), ["203.0.113.1", "203.0.113.2"]);
+    assert.deepEqual(await passWith(12, other), ["203.0.113.2"], "one was killed");
+    assert.deepEqual(await passWith(60), ["203.0.113.2"], "so were all, as far as is known");
+    assert.deepEqual(await passWith(12, one), ["203.0.113.1"]);
   });
 
   it("refuse what DigitalOcean refuses", async () => {
