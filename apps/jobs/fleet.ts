@@ -1,6 +1,6 @@
 import { nanoid } from "nanoid";
-import type { CloudDns } from "../core/edge/dns.ts";
-import type { AddressRecordPorts } from "../core/edge/keep-address-records.ts";
+import type { CloudDns } from "../core/fleet/dns.ts";
+import type { AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import type { Cloud, HostEngines, ReadHeartbeats } from "../core/fleet/contract.ts";
 import { MOST_SLOTS } from "../core/fleet/host-capacity.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { keepAddressRecords, type AddressRecordPorts } from "../core/edge/keep-address-records.ts";
+import { keepAddressRecords, type AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
 import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";

@@ -2,7 +2,7 @@ import { memoryOfSize } from "../core/fleet/host-capacity.ts";
 import { CloudFault, type CloudDroplet, type CloudFaultReason, type DropletOrder } from "../core/fleet/cloud.ts";
 import type { Cloud } from "../core/fleet/contract.ts";
 import type { InboundRule, PreparePorts } from "../core/fleet/prepare-cloud.ts";
-import type { CloudDns } from "../core/edge/dns.ts";
+import type { CloudDns } from "../core/fleet/dns.ts";
 import { dnsEffects } from "./dns.ts";
 import { inTurns, type Effects, type Staging } from "./turns.ts";
 

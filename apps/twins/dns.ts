@@ -1,5 +1,5 @@
 import { isIPv4 } from "node:net";
-import type { CloudDns, DnsRecord, NewDnsRecord } from "../core/edge/dns.ts";
+import type { CloudDns, DnsRecord, NewDnsRecord } from "../core/fleet/dns.ts";
 import { CloudFault } from "../core/fleet/cloud.ts";
 import type { Effects } from "./turns.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { inspect } from "node:util";
 import { CloudFault, type CloudFaultReason, type DropletOrder } from "../../apps/core/fleet/cloud.ts";
-import type { CloudDns } from "../../apps/core/edge/dns.ts";
+import type { CloudDns } from "../../apps/core/fleet/dns.ts";
 import type { Cloud } from "../../apps/core/fleet/contract.ts";
 import type { PreparePorts } from "../../apps/core/fleet/prepare-cloud.ts";
 

@@ -1,4 +1,4 @@
-import type { CloudDns, DnsRecord, NewDnsRecord } from "../../core/edge/dns.ts";
+import type { CloudDns, DnsRecord, NewDnsRecord } from "../../core/fleet/dns.ts";
 import type { Calls } from "./calls.ts";
 import { services } from "./library.ts";
 import { listAll } from "./lists.ts";

@@ -11,7 +11,7 @@ import {
   type Packet,
   type Question,
 } from "dns-packet";
-import { domainOf } from "../../../apps/core/edge/dns.ts";
+import { domainOf } from "../../../apps/core/fleet/dns.ts";
 import { wholeName, type Domains, type LabRecord } from "./domains.ts";
 
 /** A server of the domains' records. */

@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { decode, encode, streamEncode, type DecodedPacket, type Packet } from "dns-packet";
 import { createDigitalOceanCloud } from "../../../apps/adapters/digitalocean/index.ts";
 import type { Gateway } from "../../../apps/core/edge/gateway.ts";
-import { keepAddressRecords } from "../../../apps/core/edge/keep-address-records.ts";
+import { keepAddressRecords } from "../../../apps/core/fleet/keep-address-records.ts";
 import { createTwinGateways, gateway } from "../../../apps/twins/gateways.ts";
 import { createVirtualTime } from "../../../apps/twins/time.ts";
 import { startDigitalOcean, type LabCloud } from "../../../infra/lab/digitalocean/index.ts";

@@ -8,8 +8,8 @@ import {
   type PresentGateway,
   type RecordStep,
   type Watch,
-} from "../../../apps/core/edge/address-records.ts";
-import { domainOf, type DnsRecord } from "../../../apps/core/edge/dns.ts";
+} from "../../../apps/core/fleet/address-records.ts";
+import { domainOf, type DnsRecord } from "../../../apps/core/fleet/dns.ts";
 
 const rules = { edgeDomain: "redis.example.org", deployment: "abc123", ttlSeconds: 30, settleMs: 5_000 };
 const NAME = "*.redis.example.org";

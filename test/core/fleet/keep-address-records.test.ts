@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { PresentGateway } from "../../../apps/core/edge/address-records.ts";
-import { keepAddressRecords } from "../../../apps/core/edge/keep-address-records.ts";
+import type { PresentGateway } from "../../../apps/core/fleet/address-records.ts";
+import { keepAddressRecords } from "../../../apps/core/fleet/keep-address-records.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { createTwinCloud } from "../../../apps/twins/cloud.ts";
 import { createTwinService } from "../../bed/twin-service.ts";

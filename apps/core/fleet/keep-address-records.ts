@@ -1,7 +1,7 @@
 import { whileKnown } from "../../lib/unavailable.ts";
 import type { Events } from "../events/contract.ts";
 import type { Happening } from "../events/event.ts";
-import { CloudFault } from "../fleet/cloud.ts";
+import { CloudFault } from "./cloud.ts";
 import {
   decideRecords,
   edgeName,

@@ -1,6 +1,6 @@
 import { isIPv4 } from "node:net";
 import type { DnsRecord } from "./dns.ts";
-import type { Gateway } from "./gateway.ts";
+import type { Gateway } from "../edge/gateway.ts";
 
 /**
  * A gateway whose sign of life is there now, and the addresses at which the world reaches it. Only a `live` one gets
