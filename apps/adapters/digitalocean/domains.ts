@@ -70,5 +70,7 @@ function bodyOf(domain: string, { type, name, data, ttlSeconds }: Omit<DnsRecord
 
 function toRecord(domain: string, { id, type, name, data, ttl }: RecordAnswer): DnsRecord {
   const whole = name === APEX ? domain : `${name.toLowerCase()}.${domain}`;
-  return { id, type, name: whole, data, ttlSeconds: ttl };
+  // Zone files have quotes around texts.
+  const text = type === "TXT" ? data.replace(/^"(.*)"$/, "$1") : data;
+  return { id, type, name: whole, data: text, ttlSeconds: ttl };
 }

@@ -31,7 +31,8 @@ type Change = Exclude<RecordStep, Hold>;
 /** Who lives is read in each run; the records this often, and before each change: the cloud's calls are limited. */
 const LOOK_MS = 60_000;
 const FIRST_PAUSE_MS = 5_000;
-const LONGEST_PAUSE_MS = 300_000;
+/** Shorter than the time in which an alarm has to be told again. */
+const LONGEST_PAUSE_MS = 120_000;
 
 /**
  * Has the A records of the edge follow its gateways. What it gives back is called every few seconds, by one process
