@@ -16,6 +16,8 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/cli/": "nothing",
   "test/core/": "nothing",
   "test/documents.test.ts": "nothing",
+  "test/gateway/gateway.test.ts": "nothing",
+  "test/gateway/certificate-watch.test.ts": "nothing",
   "test/infra/host/conntrack.test.ts": "nothing",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",

@@ -24,7 +24,12 @@ export function createTwinGateways({ clock, ...staging }: Staging & { readonly c
   const membership = inTurns<Membership>(
     "gateways.",
     {
-      beat: (told, lifeMs) => set(told.name, JSON.stringify(told), lifeMs),
+      join: (told, lifeMs) => set(told.name, JSON.stringify(told), lifeMs),
+      renew: (told, lifeMs) => {
+        if ((keys.get(told.name)?.endsAtMs ?? 0) <= clock().getTime()) return false;
+        set(told.name, JSON.stringify(told), lifeMs);
+        return true;
+      },
       withdraw: (name) => void keys.delete(name),
       list: () =>
         [...keys]

@@ -9,7 +9,7 @@ import { readWorkers } from "../../apps/adapters/haproxy/processes.ts";
 import { createRuntime } from "../../apps/adapters/haproxy/runtime.ts";
 import { createHaproxy, type HaproxyContent } from "../../apps/adapters/haproxy/process.ts";
 import { checkCertificate } from "../../apps/core/edge/certificate.ts";
-import type { RouteTable } from "../../apps/core/edge/routes.ts";
+import { routeLines, type RouteTable } from "../../apps/core/edge/routes.ts";
 import { startConcierge } from "../../apps/gateway/concierge-server.ts";
 import { createEdgeAuthority, issueEdgeCertificate } from "../../infra/pki/edge-certificate.ts";
 import { freePort } from "../../infra/process/free-port.ts";
@@ -49,7 +49,7 @@ export async function startLeaseHaproxy(over: Partial<LeaseBounds> = {}) {
     return (files) =>
       new Map([
         [files.certificate, checked.pem],
-        [files.routes, Array.from(routes, ([id, target]) => `${id} ${target}\n`).join("")],
+        [files.routes, routeLines(routes)],
         [
           files.config,
           haproxyConfig(

@@ -43,9 +43,9 @@ export function describeGatewaysContract(open: () => Promise<GatewaysBed>): void
 
     it("are listed in the order of their names, as they told last", async () => {
       assert.deepEqual(await bed.membership.list(), []);
-      await bed.membership.beat(gateway("gw-2"), LIFE_MS);
-      await bed.membership.beat(gateway("gw-1", { state: "joining" }), LIFE_MS);
-      await bed.membership.beat(gateway("gw-1", { state: "draining", routes: 9 }), LIFE_MS);
+      await bed.membership.join(gateway("gw-2"), LIFE_MS);
+      await bed.membership.join(gateway("gw-1", { state: "joining" }), LIFE_MS);
+      await bed.membership.join(gateway("gw-1", { state: "draining", routes: 9 }), LIFE_MS);
       assert.deepEqual(await bed.membership.list(), [
         gateway("gw-1", { state: "draining", routes: 9 }),
         gateway("gw-2"),
@@ -53,15 +53,26 @@ export function describeGatewaysContract(open: () => Promise<GatewaysBed>): void
     });
 
     it("live until their key ends, or they withdraw it, and may come back", async () => {
-      await bed.membership.beat(gateway("gw-1"), 50);
-      await bed.membership.beat(gateway("gw-2"), LIFE_MS);
+      await bed.membership.join(gateway("gw-1"), 50);
+      await bed.membership.join(gateway("gw-2"), LIFE_MS);
       await bed.outlive("gw-1");
       assert.deepEqual(await bed.membership.list(), [gateway("gw-2")]);
       await bed.membership.withdraw("gw-2");
       await bed.membership.withdraw("gw-2");
       assert.deepEqual(await bed.membership.list(), []);
-      await bed.membership.beat(gateway("gw-1"), LIFE_MS);
+      await bed.membership.join(gateway("gw-1"), LIFE_MS);
       assert.deepEqual(await bed.membership.list(), [gateway("gw-1")]);
+    });
+
+    it("live on for as long as they say so in time, and join again when it was too late", async () => {
+      assert.equal(await bed.membership.renew(gateway("gw-1"), LIFE_MS), false);
+      assert.deepEqual(await bed.membership.list(), [], "who has not joined does not live");
+      await bed.membership.join(gateway("gw-1", { state: "joining" }), LIFE_MS);
+      assert.equal(await bed.membership.renew(gateway("gw-1", { routes: 7 }), 50), true);
+      assert.deepEqual(await bed.membership.list(), [gateway("gw-1", { routes: 7 })]);
+      await bed.outlive("gw-1");
+      assert.equal(await bed.membership.renew(gateway("gw-1"), LIFE_MS), false);
+      assert.deepEqual(await bed.membership.list(), []);
     });
 
     it("are listed by name alone when what they told cannot be read", async () => {
@@ -70,7 +81,7 @@ export function describeGatewaysContract(open: () => Promise<GatewaysBed>): void
         ["gw-2", JSON.stringify(gateway("gw-1"))],
         ["gw-3", JSON.stringify({ ...gateway("gw-3"), state: "well" })],
       ] as const) {
-        await bed.membership.beat(gateway(name), LIFE_MS);
+        await bed.membership.join(gateway(name), LIFE_MS);
         await bed.set(name, value, LIFE_MS);
       }
       assert.deepEqual(
@@ -115,11 +126,12 @@ export function describeGatewaysContract(open: () => Promise<GatewaysBed>): void
     it("are unknown while the system is away, and heard again once it is back", async () => {
       let heard = 0;
       bed.news.gateway.onNudge(() => heard++);
-      await bed.membership.beat(gateway("gw-1"), LIFE_MS);
+      await bed.membership.join(gateway("gw-1"), LIFE_MS);
       await bed.kill();
       try {
         await assert.rejects(bed.membership.list(), isUnavailable);
-        await assert.rejects(bed.membership.beat(gateway("gw-1"), LIFE_MS), isUnavailable);
+        await assert.rejects(bed.membership.join(gateway("gw-1"), LIFE_MS), isUnavailable);
+        await assert.rejects(bed.membership.renew(gateway("gw-1"), LIFE_MS), isUnavailable);
         await assert.rejects(bed.membership.withdraw("gw-1"), isUnavailable);
         await assert.rejects(bed.news.starter.nudge(["a"]), isUnavailable);
         await assert.rejects(bed.news.gateway.acknowledge("gw-1", []), isUnavailable);

@@ -12,6 +12,8 @@ export function haproxyFiles(dir: string) {
     log: join(dir, "haproxy.log"),
     certificate: join(dir, "edge.pem"),
     routes: join(dir, "routes.map"),
+    /** Tells with which configuration HAProxy was started or reloaded last. */
+    inForce: join(dir, "in-force"),
     /** Of the process that serves. */
     runtimeSocket: join(dir, "run.sock"),
     /** Of the process that starts and reloads those that serve. */

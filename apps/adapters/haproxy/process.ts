@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -17,8 +18,8 @@ export type HaproxyContent = (files: HaproxyFiles) => ReadonlyMap<string, string
 export type Haproxy = {
   readonly files: HaproxyFiles;
   /**
-   * Has HAProxy run with this: tests it, writes it, and starts or reloads. A HAProxy that an earlier process has
-   * started is taken over. Connections that are open go on.
+   * Has HAProxy run with this: tests it, writes it, and starts or reloads, unless it runs with it already. A HAProxy
+   * that an earlier process has started is taken over. Connections that are open go on.
    * @throws PlaneFault when it fails the test, with HAProxy's own words: what ran before runs on; and when it does not
    *   serve afterwards
    */
@@ -46,15 +47,31 @@ export function createHaproxy(dir: string): Haproxy {
   const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${SBIN}` };
 
   async function bring(content: HaproxyContent): Promise<void> {
-    await test(content);
-    await writeAll(content(files));
     const master = await masterPid(files);
+    if (master !== undefined && (await isInForce(content))) return;
+    await test(content);
+    // Whoever is killed from here on has left it open what HAProxy runs with.
+    await rm(files.inForce, { force: true });
+    await writeAll(content(files));
     // One that does not answer would not give its ports away.
     if (master !== undefined && (await workerPid()) !== undefined) await reload(master);
     else {
       await kill();
       await start();
     }
+    await writeAll(new Map([[files.inForce, markOf(content(files))]]));
+  }
+
+  /** Whether a HAProxy serves that runs with this; its routes may differ, which are changed while it runs. */
+  async function isInForce(content: HaproxyContent): Promise<boolean> {
+    const mark = await readFile(files.inForce, "utf8").catch(() => undefined);
+    return mark === markOf(content(files)) && (await workerPid()) !== undefined;
+  }
+
+  function markOf(contents: ReadonlyMap<string, string>): string {
+    const hash = createHash("sha256");
+    for (const [path, text] of contents) if (path !== files.routes) hash.update(`${path}\0${text}\0`);
+    return hash.digest("hex");
   }
 
   /** Has HAProxy read it in a folder of its own, so that nothing that is in force changes. */

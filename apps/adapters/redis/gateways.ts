@@ -26,11 +26,13 @@ return found`;
 /** Which gateways live, from the keys that they write. */
 export function createRedisMembership(redis: Redis): Membership {
   return {
-    beat: async (gateway, lifeMs) => {
+    join: async (gateway, lifeMs) => {
       const { name } = gateway;
       // Together: a name without its key would be forgotten, and a key without its name found by nobody.
       await asked(redis.multi().set(keyOf(name), JSON.stringify(gateway), "PX", lifeMs).sadd(NAMES, name).exec());
     },
+    renew: async (gateway, lifeMs) =>
+      (await asked(redis.set(keyOf(gateway.name), JSON.stringify(gateway), "PX", lifeMs, "XX"))) === "OK",
     withdraw: async (name) => {
       await asked(redis.del(keyOf(name)));
     },

@@ -24,8 +24,13 @@ export type Routes = {
 
 /** Who carries routes now. Calls throw `Unavailable` while the system does not answer: who lives is unknown then. */
 export type Membership = {
-  /** Says that a gateway lives, for so long. */
-  readonly beat: (gateway: Gateway, lifeMs: number) => Promise<void>;
+  /** Begins the life of a gateway, for so long. */
+  readonly join: (gateway: Gateway, lifeMs: number) => Promise<void>;
+  /**
+   * Says that a gateway lives on, for so long. False when its life had ended: nobody has waited for it since, and it has
+   * to join again.
+   */
+  readonly renew: (gateway: Gateway, lifeMs: number) => Promise<boolean>;
   /** Says that it carries nothing any more. */
   readonly withdraw: (name: string) => Promise<void>;
   /** All that live, in the order of their names; also those that cannot be read, by their names alone. */

@@ -24,55 +24,33 @@ export function isReachable({ address, port }: Target): boolean {
   return isIP(address) !== 0 && port > 0 && port <= 65_535;
 }
 
-/** Changes that make `actual` equal to `desired`: what must go comes first. */
-export function diffRoutes(desired: RouteTable, actual: RouteTable): RouteChange[] {
-  const changes: RouteChange[] = [];
-  for (const id of actual.keys()) if (!desired.has(id)) changes.push({ kind: "delete", id });
-  for (const [id, target] of desired)
-    if (actual.get(id) !== target) changes.push({ kind: actual.has(id) ? "set" : "add", id, target });
-  return changes;
+/**
+ * Changes that make `actual` equal to `desired`: what must go comes first.
+ * @param ids the only ones that may differ; all, when they are not given
+ */
+export function diffRoutes(desired: RouteTable, actual: RouteTable, ids?: Iterable<string>): RouteChange[] {
+  const gone: RouteChange[] = [];
+  const kept: RouteChange[] = [];
+  for (const id of ids ?? new Set([...actual.keys(), ...desired.keys()])) {
+    const [target, carried] = [desired.get(id), actual.get(id)];
+    if (target === carried) continue;
+    if (target === undefined) gone.push({ kind: "delete", id });
+    else kept.push({ kind: carried === undefined ? "add" : "set", id, target });
+  }
+  return [...gone, ...kept];
 }
 
-/**
- * The routes that instances have, as far as they are known: what was read of them is put together here. Nothing is
- * forgotten while nothing can be read.
- */
-export function createRouteView() {
-  const table = new Map<string, string>();
-  const unreachable = new Set<string>();
+/** A table as a file has it: a line for each route. */
+export function routeLines(table: RouteTable): string {
+  return Array.from(table, ([id, target]) => `${id} ${target}\n`).join("");
+}
 
-  function put(route: Route): void {
-    if (isReachable(route)) {
-      table.set(route.id, targetText(route));
-      unreachable.delete(route.id);
-    } else {
-      table.delete(route.id);
-      unreachable.add(route.id);
-    }
-  }
-
-  /** Takes on what was read: all there is, or what has changed and which of the others are no more. */
-  function take(read: {
-    readonly isAll: boolean;
-    readonly routes: readonly Route[];
-    readonly gone: readonly string[];
-  }) {
-    if (read.isAll) {
-      table.clear();
-      unreachable.clear();
-    }
-    for (const id of read.gone) {
-      table.delete(id);
-      unreachable.delete(id);
-    }
-    for (const route of read.routes) put(route);
-  }
-
-  return {
-    take,
-    /** The table as it should be. */
-    table: (): RouteTable => table,
-    /** Instances whose hosts have no address that can be sent to. */
-    unreachable: (): ReadonlySet<string> => unreachable,
-  };
+/** Reads what {@link routeLines} wrote. */
+export function readRouteLines(text: string): RouteTable {
+  return new Map(
+    text.split("\n").flatMap((line) => {
+      const [, id, target] = /^([0-9a-z]{16}) (\S+ \d+)$/.exec(line) ?? [];
+      return id === undefined || target === undefined ? [] : [[id, target] as const];
+    }),
+  );
 }

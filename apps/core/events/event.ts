@@ -55,6 +55,15 @@ export const eventKinds = [
   // What instances send: one that has sent all it may, and a day on which all together send too much.
   "transfer-exceeded",
   "transfer-alarm",
+  // Gateways: one carries all routes from now on, or does not any more; its HAProxy was started again; routes were not
+  // as it had left them; its certificate was taken on, is about to expire, or cannot be served.
+  "gateway-join",
+  "gateway-leave",
+  "plane-start",
+  "routes-repaired",
+  "certificate",
+  "certificate-expiring",
+  "certificate-refused",
   // Address records of the edge follow its gateways; what about them must wait.
   "add-address",
   "remove-address",

@@ -188,3 +188,25 @@ export function edgeOf({
 }): Edge | undefined {
   return domain === undefined ? undefined : { domain, port };
 }
+
+/** What a gateway listens on, out of the settings. */
+export function leaseListeningOf({ domain, host, port, plainPort }: ValuesOf<typeof edge, "EDGE_DOMAIN">) {
+  return { domain, host, port, plainPort };
+}
+
+/** What clients of a gateway may do, out of the settings: a gateway takes the place of the hosts' limits for each. */
+export function leaseBoundsOf({
+  edge: { idleMs, connectionsPerAddress, connectsPerMinute },
+  instances,
+}: {
+  readonly edge: Pick<ValuesOf<typeof edge>, "idleMs" | "connectionsPerAddress" | "connectsPerMinute">;
+  readonly instances: { readonly loginSeconds: number; readonly connectionsPerAddress: number };
+}) {
+  return {
+    loginMs: instances.loginSeconds * 1000,
+    idleMs,
+    connectionsPerAddress,
+    connectsPerMinute,
+    connectionsPerLease: instances.connectionsPerAddress,
+  };
+}

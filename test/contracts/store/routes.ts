@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import type { RoutesMark } from "../../../apps/core/edge/contract.ts";
-import { createRouteView } from "../../../apps/core/edge/routes.ts";
+import { createRouteView } from "../../../apps/core/edge/route-view.ts";
 import { at, hash, host, newId, start, useStore, type OpenStore } from "./bed.ts";
 
 /** Routes of instances, as gateways read them. */

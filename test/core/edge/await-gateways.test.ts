@@ -14,7 +14,7 @@ function bed() {
   const twin = createTwinGateways({ clock: time.clock, faults });
   const wait = (target: string | null = TARGET, signal: AbortSignal = new AbortController().signal) =>
     awaitGateways({ gateways: twin.membership, news: twin.news, delay: time.delay }, "a", target, signal);
-  const beat = (name: string, lifeMs = 3_000) => twin.membership.beat(gateway(name), lifeMs);
+  const beat = (name: string, lifeMs = 3_000) => twin.membership.join(gateway(name), lifeMs);
   /** Answers each nudge as a gateway that carries this. */
   const carry = (name: string, target: string | null) =>
     twin.news.onNudge((ids) => {
@@ -82,13 +82,13 @@ describe("waiting for gateways", () => {
   it("waits also for one that joins, that drains, or whose key cannot be read", async () => {
     for (const state of ["joining", "draining", undefined] as const) {
       const { time, twin, wait, carry } = bed();
-      if (state) await twin.membership.beat({ ...gateway("gw-1"), state }, 3_000);
+      if (state) await twin.membership.join({ ...gateway("gw-1"), state }, 3_000);
       else twin.set("gw-1", "{", 3_000);
       const begun = time.clock().getTime();
       const waiting = time.run(wait());
       assert.equal(await waiting, 0, "until its key ends");
       assert.ok(time.clock().getTime() - begun >= 3_000);
-      await twin.membership.beat(gateway("gw-1"), 3_000);
+      await twin.membership.join(gateway("gw-1"), 3_000);
       carry("gw-1", TARGET);
       assert.equal(await time.run(wait()), 1);
     }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { createRouteView, diffRoutes, type Route } from "../../../apps/core/edge/routes.ts";
+import { createRouteView } from "../../../apps/core/edge/route-view.ts";
+import { diffRoutes, type Route } from "../../../apps/core/edge/routes.ts";
 
 const route = (id: string, port: number, address = "10.0.0.1"): Route => ({ id, address, port });
 
@@ -14,6 +15,17 @@ describe("the changes between two tables of routes", () => {
     assert.deepEqual(diffRoutes(new Map([["new", "10.0.0.1 1"]]), new Map([["old", "10.0.0.1 1"]])), [
       { kind: "delete", id: "old" },
       { kind: "add", id: "new", target: "10.0.0.1 1" },
+    ]);
+  });
+
+  it("are looked for where they may be, when that is known", () => {
+    const desired = new Map([
+      ["a", "10.0.0.1 1"],
+      ["b", "10.0.0.1 2"],
+    ]);
+    assert.deepEqual(diffRoutes(desired, new Map([["c", "10.0.0.1 3"]]), ["b", "c", "unknown"]), [
+      { kind: "delete", id: "c" },
+      { kind: "add", id: "b", target: "10.0.0.1 2" },
     ]);
   });
 

@@ -1,0 +1,171 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import { pino } from "pino";
+import { haproxyConfig } from "../adapters/haproxy/config.ts";
+import { leaseConfig, leaseDefaults } from "../adapters/haproxy/lease-config.ts";
+import { createLeasePlane } from "../adapters/haproxy/lease-plane.ts";
+import { createHaproxy, type HaproxyContent } from "../adapters/haproxy/process.ts";
+import { createMysqlStore } from "../adapters/mysql/index.ts";
+import { readEdgeFiles } from "../adapters/pki/edge-files.ts";
+import { openRedis } from "../adapters/redis/discovery.ts";
+import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createCarrier } from "../core/edge/carry-routes.ts";
+import { gatewayNamePattern } from "../core/edge/gateway.ts";
+import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
+import { leaseBoundsOf, leaseListeningOf } from "../core/settings/edge.ts";
+import { loadSettings } from "../core/settings/load.ts";
+import { messageOf } from "../lib/errors.ts";
+import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
+import { realTime } from "../lib/time.ts";
+import { readGoodCertificate, watchCertificate, type GoodCertificate } from "./certificate-watch.ts";
+import { startConcierge } from "./concierge-server.ts";
+import { createGateway } from "./gateway.ts";
+
+const SECOND = 1000;
+const CERTIFICATE_LOOK_MS = 5 * SECOND;
+const PLANE_ANSWER_MS = 2 * SECOND;
+const STOP_MS = 15 * SECOND;
+
+const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "EDGE_DOMAIN", "EDGE_CERT_DIR"]);
+const { service, edge, hosts } = settings;
+// Errors of Redis clients carry the command that failed, and with a login the password in it.
+const logger = pino({ name: "gateway", level: service.logLevel, redact: ["err.command.args"] });
+const { clock } = realTime;
+
+await runProgram(carry, inLog(logger));
+
+/** Carries all instances until it is told to stop. */
+async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
+  const name = gatewayName();
+  const readFiles = () => readEdgeFiles(edge.certificateDir);
+  // Before anything listens.
+  const certificate = await readGoodCertificate({ readFiles, clock }, edge.domain).catch((cause: unknown) => {
+    throw new Error(`EDGE_CERT_DIR is "${edge.certificateDir}": ${messageOf(cause)}`, { cause });
+  });
+  const store = createMysqlStore(service.mysqlUrl);
+  undoLater("database", store.disconnect);
+  const connect = () => openRedis(service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
+  const [redis, listener] = [connect(), connect()];
+  undoLater("redis", () => {
+    redis.disconnect();
+    listener.disconnect();
+  });
+  await mkdir(edge.runDir, { recursive: true, mode: 0o700 });
+  const haproxy = createHaproxy(edge.runDir);
+  const plane = createLeasePlane(haproxy.files, PLANE_ANSWER_MS);
+  const carrier = createCarrier({ routes: store.routes, plane, clock }, hosts);
+
+  const concierge = await startConcierge({
+    domain: edge.domain,
+    socketPath: haproxy.files.conciergeSocket,
+    innerSocketPath: haproxy.files.innerSocket,
+    hasRoute: (id) => carrier.table().has(id),
+    loginMs: settings.instances.loginSeconds * SECOND,
+    most: Math.ceil(edge.connections / 4),
+  });
+  undoLater("concierge", concierge.close);
+
+  let served = certificate;
+  /** One after the other: the newest wish is the last one that is fulfilled. */
+  let bringing: Promise<void> = Promise.resolve();
+  function bringPlane(next: GoodCertificate = served): Promise<void> {
+    const brought = bringing.then(async () => {
+      await haproxy.bring(contentOf(next, await knownRoutes()));
+      served = next;
+    });
+    bringing = brought.catch(() => undefined);
+    return brought;
+  }
+
+  // What is to be carried, if that can be known now.
+  await carrier.step([], true);
+  undoLater("HAProxy", haproxy.stop, { withinMs: STOP_MS, kill: haproxy.kill });
+  await bringPlane();
+  logger.info({ name, port: edge.port, plainPort: edge.plainPort, routes: carrier.table().size }, "gateway listens");
+
+  const gateway = createGateway(
+    {
+      carrier,
+      plane,
+      bringPlane: () => bringPlane(),
+      isPlaneRunning: haproxy.isRunning,
+      membership: createRedisMembership(redis),
+      news: createRedisRouteNews(redis, listener),
+      events: store.events,
+      clock,
+      nowMs: () => performance.now(),
+      pause,
+      log: (level, fields, message) => logger[level](fields, message),
+    },
+    { ...edge, name, addresses: edge.gatewayAddresses ?? [], version: await readVersion() },
+  );
+  const stopping = new AbortController();
+  const working = gateway.run(stopping.signal);
+  const watching = keepCertificate(stopping.signal);
+  undoLater(
+    "gateway",
+    async () => {
+      stopping.abort();
+      await Promise.all([working, watching]);
+    },
+    { withinMs: STOP_MS },
+  );
+  await Promise.race([untilTold(), working, watching]);
+
+  async function keepCertificate(stop: AbortSignal): Promise<void> {
+    const serve = async (next: GoodCertificate) => {
+      await bringPlane(next);
+      gateway.planeStarted();
+    };
+    const look = watchCertificate({ readFiles, serve, note: gateway.note, clock }, edge.domain, certificate);
+    for (;;) {
+      await pause(CERTIFICATE_LOOK_MS, stop);
+      if (stop.aborted) return;
+      await look();
+    }
+  }
+
+  /** All routes as far as they are known: read, else as HAProxy carries them, else as it was started with. */
+  async function knownRoutes(): Promise<RouteTable> {
+    if (carrier.hasRead()) return carrier.table();
+    return plane
+      .readRoutes()
+      .catch(async () => readRouteLines(await readFile(haproxy.files.routes, "utf8").catch(() => "")));
+  }
+}
+
+function contentOf(certificate: GoodCertificate, routes: RouteTable): HaproxyContent {
+  const bounds = leaseBoundsOf(settings);
+  return (files) =>
+    new Map([
+      [files.certificate, certificate.pem],
+      [files.routes, routeLines(routes)],
+      [
+        files.config,
+        haproxyConfig(
+          { connections: edge.connections, longestMs: edge.idleMs },
+          leaseDefaults(bounds),
+          [leaseConfig(leaseListeningOf(edge), bounds, files)],
+          files,
+        ),
+      ],
+    ]);
+}
+
+function gatewayName(): string {
+  const name = edge.gatewayName ?? hostname().toLowerCase().replace(/\..*$/, "");
+  if (!gatewayNamePattern.test(name))
+    throw new Error(`this machine is called "${name}", which is no name for a gateway: set GATEWAY_NAME`);
+  return name;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined);
+}
+
+/** Version of this service, as package.json has it. */
+async function readVersion(): Promise<string> {
+  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
