@@ -138,7 +138,7 @@ describe("the stand-in's domains", () => {
     ];
     const passWith = async (seconds: number, ...living: readonly Gateway[]) => {
       for (let passed = 0; passed < seconds; passed++) {
-        for (const each of living) await membership.beat(each, 3_000);
+        for (const each of living) await membership.join(each, 3_000);
         await keep();
         time.pass(1_000);
       }
