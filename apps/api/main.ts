@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Redis } from "ioredis";
 import { nanoid } from "nanoid";
 import { pino } from "pino";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
@@ -10,11 +11,14 @@ import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
+import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createRedisPressure } from "../adapters/redis/pressure.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { checkLogin, waitForPong } from "../adapters/redis/probe.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
+import { createEdgeRoutes, type EdgeRoutes } from "../core/edge/edge-routes.ts";
+import { edgeOf } from "../core/settings/edge.ts";
 import { servedHosts } from "../core/settings/http.ts";
 import { readAdmission } from "../core/admission/admit.ts";
 import { readTransfer } from "../core/instances/read-transfer.ts";
@@ -100,6 +104,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       ? undefined
       : clientTlsIn(settings.enrolment.pkiDir, () => performance.now()),
   );
+  const edge = joinEdge(redis, undoLater);
   const app = await buildServer({
     logger,
     ...realTime,
@@ -116,6 +121,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     newMessageId: () => `msg_${nanoid()}`,
     probe: waitForPong,
     checkLogin,
+    edge,
     random: realRandom,
     onHostFailure: (host, instance, fault) => {
       metrics.hostFailures.inc({ host });
@@ -183,7 +189,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     let wasFaulty = false;
     while (!stop.aborted) {
       try {
-        await fleet.refresh(clock());
+        await Promise.all([fleet.refresh(clock()), edge?.refresh()]);
         if (wasFaulty) logger.info("fleet view is fresh again");
         wasFaulty = false;
       } catch (fault) {
@@ -202,6 +208,24 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
       await delay(FIGURES_MS, undefined, { signal: stop }).catch(() => undefined);
     }
   }
+}
+
+/** Routes at the edge, which hand-outs and ends wait for; undefined without one. */
+function joinEdge(redis: Redis, undoLater: Lifecycle["undoLater"]): EdgeRoutes | undefined {
+  if (edgeOf(settings) === undefined) return undefined;
+  const listener = openRedis(settings.service.redisUrl, (fault) =>
+    logger.warn({ err: fault }, "redis connection failed"),
+  );
+  undoLater("redis, for news of gateways", () => listener.disconnect());
+  return createEdgeRoutes(
+    {
+      ...realTime,
+      gateways: createRedisMembership(redis),
+      news: createRedisRouteNews(redis, listener),
+      onFault: (instance, fault) => logger.warn({ instance, err: fault }, "route is not settled"),
+    },
+    settings.edge,
+  );
 }
 
 /** Version of this service, as package.json has it. */

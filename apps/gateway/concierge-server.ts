@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
-import { idOfName } from "../core/edge/address.ts";
+import { idOfName } from "../core/services/address.ts";
 import { createConcierge, WRONG_PASSWORD, type Courtesy } from "../core/edge/concierge.ts";
 import { proxyHeader, readProxyHeader, type ProxyHeader } from "../core/edge/proxy-header.ts";
 

@@ -13,13 +13,15 @@ import { clientTlsIn } from "../adapters/pki/pki-files.ts";
 import type { ClientTls } from "../lib/tls.ts";
 import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
-import { createRedisMembership } from "../adapters/redis/gateways.ts";
+import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { createMail } from "../adapters/smtp/mail.ts";
 import { createWebhook } from "../adapters/webhook/webhook.ts";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
+import { createEdgeRoutes } from "../core/edge/edge-routes.ts";
+import { edgeOf } from "../core/settings/edge.ts";
 import type { DeliverPorts } from "../core/notifications/deliver.ts";
 import { notifyRules } from "../core/settings/notifications.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
@@ -83,6 +85,17 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
       readClientUsage,
       fleet: createFleetCache({ listChanged: store.hosts.listChanged, readHeartbeats }, settings.hosts),
       newMessageId: () => `msg_${nanoid()}`,
+      edge:
+        edgeOf(settings) &&
+        createEdgeRoutes(
+          {
+            ...realTime,
+            gateways: createRedisMembership(redis),
+            news: createRedisRouteNews(redis, listener),
+            onFault: (instance, fault) => logger.warn({ instance, err: fault }, "route is not settled"),
+          },
+          settings.edge,
+        ),
       send: sendersOf(settings.notifications),
       chance: Math.random,
     },

@@ -401,6 +401,7 @@ describe("instances", () => {
       const own = (secret: string) =>
         ownInstance(
           { leases: { find, findAt: find } },
+          { idAt: () => undefined },
           { headers: { authorization: bearer(secret) } } as FastifyRequest,
           handout.id,
         );

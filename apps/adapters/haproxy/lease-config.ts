@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { ID_LENGTH } from "../../core/edge/address.ts";
+import { ID_LENGTH } from "../../core/services/address.ts";
 import { DECIDED, LOGIN, MOST_BYTES, PASSWORD_WORDS } from "../../core/edge/first-command.ts";
 import type { HaproxyFiles } from "./files.ts";
 

@@ -3,10 +3,11 @@ import { matchesHash } from "../../lib/secrets.ts";
 import type { Leases } from "../../core/instances/contract.ts";
 import type { Instance } from "../../core/instances/instance.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
+import type { Service } from "../../core/services/service.ts";
 import { basicCredentials, bearerToken } from "../../lib/http/requests.ts";
 import { ProblemError } from "../../lib/http/problem.ts";
 import { problems } from "../problems/problems.ts";
-import { readInstanceName } from "./instance-name.ts";
+import { readInstanceName, type InstanceName } from "./instance-name.ts";
 import { isBrowser, isFromOwnPage } from "./request-origin.ts";
 
 /** An instance for a request of its holder. */
@@ -24,6 +25,7 @@ export type Held = {
  */
 export async function ownInstance(
   { leases }: { readonly leases: Pick<Leases, "find" | "findAt"> },
+  service: Pick<Service, "idAt">,
   request: FastifyRequest,
   name: string,
 ): Promise<Held> {
@@ -32,12 +34,23 @@ export async function ownInstance(
   const secret = secretOf(request);
   if (secret === undefined) throw new ProblemError(problems.tokenMissing(challengesFor(request)));
   const named = readInstanceName(name);
-  const instance = await ("id" in named ? leases.find(named.id) : leases.findAt(named.host, named.port));
+  const instance = await find(leases, service, named);
   if (!instance) throw new ProblemError("id" in named ? problems.noInstance() : problems.noInstanceAt());
   if (matchesHash(secret, instance.tokenHash)) return { instance, password: undefined };
   if (instance.passwordHash !== null && matchesHash(secret, instance.passwordHash))
     return { instance, password: secret };
   throw new ProblemError(problems.tokenWrong());
+}
+
+/** By its id, which the name of its address tells behind an edge; else by who has the address now. */
+function find(
+  leases: Pick<Leases, "find" | "findAt">,
+  service: Pick<Service, "idAt">,
+  named: InstanceName,
+): Promise<Instance | undefined> {
+  if ("id" in named) return leases.find(named.id);
+  const id = service.idAt(named.host, named.port);
+  return id === undefined ? leases.findAt(named.host, named.port) : leases.find(id);
 }
 
 function secretOf(request: FastifyRequest): string | undefined {

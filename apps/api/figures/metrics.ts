@@ -55,6 +55,8 @@ const results: Record<HandoutOutcome | "replayed", true> = {
   "no-open-host": true,
   "hosts-failed": true,
   "too-slow": true,
+  "no-gateway": true,
+  "not-carried": true,
   "idempotency-key-reused": true,
   "idempotency-key-in-progress": true,
   abandoned: true,

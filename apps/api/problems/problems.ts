@@ -290,6 +290,8 @@ const capacityDetails: Readonly<Record<Extract<CreateResult, { kind: "no-capacit
   "no-open-host": "All places are taken. Nothing was started. Try again in a few minutes.",
   "hosts-failed": "The hosts with room could not start an instance. Nothing is left of it. Try again in a few seconds.",
   "too-slow": "Starting an instance took too long, so it was undone. Try again in a few seconds.",
+  "no-gateway": "No gateway is up that leads to instances. Nothing was started. Try again in a few seconds.",
+  "not-carried": "Not all gateways have taken on the new instance, so it was undone. Try again in a few seconds.",
 };
 
 /** The problem of a lease that was not changed. */

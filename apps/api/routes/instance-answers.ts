@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
 import type { EndResult } from "../../core/instances/end-instance.ts";
 import { shownEnd, shownState, type Instance } from "../../core/instances/instance.ts";
+import type { Service } from "../../core/services/service.ts";
 import { transferOf } from "../../core/instances/transfer.ts";
 import type { InstanceState } from "./schemas.ts";
 import { REDIS_USERNAME } from "../../core/services/redis.ts";
@@ -14,16 +15,18 @@ import { REDIS_USERNAME } from "../../core/services/redis.ts";
  */
 export function describeInstance(
   instance: Instance,
+  service: Pick<Service, "addressOf">,
   transferBytes: number,
   now: Date,
   contact?: string,
 ): Static<typeof InstanceState> {
+  const { host, port } = service.addressOf(instance);
   const isByOperator = instance.endCause === "operator" || instance.endCause === "misuse";
   return {
     id: instance.id,
     state: shownState(instance, now),
-    host: instance.publicHost,
-    port: instance.port,
+    host,
+    port,
     username: REDIS_USERNAME,
     createdAt: instance.createdAt.toISOString(),
     expiresAt: shownEnd(instance).toISOString(),

@@ -9,6 +9,7 @@ export function publicLimits({ lease, quotaPerAddress, service }: PublicRules) {
     perAddress: quotaPerAddress,
     memoryMb: service.limits.memoryMb,
     maxClients: service.limits.maxClients,
+    isEncrypted: service.isEncrypted,
   };
 }
 

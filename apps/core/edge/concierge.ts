@@ -1,4 +1,4 @@
-import { idOfPassword } from "./address.ts";
+import { idOfPassword } from "../services/address.ts";
 import { LOGIN } from "./first-command.ts";
 import { readRequest } from "./requests.ts";
 

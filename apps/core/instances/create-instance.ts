@@ -1,5 +1,6 @@
 import { admit, type Admitted, type AdmitPorts } from "../admission/admit.ts";
 import { readProof } from "../admission/proof.ts";
+import type { EdgeRoutes } from "../edge/edge-routes.ts";
 import { leaseSeconds, type LeaseBounds } from "./instance.ts";
 import type { Host } from "../fleet/host.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
@@ -13,6 +14,7 @@ export type CreatePorts = HandOutPorts &
   ReplayPorts &
   AdmitPorts & {
     readonly fleet: Pick<FleetCache, "nextHost" | "isBlind" | "countFull" | "backOff">;
+    readonly edge?: EdgeRoutes | undefined;
     readonly rules: HandoutRules;
   };
 
@@ -44,6 +46,7 @@ export async function createInstance(ports: CreatePorts, request: CreateRequest)
   if (replay && replay !== "undone") return replay;
   // Nobody works for what is not there.
   if (!nextHost(ports, ttlSeconds)) return { kind: "no-capacity", reason: whyNone(ports, 0) };
+  if (ports.edge?.isServed() === false) return { kind: "no-capacity", reason: "no-gateway" };
 
   const admitted = await admit(ports, { address, network: networkKey(address), proof });
   if (admitted.kind !== "admitted") return admitted;

@@ -1,3 +1,4 @@
+import type { EdgeRoutes } from "../edge/edge-routes.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { InstanceEngines, Leases } from "./contract.ts";
 import type { ContainerPlace } from "./instance.ts";
@@ -7,6 +8,8 @@ import type { EndCause } from "../events/names.ts";
 export type EndPorts = {
   readonly store: { readonly leases: Pick<Leases, "beginEnd" | "close"> };
   readonly engines: Pick<InstanceEngines, "removeContainer">;
+  /** Routes at the edge; undefined without one. */
+  readonly edge?: Pick<EdgeRoutes, "untilGone"> | undefined;
   readonly clock: () => Date;
 };
 
@@ -46,7 +49,8 @@ export async function endInstance(
 }
 
 /**
- * The second half of an end that has begun.
+ * The second half of an end that has begun. While a gateway that lives may still lead to it, or it is unknown which live,
+ * the row stays `ending` for the reaper: its slot is nobody else's before.
  * @throws EngineFault when the container may still be there: the row stays `ending` for the reaper
  */
 export async function removeAndClose(
@@ -57,6 +61,7 @@ export async function removeAndClose(
     withinMs,
   }: { readonly portTakenUntil?: Date | undefined; readonly withinMs?: number | undefined } = {},
 ): Promise<void> {
+  const gone = ports.edge?.untilGone(place.instanceId) ?? Promise.resolve(true);
   await ports.engines.removeContainer(place.host, place.instanceId, withinMs);
-  await ports.store.leases.close(place.instanceId, ports.clock(), portTakenUntil);
+  if (await gone) await ports.store.leases.close(place.instanceId, ports.clock(), portTakenUntil);
 }

@@ -3,6 +3,8 @@ import { sealAnswer } from "./sealed-answer.ts";
 import type { ServerVersion } from "../services/server-version.ts";
 import { sealedPassword } from "../warm-pool/recipe.ts";
 import type { LoginCheck, Probe, Service } from "../services/service.ts";
+import type { EdgeRoutes } from "../edge/edge-routes.ts";
+import { RouteFault } from "../edge/route-fault.ts";
 import { EngineFault } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import { budgetsOf, type BudgetRefusal, type BudgetRules } from "./budgets.ts";
@@ -21,6 +23,8 @@ export type HandOutPorts = EndPorts & {
   readonly engines: Pick<InstanceEngines, "startContainer" | "readExit">;
   readonly probe: Probe;
   readonly checkLogin: LoginCheck;
+  /** Routes at the edge; undefined without one. */
+  readonly edge?: Pick<EdgeRoutes, "untilCarried" | "untilGone"> | undefined;
   /** A signal that aborts after so many milliseconds. */
   readonly after: (ms: number) => AbortSignal;
   readonly random: {
@@ -97,7 +101,7 @@ type Taken = Extract<TakeResult, { kind: "taken" | "taken-warm" }>;
 async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt, mayBeWarm: boolean): Promise<SlotResult> {
   const { rules, clock, random, store } = ports;
   const newId = random.id();
-  const fresh: Secrets = { password: random.password(), token: random.token() };
+  const fresh: Secrets = { password: rules.service.passwordOf(newId, random.password()), token: random.token() };
   const createdAt = clock();
   const newDraft: Draft = {
     id: newId,
@@ -126,15 +130,21 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt, mayBeW
     taken.kind === "taken-warm" ? { ...newDraft, id: taken.id, passwordHash: taken.passwordHash } : newDraft;
   const secrets =
     taken.kind === "taken-warm"
-      ? { ...fresh, password: sealedPassword(rules.serverSecret, taken.nonce, taken.id) }
+      ? {
+          ...fresh,
+          password: rules.service.passwordOf(taken.id, sealedPassword(rules.serverSecret, taken.nonce, taken.id)),
+        }
       : fresh;
 
   // A caller that hung up cannot use it, unless it has an idempotency key to ask for the answer again.
   const isLeft = () => attempt.signal.aborted && !attempt.claim;
+  // A warm one is carried since it was ready.
+  const carried = taken.kind === "taken" ? untilCarried(ports, host, draft.id, taken.port) : Promise.resolve();
   const tooLate = ports.after(Math.max(0, attempt.deadline.getTime() - createdAt.getTime()));
   const unwanted = attempt.claim ? tooLate : AbortSignal.any([tooLate, attempt.signal]);
   try {
     const server = await bringUp(ports, host, draft, taken, secrets.password, unwanted);
+    await carried;
     const handout = isLeft()
       ? undefined
       : await completeHandout(ports, host, draft, taken.port, secrets, server, attempt);
@@ -167,6 +177,10 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt, mayBeW
       else await undo(ports, host, draft.id, "abandoned");
       throw fault;
     }
+    if (fault instanceof RouteFault) {
+      await undo(ports, host, draft.id, "failed");
+      return { kind: "no-capacity", reason: "not-carried" };
+    }
     if (fault instanceof WarmFault) {
       ports.onWarmFailure(host.name, draft.id, fault.cause);
       await undo(ports, host, draft.id, "failed", fault);
@@ -176,6 +190,16 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt, mayBeW
     await undo(ports, host, draft.id, "failed", fault);
     return { kind: fault instanceof EngineFault && fault.reason === "port-taken" ? "port-taken" : "host-failed" };
   }
+}
+
+/**
+ * Waits until all gateways carry an instance, while its container starts.
+ * @returns a promise whose rejection may be looked at later
+ */
+function untilCarried({ edge }: HandOutPorts, host: Host, id: string, port: number): Promise<void> {
+  const carried = edge?.untilCarried(id, { address: host.checkHost, port }) ?? Promise.resolve();
+  carried.catch(() => undefined);
+  return carried;
 }
 
 /** Frees a slot whose instance of the pool is no use to this hand-out, for the next try. */
@@ -252,13 +276,14 @@ async function completeHandout(
 ): Promise<Handout | "withdrawn"> {
   const now = clock();
   const expiresAt = new Date(now.getTime() + attempt.ttlSeconds * 1000);
+  const address = rules.service.addressOf({ id: draft.id, publicHost: host.publicHost, port });
   const handout: Handout = {
     id: draft.id,
-    host: host.publicHost,
-    port,
+    host: address.host,
+    port: address.port,
     username: rules.service.username,
     password,
-    url: rules.service.urlOf(host.publicHost, port, password),
+    url: rules.service.urlOf(address, password),
     ...server,
     createdAt: draft.createdAt.toISOString(),
     expiresAt: expiresAt.toISOString(),

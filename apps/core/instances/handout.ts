@@ -45,7 +45,10 @@ export type CreateResult =
   | AdmissionRefusal
   /** By the operator: this address, or everybody for now. */
   | { readonly kind: "blocked" | "paused" }
-  | { readonly kind: "no-capacity"; readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" }
+  | {
+      readonly kind: "no-capacity";
+      readonly reason: "fleet-unseen" | "no-open-host" | "hosts-failed" | "too-slow" | "no-gateway" | "not-carried";
+    }
   | { readonly kind: "idempotency-key-reused" }
   | { readonly kind: "idempotency-key-in-progress" }
   | { readonly kind: "abandoned" };

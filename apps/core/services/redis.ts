@@ -1,4 +1,5 @@
 import { inUrl } from "../../lib/url-host.ts";
+import { edgePassword, idOfName, shownAddress, type Edge } from "./address.ts";
 import { closedContainer, type InstanceToStart } from "./container.ts";
 import type { Service } from "./service.ts";
 import { WATCH_USERNAME } from "./watch-user.ts";
@@ -47,8 +48,11 @@ const WATCH_RIGHTS = "resetkeys resetchannels -@all +info +client|list";
  */
 const ALLOCATOR = "dirty_decay_ms:0";
 
-/** Redis (7.0 to 7.2) or Valkey as what is run for a lease: without persistence, administration and ways out. */
-export function redisService(limits: RedisLimits): Service {
+/**
+ * Redis (7.0 to 7.2) or Valkey as what is run for a lease: without persistence, administration and ways out.
+ * @param edge by which holders reach it; undefined when they connect to its host
+ */
+export function redisService(limits: RedisLimits, edge?: Edge): Service {
   return {
     username: REDIS_USERNAME,
     limits,
@@ -68,7 +72,12 @@ export function redisService(limits: RedisLimits): Service {
         cpus: limits.cpus,
         restarts: limits.restarts,
       }),
-    urlOf: (publicHost, port, password) => `redis://${REDIS_USERNAME}:${password}@${inUrl(publicHost)}:${port}`,
+    isEncrypted: edge !== undefined,
+    addressOf: (place) => shownAddress(edge, place),
+    idAt: (host, port) => (edge?.port === port ? idOfName(edge, host) : undefined),
+    passwordOf: (id, secret) => (edge === undefined ? secret : edgePassword(id, secret)),
+    urlOf: ({ host, port, isTls }, password) =>
+      `${isTls ? "rediss" : "redis"}://${REDIS_USERNAME}:${password}@${inUrl(host)}:${port}`,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { InstancePlace, ShownAddress } from "./address.ts";
 import type { ContainerSpec, InstanceToStart } from "./container.ts";
 import type { ServerVersion } from "./server-version.ts";
 
@@ -8,8 +9,16 @@ export type Service = {
   /** The holder's limits, as they are shown to everybody: megabytes of data, and connections at once. */
   readonly limits: { readonly memoryMb: number; readonly maxClients: number };
   readonly containerOf: (instance: InstanceToStart) => ContainerSpec;
+  /** Whether holders' connections are encrypted on their way. */
+  readonly isEncrypted: boolean;
+  /** Where its holder reaches an instance. */
+  readonly addressOf: (place: InstancePlace) => ShownAddress;
+  /** The instance that is reached at this address, when the address alone tells; names are in small letters. */
+  readonly idAt: (host: string, port: number) => string | undefined;
+  /** Password of an instance, out of a secret of its own. */
+  readonly passwordOf: (id: string, secret: string) => string;
   /** URL that command-line tools and client libraries connect to. IPv6 addresses are bracketed. */
-  readonly urlOf: (publicHost: string, port: number, password: string) => string;
+  readonly urlOf: (address: ShownAddress, password: string) => string;
 };
 
 /**

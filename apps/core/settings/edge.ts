@@ -1,4 +1,4 @@
-import type { Edge } from "../edge/address.ts";
+import type { Edge } from "../services/address.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import {
   address,
@@ -180,12 +180,11 @@ export function instanceAccess({
     : { network: gatewayNetwork ?? privateNetwork, only: instancesOpenTo === "gateways" };
 }
 
+/** The settings that say where holders find the edge. */
+export type EdgeAddress = Pick<ValuesOf<typeof edge>, "domain" | "port">;
+
 /** Where holders find the edge, out of the settings; undefined without one. */
-export function edgeOf({
-  edge: { domain, port },
-}: {
-  readonly edge: Pick<ValuesOf<typeof edge>, "domain" | "port">;
-}): Edge | undefined {
+export function edgeOf({ edge: { domain, port } }: { readonly edge: EdgeAddress }): Edge | undefined {
   return domain === undefined ? undefined : { domain, port };
 }
 

@@ -5,6 +5,7 @@ import type { LeaseBounds } from "../instances/instance.ts";
 import { redisService, type RedisLimits } from "../services/redis.ts";
 import type { admission } from "./admission.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
+import { edgeOf, type EdgeAddress } from "./edge.ts";
 import type { fleet } from "./fleet.ts";
 import { capacityOf, type hosts } from "./hosts.ts";
 import { decimal, duration, megabytes, oneOf, text, whole } from "./kinds.ts";
@@ -194,12 +195,13 @@ export function handoutRules(
     readonly cloud: object | undefined;
     readonly warmPool: { readonly most: number; readonly maxAgeMs: number };
     readonly service: { readonly serverSecret: string };
+    readonly edge: EdgeAddress;
   },
   listedNetworks: ListedNetworks = noNetworks,
 ): HandoutRules {
   const { quotaPerAddress } = settings.instances;
   const { quotaPerNetwork, startsPerAddress, startsPerNetwork } = settings.admission;
-  const service = redisService(instanceLimits(settings.instances));
+  const service = redisService(instanceLimits(settings.instances), edgeOf(settings));
   const { most, maxAgeMs } = settings.warmPool;
   return {
     service,

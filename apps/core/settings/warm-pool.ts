@@ -1,6 +1,7 @@
 import { recipeOf } from "../warm-pool/recipe.ts";
 import type { KeepWarmRules } from "../warm-pool/keep-warm.ts";
 import { redisService } from "../services/redis.ts";
+import { edgeOf, type EdgeAddress } from "./edge.ts";
 import { setting, type ValuesOf } from "./declaration.ts";
 import { instanceLimits, warmTimes, type instances } from "./instances.ts";
 import { duration, whole } from "./kinds.ts";
@@ -42,8 +43,9 @@ export function keepWarmRules(settings: {
   readonly instances: ValuesOf<typeof instances, "INSTANCE_IMAGE">;
   readonly service: { readonly serverSecret: string };
   readonly jobs: { readonly concurrency: number };
+  readonly edge: EdgeAddress;
 }): KeepWarmRules {
-  const service = redisService(instanceLimits(settings.instances));
+  const service = redisService(instanceLimits(settings.instances), edgeOf(settings));
   const { serverSecret } = settings.service;
   const times = warmTimes(settings.instances, settings.warmPool.maxAgeMs);
   return {

@@ -1,5 +1,7 @@
 import pMap from "p-map";
 import type { Events } from "../events/contract.ts";
+import type { EdgeRoutes } from "../edge/edge-routes.ts";
+import { RouteFault } from "../edge/route-fault.ts";
 import { EngineFault, isSilence } from "../fleet/engine-fault.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { Host } from "../fleet/host.ts";
@@ -23,6 +25,7 @@ export type KeepWarmPorts = EndWarmPorts & {
   readonly store: { readonly warmPool: WarmPool; readonly events: Pick<Events, "add"> };
   readonly engines: Pick<InstanceEngines, "startContainer" | "readExit">;
   readonly probe: Probe;
+  readonly edge?: Pick<EdgeRoutes, "untilCarried" | "untilGone"> | undefined;
   readonly random: { readonly id: () => string; readonly seed: () => Buffer };
   /** A signal that aborts after so many milliseconds. */
   readonly after: (ms: number) => AbortSignal;
@@ -156,7 +159,9 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
       if (fault instanceof Unavailable) throw fault;
       if (!(await undo(host, draft.id, fault))) return { kind: "given-up" };
       // The next one gets another slot.
-      if (!(fault instanceof EngineFault && fault.reason === "port-taken")) ports.fleet.backOff(host.name, clock());
+      const isHosts =
+        !(fault instanceof EngineFault && fault.reason === "port-taken") && !(fault instanceof RouteFault);
+      if (isHosts) ports.fleet.backOff(host.name, clock());
       told.delete(host.name);
       const reason = holdReason(fault, draft.id);
       await store.events.add({ actor: "warm", kind: "hold", host: host.name, reason }, clock());
@@ -175,13 +180,16 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
   /** Whether it is ready; false when its host was closed, or it was ended, while it started. */
   async function bringUp(host: Host, draft: WarmDraft, port: number): Promise<boolean> {
     const inTime = ports.after(rules.startMs);
-    const password = sealedPassword(rules.serverSecret, draft.nonce, draft.id);
+    const password = passwordOf(draft);
+    const carried = ports.edge?.untilCarried(draft.id, { address: host.checkHost, port }) ?? Promise.resolve();
+    carried.catch(() => undefined);
     const server = await startServer(
       { ...ports, rules },
       host,
       { id: draft.id, port, password, notAfter: draft.latestEnd },
       { turn: inTime, answer: () => inTime },
     );
+    await carried;
     return ports.store.warmPool.ready(draft.id, server, ports.clock());
   }
 
@@ -205,6 +213,10 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     return isEnded;
   }
 
+  function passwordOf({ id, nonce }: Pick<WarmDraft, "id" | "nonce">): string {
+    return rules.service.passwordOf(id, sealedPassword(rules.serverSecret, nonce, id));
+  }
+
   function draftOf(createdAt: Date): WarmDraft {
     const id = ports.random.id();
     const nonce = ports.random.seed();
@@ -212,7 +224,7 @@ export function keepWarm(ports: KeepWarmPorts, rules: KeepWarmRules): () => Prom
     return {
       id,
       nonce,
-      passwordHash: hashSecret(sealedPassword(rules.serverSecret, nonce, id)),
+      passwordHash: hashSecret(passwordOf({ id, nonce })),
       recipe: rules.recipe,
       createdAt,
       deadline: after(warmingMs(rules)),

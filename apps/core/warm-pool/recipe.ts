@@ -40,16 +40,24 @@ const anyInstance = {
 /**
  * What instances are made by: image, arguments and limits of the service, the server's secret, and how long they may
  * run. Warm instances of another recipe are not handed out: they would have other limits, a password that nobody can
- * derive any more, or a host that ends them before a longer lease is over.
+ * derive any more or that an edge cannot go by, or a host that ends them before a longer lease is over.
  */
-export function recipeOf(service: Pick<Service, "containerOf">, serverSecret: string, times: WarmTimes): Buffer {
-  return createHmac("sha256", serverSecret)
-    .update(JSON.stringify(service.containerOf({ ...anyInstance, notAfter: new Date(longestLifeMs(times)) })))
-    .digest();
+export function recipeOf(
+  service: Pick<Service, "containerOf" | "passwordOf">,
+  serverSecret: string,
+  times: WarmTimes,
+): Buffer {
+  return (
+    createHmac("sha256", serverSecret)
+      .update(JSON.stringify(service.containerOf({ ...anyInstance, notAfter: new Date(longestLifeMs(times)) })))
+      // What a password has besides its secret.
+      .update(service.passwordOf("id", ""))
+      .digest()
+  );
 }
 
 /**
- * Password of a warm instance, of 190 bits. It is derived, so that its hash can stand in the container's arguments
+ * Secret of a warm instance's password, of 190 bits. It is derived, so that its hash can stand in the container's arguments
  * before anybody holds it, and holds after a restart of the server. Nobody can derive it again once the hand-out has
  * erased the nonce.
  * @param nonce 32 random bytes

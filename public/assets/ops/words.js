@@ -98,6 +98,8 @@ export const resultWords = {
   "hosts-failed": "hosts failed",
   "fleet-unseen": "no heartbeats",
   "too-slow": "too slow",
+  "no-gateway": "no gateway",
+  "not-carried": "not carried by all gateways",
   blocked: "blocked",
   paused: "paused",
   unavailable: "MySQL down",

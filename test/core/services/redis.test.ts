@@ -171,17 +171,36 @@ describe("the container of an instance", () => {
 describe("the URL of an instance", () => {
   it("names user, password, host and port as clients take them", () => {
     assert.equal(
-      redisService(LIMITS).urlOf("redis.example.org", 20_001, "abc"),
+      redisService(LIMITS).urlOf({ host: "redis.example.org", port: 20_001, isTls: false }, "abc"),
       "redis://default:abc@redis.example.org:20001",
     );
   });
 
   it("brackets IPv6 literals, so that a URL parser finds the port", () => {
-    const url = new URL(redisService(LIMITS).urlOf("2001:db8::1", 20_001, "abc"));
+    const url = new URL(redisService(LIMITS).urlOf({ host: "2001:db8::1", port: 20_001, isTls: false }, "abc"));
     assert.deepEqual(
       [url.hostname, url.port, url.username, url.password],
       ["[2001:db8::1]", "20001", "default", "abc"],
     );
+  });
+
+  it("is encrypted at an edge, where its name and its password tell the instance", () => {
+    const { addressOf, idAt, passwordOf, urlOf } = redisService(LIMITS, { domain: "redis.example.org", port: 6379 });
+    const id = "5sq9fsfr26iw58ze";
+    const address = addressOf({ id, publicHost: "192.0.2.1", port: 20_001 });
+    const url = urlOf(address, passwordOf(id, "abc"));
+    assert.equal(url, `rediss://default:${id}abc@${id}.redis.example.org:6379`);
+    assert.equal(idAt(address.host, address.port), id);
+    assert.equal(idAt(address.host, 20_001), undefined);
+    assert.equal(idAt("192.0.2.1", 20_001), undefined);
+  });
+
+  it("is its host's without an edge, and its password is a secret alone", () => {
+    const { addressOf, idAt, passwordOf } = redisService(LIMITS);
+    const address = addressOf({ id: "5sq9fsfr26iw58ze", publicHost: "192.0.2.1", port: 20_001 });
+    assert.deepEqual([address.host, address.port, address.isTls], ["192.0.2.1", 20_001, false]);
+    assert.equal(passwordOf("5sq9fsfr26iw58ze", "abc"), "abc");
+    assert.equal(idAt("5sq9fsfr26iw58ze.redis.example.org", 6379), undefined);
   });
 });
 

@@ -37,7 +37,7 @@ export function consoleRoutes(parts: ConsoleRouteParts) {
    * request was sent with. The token opens no Redis.
    */
   async function holderOf(request: FastifyRequest<{ Params: { id: string }; Body: { password?: string } }>) {
-    const { instance, password: sent } = await ownInstance(store, request, request.params.id);
+    const { instance, password: sent } = await ownInstance(store, rules.service, request, request.params.id);
     const password = request.body.password ?? sent;
     if (password === undefined) throw new ProblemError(problems.invalid(PASSWORD_NEEDED));
     return { instance, password };

@@ -103,11 +103,11 @@ More: ${origin}/llms.txt
 `;
 }
 
-function title({ limits: { memoryMb, ttlSeconds } }: GuideFacts): string {
+function title({ limits: { memoryMb, ttlSeconds, isEncrypted } }: GuideFacts): string {
   return `# Get a Redis
 
 > One HTTP call starts a private Redis (or Valkey) with ${memoryMb} MB for ${duration(ttlSeconds)}, without a sign-up. It is for
-> tests, trials and teaching: traffic is not encrypted, and all data is deleted at the end.
+> tests, trials and teaching: ${isEncrypted ? "" : "traffic is not encrypted, and "}all data is deleted at the end.
 `;
 }
 
@@ -122,13 +122,13 @@ function acts(password: string, address: string): string {
 }
 
 function limitsPart({ limits }: GuideFacts): string {
-  const { ttlSeconds, minTtlSeconds, maxTtlSeconds, perAddress, memoryMb, maxClients } = limits;
+  const { ttlSeconds, minTtlSeconds, maxTtlSeconds, perAddress, memoryMb, maxClients, isEncrypted } = limits;
   return `## Limits
 
 - Lifetime: ${duration(ttlSeconds)} if you ask for none, ${duration(minTtlSeconds)} at least, ${duration(maxTtlSeconds)} at most with all extensions.
 - ${memoryMb} MB of data in memory; a full instance refuses writes. ${maxClients} connections.
 - ${perAddress} instances at a time for an IP address.
-- Not encrypted: do not put secrets or personal data into it.
+- ${isEncrypted ? "Encrypted by TLS" : "Not encrypted"}: do not put secrets or personal data into it${isEncrypted ? " all the same" : ""}.
 - Refused commands: ${refusedCommands.flatMap(({ commands }) => commands).join(", ")}.
 `;
 }

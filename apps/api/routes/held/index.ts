@@ -16,7 +16,10 @@ import { heldPath, keepSecrets, secretsOf, type HolderSecrets } from "./cookie.t
 export type HeldRouteParts = ChangeLeasePorts &
   EndPorts & {
     readonly store: { readonly leases: Pick<Leases, "find" | "findContainer"> };
-    readonly rules: { readonly lease: LeaseBounds; readonly service: Pick<Service, "username" | "urlOf"> };
+    readonly rules: {
+      readonly lease: LeaseBounds;
+      readonly service: Pick<Service, "username" | "addressOf" | "urlOf">;
+    };
   };
 
 const schema = { hide: true, params: InstanceId };
@@ -81,7 +84,8 @@ export function heldRoutes(parts: HeldRouteParts, home: Pick<HomePage, "render">
   }
 
   function shown(instance: Instance, { token, password }: HolderSecrets): NonNullable<HomeContent["held"]> {
-    const { id, publicHost: host, port, server, createdAt, expiresAt, endedAt } = instance;
+    const { id, server, createdAt, expiresAt, endedAt } = instance;
+    const address = rules.service.addressOf(instance);
     const now = clock();
     const state = shownState(instance, now);
     return {
@@ -90,11 +94,11 @@ export function heldRoutes(parts: HeldRouteParts, home: Pick<HomePage, "render">
       canExtend: state === "running" && longestExtension(instance, rules.lease.usual, now) > 0,
       instance: {
         id,
-        host,
-        port,
+        host: address.host,
+        port: address.port,
         username: rules.service.username,
         password,
-        url: rules.service.urlOf(host, port, password),
+        url: rules.service.urlOf(address, password),
         engine: server?.engine,
         version: server?.version,
         createdAt: createdAt.toISOString(),

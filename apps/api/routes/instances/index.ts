@@ -40,7 +40,7 @@ export type InstanceRouteParts = CreatePorts &
 
 /** `/instances`: getting one, and its owner's calls. */
 export function instanceRoutes(parts: InstanceRouteParts) {
-  const { store, clock, metrics, settings } = parts;
+  const { store, clock, metrics, rules, settings } = parts;
   const facts = guideFacts(parts);
 
   return (app: App) => {
@@ -97,24 +97,24 @@ export function instanceRoutes(parts: InstanceRouteParts) {
     );
 
     app.get("/instances/:id", { schema: schemas.read }, async (request, reply) => {
-      const { instance } = await ownInstance(store, request, request.params.id);
+      const { instance } = await ownInstance(store, rules.service, request, request.params.id);
       return reply
         .header("cache-control", "no-store")
-        .send(describeInstance(instance, settings.transferBytes, clock(), settings.operator.contact));
+        .send(describeInstance(instance, rules.service, settings.transferBytes, clock(), settings.operator.contact));
     });
 
     app.patch("/instances/:id", { schema: schemas.change }, async (request, reply) => {
-      const { instance } = await ownInstance(store, request, request.params.id);
+      const { instance } = await ownInstance(store, rules.service, request, request.params.id);
       const result = await changeOwnLease(parts, instance, request.body.ttlSeconds);
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       request.log.info({ instance: instance.id, expiresAt: result.instance.expiresAt }, "lease changed");
       return reply
         .header("cache-control", "no-store")
-        .send(describeInstance(result.instance, settings.transferBytes, clock()));
+        .send(describeInstance(result.instance, rules.service, settings.transferBytes, clock()));
     });
 
     app.delete("/instances/:id", { schema: schemas.end }, async (request, reply) => {
-      const { instance } = await ownInstance(store, request, request.params.id);
+      const { instance } = await ownInstance(store, rules.service, request, request.params.id);
       const place = await store.leases.findContainer(instance.id);
       if (!place) throw new ProblemError(problems.noInstance());
       const result = await endInstance(parts, place, "owner");

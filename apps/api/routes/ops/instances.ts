@@ -1,4 +1,5 @@
 import { Type, type Static } from "typebox";
+import type { Service } from "../../../core/services/service.ts";
 import { endForOperator, extendForOperator, type OperateInstancesPorts } from "../../../core/operator/operate.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
 import type { Instance } from "../../../core/instances/instance.ts";
@@ -118,12 +119,13 @@ const schemas = {
 /** What the calls on instances need. */
 export type OpsInstanceParts = OperateInstancesPorts & {
   readonly store: { readonly search: InstanceDirectory; readonly leases: Pick<Leases, "find"> };
+  readonly rules: { readonly service: Pick<Service, "addressOf"> };
   readonly settings: { readonly transferBytes: number };
 };
 
 /** Instances of everybody. */
 export function opsInstanceRoutes(parts: OpsInstanceParts) {
-  const { store, clock, settings } = parts;
+  const { store, clock, rules, settings } = parts;
 
   return (app: App) => {
     app.get("/ops/api/instances", { schema: schemas.list }, async (request, reply) => {
@@ -153,13 +155,13 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
       const now = clock();
       return reply
         .header("total-count", String(total))
-        .send(found.map((instance) => describe(instance, settings.transferBytes, now, caller)));
+        .send(found.map((instance) => describe(instance, rules.service, settings.transferBytes, now, caller)));
     });
 
     app.get("/ops/api/instances/:id", { schema: schemas.read }, async (request) => {
       const instance = await store.leases.find(request.params.id);
       if (!instance) throw new ProblemError(problems.noInstance());
-      return describe(instance, settings.transferBytes, clock(), callerOf(request));
+      return describe(instance, rules.service, settings.transferBytes, clock(), callerOf(request));
     });
 
     app.patch("/ops/api/instances/:id", { schema: schemas.change }, async (request) => {
@@ -174,7 +176,7 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
       if (result.kind !== "changed") throw new ProblemError(problemOfChange(result));
       const { expiresAt } = result.instance;
       request.log.info({ by: caller.name, instance: instance.id, expiresAt }, "operator changed a lease");
-      return describe({ ...instance, ...result.instance }, settings.transferBytes, clock(), caller);
+      return describe({ ...instance, ...result.instance }, rules.service, settings.transferBytes, clock(), caller);
     });
 
     app.delete("/ops/api/instances/:id", { schema: schemas.end }, async (request, reply) => {
@@ -188,9 +190,15 @@ export function opsInstanceRoutes(parts: OpsInstanceParts) {
   };
 }
 
-function describe(instance: Instance, transferBytes: number, now: Date, { role }: Caller): OpsInstance {
+function describe(
+  instance: Instance,
+  service: Pick<Service, "addressOf">,
+  transferBytes: number,
+  now: Date,
+  { role }: Caller,
+): OpsInstance {
   return {
-    ...describeInstance(instance, transferBytes, now),
+    ...describeInstance(instance, service, transferBytes, now),
     hostName: instance.hostName,
     address: seesVisitors(role) ? instance.address : "",
     handedOutAt: instance.handedOutAt?.toISOString() ?? null,

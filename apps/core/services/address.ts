@@ -9,11 +9,11 @@ const ID = /^[0-9a-z]{16}$/;
 /** Address that holders connect to, and whether they speak TLS there. */
 export type ShownAddress = { readonly host: string; readonly port: number; readonly isTls: boolean };
 
+/** Where an instance is: its host, as holders can reach that, and its port there. */
+export type InstancePlace = { readonly id: string; readonly publicHost: string; readonly port: number };
+
 /** Where holders reach an instance: at the edge when there is one, else at its host. */
-export function shownAddress(
-  edge: Edge | undefined,
-  { id, publicHost, port }: { readonly id: string; readonly publicHost: string; readonly port: number },
-): ShownAddress {
+export function shownAddress(edge: Edge | undefined, { id, publicHost, port }: InstancePlace): ShownAddress {
   return edge === undefined
     ? { host: publicHost, port, isTls: false }
     : { host: `${id}.${edge.domain}`, port: edge.port, isTls: true };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { edgePassword, idOfName, idOfPassword, shownAddress } from "../../../apps/core/edge/address.ts";
+import { edgePassword, idOfName, idOfPassword, shownAddress } from "../../../apps/core/services/address.ts";
 
 const edge = { domain: "redis.example.org", port: 6379 };
 const instance = { id: "5sq9fsfr26iw58ze", publicHost: "203.0.113.7", port: 20_003 };
