@@ -139,19 +139,19 @@ export interface Talk {
 }
 
 /** Connects to a plane, with TLS when there is a CA to trust; a name is told only when there is one. */
-export function talkTo(port: number, tls?: { ca: string; name?: string }): Promise<Talk> {
+export function talkTo(port: number, tls?: { ca: string; name?: string }, host = "127.0.0.1"): Promise<Talk> {
   return new Promise((resolve, reject) => {
     const socket = tls
       ? connectTls({
           port,
-          host: "127.0.0.1",
+          host,
           ca: tls.ca,
           ...(tls.name === undefined ? {} : { servername: tls.name }),
           // Without a name there is none to compare: that it is signed for the domain is looked at below.
           checkServerIdentity: (_host, certificate) =>
             certificate.subjectaltname === `DNS:*.${DOMAIN}` ? undefined : new Error("for another domain"),
         })
-      : createConnection({ port, host: "127.0.0.1" });
+      : createConnection({ port, host });
     let heard = "";
     let isClosed = false;
     socket.on("data", (chunk: Buffer) => (heard += chunk.toString("latin1")));

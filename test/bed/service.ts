@@ -32,6 +32,8 @@ export interface Service {
   startApi: () => Promise<void>;
   /** Another API process on a port of its own. */
   startReplica: () => Promise<{ origin: string; stop: () => Promise<void> }>;
+  /** A gateway of the edge, with these settings besides; it carries once it is a member. */
+  startGateway: (env: Record<string, string>) => { end: (signal: NodeJS.Signals) => Promise<void>; pid: number };
   startHeartbeats: () => Promise<void>;
   stopHeartbeats: () => Promise<void>;
   stop: () => Promise<void>;
@@ -56,6 +58,7 @@ export interface ServiceOptions {
 const STOP_MS = 60_000;
 
 const apiMain = fileURLToPath(new URL("../../apps/api/main.ts", import.meta.url));
+const gatewayMain = fileURLToPath(new URL("../../apps/gateway/main.ts", import.meta.url));
 const jobsMain = fileURLToPath(new URL("../../apps/jobs/main.ts", import.meta.url));
 
 /** Starts it all and resolves when the API is ready. The caller stops it, also when a test fails. */
@@ -173,6 +176,12 @@ export async function startService({
         undo.add("replica", () => end(replica, "SIGTERM"), { withinMs: STOP_MS });
         await untilReady(`http://127.0.0.1:${replicaPort}`, replica, output);
         return { origin: `http://127.0.0.1:${replicaPort}`, stop: () => end(replica, "SIGTERM") };
+      },
+      startGateway: (more) => {
+        const gateway = startNode(gatewayMain, { ...processEnv, ...more }, output);
+        undo.add("gateway", () => end(gateway, "SIGTERM"), { withinMs: STOP_MS });
+        if (gateway.pid === undefined) throw new Error("the gateway does not start");
+        return { end: (signal) => end(gateway, signal), pid: gateway.pid };
       },
       startHeartbeats,
       stopHeartbeats,
