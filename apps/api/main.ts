@@ -13,6 +13,7 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createRedisPressure } from "../adapters/redis/pressure.ts";
+import { createPortMaps } from "../adapters/redis/port-maps.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
 import { checkLogin, waitForPong } from "../adapters/redis/probe.ts";
 import { keepStrangersOut } from "../adapters/redis/strangers.ts";
@@ -117,6 +118,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     metrics,
     rateLimitRedis: redis,
     ping: { mysql: store.ping, redis: discovery.ping },
+    portMaps: createPortMaps(redis),
     requestRun: (job) => requestRun(redis, job),
     newMessageId: () => `msg_${nanoid()}`,
     probe: waitForPong,

@@ -4,6 +4,7 @@ import { schedule as scheduleCron } from "node-cron";
 import { nanoid } from "nanoid";
 import { pino } from "pino";
 import { createDigitalOceanCloud } from "../adapters/digitalocean/index.ts";
+import { createContainers } from "../adapters/docker/containers.ts";
 import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { SCALING } from "../core/fleet/scaling.ts";
 import { readHostFiles } from "../adapters/host-files/host-files.ts";
@@ -16,9 +17,11 @@ import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts"
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
+import { createPortMaps } from "../adapters/redis/port-maps.ts";
 import { waitForPong } from "../adapters/redis/probe.ts";
 import { createMail } from "../adapters/smtp/mail.ts";
 import { createWebhook } from "../adapters/webhook/webhook.ts";
+import { createPortFollower } from "../core/ports/follow-ports.ts";
 import { createFleetCache } from "../core/fleet/fleet-cache.ts";
 import { createEdgeRoutes } from "../core/edge/edge-routes.ts";
 import { edgeOf } from "../core/settings/edge.ts";
@@ -60,6 +63,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const { pkiDir } = settings.enrolment;
   const clientTls = pkiDir === undefined ? undefined : clientTlsIn(pkiDir, () => performance.now());
   const engines = createDockerEngines(settings.hosts.engineTimeoutMs, clientTls);
+  const containers = createContainers(engines, settings.ports.pullMs);
   const redis = connectRedis();
   const listener = connectRedis();
   // The first run of a job should not fail only because Redis is not connected yet.
@@ -80,6 +84,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
       ...realTime,
       random: realRandom,
       probe: waitForPong,
+      workloads: { store, engines: containers, clock },
       readHeartbeats,
       readBlockList,
       readClientUsage,
@@ -122,10 +127,30 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
     stopping.abort();
     await strangers;
   });
+  const following = followPorts(stopping.signal);
+  undoLater("ports of hosts", async () => {
+    stopping.abort();
+    await following;
+  });
   logger.info({ jobs: jobs.map(({ name, cron }) => ({ name, cron })) }, "jobs scheduled");
   // What went wrong while no process ran jobs is repaired now, not at the next tick.
   for (const job of jobs) void runner.tick(job);
   await untilTold();
+
+  /** Keeps hosts told of what their ports should be; a fault is logged when it begins and when it is over. */
+  async function followPorts(stop: AbortSignal): Promise<void> {
+    let wasFaulty = false;
+    const follower = createPortFollower(
+      { store, engines: containers, portMaps: createPortMaps(redis), readHeartbeats, ...realTime },
+      { ...settings.ports, concurrency: settings.jobs.concurrency },
+      (fault) => {
+        if (fault && !wasFaulty) logger.warn({ err: fault }, "ports of hosts cannot be followed");
+        if (!fault && wasFaulty) logger.info("ports of hosts are followed again");
+        wasFaulty = fault !== undefined;
+      },
+    );
+    await follower.run(stop);
+  }
 
   async function readBlockList(): Promise<string | undefined> {
     const { blockListFile } = settings.operator;

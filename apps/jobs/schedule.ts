@@ -8,6 +8,7 @@ import { followBlockList, type BlockListPorts } from "../core/operator/block-lis
 import type { MisuseRules } from "../core/operator/misuse.ts";
 import { watchMisuse, type MisusePorts } from "../core/operator/watch-misuse.ts";
 import { reap, type ReapPorts } from "../core/instances/reap.ts";
+import { keepWorkloads, type KeepWorkloadsPorts } from "../core/ports/keep-workloads.ts";
 import { keepWarm, type KeepWarmPorts, type KeepWarmReport, type KeepWarmRules } from "../core/warm-pool/keep-warm.ts";
 import { measureTransfer, type MeasurePorts, type TransferBounds } from "../core/instances/measure-transfer.ts";
 import { reconcile, type ReconcilePorts } from "../core/instances/reconcile.ts";
@@ -31,8 +32,9 @@ export type JobPorts = ReapPorts &
   SamplePorts &
   BlockListPorts &
   MisusePorts &
-  KeepWarmPorts &
-  FollowAlarmsPorts &
+  KeepWarmPorts & {
+    readonly workloads: KeepWorkloadsPorts;
+  } & FollowAlarmsPorts &
   DeliverPorts & {
     readonly store: {
       readonly history: Pick<History, "prune" | "eraseHolders">;
@@ -112,6 +114,7 @@ export function schedule(
     { name: "misuse", cron: EACH_MINUTE, run: () => runMisuse(misuse, logger) },
     { name: "notify", cron: EACH_TEN_SECONDS, run: () => runNotify(ports, rules.notify, logger) },
     { name: "warm", cron: EACH_TWO_SECONDS, run: () => runWarmPool(warm, logger) },
+    { name: "workloads", cron: EACH_TWO_SECONDS, run: () => runWorkloads(ports, concurrency, logger) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;
@@ -156,6 +159,12 @@ async function runReaper(ports: JobPorts, round: RoundLimits, logger: Logger): P
 async function runMisuse(watch: () => Promise<number>, logger: Logger): Promise<void> {
   const ended = await watch();
   if (ended > 0) logger.warn({ ended }, "instances ended for misuse");
+}
+
+async function runWorkloads({ workloads }: JobPorts, concurrency: number, logger: Logger): Promise<void> {
+  const { done, failed } = await keepWorkloads(workloads, concurrency);
+  if (done > 0) logger.info({ done }, "workloads carried out");
+  if (failed > 0) logger.warn({ failed }, "workloads cannot be carried out");
 }
 
 async function runWarmPool(keep: () => Promise<KeepWarmReport>, logger: Logger): Promise<void> {

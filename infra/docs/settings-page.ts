@@ -22,6 +22,7 @@ const HEADINGS: Readonly<Record<keyof typeof rooms, readonly [title: string, abo
   consoles: ["Console", "How much of a reply the console in the page reads."],
   hosts: ["Hosts", "Slots, ports, heartbeats and time-outs; for a single box and for droplets."],
   edge: ["Edge", "One encrypted address for each instance, carried by gateways; see [how it works](how-it-works.md)."],
+  ports: ["Ports and workloads", "Ports that hosts balance over containers, see [ports and workloads](ports.md)."],
   cloud: ["DigitalOcean", "With a token the service runs its own fleet of droplets."],
   fleet: ["Fleet", "Size of the fleet, kind of the droplets, and when they are ordered and destroyed."],
   enrolment: ["Enrolment", "How new droplets join the fleet."],

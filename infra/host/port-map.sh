@@ -7,8 +7,9 @@
 #   port-map.sh down       takes all away
 #
 # The kernel itself sends each new connection to a member, by a table of buckets that client address and port choose
-# from; no byte passes through a program. What has no conntrack entry here is judged by the table alone: hosts with the
-# same table send a connection to the same member. The control plane knows who the members are and fills the table:
+# from; no byte passes through a program. Machines with the same table send a connection to the same member, so one can
+# go on where another has ended, if its kernel takes up connections in their middle: conntrack.sh has droplets refuse
+# that. The control plane knows who the members are and fills the table:
 #
 #   port-map 1 REVISION
 #   port NUMBER SIZE on|stopped
@@ -230,10 +231,11 @@ let_through() {
 
 look() { # whole: at all elements; else at whether the rules are there
 	[[ -e $PORT_MAP_DIR/document ]] || return 0
-	let_through
 	if [[ ${1:-} == whole ]]; then
+		let_through
 		! is_loaded || return 0
 	else
+		forward
 		! nft list chain $TABLE forward >/dev/null 2>&1 || return 0
 	fi
 	say "somebody has changed the rules of the ports: they are loaded again"
@@ -251,7 +253,9 @@ down() {
 	printf 'table %s {}\ndelete table %s\n' "$TABLE" "$TABLE" | nft -f -
 	pass_docker -D
 	put_forward_back
-	rm -rf "$PORT_MAP_DIR"
+	rm -rf "${PORT_MAP_DIR:?}"/*
+	# It may be systemd's.
+	rmdir "$PORT_MAP_DIR" 2>/dev/null || true
 }
 
 require() { # name of a setting, pattern, what it has to be

@@ -69,8 +69,21 @@ export async function startRedis({
  * memory unless that Redis keeps an ACL file: grant again after Redis lost it.
  */
 export async function grantHeartbeat(redisUrl: string, name: string): Promise<string> {
+  const { user } = heartbeatUser(name, "");
+  return grant(redisUrl, name, user);
+}
+
+/**
+ * The same for another user that may do as much, `port-map-<name>`: where programs of one host start at different
+ * times, each needs a password of its own.
+ */
+export function grantPortMap(redisUrl: string, name: string): Promise<string> {
+  return grant(redisUrl, name, `port-map-${name}`);
+}
+
+async function grant(redisUrl: string, name: string, user: string): Promise<string> {
   const password = randomBytes(24).toString("base64url");
-  const { user, rules } = heartbeatUser(name, password);
+  const { rules } = heartbeatUser(name, password);
   await withRedis(redisUrl, (redis) => redis.acl("SETUSER", user, ...rules));
   return password;
 }

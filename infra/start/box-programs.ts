@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import type { Settings } from "../../apps/core/settings/settings.ts";
 import type { Lifecycle } from "../../apps/lib/lifecycle.ts";
 import { hostIn, inUrl } from "../../apps/lib/url-host.ts";
@@ -6,11 +7,13 @@ import { nodeFlags } from "../process/node-flags.ts";
 import { keepProgram, untilReady } from "../process/kept-program.ts";
 import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
-import { grantHeartbeat } from "../servers/redis.ts";
+import { grantHeartbeat, grantPortMap } from "../servers/redis.ts";
 import { engineElsewhere } from "./addresses.ts";
 
 /** The script that bounds what instances send. */
 export const TRANSFER = projectPath("infra/host/transfer.sh");
+/** The script that balances ports over containers. */
+export const PORT_MAP = projectPath("infra/host/port-map.sh");
 const SCRIPT_GRACE_MS = 2_000;
 /** For what comes after the grace: SIGKILL, and the wait for it. */
 const KILL_MS = 15_000;
@@ -29,6 +32,8 @@ export interface Box {
   serverSecret: string;
   /** Whether what instances send is bounded: here, and open to more than this machine. */
   boundsTransfer: boolean;
+  /** Where port-map.sh keeps what it has loaded; its password is beside it. */
+  portMapDir: string;
 }
 
 /**
@@ -70,6 +75,13 @@ export async function startPrograms(
     const script = ["bash", projectPath("infra/host/janitor.sh")];
     const [command, args] = await asRoot("env", [`DOCKER_HOST=${box.engineUrl}`, ...script]);
     await keep("janitor", command, args, SCRIPT_GRACE_MS, () => scriptSettings(box));
+    const passwordFile = `${box.portMapDir}-password`;
+    const [balance, words] = await asRoot("env", [...portMapSettings(box, passwordFile), "bash", PORT_MAP, "watch"]);
+    await keep("port map", balance, words, SCRIPT_GRACE_MS, async () => {
+      // In a file: arguments can be read by everybody on the machine, and sudo lets no environment through.
+      await writeFile(passwordFile, await grantPortMap(box.redisUrl, box.name), { mode: 0o600 });
+      return { PATH: process.env.PATH };
+    });
   }
   const keepNode = (name: "jobs" | "api", settingsOf: typeof jobsSettings) =>
     keep(name, process.execPath, [...nodeFlags, projectPath(`apps/${name}/main.ts`)], graceMs, () => ({
@@ -91,17 +103,36 @@ export function heartbeatSettings(
     ...scriptSettings(box),
     HOST_NAME: box.name,
     PUBLIC_IP: box.publicIp,
-    HEARTBEAT_REDIS_HOST: hostIn(box.redisUrl),
-    HEARTBEAT_REDIS_PORT: new URL(box.redisUrl).port || "6379",
+    ...redisSettings(box),
     HEARTBEAT_SECONDS: String(hosts.heartbeatSeconds),
     HEARTBEAT_TTL_SECONDS: String(hosts.heartbeatTtlSeconds),
   };
+}
+
+/** The settings of port-map.sh, as `env` takes them. */
+function portMapSettings(box: Box, passwordFile: string): string[] {
+  const { HEARTBEAT_REDIS_HOST: host = "", HEARTBEAT_REDIS_PORT: port = "" } = redisSettings(box);
+  return [
+    `PORT_MAP_DIR=${box.portMapDir}`,
+    `HOST_NAME=${box.name}`,
+    `HEARTBEAT_REDIS_HOST=${host}`,
+    `HEARTBEAT_REDIS_PORT=${port}`,
+    `HEARTBEAT_REDIS_USER=port-map-${box.name}`,
+    `HEARTBEAT_REDIS_PASSWORD_FILE=${passwordFile}`,
+  ];
 }
 
 /** The settings of transfer.sh, as `env` takes them: sudo lets no environment through. */
 function transferSettings(instances: Settings["instances"]): string[] {
   const { transferBytesPerSecond, transferBytes } = instances;
   return [`TRANSFER_BYTES_PER_SECOND=${transferBytesPerSecond}`, `TRANSFER_BYTES=${transferBytes}`];
+}
+
+function redisSettings({ redisUrl }: Box): NodeJS.ProcessEnv {
+  return {
+    HEARTBEAT_REDIS_HOST: hostIn(redisUrl),
+    HEARTBEAT_REDIS_PORT: new URL(redisUrl).port || "6379",
+  };
 }
 
 function scriptSettings({ engineUrl }: Box): NodeJS.ProcessEnv {

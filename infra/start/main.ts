@@ -12,7 +12,7 @@ import type { Settings } from "../../apps/core/settings/settings.ts";
 import { inUrl } from "../../apps/lib/url-host.ts";
 import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
-import { startPrograms, TRANSFER, type Box } from "./box-programs.ts";
+import { PORT_MAP, startPrograms, TRANSFER, type Box } from "./box-programs.ts";
 import { dockerClient, findEngine } from "../servers/docker-client.ts";
 import { takeEnvFile } from "./env-file.ts";
 import { checkConfigured, ensureEngine, ensureMysql, ensureRedis, neededCommands } from "./box-servers.ts";
@@ -96,7 +96,7 @@ async function start(life: Lifecycle): Promise<void> {
     });
   } else {
     console.log(
-      "! DOCKER_HOST is another machine: run firewall.sh up, transfer.sh watch, expire.sh and janitor.sh of infra/host there",
+      "! DOCKER_HOST is another machine: run firewall.sh up, transfer.sh watch, port-map.sh watch, expire.sh and janitor.sh of infra/host there",
     );
   }
   const engineUrl = await ensureEngine(life, foundEngine, stateDir);
@@ -126,6 +126,9 @@ async function start(life: Lifecycle): Promise<void> {
   // What stays on this machine costs nobody anything, and leaves the line to others.
   const boundsTransfer = engineElsewhere(engineUrl) === undefined && !isLoopback(addresses.bindAddress);
   if (boundsTransfer && !keepsFirewall) undoLater("transfer rules", () => runAsRoot("bash", TRANSFER, "down"));
+  const portMapDir = join(stateDir, "port-map");
+  if (engineElsewhere(engineUrl) === undefined)
+    undoLater("balanced ports", () => runAsRoot("env", `PORT_MAP_DIR=${portMapDir}`, "bash", PORT_MAP, "down"));
   const box: Box = {
     name: HOST_NAME,
     publicIp: addresses.publicIp,
@@ -137,6 +140,7 @@ async function start(life: Lifecycle): Promise<void> {
     opsToken,
     serverSecret,
     boundsTransfer,
+    portMapDir,
   };
   await step("heartbeat, expiry, janitor, jobs, API", () => startPrograms(life, settings, box, places));
 

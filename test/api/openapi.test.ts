@@ -115,7 +115,7 @@ describe("the OpenAPI document", () => {
   };
 
   /** A good request for each call; a call without one fails the tests. */
-  const goodRequests = async (of: Pick<TwinApi, "call"> = api): Promise<Readonly<Record<string, Good>>> => {
+  const goodRequests = async (of: Pick<TwinApi, "call" | "service"> = api): Promise<Readonly<Record<string, Good>>> => {
     const holder = async (more: object = {}) => {
       const handout = await take(of);
       return { path: { id: handout.id }, headers: asHolder(handout), ...more };
@@ -130,6 +130,27 @@ describe("the OpenAPI document", () => {
     await call("/ops/api/operators", made, of);
     const block = { method: "POST", headers: { ...asOperator(), ...json }, body: '{"address":"192.0.2.7"}' };
     await call("/ops/api/blocks", block, of);
+    for (const host of ["host-a", "host-b"]) {
+      const wanted = { host, port: 8080, image: "web:1", imagePort: 80, state: "on", children: [] } as const;
+      await of.service.store.ports.change(
+        wanted,
+        () => wanted,
+        () => undefined,
+        of.service.clock(),
+      );
+    }
+    for (const workload of ["web", "old"]) {
+      const place = { host: "host-a", name: workload };
+      const more = {
+        image: "web:1",
+        command: null,
+        memoryMb: 64,
+        millicpus: 100,
+        copies: 1,
+        state: "running",
+      } as const;
+      await of.service.store.workloads.change(place, () => ({ ...place, ...more }), of.service.clock());
+    }
     return {
       createInstance: { path: {}, headers: {}, body: { ttlSeconds: 600 } },
       readInstance: await holder(),
@@ -162,6 +183,17 @@ describe("the OpenAPI document", () => {
       addBlock: operator({ body: { address: "192.0.2.9", reason: "port scans" } }),
       removeBlock: operator({ query: "address=192.0.2.7" }),
       previewBlock: operator({ query: "address=192.0.2.0/24" }),
+      listPorts: operator(),
+      mapPort: operator({ path: { name: "host-a", port: "8080" }, body: { image: "web:1", imagePort: 80 } }),
+      changePort: operator({ path: { name: "host-a", port: "8080" }, body: { state: "stopped" } }),
+      unmapPort: operator({ path: { name: "host-b", port: "8080" } }),
+      listWorkloads: operator(),
+      runWorkload: operator({
+        path: { name: "host-a", workload: "web" },
+        body: { image: "web:1", command: ["/run.sh"], memoryMb: 64, cpus: 0.5, copies: 2 },
+      }),
+      changeWorkload: operator({ path: { name: "host-a", workload: "web" }, body: { state: "paused" } }),
+      removeWorkload: operator({ path: { name: "host-a", workload: "old" } }),
       readFleetFigures: operator({ query: "span=day" }),
       listOperators: operator(),
       createOperator: operator({ body: { name: `${name}-new`, role: "operator" } }),
@@ -337,6 +369,19 @@ describe("the OpenAPI document", () => {
         api.service.faults.clear();
       }
     }
+  });
+
+  it("tells which ports and workloads a host refuses", async () => {
+    const put = (path: string, body: object, method = "PUT") =>
+      call(`/ops/api/hosts/host-b/${path}`, {
+        method,
+        headers: { ...asOperator(), ...json },
+        body: JSON.stringify(body),
+      });
+    assert.equal((await put("ports/22", { image: "web:1" })).status, 409);
+    assert.equal((await put("ports/8081", { image: "web:1" })).status, 200);
+    assert.equal((await put("ports/8081", { addChild: { host: "host-b", port: 1 } }, "PATCH")).status, 409);
+    assert.equal((await put("workloads/web", { image: "no name;", memoryMb: 64, cpus: 1 })).status, 409);
   });
 
   it("tells the formats of a new instance and of its refusals", async () => {

@@ -15,6 +15,7 @@ import { WARM_PERIOD_MS } from "../../apps/core/settings/warm-pool.ts";
 import { readWanted, USUAL_START_MS } from "../../apps/core/warm-pool/wanted.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
+import { createTwinPortMaps } from "../../apps/twins/port-maps.ts";
 import { createTwinService, TWIN_IMAGE, TWIN_SECRET, type TwinService } from "./twin-service.ts";
 
 /** Where the API is for those who call it: what is called is the application itself, through no socket. */
@@ -81,6 +82,7 @@ async function openApi(
   const { store, discovery, clock } = service;
   const fleet = service.openCache();
   await fleet.refresh(clock());
+  const portMaps = createTwinPortMaps();
   const lines: string[] = [];
   const requestedRuns: JobName[] = [];
   const requestRun = (job: JobName) => {
@@ -118,6 +120,7 @@ async function openApi(
     metrics,
     rateLimitRedis: undefined,
     ping: { mysql: store.ping, redis: discovery.ping },
+    portMaps,
     requestRun,
     newMessageId: () => `msg_${randomUUID()}`,
     probe: service.probe,
@@ -192,6 +195,8 @@ async function openApi(
     service,
     origin: ORIGIN,
     opsToken: settings.service.opsToken,
+    /** The way to the hosts' programs that balance ports. */
+    portMaps,
     /** Jobs that were asked to run now, in order. */
     requestedRuns,
     /** Everything logged so far, one JSON object a line. */

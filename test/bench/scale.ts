@@ -181,6 +181,7 @@ async function stepsOf({
       ...ports,
       random: { id: () => "", seed: () => Buffer.alloc(32) },
       probe: () => Promise.reject(new Error("nothing is started here")),
+      workloads: { store, clock, engines: noWorkloads },
       readBlockList: () => Promise.resolve(undefined),
       readClientUsage: () => Promise.resolve(undefined),
       fleet: caches.jobs,
@@ -265,3 +266,13 @@ function cloudOf(hosts: number): Cloud {
     deleteDroplet: never,
   };
 }
+
+/** Engines that run instances alone. */
+const nothing = () => Promise.reject(new Error("no workload is declared here"));
+const noWorkloads = {
+  listWorkloads: nothing,
+  hasImage: nothing,
+  pullImage: nothing,
+  createWorkload: nothing,
+  turnWorkload: nothing,
+};

@@ -479,7 +479,7 @@ describe("the API on real parts", () => {
             fault: string | null;
           }[]
         >("/jobs");
-        return runs.length === 9 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
+        return runs.length === 10 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
       });
       assert.deepEqual(
         jobs.map(({ job, fault }) => [job, fault]),
@@ -493,6 +493,7 @@ describe("the API on real parts", () => {
           ["reconcile", null],
           ["transfer", null],
           ["warm", null],
+          ["workloads", null],
         ],
       );
       for (const { startedAt, succeededAt } of jobs)

@@ -351,7 +351,12 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
     }
   }
 
-  return { ping, ensureImage, startContainer, removeContainer, listContainers, readSent, listRestarts, readExit };
+  /** A call of another kind, with the same bounds and faults: see containers.ts. */
+  function ask<T>(host: EngineHost, work: (docker: Docker, signal: AbortSignal) => Promise<T>, withinMs?: number) {
+    return call(host, ({ docker }, signal) => work(docker, signal), withinMs);
+  }
+
+  return { ping, ensureImage, startContainer, removeContainer, listContainers, readSent, listRestarts, readExit, ask };
 }
 
 /**

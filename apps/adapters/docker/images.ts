@@ -26,13 +26,24 @@ export async function hasImage(docker: Docker, reference: string, abortSignal: A
 
 /**
  * Sends an engine the images of an archive, as `docker save` writes them.
+ * @param archive the file's path, its content, or a stream of it
+ * @returns the images that the engine names
  * @throws ImageMissing when the archive cannot be read or the engine does not accept it
  */
-export async function loadImage(docker: Docker, archive: string | Buffer, abortSignal: AbortSignal): Promise<void> {
+export async function loadImage(
+  docker: Docker,
+  archive: string | Buffer | Readable,
+  abortSignal: AbortSignal,
+): Promise<string[]> {
   const content =
-    typeof archive === "string" ? (await openArchive(archive)).createReadStream() : Readable.from([archive]);
+    typeof archive === "string"
+      ? (await openArchive(archive)).createReadStream()
+      : archive instanceof Readable
+        ? archive
+        : Readable.from([archive]);
   try {
-    await finished(() => docker.loadImage(content, { abortSignal }), "cannot load the image's archive");
+    const said = await finished(() => docker.loadImage(content, { abortSignal }), "cannot load the image's archive");
+    return said.flatMap(({ stream }) => /^Loaded image(?: ID)?: (\S+)/.exec(stream ?? "")?.[1] ?? []);
   } finally {
     content.destroy();
   }
@@ -54,8 +65,11 @@ async function openArchive(file: string): Promise<FileHandle> {
   }
 }
 
+/** A line of what an engine tells of a transfer. */
+type Progress = { readonly error?: string; readonly stream?: string };
+
 /** Waits for the end of a transfer, whose faults come as lines of the answer, after its 200. */
-async function finished(begin: () => Promise<NodeJS.ReadableStream>, what: string): Promise<void> {
+async function finished(begin: () => Promise<NodeJS.ReadableStream>, what: string): Promise<Progress[]> {
   let progress = "";
   try {
     for await (const chunk of await begin()) progress += String(chunk);
@@ -63,9 +77,11 @@ async function finished(begin: () => Promise<NodeJS.ReadableStream>, what: strin
     if (typeof (cause as { statusCode?: unknown }).statusCode !== "number") throw cause;
     throw new ImageMissing(`${what}: ${messageOf(cause)}`, { cause });
   }
-  const lines = progress.split("\n").filter((line) => line.trim() !== "");
-  const fault = lines
-    .map((line) => (JSON.parse(line) as { error?: string }).error)
-    .find((error) => error !== undefined);
+  const lines = progress
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => JSON.parse(line) as Progress);
+  const fault = lines.find(({ error }) => error !== undefined)?.error;
   if (fault !== undefined) throw new ImageMissing(`${what}: ${fault}`);
+  return lines;
 }

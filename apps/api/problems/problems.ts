@@ -86,6 +86,8 @@ export const problems = {
   noHost: () => problem("not-found", "Host not found. GET /ops/api/hosts lists all hosts."),
   notBlocked: () =>
     problem("not-found", "Block not found. GET /ops/api/blocks lists all blocked addresses and networks."),
+  notBalanced: () => problem("not-found", "Port not balanced. GET /ops/api/ports lists all balanced ports."),
+  noWorkload: () => problem("not-found", "Workload not found. GET /ops/api/workloads lists all workloads."),
   noJob: () => problem("not-found", "Job not found. GET /ops/api/jobs lists all jobs that have run."),
   notAcceptable: () =>
     problem(

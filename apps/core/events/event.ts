@@ -9,6 +9,8 @@ export const eventActors = [
   "reconcile",
   "warm",
   "transfer",
+  "ports",
+  "workloads",
   "block-list",
   "misuse",
   "notify",
@@ -68,6 +70,17 @@ export const eventKinds = [
   "add-address",
   "remove-address",
   "edge-dns",
+  // Balanced ports: what they are balanced over now; a host that does not carry what it should.
+  "port-on",
+  "port-off",
+  "member-in",
+  "member-out",
+  "member-rests",
+  "member-weight",
+  "port-map-failed",
+  // Workloads: one is as it should be, or cannot be.
+  "workload",
+  "workload-failed",
   // A message to the operators could not be delivered.
   "notify-failed",
   // What gateways carry besides leases: a configuration that its program does not take, members that go out of use and
@@ -86,6 +99,8 @@ export const eventKinds = [
   "pause",
   "resume",
   "run",
+  "map-port",
+  "change-workload",
   "add-operator",
   "change-operator",
   "revoke-operator",

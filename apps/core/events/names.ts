@@ -15,6 +15,7 @@ export const jobNames = [
   "scale",
   "transfer",
   "warm",
+  "workloads",
 ] as const;
 
 export type JobName = (typeof jobNames)[number];

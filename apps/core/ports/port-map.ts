@@ -15,8 +15,8 @@ export type SeenContainer = {
   readonly isInstance: boolean;
 };
 
-/** What is known of a host: its address among hosts, and the containers that run there. */
-export type HostLook = { readonly address: string; readonly containers: readonly SeenContainer[] };
+/** What is known of a host: its address among hosts, null when it has none, and the containers that run there. */
+export type HostLook = { readonly address: string | null; readonly containers: readonly SeenContainer[] };
 
 /** Somebody who gets connections of a port. One that rests keeps what it has, and gets no more. */
 export type PortMember = {
@@ -84,7 +84,7 @@ function membersOf(
   );
   const others = children.flatMap((child): PortMember[] => {
     const address = looks.get(child.host)?.address;
-    if (address === undefined) return [];
+    if (address === undefined || address === null) return [];
     const weight = membersBehind(child, ports, looks, new Set([nameOf(port)]));
     const name = nameOf(child);
     return [

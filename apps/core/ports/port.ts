@@ -19,7 +19,7 @@ export type HostPort = {
 /** Ports by which a machine is reached itself: balancing one of these would shut its operator or control plane out. */
 const RESERVED = [22, 2375, 2376];
 /** What the program on a host takes; far more than anybody needs. */
-export const MOST_PORTS = 64;
+export const MOST_PORTS = 32;
 export const MOST_CHILDREN = 64;
 
 /** Where instances of a host are published. */

@@ -28,6 +28,7 @@ export type Workload = WorkloadSpec & {
 
 /** A container of a workload as its engine shows it. */
 export type WorkloadContainer = {
+  readonly id: string;
   readonly name: string;
   readonly workload: string;
   /** By which it was made, see {@link recipeOf}. */
@@ -38,6 +39,7 @@ export type WorkloadContainer = {
 /** One step towards what a workload should be. */
 export type WorkloadStep = {
   readonly kind: "remove" | "create" | "start" | "stop" | "pause" | "unpause";
+  /** Its name; of one that is removed its id, since by its name it may be another by then. */
   readonly container: string;
 };
 
@@ -92,9 +94,9 @@ export function stepsTo(workload: WorkloadSpec, containers: readonly WorkloadCon
       ? []
       : Array.from({ length: workload.copies }, (_, index) => workloadContainerName(workload.name, index + 1));
   const recipe = recipeOf(workload);
-  const surplus = [...ours.keys()].filter((name) => !wanted.includes(name)).sort();
+  const surplus = [...ours.values()].filter(({ name }) => !wanted.includes(name)).map(({ id }) => id);
   return [
-    ...surplus.map((container) => ({ kind: "remove", container }) as const),
+    ...surplus.sort().map((container) => ({ kind: "remove", container }) as const),
     ...wanted.flatMap((container) => stepsForOne(workload, container, ours.get(container), recipe)),
   ];
 }
@@ -105,9 +107,9 @@ function stepsForOne(
   there: WorkloadContainer | undefined,
   recipe: string,
 ): WorkloadStep[] {
-  const steps: WorkloadStep["kind"][] = [];
+  const steps: Exclude<WorkloadStep["kind"], "remove">[] = [];
   const isKept = there?.recipe === recipe;
-  if (there && !isKept) steps.push("remove");
+  const removals: WorkloadStep[] = there && !isKept ? [{ kind: "remove", container: there.id }] : [];
   if (!isKept) steps.push("create");
   const is = isKept ? there.state : "stopped";
   if (state === "running" && is === "stopped") steps.push("start");
@@ -117,5 +119,5 @@ function stepsForOne(
   // A paused one takes no signal.
   if (state === "stopped" && is === "paused") steps.push("unpause", "stop");
   if (state === "stopped" && is === "running") steps.push("stop");
-  return steps.map((kind) => ({ kind, container }));
+  return [...removals, ...steps.map((kind) => ({ kind, container }))];
 }

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { validate } from "node-cron";
+import { isTableSize, MAX_TABLE_SIZE, MIN_TABLE_SIZE } from "../balance/maglev.ts";
 import { gatewayNamePattern } from "../edge/gateway.ts";
 
 /** A kind of value. `parse` throws an error that names what the value must be. */
@@ -17,6 +18,17 @@ const SECRET_LENGTH = 16;
 
 /** Anything. */
 export const text: Kind<string> = { unit: "", parse: (input) => input };
+
+/** Buckets of a maglev table. */
+export const tableSize: Kind<number> = {
+  unit: "buckets",
+  parse: (input) =>
+    must(
+      `be a prime number from ${MIN_TABLE_SIZE} to ${MAX_TABLE_SIZE}, such as 251, 4099, 16381 or 65537`,
+      /^\d{1,6}$/.test(input) && isTableSize(Number(input)),
+      Number(input),
+    ),
+};
 
 /** 16 characters or more. */
 export const secret: Kind<string> = {
@@ -168,6 +180,19 @@ export const plainPath: Kind<string> = {
       /^\/[\w./-]{0,69}$/.test(input),
       input,
     ),
+};
+
+/** One IPv4 address. */
+export const ipv4Address: Kind<string> = {
+  unit: "",
+  parse: (input) => must("be an IPv4 address such as 192.0.2.7", isIP(input) === 4, input),
+};
+
+/** A network device of this machine. */
+export const deviceName: Kind<string> = {
+  unit: "",
+  parse: (input) =>
+    must("be the name of a network device such as eth0", /^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/.test(input), input),
 };
 
 /** IP addresses, separated by commas. */

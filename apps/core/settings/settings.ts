@@ -11,6 +11,7 @@ import { instances } from "./instances.ts";
 import { jobs } from "./jobs.ts";
 import { notifications } from "./notifications.ts";
 import { operator } from "./operator.ts";
+import { ports } from "./ports.ts";
 import { service } from "./service.ts";
 import { warmPool } from "./warm-pool.ts";
 
@@ -26,6 +27,7 @@ export const rooms = {
   consoles,
   hosts,
   edge,
+  ports,
   cloud,
   fleet,
   enrolment,

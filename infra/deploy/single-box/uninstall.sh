@@ -74,6 +74,8 @@ remove_engine() {
 		docker network ls --quiet --filter label=getaredis.deployment |
 			xargs --no-run-if-empty docker network rm >/dev/null
 	fi
+	# Before the engine ends, whose chains have a rule of it.
+	bash $ROOT/current/infra/host/port-map.sh down 2>/dev/null || true
 	systemctl disable --quiet --now getaredis-docker.service getaredis-firewall.service 2>/dev/null || true
 	rm -f /run/docker.sock /run/docker.pid
 	# Its data are in a folder named after the users that it has shifted.
@@ -91,7 +93,7 @@ remove_engine() {
 	fi
 	rmdir /opt/containerd/bin /opt/containerd/lib /opt/containerd 2>/dev/null || true
 	# Of an engine that did not end well.
-	for folder in /sys/class/net/gar-*; do
+	for folder in /sys/class/net/gar-* /sys/class/net/gaw-*; do
 		[ ! -e "$folder" ] || ip link delete "${folder##*/}" 2>/dev/null || true
 	done
 	if [ ! -e $BEFORE/has-dockremap ]; then
@@ -113,7 +115,7 @@ remove_engine_rules() {
 	local tool table rest
 	for tool in iptables ip6tables; do
 		command -v $tool-save >/dev/null || continue
-		rest=$($tool-save 2>/dev/null | grep -v -e DOCKER -e 'gar-' || true)
+		rest=$($tool-save 2>/dev/null | grep -v -e DOCKER -e 'gar-' -e 'gaw-' || true)
 		# As it was before.
 		grep -qs '^:FORWARD DROP' "$BEFORE/$tool" || rest=${rest//:FORWARD DROP/:FORWARD ACCEPT}
 		$tool-restore 2>/dev/null <<<"$rest" || true

@@ -5,11 +5,13 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { createHeartbeatUsers } from "../../../apps/adapters/redis/heartbeat-users.ts";
+import { createPortMaps } from "../../../apps/adapters/redis/port-maps.ts";
 import { onRunRequested, requestRun } from "../../../apps/adapters/redis/notifications.ts";
 import { endStrangers, keepStrangersOut } from "../../../apps/adapters/redis/strangers.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { startServices, type Services } from "../../bed/services.ts";
 import { until } from "../../bed/until.ts";
+import { describePortMapsContract } from "../../contracts/port-maps.ts";
 
 describe("a fleet's Redis", () => {
   let services: Services;
@@ -57,6 +59,17 @@ describe("a fleet's Redis", () => {
     }
   };
   const beat = (hostName: string) => (redis: Redis) => redis.set(`host:${hostName}`, "{}", "EX", 10);
+
+  describePortMapsContract(async () => {
+    const redis = await client();
+    await redis.del(...["a", "b"].flatMap((host) => [`port-map:${host}`, `port-map-state:${host}`]));
+    return {
+      portMaps: createPortMaps(redis),
+      report: async (host, report) => {
+        await redis.set(`port-map-state:${host}`, JSON.stringify(report));
+      },
+    };
+  });
 
   describe("users of heartbeats", () => {
     it("may write their own host's keys and read what its ports should be, and do nothing else", async () => {

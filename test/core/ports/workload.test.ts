@@ -23,6 +23,7 @@ const spec = (facts: Partial<WorkloadSpec> = {}): WorkloadSpec => ({
   ...facts,
 });
 const container = (copy: number, facts: Partial<WorkloadContainer> = {}): WorkloadContainer => ({
+  id: `id-${copy}`,
   name: workloadContainerName("web", copy),
   workload: "web",
   recipe: recipeOf(spec()),
@@ -34,11 +35,18 @@ const told = (steps: readonly WorkloadStep[]) => steps.map(({ kind, container: n
 /** What becomes of containers by steps, as an engine would do them. */
 function carriedOut(workload: WorkloadSpec, before: readonly WorkloadContainer[], steps: readonly WorkloadStep[]) {
   const there = new Map(before.map((each) => [each.name, each]));
-  for (const { kind, container: name } of steps) {
+  for (const { kind, container: called } of steps) {
+    const name = [...there.values()].find(({ id }) => id === called)?.name ?? called;
     const one = there.get(name);
     if (kind === "create") {
       assert.ok(!one, "a name is free before it is given again");
-      there.set(name, { name, workload: workload.name, recipe: recipeOf(workload), state: "stopped" });
+      there.set(name, {
+        id: `new-${name}`,
+        name,
+        workload: workload.name,
+        recipe: recipeOf(workload),
+        state: "stopped",
+      });
       continue;
     }
     assert.ok(one, `${kind} of one that is there`);
@@ -66,17 +74,17 @@ describe("a workload", () => {
   });
 
   it("loses what is more than its copies, and all when it is removed", () => {
-    assert.deepEqual(told(stepsTo(spec({ copies: 1 }), [container(1), container(2)])), ["remove workload-web-2"]);
+    assert.deepEqual(told(stepsTo(spec({ copies: 1 }), [container(1), container(2)])), ["remove id-2"]);
     assert.deepEqual(told(stepsTo(spec({ state: "removed" }), [container(1), container(2)])), [
-      "remove workload-web-1",
-      "remove workload-web-2",
+      "remove id-1",
+      "remove id-2",
     ]);
   });
 
   it("gets new containers for another image, command or limit, and none for another number", () => {
     for (const change of [{ image: "web:2" }, { command: null }, { memoryMb: 65 }, { millicpus: 501 }])
       assert.deepEqual(told(stepsTo(spec({ ...change, copies: 1 }), [container(1)])), [
-        "remove workload-web-1",
+        "remove id-1",
         "create workload-web-1",
         "start workload-web-1",
       ]);

@@ -8,7 +8,9 @@ import { startHostLab, type HostLab } from "../../bed/host-lab.ts";
 import { until } from "../../bed/until.ts";
 
 const PATIENCE_MS = 30_000;
-const UNITS = ["docker", "expire", "firewall", "heartbeat", "janitor"].map((name) => `getaredis-${name}.service`);
+const UNITS = ["docker", "expire", "firewall", "heartbeat", "janitor", "port-map"].map(
+  (name) => `getaredis-${name}.service`,
+);
 
 /** What a droplet's services do by themselves, under real systemd. */
 describe("a host whose surroundings fail", () => {

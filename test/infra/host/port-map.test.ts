@@ -5,11 +5,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
 import { after, afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
+import { createContainers, sendArchive } from "../../../apps/adapters/docker/containers.ts";
+import { createDockerEngines } from "../../../apps/adapters/docker/engines.ts";
 import { createPortMaps } from "../../../apps/adapters/redis/port-maps.ts";
+import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
+import type { HeartbeatReading } from "../../../apps/core/fleet/host.ts";
 import type { PortMaps } from "../../../apps/core/ports/contract.ts";
+import { createPortFollower } from "../../../apps/core/ports/follow-ports.ts";
+import { keepWorkloads } from "../../../apps/core/ports/keep-workloads.ts";
 import {
   mapPorts,
   renderPortMap,
@@ -17,16 +24,21 @@ import {
   type PortMap,
   type PortMapDocument,
 } from "../../../apps/core/ports/port-map.ts";
-import type { HostPort } from "../../../apps/core/ports/port.ts";
+import { whyNotBalanced, type HostPort } from "../../../apps/core/ports/port.ts";
+import type { WorkloadSpec } from "../../../apps/core/ports/workload.ts";
+import { realTime } from "../../../apps/lib/time.ts";
+import { createTwinStore } from "../../../apps/twins/store/index.ts";
 import { childrenOf, endProcess } from "../../../infra/process/processes.ts";
 import { projectPath } from "../../../infra/process/project-path.ts";
 import { grantHeartbeat, startRedis, type RedisServer } from "../../../infra/servers/redis.ts";
 import { startEngineHost, type EngineHost } from "../../bed/engine-host.ts";
 import { until } from "../../bed/until.ts";
+import { beat } from "../../contracts/heartbeat.ts";
 
 const PORT_MAP = projectPath("infra/host/port-map.sh");
 const TABLE = ["table", "inet", "getaredis_port_map"];
 const SIZE = 251;
+const PATIENCE_MS = 30_000;
 
 describe("port-map.sh on a host with containers that publish nothing", () => {
   let host: EngineHost;
@@ -87,7 +99,14 @@ describe("port-map.sh on a host with containers that publish nothing", () => {
 
   /** A session with whoever gets a new connection to a port of the host. */
   const open = async (to = 8080) => {
-    const redis = new Redis({ host: host.address, port: to, lazyConnect: true, retryStrategy: () => null });
+    const patience = { connectTimeout: 2_000, commandTimeout: 2_000 };
+    const redis = new Redis({
+      host: host.address,
+      port: to,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      ...patience,
+    });
     const faults: Error[] = [];
     redis.on("error", (fault) => void faults.push(fault));
     sessions.add(redis);
@@ -327,6 +346,146 @@ describe("port-map.sh on a host with containers that publish nothing", () => {
       await portMaps.put("here", document);
       await reported(document);
       assert.deepEqual(membersOf(await openSome(5)), ["three"]);
+    });
+
+    describe("and who the members are, by the engine's own events", () => {
+      const clock = () => new Date();
+      const store = createTwinStore();
+      const engines = createDockerEngines(10_000);
+      const containers = createContainers(engines, 5_000);
+      const stopping = new AbortController();
+      const faults: unknown[] = [];
+      let following: Promise<void>;
+      before(async () => {
+        const place = { checkHost: host.address, publicHost: host.address, bindAddress: host.address };
+        const more = { engineUrl: host.url, capacity: 1, basePort: 20_000 };
+        await store.hosts.register({ name: "here", ...place, ...more }, clock());
+        const wanted = port({ image: host.image });
+        await store.ports.change(wanted, () => wanted, whyNotBalanced, clock());
+        const parts = { store, engines: containers, ...realTime };
+        const readHeartbeats = (names: readonly string[]) =>
+          Promise.resolve(
+            new Map(names.map((name): [string, HeartbeatReading] => [name, { kind: "beat", beat: beat(name) }])),
+          );
+        // So long that only what the engine tells can be why a change is followed.
+        const rules = { tableSize: SIZE, stepMs: 1000, lookMs: 3_600_000, reportMs: 30_000, concurrency: 1 };
+        const follower = createPortFollower({ ...parts, portMaps, readHeartbeats }, rules, (fault) => {
+          if (fault !== undefined) faults.push(fault);
+        });
+        following = follower.run(stopping.signal);
+      });
+      after(async () => {
+        stopping.abort();
+        await following;
+        assert.deepEqual(faults, []);
+      });
+      /** Resolves when new connections get to these members and to no others. */
+      const isBalancedOver = (...names: string[]) =>
+        until(
+          `it is balanced over ${names.join(", ")}`,
+          async () => {
+            const met = membersOf(await openSome(30));
+            return names.length === met.length && names.every((name, index) => name === met[index]);
+          },
+          PATIENCE_MS,
+        );
+      const containerOf = (name: string) => host.docker.getContainer(name);
+
+      it("finds all containers of the image", async () => {
+        await isBalancedOver("one", "three", "two");
+      });
+
+      it("goes on without one that has stopped, and with it once it runs again", async () => {
+        await containerOf("one").kill();
+        await isBalancedOver("three", "two");
+        await containerOf("one").start();
+        const { NetworkSettings } = await containerOf("one").inspect();
+        const address = NetworkSettings.Networks["containers"]?.IPAddress ?? null;
+        look = {
+          ...look,
+          containers: look.containers.map((each) => (each.name === "one" ? { ...each, address } : each)),
+        };
+        await isBalancedOver("one", "three", "two");
+      });
+
+      it("gives one that is paused no new connection, until it is not", async () => {
+        const before = await openSome(12);
+        await containerOf("two").pause();
+        await isBalancedOver("one", "three");
+        await containerOf("two").unpause();
+        await isBalancedOver("one", "three", "two");
+        for (const session of before) await goesOn(session);
+      });
+
+      it("knows a container by the name that it was made with, whatever the image's name means by now", async () => {
+        // As a process that has not seen them before.
+        const fresh = createContainers(engines, 5_000);
+        const seen = async () => (await fresh.listRunning(engineHost())).map(({ image }) => image);
+        const [repo = "", tag = ""] = host.image.split(":");
+        const kept = host.docker.getImage(host.image);
+        await kept.tag({ repo: "kept", tag: "as-it-was" });
+        await containerOf("three").commit({ repo, tag });
+        try {
+          assert.deepEqual(new Set(await seen()), new Set([host.image]));
+        } finally {
+          await host.docker.getImage("kept:as-it-was").tag({ repo, tag });
+        }
+      });
+
+      it("gets the images of an archive, which nobody keeps on the way", async () => {
+        const hasSent = () => containers.hasImage(engineHost(), "sent:1");
+        await host.docker.getImage(host.image).tag({ repo: "sent", tag: "1" });
+        const archive = Readable.from([await buffer(await host.docker.getImage("sent:1").get())]);
+        await host.docker.getImage("sent:1").remove();
+        assert.equal(await hasSent(), false);
+        assert.deepEqual(await sendArchive(engines, engineHost(), archive, 30_000), ["sent:1"]);
+        assert.equal(await hasSent(), true);
+        const rubbish = Readable.from([Buffer.from("no archive")]);
+        await assert.rejects(sendArchive(engines, engineHost(), rubbish, 30_000), EngineFault);
+      });
+
+      it("runs a workload beside them, takes it in, and leaves nothing of it when it is removed", async () => {
+        const place = { host: "here", name: "more" };
+        const spec: WorkloadSpec = {
+          ...{ ...place, image: host.image, command: ["--protected-mode", "no", "--save", ""] },
+          ...{ memoryMb: 32, millicpus: 500, copies: 2, state: "running" },
+        };
+        const change = (facts: Partial<WorkloadSpec>) =>
+          store.workloads.change(place, () => ({ ...spec, ...facts }), clock());
+        const keep = async () => {
+          const { failed } = await keepWorkloads({ store, engines: containers, clock }, 1);
+          assert.equal(failed, 0, JSON.stringify(await store.workloads.list()));
+        };
+        await change({});
+        await keep();
+        const running = async () =>
+          (await containers.listRunning(engineHost())).filter(({ name }) => name.startsWith("workload-"));
+        const made = await running();
+        assert.deepEqual(made.map(({ name }) => name).sort(), ["workload-more-1", "workload-more-2"]);
+        const before = look;
+        look = { ...look, containers: [...look.containers, ...made] };
+        await isBalancedOver("one", "three", "two", "workload-more-1", "workload-more-2");
+        await change({ state: "paused" });
+        await keep();
+        await keep();
+        assert.deepEqual(
+          (await running()).map(({ isPaused }) => isPaused),
+          [true, true],
+        );
+        const { HostConfig, Config } = await containerOf("workload-more-1").inspect();
+        assert.deepEqual(
+          [HostConfig.Memory, HostConfig.NanoCpus, Config.Cmd],
+          [32 * 1024 ** 2, 5e8, ["--protected-mode", "no", "--save", ""]],
+        );
+        await change({ state: "removed" });
+        await keep();
+        assert.deepEqual(await containers.listWorkloads(engineHost()), []);
+        assert.deepEqual(await store.workloads.list(), []);
+        look = before;
+        await isBalancedOver("one", "three", "two");
+      });
+
+      const engineHost = () => ({ name: "here", engineUrl: host.url, deployment: "twintwintwin" });
     });
 
     it("takes all away when no port is left", async () => {

@@ -5,6 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { readHostFiles } from "../../../apps/adapters/host-files/host-files.ts";
 import { projectPath } from "../../../infra/process/project-path.ts";
 import { renderUserData } from "../../../apps/core/fleet/user-data.ts";
+import { pingRedis } from "../../../infra/servers/redis.ts";
 import { startHostLab, type HostLab } from "../../bed/host-lab.ts";
 import { until } from "../../bed/until.ts";
 
@@ -68,6 +69,44 @@ describe("a droplet that its user-data makes a host", () => {
     assert.equal(await lab.shown("transfer", "NRestarts"), "0");
     assert.match(await lab.shell("nft list table inet getaredis_transfer"), /limit rate over 20000000 bytes\/second/);
     assert.match(await lab.shell("nft list table bridge getaredis_transfer"), /iif @exceeding/);
+  });
+
+  it("balances a port over containers that it runs for an operator, and is in use for as long", async () => {
+    const call = async (method: string, path: string, body?: object) => {
+      const answer = await fetch(`${lab.origin}/ops/api/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${lab.opsToken}`, ...(body && { "content-type": "application/json" }) },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+      const text = await answer.text();
+      assert.ok(answer.ok, text);
+      return text === "" ? undefined : (JSON.parse(text) as unknown);
+    };
+    const image = lab.env["INSTANCE_IMAGE"];
+    const command = ["--protected-mode", "no", "--save", ""];
+    const port = `hosts/${lab.host}/ports/8080`;
+    const workload = `hosts/${lab.host}/workloads/web`;
+    await call("PUT", port, { image, imagePort: 6379 });
+    await call("PUT", workload, { image, command, memoryMb: 32, cpus: 0.5, copies: 2 });
+    const url = `redis://${lab.publicIp}:8080`;
+    await until("somebody answers at the port", () => pingRedis(url).then(() => true), PATIENCE_MS);
+    await until("the host has reported it", async () => {
+      const [listed] = (await call("GET", "ports")) as { inForce: boolean | null }[];
+      return listed?.inForce;
+    });
+    const [use] = (await lab.store.hosts.list()).filter((each) => each.host.name === lab.host);
+    assert.equal(use?.forOperators, 2);
+    assert.equal(await lab.shown("port-map", "NRestarts"), "0");
+    await call("DELETE", port);
+    await until("nobody answers any more", () =>
+      pingRedis(url).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await call("DELETE", workload);
+    await until("the workload is gone", async () => ((await call("GET", "workloads")) as unknown[]).length === 0);
+    assert.equal(await lab.shell("docker ps --all --quiet --filter label=getaredis.workload"), "");
   });
 
   it("fails for all to see, and asks no more, when its token is refused", async () => {

@@ -14,6 +14,7 @@ const box: Box = {
   opsToken: "token-of-the-operator",
   serverSecret: "secret-of-the-server",
   boundsTransfer: true,
+  portMapDir: "/tmp/getaredis/port-map",
 };
 const beats = { heartbeatSeconds: 4, heartbeatTtlSeconds: 10 };
 

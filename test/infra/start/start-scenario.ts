@@ -60,7 +60,7 @@ function ours(): Promise<number[]> {
   return findProcesses(
     ([command = "", ...args]) =>
       /mariadbd|redis-server|dockerd|containerd/.test(command) ||
-      args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh|janitor\.sh/.test(argument)),
+      args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh|janitor\.sh|port-map\.sh/.test(argument)),
   );
 }
 

@@ -10,9 +10,11 @@ import { opsNotificationRoutes, type OpsNotificationParts } from "./notification
 import { opsOperatorRoutes, type OpsOperatorParts } from "./operators.ts";
 import { createOperatorLogins, type LoginPorts } from "./logins.ts";
 import { opsPageRoutes } from "./page.ts";
+import { opsPortRoutes, type OpsPortParts } from "./ports.ts";
 import { roleOf } from "./schemas.ts";
 import { opsStreamRoutes, type OpsStreamParts } from "./stream.ts";
 import { opsSwitchRoutes, type OpsSwitchParts } from "./switches.ts";
+import { opsWorkloadRoutes, type OpsWorkloadParts } from "./workloads.ts";
 
 /** What the operator's room needs. */
 export type OpsRouteParts = LoginPorts &
@@ -22,6 +24,8 @@ export type OpsRouteParts = LoginPorts &
   OpsJobParts &
   OpsSwitchParts &
   OpsBlockParts &
+  OpsPortParts &
+  OpsWorkloadParts &
   OpsFigureParts &
   OpsOperatorParts &
   OpsNotificationParts &
@@ -64,6 +68,8 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
       await guarded.register(opsJobRoutes(parts));
       await guarded.register(opsSwitchRoutes(parts));
       await guarded.register(opsBlockRoutes(parts));
+      await guarded.register(opsPortRoutes(parts));
+      await guarded.register(opsWorkloadRoutes(parts));
       await guarded.register(opsFigureRoutes(parts));
       await guarded.register(opsOperatorRoutes(parts));
       await guarded.register(opsNotificationRoutes(parts));
