@@ -7,12 +7,15 @@ import { leaseConfig, leaseDefaults } from "../adapters/haproxy/lease-config.ts"
 import { createLeasePlane } from "../adapters/haproxy/lease-plane.ts";
 import { createHaproxy, type HaproxyContent } from "../adapters/haproxy/process.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
+import { runCommand } from "../adapters/nftables/run.ts";
+import { createSharedAddress } from "../adapters/nftables/shared-address.ts";
 import { readEdgeFiles } from "../adapters/pki/edge-files.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createCarrier } from "../core/edge/carry-routes.ts";
 import { gatewayNamePattern } from "../core/edge/gateway.ts";
 import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
+import { createAddressSharer } from "../core/ports/share-address.ts";
 import { leaseBoundsOf, leaseListeningOf } from "../core/settings/edge.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -111,7 +114,35 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     },
     { withinMs: STOP_MS },
   );
+  const sharing = edge.sharedAddress === undefined ? undefined : shareAddress(edge.sharedAddress, stopping.signal);
+  undoLater("shared address", async () => {
+    stopping.abort();
+    await sharing;
+  });
   await Promise.race([untilTold(), working, watching]);
+
+  /** Answers for a share of an address that all gateways have; a fault is logged when it begins and when it is over. */
+  async function shareAddress(address: string, stop: AbortSignal): Promise<void> {
+    const place = { address, device: edge.sharedDevice };
+    const sharer = createAddressSharer(
+      { membership: createRedisMembership(redis), address: createSharedAddress(place, edge.lifeMs, runCommand) },
+      name,
+      edge.sharedBuckets,
+    );
+    let wasFaulty = false;
+    while (!stop.aborted) {
+      try {
+        const peers = await sharer.step();
+        if (peers) logger.info({ address, peers }, "address shared");
+        wasFaulty = false;
+      } catch (fault) {
+        if (!wasFaulty) logger.warn({ err: fault, address }, "the share of the address stays as it is");
+        wasFaulty = true;
+      }
+      await pause(edge.beatMs, stop);
+    }
+    await sharer.clear();
+  }
 
   async function keepCertificate(stop: AbortSignal): Promise<void> {
     const serve = async (next: GoodCertificate) => {

@@ -3,12 +3,15 @@ import { optional, setting, type ValuesOf } from "./declaration.ts";
 import {
   address,
   addresses,
+  deviceName,
   domainName,
   duration,
   gatewayName,
+  ipv4Address,
   network,
   oneOf,
   plainPath,
+  tableSize,
   text,
   whole,
 } from "./kinds.ts";
@@ -127,6 +130,25 @@ export const edge = {
     "GATEWAY_NETWORK",
     network,
     "Network that gateways and the control plane reach droplets' instances from. Default: PRIVATE_NETWORK.",
+  ),
+  sharedAddress: optional(
+    "EDGE_SHARED_ADDRESS",
+    ipv4Address,
+    "IPv4 address that all gateways of one network answer at, each its share of the connections, by the kernel: for " +
+      "networks of your own, where a gateway gets packets for many; clouds have none. A gateway needs the right to " +
+      "administer its network. Default: none is shared.",
+  ),
+  sharedDevice: setting(
+    "EDGE_SHARED_DEVICE",
+    deviceName,
+    "eth0",
+    "Network device of the gateways by which EDGE_SHARED_ADDRESS is reached.",
+  ),
+  sharedBuckets: setting(
+    "EDGE_SHARED_BUCKETS",
+    tableSize,
+    251,
+    "Buckets by which connections to EDGE_SHARED_ADDRESS are shared out, the same for all gateways: a prime.",
   ),
   instancesOpenTo: setting(
     "INSTANCES_OPEN_TO",
