@@ -51,7 +51,7 @@ export function createNginx(dir: string): Nginx {
   }
 
   /** The former configuration stands where it stood until nginx has taken on this one. */
-  async function load(text: string): Promise<void> {
+  async function load(text: string): Promise<string | undefined> {
     await mkdir(dir, { recursive: true, mode: 0o711 });
     const hadOne = await rename(paths.config, paths.former).then(
       () => true,
@@ -64,9 +64,11 @@ export function createNginx(dir: string): Nginx {
     } catch (fault) {
       if (hadOne) await rename(paths.former, paths.config);
       else await rm(paths.config, { force: true });
-      throw fault;
+      if (!(fault instanceof PlaneFault)) throw fault;
+      return fault.message;
     }
     await rm(paths.former, { force: true });
+    return undefined;
   }
 
   /** Resolves when it listens: nginx goes to the background only then. */
@@ -76,7 +78,7 @@ export function createNginx(dir: string): Nginx {
       await nginx("-c", paths.config);
     } catch (fault) {
       const { stderr = "" } = fault as { stderr?: string };
-      throw new PlaneFault(`nginx does not start: ${emergenciesIn(stderr) || messageOf(fault)}`, { cause: fault });
+      throw new PlaneFault(`it does not start: ${emergenciesIn(stderr) || messageOf(fault)}`, { cause: fault });
     }
   }
 
@@ -97,7 +99,7 @@ export function createNginx(dir: string): Nginx {
       const said = emergenciesIn((await readFile(log)).subarray(logged).toString());
       // It tries some times to get a port that is taken.
       if (/still could not bind|^(?!.*bind\(\) to)./.test(said) || performance.now() > deadline)
-        throw new PlaneFault(`nginx has not taken on its configuration: ${said || "it does not say why"}`);
+        throw new PlaneFault(`it does not take it on: ${said || "it does not say why"}`);
       await delay(POLL_MS);
     }
   }

@@ -49,9 +49,11 @@ export function readAddress(text: string, { own, networks }: AddressRules): Addr
   return { kind: "address", address };
 }
 
-/** Order of addresses: by their text, so that every gateway has the same one. */
-export function byText(a: MemberAddress, b: MemberAddress): number {
-  return a.text < b.text ? -1 : a.text > b.text ? 1 : 0;
+/** An address that was read before, and kept as its text. @throws for any other text */
+export function keptAddress(text: string): MemberAddress {
+  const reading = readAddress(text, { own: { ips: [], ports: [] } });
+  if (reading.kind === "refused") throw new Error(reading.reason);
+  return reading.address;
 }
 
 /** The address at which a machine has a port. @param ip an IP address, else it throws */

@@ -10,6 +10,9 @@ export type Claim = `domain:${string}` | `port:${number}`;
 /** The application that owns each claim, or {@link SHARED}. */
 export type Owners = ReadonlyMap<Claim, string>;
 
+/** A new owner of a claim; null for none. */
+export type OwnerChange = { readonly claim: Claim; readonly from: string | null; readonly to: string | null };
+
 /** Owner of a port that carries domains; no name of an application. */
 export const SHARED = "*";
 
@@ -38,6 +41,14 @@ export function nextOwners(announcements: Announcements, owners: Owners): Owners
     else if (first !== undefined) next.set(claim, first);
   }
   return next;
+}
+
+/** The changes from owners as they are to owners as they should be. */
+export function ownerChanges(from: Owners, to: Owners): readonly OwnerChange[] {
+  const claims = new Set([...from.keys(), ...to.keys()]);
+  return [...claims]
+    .map((claim) => ({ claim, from: from.get(claim) ?? null, to: to.get(claim) ?? null }))
+    .filter((change) => change.from !== change.to);
 }
 
 /** Applications that announce what another one owns, in the order of claims and names. */
@@ -71,6 +82,11 @@ export function servicesOf(announcements: Announcements, owners: Owners): readon
         if (!isThere) service.members.push(plainMember(application.target));
       }
   return [...services.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Whether a text is a claim: what stands where owners are kept may be anything. */
+export function isClaim(text: string): text is Claim {
+  return /^(domain:[a-z0-9.-]{1,253}|port:[1-9]\d{0,4})$/.test(text);
 }
 
 /** All that is refused in announcements, by host and in their order. */

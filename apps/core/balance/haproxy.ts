@@ -15,6 +15,8 @@ export type HaproxyOptions = {
   readonly listenOn: readonly string[];
   /** File or folder with certificates and keys; null when there are none, and nothing that needs them can be carried. */
   readonly certificates: string | null;
+  /** Changes with what is in there, so that it is read anew. */
+  readonly mark?: string;
   readonly zones: readonly Zone[];
   /** Whether port 80 sends whoever asks for a domain that is served in TLS there. */
   readonly redirectsPlainHttp: boolean;
@@ -31,8 +33,11 @@ export type HaproxyText = {
 const WORDS_A_LINE = 20;
 const CHECKS = "check inter 1s fall 1 rise 1 observe layer4 error-limit 1 on-error mark-down";
 
+/** A member within a backend; a spare one gets connections only while none of the others is up. */
+export type BackendMember = Member & { readonly isSpare: boolean };
+
 /** A backend of the configuration with the members that belong in it. */
-export type Backend = { readonly name: string; readonly members: readonly Member[] };
+export type Backend = { readonly name: string; readonly members: readonly BackendMember[] };
 
 /**
  * Writes services for HAProxy. Everything in them has been checked before it came here; what could mean something to
@@ -53,15 +58,18 @@ export function cannotCarry(
   return needsTls(service) && certificates === null ? "It needs a certificate, and none is set." : undefined;
 }
 
-/** The backends of a service: one of all members, and with the policy `location` one of each zone. */
-export function backendsOf(service: Balanced, zones: readonly Zone[]): readonly Backend[] {
-  const all = { name: `all:${service.name}`, members: service.members };
-  if (service.policy !== "location") return [all];
+/**
+ * The backends of a service: one of all members, and with the policy `location` one of each zone, in which the members
+ * of other zones are spare ones.
+ */
+export function backendsOf({ name, policy, members }: Balanced, zones: readonly Zone[]): readonly Backend[] {
+  const all = { name: `all:${name}`, members: members.map((member) => ({ ...member, isSpare: false })) };
+  if (policy !== "location") return [all];
   return [
     all,
-    ...zones.map(({ name }) => ({
-      name: zoneBackend(service, name),
-      members: service.members.filter(({ zone }) => zone === name),
+    ...zones.map((zone) => ({
+      name: zoneBackend(name, zone.name),
+      members: members.map((member) => ({ ...member, isSpare: member.zone !== zone.name })),
     })),
   ];
 }
@@ -72,8 +80,8 @@ export function serverName({ text }: MemberAddress): string {
 }
 
 /** What is told to HAProxy of a member that is added to a backend while it runs: it takes nothing from the defaults. */
-export function serverWords({ address, weight, isDraining }: Member): string {
-  return `${word(address.text)} ${CHECKS} weight ${isDraining ? 0 : weight}`;
+export function serverWords({ address, weight, isDraining, isSpare }: BackendMember): string {
+  return `${word(address.text)} ${CHECKS}${isSpare ? " backup" : ""} weight ${isDraining ? 0 : weight}`;
 }
 
 function needsTls({ protocol, port }: Pick<Balanced, "protocol" | "port">): boolean {
@@ -81,8 +89,9 @@ function needsTls({ protocol, port }: Pick<Balanced, "protocol" | "port">): bool
 }
 
 function textOf(services: readonly Balanced[], options: HaproxyOptions): string {
-  const { zones } = options;
+  const { zones, mark } = options;
   return [
+    ...(mark === undefined ? [] : [`# certificate ${word(mark || "none")}`]),
     ...section("defaults services", [
       "mode tcp",
       "timeout connect 2s",
@@ -150,18 +159,18 @@ function httpLines(scheme: "http" | "https"): readonly string[] {
   ];
 }
 
-/** Sends what a condition holds for to a service: to the zone of who connects while a member there is up. */
+/** Sends what a condition holds for to a service: to the zone of who connects, if it is known. */
 function routeLines(service: Balanced, condition: string, zones: readonly Zone[]): readonly string[] {
   return [...zoneRoutes(service, condition, zones), `use_backend all:${word(service.name)} if ${condition}`];
 }
 
 function zoneRoutes(service: Balanced, condition: string, zones: readonly Zone[]): readonly string[] {
   if (service.policy !== "location") return [];
-  return zones.map(({ name }) => {
-    const to = zoneBackend(service, name);
-    const inZone = `{ var(sess.zone) -m str ${word(name)} } { nbsrv(${to}) gt 0 }`;
-    return `use_backend ${to} if ${condition === "" ? inZone : `${condition} ${inZone}`}`;
-  });
+  return zones.map(({ name }) =>
+    ["use_backend", zoneBackend(service.name, name), "if", condition, `{ var(sess.zone) -m str ${word(name)} }`]
+      .filter(Boolean)
+      .join(" "),
+  );
 }
 
 /** Finds the zone of who connects: of several networks that hold an address, the narrowest decides. */
@@ -210,6 +219,7 @@ function backend({ protocol, policy, probe }: Balanced, { name, members }: Backe
   return section(`backend ${name} from services`, [
     ...(protocol === "http" ? ["mode http"] : []),
     ...balances[policy],
+    ...(policy === "location" ? ["option allbackups"] : []),
     ...probeLines(probe),
     ...members.map((member) => `server ${serverName(member.address)} ${serverWords(member)}`),
   ]);
@@ -234,8 +244,8 @@ function probeLines(probe: Probe): readonly string[] {
   }
 }
 
-function zoneBackend({ name }: Balanced, zone: string): string {
-  return `zone:${word(zone)}:${word(name)}`;
+function zoneBackend(service: string, zone: string): string {
+  return `zone:${word(zone)}:${word(service)}`;
 }
 
 function section(head: string, lines: readonly string[]): readonly string[] {

@@ -11,42 +11,64 @@ export type KeepConfigurationPorts = {
 /** What came of a configuration: it was in force, it is from now on, or the last good one stays. */
 export type Kept = "unchanged" | "loaded" | "refused";
 
+/** A configuration that is kept as it should be. */
+export type KeptConfiguration = {
+  /** Has the program work by this configuration. Faults of the program itself are thrown. */
+  readonly keep: (text: string) => Promise<Kept>;
+  /** The program may work by another one, or not at all: the next one is loaded in any case. */
+  readonly forget: () => void;
+};
+
 /** What was refused is tried again after this time: it may be refused for something outside it. */
 const TRY_AGAIN_MS = 60_000;
 const LONGEST_FAULT = 300;
 
 /**
  * Keeps a program's configuration as it should be. Each new one is tested before the program is told to read it; one
- * that does not pass is told as an alarm, and the last good one stays in force. Called again and again; faults of the
- * program itself are thrown.
+ * that does not pass is told as an alarm, and the last good one stays in force.
  * @param gateway whose program it is
  */
-export function keepConfiguration(
-  { plane, store, clock }: KeepConfigurationPorts,
-  gateway: string,
-): (text: string) => Promise<Kept> {
+export function keepConfiguration({ plane, store, clock }: KeepConfigurationPorts, gateway: string): KeptConfiguration {
   let inForce: string | undefined;
+  let lastGood: string | undefined;
   let refused: { readonly text: string; readonly at: number } | undefined;
 
-  return async (text) => {
+  async function keep(text: string): Promise<Kept> {
     if (text === inForce) {
       refused = undefined;
       return "unchanged";
     }
     const now = clock().getTime();
-    if (refused?.text === text && now - refused.at < TRY_AGAIN_MS) return "refused";
-    const fault = await plane.test(text);
+    if (refused?.text === text && now - refused.at < TRY_AGAIN_MS) {
+      await bringBack();
+      return "refused";
+    }
+    const fault = (await plane.test(text)) ?? (await plane.load(text));
     if (fault !== undefined) {
       refused = { text, at: now };
       const reason =
         `${plane.name} refuses the configuration of services on gateway ${gateway}: ${fault.slice(0, LONGEST_FAULT)}. ` +
         `The last good one stays in force`;
+      await bringBack();
       await store.events.add({ actor: "gateway", kind: "configuration-refused", alarm: true, reason }, clock());
       return "refused";
     }
-    await plane.load(text);
     inForce = text;
+    lastGood = text;
     refused = undefined;
     return "loaded";
+  }
+
+  /** Has the program work by the last good one, if nobody knows whether it does. */
+  async function bringBack(): Promise<void> {
+    if (inForce !== undefined || lastGood === undefined) return;
+    if ((await plane.load(lastGood)) === undefined) inForce = lastGood;
+  }
+
+  return {
+    keep,
+    forget: () => {
+      inForce = undefined;
+    },
   };
 }

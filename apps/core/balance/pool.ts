@@ -9,6 +9,21 @@ export const POOL_KEY = "serverPool";
 export const ADD_CHANNEL = "addServer";
 export const REMOVE_CHANNEL = "removeServer";
 
+/** What a key of a pool may be: the one of l4loadbalancer, or one with a name of its own after it. */
+export const POOL_KEY_PATTERN = `^${POOL_KEY}(:[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?)?$`;
+
+/** Patterns of the channels, as Redis takes them. */
+export const poolChannels = [ADD_CHANNEL, REMOVE_CHANNEL, `${ADD_CHANNEL}:*`, `${REMOVE_CHANNEL}:*`] as const;
+
+/** The pool that a channel changes, and how; undefined when it is no such channel. `addServer:web`: `serverPool:web`. */
+export function poolOf(channel: string): { readonly key: string; readonly kind: PoolMessage["kind"] } | undefined {
+  const colon = channel.indexOf(":");
+  const [base, rest] = colon === -1 ? [channel, ""] : [channel.slice(0, colon), channel.slice(colon)];
+  const key = `${POOL_KEY}${rest}`;
+  if ((base !== ADD_CHANNEL && base !== REMOVE_CHANNEL) || !new RegExp(POOL_KEY_PATTERN).test(key)) return undefined;
+  return { key, kind: base === ADD_CHANNEL ? "add" : "remove" };
+}
+
 /** Which texts are a pool. */
 export type PoolRules = AddressRules & { readonly mostMembers: number };
 

@@ -8,6 +8,8 @@ export type SeenServer = {
   /** 0: it gets no new connections. */
   readonly weight: number;
   readonly state: "up" | "retired" | "maintenance";
+  /** Gets connections only while none of the others is up. This cannot be changed while it is there. */
+  readonly isSpare: boolean;
 };
 
 /** Servers by the names of their backends and their own. */
@@ -28,24 +30,30 @@ export type ServerPlan = {
 /** State of a member of a service, as its backend of all members has it. */
 export type MemberState = "up" | "retired" | "draining" | "unknown";
 
-/** Reads the answer to `show stat -1 4 -1`: servers of all backends, as CSV with a line of names. */
-export function readServers(csv: string): SeenServers {
+/** What HAProxy carries now; there are backends without servers as well. */
+export type SeenBackends = { readonly backends: ReadonlySet<string>; readonly servers: SeenServers };
+
+/** Reads the answer to `show stat -1 6 -1`: backends and their servers, as CSV with a line of names. */
+export function readServers(csv: string): SeenBackends {
   const [header = "", ...lines] = csv.split("\n");
   const names = header.replace(/^# /, "").split(",");
   const at = (name: string) => names.indexOf(name);
-  const columns = [at("pxname"), at("svname"), at("scur"), at("status"), at("uweight")];
+  const columns = ["pxname", "svname", "scur", "status", "uweight", "bck"].map(at);
   if (columns.includes(-1)) throw new Error(`HAProxy's statistics have other columns: ${header.slice(0, 200)}`);
+  const backends = new Set<string>();
   const servers = new Map<string, Map<string, SeenServer>>();
   for (const line of lines) {
     const fields = line.split(",");
-    const [backend = "", name = "", sessions, status = "", weight] = columns.map((column) => fields[column]);
+    const [backend = "", name = "", sessions, status = "", weight, spare] = columns.map((column) => fields[column]);
     if (backend === "" || name === "") continue;
+    backends.add(backend);
+    if (name === "BACKEND") continue;
     const own = servers.get(backend) ?? new Map<string, SeenServer>();
     servers.set(backend, own);
     const state = status.startsWith("MAINT") ? "maintenance" : status.startsWith("DOWN") ? "retired" : "up";
-    own.set(name, { sessions: Number(sessions), weight: Number(weight), state });
+    own.set(name, { sessions: Number(sessions), weight: Number(weight), state, isSpare: spare === "1" });
   }
-  return servers;
+  return { backends, servers };
 }
 
 /**
@@ -56,7 +64,7 @@ export function readServers(csv: string): SeenServers {
 export function planServers(
   services: readonly Balanced[],
   zones: readonly Zone[],
-  { backends, servers }: { readonly backends: ReadonlySet<string>; readonly servers: SeenServers },
+  { backends, servers }: SeenBackends,
   { leaving, drainMs, now }: { readonly leaving: Leaving; readonly drainMs: number; readonly now: number },
 ): ServerPlan {
   const commands: string[] = [];
@@ -69,9 +77,10 @@ export function planServers(
     }
     const seen = servers.get(backend.name) ?? new Map<string, SeenServer>();
     commands.push(...wantedCommands(backend, seen));
-    const wanted = new Set(backend.members.map(({ address }) => serverName(address)));
+    const wanted = new Map(backend.members.map((member) => [serverName(member.address), member]));
     for (const [name, server] of seen) {
-      if (wanted.has(name)) continue;
+      // One that is to be spare from now on, or not to be, has to go before it is added again.
+      if (wanted.get(name)?.isSpare === server.isSpare) continue;
       const path = `${backend.name}/${name}`;
       const since = leaving.get(path) ?? now;
       stillLeaving.set(path, since);
@@ -88,6 +97,7 @@ function wantedCommands({ name, members }: Backend, seen: ReadonlyMap<string, Se
   return members.flatMap((member) => {
     const path = `${name}/${serverName(member.address)}`;
     const server = seen.get(serverName(member.address));
+    if (server && server.isSpare !== member.isSpare) return [];
     if (!server) return [`add server ${path} ${serverWords(member)}; enable health ${path}; enable server ${path}`];
     const weight = member.isDraining ? 0 : member.weight;
     return [

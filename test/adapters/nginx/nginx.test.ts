@@ -12,7 +12,6 @@ import { addressAt } from "../../../apps/core/balance/address.ts";
 import { keepConfiguration } from "../../../apps/core/balance/keep-configuration.ts";
 import { renderNginx } from "../../../apps/core/balance/nginx.ts";
 import { plainMember, type Balanced } from "../../../apps/core/balance/service.ts";
-import { PlaneFault } from "../../../apps/core/edge/plane-fault.ts";
 import { createTwinStore } from "../../../apps/twins/store/index.ts";
 import { createEdgeAuthority, issueEdgeCertificate, type EdgeAuthority } from "../../../infra/pki/edge-certificate.ts";
 import { freePort } from "../../../infra/process/free-port.ts";
@@ -71,6 +70,9 @@ describe("nginx", () => {
     probe: { kind: "tcp" },
     members: ports.map((each) => plainMember(addressAt("127.0.0.1", each))),
   });
+  const load = async (configuration: string, into = nginx) => {
+    assert.equal(await into.load(configuration), undefined);
+  };
   const render = (...services: readonly Balanced[]) =>
     renderNginx(services, {
       listenOn: ["127.0.0.1"],
@@ -116,7 +118,7 @@ describe("nginx", () => {
       service("empty", tlsPort, "empty.example.org", []),
     );
     assert.equal(await nginx.test(configuration), undefined);
-    await nginx.load(configuration);
+    await load(configuration);
     assert.equal((await ask("shop.example.org")).body, "shop");
     assert.equal((await ask("blog.example.org")).body, "blog");
     assert.equal((await ask("other.example.org")).status, 503);
@@ -128,7 +130,7 @@ describe("nginx", () => {
 
   it("takes another member when one does not answer, and big requests as well", async () => {
     const alive = await member("", async (request) => String((await textIn(request)).length));
-    await nginx.load(render(service("shop", tlsPort, "shop.example.org", [await freePort(), alive])));
+    await load(render(service("shop", tlsPort, "shop.example.org", [await freePort(), alive])));
     for (let turn = 0; turn < 4; turn++)
       assert.equal((await ask("shop.example.org", { body: "x".repeat(900_000) })).body, "900000");
   });
@@ -137,7 +139,7 @@ describe("nginx", () => {
     const told = await member("", ({ headers }) =>
       JSON.stringify([headers.host, headers["x-forwarded-for"], headers["x-forwarded-proto"]]),
     );
-    await nginx.load(render(service("shop", tlsPort, "shop.example.org", [told])));
+    await load(render(service("shop", tlsPort, "shop.example.org", [told])));
     const headers = { "x-forwarded-for": "10.9.9.9", "x-forwarded-proto": "gopher" };
     assert.deepEqual(JSON.parse((await ask("shop.example.org", { headers })).body), [
       "shop.example.org",
@@ -158,7 +160,7 @@ describe("nginx", () => {
         service("slow", tlsPort, "slow.example.org", [slow]),
         ...others(count),
       );
-    await nginx.load(configuration(0));
+    await load(configuration(0));
     const answer = ask("slow.example.org");
     let isOver = false;
     const counts = { asked: 0, failed: 0 };
@@ -171,7 +173,7 @@ describe("nginx", () => {
     });
     try {
       for (let count = 1; count <= 5; count++) {
-        await nginx.load(configuration(count));
+        await load(configuration(count));
         assert.equal((await ask(`s${count - 1}.example.org`)).body, "shop");
       }
     } finally {
@@ -187,7 +189,7 @@ describe("nginx", () => {
   it("keeps the last good configuration when one fails its test, and an alarm tells nginx's own words", async () => {
     const port = await member("shop");
     const store = createTwinStore();
-    const keep = keepConfiguration({ plane: nginx, store, clock: () => now }, "gateway-1");
+    const { keep } = keepConfiguration({ plane: nginx, store, clock: () => now }, "gateway-1");
     const good = render(service("shop", tlsPort, "shop.example.org", [port]));
     assert.equal(await keep(good), "loaded");
     assert.equal(await keep(good), "unchanged");
@@ -207,7 +209,7 @@ describe("nginx", () => {
   it("keeps the last good configuration when a port is taken, which no test can tell", async () => {
     const port = await member("shop");
     const good = render(service("shop", tlsPort, "shop.example.org", [port]));
-    await nginx.load(good);
+    await load(good);
     const stranger = createServer().listen(0, "127.0.0.1");
     await once(stranger, "listening");
     try {
@@ -217,11 +219,7 @@ describe("nginx", () => {
         service("more", taken, "more.example.org", [port]),
       );
       assert.equal(await nginx.test(bad), undefined);
-      await assert.rejects(nginx.load(bad), (fault) => {
-        assert.ok(fault instanceof PlaneFault);
-        assert.match(fault.message, /has not taken on its configuration: .*Address already in use/);
-        return true;
-      });
+      assert.match((await nginx.load(bad)) ?? "", /it does not take it on: .*Address already in use/);
       assert.equal((await ask("shop.example.org")).body, "shop");
       assert.equal(await readFile(join(dir, "nginx.conf"), "utf8"), good);
     } finally {
@@ -231,16 +229,16 @@ describe("nginx", () => {
 
   it("is taken over from a process that has ended, and started again when it was killed", async () => {
     const port = await member("shop");
-    await nginx.load(render(service("shop", tlsPort, "shop.example.org", [port])));
+    await load(render(service("shop", tlsPort, "shop.example.org", [port])));
     const first = await readFile(join(dir, "nginx.pid"), "utf8");
     const another = createNginx(dir);
     const more = render(service("more", tlsPort, "more.example.org", [port]));
-    await another.load(more);
+    await load(more, another);
     assert.equal(await readFile(join(dir, "nginx.pid"), "utf8"), first);
     assert.equal((await ask("more.example.org")).body, "shop");
     await another.stop();
     assert.equal(await another.isRunning(), false);
-    await another.load(more);
+    await load(more, another);
     assert.equal((await ask("more.example.org")).body, "shop");
   });
 });

@@ -53,9 +53,9 @@ const createModel = (services: readonly Balanced[]) => {
     servers.set(
       name,
       new Map(
-        members.map(({ address, weight, isDraining }) => [
+        members.map(({ address, weight, isDraining, isSpare }) => [
           serverName(address),
-          { sessions: 0, weight: isDraining ? 0 : weight, state: "up" },
+          { sessions: 0, weight: isDraining ? 0 : weight, state: "up", isSpare },
         ]),
       ),
     );
@@ -65,7 +65,7 @@ const createModel = (services: readonly Balanced[]) => {
     const own = servers.get(backend) ?? assert.fail(`there is no ${backend}`);
     const before = own.get(name);
     if (to === undefined) assert.ok(own.delete(name), `there is no ${path}`);
-    else own.set(name, { sessions: 0, weight: 1, state: "up", ...before, ...to });
+    else own.set(name, { sessions: 0, weight: 1, state: "up", isSpare: false, ...before, ...to });
   };
   const tell = (request: string) => {
     for (const command of request.split("; ")) {
@@ -76,7 +76,7 @@ const createModel = (services: readonly Balanced[]) => {
           false,
           "it is there already",
         );
-        change(path, { weight: Number(rest.at(-1)), state: "up" });
+        change(path, { weight: Number(rest.at(-1)), isSpare: rest.includes("backup") });
       } else if (`${verb} ${noun}` === "del server") change(path, undefined);
       else if (rest[0] === "weight") change(path, { weight: Number(rest[1]) });
       else if (rest[0] === "state") change(path, { state: rest[1] === "maint" ? "maintenance" : "up" });
@@ -113,8 +113,8 @@ describe("services written for HAProxy", () => {
           "set-var\\(sess.zone\\) str\\(fra\\) if { src 10.0.0.0/8 }",
           "set-var\\(sess.zone\\) str\\(ams\\) if { src 10.5.0.0/16 }",
           "set-var\\(sess.zone\\) str\\(fra\\) if { src 10.5.5.0/24 }",
-          "use_backend zone:fra:pool if { var\\(sess.zone\\) -m str fra } { nbsrv\\(zone:fra:pool\\) gt 0 }",
-          "use_backend zone:ams:pool if .*",
+          "use_backend zone:fra:pool if { var\\(sess.zone\\) -m str fra }",
+          "use_backend zone:ams:pool if { var\\(sess.zone\\) -m str ams }",
           "default_backend all:pool",
         ].join("\n.*"),
       ),
@@ -170,14 +170,14 @@ describe("the plan for a running HAProxy", () => {
           known.map((each, index) => ({ ...each, policy: wanted[index]?.policy ?? each.policy })),
         );
         let leaving: ReadonlyMap<string, number> = new Map();
-        for (let now = 0; now < 3; now++) {
+        for (let now = 0; now < 4; now++) {
           const plan = planServers(wanted, zones, model, { leaving, drainMs: DRAIN_MS, now });
           assert.deepEqual(plan.missing, []);
           plan.commands.forEach(model.tell);
           leaving = plan.leaving;
         }
         assert.deepEqual(model.servers, createModel(wanted).servers);
-        assert.deepEqual(planServers(wanted, zones, model, { leaving, drainMs: DRAIN_MS, now: 3 }).commands, []);
+        assert.deepEqual(planServers(wanted, zones, model, { leaving, drainMs: DRAIN_MS, now: 4 }).commands, []);
       }),
     );
   });
@@ -231,23 +231,46 @@ describe("the plan for a running HAProxy", () => {
 
 describe("what HAProxy says of its servers", () => {
   const csv =
-    "# pxname,svname,scur,status,uweight,\n" +
-    "all:pool,10.0.0.1:6000,3,UP,1,\nall:pool,10.0.0.2:6000,0,DOWN,1,\nall:pool,10.0.0.3:6000,1,UP,0,\n" +
-    "all:pool,10.0.0.4:6000,0,MAINT,1,\nall:web,2001:db8::5:80,0,UP 1/2,5,\n\n";
+    "# pxname,svname,scur,status,uweight,bck,\n" +
+    "all:pool,10.0.0.1:6000,3,UP,1,0,\nall:pool,10.0.0.2:6000,0,DOWN,1,0,\nall:pool,10.0.0.3:6000,1,UP,0,0,\n" +
+    "all:pool,10.0.0.4:6000,0,MAINT,1,0,\nall:pool,BACKEND,4,UP,,,\nall:web,2001:db8::5:80,0,UP 1/2,5,1,\n" +
+    "all:empty,BACKEND,0,UP,,,\n\n";
 
   it("is read by the names of its columns", () => {
-    const servers = readServers(csv);
-    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.1:6000"), { sessions: 3, weight: 1, state: "up" });
-    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.2:6000"), { sessions: 0, weight: 1, state: "retired" });
-    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.4:6000"), { sessions: 0, weight: 1, state: "maintenance" });
-    assert.deepEqual(servers.get("all:web")?.get("2001:db8::5:80"), { sessions: 0, weight: 5, state: "up" });
+    const { backends, servers } = readServers(csv);
+    assert.deepEqual([...backends], ["all:pool", "all:web", "all:empty"]);
+    assert.equal(servers.has("all:empty"), false);
+    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.1:6000"), {
+      sessions: 3,
+      weight: 1,
+      state: "up",
+      isSpare: false,
+    });
+    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.2:6000"), {
+      sessions: 0,
+      weight: 1,
+      state: "retired",
+      isSpare: false,
+    });
+    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.4:6000"), {
+      sessions: 0,
+      weight: 1,
+      state: "maintenance",
+      isSpare: false,
+    });
+    assert.deepEqual(servers.get("all:web")?.get("2001:db8::5:80"), {
+      sessions: 0,
+      weight: 5,
+      state: "up",
+      isSpare: true,
+    });
     assert.throws(() => readServers("# pxname,svname\n"), /other columns/);
   });
 
   it("tells how the members of a service are", () => {
     const members = [1, 2, 3, 4, 5].map((last) => member(last));
     assert.deepEqual(
-      [...memberStates(service({ members }), readServers(csv)).values()],
+      [...memberStates(service({ members }), readServers(csv).servers).values()],
       ["up", "retired", "draining", "retired", "unknown"],
     );
   });

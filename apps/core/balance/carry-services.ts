@@ -1,0 +1,133 @@
+import type { Events } from "../events/contract.ts";
+import type { ServicePlane } from "./contract.ts";
+import { backendsOf, renderHaproxy, type HaproxyOptions } from "./haproxy.ts";
+import { keepConfiguration } from "./keep-configuration.ts";
+import { memberStates, planServers, type Leaving, type MemberState, type SeenServers } from "./servers.ts";
+import { conflictOf, inOrder, type Balanced } from "./service.ts";
+
+/** What carrying services needs. */
+export type CarryPorts = {
+  readonly plane: ServicePlane;
+  readonly store: { readonly events: Pick<Events, "add"> };
+  readonly clock: () => Date;
+};
+
+/** How services are carried by a gateway. */
+export type CarryRules = {
+  readonly gateway: string;
+  /** Time that connections to a member get to end by themselves when it is taken out. */
+  readonly drainMs: number;
+};
+
+/** How services are carried now: the members of each by their address. */
+export type CarriedServices = ReadonlyMap<string, ReadonlyMap<string, MemberState>>;
+
+type InForce = { readonly services: readonly Balanced[]; readonly options: HaproxyOptions; readonly text: string };
+
+const nothing: InForce = {
+  services: [],
+  options: { listenOn: [], certificates: null, zones: [], redirectsPlainHttp: false },
+  text: "",
+};
+
+/** So often it may refuse what it is told before it reads its files anew. */
+const MOST_STEPS_REFUSED = 3;
+
+/**
+ * Has HAProxy carry services. What it gives back is called again and again: it looks at what HAProxy does, changes what
+ * is not as it should be, and tells which members are up. HAProxy reads its files anew only when something but a member
+ * has changed. For no services at all there is nothing to do: HAProxy cannot run without one.
+ * @throws PlaneFault when HAProxy does not do as it should; the next call begins anew
+ */
+export function carryServices(
+  { plane, store, clock }: CarryPorts,
+  { gateway, drainMs }: CarryRules,
+): (services: readonly Balanced[], options: HaproxyOptions) => Promise<CarriedServices> {
+  const configuration = keepConfiguration({ plane, store, clock }, gateway);
+  let leaving: Leaving = new Map();
+  let inForce = nothing;
+  let structure: string | undefined;
+  let lastSeen: SeenServers = new Map();
+  let stepsRefused = 0;
+  const retired = new Set<string>();
+
+  async function carry(wanted: readonly Balanced[], options: HaproxyOptions): Promise<CarriedServices> {
+    const services = inOrder([...wanted, ...leavingBeside(wanted)]);
+    if (services.length === 0) {
+      forget();
+      inForce = nothing;
+      return new Map();
+    }
+    const rendered = renderHaproxy(services, options);
+    if (rendered.structure !== structure) {
+      if ((await configuration.keep(rendered.text)) !== "refused") {
+        structure = rendered.structure;
+        inForce = { services, options, text: rendered.text };
+      }
+    } else if (rendered.text !== inForce.text) {
+      await plane.write(rendered.text);
+      inForce = { services, options, text: rendered.text };
+    }
+    const before = await plane.readServers();
+    const step = { leaving, drainMs, now: clock().getTime() };
+    const plan = planServers(inForce.services, inForce.options.zones, before, step);
+    leaving = plan.leaving;
+    const refusals = await plane.tell(plan.commands);
+    // A server goes when its last connection has ended: until then it is asked again and again.
+    const refusesOthers = refusals.some((each) => !each.includes("del server"));
+    stepsRefused = refusesOthers ? stepsRefused + 1 : 0;
+    if (plan.missing.length > 0 || stepsRefused >= MOST_STEPS_REFUSED) forget();
+    const { servers } = plan.commands.length > 0 ? await plane.readServers() : before;
+    lastSeen = servers;
+    const states = new Map(inForce.services.map((service) => [service.name, memberStates(service, servers)]));
+    await tellChanges(states);
+    return states;
+  }
+
+  /**
+   * Services that are wanted no longer and still have members there: they go when those have, so that their connections
+   * end like those of a member that is taken out.
+   */
+  function leavingBeside(wanted: readonly Balanced[]): readonly Balanced[] {
+    return inForce.services
+      .filter(({ name }) => !wanted.some((service) => service.name === name))
+      .filter((service) => conflictOf(service, wanted) === undefined)
+      .filter((service) => backendsOf(service, inForce.options.zones).some(({ name }) => lastSeen.get(name)?.size))
+      .map((service) => ({ ...service, members: [] }));
+  }
+
+  function forget(): void {
+    stepsRefused = 0;
+    structure = undefined;
+    configuration.forget();
+  }
+
+  /** Tells which members have gone out of use, and which have come back. */
+  async function tellChanges(states: CarriedServices): Promise<void> {
+    const known = new Set<string>();
+    for (const [service, members] of states)
+      for (const [member, state] of members) {
+        const key = `${service} ${member}`;
+        known.add(key);
+        const data = { service, member };
+        if (state === "retired" && !retired.has(key)) {
+          retired.add(key);
+          const reason = `${member} of service ${service} does not answer gateway ${gateway}: it gets no connections`;
+          await store.events.add({ actor: "gateway", kind: "member-retired", reason, data }, clock());
+        } else if ((state === "up" || state === "draining") && retired.delete(key)) {
+          const reason = `${member} of service ${service} answers gateway ${gateway} again`;
+          await store.events.add({ actor: "gateway", kind: "member-back", reason, data }, clock());
+        }
+      }
+    for (const key of retired) if (!known.has(key)) retired.delete(key);
+  }
+
+  return async (services, options) => {
+    try {
+      return await carry(services, options);
+    } catch (fault) {
+      forget();
+      throw fault;
+    }
+  };
+}
