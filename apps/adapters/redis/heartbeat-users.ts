@@ -1,13 +1,12 @@
 import type { Redis } from "ioredis";
 import { heartbeatUser, heartbeatUserPrefix } from "../../core/fleet/heartbeat-user.ts";
-import { Unavailable } from "../../lib/unavailable.ts";
+import { grantUser, keepUsers } from "./users.ts";
 
 /** Permission to write heartbeats: Redis users, one a host. Needs a login that may manage users. */
 export function createHeartbeatUsers(redis: Redis) {
   /** Lets a host's heartbeat log in with this password. @throws Unavailable when Redis does not answer */
   async function grant(hostName: string, password: string): Promise<void> {
-    const { user, rules } = heartbeatUser(hostName, password);
-    await asked(redis.acl("SETUSER", user, ...rules));
+    await grantUser(redis, heartbeatUser(hostName, password));
   }
 
   /**
@@ -20,22 +19,11 @@ export function createHeartbeatUsers(redis: Redis) {
     hostNames: readonly string[],
     passwordOf: (hostName: string) => string,
   ): Promise<void> {
-    const users = new Set(await asked(redis.acl("USERS")));
-    const wanted = new Set(hostNames.map((name) => `${heartbeatUserPrefix}${name}`));
-    for (const name of hostNames) if (!users.has(`${heartbeatUserPrefix}${name}`)) await grant(name, passwordOf(name));
-    const former = [...users].filter(
-      (user) => user.startsWith(`${heartbeatUserPrefix}${namePrefix}`) && !wanted.has(user),
+    const wanted = hostNames.map(
+      (name) => [`${heartbeatUserPrefix}${name}`, () => heartbeatUser(name, passwordOf(name))] as const,
     );
-    if (former.length > 0) await asked(redis.acl("DELUSER", ...former));
+    await keepUsers(redis, `${heartbeatUserPrefix}${namePrefix}`, new Map(wanted));
   }
 
   return { grant, keep };
-}
-
-async function asked<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (fault) {
-    throw new Unavailable("redis", fault);
-  }
 }
