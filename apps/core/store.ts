@@ -1,3 +1,4 @@
+import type { Announcers, Services } from "./balance/contract.ts";
 import type { Routes } from "./edge/contract.ts";
 import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
@@ -33,6 +34,8 @@ export type Store = {
   readonly ports: HostPorts;
   readonly workloads: Workloads;
   readonly events: Events;
+  readonly services: Services;
+  readonly announcers: Announcers;
   readonly switches: Switches;
   readonly blocks: Blocks;
   readonly misuse: Misuse;

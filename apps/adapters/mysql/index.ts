@@ -1,4 +1,5 @@
 import type { Store } from "../../core/store.ts";
+import { announcerStatements } from "./announcers.ts";
 import { blockStatements } from "./blocks.ts";
 import { openDatabase } from "./database.ts";
 import { destroyRequestStatements } from "./destroy-requests.ts";
@@ -16,6 +17,7 @@ import { operatorStatements } from "./operators.ts";
 import { routeStatements } from "./routes.ts";
 import { runStatements } from "./runs.ts";
 import { searchStatements } from "./search.ts";
+import { serviceStatements } from "./services.ts";
 import { slotStatements } from "./slots.ts";
 import { portStatements } from "./ports.ts";
 import { switchStatements } from "./switches.ts";
@@ -40,6 +42,8 @@ export function createMysqlStore(mysqlUrl: string): Store {
     ports: portStatements(database),
     workloads: workloadStatements(database),
     events: eventStatements(database),
+    services: serviceStatements(database),
+    announcers: announcerStatements(database),
     switches: switchStatements(database),
     blocks: blockStatements(database),
     misuse: misuseStatements(database),

@@ -1,5 +1,6 @@
 import type { Store } from "../../core/store.ts";
 import { inTurns, type Effects, type Staging } from "../turns.ts";
+import { announcerEffects, serviceEffects } from "./balance.ts";
 import { dropletEffects } from "./droplets.ts";
 import { eventEffects } from "./events.ts";
 import { figureEffects, historyEffects } from "./figures.ts";
@@ -44,6 +45,8 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
     ports: noun("ports", portEffects(tables)),
     workloads: noun("workloads", workloadEffects(tables)),
     events: noun("events", eventEffects(tables)),
+    services: noun("services", serviceEffects(tables)),
+    announcers: noun("announcers", announcerEffects(tables)),
     switches: noun("switches", switchEffects(tables)),
     blocks: noun("blocks", blockEffects(tables)),
     misuse: noun("misuse", misuseEffects(tables)),

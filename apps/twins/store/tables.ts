@@ -1,3 +1,5 @@
+import type { Announcer } from "../../core/balance/contract.ts";
+import type { DeclaredService } from "../../core/balance/desired.ts";
 import type { KeptEvent } from "../../core/events/event.ts";
 import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { DropletLife } from "../../core/fleet/droplets.ts";
@@ -147,6 +149,10 @@ export function createTables(deployment = "twintwintwin") {
       string,
       { readonly instanceId: string; readonly rule: MisuseRule; readonly firstAt: Date; readonly lastAt: Date }
     >(),
+    /** By name. */
+    services: new Map<string, DeclaredService>(),
+    /** By name. */
+    announcers: new Map<string, Announcer>(),
     destroyRequests: new Map<string, { readonly leases: "none" | "lost"; readonly askedAt: Date }>(),
     /** By name. */
     operators: new Map<string, Operator & { readonly tokenHash: Buffer }>(),

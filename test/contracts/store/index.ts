@@ -1,3 +1,4 @@
+import { describeServices } from "./services.ts";
 import type { OpenStore } from "./bed.ts";
 import { describeDroplets } from "./droplets.ts";
 import { describeEvents } from "./events.ts";
@@ -24,6 +25,7 @@ export function describeStoreContract(open: OpenStore): void {
   describeHosts(open);
   describeDroplets(open);
   describeEvents(open);
+  describeServices(open);
   describeNotifications(open);
   describeOperator(open);
   describePorts(open);
