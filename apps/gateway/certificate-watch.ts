@@ -28,7 +28,7 @@ const WARN_DAYS = 10;
  */
 export async function readGoodCertificate(
   { readFiles, clock }: Pick<CertificatePorts, "readFiles" | "clock">,
-  domain: string,
+  domain: string | undefined,
 ): Promise<GoodCertificate> {
   const checked = checkCertificate(await readFiles(), domain, clock());
   if (checked.kind === "bad") throw new Error(checked.reason);

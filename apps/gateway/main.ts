@@ -1,17 +1,26 @@
-import { mkdir, readFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { hostname, networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { pino } from "pino";
 import { haproxyConfig } from "../adapters/haproxy/config.ts";
 import { leaseConfig, leaseDefaults } from "../adapters/haproxy/lease-config.ts";
 import { createLeasePlane } from "../adapters/haproxy/lease-plane.ts";
 import { createHaproxy, type HaproxyContent } from "../adapters/haproxy/process.ts";
+import { createServicePlane } from "../adapters/haproxy/service-plane.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
+import { createNginx } from "../adapters/nginx/nginx.ts";
 import { runCommand } from "../adapters/nftables/run.ts";
 import { createSharedAddress } from "../adapters/nftables/shared-address.ts";
 import { readEdgeFiles } from "../adapters/pki/edge-files.ts";
+import { createAnnouncementBoard } from "../adapters/redis/announcements.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createRedisPools, onPoolMessage } from "../adapters/redis/pools.ts";
+import type { OwnAddresses } from "../core/balance/address.ts";
+import { carryServices } from "../core/balance/carry-services.ts";
+import { followServices } from "../core/balance/follow-services.ts";
+import { keepConfiguration } from "../core/balance/keep-configuration.ts";
 import { createCarrier } from "../core/edge/carry-routes.ts";
 import { gatewayNamePattern } from "../core/edge/gateway.ts";
 import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
@@ -24,6 +33,7 @@ import { realTime } from "../lib/time.ts";
 import { readGoodCertificate, watchCertificate, type GoodCertificate } from "./certificate-watch.ts";
 import { startConcierge } from "./concierge-server.ts";
 import { createGateway } from "./gateway.ts";
+import { createServiceStep, type ServedCertificate } from "./services.ts";
 
 const SECOND = 1000;
 const CERTIFICATE_LOOK_MS = 5 * SECOND;
@@ -31,7 +41,7 @@ const PLANE_ANSWER_MS = 2 * SECOND;
 const STOP_MS = 15 * SECOND;
 
 const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "EDGE_DOMAIN", "EDGE_CERT_DIR"]);
-const { service, edge, hosts } = settings;
+const { service, edge, hosts, balance } = settings;
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "gateway", level: service.logLevel, redact: ["err.command.args"] });
 const { clock } = realTime;
@@ -49,10 +59,9 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const store = createMysqlStore(service.mysqlUrl);
   undoLater("database", store.disconnect);
   const connect = () => openRedis(service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
-  const [redis, listener] = [connect(), connect()];
+  const [redis, listener, poolListener] = [connect(), connect(), connect()];
   undoLater("redis", () => {
-    redis.disconnect();
-    listener.disconnect();
+    for (const client of [redis, listener, poolListener]) client.disconnect();
   });
   await mkdir(edge.runDir, { recursive: true, mode: 0o700 });
   const haproxy = createHaproxy(edge.runDir);
@@ -70,6 +79,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   undoLater("concierge", concierge.close);
 
   let served = certificate;
+  let servicesServed: GoodCertificate | undefined;
   /** One after the other: the newest wish is the last one that is fulfilled. */
   let bringing: Promise<void> = Promise.resolve();
   function bringPlane(next: GoodCertificate = served): Promise<void> {
@@ -106,11 +116,12 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const stopping = new AbortController();
   const working = gateway.run(stopping.signal);
   const watching = keepCertificate(stopping.signal);
+  const balancing = keepServices(stopping.signal);
   undoLater(
     "gateway",
     async () => {
       stopping.abort();
-      await Promise.all([working, watching]);
+      await Promise.all([working, watching, balancing]);
     },
     { withinMs: STOP_MS },
   );
@@ -119,7 +130,110 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     stopping.abort();
     await sharing;
   });
-  await Promise.race([untilTold(), working, watching]);
+  await Promise.race([untilTold(), working, watching, balancing]);
+
+  /** Carries services besides instances, in a HAProxy and an nginx of their own. */
+  async function keepServices(stop: AbortSignal): Promise<void> {
+    const serviceProxy = createHaproxy(join(edge.runDir, "services"));
+    const nginxDir = join(edge.runDir, "nginx");
+    const nginx = createNginx(nginxDir);
+    undoLater("HAProxy of services", serviceProxy.stop, { withinMs: STOP_MS, kill: serviceProxy.kill });
+    undoLater("nginx", nginx.stop, { withinMs: STOP_MS });
+    await mkdir(serviceProxy.files.dir, { recursive: true, mode: 0o700 });
+    await mkdir(nginxDir, { recursive: true, mode: 0o711 });
+    // Workers of nginx, who are not root, pass through.
+    if (balance.renderer === "nginx") await chmod(edge.runDir, 0o711);
+
+    const ports = new Set<number>();
+    const own = (): OwnAddresses => ({
+      ips: [...Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])],
+      ports: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort]), ...ports],
+    });
+    const follower = followServices(
+      { store, pools: createRedisPools(redis), board: createAnnouncementBoard(redis), clock },
+      {
+        own,
+        mostMembers: balance.mostMembers,
+        announcements: {
+          networks: balance.announceNetworks,
+          listenPorts: balance.listenPorts,
+          reservedDomains: [edge.domain],
+        },
+        holdMs: balance.holdMs,
+      },
+    );
+    onPoolMessage(poolListener, (key, message) => {
+      follower
+        .hear(key, message)
+        .catch((fault: unknown) => logger.warn({ err: fault, key }, "message to a pool is lost"));
+    });
+    const bounds = { connections: balance.connections, longestMs: edge.idleMs, timeoutMs: PLANE_ANSWER_MS };
+    const servicePlane = createServicePlane(serviceProxy, bounds);
+    const step = createServiceStep(
+      {
+        follower: {
+          look: async () => {
+            const followed = await follower.look();
+            ports.clear();
+            for (const { port } of followed.services) ports.add(port);
+            return followed;
+          },
+        },
+        haproxy: {
+          ...serviceProxy,
+          carry: carryServices({ plane: servicePlane, store, clock }, { gateway: name, drainMs: balance.drainMs }),
+        },
+        nginx: {
+          ...nginx,
+          folder: nginxDir,
+          configuration: keepConfiguration({ plane: nginx, store, clock }, name),
+        },
+        print: (listing) => process.stdout.write(listing),
+      },
+      {
+        renderer: balance.renderer,
+        listenOn: [edge.host.includes(":") ? `[${edge.host}]` : edge.host],
+        zones: balance.zones ?? [],
+        redirectsPlainHttp: balance.redirect === "on",
+      },
+    );
+    let wasFaulty = false;
+    while (!stop.aborted) {
+      try {
+        await step(await serviceCertificate(serviceProxy.files.certificate, join(nginxDir, "services.pem")));
+        if (wasFaulty) logger.info("services are carried again");
+        wasFaulty = false;
+      } catch (fault) {
+        if (!wasFaulty) logger.warn({ err: fault }, "services are not carried as they should be");
+        wasFaulty = true;
+      }
+      await pause(edge.checkMs, stop);
+    }
+  }
+
+  /** Writes the certificate of services to where HAProxy and nginx read it, when it is another one. */
+  async function serviceCertificate(forHaproxy: string, forNginx: string): Promise<ServedCertificate> {
+    const next = await readServiceCertificate();
+    if (next.fingerprint !== servicesServed?.fingerprint) {
+      for (const file of [forHaproxy, forNginx]) await writeFile(file, next.pem, { mode: 0o600 });
+      servicesServed = next;
+    }
+    return { haproxy: forHaproxy, nginx: forNginx, mark: next.fingerprint };
+  }
+
+  /** The one in SERVICE_CERT_DIR while it is good, else the one that was; without such a folder that of the edge. */
+  async function readServiceCertificate(): Promise<GoodCertificate> {
+    const { certificateDir } = balance;
+    if (certificateDir === undefined) return served;
+    try {
+      return await readGoodCertificate({ readFiles: () => readEdgeFiles(certificateDir), clock }, undefined);
+    } catch (fault) {
+      if (servicesServed === undefined) throw new Error(`SERVICE_CERT_DIR: ${messageOf(fault)}`, { cause: fault });
+      const reason = `the certificate in SERVICE_CERT_DIR cannot be served, and the one before is served on`;
+      await gateway.note({ kind: "certificate-refused", alarm: true, reason: `${reason}: ${messageOf(fault)}` });
+      return servicesServed;
+    }
+  }
 
   /** Answers for a share of an address that all gateways have; a fault is logged when it begins and when it is over. */
   async function shareAddress(address: string, stop: AbortSignal): Promise<void> {

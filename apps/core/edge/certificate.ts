@@ -17,12 +17,13 @@ export type CheckedCertificate =
 const ANY_LABEL = "0000000000000000";
 
 /**
- * Checks a certificate and its key as files have them: they belong together, the certificate is for all names under the
- * edge's domain, and `now` is within its time. Reasons are sentences for the operator.
+ * Checks a certificate and its key as files have them: they belong together, the certificate is for all names under a
+ * domain, and `now` is within its time. Reasons are sentences for the operator.
+ * @param domain undefined: whatever names it is for
  */
 export function checkCertificate(
   { chain, key }: { readonly chain: string; readonly key: string },
-  domain: string,
+  domain: string | undefined,
   now: Date,
 ): CheckedCertificate {
   const blocks = chain.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
@@ -45,7 +46,7 @@ export function checkCertificate(
   const [from, to] = [new Date(leaf.validFrom), new Date(leaf.validTo)];
   if (now < from) return bad(`the certificate is not valid before ${from.toISOString()}`);
   if (now >= to) return bad(`the certificate has expired at ${to.toISOString()}`);
-  if (leaf.checkHost(`${ANY_LABEL}.${domain}`, { subject: "never" }) === undefined)
+  if (domain !== undefined && leaf.checkHost(`${ANY_LABEL}.${domain}`, { subject: "never" }) === undefined)
     return bad(`the certificate is not for *.${domain}, but for ${leaf.subjectAltName ?? "no name at all"}`);
   for (const [index, issuer] of certificates.slice(1).entries())
     if (!certificates[index]?.checkIssued(issuer))

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { validate } from "node-cron";
 import { isTableSize, MAX_TABLE_SIZE, MIN_TABLE_SIZE } from "../balance/maglev.ts";
+import { ZONE_PATTERN, type Zone } from "../balance/service.ts";
 import { gatewayNamePattern } from "../edge/gateway.ts";
 
 /** A kind of value. `parse` throws an error that names what the value must be. */
@@ -210,6 +211,41 @@ export const gatewayName: Kind<string> = {
   unit: "",
   parse: (input) =>
     must("have 1 to 63 small letters, digits and dashes, none at its ends", gatewayNamePattern.test(input), input),
+};
+
+/** Networks in CIDR notation, separated by commas. */
+export const networks: Kind<readonly string[]> = {
+  unit: "",
+  parse: (input) => {
+    const wrong = entriesOf(input).find((entry) => !ipaddr.isValidCIDR(entry));
+    if (wrong !== undefined) throw new Error(`must be networks such as 10.0.0.0/8, and "${wrong}" is none`);
+    return entriesOf(input);
+  },
+};
+
+/** Ports, separated by commas. */
+export const ports: Kind<readonly number[]> = {
+  unit: "",
+  parse: (input) => {
+    const wrong = entriesOf(input).find((entry) => !/^[1-9]\d{0,4}$/.test(entry) || Number(entry) > 65_535);
+    if (wrong !== undefined) throw new Error(`must be ports such as 80,443, and "${wrong}" is none`);
+    return entriesOf(input).map(Number);
+  },
+};
+
+/** Zones with their networks: `fra=10.1.0.0/16`, separated by commas. */
+export const zones: Kind<readonly Zone[]> = {
+  unit: "",
+  parse: (input) => {
+    const byName = new Map<string, string[]>();
+    for (const entry of entriesOf(input)) {
+      const [name = "", cidr = ""] = entry.split("=");
+      if (!new RegExp(ZONE_PATTERN).test(name) || !ipaddr.isValidCIDR(cidr))
+        throw new Error(`must be zones such as fra=10.1.0.0/16, and "${entry}" is none`);
+      byName.set(name, [...(byName.get(name) ?? []), cidr]);
+    }
+    return [...byName].map(([name, its]) => ({ name, networks: its }));
+  },
 };
 
 /** A network in CIDR notation. */

@@ -1,4 +1,5 @@
 import { admission } from "./admission.ts";
+import { balance } from "./balance.ts";
 import { cloud } from "./cloud.ts";
 import { consoles } from "./console.ts";
 import type { Setting, ValuesOf } from "./declaration.ts";
@@ -28,6 +29,7 @@ export const rooms = {
   hosts,
   edge,
   ports,
+  balance,
   cloud,
   fleet,
   enrolment,
