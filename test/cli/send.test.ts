@@ -57,7 +57,9 @@ describe("sending a request", () => {
   it("waits as long as the service says, and tells of a wait that can be felt", async () => {
     const { outcome, pauses, notes } = await sendTo([{ status: 503, after: "7" }, { status: 200 }]);
     assert.deepEqual([outcome, pauses], [200, [7000]]);
-    assert.match(notes.join(), /trying again in 7 s/);
+    assert.match(notes.join(), /is busy; trying again in 7 s/);
+    const away = await sendTo(["ECONNREFUSED"]);
+    assert.match(away.notes.join(), /^The service does not answer; trying again in/);
   });
 
   it("gives the refusal at once when the service wants more time than there is", async () => {

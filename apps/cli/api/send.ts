@@ -34,7 +34,10 @@ export function createSend(ports: SendPorts, { timeoutMs, retryForMs }: Patience
         if ("fault" in outcome) throw unreachable(request, outcome.fault, timeoutMs);
         return outcome.response;
       }
-      if (pauseMs > SHORT_MS) ports.note(`The service is busy; trying again in ${Math.ceil(pauseMs / 1000)} s …`);
+      if (pauseMs > SHORT_MS) {
+        const what = "fault" in outcome ? "does not answer" : "is busy";
+        ports.note(`The service ${what}; trying again in ${Math.ceil(pauseMs / 1000)} s …`);
+      }
       await ports.delay(pauseMs, ports.interrupted);
     }
   };
