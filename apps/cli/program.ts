@@ -10,6 +10,7 @@ import { addBlockRoom } from "./rooms/block.ts";
 import { addCompletion } from "./rooms/completion.ts";
 import { addDropletRoom } from "./rooms/droplet.ts";
 import { addEvents } from "./rooms/events.ts";
+import { addGatewayRoom } from "./rooms/gateway.ts";
 import { addHolderCommands } from "./rooms/holder.ts";
 import { addHostRoom } from "./rooms/host.ts";
 import { addInstanceRoom } from "./rooms/instance.ts";
@@ -24,6 +25,7 @@ const HOLDERS = [addHolderCommands, addStatus];
 const OPERATORS = [
   addHostRoom,
   addDropletRoom,
+  addGatewayRoom,
   addInstanceRoom,
   addEvents,
   addAlarmRoom,

@@ -7,6 +7,7 @@ import type { Handout } from "../../apps/core/instances/handout.ts";
 import { createTwinLeadership } from "../../apps/twins/leadership.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
+import { gateway } from "../../apps/twins/gateways.ts";
 import { createTwinApi, type TwinApi, type TwinCall } from "../bed/twin-api.ts";
 import { openContract } from "../contracts/openapi.ts";
 
@@ -55,6 +56,8 @@ describe("the OpenAPI document", () => {
   const differences: string[] = [];
   /** What the instances answer to a command with the right password. */
   let outcome: Awaited<ReturnType<ServerParts["consoles"]["run"]>>;
+  /** What becomes of a look at the gateways that live. */
+  let gatewayFault: (() => Error) | undefined;
 
   before(async () => {
     api = await createTwinApi({
@@ -69,6 +72,17 @@ describe("the OpenAPI document", () => {
       consoles: {
         run: ({ password }) => Promise.resolve(password === "wrong" ? { kind: "wrong-password" } : outcome),
         close: () => undefined,
+      },
+      edge: {
+        untilCarried: () => Promise.resolve(),
+        untilGone: () => Promise.resolve(true),
+        refresh: () => Promise.resolve(),
+        isServed: () => true,
+        list: () =>
+          gatewayFault
+            ? Promise.reject(gatewayFault())
+            : Promise.resolve([gateway("gw-1"), { name: "gw-2", state: "unreadable" }]),
+        trace: () => Promise.resolve([{ name: "gw-1", target: "10.0.0.1 20000" }]),
       },
     });
     document = (await (await api.call("/docs/json")).json()) as OpenApiDocument;
@@ -172,6 +186,8 @@ describe("the OpenAPI document", () => {
       listDroplets: operator(),
       listInstances: operator({ query: "state=all&most=10" }),
       readAnyInstance: operator({ path: { id: (await take(of)).id } }),
+      traceInstance: operator({ path: { id: (await take(of)).id } }),
+      listGateways: operator(),
       changeAnyLease: operator({ path: { id: (await take(of)).id }, body: { ttlSeconds: 3600 } }),
       endAnyInstance: operator({ path: { id: (await take(of)).id } }),
       listEvents: operator({ query: "host=host-b" }),
@@ -359,6 +375,7 @@ describe("the OpenAPI document", () => {
     ] as const) {
       const goods = await goodRequests();
       api.service.faults.add({ fault });
+      gatewayFault = fault;
       try {
         for (const each of plain()) {
           const { operationId } = each.operation;
@@ -367,6 +384,7 @@ describe("the OpenAPI document", () => {
         }
       } finally {
         api.service.faults.clear();
+        gatewayFault = undefined;
       }
     }
   });
@@ -485,6 +503,16 @@ describe("the OpenAPI document", () => {
     assert.equal((await admin("", "POST", { name: "twice", role: "viewer" })).status, 409);
     assert.equal((await admin("/admin", "PATCH", { role: "viewer" })).status, 409);
     assert.equal((await admin("/admin", "DELETE")).status, 409);
+  });
+
+  it("tells that gateways cannot be asked where there is no edge", async () => {
+    const bare = await createTwinApi();
+    try {
+      const { id } = await take(bare);
+      assert.equal((await call(`/ops/api/instances/${id}/trace`, { headers: asOperator() }, bare)).status, 409);
+    } finally {
+      await bare.close();
+    }
   });
 
   it("tells what a test message meets where no channel is set up", async () => {

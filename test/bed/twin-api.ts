@@ -38,6 +38,8 @@ export type TwinApiOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** Connections to instances; when not given, no instance answers. */
   readonly consoles?: ServerParts["consoles"];
+  /** What is known of gateways; when not given, nobody waits for any. */
+  readonly edge?: ServerParts["edge"];
 };
 
 /**
@@ -60,7 +62,7 @@ export async function createTwinApi({ hostNames = ["host-a"], capacity = 8, ...o
 
 async function openApi(
   service: TwinService,
-  { env = {}, consoles = noConsoles }: Pick<TwinApiOptions, "env" | "consoles">,
+  { env = {}, consoles = noConsoles, edge }: Pick<TwinApiOptions, "env" | "consoles" | "edge">,
 ) {
   const settings = loadSettings(
     {
@@ -116,6 +118,7 @@ async function openApi(
     pressure: service.pressure,
     engines: service.engines,
     consoles,
+    edge,
     replyBudget: createReplyBudget(settings.consoles.replyMbPerMinute * MB),
     metrics,
     rateLimitRedis: undefined,

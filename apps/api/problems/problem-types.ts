@@ -196,6 +196,11 @@ export const problemTypes = {
     title: "This way of telling operators is not set up",
     when: "The operator asked for a test message by webhook or mail, and the settings of that way are missing.",
   },
+  "no-edge": {
+    status: 409,
+    title: "This service has no edge",
+    when: "The operator asked about gateways, and EDGE_DOMAIN is not set.",
+  },
   "no-jobs-process": {
     status: 503,
     title: "No process runs jobs",

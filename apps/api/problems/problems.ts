@@ -147,6 +147,8 @@ export const problems = {
         ? "Set WEBHOOK_URL and WEBHOOK_SECRET, and restart the API and the jobs."
         : "Set SMTP_URL, MAIL_FROM and MAIL_TO, and restart the API and the jobs.",
     ),
+  noEdge: () =>
+    problem("no-edge", "EDGE_DOMAIN is not set, so holders connect to the hosts and there are no gateways."),
   ended: () => problem("instance-ended", "Its time is over, so it cannot be used or extended any more. Get a new one."),
 } as const;
 

@@ -45,6 +45,12 @@ export interface paths {
   "/ops/api/droplets": {
     get: operations["listDroplets"];
   };
+  "/ops/api/gateways": {
+    get: operations["listGateways"];
+  };
+  "/ops/api/instances/{id}/trace": {
+    get: operations["traceInstance"];
+  };
   "/ops/api/instances": {
     get: operations["listInstances"];
   };
@@ -183,6 +189,14 @@ export interface components {
         dropletHours: number;
         dollars: number;
       };
+    };
+    Gateway: {
+      name: string;
+      state: "joining" | "live" | "draining" | "unreadable";
+      addresses: string[];
+      routes: number | null;
+      connections: number | null;
+      version: string | null;
     };
     Handout: {
       id: string;
@@ -383,6 +397,16 @@ export interface components {
       checks: {
         [key: string]: string;
       };
+    };
+    RouteTrace: {
+      instance: string;
+      state: string;
+      hostName: string;
+      gateways: {
+        name: string;
+        hasAnswered: boolean;
+        target: string | null;
+      }[];
     };
     Session: {
       name: string;
@@ -734,6 +758,38 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Droplet"][];
+        };
+      };
+    };
+  };
+  listGateways: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Gateway"][];
+        };
+      };
+    };
+  };
+  traceInstance: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["RouteTrace"];
         };
       };
     };

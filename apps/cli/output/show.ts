@@ -5,8 +5,8 @@ import { fields, onOneLine, table, type Column, type Look, type Tone } from "./t
 
 /** Tells the outcome of a command, in JSON or for people. Only outcomes go to standard output. */
 export type Show = {
-  /** Several things, as a table; `none` where there are none. */
-  readonly rows: <Row>(rows: readonly Row[], columns: readonly Column<Row>[], none: string) => void;
+  /** Several things, as a table; `none` where there are none. As JSON they are themselves, or the value they are from. */
+  readonly rows: <Row>(rows: readonly Row[], columns: readonly Column<Row>[], none: string, value?: unknown) => void;
   /** One thing, by the names of what it has. */
   readonly fields: (value: unknown, pairs: readonly (readonly [name: string, text: string])[]) => void;
   /** An act that is done, in a sentence. */
@@ -36,7 +36,8 @@ export function createShow({ stdout, stderr, env }: Pick<World, "stdout" | "stde
   const write = (value: unknown, text: () => string) => stdout.write(isJson() ? json(value) : text());
 
   const show: Show = {
-    rows: (rows, columns, none) => write(rows, () => (rows.length === 0 ? `${none}\n` : table(rows, columns, look))),
+    rows: (rows, columns, none, value = rows) =>
+      write(value, () => (rows.length === 0 ? `${none}\n` : table(rows, columns, look))),
     fields: (value, pairs) => write(value, () => fields(pairs, look)),
     done: (value, sentence) => write(value, () => `${onOneLine(sentence)}\n`),
     text: (text) => stdout.write(text),

@@ -2,6 +2,7 @@ import { Unavailable } from "../../lib/unavailable.ts";
 import { awaitGateways, type AwaitGatewaysPorts } from "./await-gateways.ts";
 import { RouteFault } from "./route-fault.ts";
 import { targetText, type Target } from "./routes.ts";
+import { traceRoute } from "./trace-route.ts";
 
 /** What waiting for routes needs. */
 export type EdgeRoutesPorts = AwaitGatewaysPorts & {
@@ -68,6 +69,10 @@ export function createEdgeRoutes(ports: EdgeRoutesPorts, { acknowledgeMs }: { re
     untilCarried,
     untilGone,
     refresh,
+    /** Gateways that live now. @throws Unavailable when that is unknown */
+    list: ports.gateways.list,
+    /** What they carry for an instance, as they say within so many milliseconds. @throws Unavailable when it is unknown which live */
+    trace: (id: string, withinMs: number) => traceRoute(ports, id, ports.after(withinMs)),
     /** Whether any gateway lived at the last look; also while there has been none. */
     isServed: () => isServedNow !== false,
   };

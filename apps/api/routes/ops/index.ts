@@ -3,6 +3,7 @@ import { callerKey } from "../../callers/caller-key.ts";
 import { opsBlockRoutes, type OpsBlockParts } from "./blocks.ts";
 import { opsEventRoutes, type OpsEventParts } from "./events.ts";
 import { opsFigureRoutes, type OpsFigureParts } from "./figures.ts";
+import { opsGatewayRoutes, type OpsGatewayParts } from "./gateways.ts";
 import { opsHostRoutes, type OpsHostParts } from "./hosts.ts";
 import { opsInstanceRoutes, type OpsInstanceParts } from "./instances.ts";
 import { opsJobRoutes, type OpsJobParts } from "./jobs.ts";
@@ -19,6 +20,7 @@ import { opsWorkloadRoutes, type OpsWorkloadParts } from "./workloads.ts";
 /** What the operator's room needs. */
 export type OpsRouteParts = LoginPorts &
   OpsHostParts &
+  OpsGatewayParts &
   OpsInstanceParts &
   OpsEventParts &
   OpsJobParts &
@@ -63,6 +65,7 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
       });
       guarded.addHook("onSend", async (_request, reply) => void reply.header("cache-control", "no-store"));
       await guarded.register(opsHostRoutes(parts));
+      await guarded.register(opsGatewayRoutes(parts));
       await guarded.register(opsInstanceRoutes(parts));
       await guarded.register(opsEventRoutes(parts));
       await guarded.register(opsJobRoutes(parts));

@@ -1,0 +1,72 @@
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { answered } from "../api/answers.ts";
+import type { Schemas } from "../api/client.ts";
+import type { Context } from "../context.ts";
+import type { Column, Tone } from "../output/table.ts";
+import { stop } from "../stopped.ts";
+
+type Gateway = Schemas["Gateway"];
+type Traced = Schemas["RouteTrace"]["gateways"][number];
+
+/** `gateway`: who carries instances at the edge. */
+export function addGatewayRoom(program: CommandUnknownOpts, { operator, show }: Context): void {
+  const gateway = program
+    .command("gateway")
+    .alias("gateways")
+    .description("See the gateways of the edge, and where they lead.");
+
+  gateway
+    .command("list")
+    .description("List the gateways that live.")
+    .action(async () => {
+      const gateways = await answered((await operator()).GET("/ops/api/gateways"));
+      show.rows(gateways, columns, "No gateway lives.");
+    });
+
+  gateway
+    .command("trace")
+    .description("Ask all gateways where they lead clients of an instance; exit code 6 when they do not agree.")
+    .argument("<instance>", "id of the instance")
+    .action(async (id) => {
+      const api = await operator();
+      const trace = await answered(api.GET("/ops/api/instances/{id}/trace", { params: { path: { id } } }));
+      show.rows(trace.gateways, traceColumns, "No gateway lives.", trace);
+      const targets = new Set(trace.gateways.map(({ hasAnswered, target }) => (hasAnswered ? target : undefined)));
+      if (targets.size > 1 || targets.has(undefined))
+        throw stop(
+          "later",
+          "no-agreement",
+          "The gateways do not agree",
+          `They should lead ${id} to one place within a second.`,
+        );
+    });
+}
+
+const tones: Readonly<Record<Gateway["state"], Tone>> = {
+  joining: "watch",
+  live: "good",
+  draining: "watch",
+  unreadable: "bad",
+};
+
+const columns: readonly Column<Gateway>[] = [
+  { title: "NAME", of: ({ name }) => name },
+  { title: "STATE", of: ({ state }) => state, tone: ({ state }) => tones[state] },
+  { title: "ADDRESSES", of: ({ addresses }) => addresses.join(" ") || "-", isCut: true },
+  { title: "ROUTES", of: ({ routes }) => shown(routes) },
+  { title: "CONNECTIONS", of: ({ connections }) => shown(connections) },
+  { title: "VERSION", of: ({ version }) => version ?? "-" },
+];
+
+const traceColumns: readonly Column<Traced>[] = [
+  { title: "GATEWAY", of: ({ name }) => name },
+  {
+    title: "LEADS TO",
+    of: ({ hasAnswered, target }) => (hasAnswered ? (target ?? "nowhere") : "no answer"),
+    tone: ({ hasAnswered, target }) => (!hasAnswered ? "bad" : target === null ? "watch" : "good"),
+  },
+];
+
+function shown(count: number | null): string {
+  return count === null ? "-" : String(count);
+}

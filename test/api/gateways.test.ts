@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { createEdgeRoutes } from "../../apps/core/edge/edge-routes.ts";
+import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { createCallFaults } from "../../apps/twins/turns.ts";
+import { createTwinGateways, gateway } from "../../apps/twins/gateways.ts";
+import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
+import { createCliBed } from "../cli/bed.ts";
+import { assertProblem } from "./assert-problem.ts";
+
+const LONG_MS = 1_000_000;
+const ID = "instance00000001";
+
+describe("gateways, by the API and the command line", () => {
+  const clock = () => new Date(0);
+  const faults = createCallFaults();
+  let twin: ReturnType<typeof createTwinGateways>;
+  let api: TwinApi;
+  let bare: TwinApi;
+  /** Time that gateways get to answer, in milliseconds: none where a test has one that does not. */
+  let patienceMs: number;
+  before(async () => {
+    const edge = createEdgeRoutes(
+      {
+        gateways: { list: () => twin.membership.list() },
+        news: {
+          nudge: (ids) => twin.news.nudge(ids),
+          onAcknowledged: (id, hear) => twin.news.onAcknowledged(id, hear),
+        },
+        delay: (ms) => delay(ms, undefined, { ref: false }),
+        after: () => AbortSignal.timeout(patienceMs),
+        onFault: () => undefined,
+      },
+      { acknowledgeMs: 1000 },
+    );
+    api = await createTwinApi({ env: { EDGE_DOMAIN: "redis.example.org" }, edge });
+    bare = await createTwinApi();
+    await api.service.addInstance(ID, "host-a", "running");
+  });
+  after(async () => {
+    await api.close();
+    await bare.close();
+  });
+  beforeEach(() => {
+    twin = createTwinGateways({ clock, faults, turn: () => Promise.resolve() });
+    patienceMs = LONG_MS;
+  });
+
+  const ask = (path: string, of: TwinApi = api) =>
+    of.call(`/ops/api${path}`, { headers: { authorization: `Bearer ${of.opsToken}` } });
+  const run = (...args: string[]) => createCliBed(api).run(args, { env: { GETAREDIS_OPS_TOKEN: api.opsToken } });
+  /** A gateway that lives, and says that it leads to a target when it is asked; undefined: it says nothing. */
+  const join = async (name: string, target: string | null | undefined) => {
+    await twin.membership.join({ ...gateway(name), routes: 3, connections: 7 }, LONG_MS);
+    twin.news.onNudge((ids) => {
+      if (target !== undefined)
+        void twin.news.acknowledge(
+          name,
+          ids.map((id) => ({ id, target })),
+        );
+    });
+  };
+
+  it("are listed by their names, also those that cannot be read; without an edge there is none", async () => {
+    await join("gw-2", null);
+    await join("gw-1", null);
+    twin.set("gw-3", "{", LONG_MS);
+    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, connections: 7, version: "0.0.0" };
+    const unknown = { state: "unreadable", addresses: [], routes: null, connections: null, version: null };
+    assert.deepEqual(await (await ask("/gateways")).json(), [
+      { name: "gw-1", ...known },
+      { name: "gw-2", ...known },
+      { name: "gw-3", ...unknown },
+    ]);
+    const { stdout } = await run("gateway", "list");
+    assert.match(
+      stdout,
+      /^NAME +STATE +ADDRESSES +ROUTES +CONNECTIONS +VERSION\ngw-1 +live +192\.0\.2\.1 +3 +7 +0\.0\.0\n/,
+    );
+    assert.match(stdout, /^gw-3 +unreadable +- +- +- +-$/m);
+    assert.deepEqual(await (await ask("/gateways", bare)).json(), []);
+  });
+
+  it("say at once where each of them leads who asks for an instance", async () => {
+    await join("gw-1", "10.0.0.1 20000");
+    await join("gw-2", "10.0.0.1 20000");
+    const traced = (await (await ask(`/instances/${ID}/trace`)).json()) as object;
+    const target = "10.0.0.1 20000";
+    assert.deepEqual(traced, {
+      instance: ID,
+      state: "running",
+      hostName: "host-a",
+      gateways: ["gw-1", "gw-2"].map((name) => ({ name, hasAnswered: true, target })),
+    });
+    const shown = await run("gateway", "trace", ID);
+    assert.deepEqual([shown.code, shown.stderr], [0, ""]);
+    assert.equal(shown.stdout, "GATEWAY  LEADS TO\ngw-1     10.0.0.1 20000\ngw-2     10.0.0.1 20000\n");
+    assert.deepEqual(JSON.parse((await run("gateway", "trace", ID, "--json")).stdout), traced);
+  });
+
+  it("are told apart where they do not agree, or one does not answer in time, by an exit code as well", async () => {
+    await join("gw-1", "10.0.0.1 20000");
+    await join("gw-2", null);
+    const apart = await run("gateway", "trace", ID);
+    assert.equal(apart.code, 6);
+    assert.match(apart.stdout, /^gw-2 +nowhere$/m);
+    assert.match(apart.stderr, /The gateways do not agree/);
+    await join("gw-3", undefined);
+    patienceMs = 10;
+    const silent = await run("gateway", "trace", ID);
+    assert.equal(silent.code, 6);
+    assert.match(silent.stdout, /^gw-1 +10\.0\.0\.1 20000\ngw-2 +nowhere\ngw-3 +no answer$/m);
+  });
+
+  it("are not asked about an instance that there is none of, without an edge, or while Redis is away", async () => {
+    await assertProblem(await ask("/instances/0000000000000000/trace"), 404, "not-found");
+    await assertProblem(await ask(`/instances/${ID}/trace`, bare), 409, "no-edge");
+    faults.add({ call: "gateways.list", fault: () => new Unavailable("redis", new Error("gone")) });
+    await assertProblem(await ask("/gateways"), 503, "unavailable");
+  });
+});
