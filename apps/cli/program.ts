@@ -17,14 +17,18 @@ import { addInstanceRoom } from "./rooms/instance.ts";
 import { addJobRoom } from "./rooms/job.ts";
 import { addNotificationRoom } from "./rooms/notification.ts";
 import { addOperatorRoom } from "./rooms/operator.ts";
+import { addPortRoom } from "./rooms/port.ts";
 import { addStatus } from "./rooms/status.ts";
 import { addSwitchRoom } from "./rooms/switch.ts";
+import { addWorkloadRoom } from "./rooms/workload.ts";
 
 /** The command line's rooms, one for each noun, in the order of the help. */
 const HOLDERS = [addHolderCommands, addStatus];
 const OPERATORS = [
   addHostRoom,
   addDropletRoom,
+  addPortRoom,
+  addWorkloadRoom,
   addGatewayRoom,
   addInstanceRoom,
   addEvents,

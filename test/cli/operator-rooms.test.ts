@@ -144,6 +144,59 @@ describe("getaredis, for operators", () => {
     assert.deepEqual(await json("droplet", "list"), []);
   });
 
+  it("port maps a port of a host, gives it children, stops, starts and unmaps it", async () => {
+    assert.equal(await say("port", "list"), "No port is balanced.\n");
+    assert.equal(await say("port", "map", "host-a", "8080", "web:1", "80"), "host-a:8080 is balanced over web:1:80.\n");
+    await say("port", "map", "host-b", "8080", "web:1");
+    assert.equal(await say("port", "add-child", "host-a", "8080", "host-b", "8080"), "host-b:8080 takes its share.\n");
+    await say("port", "stop", "host-a", "8080");
+    const [heading, first, second] = lines(await say("port", "list"));
+    assert.match(heading ?? "", /^HOST +PORT +IMAGE +CHILDREN +STATE +IN FORCE$/);
+    assert.match(first ?? "", /^host-a +8080 +web:1 port 80 +host-b:8080 +stopped +unknown$/);
+    assert.match(second ?? "", /^host-b +8080 +web:1 port 8080 +- +on +unknown$/);
+    await say("port", "start", "host-a", "8080");
+    await say("port", "remove-child", "host-a", "8080", "host-b", "8080");
+    const [port] = await json<{ state: string; children: object[] }[]>("port", "list");
+    assert.deepEqual([port?.state, port?.children], ["on", []]);
+    assert.equal(await say("port", "unmap", "host-a", "8080"), "host-a:8080 is not balanced any more.\n");
+    assert.equal((await run(["port", "unmap", "host-a", "8080"])).code, 4);
+    assert.equal((await run(["port", "map", "host-a", "22", "web:1"])).code, 5);
+    assert.equal((await run(["port", "map", "host-a", "eighty", "web:1"])).code, 2);
+    await say("port", "unmap", "host-b", "8080");
+  });
+
+  it("workload runs containers of an image, with a command, scales, pauses, starts, stops and removes them", async () => {
+    assert.equal(await say("workload", "list"), "There is no workload.\n");
+    const wanted = ["--memory", "256", "--cpus", "0.5", "--count", "2"];
+    const command = ["--", "/run.sh", "--verbose"];
+    const made = JSON.parse(
+      await say("--json", "workload", "run", "host-a", "web", "web:1", ...wanted, ...command),
+    ) as object;
+    assert.deepEqual(made, { ...made, host: "host-a", name: "web", copies: 2, command: ["/run.sh", "--verbose"] });
+    const shown = await say("workload", "run", "host-a", "web", "web:1", ...wanted, ...command);
+    assert.match(shown, /^host-a is to run 2 of web:1 as web; /);
+    await say("workload", "scale", "host-a", "web", "3");
+    for (const [act, state] of [
+      ["pause", "paused"],
+      ["stop", "stopped"],
+      ["start", "running"],
+    ] as const) {
+      assert.equal(await say("workload", act, "host-a", "web"), `web on host-a is to be ${state}.\n`);
+      assert.match(
+        await say("container", "list"),
+        new RegExp(`^host-a +web +web:1 +3 +256 MB, 0\\.5 cores +${state} +not yet$`, "m"),
+      );
+    }
+    assert.equal(await say("workload", "remove", "host-a", "web"), "web on host-a is removed.\n");
+    assert.equal((await run(["workload", "pause", "host-a", "nothing"])).code, 4);
+    for (const wrong of [
+      ["--memory", "256", "--cpus", "0"],
+      ["--memory", "lots", "--cpus", "1"],
+      ["--cpus", "1"],
+    ])
+      assert.equal((await run(["workload", "run", "host-a", "web", "web:1", ...wrong])).code, 2);
+  });
+
   it("instance lists, shows, extends and ends everybody's", async () => {
     const { id, host, port } = await create();
     const [heading, ...rows] = lines(await say("instance", "list"));

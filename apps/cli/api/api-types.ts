@@ -82,6 +82,22 @@ export interface paths {
   "/ops/api/blocks/preview": {
     get: operations["previewBlock"];
   };
+  "/ops/api/ports": {
+    get: operations["listPorts"];
+  };
+  "/ops/api/hosts/{name}/ports/{port}": {
+    put: operations["mapPort"];
+    delete: operations["unmapPort"];
+    patch: operations["changePort"];
+  };
+  "/ops/api/workloads": {
+    get: operations["listWorkloads"];
+  };
+  "/ops/api/hosts/{name}/workloads/{workload}": {
+    put: operations["runWorkload"];
+    delete: operations["removeWorkload"];
+    patch: operations["changeWorkload"];
+  };
   "/ops/api/figures": {
     get: operations["readFleetFigures"];
   };
@@ -106,6 +122,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    BalancedPort: {
+      host: string;
+      port: number;
+      image: string | null;
+      imagePort: number;
+      state: "on" | "stopped";
+      children: components["schemas"]["ChildPort"][];
+      inForce: boolean | null;
+      fault: string | null;
+    };
     Block: {
       address: string;
       reason: string;
@@ -116,6 +142,10 @@ export interface components {
     BlockMade: {
       address: string;
       ended: number;
+    };
+    ChildPort: {
+      host: string;
+      port: number;
     };
     ConsoleAnswer: {
       text: string;
@@ -376,6 +406,17 @@ export interface components {
       latestEnd: string;
     };
     Page: string;
+    PortChange: {
+      state?: "on" | "stopped";
+      addChild?: components["schemas"]["ChildPort"];
+      removeChild?: components["schemas"]["ChildPort"];
+    };
+    PortToBalance: {
+      image?: string | null;
+      imagePort?: number;
+      children?: components["schemas"]["ChildPort"][];
+      state?: "on" | "stopped";
+    };
     Problem: {
       type: string;
       title: string;
@@ -430,6 +471,31 @@ export interface components {
       sentBytes: number;
       limitBytes: number | null;
       throttled: boolean;
+    };
+    Workload: {
+      host: string;
+      name: string;
+      image: string;
+      command: string[] | null;
+      memoryMb: number;
+      cpus: number;
+      copies: number;
+      state: "running" | "paused" | "stopped" | "removed";
+      isDone: boolean;
+      doneAt: string | null;
+      fault: string | null;
+    };
+    WorkloadChange: {
+      state?: "running" | "paused" | "stopped";
+      copies?: number;
+    };
+    WorkloadToRun: {
+      image: string;
+      command?: string[] | null;
+      memoryMb: number;
+      cpus: number;
+      copies?: number;
+      state?: "running" | "paused" | "stopped";
     };
   };
   responses: never;
@@ -1044,6 +1110,172 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Holdings"];
+        };
+      };
+    };
+  };
+  listPorts: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["BalancedPort"][];
+        };
+      };
+    };
+  };
+  mapPort: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        port: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["PortToBalance"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["BalancedPort"];
+        };
+      };
+    };
+  };
+  unmapPort: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        port: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changePort: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        port: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["PortChange"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["BalancedPort"];
+        };
+      };
+    };
+  };
+  listWorkloads: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Workload"][];
+        };
+      };
+    };
+  };
+  runWorkload: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        workload: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["WorkloadToRun"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Workload"];
+        };
+      };
+    };
+  };
+  removeWorkload: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        workload: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changeWorkload: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        workload: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["WorkloadChange"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Workload"];
         };
       };
     };
