@@ -2,6 +2,7 @@ import { Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { answered } from "../api/answers.ts";
 import type { Schemas } from "../api/client.ts";
 import type { Context } from "../context.ts";
+import { reserveSecretFile } from "../credentials/secret-file.ts";
 import { MOMENT_FORM, readMoment } from "../input/durations.ts";
 import type { Column } from "../output/table.ts";
 import { fromNow, moment } from "../output/words.ts";
@@ -37,15 +38,14 @@ export function addOperatorRoom(program: CommandUnknownOpts, { operator, show, w
     .option("--save <file>", "write the token to this new file, which only you can read, and do not show it")
     .action(async (name, { role, expires, save }) => {
       const api = await operator();
-      // Before the token exists: it is told once.
-      if (save !== undefined) await reserve(save);
+      const file = save === undefined ? undefined : await reserveSecretFile(world.files, save);
       const { token, ...created } = await answered(
         api.POST("/ops/api/operators", { body: { name, role, ...expiry(expires) } }),
       ).catch(async (fault: unknown) => {
-        if (save !== undefined) await world.files.remove(save);
+        await file?.discard();
         throw fault;
       });
-      if (save !== undefined) await world.files.write(save, `${token}\n`);
+      await file?.fill(token);
       const told = save === undefined ? { ...created, token } : created;
       show.fields(told, [
         ["name", created.name],
@@ -84,10 +84,6 @@ export function addOperatorRoom(program: CommandUnknownOpts, { operator, show, w
 
   const expiry = (text: string | undefined) =>
     text === undefined ? {} : { expiresAt: text === "never" ? null : readMoment(text, world.clock()) };
-  const reserve = (file: string) =>
-    world.files.write(file, "", { isNew: true }).catch((fault: unknown) => {
-      throw usage(`${file} cannot be made: ${fault instanceof Error ? fault.message : String(fault)}.`);
-    });
 }
 
 function columns(now: Date): readonly Column<Operator>[] {
