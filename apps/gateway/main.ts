@@ -95,7 +95,10 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   await carrier.step([], true);
   undoLater("HAProxy", haproxy.stop, { withinMs: STOP_MS, kill: haproxy.kill });
   await bringPlane();
-  logger.info({ name, port: edge.port, plainPort: edge.plainPort, routes: carrier.table().size }, "gateway listens");
+  logger.info(
+    { gateway: name, port: edge.port, plainPort: edge.plainPort, routes: carrier.table().size },
+    "gateway listens",
+  );
 
   const gateway = createGateway(
     {
@@ -113,6 +116,11 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     },
     { ...edge, name, addresses: edge.gatewayAddresses ?? [], version: await readVersion() },
   );
+  // For maintenance: from then on new clients are led to others, and those that are connected stay.
+  process.on("SIGUSR2", () => {
+    logger.info({ gateway: name }, "gateway drains");
+    gateway.drain(true);
+  });
   const stopping = new AbortController();
   const working = gateway.run(stopping.signal);
   const watching = keepCertificate(stopping.signal);

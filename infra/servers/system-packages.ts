@@ -49,6 +49,7 @@ const PROVIDERS = {
   ruby: { packages: ["ruby"], units: [] },
   "redis for Go": { packages: ["golang-github-gomodule-redigo-dev"], units: [], isLibrary: true },
   "redis for PHP": { packages: ["php-predis"], units: [], isLibrary: true },
+  "redis extension of PHP": { packages: ["php-redis"], units: [], isLibrary: true },
   "redis for Python": { packages: ["python3-redis"], units: [], isLibrary: true },
   "redis for Ruby": { packages: ["ruby-redis"], units: [], isLibrary: true },
 } satisfies Record<string, Provider>;

@@ -12,6 +12,8 @@ export interface BoxAddresses {
   bindAddress: string;
   /** Where we reach published ports ourselves. */
   checkHost: string;
+  /** Address that servers on this machine listen on. */
+  listenAddress: string;
   /** Name or address that the page, the API and the dashboard are found by. */
   pageHost: string;
   /** Whether they are open to the network. */
@@ -28,6 +30,8 @@ export async function boxAddresses(settings: {
   host: string;
   publicHost: string | undefined;
   engineUrl: string;
+  /** Whether an edge on this machine leads to instances: then nobody else need reach them. */
+  isBehindEdge: boolean;
 }): Promise<BoxAddresses> {
   const { address } = await addressOf("HOST", settings.host);
   const isWildcard = address === "0.0.0.0" || address === "::";
@@ -39,6 +43,7 @@ export async function boxAddresses(settings: {
       publicHost: settings.publicHost ?? elsewhere,
       bindAddress: "0.0.0.0",
       checkHost: elsewhere,
+      listenAddress: isWildcard ? "0.0.0.0" : address,
       pageHost: own,
       isPageOpen: isWildcard,
       publicIp: (await addressOf("DOCKER_HOST", elsewhere)).address,
@@ -48,8 +53,9 @@ export async function boxAddresses(settings: {
   return {
     publicHost,
     // Instances live on an IPv4 bridge; the engine also publishes on IPv6 where it can.
-    bindAddress: isWildcard ? "0.0.0.0" : address,
-    checkHost: isWildcard ? "127.0.0.1" : address,
+    bindAddress: settings.isBehindEdge ? "127.0.0.1" : isWildcard ? "0.0.0.0" : address,
+    checkHost: settings.isBehindEdge || isWildcard ? "127.0.0.1" : address,
+    listenAddress: isWildcard ? "0.0.0.0" : address,
     pageHost: publicHost,
     isPageOpen: isWildcard,
     publicIp: isWildcard ? outward : address,
@@ -67,13 +73,16 @@ export function engineElsewhere(engineUrl: string): string | undefined {
   return own.includes(host) ? undefined : host;
 }
 
-/** Throws, naming the settings, when nothing can listen on an address and port. Returns the port, a free one for 0. */
-export async function checkPort(host: string, port: number): Promise<number> {
+/**
+ * Throws, naming the settings, when nothing can listen on an address and port. Returns the port, a free one for 0.
+ * @param prefix of the names of these settings
+ */
+export async function checkPort(host: string, port: number, prefix: "" | "EDGE_" = ""): Promise<number> {
   const server = createServer().listen(port, host);
   try {
     await once(server, "listening");
   } catch (cause) {
-    throw new Error(reasonFor((cause as NodeJS.ErrnoException).code, host, port), { cause });
+    throw new Error(reasonFor((cause as NodeJS.ErrnoException).code, host, port, prefix), { cause });
   }
   const address = server.address();
   server.close();
@@ -81,14 +90,15 @@ export async function checkPort(host: string, port: number): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : port;
 }
 
-function reasonFor(code: string | undefined, host: string, port: number): string {
+function reasonFor(code: string | undefined, host: string, port: number, prefix: string): string {
   if (code === "EADDRINUSE")
-    return `port ${port} of ${host} is taken by another program: stop that, or choose another port with PORT=…`;
+    return `port ${port} of ${host} is taken by another program: stop that, or choose another port with ${prefix}PORT=…`;
   if (code === "EACCES") {
-    return `port ${port} is reserved for root: choose one above 1023 with PORT=…, or run as root`;
+    return `port ${port} is reserved for root: choose one above 1023 with ${prefix}PORT=…, or run as root`;
   }
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `HOST=${host} is not an address of this machine`;
-  return `cannot listen on port ${port} of ${host} (${code ?? "unknown reason"}): see the settings PORT and HOST`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+    return `${prefix}HOST=${host} is not an address of this machine`;
+  return `cannot listen on port ${port} of ${host} (${code ?? "unknown reason"}): see the settings ${prefix}PORT and ${prefix}HOST`;
 }
 
 async function addressOf(setting: string, host: string): Promise<{ address: string }> {

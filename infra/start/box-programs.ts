@@ -9,6 +9,7 @@ import type { Places } from "../process/kept-program.ts";
 import { projectPath } from "../process/project-path.ts";
 import { grantHeartbeat, grantPortMap } from "../servers/redis.ts";
 import { engineElsewhere } from "./addresses.ts";
+import { gatewaySettings, untilGatewayCarries, type BoxEdge } from "./box-edge.ts";
 
 /** The script that bounds what instances send. */
 export const TRANSFER = projectPath("infra/host/transfer.sh");
@@ -34,10 +35,11 @@ export interface Box {
   boundsTransfer: boolean;
   /** Where port-map.sh keeps what it has loaded; its password is beside it. */
   portMapDir: string;
+  edge: BoxEdge | undefined;
 }
 
 /**
- * Starts heartbeat, expiry, janitor, jobs and API, keeps them running until the end, and resolves when the API reports
+ * Starts heartbeat, expiry, janitor, gateway, jobs and API, keeps them running until the end, and resolves when the API reports
  * that it can hand out. Throws when it does not.
  */
 export async function startPrograms(
@@ -83,12 +85,17 @@ export async function startPrograms(
       return { PATH: process.env.PATH };
     });
   }
-  const keepNode = (name: "jobs" | "api", settingsOf: typeof jobsSettings) =>
+  const keepNode = (name: "gateway" | "jobs" | "api", settingsOf: (box: Box) => NodeJS.ProcessEnv) =>
     keep(name, process.execPath, [...nodeFlags, projectPath(`apps/${name}/main.ts`)], graceMs, () => ({
       // What was compiled by the last run is loaded by the next one.
       NODE_COMPILE_CACHE: places.compiledDir,
       ...settingsOf(box),
     }));
+  if (box.edge) {
+    const { edge } = box;
+    const gateway = await keepNode("gateway", () => gatewaySettings(edge, box));
+    await untilGatewayCarries(box.redisUrl, gateway, ending);
+  }
   await keepNode("jobs", jobsSettings);
   const api = await keepNode("api", apiSettings);
   await untilReady(`http://${inUrl(listenedOn(settings.service.host))}:${box.port}/readyz`, api, ending);

@@ -23,7 +23,7 @@ const CLEAR_MS = 60_000;
  * made of, if it makes one.
  */
 export function neededCommands(
-  { service }: Settings,
+  { service, edge }: Settings,
   foundEngine: string | undefined,
   imageServer: SystemCommand | undefined,
 ): SystemCommand[] {
@@ -33,6 +33,7 @@ export function neededCommands(
     ...(service.mysqlUrl === undefined ? (["mariadbd", "mariadb-install-db", "my_print_defaults"] as const) : []),
     ...(service.redisUrl === undefined ? (["redis-server"] as const) : []),
     ...(imageServer === undefined ? [] : [imageServer]),
+    ...(edge.domain === undefined ? [] : (["haproxy"] as const)),
     ...(foundEngine === undefined ? (["dockerd", "iptables"] as const) : []),
     ...(engineElsewhere(foundEngine ?? "unix:") === undefined ? (["nft", "ip"] as const) : []),
   ];

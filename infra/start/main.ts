@@ -13,6 +13,7 @@ import { inUrl } from "../../apps/lib/url-host.ts";
 import { boxAddresses, checkPort, engineElsewhere } from "./addresses.ts";
 import { asRoot } from "../process/as-root.ts";
 import { PORT_MAP, startPrograms, TRANSFER, type Box } from "./box-programs.ts";
+import { prepareEdge, type BoxEdge } from "./box-edge.ts";
 import { dockerClient, findEngine } from "../servers/docker-client.ts";
 import { takeEnvFile } from "./env-file.ts";
 import { checkConfigured, ensureEngine, ensureMysql, ensureRedis, neededCommands } from "./box-servers.ts";
@@ -47,7 +48,7 @@ async function start(life: Lifecycle): Promise<void> {
   const step = stepsUntil(ending);
   for (const warning of await takeEnvFile(projectPath(".env"))) console.log(`! ${warning}`);
   const settings = loadSettings(process.env);
-  const { service, http, instances, cloud } = settings;
+  const { service, http, instances, cloud, edge: edgeSettings } = settings;
   // Its jobs would end at once: what a fleet needs besides is not here.
   if (cloud)
     throw new Error(
@@ -108,7 +109,14 @@ async function start(life: Lifecycle): Promise<void> {
   undoLater("image check", keepImage(dockerClient(engineUrl), image, (text) => console.log(`! ${text}`)).stop, {
     withinMs: IMAGE_TIMEOUT_MS,
   });
-  const addresses = await boxAddresses({ host: service.host, publicHost: service.publicHost, engineUrl });
+  const addresses = await boxAddresses({
+    host: service.host,
+    publicHost: service.publicHost,
+    engineUrl,
+    isBehindEdge: edgeSettings.domain !== undefined,
+  });
+  const edge = await prepareEdge(settings, process.env, { stateDir, ...addresses, now: new Date() });
+  if (edge) await checkPort(edge.host, edge.port, "EDGE_");
   await step("database schema", async (note) => {
     const done = await migrate(mysqlUrl);
     note(done.length === 0 ? "up to date" : `${done.length} ${done.length === 1 ? "migration" : "migrations"}`);
@@ -124,7 +132,7 @@ async function start(life: Lifecycle): Promise<void> {
     service.serverSecret ?? keptSecret(join(stateDir, "server-secret")),
   ]);
   // What stays on this machine costs nobody anything, and leaves the line to others.
-  const boundsTransfer = engineElsewhere(engineUrl) === undefined && !isLoopback(addresses.bindAddress);
+  const boundsTransfer = engineElsewhere(engineUrl) === undefined && !isLoopback(edge?.host ?? addresses.bindAddress);
   if (boundsTransfer && !keepsFirewall) undoLater("transfer rules", () => runAsRoot("bash", TRANSFER, "down"));
   const portMapDir = join(stateDir, "port-map");
   if (engineElsewhere(engineUrl) === undefined)
@@ -141,8 +149,11 @@ async function start(life: Lifecycle): Promise<void> {
     serverSecret,
     boundsTransfer,
     portMapDir,
+    edge,
   };
-  await step("heartbeat, expiry, janitor, jobs, API", () => startPrograms(life, settings, box, places));
+  await step(`heartbeat, expiry, janitor, ${edge ? "gateway, " : ""}jobs, API`, () =>
+    startPrograms(life, settings, box, places),
+  );
 
   // What is no terminal is mostly a log, which more people read than may operate this.
   const tokenShown = process.stdout.isTTY
@@ -155,9 +166,14 @@ async function start(life: Lifecycle): Promise<void> {
 Get a Redis is ready.
   page    ${url}/
   curl    curl -X POST ${url}/instances
-  ops     ${url}/ops with the token ${tokenShown}
+  ops     ${url}/ops with the token ${tokenShown}${edge ? `\n  edge    ${edgeShown(edge)}` : ""}
   logs    ${shortened(places.logsDir)}/
 Press Ctrl-C to stop everything.`);
+  if (edge?.caFile !== undefined)
+    console.log(
+      `! its certificate is one of our own: give clients ${shortened(edge.caFile)}, as with redis-cli --cacert, or set ` +
+        "EDGE_CERT_DIR",
+    );
   const open = [
     ...(addresses.isPageOpen ? ["the page and the operator's API"] : []),
     ...(addresses.bindAddress === "0.0.0.0" ? ["instances"] : []),
@@ -169,6 +185,10 @@ Press Ctrl-C to stop everything.`);
     console.log(
       "! the kernel's table of connections keeps its size: to make room for many, run infra/host/conntrack.sh as root",
     );
+}
+
+function edgeShown({ domain, host, port }: BoxEdge): string {
+  return `rediss://….${domain}:${port}, for names under ${domain} that lead to ${host}`;
 }
 
 async function register(

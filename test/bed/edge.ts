@@ -67,6 +67,7 @@ export async function startEdge(names: readonly string[] = ["gw-1", "gw-2"], opt
       gateways,
       live,
       membership,
+      dir,
       ca: authority.ca,
       caFile,
       /** Puts a new certificate into the gateways' folder. */

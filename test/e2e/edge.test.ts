@@ -2,15 +2,34 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { projectPath } from "../../infra/process/project-path.ts";
 import { WRONG_PASSWORD } from "../../apps/core/edge/concierge.ts";
 import { command, type Talk } from "../bed/lease-plane.ts";
-import { startEdge, type BedGateway, type EdgeBed, type EdgeLease } from "../bed/edge.ts";
+import { startClientMachine, type ClientMachine } from "../bed/client-machine.ts";
+import { EDGE_DOMAIN, startEdge, type BedGateway, type EdgeBed, type EdgeLease } from "../bed/edge.ts";
 import { until } from "../bed/until.ts";
 
 const SLOTS = 4;
 
+/** What each client prints: a big value, a transaction, a message, a pop that waited. */
+const CLIENTS: readonly (readonly [name: string, command: readonly string[], printed: string])[] = [
+  ["ioredis", ["node", "ioredis.mjs"], '[true,[[null,1],[null,"1"]],["ioredis-news","hello"],["ioredis-list","now"]]'],
+  [
+    "node-redis, by RESP2 and RESP3",
+    ["node", "node-redis.mjs"],
+    '[[2,true,["OK","1"],"hello","now"],[3,true,["OK","1"],"hello","now"]]',
+  ],
+  ["BullMQ", ["node", "bullmq.mjs"], "[42,2]"],
+  ["redis-py", ["/usr/bin/python3", "redis-py.py"], "True [True, 2] hello now"],
+  ["redis-rb", ["/usr/bin/ruby", "redis.rb"], '[true, ["OK", 2], "hello", "now"]'],
+  ["Predis", ["/usr/bin/php", "predis.php"], '[true,2,"now"]'],
+  ["phpredis", ["/usr/bin/php", "phpredis.php"], '[true,[true,2],"now"]'],
+  ["redigo", ["go", "run", "redigo.go"], "true 2 hello now"],
+];
+
 describe("leases through gateways", { timeout: 300_000 }, () => {
   let bed: EdgeBed;
+  let machine: ClientMachine;
   const talks: Talk[] = [];
   const leases: EdgeLease[] = [];
   before(async () => {
@@ -19,7 +38,14 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
       env: { QUOTA_PER_ADDRESS: "100", WARM_POOL_MIN: "1", WARM_POOL_MAX: "1" },
     });
   });
-  after(() => bed.stop());
+  before(async () => {
+    const addresses = bed.gateways.map(({ address }) => address);
+    machine = await startClientMachine(bed.dir, { domain: EDGE_DOMAIN, addresses, caFile: bed.caFile });
+  });
+  after(async () => {
+    machine.stop();
+    await bed.stop();
+  });
   afterEach(async () => {
     for (const { socket } of talks.splice(0)) socket.destroy();
     for (const lease of leases.splice(0)) await bed.endLease(lease);
@@ -63,6 +89,37 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
     }
   });
 
+  for (const [name, [program = "", ...args], printed] of CLIENTS)
+    it(`are used by ${name} with nothing but the URL, its certificate verified`, async () => {
+      const { url } = await create();
+      const script = (word: string) => (/\.\w+$/.test(word) ? projectPath(`test/e2e/edge-clients/${word}`) : word);
+      assert.equal(await machine.run(url, program, ...args.map(script)), printed);
+    });
+
+  it("are used by redis-cli, also for masses of data and by its own ways to ask first", async () => {
+    const { url } = await create();
+    const cli = (...args: string[]) => machine.run(url, "redis-cli", "-u", url, ...args);
+    assert.equal(await cli("PING"), "PONG");
+    assert.equal(await cli("-3", "HSET", "hash", "field", "value"), "1");
+    assert.match(await cli("INFO", "server"), /redis_version:7\./);
+    assert.equal(await cli("--bigkeys").then((text) => /Biggest {3}hash found/.test(text)), true);
+  });
+
+  it("are refused to a client that does not know the authority, and to one that wants another name", async () => {
+    const { url } = await create();
+    await assert.rejects(
+      machine.run(url, "env", "-u", "SSL_CERT_FILE", "redis-cli", "-u", url, "PING"),
+      /verify failed/i,
+    );
+    const elsewhere = url.replace(/@\w+\./, "@a.b.");
+    const asked =
+      'const { Redis } = await import("ioredis"); const r = new Redis(process.env.REDIS_URL, { retryStrategy: null, maxRetriesPerRequest: 0 }); r.on("error", (e) => console.log(e.code)); await r.ping().catch(() => 0);';
+    assert.equal(
+      await machine.run(elsewhere, "node", "--input-type=module", "-e", asked),
+      "ERR_TLS_CERT_ALTNAME_INVALID",
+    );
+  });
+
   it("end with all their connections, and nobody gets in any more: their id is answered as one that never was", async () => {
     const lease = await create();
     const connections = await Promise.all(bed.gateways.map((gateway) => logIn(gateway, lease)));
@@ -80,7 +137,7 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
     for (let count = 0; count < 5; count++) {
       const port = await portOf(last);
       assert.equal(await bed.endLease(last), 204);
-      const next = await create();
+      const next = await created();
       assert.equal(await portOf(next), port);
       for (const gateway of bed.gateways) {
         assert.equal(await ask(await connect(gateway), "AUTH", last.password), WRONG_PASSWORD);
@@ -175,7 +232,13 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
     await bed.issue();
   });
 
-  it("are led to by no gateway that is told to stop: it withdraws first", async () => {
+  it("are led to by no gateway that is told to stop: it drains when it is told to, and withdraws at the end", async () => {
+    const lease = await create();
+    const talk = await logIn(other(), lease);
+    process.kill(other().pid(), "SIGUSR2");
+    await until("it drains", async () => (await bed.membership.list()).some(({ state }) => state === "draining"));
+    await logIn(other(), await created());
+    assert.match(await ask(talk, "PING"), /PONG/);
     await other().end("SIGTERM");
     assert.deepEqual(await bed.live(), ["gw-1"]);
     await logIn(one(), await create());

@@ -195,6 +195,26 @@ describe("leases through HAProxy", () => {
     assert.match(await haproxy.tableOfCallers(), new RegExp(`key=${ID}/127\\.0\\.0\\.1 `));
   });
 
+  it("leads nobody who asks for the last instance to the next one on its port, from the moment that it is gone", async () => {
+    for (let count = 0; count < 100; count++) {
+      const [last, next] = [count, count + 1].map((number) => `reuse${String(number).padStart(11, "0")}`);
+      if (last === undefined || next === undefined) assert.fail();
+      if (count === 0) await haproxy.plane.changeRoutes([{ kind: "add", id: last, target: instance.target }]);
+      // Already on its way when the route is taken away: it may still be let in, by the last instance.
+      const early = await talkTo(haproxy.plainPort);
+      early.say(command("AUTH", `${last}-a-password`));
+      await haproxy.plane.changeRoutes([{ kind: "delete", id: last }]);
+      await haproxy.plane.endSessions([{ id: last, target: instance.target }]);
+      await haproxy.plane.changeRoutes([{ kind: "add", id: next, target: instance.target }]);
+      const late = await talkTo(haproxy.plainPort);
+      late.say(command("AUTH", `${last}-a-password`));
+      await until("an answer", () => late.heard());
+      assert.equal(late.heard(), WRONG_PASSWORD);
+      await until("the early one is over", () => early.isClosed() || early.heard() === WRONG_PASSWORD);
+      for (const { socket } of [early, late]) socket.destroy();
+    }
+  });
+
   it("carries what a client still gets after it has sent its last byte", async () => {
     for (const first of ["", command("PING")]) {
       const begun = await talk(haproxy.plainPort);

@@ -15,6 +15,7 @@ const box: Box = {
   serverSecret: "secret-of-the-server",
   boundsTransfer: true,
   portMapDir: "/tmp/getaredis/port-map",
+  edge: undefined,
 };
 const beats = { heartbeatSeconds: 4, heartbeatTtlSeconds: 10 };
 

@@ -31,8 +31,8 @@ function start(settings: Record<string, string> = {}) {
   return { child, exit, output: () => output };
 }
 
-async function startAndWait() {
-  const program = start();
+async function startAndWait(settings: Record<string, string> = {}) {
+  const program = start(settings);
   const ended = program.exit.then((how) => `ended: ${how}`);
   const ready = until("it says that it is ready", () => program.output().includes(READY), 60_000);
   const how = await Promise.race([ready, ended]);
@@ -40,8 +40,26 @@ async function startAndWait() {
   return program;
 }
 
-async function ping(url: string): Promise<string> {
-  const redis = new Redis(url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
+function ping(url: string): Promise<string> {
+  return pingBy(new Redis(url, { maxRetriesPerRequest: 0, retryStrategy: () => null }));
+}
+
+/** Nothing here answers for names: the certificate is checked for the URL's all the same. */
+function pingEdge(url: string, ca: string): Promise<string> {
+  const { hostname, port: edgePort, password } = new URL(url);
+  return pingBy(
+    new Redis({
+      host: "127.0.0.1",
+      port: Number(edgePort),
+      password,
+      tls: { ca, servername: hostname },
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+    }),
+  );
+}
+
+async function pingBy(redis: Redis): Promise<string> {
   redis.on("error", () => undefined);
   try {
     return await redis.ping();
@@ -59,7 +77,7 @@ async function pidOf(program: string): Promise<number> {
 function ours(): Promise<number[]> {
   return findProcesses(
     ([command = "", ...args]) =>
-      /mariadbd|redis-server|dockerd|containerd/.test(command) ||
+      /mariadbd|redis-server|dockerd|containerd|haproxy/.test(command) ||
       args.some((argument) => /apps\/|heartbeat\.sh|expire\.sh|janitor\.sh|port-map\.sh/.test(argument)),
   );
 }
@@ -145,8 +163,22 @@ again.child.kill("SIGINT");
 const forcedExit = await again.exit;
 await until("all is dead", async () => (await ours()).length === 0);
 
-const afterForce = await startAndWait();
-const { status: statusAfterForce } = await fetch(`http://127.0.0.1:${port}/instances`, { method: "POST" });
+// With a gateway of its own this time, before instances that nobody else reaches.
+const edgePort = await freePort();
+const edge = { EDGE_DOMAIN: "edge.test", EDGE_PORT: String(edgePort) };
+const edgeSquatter = createServer().listen(edgePort, "127.0.0.1");
+await once(edgeSquatter, "listening");
+const edgeBlocked = start(edge);
+const edgeBlockedExit = await edgeBlocked.exit;
+edgeSquatter.close();
+const afterForce = await startAndWait(edge);
+const edgeAnswer = await fetch(`http://127.0.0.1:${port}/instances`, {
+  method: "POST",
+  headers: { accept: "text/plain" },
+});
+const statusAfterForce = edgeAnswer.status;
+const edgeUrl = (await edgeAnswer.text()).trim();
+const edgePong = await pingEdge(edgeUrl, await readFile(join(dir, "edge-certificate/ca.pem"), "utf8"));
 afterForce.child.kill("SIGINT");
 const exit = await afterForce.exit;
 const left = await ours();
@@ -177,6 +209,9 @@ process.stdout.write(
     beside: { exit: besideExit, output: beside.output() },
     forced: { exit: forcedExit, output: again.output() },
     statusAfterForce,
+    edgeBlocked: { exit: edgeBlockedExit, output: edgeBlocked.output() },
+    edgeUrl,
+    edgePong,
     exit,
     lastOutput: afterForce.output(),
     left,

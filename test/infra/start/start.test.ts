@@ -40,6 +40,9 @@ interface Seen {
   againOutput: string;
   forced: Ended;
   statusAfterForce: number;
+  edgeBlocked: Ended;
+  edgeUrl: string;
+  edgePong: string;
   exit: number | string;
   lastOutput: string;
   left: number[];
@@ -138,6 +141,18 @@ describe("npm start", () => {
     assert.equal(seen.forced.exit, 1);
     assert.match(seen.forced.output, /Forced\. Everything was killed/);
     assert.equal(seen.statusAfterForce, 201);
+  });
+
+  it("brings up a gateway with EDGE_DOMAIN, and instances are reached through it, encrypted", () => {
+    assert.equal(seen.edgeBlocked.exit, 1);
+    assert.match(seen.edgeBlocked.output, /port \d+ of 127\.0\.0\.1 is taken by another program: .* EDGE_PORT=…/);
+    assert.match(seen.edgeUrl, /^rediss:\/\/default:(\w{16})\w{32}@\1\.edge\.test:\d+$/);
+    assert.equal(seen.edgePong, "PONG");
+    assert.match(
+      seen.lastOutput,
+      /edge {4}rediss:\/\/….edge\.test:\d+, for names under edge\.test that lead to 127\.0\.0\.1/,
+    );
+    assert.match(seen.lastOutput, /its certificate is one of our own: give clients .*edge-certificate\/ca\.pem/);
   });
 
   it("stops everything it started on Ctrl-C", () => {
