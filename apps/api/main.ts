@@ -12,6 +12,8 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createAnnouncerUsers } from "../adapters/redis/announcer-users.ts";
+import { createRedisPools } from "../adapters/redis/pools.ts";
 import { createRedisPressure } from "../adapters/redis/pressure.ts";
 import { createPortMaps } from "../adapters/redis/port-maps.ts";
 import { requestRun } from "../adapters/redis/notifications.ts";
@@ -20,6 +22,7 @@ import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { createEdgeRoutes, type EdgeRoutes } from "../core/edge/edge-routes.ts";
 import { edgeOf } from "../core/settings/edge.ts";
+import { serviceRules } from "../core/settings/balance.ts";
 import { servedHosts } from "../core/settings/http.ts";
 import { readAdmission } from "../core/admission/admit.ts";
 import { readTransfer } from "../core/instances/read-transfer.ts";
@@ -120,6 +123,9 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     ping: { mysql: store.ping, redis: discovery.ping },
     portMaps: createPortMaps(redis),
     requestRun: (job) => requestRun(redis, job),
+    pools: createRedisPools(redis),
+    announcerUsers: createAnnouncerUsers(redis, settings.service.serverSecret),
+    serviceRules: serviceRules(settings),
     newMessageId: () => `msg_${nanoid()}`,
     probe: waitForPong,
     checkLogin,

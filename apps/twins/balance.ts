@@ -1,4 +1,5 @@
-import type { AnnouncementBoard, Pools } from "../core/balance/contract.ts";
+import { announcerPassword } from "../core/balance/announcer-user.ts";
+import type { AnnouncementBoard, AnnouncerUsers, Pools } from "../core/balance/contract.ts";
 import type { Claim } from "../core/balance/applications.ts";
 import { inTurns, type Staging } from "./turns.ts";
 
@@ -7,6 +8,7 @@ export function createTwinBalance({ clock, ...staging }: Staging & { readonly cl
   const pools = new Map<string, string>();
   const announcements = new Map<string, { readonly text: string; readonly endsAtMs: number | null }>();
   const owners = new Map<Claim, string>();
+  const granted = new Set<string>();
   let run = 1;
 
   return {
@@ -45,6 +47,23 @@ export function createTwinBalance({ clock, ...staging }: Staging & { readonly cl
       },
       staging,
     ),
+    users: {
+      passwordOf: (announcer) => announcerPassword("secret", announcer),
+      ...inTurns<Omit<AnnouncerUsers, "passwordOf">>(
+        "announcerUsers.",
+        {
+          grant: ({ name }) => void granted.add(name),
+          revoke: (name) => void granted.delete(name),
+          keep: (announcers) => {
+            granted.clear();
+            for (const { name } of announcers) granted.add(name);
+          },
+        },
+        staging,
+      ),
+    } satisfies AnnouncerUsers as AnnouncerUsers,
+    /** Names of those who may announce, as Redis has them. */
+    granted: (): ReadonlySet<string> => granted,
     /** Sets a pool's key; undefined: there is none any more. */
     setPool: (key: string, text: string | undefined) => {
       if (text === undefined) pools.delete(key);
@@ -61,6 +80,7 @@ export function createTwinBalance({ clock, ...staging }: Staging & { readonly cl
       pools.clear();
       announcements.clear();
       owners.clear();
+      granted.clear();
       run++;
     },
   };

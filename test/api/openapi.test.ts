@@ -3,6 +3,8 @@ import { glob, readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import type { ServerParts } from "../../apps/api/server.ts";
 import type { OpenApiDocument, Operation } from "../../apps/api/reference/document.ts";
+import { addressAt } from "../../apps/core/balance/address.ts";
+import { plainMember } from "../../apps/core/balance/service.ts";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { createTwinLeadership } from "../../apps/twins/leadership.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
@@ -165,6 +167,17 @@ describe("the OpenAPI document", () => {
       } as const;
       await of.service.store.workloads.change(place, () => ({ ...place, ...more }), of.service.clock());
     }
+    for (const service of ["web", "old"]) {
+      const declared = { name: service, port: 7000 + counter, protocol: "http", policy: "round-robin" } as const;
+      const more = { names: [`${service}.example.org`], probe: { kind: "tcp" }, poolKey: null } as const;
+      await of.service.store.services.remove(service);
+      await of.service.store.services.add({ ...declared, ...more }, of.service.clock());
+    }
+    const gone = addressAt("10.0.0.9", 80);
+    await of.service.store.services.putMember("web", plainMember(gone), 10);
+    await of.service.store.announcers.remove("web-1");
+    const announcer = { name: "web-2", applications: null, nonce: Buffer.alloc(32), createdBy: "admin" };
+    await of.service.store.announcers.add({ ...announcer, createdAt: of.service.clock() });
     return {
       createInstance: { path: {}, headers: {}, body: { ttlSeconds: 600 } },
       readInstance: await holder(),
@@ -210,6 +223,15 @@ describe("the OpenAPI document", () => {
       }),
       changeWorkload: operator({ path: { name: "host-a", workload: "web" }, body: { state: "paused" } }),
       removeWorkload: operator({ path: { name: "host-a", workload: "old" } }),
+      listServices: operator(),
+      declareService: operator({ body: { name: `new-${counter}`, port: 8000 + counter, protocol: "tcp" } }),
+      changeService: operator({ path: { name: "web" }, body: { policy: "least-connections" } }),
+      removeService: operator({ path: { name: "old" } }),
+      putMember: operator({ path: { name: "web", address: "10.0.0.5:8080" }, body: { weight: 2 } }),
+      removeMember: operator({ path: { name: "web", address: gone.text } }),
+      listAnnouncers: operator(),
+      addAnnouncer: operator({ body: { name: "web-1", applications: ["shop"] } }),
+      removeAnnouncer: operator({ path: { name: "web-2" } }),
       readFleetFigures: operator({ query: "span=day" }),
       listOperators: operator(),
       createOperator: operator({ body: { name: `${name}-new`, role: "operator" } }),
@@ -400,6 +422,24 @@ describe("the OpenAPI document", () => {
     assert.equal((await put("ports/8081", { image: "web:1" })).status, 200);
     assert.equal((await put("ports/8081", { addChild: { host: "host-b", port: 1 } }, "PATCH")).status, 409);
     assert.equal((await put("workloads/web", { image: "no name;", memoryMb: 64, cpus: 1 })).status, 409);
+  });
+
+  it("tells which services, members and announcers cannot be", async () => {
+    const ask = async (method: string, path: string, body: object) =>
+      (
+        await call(`/ops/api/${path}`, {
+          method,
+          headers: { ...asOperator(), ...json },
+          body: JSON.stringify(body),
+        })
+      ).status;
+    const tcp = { name: "once", port: 9000, protocol: "tcp" };
+    assert.equal(await ask("POST", "services", tcp), 201);
+    assert.equal(await ask("POST", "services", { ...tcp, name: "twice" }), 409);
+    assert.equal(await ask("PATCH", "services/once", { policy: "location" }), 409);
+    assert.equal(await ask("PUT", "services/once/members/0.0.0.0:80", {}), 409);
+    assert.equal(await ask("POST", "announcers", { name: "bound" }), 201);
+    assert.equal(await ask("POST", "announcers", { name: "bound" }), 409);
   });
 
   it("tells the formats of a new instance and of its refusals", async () => {

@@ -16,6 +16,8 @@ import { readWanted, USUAL_START_MS } from "../../apps/core/warm-pool/wanted.ts"
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { createTwinPortMaps } from "../../apps/twins/port-maps.ts";
+import { serviceRules } from "../../apps/core/settings/balance.ts";
+import { createTwinBalance } from "../../apps/twins/balance.ts";
 import { createTwinService, TWIN_IMAGE, TWIN_SECRET, type TwinService } from "./twin-service.ts";
 
 /** Where the API is for those who call it: what is called is the application itself, through no socket. */
@@ -85,6 +87,7 @@ async function openApi(
   const fleet = service.openCache();
   await fleet.refresh(clock());
   const portMaps = createTwinPortMaps();
+  const balance = createTwinBalance({ clock });
   const lines: string[] = [];
   const requestedRuns: JobName[] = [];
   const requestRun = (job: JobName) => {
@@ -124,6 +127,9 @@ async function openApi(
     rateLimitRedis: undefined,
     ping: { mysql: store.ping, redis: discovery.ping },
     portMaps,
+    pools: balance.pools,
+    announcerUsers: balance.users,
+    serviceRules: serviceRules(settings),
     requestRun,
     newMessageId: () => `msg_${randomUUID()}`,
     probe: service.probe,
@@ -200,6 +206,8 @@ async function openApi(
     opsToken: settings.service.opsToken,
     /** The way to the hosts' programs that balance ports. */
     portMaps,
+    /** Pools in Redis, and who may announce. */
+    balance,
     /** Jobs that were asked to run now, in order. */
     requestedRuns,
     /** Everything logged so far, one JSON object a line. */

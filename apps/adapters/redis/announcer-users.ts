@@ -7,6 +7,7 @@ import { grantUser, keepUsers, revokeUser } from "./users.ts";
 export function createAnnouncerUsers(redis: Redis, serverSecret: string): AnnouncerUsers {
   const userOf = (announcer: Announcer) => announcerUser(announcer.name, announcerPassword(serverSecret, announcer));
   return {
+    passwordOf: (announcer) => announcerPassword(serverSecret, announcer),
     grant: (announcer) => grantUser(redis, userOf(announcer)),
     revoke: (name) => revokeUser(redis, `${announcerUserPrefix}${name}`),
     keep: (announcers) =>

@@ -173,8 +173,10 @@ export const problemTypes = {
   },
   "not-possible-here": {
     status: 409,
-    title: "That can't be set up on this host",
-    when: "The operator asked for a balanced port or a workload that the host, or another port, does not allow.",
+    title: "That can't be set up here",
+    when:
+      "The operator asked for a balanced port or a workload that the host, or another port, does not allow; or for a " +
+      "service, a member or an announcer that cannot stand beside those there are.",
   },
   "too-many-streams": {
     status: 503,

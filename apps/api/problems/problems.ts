@@ -87,6 +87,10 @@ export const problems = {
   notBlocked: () =>
     problem("not-found", "Block not found. GET /ops/api/blocks lists all blocked addresses and networks."),
   notBalanced: () => problem("not-found", "Port not balanced. GET /ops/api/ports lists all balanced ports."),
+  noService: () => problem("not-found", "Service not found. GET /ops/api/services lists all services."),
+  noMember: () =>
+    problem("not-found", "Member not found. GET /ops/api/services lists all services with their members."),
+  noAnnouncer: () => problem("not-found", "Announcer not found. GET /ops/api/announcers lists all announcers."),
   noWorkload: () => problem("not-found", "Workload not found. GET /ops/api/workloads lists all workloads."),
   noJob: () => problem("not-found", "Job not found. GET /ops/api/jobs lists all jobs that have run."),
   notAcceptable: () =>

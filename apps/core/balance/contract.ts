@@ -42,6 +42,8 @@ export type AnnouncementBoard = {
 
 /** Permission to announce, in Redis. Calls throw `Unavailable` while it does not answer. */
 export type AnnouncerUsers = {
+  /** The password that an announcer logs in with. */
+  readonly passwordOf: (announcer: Announcer) => string;
   readonly grant: (announcer: Announcer) => Promise<void>;
   readonly revoke: (name: string) => Promise<void>;
   /** Makes sure that exactly these may announce: Redis loses its users when it restarts. */

@@ -1,5 +1,4 @@
 import { readAddress, shown, type AddressRules } from "../balance/address.ts";
-import { announcerPassword } from "../balance/announcer-user.ts";
 import type { Announcers, AnnouncerUsers, Pools, ServiceChange, Services } from "../balance/contract.ts";
 import type { DeclaredService } from "../balance/desired.ts";
 import { applyMessage, type PoolRules } from "../balance/pool.ts";
@@ -11,10 +10,9 @@ import { noteAct, type NotePorts } from "./note-act.ts";
 export type ManageServicesPorts = NotePorts & {
   readonly store: { readonly services: Services; readonly announcers: Announcers };
   readonly pools: Pools;
-  readonly announcerUsers: Pick<AnnouncerUsers, "grant" | "revoke">;
+  readonly announcerUsers: Pick<AnnouncerUsers, "grant" | "revoke" | "passwordOf">;
   /** `seed`: 32 random bytes. */
   readonly random: { readonly seed: () => Buffer };
-  readonly serverSecret: string;
 };
 
 /** What services may be. */
@@ -163,7 +161,7 @@ export async function addAnnouncer(
   await ports.announcerUsers.grant(announcer);
   const what = applications === null ? "any application" : applications.join(", ");
   await noteAct(ports, by, { kind: "add-announcer", reason: `${name} may announce ${what}` });
-  return { kind: "added", password: announcerPassword(ports.serverSecret, announcer) };
+  return { kind: "added", password: ports.announcerUsers.passwordOf(announcer) };
 }
 
 /** Lets a host announce nothing more: what it has announced ends within its key's time. False when it is none. */

@@ -13,6 +13,7 @@ import { createOperatorLogins, type LoginPorts } from "./logins.ts";
 import { opsPageRoutes } from "./page.ts";
 import { opsPortRoutes, type OpsPortParts } from "./ports.ts";
 import { roleOf } from "./schemas.ts";
+import { opsServiceRoutes, type OpsServiceParts } from "./services.ts";
 import { opsStreamRoutes, type OpsStreamParts } from "./stream.ts";
 import { opsSwitchRoutes, type OpsSwitchParts } from "./switches.ts";
 import { opsWorkloadRoutes, type OpsWorkloadParts } from "./workloads.ts";
@@ -31,6 +32,7 @@ export type OpsRouteParts = LoginPorts &
   OpsFigureParts &
   OpsOperatorParts &
   OpsNotificationParts &
+  OpsServiceParts &
   OpsStreamParts & { readonly settings: { readonly requestsPerMinute: number } };
 
 /** Factor on everybody's limit for the operator: enough for several busy dashboards and scripts. */
@@ -76,6 +78,7 @@ export function opsRoutes(parts: OpsRouteParts, home: Pick<HomePage, "assets">) 
       await guarded.register(opsFigureRoutes(parts));
       await guarded.register(opsOperatorRoutes(parts));
       await guarded.register(opsNotificationRoutes(parts));
+      await guarded.register(opsServiceRoutes(parts));
       await guarded.register(opsStreamRoutes(parts, logins));
     });
   };

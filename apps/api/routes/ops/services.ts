@@ -1,0 +1,388 @@
+import { Type, type Static } from "typebox";
+import { ANNOUNCER_NAME_PATTERN } from "../../../core/balance/announcer-user.ts";
+import type { Probe } from "../../../core/balance/service.ts";
+import {
+  MAX_MEMBER_WEIGHT,
+  policies,
+  PROBE_PATH_PATTERN,
+  probeKinds,
+  protocols,
+  SERVICE_NAME_PATTERN,
+  ZONE_PATTERN,
+} from "../../../core/balance/service.ts";
+import type { Pools } from "../../../core/balance/contract.ts";
+import type { DeclaredService } from "../../../core/balance/desired.ts";
+import { POOL_KEY_PATTERN, readPool } from "../../../core/balance/pool.ts";
+import {
+  addAnnouncer,
+  changeService,
+  declareService,
+  putMember,
+  removeAnnouncer,
+  removeMember,
+  removeService,
+  type ManageServicesPorts,
+  type ServiceRules,
+} from "../../../core/operator/manage-services.ts";
+import { ProblemError } from "../../../lib/http/problem.ts";
+import type { App } from "../../app.ts";
+import { problems } from "../../problems/problems.ts";
+import type { ProblemName } from "../../reference/refusal-responses.ts";
+import { callerOf } from "./callers.ts";
+import { forOperator, forViewer } from "./schemas.ts";
+
+/** What the calls on services need. */
+export type OpsServiceParts = ManageServicesPorts & {
+  readonly pools: Pools;
+  readonly serviceRules: ServiceRules;
+};
+
+const MOST_NAMES = 100;
+const Name = Type.String({
+  pattern: SERVICE_NAME_PATTERN,
+  description: "Name of the service: small letters, digits and dashes, 32 at most.",
+  examples: ["web"],
+});
+const Policy = Type.Enum([...policies], {
+  description:
+    "How a member is chosen for a connection. round-robin: each in its turn. least-connections: the one with the fewest. " +
+    "consistent-hash: always the same one for an address. location: one in the zone of the address.",
+  examples: ["round-robin"],
+});
+const ProbeOf = Type.Object(
+  {
+    kind: Type.Enum([...probeKinds], {
+      description: "By what a member is found to be up: a connection, an answer to GET, or one to PING as a Redis.",
+      examples: ["http"],
+    }),
+    path: Type.Optional(
+      Type.String({ pattern: PROBE_PATH_PATTERN, description: "Path that http asks for. / if you send none." }),
+    ),
+  },
+  { additionalProperties: false, title: "Probe", description: "How members are probed." },
+);
+const Zone = Type.Union([Type.String({ pattern: ZONE_PATTERN }), Type.Null()], {
+  description: "Zone that the member is in, for the policy location. null: none.",
+  examples: ["fra"],
+});
+const Weight = Type.Integer({
+  minimum: 1,
+  maximum: MAX_MEMBER_WEIGHT,
+  description: "Share of the connections beside the other members'.",
+  examples: [1],
+});
+const Draining = Type.Boolean({ description: "Whether it gets no new connections, while open ones go on." });
+const OpsMember = Type.Object(
+  { address: Type.String({ description: "Where the member is." }), weight: Weight, zone: Zone, draining: Draining },
+  { title: "Member", description: "One target of a service." },
+);
+const serviceFields = {
+  name: Name,
+  port: Type.Integer({
+    minimum: 1,
+    maximum: 65_535,
+    description: "Port that gateways listen on.",
+    examples: [443],
+  }),
+  protocol: Type.Enum([...protocols], {
+    description:
+      "tcp: bytes as they come. tls: bytes in TLS, which ends at the gateway. http: HTTP by domain, in TLS but on port 80.",
+    examples: ["http"],
+  }),
+};
+const Names = Type.Array(Type.String({ maxLength: 253 }), {
+  maxItems: MOST_NAMES,
+  description: "Names in TLS or domains in HTTP. None: whoever comes to the port.",
+  examples: [["www.example.org"]],
+});
+const PoolKey = Type.Union([Type.String({ pattern: POOL_KEY_PATTERN }), Type.Null()], {
+  description:
+    "Key of the pool in Redis that has the members: serverPool, or serverPool:<name>. null: the members are declared " +
+    "here.",
+  examples: ["serverPool"],
+});
+const OpsService = Type.Object(
+  {
+    ...serviceFields,
+    names: Names,
+    policy: Policy,
+    probe: ProbeOf,
+    poolKey: PoolKey,
+    members: Type.Array(OpsMember),
+    refused: Type.Array(Type.String(), { description: "What is wrong with the pool in Redis, and is left out." }),
+  },
+  { title: "Service", description: "Something that gateways carry besides instances." },
+);
+/** A service as the operator reads it. */
+export type OpsService = Static<typeof OpsService>;
+const NewService = Type.Object(
+  {
+    ...serviceFields,
+    names: Type.Optional(Names),
+    policy: Type.Optional(Policy),
+    probe: Type.Optional(ProbeOf),
+    poolKey: Type.Optional(PoolKey),
+  },
+  { additionalProperties: false, title: "NewService", description: "A service to declare." },
+);
+const ServiceChange = Type.Object(
+  { policy: Type.Optional(Policy), probe: Type.Optional(ProbeOf) },
+  { additionalProperties: false, minProperties: 1, title: "ServiceChange", description: "A change of a service." },
+);
+const NewMember = Type.Object(
+  { weight: Type.Optional(Weight), zone: Type.Optional(Zone), draining: Type.Optional(Draining) },
+  { additionalProperties: false, title: "NewMember", description: "What a member is to be." },
+);
+const OneService = Type.Object({ name: Name });
+const OneMember = Type.Object({
+  name: Name,
+  address: Type.String({
+    maxLength: 64,
+    description: "Where the member is: ip:port, an IPv6 address in brackets.",
+    examples: ["10.0.0.5:8080"],
+  }),
+});
+const AnnouncerName = Type.String({
+  pattern: ANNOUNCER_NAME_PATTERN,
+  description: "Name of the host: small letters, digits and dashes, 63 at most.",
+  examples: ["web-1"],
+});
+const Applications = Type.Union(
+  [Type.Array(Type.String({ pattern: SERVICE_NAME_PATTERN }), { minItems: 1, maxItems: 100 }), Type.Null()],
+  { description: "Names of the applications that it may announce. null: any.", examples: [["shop"]] },
+);
+const OpsAnnouncer = Type.Object(
+  {
+    name: AnnouncerName,
+    applications: Applications,
+    createdAt: Type.String({ format: "date-time", description: "When it was created." }),
+    createdBy: Type.String({ description: "Operator who created it." }),
+  },
+  { title: "Announcer", description: "A host that may announce applications." },
+);
+const NewAnnouncer = Type.Object(
+  { name: AnnouncerName, applications: Type.Optional(Applications) },
+  { additionalProperties: false, title: "NewAnnouncer", description: "A host that is to announce applications." },
+);
+const AnnouncerCreated = Type.Object(
+  {
+    name: AnnouncerName,
+    user: Type.String({ description: "User to log in to Redis as." }),
+    password: Type.String({ description: "Password of that user. Only this answer shows it." }),
+    key: Type.String({ description: "Key to set, with a time to live." }),
+  },
+  { title: "AnnouncerCreated", description: "How a new announcer announces." },
+);
+const OneAnnouncer = Type.Object({ name: AnnouncerName });
+
+const schemas = {
+  list: {
+    ...forViewer,
+    operationId: "listServices",
+    summary: "List services",
+    description: "Lists the services that are declared, with their members.",
+    response: { 200: Type.Array(OpsService) },
+  },
+  declare: {
+    ...forOperator,
+    operationId: "declareService",
+    summary: "Declare a service",
+    description:
+      "All gateways carry it from now on. Members are added by the calls below, or come from a pool in Redis.",
+    body: NewService,
+    response: { 201: OpsService },
+    refusals: ["not-possible-here"] satisfies ProblemName[],
+  },
+  change: {
+    ...forOperator,
+    operationId: "changeService",
+    summary: "Change how members are chosen and probed",
+    description: "What you do not send stays.",
+    params: OneService,
+    body: ServiceChange,
+    response: { 200: OpsService },
+    refusals: ["not-possible-here"] satisfies ProblemName[],
+  },
+  remove: {
+    ...forOperator,
+    operationId: "removeService",
+    summary: "Remove a service",
+    description: "New connections are refused, and open ones get some time to end. A pool in Redis stays as it is.",
+    params: OneService,
+    response: { 204: Type.Null({ description: "The service is removed." }) },
+  },
+  putMember: {
+    ...forOperator,
+    operationId: "putMember",
+    summary: "Add or change a member",
+    description:
+      "What you do not send is weight 1, no zone, not draining. A member of a pool in Redis has nothing else.",
+    params: OneMember,
+    body: NewMember,
+    response: { 200: OpsService },
+    refusals: ["not-possible-here"] satisfies ProblemName[],
+  },
+  removeMember: {
+    ...forOperator,
+    operationId: "removeMember",
+    summary: "Remove a member",
+    description: "It gets no new connections, and open ones get some time to end.",
+    params: OneMember,
+    response: { 204: Type.Null({ description: "The member is removed." }) },
+  },
+  listAnnouncers: {
+    ...forViewer,
+    operationId: "listAnnouncers",
+    summary: "List announcers",
+    description: "Lists the hosts that may announce applications.",
+    response: { 200: Type.Array(OpsAnnouncer) },
+  },
+  addAnnouncer: {
+    ...forOperator,
+    operationId: "addAnnouncer",
+    summary: "Let a host announce applications",
+    description: "The host logs in to Redis as a user that can set its own key and nothing else.",
+    body: NewAnnouncer,
+    response: { 201: AnnouncerCreated },
+    refusals: ["not-possible-here"] satisfies ProblemName[],
+  },
+  removeAnnouncer: {
+    ...forOperator,
+    operationId: "removeAnnouncer",
+    summary: "Let a host announce nothing more",
+    description: "What it has announced is gone at once.",
+    params: OneAnnouncer,
+    response: { 204: Type.Null({ description: "The host announces nothing more." }) },
+  },
+};
+
+/** Services that gateways carry besides instances, and hosts that may announce applications. */
+export function opsServiceRoutes(parts: OpsServiceParts) {
+  const { store, pools, serviceRules: rules } = parts;
+
+  async function shown({ members, poolKey, names, probe, ...service }: DeclaredService): Promise<OpsService> {
+    const kept = members.map(({ address, weight, zone, isDraining }) => ({
+      address: address.text,
+      weight,
+      zone,
+      draining: isDraining,
+    }));
+    const pooled = poolKey === null ? undefined : await shownPool(poolKey);
+    return {
+      ...service,
+      names: [...names],
+      probe: { ...probe },
+      poolKey,
+      members: pooled?.members ?? kept,
+      refused: pooled?.refused ?? [],
+    };
+  }
+
+  async function shownPool(key: string): Promise<Pick<OpsService, "members" | "refused">> {
+    const text = await pools.read(key);
+    if (text === undefined) return { members: [], refused: [`Redis has no key ${key}`] };
+    const reading = readPool(text, { own: { ips: [], ports: [] }, mostMembers: rules.mostMembers });
+    if (reading.kind === "refused") return { members: [], refused: [`${key}: ${reading.reason}`] };
+    return {
+      members: reading.members.map((address) => ({ address: address.text, weight: 1, zone: null, draining: false })),
+      refused: [...reading.refused],
+    };
+  }
+
+  async function shownNamed(name: string): Promise<OpsService> {
+    const service = (await store.services.list()).find((each) => each.name === name);
+    if (!service) throw new ProblemError(problems.noService());
+    return shown(service);
+  }
+
+  return (app: App) => {
+    app.get("/ops/api/services", { schema: schemas.list }, async () =>
+      Promise.all((await store.services.list()).map(shown)),
+    );
+
+    app.post("/ops/api/services", { schema: schemas.declare }, async (request, reply) => {
+      const { name, port, protocol, names = [], policy = "round-robin", poolKey = null } = request.body;
+      const probe = probeIn(request.body.probe ?? { kind: "tcp" });
+      const by = callerOf(request).name;
+      const result = await declareService(parts, rules, by, { name, port, protocol, names, policy, probe, poolKey });
+      if (result.kind === "name-taken") throw notPossible(`There is a service ${name} already.`);
+      if ("reason" in result) throw notPossible(result.reason);
+      request.log.info({ by, service: name, port }, "operator declared a service");
+      return reply.code(201).send(await shownNamed(name));
+    });
+
+    app.patch("/ops/api/services/:name", { schema: schemas.change }, async (request) => {
+      const { name } = request.params;
+      const { policy, probe } = request.body;
+      const by = callerOf(request).name;
+      const change = { ...(policy && { policy }), ...(probe && { probe: probeIn(probe) }) };
+      const result = await changeService(parts, rules, by, name, change);
+      if (result.kind === "refused") throw notPossible(result.reason);
+      if (result.kind === "unknown") throw new ProblemError(problems.noService());
+      request.log.info({ by, service: name }, "operator changed a service");
+      return shownNamed(name);
+    });
+
+    app.delete("/ops/api/services/:name", { schema: schemas.remove }, async (request, reply) => {
+      const { name } = request.params;
+      const by = callerOf(request).name;
+      if (!(await removeService(parts, by, name))) throw new ProblemError(problems.noService());
+      request.log.info({ by, service: name }, "operator removed a service");
+      return reply.code(204).send(null);
+    });
+
+    app.put("/ops/api/services/:name/members/:address", { schema: schemas.putMember }, async (request) => {
+      const { name, address } = request.params;
+      const { weight = 1, zone = null, draining = false } = request.body;
+      const by = callerOf(request).name;
+      const result = await putMember(parts, rules, by, name, { address, weight, zone, isDraining: draining });
+      if (result.kind === "refused") throw notPossible(result.reason);
+      if (result.kind === "unknown") throw new ProblemError(problems.noService());
+      request.log.info({ by, service: name, address }, "operator put a member");
+      return shownNamed(name);
+    });
+
+    app.delete("/ops/api/services/:name/members/:address", { schema: schemas.removeMember }, async (request, reply) => {
+      const { name, address } = request.params;
+      const by = callerOf(request).name;
+      if (!(await removeMember(parts, rules, by, name, address))) throw new ProblemError(problems.noMember());
+      request.log.info({ by, service: name, address }, "operator removed a member");
+      return reply.code(204).send(null);
+    });
+
+    app.get("/ops/api/announcers", { schema: schemas.listAnnouncers }, async () =>
+      (await store.announcers.list()).map(({ name, applications, createdAt, createdBy }) => ({
+        name,
+        applications: applications === null ? null : [...applications],
+        createdAt: createdAt.toISOString(),
+        createdBy,
+      })),
+    );
+
+    app.post("/ops/api/announcers", { schema: schemas.addAnnouncer }, async (request, reply) => {
+      const { name, applications = null } = request.body;
+      const by = callerOf(request).name;
+      const result = await addAnnouncer(parts, by, name, applications);
+      if (result.kind === "name-taken") throw notPossible(`There is an announcer ${name} already. Remove it first.`);
+      request.log.info({ by, announcer: name, applications }, "operator lets a host announce");
+      return reply.code(201).send({ name, user: `app-${name}`, password: result.password, key: `app:${name}` });
+    });
+
+    app.delete("/ops/api/announcers/:name", { schema: schemas.removeAnnouncer }, async (request, reply) => {
+      const { name } = request.params;
+      const by = callerOf(request).name;
+      if (!(await removeAnnouncer(parts, by, name))) throw new ProblemError(problems.noAnnouncer());
+      request.log.info({ by, announcer: name }, "operator lets a host announce no more");
+      return reply.code(204).send(null);
+    });
+  };
+}
+
+function probeIn({ kind, path = "/" }: Static<typeof ProbeOf>): Probe {
+  return kind === "http" ? { kind, path } : { kind };
+}
+
+/** @param reason a sentence, or what is wrong with an address */
+function notPossible(reason: string): ProblemError {
+  return new ProblemError(problems.notPossibleHere(reason.endsWith(".") ? reason : `${reason}.`));
+}

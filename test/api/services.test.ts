@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
+import { assertProblem } from "./assert-problem.ts";
+
+type Service = {
+  name: string;
+  policy: string;
+  probe: { kind: string; path?: string };
+  poolKey: string | null;
+  members: { address: string; weight: number; zone: string | null; draining: boolean }[];
+  refused: string[];
+};
+
+describe("services over the API", () => {
+  let api: TwinApi;
+  before(async () => {
+    api = await createTwinApi({
+      env: {
+        SERVICE_ZONES: "fra=10.1.0.0/16,ams=10.2.0.0/16",
+        SERVICE_MAX_MEMBERS: "3",
+        EDGE_DOMAIN: "redis.example.org",
+        EDGE_PORT: "6379",
+        EDGE_PLAIN_PORT: "6380",
+      },
+    });
+  });
+  after(() => api.close());
+  afterEach(() => {
+    const { services, announcers, events } = api.service.tables;
+    services.clear();
+    announcers.clear();
+    events.splice(0);
+    api.balance.restart();
+  });
+
+  const call = (path: string, method = "GET", body?: object) =>
+    api.call(`/ops/api/${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${api.opsToken}`,
+        ...(body && { "content-type": "application/json" }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  const web = { name: "web", port: 443, protocol: "http", names: ["www.example.org"] };
+  const declare = (over: object = {}) => call("services", "POST", { ...web, ...over });
+  const json = async (answer: Promise<Response>) => (await (await answer).json()) as Service;
+  const refusal = async (answer: Promise<Response>, status = 409) =>
+    assertProblem(await answer, status, status === 409 ? "not-possible-here" : "invalid-request");
+
+  it("are declared, given members, changed and removed, and each act is an event with the operator's name", async () => {
+    const declared = await declare({ probe: { kind: "http", path: "/up" } });
+    assert.equal(declared.status, 201);
+    assert.deepEqual(await declared.json(), {
+      ...web,
+      policy: "round-robin",
+      probe: { kind: "http", path: "/up" },
+      poolKey: null,
+      members: [],
+      refused: [],
+    });
+    await call("services/web/members/10.1.0.5:8080", "PUT", { weight: 3, zone: "fra" });
+    const { members } = await json(call("services/web/members/[fd00::5]:8080", "PUT", { draining: true }));
+    assert.deepEqual(members, [
+      { address: "10.1.0.5:8080", weight: 3, zone: "fra", draining: false },
+      { address: "[fd00::5]:8080", weight: 1, zone: null, draining: true },
+    ]);
+    const changed = await json(call("services/web", "PATCH", { policy: "location", probe: { kind: "tcp" } }));
+    assert.deepEqual([changed.policy, changed.probe], ["location", { kind: "tcp" }]);
+    assert.equal((await call("services/web/members/10.1.0.5:8080", "DELETE")).status, 204);
+    assert.equal((await call("services/web/members/10.1.0.5:8080", "DELETE")).status, 404);
+    assert.equal((await call("services/web", "DELETE")).status, 204);
+    assert.equal((await call("services/web", "DELETE")).status, 404);
+    assert.equal((await call("services/web", "PATCH", { policy: "location" })).status, 404);
+    assert.equal((await call("services/web/members/10.1.0.5:8080", "PUT", {})).status, 404);
+    assert.deepEqual(await (await call("services")).json(), []);
+    const events = await api.service.store.events.list({}, 20);
+    assert.deepEqual(events.map(({ kind }) => kind).reverse(), [
+      "add-service",
+      "change-service",
+      "change-service",
+      "change-service",
+      "change-service",
+      "remove-service",
+    ]);
+    assert.deepEqual(new Set(events.map(({ by }) => by)), new Set(["admin"]));
+  });
+
+  it("are refused, with the reason, where they cannot stand", async () => {
+    await declare();
+    assert.match(await refusal(declare()), /service web already/);
+    assert.match(await refusal(declare({ name: "other" })), /www\.example\.org on port 443 belongs to the service web/);
+    assert.match(await refusal(declare({ name: "other", protocol: "tcp", names: [] })), /belongs to the http service/);
+    assert.match(await refusal(declare({ name: "t", port: 80, protocol: "tcp" })), /A tcp service has no names/);
+    for (const port of [6379, 6380])
+      assert.match(await refusal(declare({ name: "t", port, protocol: "tcp", names: [] })), /need for themselves/);
+    for (const name of ["redis.example.org", "5sq9fsfr26iw58ze.redis.example.org"])
+      assert.match(await refusal(declare({ name: "t", names: [name] })), /belongs to this service itself/);
+    for (const name of ["*.example.org", "a b", "a.example.org\n}", "10.0.0.1", "A.example.org"])
+      assert.match(await refusal(declare({ name: "t", names: [name] })), /must be a domain in full/);
+    assert.match(
+      await refusal(declare({ name: "t", port: 7000, policy: "location", poolKey: "serverPool" })),
+      /have no zones/,
+    );
+    for (const over of [
+      { name: "UPPER" },
+      { port: 0 },
+      { protocol: "udp" },
+      { policy: "random" },
+      { poolKey: "host:gar-1" },
+      { probe: { kind: "http", path: "/a b" } },
+      { more: 1 },
+    ])
+      await refusal(declare({ name: "t", ...over }), 400);
+  });
+
+  it("take no member that is none, in a zone that is none, or one too many", async () => {
+    await declare();
+    const put = (address: string, body: object = {}) =>
+      call(`services/web/members/${encodeURIComponent(address)}`, "PUT", body);
+    for (const address of ["rubbish", "10.0.0.5", "0.0.0.0:80", "169.254.169.254:80", "redis.example.org:80"])
+      assert.match(await refusal(put(address)), /is (no|a) /, address);
+    assert.match(await refusal(put("10.0.0.1:80", { zone: "lon" })), /There is no zone "lon"/);
+    for (const last of [1, 2, 3]) assert.equal((await put(`10.0.0.${last}:80`)).status, 200);
+    assert.match(await refusal(put("10.0.0.4:80")), /the 3 members that it may have/);
+    assert.equal((await put("10.0.0.3:80", { weight: 256 })).status, 200);
+    await refusal(put("10.0.0.3:80", { weight: 257 }), 400);
+  });
+
+  it("with a pool in Redis show and change what stands in its key, with what is wrong in it", async () => {
+    await declare({ name: "pool", port: 7000, protocol: "tcp", names: [], poolKey: "serverPool" });
+    assert.deepEqual((await json(call("services/pool/members/10.0.0.1:80", "PUT", {}))).members.length, 1);
+    assert.equal(await api.balance.pools.read("serverPool"), '["10.0.0.1:80"]');
+    api.balance.setPool("serverPool", '["10.0.0.1:80","rubbish"]');
+    const [service] = (await (await call("services")).json()) as Service[];
+    assert.deepEqual(
+      service?.members.map(({ address }) => address),
+      ["10.0.0.1:80"],
+    );
+    assert.match(service.refused.join(), /"rubbish" is no address/);
+    assert.match(await refusal(call("services/pool/members/10.0.0.2:80", "PUT", { weight: 2 })), /neither weight/);
+    assert.equal((await call("services/pool/members/rubbish", "DELETE")).status, 204);
+    assert.equal((await call("services/pool/members/10.0.0.1:80", "DELETE")).status, 204);
+    assert.equal(await api.balance.pools.read("serverPool"), "[]");
+    api.balance.setPool("serverPool", "{");
+    const [broken] = (await (await call("services")).json()) as Service[];
+    assert.deepEqual([broken?.members, broken?.refused], [[], ["serverPool: it is no JSON"]]);
+  });
+
+  it("are announced by those who may: their password is told once, and is another one after it was revoked", async () => {
+    const add = async (body: object) =>
+      (await (await call("announcers", "POST", body)).json()) as { user: string; password: string; key: string };
+    const first = await add({ name: "web-1", applications: ["shop"] });
+    assert.deepEqual([first.user, first.key], ["app-web-1", "app:web-1"]);
+    assert.match(first.password, /^[\w-]{32}$/);
+    assert.deepEqual([...api.balance.granted()], ["web-1"]);
+    const list = await (await call("announcers")).text();
+    assert.match(list, /"shop"/);
+    assert.ok(!list.includes(first.password));
+    assert.match(await refusal(call("announcers", "POST", { name: "web-1" })), /announcer web-1 already/);
+    await refusal(call("announcers", "POST", { name: "web:1" }), 400);
+    assert.equal((await call("announcers/web-1", "DELETE")).status, 204);
+    assert.equal((await call("announcers/web-1", "DELETE")).status, 404);
+    assert.deepEqual([...api.balance.granted()], []);
+    assert.notEqual((await add({ name: "web-1" })).password, first.password);
+  });
+});
