@@ -115,6 +115,25 @@ export interface paths {
   "/ops/api/notifications/test": {
     post: operations["testNotification"];
   };
+  "/ops/api/services": {
+    get: operations["listServices"];
+    post: operations["declareService"];
+  };
+  "/ops/api/services/{name}": {
+    delete: operations["removeService"];
+    patch: operations["changeService"];
+  };
+  "/ops/api/services/{name}/members/{address}": {
+    put: operations["putMember"];
+    delete: operations["removeMember"];
+  };
+  "/ops/api/announcers": {
+    get: operations["listAnnouncers"];
+    post: operations["addAnnouncer"];
+  };
+  "/ops/api/announcers/{name}": {
+    delete: operations["removeAnnouncer"];
+  };
   "/ops/api/stream": {
     get: operations["followFleet"];
   };
@@ -122,6 +141,18 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    Announcer: {
+      name: string;
+      applications: string[] | null;
+      createdAt: string;
+      createdBy: string;
+    };
+    AnnouncerCreated: {
+      name: string;
+      user: string;
+      password: string;
+      key: string;
+    };
     BalancedPort: {
       host: string;
       port: number;
@@ -310,6 +341,16 @@ export interface components {
     LogIn: {
       token: string;
     };
+    Member: {
+      address: string;
+      weight: number;
+      zone: string | null;
+      draining: boolean;
+    };
+    NewAnnouncer: {
+      name: string;
+      applications?: string[] | null;
+    };
     NewBlock: {
       address: string;
       reason?: string;
@@ -322,6 +363,11 @@ export interface components {
     NewLease: {
       ttlSeconds: number;
     };
+    NewMember: {
+      weight?: number;
+      zone?: string | null;
+      draining?: boolean;
+    };
     NewNotificationTest: {
       channel: "webhook" | "mail";
     };
@@ -329,6 +375,15 @@ export interface components {
       name: string;
       role: "viewer" | "operator" | "admin";
       expiresAt?: string | null;
+    };
+    NewService: {
+      name: string;
+      port: number;
+      protocol: "tcp" | "tls" | "http";
+      names?: string[];
+      policy?: "round-robin" | "least-connections" | "consistent-hash" | "location";
+      probe?: components["schemas"]["Probe"];
+      poolKey?: string | null;
     };
     NotificationTest: {
       delivered: boolean;
@@ -417,6 +472,10 @@ export interface components {
       children?: components["schemas"]["ChildPort"][];
       state?: "on" | "stopped";
     };
+    Probe: {
+      kind: "tcp" | "http" | "redis";
+      path?: string;
+    };
     Problem: {
       type: string;
       title: string;
@@ -448,6 +507,21 @@ export interface components {
         hasAnswered: boolean;
         target: string | null;
       }[];
+    };
+    Service: {
+      name: string;
+      port: number;
+      protocol: "tcp" | "tls" | "http";
+      names: string[];
+      policy: "round-robin" | "least-connections" | "consistent-hash" | "location";
+      probe: components["schemas"]["Probe"];
+      poolKey: string | null;
+      members: components["schemas"]["Member"][];
+      refused: string[];
+    };
+    ServiceChange: {
+      policy?: "round-robin" | "least-connections" | "consistent-hash" | "location";
+      probe?: components["schemas"]["Probe"];
     };
     Session: {
       name: string;
@@ -1399,6 +1473,170 @@ export interface operations {
         content: {
           "application/json": components["schemas"]["NotificationTest"];
         };
+      };
+    };
+  };
+  listServices: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Service"][];
+        };
+      };
+    };
+  };
+  declareService: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewService"];
+      };
+    };
+    responses: {
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Service"];
+        };
+      };
+    };
+  };
+  removeService: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  changeService: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["ServiceChange"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Service"];
+        };
+      };
+    };
+  };
+  putMember: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        address: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: {
+      content: {
+        "application/json": components["schemas"]["NewMember"];
+      };
+    };
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Service"];
+        };
+      };
+    };
+  };
+  removeMember: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+        address: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+    };
+  };
+  listAnnouncers: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Announcer"][];
+        };
+      };
+    };
+  };
+  addAnnouncer: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["NewAnnouncer"];
+      };
+    };
+    responses: {
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["AnnouncerCreated"];
+        };
+      };
+    };
+  };
+  removeAnnouncer: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        name: string;
+      };
+      cookie?: never;
+    };
+    responses: {
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
     };
   };
