@@ -15,6 +15,7 @@ import type { ClientTls } from "../lib/tls.ts";
 import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createAnnouncerUsers } from "../adapters/redis/announcer-users.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { createPortMaps } from "../adapters/redis/port-maps.ts";
@@ -85,6 +86,7 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
       random: realRandom,
       probe: waitForPong,
       workloads: { store, engines: containers, clock },
+      announcers: { store, users: createAnnouncerUsers(redis, settings.service.serverSecret) },
       readHeartbeats,
       readBlockList,
       readClientUsage,

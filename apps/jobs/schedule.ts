@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { keepAnnouncers, type KeepAnnouncersPorts } from "../core/balance/keep-announcers.ts";
 import { keepAddressRecords, type AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
@@ -34,6 +35,7 @@ export type JobPorts = ReapPorts &
   MisusePorts &
   KeepWarmPorts & {
     readonly workloads: KeepWorkloadsPorts;
+    readonly announcers: KeepAnnouncersPorts;
   } & FollowAlarmsPorts &
   DeliverPorts & {
     readonly store: {
@@ -115,6 +117,7 @@ export function schedule(
     { name: "notify", cron: EACH_TEN_SECONDS, run: () => runNotify(ports, rules.notify, logger) },
     { name: "warm", cron: EACH_TWO_SECONDS, run: () => runWarmPool(warm, logger) },
     { name: "workloads", cron: EACH_TWO_SECONDS, run: () => runWorkloads(ports, concurrency, logger) },
+    { name: "announcers", cron: EACH_TEN_SECONDS, run: () => keepAnnouncers(ports.announcers) },
     { name: "figures", cron: EACH_MINUTE, run: () => sampleFigures(ports, fleet !== undefined) },
   ];
   if (!fleet) return jobs;

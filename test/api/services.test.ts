@@ -152,7 +152,7 @@ describe("services over the API", () => {
     const add = async (body: object) =>
       (await (await call("announcers", "POST", body)).json()) as { user: string; password: string; key: string };
     const first = await add({ name: "web-1", applications: ["shop"] });
-    assert.deepEqual([first.user, first.key], ["app-web-1", "app:web-1"]);
+    assert.deepEqual([first.user, first.key], ["getaredis-app-web-1", "app:web-1"]);
     assert.match(first.password, /^[\w-]{32}$/);
     assert.deepEqual([...api.balance.granted()], ["web-1"]);
     const list = await (await call("announcers")).text();

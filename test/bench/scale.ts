@@ -182,6 +182,7 @@ async function stepsOf({
       random: { id: () => "", seed: () => Buffer.alloc(32) },
       probe: () => Promise.reject(new Error("nothing is started here")),
       workloads: { store, clock, engines: noWorkloads },
+      announcers: { store, users: { keep: () => Promise.resolve() } },
       readBlockList: () => Promise.resolve(undefined),
       readClientUsage: () => Promise.resolve(undefined),
       fleet: caches.jobs,

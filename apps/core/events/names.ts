@@ -1,6 +1,7 @@
 /** All jobs, in the order of their names. */
 export const jobNames = [
   "admit",
+  "announcers",
   "block-list",
   "edge-dns",
   "figures",

@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { openRedis } from "../../../apps/adapters/redis/discovery.ts";
+import { createAnnouncerUsers } from "../../../apps/adapters/redis/announcer-users.ts";
 import { createHeartbeatUsers } from "../../../apps/adapters/redis/heartbeat-users.ts";
 import { createPortMaps } from "../../../apps/adapters/redis/port-maps.ts";
 import { onRunRequested, requestRun } from "../../../apps/adapters/redis/notifications.ts";
@@ -31,8 +32,10 @@ describe("a fleet's Redis", () => {
     return redis;
   };
   /** What a host's heartbeat can do with a password. */
-  const asHost = async (
-    hostName: string,
+  const asHost = (hostName: string, password: string, command: (redis: Redis) => Promise<unknown>) =>
+    asUser(`host-${hostName}`, password, command);
+  const asUser = async (
+    username: string,
     password: string,
     command: (redis: Redis) => Promise<unknown>,
   ): Promise<string> => {
@@ -40,7 +43,7 @@ describe("a fleet's Redis", () => {
     const redis = new Redis({
       host: hostname,
       port: Number(port),
-      username: `host-${hostName}`,
+      username,
       password,
       lazyConnect: true,
       retryStrategy: () => null,
@@ -120,6 +123,51 @@ describe("a fleet's Redis", () => {
         createHeartbeatUsers(nowhere).keep("gar", ["gar-1"], () => "x"),
         Unavailable,
       );
+    });
+  });
+
+  describe("users of announcers", () => {
+    const announcer = (name: string, last: number) => ({
+      name,
+      applications: null,
+      nonce: Buffer.alloc(32, last),
+      createdAt: new Date(0),
+      createdBy: "admin",
+    });
+    const announce = (name: string) => (redis: Redis) => redis.set(`app:${name}`, "{}", "EX", 10);
+
+    it("may set and delete their own key alone, and are kept as those who may announce", async () => {
+      const redis = await client();
+      const users = createAnnouncerUsers(redis, "secret of the service");
+      const [web, old] = [announcer("web-1", 1), announcer("old", 2)];
+      const as = (name: string, of = web, command = announce(name)) =>
+        asUser(`getaredis-app-${of.name}`, users.passwordOf(of), command);
+      await redis.acl("SETUSER", "app-somebody", "on", ">password", "+ping");
+      for (const each of [web, old]) await users.grant(each);
+      assert.equal(await as("web-1"), "OK");
+      assert.equal(await as("", web, (its) => its.del("app:web-1").then(() => "OK" as const)), "OK");
+      for (const forbidden of [
+        announce("old"),
+        announce("web-1:x"),
+        (its: Redis) => its.get("app:web-1"),
+        (its: Redis) => its.set("serverPool", "[]"),
+        (its: Redis) => its.hset("application-owners", "domain:shop.example.org", "me"),
+        (its: Redis) => its.publish("addServer", "10.0.0.1:1"),
+        (its: Redis) => its.acl("LIST"),
+        (its: Redis) => its.keys("*"),
+      ])
+        assert.match(await asUser("getaredis-app-web-1", users.passwordOf(web), forbidden), /NOPERM/);
+      await redis.acl("DELUSER", "getaredis-app-web-1");
+      await users.keep([web]);
+      assert.equal(await as("web-1"), "OK");
+      assert.match(await as("old", old), /WRONGPASS/);
+      assert.match(
+        await asUser("getaredis-app-web-1", users.passwordOf(announcer("web-1", 3)), announce("web-1")),
+        /WRONG/,
+      );
+      await users.revoke("web-1");
+      assert.match(await as("web-1"), /WRONGPASS/);
+      assert.ok((await redis.acl("USERS")).includes("app-somebody"));
     });
   });
 

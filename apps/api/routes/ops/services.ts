@@ -1,5 +1,6 @@
 import { Type, type Static } from "typebox";
-import { ANNOUNCER_NAME_PATTERN } from "../../../core/balance/announcer-user.ts";
+import { ANNOUNCEMENT_PREFIX } from "../../../core/balance/announcement.ts";
+import { ANNOUNCER_NAME_PATTERN, announcerUserPrefix } from "../../../core/balance/announcer-user.ts";
 import type { Probe } from "../../../core/balance/service.ts";
 import {
   MAX_MEMBER_WEIGHT,
@@ -365,7 +366,12 @@ export function opsServiceRoutes(parts: OpsServiceParts) {
       const result = await addAnnouncer(parts, by, name, applications);
       if (result.kind === "name-taken") throw notPossible(`There is an announcer ${name} already. Remove it first.`);
       request.log.info({ by, announcer: name, applications }, "operator lets a host announce");
-      return reply.code(201).send({ name, user: `app-${name}`, password: result.password, key: `app:${name}` });
+      return reply.code(201).send({
+        name,
+        user: `${announcerUserPrefix}${name}`,
+        password: result.password,
+        key: `${ANNOUNCEMENT_PREFIX}${name}`,
+      });
     });
 
     app.delete("/ops/api/announcers/:name", { schema: schemas.removeAnnouncer }, async (request, reply) => {
