@@ -6,6 +6,7 @@ import { DURATION_FORM, readSeconds } from "./input/durations.ts";
 import { stop, Stopped, usage } from "./stopped.ts";
 import type { World } from "./world.ts";
 import { addAlarmRoom } from "./rooms/alarm.ts";
+import { addAnnouncerRoom } from "./rooms/announcer.ts";
 import { addBlockRoom } from "./rooms/block.ts";
 import { addCompletion } from "./rooms/completion.ts";
 import { addDropletRoom } from "./rooms/droplet.ts";
@@ -17,7 +18,9 @@ import { addInstanceRoom } from "./rooms/instance.ts";
 import { addJobRoom } from "./rooms/job.ts";
 import { addNotificationRoom } from "./rooms/notification.ts";
 import { addOperatorRoom } from "./rooms/operator.ts";
+import { addPoolRoom } from "./rooms/pool.ts";
 import { addPortRoom } from "./rooms/port.ts";
+import { addServiceRoom } from "./rooms/service.ts";
 import { addStatus } from "./rooms/status.ts";
 import { addSwitchRoom } from "./rooms/switch.ts";
 import { addWorkloadRoom } from "./rooms/workload.ts";
@@ -30,6 +33,9 @@ const OPERATORS = [
   addPortRoom,
   addWorkloadRoom,
   addGatewayRoom,
+  addServiceRoom,
+  addPoolRoom,
+  addAnnouncerRoom,
   addInstanceRoom,
   addEvents,
   addAlarmRoom,
