@@ -479,11 +479,12 @@ describe("the API on real parts", () => {
             fault: string | null;
           }[]
         >("/jobs");
-        return runs.length === 10 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
+        return runs.length === 11 && runs.every(({ succeededAt }) => succeededAt !== null) ? runs : undefined;
       });
       assert.deepEqual(
         jobs.map(({ job, fault }) => [job, fault]),
         [
+          ["announcers", null],
           ["block-list", null],
           ["figures", null],
           ["misuse", null],
