@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline/promises";
@@ -9,6 +10,7 @@ import type { Files, Package, Screen, World } from "./world.ts";
 
 /** The machine that this process runs on. */
 export async function thisMachine(): Promise<World> {
+  const interruption = listenForInterruption();
   return {
     args: process.argv.slice(2),
     env: process.env,
@@ -17,23 +19,34 @@ export async function thisMachine(): Promise<World> {
     stdin: {
       isTerminal: process.stdin.isTTY,
       read: () => text(process.stdin),
-      ask: async (question) => {
-        const lines = createInterface({ input: process.stdin, output: process.stderr });
-        try {
-          return await lines.question(question);
-        } finally {
-          lines.close();
-        }
-      },
+      ask: (question) => askPerson(question, interruption),
     },
     files,
     fetch: (request, init) => fetch(request, init),
     clock: () => new Date(),
     delay: (ms, signal) => delay(ms, undefined, { signal }),
     newKey: randomUUID,
-    interrupted: untilInterrupted(),
+    interrupted: interruption.signal,
     package: await readPackage(),
   };
+}
+
+/** A line that a person types; empty when they end the input in place of it. */
+async function askPerson(question: string, interruption: AbortController): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // While a terminal is read, it sends no signal.
+  lines.once("SIGINT", () => interruption.abort(new Error("interrupted")));
+  const { signal } = interruption;
+  try {
+    const ended = once(lines, "close", { signal }).then(() => "");
+    return await Promise.race([lines.question(question, { signal }), ended]);
+  } catch {
+    // Ctrl-D, unless it was Ctrl-C.
+    signal.throwIfAborted();
+    return "";
+  } finally {
+    lines.close();
+  }
 }
 
 function screenOf(stream: WriteStream): Screen {
@@ -64,11 +77,11 @@ function undefinedIfMissing(fault: NodeJS.ErrnoException): undefined {
 }
 
 /** The first Ctrl-C stops what is asked of the service; a second one ends the process as it does elsewhere. */
-function untilInterrupted(): AbortSignal {
+function listenForInterruption(): AbortController {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => controller.abort(new Error("interrupted")));
-  return controller.signal;
+  return controller;
 }
 
 /** In a checkout the project's, and in the package that a service hands out its own, two folders above in both. */

@@ -73,8 +73,11 @@ describe("getaredis, for holders", () => {
     assert.match(env, /^REDIS_URL=redis:\S+\n# expires \S+Z\n# to end it: getaredis end [0-9a-z]{16}\n$/);
     const { token, username } = await create();
     assert.deepEqual([username, typeof token], ["default", "string"]);
-    const both = await bed.run(["create", "--url", "--env"]);
-    assert.equal(both.code, 2);
+    for (const both of [
+      ["--url", "--env"],
+      ["--url", "--json"],
+    ])
+      assert.equal((await bed.run(["create", ...both])).code, 2);
   });
 
   it("show, extend and end take the token or the password from a file, the environment or standard input", async () => {

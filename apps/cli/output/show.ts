@@ -5,6 +5,8 @@ import { fields, onOneLine, table, type Column, type Look, type Tone } from "./t
 
 /** Tells the outcome of a command, in JSON or for people. Only outcomes go to standard output. */
 export type Show = {
+  /** Whether its user has asked for JSON. */
+  readonly isJson: () => boolean;
   /** Several things, as a table; `none` where there are none. As JSON they are themselves, or the value they are from. */
   readonly rows: <Row>(rows: readonly Row[], columns: readonly Column<Row>[], none: string, value?: unknown) => void;
   /** One thing, by the names of what it has. */
@@ -36,6 +38,7 @@ export function createShow({ stdout, stderr, env }: Pick<World, "stdout" | "stde
   const write = (value: unknown, text: () => string) => stdout.write(isJson() ? json(value) : text());
 
   const show: Show = {
+    isJson,
     rows: (rows, columns, none, value = rows) =>
       write(value, () => (rows.length === 0 ? `${none}\n` : table(rows, columns, look))),
     fields: (value, pairs) => write(value, () => fields(pairs, look)),

@@ -58,8 +58,9 @@ export function addCreate(program: CommandUnknownOpts, context: Context): void {
     .option("--env", "print a line REDIS_URL=… for a file of settings")
     .option("--no-keep", "keep nothing of it here: its URL is then the only way to extend or end it")
     .action(async ({ ttl, url, env, keep }) => {
-      if (url === true && env === true) throw usage("Choose one of --url and --env.");
       const { show, world, service } = context;
+      if ([url, env, show.isJson()].filter((each) => each === true).length > 1)
+        throw usage("Choose one of --url, --env and --json.");
       const { address } = service();
       const handout = await create(context, address, ttl);
       if (keep) await keepHandout(context, { ...handout, service: address });
