@@ -26,7 +26,7 @@ const PREPARATIONS: readonly Preparation[] = [
   },
   {
     name: "nginx",
-    isFor: (file) => file.startsWith("test/adapters/nginx/"),
+    isFor: (file) => file.startsWith("test/adapters/nginx/") || file === "test/e2e/edge.test.ts",
     run: (note) => install(["nginx"], note),
   },
   {

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import { get as httpsGet } from "node:https";
+import { createConnection, createServer, type AddressInfo, type Server } from "node:net";
 import { join } from "node:path";
+import { text as textIn } from "node:stream/consumers";
 import { after, afterEach, before, describe, it } from "node:test";
+import { Redis } from "ioredis";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { WRONG_PASSWORD } from "../../apps/core/edge/concierge.ts";
 import { command, type Talk } from "../bed/lease-plane.ts";
@@ -35,7 +41,15 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
   before(async () => {
     bed = await startEdge(["gw-1", "gw-2"], {
       capacity: SLOTS,
-      env: { QUOTA_PER_ADDRESS: "100", WARM_POOL_MIN: "1", WARM_POOL_MAX: "1" },
+      env: {
+        QUOTA_PER_ADDRESS: "100",
+        WARM_POOL_MIN: "1",
+        WARM_POOL_MAX: "1",
+        APP_RENDERER: "nginx",
+        APP_PORTS: "7443",
+        APP_NETWORKS: "127.0.0.0/8",
+        HTTP_REDIRECT: "off",
+      },
     });
   });
   before(async () => {
@@ -246,5 +260,147 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
     await allLive();
     const events = await bed.service.store.events.list({ kind: "gateway-leave" }, 5);
     assert.match(events[0]?.reason ?? "", /^gw-2 is no gateway any more: it was told to stop$/);
+  });
+
+  describe("that carry services besides", () => {
+    const POOL_PORT = 7000;
+    const APP_PORT = 7443;
+    const servers: Server[] = [];
+    let redis: Redis;
+    before(() => {
+      redis = new Redis(bed.service.services.redisUrl);
+      redis.on("error", () => undefined);
+    });
+    after(async () => {
+      redis.disconnect();
+      for (const server of servers) server.close();
+      for (const name of ["pool", "own"]) await operate("DELETE", `services/${name}`);
+    });
+
+    /** A member that says its word to whoever connects. */
+    async function member(word: string): Promise<string> {
+      const server = createServer((socket) => socket.on("error", () => undefined).end(word)).listen(0, "127.0.0.1");
+      servers.push(server);
+      await once(server, "listening");
+      return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    }
+    /** What the members of a service say to so many connections through a gateway, in order. */
+    async function words(gateway: BedGateway, port = POOL_PORT, count = 6): Promise<string> {
+      const heard: string[] = [];
+      for (let at = 0; at < count; at++)
+        heard.push(await textIn(createConnection({ host: gateway.address, port })).catch(() => "-"));
+      return heard.sort().join("");
+    }
+    const allSay = (expected: string) =>
+      until(`all gateways lead to ${expected}`, async () => {
+        const said = await Promise.all(bed.gateways.map((gateway) => words(gateway)));
+        return said.every((each) => each === expected);
+      });
+    async function operate(method: string, path: string, body?: object): Promise<Response> {
+      return fetch(`${bed.service.origin}/ops/api/${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${bed.service.opsToken}`,
+          ...(body && { "content-type": "application/json" }),
+        },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    }
+    /** An HTTPS request to a gateway for a domain: status and body. */
+    const get = (gateway: BedGateway, domain: string) =>
+      new Promise<string>((resolve, reject) => {
+        const options = { host: gateway.address, port: APP_PORT, headers: { host: domain }, rejectUnauthorized: false };
+        httpsGet({ ...options, agent: false }, (reply) => {
+          textIn(reply).then((body) => resolve(`${reply.statusCode ?? ""} ${body}`), reject);
+        }).on("error", reject);
+      });
+
+    it("follow a pool as l4loadbalancer has it, keep it while Redis is away, and carry it again when they were killed", async () => {
+      const [a, b, c] = [await member("a"), await member("b"), await member("c")];
+      await redis.set("serverPool", JSON.stringify([a, b]));
+      const pool = { name: "pool", port: POOL_PORT, protocol: "tcp", poolKey: "serverPool" };
+      assert.equal((await operate("POST", "services", pool)).status, 201);
+      await allSay("aaabbb");
+      await redis.publish("addServer", c);
+      await redis.publish("addServer", "rubbish");
+      await redis.publish("addServer", `${one().address}:${POOL_PORT}`);
+      await allSay("aabbcc");
+      await redis.publish("removeServer", a);
+      await allSay("bbbccc");
+      assert.deepEqual(JSON.parse((await redis.get("serverPool")) ?? ""), [b, c]);
+      const { events } = bed.service.store;
+      const reasons = (await events.list({ kind: "pool-refused" }, 20)).map(({ reason }) => reason);
+      assert.ok(reasons.some((reason) => reason.includes('"rubbish" is no address of a member')));
+      assert.ok(reasons.some((reason) => reason.includes("own address")));
+
+      const listened = () => bed.service.log().split("gateway listens").length;
+      const before = listened();
+      await bed.service.services.killRedis();
+      try {
+        await one().end("SIGKILL");
+        one().start();
+        await until("it listens again", () => listened() > before);
+        await allSay("bbbccc");
+      } finally {
+        await bed.service.services.startRedis();
+      }
+      await allLive();
+      await allSay("bbbccc");
+    });
+
+    it("have members of their own, which the operator drains and takes out", async () => {
+      const [a, b] = [await member("a"), await member("b")];
+      const port = POOL_PORT + 1;
+      await operate("POST", "services", { name: "own", port, protocol: "tcp", policy: "least-connections" });
+      for (const address of [a, b]) await operate("PUT", `services/own/members/${address}`, { weight: 1 });
+      await until("both are there", async () => (await words(other(), port)) === "aaabbb");
+      await operate("PUT", `services/own/members/${a}`, { draining: true });
+      await until("one drains", async () => (await words(other(), port)) === "bbbbbb");
+      await operate("DELETE", `services/own/members/${b}`);
+      await until("none is left", async () => (await words(other(), port)) === "");
+    });
+
+    it("serve applications that hosts announce, for as long as they do, and none that is wrong", async () => {
+      const web = createHttpServer((_request, reply) => reply.end("shop")).listen(0, "127.0.0.1");
+      servers.push(web);
+      await once(web, "listening");
+      const answer = await operate("POST", "announcers", { name: "web-1", applications: ["shop"] });
+      const { user, password, key } = (await answer.json()) as Record<"user" | "password" | "key", string>;
+      const url = new URL(bed.service.services.redisUrl);
+      url.username = user;
+      url.password = password;
+      const host = new Redis(url.href, { enableReadyCheck: false });
+      const announce = (...domains: readonly string[]) => {
+        const ports = { "listen-port": String(APP_PORT), "application-port": (web.address() as AddressInfo).port };
+        const applications = [{ name: "shop", ...ports, protocol: "http", domains }];
+        return host.set(key, JSON.stringify({ address: "127.0.0.1", applications }), "EX", 30);
+      };
+      try {
+        await announce("shop.example.org");
+        for (const gateway of bed.gateways)
+          await until("it is served", async () => (await get(gateway, "shop.example.org")) === "200 shop");
+        assert.match(await get(one(), "other.example.org"), /^503 /);
+        await announce("shop.example.org\n}");
+        await until("it is told", async () =>
+          (await bed.service.store.events.list({ kind: "announcement-refused" }, 20)).some(({ reason }) =>
+            /host web-1, application shop: domain "shop\.example\.org\\n}" must be a domain in full/.test(reason),
+          ),
+        );
+        await announce("www.example.org");
+        await until("another one is served", async () => (await get(other(), "www.example.org")) === "200 shop");
+        assert.match(await get(other(), "shop.example.org"), /^503 /);
+        await assert.rejects(host.set("app:web-2", "{}"), /NOPERM/);
+        await host.del(key);
+        for (const gateway of bed.gateways)
+          await until("it is gone", () =>
+            get(gateway, "www.example.org").then(
+              (text) => text.startsWith("503 "),
+              () => true,
+            ),
+          );
+      } finally {
+        host.disconnect();
+      }
+    });
   });
 });

@@ -14,7 +14,7 @@ import {
 } from "./applications.ts";
 import type { Announcer, AnnouncementBoard, Announcers, Pools, Services } from "./contract.ts";
 import { desiredServices, type DeclaredService } from "./desired.ts";
-import { applyMessage, readPool, type PoolMessage } from "./pool.ts";
+import { applyMessage, readPool, type PoolChange, type PoolMessage } from "./pool.ts";
 import type { Balanced } from "./service.ts";
 
 /** What following services needs. */
@@ -36,7 +36,8 @@ export type FollowRules = {
   readonly mostMembers: number;
   readonly announcements: Pick<AnnouncementRules, "networks" | "listenPorts" | "reservedDomains">;
   /**
-   * For so long after Redis has begun anew, hosts that were known stay: they announce themselves again by and by.
+   * For so long after Redis has begun anew, hosts that were known stay: they announce themselves again by and by. For so
+   * long after a start, a pool without a key is not taken for one without members.
    */
   readonly holdMs: number;
 };
@@ -70,9 +71,12 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
   let announcements: Announcements = new Map();
   let owners: Owners = new Map();
   let run: { readonly id: string; readonly sinceMs: number } | undefined;
+  /** Hosts that have announced themselves since Redis began: when they are gone, they have left. */
+  const returned = new Set<string>();
   const pools = new Map<string, { readonly text: string; readonly members: readonly MemberAddress[] }>();
   let told: ReadonlySet<string> = new Set();
   let [hasReadMysql, hasReadRedis] = [false, false];
+  const begunMs = clock().getTime();
 
   async function look(): Promise<FollowedServices> {
     const faults: { readonly kind: Told; readonly reason: string }[] = [];
@@ -128,8 +132,17 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
       }
       const { text } = read;
       if (text === undefined) {
-        const stays = pools.has(key) ? "the members known last stay" : "so it has no members";
-        faults.push(`Redis has no key ${key}: ${stays}. An empty pool is []`);
+        const known = pools.get(key)?.text;
+        if (known === undefined) {
+          // Another gateway may know it, and write it again.
+          isRead &&= clock().getTime() - begunMs >= rules.holdMs;
+          faults.push(`Redis has no key ${key}, so it has no members. An empty pool is []`);
+        } else {
+          const again = (now: string | undefined): PoolChange =>
+            now === undefined ? { kind: "changed", text: known } : { kind: "unchanged" };
+          await whileKnown(ports.pools.change(key, again), "redis");
+          faults.push(`Redis had lost the key ${key}: the members known last are there again. An empty pool is []`);
+        }
         continue;
       }
       const reading = readPool(text, { own, mostMembers: rules.mostMembers });
@@ -146,11 +159,16 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
   /** Reads what is announced. Returns whether it could. */
   async function lookAtAnnouncements(own: OwnAddresses): Promise<boolean> {
     const allowed = new Map(announcers.map(({ name, applications }) => [name, applications ?? undefined]));
-    const known = new Map([...announcements].filter(([host]) => allowed.has(host)));
     const seen = await whileKnown(ports.board.read([...allowed.keys()]), "redis");
     const nowMs = clock().getTime();
-    if (seen && seen.serverRun !== run?.id)
+    if (seen && seen.serverRun !== run?.id) {
       run = { id: seen.serverRun, sinceMs: run === undefined ? Number.NEGATIVE_INFINITY : nowMs };
+      returned.clear();
+    }
+    for (const { host } of seen?.kept ?? []) returned.add(host);
+    const known = new Map(
+      [...announcements].filter(([host]) => allowed.has(host) && !(seen !== undefined && returned.has(host))),
+    );
     const isIncomplete = run !== undefined && nowMs - run.sinceMs < rules.holdMs;
     const read = seen?.kept.map(
       ({ host, text, lifeMs }) =>

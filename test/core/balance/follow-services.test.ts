@@ -21,6 +21,11 @@ const pooled: Omit<DeclaredService, "members"> = {
   probe: { kind: "tcp" },
   poolKey: POOL_KEY,
 };
+const withoutPool = () => {
+  const { poolKey, ...service } = pooled;
+  assert.equal(poolKey, POOL_KEY);
+  return service;
+};
 const announcing = (address: string, ...domains: readonly string[]) =>
   JSON.stringify({
     address,
@@ -101,9 +106,10 @@ describe("a gateway that follows services", () => {
     redis.setPool(POOL_KEY, "[]");
     assert.deepEqual(await seen(), { pool: [] });
     const told = await reasons();
-    assert.equal(told.length, 4, told.join("\n"));
+    // The bad entry is there again with the key.
+    assert.equal(told.length, 5, told.join("\n"));
     assert.match(told[0] ?? "", /"rubbish" is no address of a member/);
-    assert.match(told[1] ?? "", /has no key serverPool: the members known last stay/);
+    assert.match(told[1] ?? "", /had lost the key serverPool: the members known last are there again/);
   });
 
   it("does not let a message be all that is left of a pool whose key was lost", async () => {
@@ -113,6 +119,26 @@ describe("a gateway that follows services", () => {
     redis.restart();
     await follower.hear(POOL_KEY, { kind: "add", entry: "10.0.0.2:6000" });
     assert.deepEqual(await seen(), { pool: ["10.0.0.1:6000", "10.0.0.2:6000"] });
+  });
+
+  it("writes a pool again that Redis has lost, for those who never knew it", async () => {
+    await store.services.add(pooled, now);
+    redis.setPool(POOL_KEY, '["10.0.0.1:6000"]');
+    await seen();
+    redis.restart();
+    const fresh = another();
+    assert.deepEqual(await fresh.look(), { services: [{ ...withoutPool(), members: [] }], isWhole: false });
+    await seen();
+    assert.equal(await redis.pools.read(POOL_KEY), '["10.0.0.1:6000"]');
+    assert.deepEqual(await seen(fresh), { pool: ["10.0.0.1:6000"] });
+    assert.equal((await fresh.look()).isWhole, true);
+  });
+
+  it("takes a pool without a key for an empty one when nobody has written it for a while", async () => {
+    await store.services.add(pooled, now);
+    assert.equal((await follower.look()).isWhole, false);
+    after(HOLD_MS);
+    assert.deepEqual(await follower.look(), { services: [{ ...withoutPool(), members: [] }], isWhole: true });
   });
 
   it("keeps everything while MySQL or Redis does not answer", async () => {
@@ -136,6 +162,7 @@ describe("a gateway that follows services", () => {
     faults.clear();
     lose("redis", "gone");
     await store.services.add(pooled, now);
+    redis.setPool(POOL_KEY, "[]");
     assert.equal((await follower.look()).isWhole, false);
     faults.clear();
     assert.equal((await follower.look()).isWhole, true);
@@ -202,7 +229,11 @@ describe("a gateway that follows services", () => {
     redis.announce("a", announcing("10.0.0.1", "blog.example.org", "shop.example.org"), 10 * HOLD_MS);
     const both = { "blog:443:blog.example.org": ["10.0.0.1:80"], ...shop };
     assert.deepEqual(await seen(), both);
+    redis.leave("a");
+    assert.deepEqual(await seen(), shop, "one that has come back and leaves has left");
+    redis.announce("a", announcing("10.0.0.1", "blog.example.org", "shop.example.org"), 10 * HOLD_MS);
     after(HOLD_MS - 1);
+    assert.deepEqual(await seen(), both);
     redis.announce("b", announcing("10.0.0.2", "shop.example.org"), LIFE_MS);
     after(1);
     assert.deepEqual(await seen(), both);
