@@ -21,10 +21,7 @@ const HEADINGS: Readonly<Record<keyof typeof rooms, readonly [title: string, abo
   admission: ["Admission", "Budgets for networks, the rate for all, and proof of work."],
   consoles: ["Console", "How much of a reply the console in the page reads."],
   hosts: ["Hosts", "Slots, ports, heartbeats and time-outs; for a single box and for droplets."],
-  balance: [
-    "Services",
-    "What gateways carry besides instances: declared services, pools, and applications that hosts announce.",
-  ],
+  balance: ["Services", "What gateways carry besides instances, see [services and applications](services.md)."],
   edge: ["Edge", "One encrypted address for each instance, carried by gateways; see [how it works](how-it-works.md)."],
   ports: ["Ports and workloads", "Ports that hosts balance over containers, see [ports and workloads](ports.md)."],
   cloud: ["DigitalOcean", "With a token the service runs its own fleet of droplets."],
