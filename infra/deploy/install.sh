@@ -15,6 +15,8 @@ HERE=$(readlink -f "$(dirname "$(readlink -f "$0")")/../..")
 readonly HERE
 # shellcheck source=parts/common.sh
 . "$HERE/infra/deploy/parts/common.sh"
+# shellcheck source=parts/edge.sh
+. "$HERE/infra/deploy/parts/edge.sh"
 
 usage() {
 	cat <<-'TEXT'
@@ -26,6 +28,7 @@ usage() {
 		                     NAME is how people reach it: a name in DNS, or an IPv4 address.
 		  NAME alone         This DigitalOcean droplet becomes the control plane of a fleet.
 		  --certbot MAIL     Gets a certificate from Let's Encrypt, and renews it. MAIL is your address there.
+		                     On a control plane with an EDGE_DOMAIN, one for the edge as well.
 		                     Without it a single box answers on http://NAME/, which is not encrypted.
 		  --open PORT,...    Single box: TCP ports of yours that the firewall leaves open besides SSH, 80, 443
 		                     and those of the instances. Kept for later runs; "" closes them again.

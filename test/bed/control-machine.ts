@@ -13,7 +13,7 @@ import { APT_GET, runApt } from "../../infra/servers/system-packages.ts";
 import { until } from "./until.ts";
 
 /** Packages that the development machines do not have: their servers would be services there. */
-const PACKAGES = ["mariadb-server", "nginx", "certbot", "pebble"];
+const PACKAGES = ["mariadb-server", "nginx", "certbot", "python3-certbot-dns-digitalocean", "haproxy", "pebble"];
 const PACKAGES_DIR = projectPath(".getaredis/test-packages");
 const OURS = ["apps", "infra", "migrations", "public", "docs", "package.json", "package-lock.json"].concat([
   "README.md",

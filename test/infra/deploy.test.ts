@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
+import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
 import { readFile, readdir } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseEnv } from "node:util";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { settings } from "../../apps/core/settings/settings.ts";
+import type { LabCloud } from "../../infra/lab/digitalocean/index.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { pingRedis } from "../../infra/servers/redis.ts";
 import { askHttps, type Answer } from "../bed/ask-https.ts";
@@ -16,6 +19,7 @@ import { startControlMachine, type ControlMachine } from "../bed/control-machine
 import { until } from "../bed/until.ts";
 
 const NAME = "redis.example.org";
+const EDGE = "edge.example.org";
 const CONF = "/etc/getaredis/control-plane.env";
 const PROGRAMS = ["api", "jobs", "enrolment"] as const;
 const PATIENCE_MS = 60_000;
@@ -27,6 +31,7 @@ const deployFile = (name: string) => readFile(projectPath(`infra/deploy/${name}`
 describe("the files of a deployment", () => {
   const facts: Record<string, string> = {
     "<region>": "fra1",
+    "<public address>": "203.0.113.7",
     "<private address>": "10.114.0.2",
     "<private network>": "10.114.0.0/20",
   };
@@ -113,6 +118,22 @@ echo 'Acquire::http::Proxy "http://127.0.0.1:9/";' >/etc/apt/apt.conf.d/out-of-r
 rm /var/lib/apt/periodic/update-success-stamp
 `;
 
+/** An authority as Let's Encrypt runs one (Pebble), which asks the lab's DNS. */
+const AUTHORITY = ({ host, port }: LabCloud["dns"]) => `
+dpkg --install /var/cache/apt/archives/pebble*.deb >/dev/null
+mkdir -p /srv/acme /etc/letsencrypt
+cd /srv/acme
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\
+  -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem 2>/dev/null
+cat >config.json <<'JSON'
+{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
+  "certificate": "/srv/acme/cert.pem", "privateKey": "/srv/acme/key.pem", "httpPort": 80, "tlsPort": 443}}
+JSON
+systemd-run --quiet --unit=acme --setenv=PEBBLE_VA_NOSLEEP=1 --setenv=PEBBLE_WFE_NONCEREJECT=0 \\
+  pebble -config /srv/acme/config.json -dnsserver ${host}:${port}
+printf 'server = https://localhost:14000/dir\\nno-verify-ssl = true\\n' >/etc/letsencrypt/cli.ini
+`;
+
 interface Handout {
   id: string;
   host: string;
@@ -164,6 +185,14 @@ describe("a control plane set up by install.sh", () => {
   const giveBack = async ({ id, token }: Handout) =>
     assert.equal((await ask("DELETE", `/instances/${id}`, { authorization: `Bearer ${token}` })).status, 204);
   const handsOut = (what: string) => until(what, async () => (lease = await handOut()), PATIENCE_MS);
+  const askCloud = async (path: string, body: object) => {
+    const answer = await fetch(`${machine.cloud.url}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${machine.token}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    assert.equal(answer.status, 201);
+  };
   const pidOf = async (program: string) =>
     (await machine.sh(`systemctl show --property=MainPID --value getaredis-${program}.service`)).trim();
 
@@ -425,6 +454,107 @@ describe("a control plane set up by install.sh", () => {
     await machine.sh("systemctl restart redis-server@getaredis.service");
     await giveBack(lease);
     await handsOut("an instance after Redis was away");
+  });
+
+  it("begins no edge without a certificate that can be used, and says which it needs", async () => {
+    await machine.sh(`sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=${EDGE}|' ${CONF}`);
+    await assert.rejects(
+      machine.sh("/opt/getaredis/infra/deploy/install.sh"),
+      /there is no certificate for \*\.edge\.example\.org: name its folder as EDGE_CERT_DIR/,
+    );
+    const dir = "/srv/own";
+    const make = (days: number, name: string) =>
+      machine.sh(`mkdir -p ${dir} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days ${days} \
+        -subj /CN=own -addext 'subjectAltName=DNS:${name}' -keyout ${dir}/privkey.pem -out ${dir}/fullchain.pem 2>&1`);
+    const take = () => machine.sh("bash /opt/getaredis/infra/deploy/edge-certificate.sh");
+    await machine.sh(`sed -i 's|^EDGE_CERT_DIR=.*|EDGE_CERT_DIR=${dir}|' ${CONF}`);
+    await assert.rejects(take(), /\/srv\/own has no fullchain\.pem and privkey\.pem/);
+    await make(1, `*.${EDGE}`);
+    await assert.rejects(take(), /is over, or will be in a day/);
+    await make(90, EDGE);
+    await assert.rejects(take(), /is not for \*\.edge\.example\.org/);
+    await make(90, `*.${EDGE}`);
+    assert.match(await take(), /✓ certificate for \*\.edge\.example\.org, valid until/);
+    assert.equal(await take(), "", "nothing new");
+    const inForce = () => machine.sh("readlink -f /etc/getaredis/edge/current; ls /etc/getaredis/edge");
+    const good = await inForce();
+    await machine.sh(`cp ${dir}/privkey.pem /srv/key && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+      -out ${dir}/privkey.pem 2>&1`);
+    await assert.rejects(take(), /privkey\.pem is not the key of the certificate/);
+    assert.equal(await inForce(), good, "the last good one stays");
+    const modes = await machine.sh(
+      "stat --format='%a %U %G' /etc/getaredis/edge /etc/getaredis/edge/current/privkey.pem",
+    );
+    assert.deepEqual(modes.trim().split("\n"), ["750 root getaredis-gateway", "640 root getaredis-gateway"]);
+    await machine.sh(`sed -i 's|^EDGE_CERT_DIR=.*|EDGE_CERT_DIR=|' ${CONF}`);
+  });
+
+  it("gets a certificate for the edge by the cloud's DNS, and opens the edge's port", async () => {
+    await machine.sh(AUTHORITY(machine.cloud.dns));
+    await askCloud("/domains", { name: "example.org" });
+    await askCloud("/domains/example.org/records", { type: "A", name: "redis", data: machine.publicIp });
+    const said = await machine.sh(
+      `/opt/getaredis/infra/deploy/install.sh ${NAME} --certbot you@example.org 2>&1 || ` +
+        "{ tail -n 40 /var/log/letsencrypt/letsencrypt.log; exit 1; }",
+    );
+    assert.match(said, /✓ a certificate for \*\.edge\.example\.org, which certbot\.timer renews/);
+    assert.match(said, /80, 443, 6379 are open/);
+    ca = await machine.sh("curl --silent --insecure https://127.0.0.1:15000/roots/0");
+    assert.equal((await ask("GET", "/healthz")).status, 200);
+    const certificate = "/etc/getaredis/edge/current/fullchain.pem";
+    assert.match(
+      await machine.sh(`openssl x509 -in ${certificate} -noout -issuer -ext subjectAltName`),
+      /Pebble[^]*DNS:\*\.edge/,
+    );
+    assert.match(await machine.sh("nft list table inet getaredis_control"), /dport \{ [^}]*443, 6379 \} accept/);
+    const before = await machine.sh(`sha256sum ${certificate}`);
+    await machine.sh(
+      "echo 'dns-digitalocean-propagation-seconds = 0' >>/etc/letsencrypt/cli.ini; " +
+        `DIGITALOCEAN_END_POINT=${machine.cloud.url}/ ` +
+        "certbot renew --force-renewal --no-random-sleep-on-renew --cert-name getaredis-edge 2>&1",
+    );
+    assert.notEqual(await machine.sh(`sha256sum ${certificate}`), before, "the renewed one is the gateway's at once");
+  });
+
+  it("is a gateway then: its names lead here, and it answers there by a certificate that is verified", async () => {
+    const name = `5sq9fsfr26iw58ze.${EDGE}`;
+    const { host, port } = machine.cloud.dns;
+    const resolver = new Resolver({ timeout: SILENCE_MS });
+    resolver.setServers([`${host}:${port}`]);
+    const addresses = await until("the name leads somewhere", () => resolver.resolve4(name), PATIENCE_MS);
+    assert.deepEqual(addresses, [machine.publicIp]);
+    const socket = connectTls({ host: machine.publicIp, port: 6379, servername: name, ca });
+    socket.write("PING\r\n");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    socket.destroy();
+    assert.match(answer.toString(), /^-NOAUTH/);
+    await giveBack(lease);
+    await handsOut("an instance behind the edge");
+    assert.deepEqual([lease.host, lease.port], [`${lease.id}.${EDGE}`, 6379]);
+    const own = connectTls({ host: machine.publicIp, port: 6379, servername: lease.host, ca });
+    own.write(`AUTH ${new URL(lease.url).password}\r\nPING\r\n`);
+    let said = "";
+    for await (const piece of own as AsyncIterable<Buffer>) if (/PONG|-/.test((said += piece.toString()))) break;
+    assert.equal(said, "+OK\r\n+PONG\r\n");
+    assert.match(await machine.sh("stat --format=%U /proc/$(pgrep --oldest haproxy)"), /^getaredis-gateway/);
+    const names = Object.keys(parseEnv(await machine.sh(`tr '\\0' '\\n' </proc/${await pidOf("gateway")}/environ`)));
+    for (const secret of ["DIGITALOCEAN_TOKEN", "OPS_TOKEN", "SERVER_SECRET"])
+      assert.ok(!names.includes(secret), secret);
+    const listed = await fetch(`${machine.cloud.url}/firewalls`, {
+      headers: { authorization: `Bearer ${machine.token}` },
+    });
+    assert.match(await listed.text(), new RegExp(`"sources":{"addresses":\\["${machine.privateIp}/32"\\]}`));
+  });
+
+  it("is none any more without its domain", async () => {
+    await machine.sh(`sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=|' ${CONF}`);
+    await install();
+    assert.equal((await machine.sh("systemctl is-active getaredis-gateway.service || true")).trim(), "inactive");
+    assert.equal(await answers(machine.publicIp, 6379), false);
+    await until("the API answers", async () => (await ask("GET", "/healthz")).status === 200, PATIENCE_MS);
+    await giveBack(lease);
+    await handsOut("an instance at its droplet again");
+    await pingRedis(lease.url);
   });
 
   it("is put back from a backup: droplets that it does not know stay, leases from after it end", async () => {

@@ -8,7 +8,7 @@ readonly CONF=/etc/getaredis
 readonly IMAGE_SETTINGS=$CONF/image.env
 readonly STATE=/var/lib/getaredis
 # What is ours to keep up to date, once it is installed; the program of the instances is image.ts's.
-readonly PACKAGES=(nginx mariadb-server nftables openssl curl certbot)
+readonly PACKAGES=(nginx mariadb-server nftables openssl curl certbot haproxy)
 
 say() { echo "✓ $*"; }
 warn() { echo "! $*" >&2; }
@@ -102,6 +102,14 @@ setting() { # name, what it is when it is not set
 	local value
 	value=$(sed -n "s/^$1=//p" "$SETTINGS" | tail -n 1)
 	echo "${value:-${2:-}}"
+}
+
+# Names and values in turn: adds settings that a file from before does not have, set or commented out by hand.
+complete_settings() {
+	while [ $# != 0 ]; do
+		grep -q "^#\?$1=" "$SETTINGS" || echo "$1=$2" >>"$SETTINGS"
+		shift 2
+	done
 }
 
 # Puts a template with the facts of this machine into its place, whole or not at all; has_changed tells whether that

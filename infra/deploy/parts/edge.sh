@@ -53,7 +53,8 @@ ask_certbot_for_edge() { # domain
 	(umask 077 && printf 'dns_digitalocean_token = %s\n' "$(setting DIGITALOCEAN_TOKEN)" >"$credentials.new")
 	mv "$credentials.new" "$credentials"
 	[ ! -e "/etc/letsencrypt/live/$EDGE_LINEAGE/privkey.pem" ] || edge_names_changed "$1" || return 0
-	certbot certonly --quiet --non-interactive --agree-tos --email "$mail" --cert-name "$EDGE_LINEAGE" \
+	DIGITALOCEAN_END_POINT=$(setting DIGITALOCEAN_URL https://api.digitalocean.com/v2)/ \
+		certbot certonly --quiet --non-interactive --agree-tos --email "$mail" --cert-name "$EDGE_LINEAGE" \
 		--dns-digitalocean --dns-digitalocean-credentials "$credentials" \
 		--domain "*.$1" --renew-with-new-domains --deploy-hook "bash $HERE/infra/deploy/edge-certificate.sh" ||
 		fail "certbot got no certificate for *.$1: what it said is above"

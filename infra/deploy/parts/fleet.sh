@@ -1,7 +1,7 @@
 # The set-up of a fleet's control plane; sourced by install.sh after common.sh.
 
 readonly METADATA=http://169.254.169.254/metadata/v1
-readonly PROGRAMS=(getaredis-enrolment.service getaredis-jobs.service getaredis-api.service)
+PROGRAMS=(getaredis-enrolment.service getaredis-jobs.service getaredis-api.service)
 
 check_place() {
 	[ "$(id -u)" = 0 ] || fail "run this as root"
@@ -21,17 +21,18 @@ read_addresses() {
 	private_network=$(ip -4 route show proto kernel |
 		awk -v source="$private_address" '{ for (i = 1; i < NF; i++) if ($i == "src" && $(i + 1) == source) print $1 }')
 	[[ $private_network == */* ]] || fail "no route leads to the private network of $private_address"
+	public_address=$(metadata interfaces/public/0/ipv4/address)
 	region=$(metadata region)
 	ssh_ports=$(ssh_ports)
 }
 
 collect_facts() {
 	facts=(-e "s|<name>|$name|g" -e "s|<region>|$region|g" -e "s|<ssh ports>|$ssh_ports|g"
-		-e "s|<private address>|$private_address|g" -e "s|<private network>|$private_network|g")
+		-e "s|<public address>|$public_address|g" -e "s|<private address>|$private_address|g" -e "s|<private network>|$private_network|g")
 	[ ! -e "$SETTINGS" ] || facts+=(-e "s|<connections of an address>|$(setting PRIVATE_CONNECTIONS_PER_ADDRESS 8)|g"
 		-e "s|<connects a minute>|$(setting PRIVATE_CONNECTS_PER_MINUTE 120)|g"
 		-e "s|<connections>|$(setting PRIVATE_CONNECTIONS 1000)|g"
-		-e "s|<password hash>|$(sha256 "$(redis_password)")|g")
+		-e "s|<edge ports>|$(edge_ports)|g" -e "s|<password hash>|$(sha256 "$(redis_password)")|g")
 }
 
 make_settings() {
@@ -41,6 +42,10 @@ make_settings() {
 		collect_facts
 		render control-plane.env.example "$SETTINGS" 600 root
 		say "settings in $SETTINGS"
+	fi
+	if has_edge; then
+		check_edge
+		complete_settings EDGE_HOST 0.0.0.0 GATEWAY_ADDRESSES "$public_address" GATEWAY_NETWORK "$private_address/32"
 	fi
 	private_address=$(setting ENROLMENT_HOST) private_network=$(setting PRIVATE_NETWORK)
 	collect_facts
@@ -90,7 +95,7 @@ set_up_firewall() {
 	render firewall.nft "$CONF/firewall.nft" 644 root
 	systemctl enable --quiet getaredis-firewall.service
 	systemctl restart getaredis-firewall.service
-	say "firewall: $ssh_ports, 80 and 443 are open, and to $private_network 6380 and 8443"
+	say "firewall: $ssh_ports, 80, 443$(edge_ports) are open, and to $private_network 6380 and 8443"
 }
 
 set_up_nginx() {
@@ -109,6 +114,18 @@ get_certificate() {
 	[ ! -e "/etc/letsencrypt/live/$name/privkey.pem" ] || return 0
 	ask_certbot
 	set_up_nginx
+}
+
+set_up_edge() {
+	if ! has_edge; then
+		systemctl disable --quiet --now getaredis-gateway.service getaredis-edge-certificate.timer
+		return
+	fi
+	have_haproxy
+	provide_edge_certificate
+	systemctl enable --quiet --now getaredis-edge-certificate.timer
+	PROGRAMS+=(getaredis-gateway.service)
+	say "gateway for *.$(setting EDGE_DOMAIN)"
 }
 
 send_image() {
@@ -150,5 +167,6 @@ install_fleet() {
 	set_up_firewall
 	set_up_nginx
 	get_certificate
+	set_up_edge
 	start
 }

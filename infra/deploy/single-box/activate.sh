@@ -9,12 +9,14 @@ HERE=$(readlink -f "$(dirname "$0")/../../..")
 readonly HERE ROOT=/opt/getaredis SETTINGS=/etc/getaredis/single-box.env
 # shellcheck source=../parts/common.sh
 . "$HERE/infra/deploy/parts/common.sh"
+# shellcheck source=../parts/edge.sh
+. "$HERE/infra/deploy/parts/edge.sh"
 
 readonly NODE=$HERE/node_modules/.bin/node BOX=$HERE/infra/deploy/single-box UNITS=/etc/systemd/system
 readonly GROUP=getaredis-engine
 readonly HOST_SERVICES=(getaredis-firewall getaredis-transfer getaredis-docker getaredis-expire getaredis-janitor
 	getaredis-port-map getaredis-heartbeat)
-readonly PROGRAMS=(getaredis-jobs getaredis-api)
+PROGRAMS=(getaredis-jobs getaredis-api)
 readonly TIMERS=(getaredis-backup.timer getaredis-image.timer)
 readonly HEALTHY_WITHIN_SECONDS=60 WRONG_SETTINGS=2 WITHOUT_CERTIFICATE=3
 
@@ -31,9 +33,9 @@ collect_facts() {
 	local open
 	ssh_ports=$(ssh_ports)
 	open=$(cat "$CONF/open-ports" 2>/dev/null || true)
-	facts=(-e "s|<name>|$name|g" -e "s|<open ports>|$ssh_ports, 80, 443${open:+, $open}|g" -e "s|<private address>||g"
-		-e 's|<metrics from>|127.0.0.1|g')
+	facts=(-e "s|<name>|$name|g" -e "s|<private address>||g" -e 's|<metrics from>|127.0.0.1|g')
 	[ -e "$SETTINGS" ] || return 0
+	facts+=(-e "s|<open ports>|$ssh_ports, 80, 443$(edge_ports)${open:+, $open}|g")
 	facts+=(-e "s|<instance ports>|$(host_setting INSTANCE_PORTS)|g" -e "s|<password hash>|$(sha256 "$(redis_password)")|g"
 		-e "s|<heartbeat hash>|$(sha256 "$(cat "$CONF/heartbeat-password" 2>/dev/null || true)")|g")
 	if has_known_certificate; then
@@ -86,6 +88,12 @@ check_settings() {
 			"goes on as before" >&2
 		exit $WRONG_SETTINGS
 	fi
+	if has_edge && [ -z "$(setting EDGE_CERT_DIR)" ]; then
+		rm "$CONF/host.env.new"
+		echo "install.sh: EDGE_DOMAIN is set in $SETTINGS, and EDGE_CERT_DIR is not: name the folder with the certificate for" \
+			"*.$(setting EDGE_DOMAIN). Until then all goes on as before" >&2
+		exit $WRONG_SETTINGS
+	fi
 	put "$CONF/host.env.new" "$CONF/host.env" 644 root
 }
 
@@ -131,8 +139,9 @@ set_up_database() {
 
 # The fleet's units, as they are on a box: where releases are, its settings, no certificates of a fleet.
 render_units() { # folder
-	local unit
-	for unit in api.service jobs.service migrate.service {backup,image}.{service,timer}; do
+	local unit units=(api.service jobs.service migrate.service {backup,image}.{service,timer})
+	! has_edge || units+=(gateway.service edge-certificate.{service,timer})
+	for unit in "${units[@]}"; do
 		sed -e "s|/opt/getaredis\b|$ROOT/current|g" -e 's|control-plane\.env|single-box.env|' -e '/^LoadCredential=/d' \
 			-e 's| PKI_DIR=%d||' -e 's| HOST_FILES_DIR=[^ ]*||' \
 			"$HERE/infra/deploy/units/getaredis-$unit" >"$1/getaredis-$unit"
@@ -158,6 +167,7 @@ set_up_units() {
 	# Of a release that had more.
 	while read -r path; do
 		[ ! -e "$made/$path" ] || continue
+		systemctl disable --quiet --now "$path" 2>/dev/null || true
 		rm -f "$UNITS/$path"
 		changed=yes
 	done < <(cd $UNITS && find getaredis-* -type f -printf '%p\n' 2>/dev/null)
@@ -168,13 +178,18 @@ set_up_units() {
 	fi
 	enable getaredis-ports.service getaredis-migrate.service "${HOST_SERVICES[@]/%/.service}" "${PROGRAMS[@]/%/.service}"
 	enable --now "${TIMERS[@]}"
+	! has_edge || enable --now getaredis-edge-certificate.timer
 }
 
 set_up_firewall() {
 	render single-box/firewall.nft "$CONF/firewall.nft" 644 root
 	if [ $has_changed = yes ] || ! nft list table inet getaredis_control >/dev/null 2>&1; then
 		systemctl restart getaredis-ports.service
-		did "firewall: $ssh_ports, 80, 443 and the instances' ports are open, the rest is closed"
+		if has_edge; then
+			did "firewall: $ssh_ports, 80, 443$(edge_ports) are open, the rest is closed"
+		else
+			did "firewall: $ssh_ports, 80, 443 and the instances' ports are open, the rest is closed"
+		fi
 	fi
 }
 
@@ -203,6 +218,13 @@ get_certificate() {
 	else
 		lacks_certificate=yes
 	fi
+}
+
+set_up_edge() {
+	has_edge || return 0
+	have_haproxy
+	bash "$HERE/infra/deploy/edge-certificate.sh" ||
+		fail "the edge has no certificate that can be used, as said above: put that right, and run install.sh again"
 }
 
 make_image() {
@@ -281,6 +303,7 @@ tell() {
 
 restart_engine=no lacks_certificate=''
 make_settings
+! has_edge || PROGRAMS+=(getaredis-gateway)
 set_up_engine
 set_up_database
 set_up_redis
@@ -289,6 +312,7 @@ set_up_units
 set_up_firewall
 set_up_nginx
 get_certificate
+set_up_edge
 run_programs || exit 1
 tell
 if [ -n "$lacks_certificate" ]; then

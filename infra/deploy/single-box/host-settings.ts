@@ -9,7 +9,7 @@ import { BOX_NAME } from "./box-name.ts";
  */
 try {
   const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "PUBLIC_HOST"]);
-  const { service, hosts, instances } = settings;
+  const { service, hosts, instances, edge } = settings;
   const capacity = boxCapacity(settings);
   const redis = new URL(service.redisUrl);
   const lines = {
@@ -26,6 +26,8 @@ try {
     LOGINS_PENDING: instances.loginsPending,
     TRANSFER_BYTES_PER_SECOND: instances.transferBytesPerSecond,
     TRANSFER_BYTES: instances.transferBytes,
+    // The gateway is this machine, whose own connections no rule counts.
+    ...(edge.domain !== undefined && { GATEWAY_NETWORK: "127.0.0.1/32", INSTANCES_OPEN_TO: edge.instancesOpenTo }),
   };
   for (const [name, value] of Object.entries(lines)) console.log(`${name}=${value}`);
 } catch (fault) {

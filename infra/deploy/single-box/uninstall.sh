@@ -103,6 +103,7 @@ remove_engine() {
 		rm -f /etc/subuid- /etc/subgid-
 	fi
 	! getent group getaredis-engine >/dev/null || groupdel getaredis-engine
+	! getent passwd getaredis-gateway >/dev/null || userdel getaredis-gateway
 	remove_engine_rules
 	[ ! -s $BEFORE/not-masked ] || xargs systemctl unmask --quiet <$BEFORE/not-masked 2>/dev/null || true
 	for unit in containerd.service docker.socket docker.service; do

@@ -24,6 +24,8 @@ export function buildServer({ token, limits, faults, droplets, calls }: ServerPa
     logger: false,
     bodyLimit: LARGEST_BODY,
     forceCloseConnections: true,
+    // Some clients end lists' paths with one.
+    routerOptions: { ignoreTrailingSlash: true },
     genReqId: () => randomUUID(),
   });
   takeEmptyJson(app);
