@@ -56,7 +56,7 @@ describe("the command line's package at /cli.tgz", () => {
     assert.deepEqual([bin, dependencies], [{ getaredis: PROGRAM }, undefined]);
     assert.deepEqual([version, engines["node"]], [await ownVersion(), `>=${OLDEST_NODE}`]);
     const licence = files.get("package/LICENSE")?.content ?? "";
-    for (const name of ["commander", "@commander-js/extra-typings", "openapi-fetch"])
+    for (const name of ["commander", "@commander-js/extra-typings", "openapi-fetch", "siphash"])
       assert.match(licence, new RegExp(`^${name}$`, "m"));
     assert.equal(licence.match(/Permission is hereby granted/g)?.length, 4);
   });
@@ -96,7 +96,14 @@ describe("the command line's package at /cli.tgz", () => {
     const options = { extends: projectPath("tsconfig.json"), compilerOptions: { lib: ["es2023"], target: "es2023" } };
     const file = projectPath(".getaredis/oldest-node.json");
     await mkdir(projectPath(".getaredis"), { recursive: true });
-    await writeFile(file, JSON.stringify({ ...options, include: [], files: [projectPath("apps/cli/main.ts")] }));
+    await writeFile(
+      file,
+      JSON.stringify({
+        ...options,
+        include: [projectPath("apps/**/*.d.ts")],
+        files: [projectPath("apps/cli/main.ts")],
+      }),
+    );
     const { stdout } = await run(process.execPath, [projectPath(`node_modules/${TSC}`), "--project", file]).catch(
       (fault: unknown) => fault as { stdout: string },
     );
@@ -126,13 +133,12 @@ describe("the command line's package at /cli.tgz", () => {
       return ran.stdout;
     };
 
-    it("gets, shows and ends an instance of the service that it came from", async () => {
+    it("gets and ends an instance of the service that it came from", async () => {
       const replica = await api.openReplica();
       try {
         const address = `${await replica.listen()}/cli.tgz`;
         const { id } = JSON.parse(await npx(address, "create", "--json")) as { id: string };
         assert.equal(api.service.states()[id], "running");
-        assert.match(await npx(address, "show", id), /^state +running$/m);
         assert.equal(await npx(address, "end", id), `${id} has ended.\n`);
         assert.equal(api.service.states()[id], "ended, owner");
         assert.deepEqual(await readdir(folder), []);

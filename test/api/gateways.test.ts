@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { createEdgeRoutes } from "../../apps/core/edge/edge-routes.ts";
+import { edge } from "../../apps/core/settings/edge.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { createCallFaults } from "../../apps/twins/turns.ts";
 import { createTwinGateways, gateway } from "../../apps/twins/gateways.ts";
@@ -21,7 +22,7 @@ describe("gateways, by the API and the command line", () => {
   /** Time that gateways get to answer, in milliseconds: none where a test has one that does not. */
   let patienceMs: number;
   before(async () => {
-    const edge = createEdgeRoutes(
+    const routes = createEdgeRoutes(
       {
         gateways: { list: () => twin.membership.list() },
         news: {
@@ -34,7 +35,7 @@ describe("gateways, by the API and the command line", () => {
       },
       { acknowledgeMs: 1000 },
     );
-    api = await createTwinApi({ env: { EDGE_DOMAIN: "redis.example.org" }, edge });
+    api = await createTwinApi({ env: { EDGE_DOMAIN: "redis.example.org" }, edge: routes });
     bare = await createTwinApi();
     await api.service.addInstance(ID, "host-a", "running");
   });
@@ -80,6 +81,32 @@ describe("gateways, by the API and the command line", () => {
     );
     assert.match(stdout, /^gw-3 +unreadable +- +- +- +-$/m);
     assert.deepEqual(await (await ask("/gateways", bare)).json(), []);
+  });
+
+  it("share an address by the table of maglev0, which the command line builds from those that are live", async () => {
+    for (const name of ["4", "0", "2", "1", "3"]) await join(name, null);
+    await twin.membership.join({ ...gateway("5"), state: "draining" }, LONG_MS);
+    const { stdout } = await run("gateway", "table", "--size", "13");
+    assert.equal(
+      stdout,
+      "GATEWAY  BUCKETS  SHARE\n" +
+        "0        3 of 13  23.1 %\n" +
+        "1        3 of 13  23.1 %\n" +
+        "2        3 of 13  23.1 %\n" +
+        "3        2 of 13  15.4 %\n" +
+        "4        2 of 13  15.4 %\n",
+    );
+    const { size, gateways } = JSON.parse((await run("gateway", "table", "--json")).stdout) as {
+      size: number;
+      gateways: { buckets: number[] }[];
+    };
+    assert.equal(String(size), edge.sharedBuckets.default);
+    const all = gateways.flatMap(({ buckets }) => buckets).sort((one, other) => one - other);
+    assert.deepEqual(
+      all,
+      Array.from({ length: size }, (_, bucket) => bucket),
+    );
+    assert.equal((await run("gateway", "table", "--size", "15")).code, 2);
   });
 
   it("say at once where each of them leads who asks for an instance", async () => {

@@ -1,9 +1,14 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { answered } from "../api/answers.ts";
 import type { Schemas } from "../api/client.ts";
+import { buildTable, isTableSize, MAX_TABLE_SIZE, MIN_TABLE_SIZE, peerName } from "../../core/balance/maglev.ts";
 import type { Context } from "../context.ts";
+import { readWhole } from "../input/numbers.ts";
 import type { Column, Tone } from "../output/table.ts";
-import { stop } from "../stopped.ts";
+import { stop, usage } from "../stopped.ts";
+
+/** As EDGE_SHARED_BUCKETS is where nobody has set it. */
+const USUAL_SIZE = 251;
 
 type Gateway = Schemas["Gateway"];
 type Traced = Schemas["RouteTrace"]["gateways"][number];
@@ -21,6 +26,16 @@ export function addGatewayRoom(program: CommandUnknownOpts, { operator, show }: 
     .action(async () => {
       const gateways = await answered((await operator()).GET("/ops/api/gateways"));
       show.rows(gateways, columns, "No gateway lives.");
+    });
+
+  gateway
+    .command("table")
+    .description("Show which share of EDGE_SHARED_ADDRESS each gateway answers, as it follows from those that live.")
+    .option("--size <buckets>", "EDGE_SHARED_BUCKETS of the service", readSize, USUAL_SIZE)
+    .action(async ({ size }) => {
+      const gateways = await answered((await operator()).GET("/ops/api/gateways"));
+      const shares = sharesOf(gateways, size);
+      show.rows(shares, shareColumns(size), "No gateway is live.", { size, gateways: shares });
     });
 
   gateway
@@ -57,6 +72,36 @@ const columns: readonly Column<Gateway>[] = [
   { title: "CONNECTIONS", of: ({ connections }) => shown(connections) },
   { title: "VERSION", of: ({ version }) => version ?? "-" },
 ];
+
+/** What a gateway answers of a shared address. */
+type Share = { readonly name: string; readonly buckets: readonly number[] };
+
+/** The same table as the gateways build it: those that take new connections, whatever the order. */
+function sharesOf(gateways: readonly Gateway[], size: number): Share[] {
+  const live = gateways.filter(({ state }) => state === "live").map(({ name }) => name);
+  const { ids, buckets } = buildTable(
+    live.map((name) => ({ id: peerName(name) })),
+    size,
+  );
+  return live.map((name) => ({
+    name,
+    buckets: buckets.flatMap((member, bucket) => (ids[member] === peerName(name) ? [bucket] : [])),
+  }));
+}
+
+function shareColumns(size: number): readonly Column<Share>[] {
+  return [
+    { title: "GATEWAY", of: ({ name }) => name },
+    { title: "BUCKETS", of: ({ buckets }) => `${buckets.length} of ${size}` },
+    { title: "SHARE", of: ({ buckets }) => `${((100 * buckets.length) / size).toFixed(1)} %` },
+  ];
+}
+
+function readSize(text: string): number {
+  const size = readWhole(text, "--size", MIN_TABLE_SIZE, MAX_TABLE_SIZE);
+  if (isTableSize(size)) return size;
+  throw usage(`--size must be a prime number from ${MIN_TABLE_SIZE} to ${MAX_TABLE_SIZE}.`);
+}
 
 const traceColumns: readonly Column<Traced>[] = [
   { title: "GATEWAY", of: ({ name }) => name },
