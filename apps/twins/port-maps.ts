@@ -11,6 +11,7 @@ export function createTwinPortMaps(staging: Staging = {}) {
     "portMaps.",
     {
       put: (host, document) => void documents.set(host, document),
+      readText: (host) => documents.get(host)?.text,
       read: (hosts) =>
         new Map(
           hosts.map((host): [string, PortMapFacts] => [

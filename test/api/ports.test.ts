@@ -30,7 +30,7 @@ describe("ports and workloads of hosts, as operators declare them", () => {
     const [first] = await read("ports");
     assert.deepEqual(first, {
       ...{ host: "host-a", port: 8080, image: "web:1", imagePort: 8080, state: "on", children: [child] },
-      ...{ inForce: null, fault: null },
+      ...{ members: [], inForce: null, fault: null },
     });
     assert.deepEqual((await events())[0], [
       ...["map-port", "host-a", "admin"],
@@ -39,6 +39,21 @@ describe("ports and workloads of hosts, as operators declare them", () => {
     await call("PATCH", "hosts/host-a/ports/8080", { removeChild: child, state: "stopped" });
     const [changed] = await read("ports");
     assert.deepEqual([changed?.["children"], changed?.["state"]], [[], "stopped"]);
+  });
+
+  it("tell who is behind a port, and how much each gets", async () => {
+    await call("PUT", "hosts/host-a/ports/8080", { image: "web:1" });
+    const member = (name: string, takes: boolean) => ({
+      ...{ id: name, name, address: `172.19.0.${name}`, port: 80, kind: "direct" as const, weight: 1, takes },
+    });
+    const members = [member("2", true), member("3", false)];
+    const buckets = Array.from({ length: 13 }, () => 0);
+    await api.portMaps.put("host-a", renderPortMap([{ port: 8080, state: "on", size: 13, members, buckets }]));
+    const [port] = await read("ports");
+    assert.deepEqual(port?.["members"], [
+      { address: "172.19.0.2", port: 80, kind: "direct", buckets: 13 },
+      { address: "172.19.0.3", port: 80, kind: "direct", buckets: 0 },
+    ]);
   });
 
   it("say of a port whether its host does what it should, and why not", async () => {

@@ -29,6 +29,11 @@ export function describePortMapsContract(open: () => Promise<PortMapBed> | PortM
       await bed.portMaps.put("a", empty);
       await bed.portMaps.put("a", stopped);
       await bed.portMaps.put("b", empty);
+      assert.deepEqual(await Promise.all(["a", "b", "c"].map((host) => bed.portMaps.readText(host))), [
+        stopped.text,
+        empty.text,
+        undefined,
+      ]);
       const facts = await bed.portMaps.read(["a", "b"]);
       assert.deepEqual([facts.get("a")?.wanted, facts.get("b")?.wanted], [stopped.revision, empty.revision]);
     });

@@ -18,6 +18,11 @@ export function createPortMaps(redis: Redis): PortMaps {
     ]);
   }
 
+  async function readText(host: string): Promise<string | undefined> {
+    const [text] = await answersOf([["hget", `port-map:${host}`, "document"]]);
+    return typeof text === "string" ? text : undefined;
+  }
+
   async function read(hosts: readonly string[]): Promise<ReadonlyMap<string, PortMapFacts>> {
     if (hosts.length === 0) return new Map();
     const answers = await answersOf(
@@ -51,5 +56,5 @@ export function createPortMaps(redis: Redis): PortMaps {
     }
   }
 
-  return { put, read };
+  return { put, readText, read };
 }

@@ -160,6 +160,7 @@ export interface components {
       imagePort: number;
       state: "on" | "stopped";
       children: components["schemas"]["ChildPort"][];
+      members: components["schemas"]["PortMember"][];
       inForce: boolean | null;
       fault: string | null;
     };
@@ -465,6 +466,12 @@ export interface components {
       state?: "on" | "stopped";
       addChild?: components["schemas"]["ChildPort"];
       removeChild?: components["schemas"]["ChildPort"];
+    };
+    PortMember: {
+      address: string;
+      port: number;
+      kind: "direct" | "child";
+      buckets: number;
     };
     PortToBalance: {
       image?: string | null;

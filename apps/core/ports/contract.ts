@@ -65,6 +65,8 @@ export type WorkloadEngines = {
 export type PortMaps = {
   /** Leaves a document for a host and wakes its program. The same document again changes nothing. */
   readonly put: (host: string, document: PortMapDocument) => Promise<void>;
+  /** What is left for a host, as text; undefined when there is nothing. */
+  readonly readText: (host: string) => Promise<string | undefined>;
   /** For each of these hosts the revision that is left for it, and what its program has reported of late. */
   readonly read: (hosts: readonly string[]) => Promise<ReadonlyMap<string, PortMapFacts>>;
 };

@@ -140,6 +140,32 @@ export function renderPortMap(map: PortMap): PortMapDocument {
   return { revision, text: `port-map 1 ${revision}\n${body}` };
 }
 
+/** Somebody behind a port, as its host's document has it. */
+export type ListedMember = {
+  readonly address: string;
+  readonly port: number;
+  readonly kind: PortMember["kind"];
+  /** Buckets of the table that lead there. */
+  readonly buckets: number;
+};
+
+/** Who is behind each port, out of a document as {@link renderPortMap} makes it. */
+export function listMembers(text: string): ReadonlyMap<number, readonly ListedMember[]> {
+  const ports = new Map<number, ListedMember[]>();
+  let members: ListedMember[] = [];
+  for (const line of text.split("\n")) {
+    const [word, first = "", address = "", port, kind] = line.split(" ");
+    if (word === "port") ports.set(Number(first), (members = []));
+    if (word === "member")
+      members.push({ address, port: Number(port), kind: kind === "child" ? "child" : "direct", buckets: 0 });
+    if (word !== "buckets") continue;
+    const counts = new Map<number, number>();
+    for (const place of first.split(",").map(Number)) counts.set(place, (counts.get(place) ?? 0) + 1);
+    for (const [place, member] of members.entries()) members[place] = { ...member, buckets: counts.get(place) ?? 0 };
+  }
+  return ports;
+}
+
 /** What is different between the maps of a host, the ports in order. */
 export function comparePortMaps(before: PortMap, after: PortMap): PortChange[] {
   const portsOf = new Set([...before, ...after].map(({ port }) => port));

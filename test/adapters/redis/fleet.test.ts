@@ -65,7 +65,7 @@ describe("a fleet's Redis", () => {
 
   describePortMapsContract(async () => {
     const redis = await client();
-    await redis.del(...["a", "b"].flatMap((host) => [`port-map:${host}`, `port-map-state:${host}`]));
+    await redis.del(...["a", "b", "c"].flatMap((host) => [`port-map:${host}`, `port-map-state:${host}`]));
     return {
       portMaps: createPortMaps(redis),
       report: async (host, report) => {

@@ -79,6 +79,7 @@ describe("following the ports of hosts", () => {
             documents.set(host, document);
             return Promise.resolve();
           },
+          readText: (host) => Promise.resolve(documents.get(host)?.text),
           read: (names) => {
             if (redisIsAway) return Promise.reject(new Unavailable("redis", "it is away"));
             return Promise.resolve(

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
   comparePortMaps,
+  listMembers,
   mapPorts,
   renderPortMap,
   type HostLook,
@@ -177,6 +178,26 @@ describe("the document of a host's ports", () => {
       "end",
       "",
     ]);
+  });
+
+  it("can be read again: who is behind each port, and how many buckets each has", () => {
+    const children = [{ host: "two", port: 9090 }];
+    const map = mapOf([port({ children }), port({ host: "two", port: 9090 }), port({ port: 8081, state: "stopped" })], {
+      one: look(container(2), container(3, { isPaused: true })),
+      two: { address: "10.0.0.2", containers: [container(4)] },
+    });
+    const listed = listMembers(renderPortMap(map).text);
+    assert.deepEqual([...listed.keys()], [8080, 8081]);
+    const counts = shares(map);
+    assert.deepEqual(
+      listed.get(8080)?.map(({ address, buckets }) => [address, buckets]),
+      [
+        ["172.18.0.2", counts["web-2"]],
+        ["172.18.0.3", 0],
+        ["10.0.0.2", counts["two:9090"]],
+      ],
+    );
+    assert.ok(listed.get(8081)?.every(({ buckets }) => buckets === 0));
   });
 
   it("has another revision when anything in it is different", () => {

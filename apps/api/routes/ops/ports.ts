@@ -1,6 +1,8 @@
+import pMap from "p-map";
 import { Type, type Static } from "typebox";
 import type { HostPorts, PortMaps } from "../../../core/ports/contract.ts";
 import { changeMappedPort, mapPort, unmapPort, type OperatePortsPorts } from "../../../core/operator/operate-ports.ts";
+import { listMembers } from "../../../core/ports/port-map.ts";
 import type { ChildPort, HostPort } from "../../../core/ports/port.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
@@ -12,9 +14,10 @@ import { forOperator, forViewer, HostName } from "./schemas.ts";
 /** What the calls on balanced ports need. */
 export type OpsPortParts = OperatePortsPorts & {
   readonly store: { readonly ports: Pick<HostPorts, "list"> };
-  readonly portMaps: Pick<PortMaps, "read">;
+  readonly portMaps: Pick<PortMaps, "read" | "readText">;
 };
 
+const READ_AT_ONCE = 8;
 const PortNumber = Type.Integer({ minimum: 1, maximum: 65_535, description: "A TCP port.", examples: [8080] });
 const Child = Type.Object(
   {
@@ -38,6 +41,22 @@ const OpsPort = Type.Object(
     imagePort: Type.Integer({ description: "Port that the containers listen on." }),
     state: State,
     children: Type.Array(Child, { description: "Ports of other hosts that take a share, by the members behind them." }),
+    members: Type.Array(
+      Type.Object(
+        {
+          address: Type.String({ description: "Address of the container, or of the child's host." }),
+          port: Type.Integer({ description: "Port there." }),
+          kind: Type.Enum(["direct", "child"], {
+            description: "direct: a container of the host. child: another host.",
+          }),
+          buckets: Type.Integer({
+            description: "Its share of the table's PORT_TABLE_SIZE buckets. 0: it gets no new connections.",
+          }),
+        },
+        { title: "PortMember", description: "Who gets connections of a balanced port." },
+      ),
+      { description: "Who is behind the port, as its host was told last." },
+    ),
     inForce: Type.Union([Type.Boolean(), Type.Null()], {
       description:
         "Whether the host has reported that it does what it should. null: it has reported nothing of late, or was told " +
@@ -131,13 +150,20 @@ export function opsPortRoutes(parts: OpsPortParts) {
   const { store, portMaps } = parts;
 
   async function shown(ports: readonly HostPort[]): Promise<OpsPort[]> {
-    const facts = await portMaps.read([...new Set(ports.map(({ host }) => host))]);
+    const hosts = [...new Set(ports.map(({ host }) => host))];
+    const facts = await portMaps.read(hosts);
+    const members = new Map(
+      await pMap(hosts, async (host) => [host, listMembers((await portMaps.readText(host)) ?? "")] as const, {
+        concurrency: READ_AT_ONCE,
+      }),
+    );
     return ports.map((port) => {
       const { wanted, report } = facts.get(port.host) ?? {};
       const isReported = wanted !== undefined && report !== undefined;
       return {
         ...port,
         children: [...port.children],
+        members: [...(members.get(port.host)?.get(port.port) ?? [])],
         inForce: isReported ? report.revision === wanted && report.result === "loaded" : null,
         fault: isReported && report.revision === wanted && report.result === "refused" ? report.reason : null,
       };
