@@ -17,3 +17,6 @@ export const LAB_COMMANDS: readonly SystemCommand[] = [
   "mariadb-install-db",
   "my_print_defaults",
 ];
+
+/** What its gateways run besides. */
+export const EDGE_COMMANDS: readonly SystemCommand[] = ["haproxy"];

@@ -6,7 +6,9 @@ import { isStandby, type HostFacts } from "../../apps/core/fleet/standing.ts";
 import type { Store } from "../../apps/core/store.ts";
 import type { Lab } from "./lab.ts";
 import type { LabOptions } from "./options.ts";
+import { startClient, type LabClient } from "./clients.ts";
 import { drawFleet, shortName } from "./drawing.ts";
+import { cutOneGateway } from "./power-cut.ts";
 
 const LOOK_MS = 100;
 /** What the first host may take, and the way back to one after the last lease. */
@@ -24,6 +26,8 @@ export interface LifeReport {
   apiCalls: number;
   /** Memory of an idle droplet's processes in MB. */
   dropletMb: number;
+  /** What clients saw when a gateway lost its power, in a sentence; undefined when none did. */
+  cut: string | undefined;
 }
 
 /**
@@ -50,14 +54,17 @@ export async function liveOneLife(
     most: 0,
     apiCalls: 0,
     dropletMb: 0,
+    cut: undefined,
   };
+  const clients: LabClient[] = [];
   const telling = narrate(lab, store, readHosts, report, tell, end);
   try {
     await until(
       async () => (await hasStandbys(readHosts, options)) && (options.standbys === 0 || (await isReady(lab))),
       signal,
     );
-    await arrive(lab, options, report, tell, signal);
+    await arrive(lab, options, report, clients, tell, signal);
+    await Promise.all(clients.map(({ stop }) => stop()));
     await until(async () => await isAtRest(lab, store, readHosts, options), signal, options.lease * 1000 + PATIENCE_MS);
     const [first] = lab.room.list();
     if (first !== undefined) report.dropletMb = await lab.room.memoryMb(first);
@@ -66,6 +73,7 @@ export async function liveOneLife(
     return report;
   } finally {
     over.abort();
+    await Promise.all(clients.map(({ stop }) => stop()));
     await telling;
     redis.disconnect();
     await store.disconnect();
@@ -76,15 +84,22 @@ async function arrive(
   lab: Lab,
   options: LabOptions,
   report: LifeReport,
+  clients: LabClient[],
   tell: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const arrivals: Promise<void>[] = [];
+  let cut: Promise<string> | undefined;
   for (let number = 1; number <= options.arrivals; number++) {
-    arrivals.push(askFor(lab, number, options.lease, report, tell));
+    arrivals.push(askFor(lab, number, options.lease, report, clients, tell));
+    if (options.gateways > 1 && number === Math.ceil(options.arrivals / 2)) {
+      await Promise.all(arrivals);
+      if (lab.edge && clients.length > 0) cut = cutOneGateway(lab.edge, clients, tell, signal);
+    }
     await sleep(options.every * 1000, undefined, { signal });
   }
   await Promise.all(arrivals);
+  report.cut = await cut;
 }
 
 async function askFor(
@@ -92,6 +107,7 @@ async function askFor(
   number: number,
   ttlSeconds: number,
   report: LifeReport,
+  clients: LabClient[],
   tell: (text: string) => void,
 ): Promise<void> {
   const startedAt = performance.now();
@@ -101,10 +117,11 @@ async function askFor(
     body: JSON.stringify({ ttlSeconds }),
   });
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(2);
-  const body = (await answer.json()) as { host?: string; port?: number; title?: string };
+  const body = (await answer.json()) as { host?: string; port?: number; url?: string; title?: string };
   if (answer.status === 201) {
     report.handedOut++;
     tell(`arrival ${number}: a Redis at ${body.host ?? "?"}:${body.port ?? 0} after ${seconds} s, for ${ttlSeconds} s`);
+    if (lab.edge && body.url !== undefined) clients.push(startClient(body.url, lab.edge, () => performance.now()));
   } else {
     report.refused++;
     tell(`arrival ${number}: ${answer.status} ${body.title ?? ""}`);

@@ -8,7 +8,7 @@ import { projectPath } from "../process/project-path.ts";
 import { stepsUntil } from "../process/progress.ts";
 import { runTerminalProgram } from "../process/terminal-program.ts";
 import { ensureSystemPackages } from "../servers/system-packages.ts";
-import { LAB_COMMANDS } from "./commands.ts";
+import { EDGE_COMMANDS, LAB_COMMANDS } from "./commands.ts";
 import { chooseImageServer } from "../servers/redis-image.ts";
 import { startLab, type Lab } from "./lab.ts";
 import { liveOneLife, type LifeReport } from "./life.ts";
@@ -41,12 +41,19 @@ async function run(options: LabOptions, { ending, undoLater, untilTold }: Lifecy
   const left = await endLeftovers({ pidsDir: join(dir, "pids") }, 2 * SECOND);
   if (left.length > 0) console.log(`✓ ended what an earlier run had left running: ${left.join(", ")}`);
   await step("system packages", async (note) => {
-    const installed = await ensureSystemPackages([...LAB_COMMANDS, await chooseImageServer()]);
+    const more = options.gateways > 0 ? EDGE_COMMANDS : [];
+    const installed = await ensureSystemPackages([...LAB_COMMANDS, ...more, await chooseImageServer()]);
     if (installed.length > 0) note(`installed ${installed.join(", ")}`);
   });
   const lab = await step("cloud, MariaDB, Redis, certificates, enrolment, jobs, API", async () => {
     const say = (text: string) => console.log(`! ${text}`);
-    const started = await startLab({ dir, port: options.port, env: settingsOf(options), say });
+    const started = await startLab({
+      dir,
+      port: options.port,
+      gateways: options.gateways,
+      env: settingsOf(options),
+      say,
+    });
     undoLater("lab", started.stop, { withinMs: STOP_MS, kill: started.kill });
     return started;
   });
@@ -86,7 +93,7 @@ ${arrivals} instances arrive, one each ${every} s, for ${lease} s. What the flee
 `);
 }
 
-function sum({ handedOut, refused, joinSeconds, dropletsMade, most, apiCalls, dropletMb }: LifeReport): void {
+function sum({ handedOut, refused, joinSeconds, dropletsMade, most, apiCalls, dropletMb, cut }: LifeReport): void {
   const sorted = [...joinSeconds].sort((a, b) => a - b);
   const middle = sorted[Math.floor(sorted.length / 2)];
   const joined =
@@ -97,5 +104,5 @@ function sum({ handedOut, refused, joinSeconds, dropletsMade, most, apiCalls, dr
 Summary: ${handedOut} instances handed out, ${refused} refused; ${dropletsMade} droplets made, ${most} at once at most.
   from order to a host that takes instances: ${joined}
   calls to the cloud's API: ${apiCalls}; memory of an idle droplet: ${dropletMb.toFixed(0)} MB
-`);
+${cut === undefined ? "" : `  ${cut}\n`}`);
 }

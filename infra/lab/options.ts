@@ -15,6 +15,8 @@ export interface LabOptions {
   /** Seconds between two runs of the scaling. */
   tick: number;
   port: number;
+  /** Gateways before the fleet; of two or more, one is killed. */
+  gateways: number;
   /** Faults of the cloud. */
   faults: { kind: FaultKind; times?: number }[];
   /** Whether to end when the life is over. */
@@ -35,6 +37,12 @@ const numbers = {
   every: { usual: 2, least: 0, most: 3600, meaning: "seconds between two arrivals" },
   lease: { usual: 30, least: 1, most: 86_400, meaning: "lifetime of each instance, in seconds" },
   tick: { usual: 1, least: 1, most: 59, meaning: "seconds between two looks at the fleet" },
+  gateways: {
+    usual: 0,
+    least: 0,
+    most: 20,
+    meaning: "gateways of an edge before the fleet; of two or more, one is killed in the middle",
+  },
   port: { usual: 8090, least: 0, most: 65_535, meaning: "port of page and API; 0 picks a free one" },
 } as const;
 

@@ -40,7 +40,7 @@ export async function cutOneGateway(
   const lostBefore = spared.reduce((sum, { outages }) => sum + outages().length, 0);
   const outagesBefore = new Map(cutOff.map((client) => [client, client.outages().length]));
 
-  tell(`${victim.name} loses its power: ${cutOff.length} of ${watched.length} clients are connected through it`);
+  tell(`${victim.name} loses its power: ${cutOff.length} of ${counted(watched.length)} are connected through it`);
   const cutAt = performance.now();
   await victim.cutPower();
   await until("the clients are back", () =>
@@ -54,10 +54,12 @@ export async function cutOneGateway(
   const times =
     back.length === 0
       ? "nobody was connected through it"
-      : `its ${back.length} clients were back through another one after ${inSeconds(back[Math.floor(back.length / 2)] ?? 0)} ` +
-        `(median), ${inSeconds(back.at(-1) ?? 0)} at most`;
+      : `${counted(back.length)} of it came back through another one after ` +
+        `${inSeconds(back[Math.floor(back.length / 2)] ?? 0)} (median), ${inSeconds(back.at(-1) ?? 0)} at most`;
   const others =
-    lost === lostBefore ? `the other ${spared.length} noticed nothing` : `others lost ${lost - lostBefore} answers`;
+    lost === lostBefore
+      ? `${counted(spared.length)} of others noticed nothing`
+      : `clients of others lost ${lost - lostBefore} answers`;
   tell(`${times}; ${others}`);
   await until("the edge's names lead to the others alone", async () => {
     const addresses = await edge.resolve();
@@ -66,6 +68,10 @@ export async function cutOneGateway(
   const gone = inSeconds(performance.now() - cutAt);
   tell(`*.${edge.domain} leads to the others alone, ${gone} after the cut`);
   return `${victim.name} lost its power: ${times}; ${others}; its address was out of DNS after ${gone}`;
+}
+
+function counted(clients: number): string {
+  return `${clients} ${clients === 1 ? "client" : "clients"}`;
 }
 
 function inSeconds(ms: number): string {

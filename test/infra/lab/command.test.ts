@@ -43,7 +43,7 @@ describe("npm run lab", () => {
   const says = (lab: { output: () => string }, text: string) =>
     until(`it says "${text}"; it said:\n${lab.output()}`, () => lab.output().includes(text), PATIENCE_MS);
 
-  it("lives a life and ends by itself, leaving no process; also after an earlier run was killed", async () => {
+  it("lives a life behind gateways, one of which is killed, and ends by itself; also after an earlier run was killed", async () => {
     const killed = start("--arrivals", "1", "--lease", "3600");
     await says(killed, "arrival 1: a Redis at");
     const machines = (await childrenOf(killed.child.pid ?? 0)).length;
@@ -66,11 +66,13 @@ describe("npm run lab", () => {
       "--every",
       "0",
       "--lease",
-      "2",
+      "20",
       "--slots",
       "1",
       "--cap",
       "3",
+      "--gateways",
+      "2",
       "--fault",
       "server-error:1",
       "--once",
@@ -80,6 +82,10 @@ describe("npm run lab", () => {
     assert.match(next.output(), /ended what an earlier run had left running: .*(api|jobs|enrolment)/);
     assert.match(next.output(), /scale order #\d+: 0 empty hosts and 0 on the way, 1 wanted/);
     assert.match(next.output(), /Summary: [12] instances handed out/);
+    assert.match(
+      next.output(),
+      /gateway-[12] lost its power: 1 client of it came back through another one after .*its address was out of DNS after/,
+    );
     assert.match(next.output(), /from order to a host that takes instances: \d+\.\d s \(median\), \d+\.\d s at most/);
     assert.deepEqual(await ours(), []);
   });
