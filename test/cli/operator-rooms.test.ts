@@ -151,9 +151,11 @@ describe("getaredis, for operators", () => {
     assert.equal(await say("port", "add-child", "host-a", "8080", "host-b", "8080"), "host-b:8080 takes its share.\n");
     await say("port", "stop", "host-a", "8080");
     const [heading, first, second] = lines(await say("port", "list"));
-    assert.match(heading ?? "", /^HOST +PORT +IMAGE +CHILDREN +STATE +IN FORCE$/);
-    assert.match(first ?? "", /^host-a +8080 +web:1 port 80 +host-b:8080 +stopped +unknown$/);
-    assert.match(second ?? "", /^host-b +8080 +web:1 port 8080 +- +on +unknown$/);
+    assert.match(heading ?? "", /^HOST +PORT +IMAGE +CHILDREN +MEMBERS +STATE +IN FORCE$/);
+    assert.match(first ?? "", /^host-a +8080 +web:1 port 80 +host-b:8080 +0 +stopped +unknown$/);
+    assert.match(second ?? "", /^host-b +8080 +web:1 port 8080 +- +0 +on +unknown$/);
+    assert.equal(await say("port", "show", "host-a", "8080"), "Nobody is behind host-a:8080.\n");
+    assert.equal((await run(["port", "show", "host-a", "9090"])).code, 4);
     await say("port", "start", "host-a", "8080");
     await say("port", "remove-child", "host-a", "8080", "host-b", "8080");
     const [port] = await json<{ state: string; children: object[] }[]>("port", "list");
@@ -163,6 +165,28 @@ describe("getaredis, for operators", () => {
     assert.equal((await run(["port", "map", "host-a", "22", "web:1"])).code, 5);
     assert.equal((await run(["port", "map", "host-a", "eighty", "web:1"])).code, 2);
     await say("port", "unmap", "host-b", "8080");
+  });
+
+  it("port show tells who gets connections, and how many of a hundred", async () => {
+    const member = (address: string, kind: "direct" | "child", buckets: number) => ({
+      address,
+      port: 80,
+      kind,
+      buckets,
+    });
+    const members = [
+      member("172.17.0.2", "direct", 30),
+      member("172.17.0.3", "direct", 0),
+      member("10.0.0.2", "child", 10),
+    ];
+    const fetch: Given["fetch"] = () => Promise.resolve(Response.json([{ host: "host-a", port: 8080, members }]));
+    assert.equal(
+      done(await run(["port", "show", "host-a", "8080"], { fetch })),
+      "MEMBER         KIND       SHARE\n" +
+        "172.17.0.2:80  container  75.0 %\n" +
+        "172.17.0.3:80  container  none\n" +
+        "10.0.0.2:80    child      25.0 %\n",
+    );
   });
 
   it("workload runs containers of an image, with a command, scales, pauses, starts, stops and removes them", async () => {

@@ -4,6 +4,7 @@ import type { Schemas } from "../api/client.ts";
 import type { Context } from "../context.ts";
 import { readPort } from "../input/numbers.ts";
 import type { Column } from "../output/table.ts";
+import { stop } from "../stopped.ts";
 
 type BalancedPort = Schemas["BalancedPort"];
 
@@ -23,6 +24,26 @@ export function addPortRoom(program: CommandUnknownOpts, { operator, show }: Con
     .action(async () => {
       const ports = await answered((await operator()).GET("/ops/api/ports"));
       show.rows(ports, columns, "No port is balanced.");
+    });
+
+  room
+    .command("show")
+    .description("Show who gets connections of a balanced port, and how many of a hundred.")
+    .argument("<host>", HOST)
+    .argument("<port>", PORT)
+    .action(async (name, text) => {
+      const port = readPort(text);
+      const ports = await answered((await operator()).GET("/ops/api/ports"));
+      const found = ports.find((each) => each.host === name && each.port === port);
+      if (!found)
+        throw stop(
+          "notFound",
+          "not-found",
+          "Not found",
+          `${name}:${port} is not balanced. getaredis port list shows all.`,
+        );
+      const total = found.members.reduce((sum, { buckets }) => sum + buckets, 0);
+      show.rows(found.members, memberColumns(total), `Nobody is behind ${name}:${port}.`, found);
     });
 
   room
@@ -107,6 +128,7 @@ const columns: readonly Column<BalancedPort>[] = [
     of: ({ children }) => children.map(({ host, port }) => `${host}:${port}`).join(" ") || "-",
     isCut: true,
   },
+  { title: "MEMBERS", of: ({ members }) => String(members.length) },
   { title: "STATE", of: ({ state }) => state, tone: ({ state }) => (state === "on" ? "good" : "watch") },
   {
     title: "IN FORCE",
@@ -116,3 +138,15 @@ const columns: readonly Column<BalancedPort>[] = [
     isCut: true,
   },
 ];
+
+function memberColumns(total: number): readonly Column<BalancedPort["members"][number]>[] {
+  return [
+    { title: "MEMBER", of: ({ address, port }) => `${address}:${port}` },
+    { title: "KIND", of: ({ kind }) => (kind === "direct" ? "container" : "child") },
+    {
+      title: "SHARE",
+      of: ({ buckets }) => (buckets === 0 ? "none" : `${((100 * buckets) / total).toFixed(1)} %`),
+      tone: ({ buckets }) => (buckets === 0 ? "watch" : "good"),
+    },
+  ];
+}
