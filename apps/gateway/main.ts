@@ -37,6 +37,8 @@ import { createServiceStep, type ServedCertificate } from "./services.ts";
 
 const SECOND = 1000;
 const CERTIFICATE_LOOK_MS = 5 * SECOND;
+/** An alarm goes on for as long as it is reported again. */
+const REPORT_MS = 60 * SECOND;
 const PLANE_ANSWER_MS = 2 * SECOND;
 const STOP_MS = 15 * SECOND;
 
@@ -80,6 +82,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
 
   let served = certificate;
   let servicesServed: GoodCertificate | undefined;
+  let certificateToldAt = -Infinity;
   /** One after the other: the newest wish is the last one that is fulfilled. */
   let bringing: Promise<void> = Promise.resolve();
   function bringPlane(next: GoodCertificate = served): Promise<void> {
@@ -238,6 +241,8 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     } catch (fault) {
       if (servicesServed === undefined) throw new Error(`SERVICE_CERT_DIR: ${messageOf(fault)}`, { cause: fault });
       const reason = `the certificate in SERVICE_CERT_DIR cannot be served, and the one before is served on`;
+      if (clock().getTime() - certificateToldAt < REPORT_MS) return servicesServed;
+      certificateToldAt = clock().getTime();
       await gateway.note({ kind: "certificate-refused", alarm: true, reason: `${reason}: ${messageOf(fault)}` });
       return servicesServed;
     }

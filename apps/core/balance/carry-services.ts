@@ -30,6 +30,9 @@ const nothing: InForce = {
   text: "",
 };
 
+/** Of more members of a service that go or come at once, one event tells how many. */
+const TOLD_AT_MOST = 10;
+
 /** So often it may refuse what it is told before it reads its files anew. */
 const MOST_STEPS_REFUSED = 3;
 
@@ -102,24 +105,40 @@ export function carryServices(
     configuration.forget();
   }
 
-  /** Tells which members have gone out of use, and which have come back. */
+  /** Tells which members have gone out of use, and which have come back; of many at once only how many. */
   async function tellChanges(states: CarriedServices): Promise<void> {
     const known = new Set<string>();
-    for (const [service, members] of states)
+    for (const [service, members] of states) {
+      const changed: Record<"member-retired" | "member-back", string[]> = { "member-retired": [], "member-back": [] };
       for (const [member, state] of members) {
         const key = `${service} ${member}`;
         known.add(key);
-        const data = { service, member };
         if (state === "retired" && !retired.has(key)) {
           retired.add(key);
-          const reason = `${member} of service ${service} does not answer gateway ${gateway}: it gets no connections`;
-          await store.events.add({ actor: "gateway", kind: "member-retired", reason, data }, clock());
-        } else if ((state === "up" || state === "draining") && retired.delete(key)) {
-          const reason = `${member} of service ${service} answers gateway ${gateway} again`;
-          await store.events.add({ actor: "gateway", kind: "member-back", reason, data }, clock());
-        }
+          changed["member-retired"].push(member);
+        } else if ((state === "up" || state === "draining") && retired.delete(key)) changed["member-back"].push(member);
       }
+      await tell("member-retired", service, changed["member-retired"]);
+      await tell("member-back", service, changed["member-back"]);
+    }
     for (const key of retired) if (!known.has(key)) retired.delete(key);
+  }
+
+  async function tell(
+    kind: "member-retired" | "member-back",
+    service: string,
+    members: readonly string[],
+  ): Promise<void> {
+    const [first] = members;
+    if (first === undefined) return;
+    const told = members.length > TOLD_AT_MOST ? [first] : members;
+    for (const member of told) {
+      const isOne = told.length === members.length;
+      const who = isOne ? member : `${members.length} members, ${member} among them,`;
+      const verb = kind === "member-back" ? "again reachable from" : "not reachable from";
+      const reason = `${who} of service ${service} ${isOne ? "is" : "are"} ${verb} gateway ${gateway}`;
+      await store.events.add({ actor: "gateway", kind, reason, data: { service, member } }, clock());
+    }
   }
 
   return async (services, options) => {

@@ -129,7 +129,7 @@ function frontend(
   const isTls = needsTls({ protocol, port });
   const nameless = services.find(({ names }) => names.length === 0);
   return section(`frontend port:${port} from services`, [
-    ...options.listenOn.map((address) => `bind ${word(address)}:${port}${isTls ? tlsWords(protocol, options) : ""}`),
+    ...options.listenOn.map((address) => `${bind(address, port)}${isTls ? tlsWords(protocol, options) : ""}`),
     ...(protocol === "http" ? httpLines(isTls ? "https" : "http") : []),
     ...(protocol === "tls" ? ["tcp-request content set-var(sess.name) ssl_fc_sni,lower"] : []),
     ...(services.some(({ policy }) => policy === "location") ? zoneLines(options.zones) : []),
@@ -142,6 +142,11 @@ function frontend(
     ...(nameless ? [...zoneRoutes(nameless, "", options.zones), `default_backend all:${word(nameless.name)}`] : []),
     ...(protocol === "http" && !nameless ? ["default_backend nobody"] : []),
   ]);
+}
+
+/** All addresses of both kinds are one socket. */
+function bind(address: string, port: number): string {
+  return `bind ${word(address)}:${port}${address === "[::]" ? " v4v6" : ""}`;
 }
 
 function tlsWords(protocol: Protocol, { certificates }: HaproxyOptions): string {
@@ -191,7 +196,7 @@ function plainRedirects(services: readonly Balanced[], options: HaproxyOptions):
   const lines = redirects(services);
   if (!options.redirectsPlainHttp || isTaken || lines.length === 0) return [];
   return section(`frontend port:${PLAIN_HTTP_PORT} from services`, [
-    ...options.listenOn.map((address) => `bind ${word(address)}:${PLAIN_HTTP_PORT}`),
+    ...options.listenOn.map((address) => bind(address, PLAIN_HTTP_PORT)),
     "mode http",
     "http-request set-var(txn.name) req.hdr(host),field(1,:),lower",
     ...lines,

@@ -124,7 +124,16 @@ function listen(port: number, isDefault: "default_server" | "", { listenOn, cert
   const file = word(certificate ?? "/");
   return [
     ...listenOn.map((address) =>
-      [`listen ${word(address)}:${port}`, isTls ? "ssl" : "", isDefault].filter(Boolean).join(" ").concat(";"),
+      [
+        `listen ${word(address)}:${port}`,
+        isTls ? "ssl" : "",
+        isDefault,
+        // All addresses of both kinds are one socket, whose options are named once.
+        isDefault && address === "[::]" ? "ipv6only=off" : "",
+      ]
+        .filter(Boolean)
+        .join(" ")
+        .concat(";"),
     ),
     ...(isTls ? [`ssl_certificate ${file};`, `ssl_certificate_key ${file};`, "ssl_protocols TLSv1.2 TLSv1.3;"] : []),
   ];

@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { addressAt } from "../../../apps/core/balance/address.ts";
+import { carryServices } from "../../../apps/core/balance/carry-services.ts";
+import type { ServicePlane } from "../../../apps/core/balance/contract.ts";
 import { backendsOf, cannotCarry, renderHaproxy, serverName } from "../../../apps/core/balance/haproxy.ts";
+import { renderNginx } from "../../../apps/core/balance/nginx.ts";
 import { memberStates, planServers, readServers, type SeenServer } from "../../../apps/core/balance/servers.ts";
 import { inOrder, plainMember, type Balanced, type Member, type Zone } from "../../../apps/core/balance/service.ts";
+import { createTwinStore } from "../../../apps/twins/store/index.ts";
 
 const zones: readonly Zone[] = [
   { name: "fra", networks: ["10.0.0.0/8", "10.5.5.0/24"] },
@@ -118,6 +122,17 @@ describe("services written for HAProxy", () => {
           "default_backend all:pool",
         ].join("\n.*"),
       ),
+    );
+  });
+
+  it("listen to both kinds of addresses where a gateway listens to all", () => {
+    const { text } = renderHaproxy([service()], { ...options, listenOn: ["[::]"] });
+    assert.match(text, /bind \[::\]:7000 v4v6\n/);
+    const web = service({ port: 443, protocol: "http", names: ["www.example.org"] });
+    const nginx = renderNginx([web], { ...options, listenOn: ["[::]"], certificate: "/edge.pem", folder: "/nginx" });
+    assert.deepEqual(
+      [...nginx.matchAll(/listen (.*);/g)].map(([, words]) => words),
+      ["[::]:80 default_server ipv6only=off", "[::]:443 ssl default_server ipv6only=off", "[::]:80", "[::]:443 ssl"],
     );
   });
 
@@ -273,5 +288,60 @@ describe("what HAProxy says of its servers", () => {
       [...memberStates(service({ members }), readServers(csv).servers).values()],
       ["up", "retired", "draining", "retired", "unknown"],
     );
+  });
+});
+
+describe("services on a HAProxy in memory", () => {
+  const createPlane = () => {
+    let model = createModel([]);
+    let isDown = false;
+    const plane: ServicePlane = {
+      name: "HAProxy",
+      test: () => Promise.resolve(undefined),
+      load: () => {
+        model = createModel(wanted);
+        return Promise.resolve(undefined);
+      },
+      write: () => Promise.resolve(),
+      readServers: () =>
+        Promise.resolve({
+          backends: model.backends,
+          servers: new Map(
+            [...model.servers].map(([name, servers]) => [
+              name,
+              new Map([...servers].map(([each, server]) => [each, { ...server, state: isDown ? "retired" : "up" }])),
+            ]),
+          ),
+        }),
+      tell: (requests) => {
+        requests.forEach(model.tell);
+        return Promise.resolve([]);
+      },
+    };
+    return { plane, fail: (down: boolean) => (isDown = down) };
+  };
+  let wanted: readonly Balanced[] = [];
+
+  it("whose members all go at once are told in one event, a few of them one by one, and each once", async () => {
+    for (const [count, events] of [
+      [3, 6],
+      [11, 2],
+    ] as const) {
+      wanted = [service({ members: Array.from({ length: count }, (_, index) => member(index + 1)) })];
+      const store = createTwinStore();
+      const { plane, fail } = createPlane();
+      const carry = carryServices({ plane, store, clock: () => new Date(0) }, { gateway: "gw-1", drainMs: DRAIN_MS });
+      for (const down of [false, true, true, false, false]) {
+        fail(down);
+        await carry(wanted, options);
+      }
+      const told = (await store.events.list({}, 100)).map(({ reason }) => reason);
+      assert.equal(told.length, events, told.join("\n"));
+      if (count > 10)
+        assert.deepEqual(told, [
+          "11 members, 10.0.0.10:6000 among them, of service pool are again reachable from gateway gw-1",
+          "11 members, 10.0.0.10:6000 among them, of service pool are not reachable from gateway gw-1",
+        ]);
+    }
   });
 });
