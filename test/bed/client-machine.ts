@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
@@ -13,6 +13,8 @@ const run = promisify(execFile);
 export interface ClientMachine {
   /** Runs a program there, with a URL in its environment, and returns what it printed. */
   run: (url: string, command: string, ...args: string[]) => Promise<string>;
+  /** The same for one that lasts: what it has printed so far. It ends with this process at the latest. */
+  start: (url: string, command: string, ...args: string[]) => { said: () => string };
   /** Addresses that names lead to from now on, in this order. */
   lead: (addresses: readonly string[]) => void;
   stop: () => void;
@@ -43,23 +45,36 @@ export async function startClientMachine(
   await once(server, "listening");
   const resolver = join(folder, "resolv.conf");
   await writeFile(resolver, "nameserver 127.0.0.1\noptions timeout:1 attempts:5\n");
+  const commandLine = (url: string, words: readonly string[]) => {
+    const env = {
+      PATH: `${join(process.execPath, "..")}:${process.env["PATH"] ?? ""}`,
+      HOME: folder,
+      REDIS_URL: url,
+      SSL_CERT_FILE: caFile,
+      NODE_EXTRA_CA_CERTS: caFile,
+      // Debian has modules' sources in a GOPATH.
+      GO111MODULE: "off",
+      GOPATH: "/usr/share/gocode",
+      GOCACHE: join(folder, "go-cache"),
+    };
+    const alone = ["--mount", "sh", "-c", `mount --bind ${resolver} /etc/resolv.conf && exec "$@"`, "client"];
+    return { args: [...alone, ...words], options: { env, cwd: projectPath(".") } };
+  };
   return {
     lead: (next) => (told = next),
-    run: async (url, command, ...args) => {
-      const env = {
-        PATH: `${join(process.execPath, "..")}:${process.env["PATH"] ?? ""}`,
-        HOME: folder,
-        REDIS_URL: url,
-        SSL_CERT_FILE: caFile,
-        NODE_EXTRA_CA_CERTS: caFile,
-        // Debian has modules' sources in a GOPATH.
-        GO111MODULE: "off",
-        GOPATH: "/usr/share/gocode",
-        GOCACHE: join(folder, "go-cache"),
-      };
-      const alone = ["--mount", "sh", "-c", `mount --bind ${resolver} /etc/resolv.conf && exec "$@"`, "client"];
-      const { stdout } = await run("unshare", [...alone, command, ...args], { env, cwd: projectPath(".") });
-      return stdout.trim();
+    run: async (url, ...words) => {
+      const { args, options } = commandLine(url, words);
+      return (await run("unshare", args, options)).stdout.trim();
+    },
+    start: (url, ...words) => {
+      const { args, options } = commandLine(url, words);
+      const child = spawn("setpriv", ["--pdeathsig", "KILL", "unshare", ...args], {
+        ...options,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      let said = "";
+      child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      return { said: () => said };
     },
     stop: () => void server.close(),
   };

@@ -49,6 +49,8 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
         APP_PORTS: "7443",
         APP_NETWORKS: "127.0.0.0/8",
         HTTP_REDIRECT: "off",
+        // The pool may be starting one on the very port that is given to a hand-out.
+        SLOT_BACKOFF_SECONDS: "1",
       },
     });
   });
@@ -244,6 +246,32 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
     assert.equal((await logIn(one(), lease)).fingerprint, fingerprint);
     assert.match(await ask(talk, "PING"), /PONG/);
     await bed.issue();
+  });
+
+  it("are used on through another gateway when one dies, by clients that do nothing but ask again", async () => {
+    const { url } = await create();
+    const [dies, stays] = [one(), other()];
+    machine.lead([dies.address]);
+    const scripts = {
+      ioredis: "node steady-ioredis.mjs",
+      "node-redis": "node steady-node-redis.mjs",
+      "redis-py": "/usr/bin/python3 steady-redis-py.py",
+    };
+    const clients = Object.entries(scripts).map(([name, line]) => {
+      const [program = "", script = ""] = line.split(" ");
+      return { name, ...machine.start(url, program, projectPath(`test/e2e/edge-clients/${script}`)) };
+    });
+    for (const { name, said } of clients) await until(`${name} has begun`, () => said().startsWith("steady"), 20_000);
+    // As its machine is gone: names lead to the others, and its address refuses.
+    const pid = Number(await readFile(join(dies.dir, "haproxy.pid"), "utf8"));
+    process.kill(-pid, "SIGKILL");
+    await dies.end("SIGKILL");
+    machine.lead([stays.address]);
+    for (const { name, said } of clients)
+      await until(`${name} is back`, () => /^steady\nback after \d+ ms\n$/.test(said()), 20_000);
+    machine.lead(bed.gateways.map(({ address }) => address));
+    dies.start();
+    await allLive();
   });
 
   it("are led to by no gateway that is told to stop: it drains when it is told to, and withdraws at the end", async () => {

@@ -1,4 +1,6 @@
-import { after, before, describe } from "node:test";
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { createCarrier } from "../../../apps/core/edge/carry-routes.ts";
 import {
   command,
   startLeaseHaproxy,
@@ -44,5 +46,26 @@ describe("routes of HAProxy", () => {
         await until("HAProxy has closed them too", async () => (await plane.readFacts()).connections === 0);
       },
     };
+  });
+
+  it("carries a hundred thousand, finds one that somebody has taken away, and puts that back alone", async () => {
+    const { plane, plainPort } = haproxy;
+    const target = instances[0]?.target ?? "";
+    const [address = "", port = ""] = target.split(" ");
+    const ids = Array.from({ length: 100_000 }, (_, number) => String(number).padStart(16, "0"));
+    const routes = ids.map((id) => ({ id, address, port: Number(port) }));
+    const read = () => Promise.resolve({ isAll: true, routes, gone: [], mark: { at: 0 } });
+    const carrier = createCarrier({ routes: { read }, plane, clock: () => new Date() }, { rereadMs: 60_000 });
+    assert.equal((await carrier.step([], true)).isWhole, true);
+    assert.equal((await plane.readRoutes()).size, ids.length);
+    const last = ids.at(-1) ?? "";
+    await plane.changeRoutes([{ kind: "delete", id: last }]);
+    const { repaired, changed, carried } = await carrier.step([last], true);
+    assert.deepEqual([repaired, changed, carried], [1, 1, [{ id: last, target }]]);
+    const talk = await talkTo(plainPort);
+    talk.say(command("AUTH", `${last}-a-password`));
+    await until("it is logged in", () => talk.heard() === "+OK\r\n");
+    talk.socket.destroy();
+    await plane.swapRoutes(new Map());
   });
 });
