@@ -41,7 +41,7 @@ export async function holdingOf(context: Context, name: string, tokenFile: strin
     "notAllowed",
     "no-token",
     "The instance's token or password is needed",
-    `It was not created here. Set ${TOKEN}, or ${TOKEN}_FILE or --token-file to a file that holds the token or the ` +
+    `None is kept here: it was created elsewhere, or has ended. Set ${TOKEN}, or ${TOKEN}_FILE or --token-file to a file that holds the token or the ` +
       "Redis password; or write - in place of the id and send the Redis URL on standard input.",
   );
 }
