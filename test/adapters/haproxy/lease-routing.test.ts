@@ -139,7 +139,14 @@ describe("leases through HAProxy", () => {
     assert.equal(instance.accepted(), before);
   });
 
-  it("closes those that say nothing, half a log-in, or no more than PING, once their time is over", async () => {
+  it("closes those that say nothing, half a log-in, or no more than PING, once their time is over, and nobody who is in", async () => {
+    const idle = [
+      await talk(haproxy.plainPort),
+      await talk(haproxy.port, { ca: haproxy.ca }),
+      await talk(haproxy.plainPort),
+    ];
+    for (const [index, each] of idle.entries())
+      await reach(each, `${index === 2 ? command("PING") : ""}${command("AUTH", PASSWORD)}`);
     const silent = await talk(haproxy.plainPort);
     const half = await talk(haproxy.plainPort);
     half.say("*2\r\n$4\r\nAU");
@@ -153,6 +160,14 @@ describe("leases through HAProxy", () => {
     for (const each of [silent, half, asking]) await closed(each);
     await until("the handshake is given up", () => isOver);
     assert.equal(silent.heard() + half.heard(), "");
+    // Those began after them: their time would be over as well soon.
+    const later = await talk(haproxy.plainPort);
+    await closed(later);
+    for (const each of idle) {
+      const before = each.heard().length;
+      each.say(command("WHO"));
+      await until("an answer", () => each.heard().slice(before).includes(instance.target));
+    }
   });
 
   it("lets in as many connections of an address as an instance has for it, and one more when one ends", async () => {

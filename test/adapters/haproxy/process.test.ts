@@ -111,6 +111,19 @@ describe("the process of HAProxy", () => {
     await isServed(await logIn());
   });
 
+  it("is left alone when it runs with all of this already, and reloaded when whoever wrote it was killed before", async () => {
+    const content = await bed.contentFor(routes());
+    await bed.haproxy.bring(content);
+    const workers = await bed.workers();
+    await createHaproxy(bed.haproxy.files.dir).bring(content);
+    assert.deepEqual(await bed.workers(), workers);
+    // Files are written, and nobody has said that HAProxy has them.
+    await rm(bed.haproxy.files.inForce);
+    await createHaproxy(bed.haproxy.files.dir).bring(content);
+    assert.notDeepEqual(await bed.workers(), workers);
+    await isServed(await logIn());
+  });
+
   it("is known to be gone when it was killed, and is started again with its routes", async () => {
     const [worker] = await bed.workers();
     process.kill(worker ?? 0, "SIGKILL");
