@@ -19,6 +19,13 @@ export type CarryRules = {
   readonly drainMs: number;
 };
 
+/** Services as they are in force, with the members that they should have: nothing but those can change meanwhile. */
+function withMembersOf(wanted: readonly Balanced[], services: readonly Balanced[]): readonly Balanced[] {
+  const formOf = (service: Balanced) => JSON.stringify({ ...service, members: [] });
+  const members = new Map(wanted.map((service) => [formOf(service), service.members]));
+  return services.map((service) => ({ ...service, members: members.get(formOf(service)) ?? service.members }));
+}
+
 /** How services are carried now: the members of each by their address. */
 export type CarriedServices = ReadonlyMap<string, ReadonlyMap<string, MemberState>>;
 
@@ -66,7 +73,7 @@ export function carryServices(
       if ((await configuration.keep(rendered.text)) !== "refused") {
         structure = rendered.structure;
         inForce = { services, options, text: rendered.text };
-      }
+      } else inForce = { ...inForce, services: withMembersOf(services, inForce.services) };
     } else if (rendered.text !== inForce.text) {
       await plane.write(rendered.text);
       inForce = { services, options, text: rendered.text };

@@ -440,8 +440,8 @@ describe("services in HAProxy", () => {
     assert.deepEqual((await wordsOf(4)).sort(), ["a", "a", "b", "b"]);
   });
 
-  it("stay as they were when HAProxy cannot take on a new one, and an alarm says why", async () => {
-    const a = await start("a");
+  it("stay when HAProxy cannot take on a new one, and an alarm says why", async () => {
+    const [a, b] = [await start("a"), await start("b")];
     await step([service([a])]);
     const stranger = createServer().listen(0, "127.0.0.1");
     servers.add(stranger);
@@ -450,6 +450,9 @@ describe("services in HAProxy", () => {
     const carried = await step([service([a]), taken], { certificates: "/nowhere" });
     assert.deepEqual([...carried.keys()], ["pool"]);
     assert.deepEqual(await wordsOf(2), ["a", "a"]);
+    await step([service([a, b]), taken], { certificates: "/nowhere" });
+    assert.deepEqual((await wordsOf(2)).sort(), ["a", "b"], "members of what is in force come and go all the same");
+    await step([service([a]), taken], { certificates: "/nowhere" });
     await haproxy.kill();
     const other = service([a], { name: "tls", protocol: "tls", port: await freePort() });
     await step([service([a]), other], { certificates: "/nowhere" }).catch(() => undefined);
