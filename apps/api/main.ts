@@ -12,6 +12,7 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createAnnouncementBoard } from "../adapters/redis/announcements.ts";
 import { createAnnouncerUsers } from "../adapters/redis/announcer-users.ts";
 import { createRedisPools } from "../adapters/redis/pools.ts";
 import { createRedisPressure } from "../adapters/redis/pressure.ts";
@@ -22,7 +23,7 @@ import { keepStrangersOut } from "../adapters/redis/strangers.ts";
 import { noNetworks, readListedNetworks } from "../core/instances/listed-networks.ts";
 import { createEdgeRoutes, type EdgeRoutes } from "../core/edge/edge-routes.ts";
 import { edgeOf } from "../core/settings/edge.ts";
-import { serviceRules } from "../core/settings/balance.ts";
+import { announcementRules, serviceRules } from "../core/settings/balance.ts";
 import { servedHosts } from "../core/settings/http.ts";
 import { readAdmission } from "../core/admission/admit.ts";
 import { readTransfer } from "../core/instances/read-transfer.ts";
@@ -125,7 +126,9 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     requestRun: (job) => requestRun(redis, job),
     pools: createRedisPools(redis),
     announcerUsers: createAnnouncerUsers(redis, settings.service.serverSecret),
+    board: createAnnouncementBoard(redis),
     serviceRules: serviceRules(settings),
+    announcementRules: announcementRules(settings),
     newMessageId: () => `msg_${nanoid()}`,
     probe: waitForPong,
     checkLogin,

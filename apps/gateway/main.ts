@@ -25,6 +25,7 @@ import { createCarrier } from "../core/edge/carry-routes.ts";
 import { gatewayNamePattern } from "../core/edge/gateway.ts";
 import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
 import { createAddressSharer } from "../core/ports/share-address.ts";
+import { announcementRules } from "../core/settings/balance.ts";
 import { leaseBoundsOf, leaseListeningOf } from "../core/settings/edge.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -165,11 +166,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       {
         own,
         mostMembers: balance.mostMembers,
-        announcements: {
-          networks: balance.announceNetworks,
-          listenPorts: balance.listenPorts,
-          reservedDomains: [edge.domain],
-        },
+        announcements: announcementRules(settings),
         holdMs: balance.holdMs,
       },
     );

@@ -230,6 +230,7 @@ describe("the OpenAPI document", () => {
       putMember: operator({ path: { name: "web", address: "10.0.0.5:8080" }, body: { weight: 2 } }),
       removeMember: operator({ path: { name: "web", address: gone.text } }),
       listAnnouncers: operator(),
+      listAnnouncements: operator(),
       addAnnouncer: operator({ body: { name: "web-1", applications: ["shop"] } }),
       removeAnnouncer: operator({ path: { name: "web-2" } }),
       readFleetFigures: operator({ query: "span=day" }),

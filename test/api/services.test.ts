@@ -165,4 +165,27 @@ describe("services over the API", () => {
     assert.deepEqual([...api.balance.granted()], []);
     assert.notEqual((await add({ name: "web-1" })).password, first.password);
   });
+
+  it("tell what hosts announce now, what is wrong with it, and who does not get what another one owns", async () => {
+    for (const name of ["web-1", "web-2"]) await call("announcers", "POST", { name });
+    const shop = { name: "shop", "listen-port": 443, "application-port": 8080, protocol: "http" };
+    const announce = (host: string, address: string, ...applications: readonly object[]) =>
+      api.balance.announce(host, JSON.stringify({ address, applications }), 30_000);
+    announce("web-1", "10.0.0.1", { ...shop, domains: ["a.example.org"] }, { ...shop, name: "bad", domains: ["*"] });
+    announce("web-2", "10.0.0.2", { ...shop, name: "blog", domains: ["a.example.org"] });
+    announce("stranger", "10.0.0.3", { ...shop, domains: ["b.example.org"] });
+    await api.balance.board.changeOwners([{ claim: "domain:a.example.org", from: null, to: "shop" }]);
+    const told = { listenPort: 443, protocol: "http", domains: ["a.example.org"] };
+    assert.deepEqual(await (await call("announcements")).json(), {
+      hosts: [
+        {
+          host: "web-1",
+          applications: [{ name: "shop", ...told, target: "10.0.0.1:8080" }],
+          refused: [{ application: "bad", reason: 'domain "*" must be a domain in full, without a wildcard' }],
+        },
+        { host: "web-2", applications: [{ name: "blog", ...told, target: "10.0.0.2:8080" }], refused: [] },
+      ],
+      conflicts: [{ claim: "domain:a.example.org", owner: "shop", application: "blog", hosts: ["web-2"] }],
+    });
+  });
 });

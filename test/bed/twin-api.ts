@@ -16,7 +16,7 @@ import { readWanted, USUAL_START_MS } from "../../apps/core/warm-pool/wanted.ts"
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { createTwinPortMaps } from "../../apps/twins/port-maps.ts";
-import { serviceRules } from "../../apps/core/settings/balance.ts";
+import { announcementRules, serviceRules } from "../../apps/core/settings/balance.ts";
 import { createTwinBalance } from "../../apps/twins/balance.ts";
 import { createTwinService, TWIN_IMAGE, TWIN_SECRET, type TwinService } from "./twin-service.ts";
 
@@ -129,7 +129,9 @@ async function openApi(
     portMaps,
     pools: balance.pools,
     announcerUsers: balance.users,
+    board: balance.board,
     serviceRules: serviceRules(settings),
+    announcementRules: announcementRules(settings),
     requestRun,
     newMessageId: () => `msg_${randomUUID()}`,
     probe: service.probe,

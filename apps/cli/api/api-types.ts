@@ -131,6 +131,9 @@ export interface paths {
     get: operations["listAnnouncers"];
     post: operations["addAnnouncer"];
   };
+  "/ops/api/announcements": {
+    get: operations["listAnnouncements"];
+  };
   "/ops/api/announcers/{name}": {
     delete: operations["removeAnnouncer"];
   };
@@ -141,6 +144,28 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    Announcements: {
+      hosts: {
+        host: string;
+        applications: {
+          name: string;
+          listenPort: number;
+          protocol: string;
+          domains: string[];
+          target: string;
+        }[];
+        refused: {
+          application: string | null;
+          reason: string;
+        }[];
+      }[];
+      conflicts: {
+        claim: string;
+        owner: string;
+        application: string;
+        hosts: string[];
+      }[];
+    };
     Announcer: {
       name: string;
       applications: string[] | null;
@@ -1625,6 +1650,18 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["AnnouncerCreated"];
+        };
+      };
+    };
+  };
+  listAnnouncements: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Announcements"];
         };
       };
     };

@@ -1,3 +1,4 @@
+import type { AnnouncementRules } from "../balance/announcement.ts";
 import type { ServiceRules } from "../operator/manage-services.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { duration, networks, oneOf, ports, text, whole, zones } from "./kinds.ts";
@@ -76,4 +77,15 @@ export function serviceRules({
     reservedPorts: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort])],
     reservedDomains: edge.domain === undefined ? [] : [edge.domain],
   };
+}
+
+/** Rules for what hosts announce, out of the settings. */
+export function announcementRules({
+  balance: { announceNetworks, listenPorts },
+  edge: { domain },
+}: {
+  readonly balance: Pick<ValuesOf<typeof balance>, "announceNetworks" | "listenPorts">;
+  readonly edge: { readonly domain: string | undefined };
+}): Pick<AnnouncementRules, "networks" | "listenPorts" | "reservedDomains"> {
+  return { networks: announceNetworks, listenPorts, reservedDomains: domain === undefined ? [] : [domain] };
 }

@@ -1,5 +1,6 @@
 import { Type, type Static } from "typebox";
-import { ANNOUNCEMENT_PREFIX } from "../../../core/balance/announcement.ts";
+import { ANNOUNCEMENT_PREFIX, readAnnouncement, type AnnouncementRules } from "../../../core/balance/announcement.ts";
+import { conflictsOf } from "../../../core/balance/applications.ts";
 import { ANNOUNCER_NAME_PATTERN, announcerUserPrefix } from "../../../core/balance/announcer-user.ts";
 import type { Probe } from "../../../core/balance/service.ts";
 import {
@@ -11,7 +12,7 @@ import {
   SERVICE_NAME_PATTERN,
   ZONE_PATTERN,
 } from "../../../core/balance/service.ts";
-import type { Pools } from "../../../core/balance/contract.ts";
+import type { AnnouncementBoard, Pools } from "../../../core/balance/contract.ts";
 import type { DeclaredService } from "../../../core/balance/desired.ts";
 import { POOL_KEY_PATTERN, readPool } from "../../../core/balance/pool.ts";
 import {
@@ -35,7 +36,9 @@ import { forOperator, forViewer } from "./schemas.ts";
 /** What the calls on services need. */
 export type OpsServiceParts = ManageServicesPorts & {
   readonly pools: Pools;
+  readonly board: Pick<AnnouncementBoard, "read">;
   readonly serviceRules: ServiceRules;
+  readonly announcementRules: Omit<AnnouncementRules, "own" | "allowedTo">;
 };
 
 const MOST_NAMES = 100;
@@ -174,6 +177,45 @@ const AnnouncerCreated = Type.Object(
   },
   { title: "AnnouncerCreated", description: "How a new announcer announces." },
 );
+const OpsAnnouncements = Type.Object(
+  {
+    hosts: Type.Array(
+      Type.Object({
+        host: Type.String({ description: "Name of the host that announces." }),
+        applications: Type.Array(
+          Type.Object({
+            name: Type.String({ description: "Name of the application." }),
+            listenPort: Type.Integer({ description: "Port that gateways listen on." }),
+            protocol: Type.String({ description: "http or tcp." }),
+            domains: Type.Array(Type.String(), { description: "Domains of the application." }),
+            target: Type.String({ description: "Where the host serves it: ip:port." }),
+          }),
+        ),
+        refused: Type.Array(
+          Type.Object({
+            application: Type.Union([Type.String(), Type.Null()], {
+              description: "Name of the application. null: it cannot be told, or the whole announcement is meant.",
+            }),
+            reason: Type.String({ description: "What is wrong, and is not followed." }),
+          }),
+        ),
+      }),
+      { description: "Hosts that announce something now." },
+    ),
+    conflicts: Type.Array(
+      Type.Object({
+        claim: Type.String({ description: "What is claimed: domain:<domain> or port:<port>." }),
+        owner: Type.String({ description: "Application that has it. *: the port carries domains of several." }),
+        application: Type.String({ description: "Application that does not get it." }),
+        hosts: Type.Array(Type.String(), { description: "Hosts that announce it." }),
+      }),
+      { description: "What an application announces and another one owns." },
+    ),
+  },
+  { title: "Announcements", description: "What hosts announce now." },
+);
+/** What hosts announce, as the operator reads it. */
+export type OpsAnnouncements = Static<typeof OpsAnnouncements>;
 const OneAnnouncer = Type.Object({ name: AnnouncerName });
 
 const schemas = {
@@ -246,6 +288,14 @@ const schemas = {
     body: NewAnnouncer,
     response: { 201: AnnouncerCreated },
     refusals: ["not-possible-here"] satisfies ProblemName[],
+  },
+  listAnnouncements: {
+    ...forViewer,
+    operationId: "listAnnouncements",
+    summary: "Read what hosts announce",
+    description:
+      "Tells which applications hosts announce now, what is wrong with them, and who owns what several want.",
+    response: { 200: OpsAnnouncements },
   },
   removeAnnouncer: {
     ...forOperator,
@@ -359,6 +409,31 @@ export function opsServiceRoutes(parts: OpsServiceParts) {
         createdBy,
       })),
     );
+
+    app.get("/ops/api/announcements", { schema: schemas.listAnnouncements }, async (): Promise<OpsAnnouncements> => {
+      const allowed = new Map((await store.announcers.list()).map(({ name, applications }) => [name, applications]));
+      const { kept, owners } = await parts.board.read([...allowed.keys()]);
+      // Gateways alone know their own addresses.
+      const its = { ...parts.announcementRules, own: { ips: [], ports: [] } };
+      const read = kept.map(({ host, text, lifeMs }) =>
+        readAnnouncement(host, text, lifeMs, { ...its, allowedTo: (name) => allowed.get(name) ?? undefined }),
+      );
+      return {
+        hosts: read.map(({ host, applications, refused }) => ({
+          host,
+          applications: applications.map(({ target, domains, ...application }) => ({
+            ...application,
+            domains: [...domains],
+            target: target.text,
+          })),
+          refused: refused.map((part) => ({ ...part })),
+        })),
+        conflicts: conflictsOf(new Map(read.map((each) => [each.host, each])), owners).map((conflict) => ({
+          ...conflict,
+          hosts: [...conflict.hosts],
+        })),
+      };
+    });
 
     app.post("/ops/api/announcers", { schema: schemas.addAnnouncer }, async (request, reply) => {
       const { name, applications = null } = request.body;
