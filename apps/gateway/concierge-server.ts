@@ -85,7 +85,7 @@ function receive(client: Socket, options: ConciergeOptions): void {
     clearTimeout(timer);
     client.pause();
     client.removeAllListeners("end");
-    passOn(client, { ...from, authority: `${next.id}.${options.domain}` }, next, options.innerSocketPath);
+    passOn(client, { ...from, authority: `${next.id}.${options.domain}` }, next, options);
   }
 }
 
@@ -93,8 +93,8 @@ function receive(client: Socket, options: ConciergeOptions): void {
 function passOn(
   client: Socket,
   from: ProxyHeader,
-  { login, rest }: Extract<Courtesy["next"], { kind: "pass-on" }>,
-  innerSocketPath: string,
+  { id, login, rest }: Extract<Courtesy["next"], { kind: "pass-on" }>,
+  { innerSocketPath, hasRoute }: ConciergeOptions,
 ): void {
   const inner = createConnection({ path: innerSocketPath, allowHalfOpen: true });
   inner.write(Buffer.concat([proxyHeader(from), login, rest]));
@@ -104,9 +104,9 @@ function passOn(
     client.pipe(inner);
     client.resume();
   });
-  // The instance has ended meanwhile.
   const refuse = () => {
-    if (inner.bytesRead === 0) client.end(WRONG_PASSWORD, "latin1");
+    // The instance has ended meanwhile; else its address has too many connections, and its password may be right.
+    if (inner.bytesRead === 0 && !hasRoute(id)) client.end(WRONG_PASSWORD, "latin1");
     else client.end();
   };
   inner.once("end", refuse);
