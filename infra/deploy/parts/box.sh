@@ -166,7 +166,8 @@ note_what_was_there() {
 		{ "$unit-save" 2>/dev/null || true; } >"$before.new/$unit"
 	done
 	[ ! -d /var/lib/docker ] || stat --format=%a /var/lib/docker >"$before.new/has-docker"
-	[ ! -e /etc/nginx/sites-enabled/default ] || touch "$before.new/has-default-site"
+	readlink /etc/nginx/sites-enabled/default >"$before.new/default-site" || rm "$before.new/default-site"
+	[ ! -d /var/lib/nginx/body ] || touch "$before.new/has-run-nginx"
 	getent passwd dockremap >/dev/null && touch "$before.new/has-dockremap" || true
 	mv "$before.new" "$before"
 }

@@ -149,13 +149,18 @@ remove_site() {
 	local name
 	name=$(cat $CONF/name 2>/dev/null || true)
 	rm -f /etc/nginx/sites-enabled/getaredis.conf /etc/nginx/sites-available/getaredis.conf
-	if [ -e /etc/nginx/sites-available/default ] && [ -e $BEFORE/has-default-site ]; then
+	if [ -e $BEFORE/default-site ]; then
+		ln -sfn "$(cat $BEFORE/default-site)" /etc/nginx/sites-enabled/default
+	elif [ -e /etc/nginx/sites-available/default ] && [ -e $BEFORE/has-default-site ]; then
+		# Noted by a version up to 0.2.
 		ln -sfn ../sites-available/default /etc/nginx/sites-enabled/default
 	fi
 	if was_active nginx.service; then
 		systemctl reload-or-restart nginx.service
 	else
 		systemctl disable --quiet --now nginx.service 2>/dev/null || true
+		# Made at its first start.
+		[ -e $BEFORE/has-run-nginx ] || rm -rf /var/lib/nginx/{body,fastcgi,proxy,scgi,uwsgi}
 	fi
 	# With it goes what renews it, and the command that is run after that.
 	if [ -n "$name" ] && [ -e "/etc/letsencrypt/renewal/$name.conf" ]; then
