@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { after, before, describe, it } from "node:test";
 import { parseEnv, promisify } from "node:util";
 import { loadSettings } from "../../apps/core/settings/load.ts";
@@ -13,6 +14,7 @@ import { until } from "../bed/until.ts";
 
 const run = promisify(execFile);
 const NAME = "redis.example.org";
+const EDGE = "edge.example.org";
 const INSTALL = "/root/getaredis/infra/deploy/install.sh";
 const PATIENCE_MS = 60_000;
 /** Silence is what a closed port answers. */
@@ -278,6 +280,39 @@ describe("a single box set up as docs/single-box.md says", () => {
     await isServed();
     assert.equal(await redis(lease, "GET", "kept"), "yes");
     assert.equal((await stateOf(lease)).state, "running");
+  });
+
+  it("carries its instances behind an edge, with their own ports closed, and leaves it again", async () => {
+    const install = () => machine.sh("/opt/getaredis/current/infra/deploy/install.sh 2>&1");
+    const before = await handOut();
+    assert.equal(await answers(machine.publicIp, before.port), true);
+    await machine.sh(`mkdir -p /srv/own && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 \
+      -subj /CN=own -addext 'subjectAltName=DNS:*.${EDGE}' -keyout /srv/own/privkey.pem -out /srv/own/fullchain.pem 2>&1
+      sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=${EDGE}|' /etc/getaredis/single-box.env`);
+    await assert.rejects(
+      machine.sh("/opt/getaredis/current/infra/deploy/install.sh"),
+      /EDGE_CERT_DIR is not: name the folder/,
+    );
+    await machine.sh("sed -i 's|^EDGE_CERT_DIR=.*|EDGE_CERT_DIR=/srv/own|' /etc/getaredis/single-box.env");
+    assert.match(await install(), /80, 443, 6379 are open, the rest is closed/);
+    await isServed();
+    assert.equal(await answers(machine.publicIp, before.port), false);
+    const behind = await until("an instance behind the edge", handOut, PATIENCE_MS);
+    const { id, host, port, password } = behind;
+    assert.deepEqual([host, port], [`${id}.${EDGE}`, 6379]);
+    const ownCa = await machine.sh("cat /srv/own/fullchain.pem");
+    const socket = connectTls({ host: machine.publicIp, port, servername: host, ca: ownCa });
+    socket.write(`AUTH ${password}\r\nPING\r\n`);
+    let said = "";
+    for await (const piece of socket as AsyncIterable<Buffer>) if (/PONG|-/.test((said += piece.toString()))) break;
+    assert.equal(said, "+OK\r\n+PONG\r\n");
+    await machine.sh("sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=|' /etc/getaredis/single-box.env");
+    await install();
+    await isServed();
+    assert.equal(await answers(machine.publicIp, 6379), false);
+    assert.equal(await answers(machine.publicIp, before.port), true);
+    for (const { id: each, token } of [before, behind])
+      assert.equal((await ask("DELETE", `/instances/${each}`, { authorization: `Bearer ${token}` })).status, 204);
   });
 
   it("takes changed settings into service, and none that are wrong", async () => {
