@@ -17,6 +17,11 @@ const TOGETHER: readonly (readonly string[])[] = [
     "test/adapters/mysql/search.test.ts",
     "test/adapters/mysql/plain-data-migration.test.ts",
   ],
+  [
+    "test/adapters/redis/discovery.contract.test.ts",
+    "test/adapters/redis/discovery.test.ts",
+    "test/adapters/redis/fleet.test.ts",
+  ],
 ];
 
 /** Puts files into one list each that run in one process; what is on no common bed is a list alone. */

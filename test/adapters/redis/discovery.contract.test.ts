@@ -2,7 +2,8 @@ import { after, before, describe } from "node:test";
 import { Redis } from "ioredis";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { createRedisPressure } from "../../../apps/adapters/redis/pressure.ts";
-import { startServices, type Services } from "../../bed/services.ts";
+import type { Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 import { until } from "../../bed/until.ts";
 import { describeDiscoveryContract } from "../../contracts/discovery.ts";
 import { describePressureContract } from "../../contracts/pressure.ts";
@@ -11,13 +12,12 @@ describe("redis discovery", () => {
   let services: Services;
   let admin: Redis;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
     admin = new Redis(services.redisUrl);
     admin.on("error", () => undefined);
   });
-  after(async () => {
+  after(() => {
     admin.disconnect();
-    await services.stop();
   });
 
   describeDiscoveryContract(async () => {
