@@ -13,7 +13,7 @@ import { startEngineHost, type EngineHost } from "../../bed/engine-host.ts";
 import { until } from "../../bed/until.ts";
 import { describeEnginesContract } from "../../contracts/engines.ts";
 
-/** All of a hanging engine's calls are waited for at once; one that works may take seconds for a start, if it is busy. */
+/** All calls of a hanging engine are waited for at once; a start by a busy one may take seconds. */
 const TIMEOUT_MS = 10_000;
 
 describe("docker engines", () => {
