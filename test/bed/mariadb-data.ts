@@ -35,7 +35,11 @@ async function version(): Promise<string> {
 
 async function make(kept: string): Promise<void> {
   await mkdir(KEPT, { recursive: true });
-  await clearAbandoned(KEPT, (name) => name.startsWith(`${UNFINISHED}-`), remove);
+  const isUnfinished = (name: string) => name.startsWith(`${UNFINISHED}-`);
+  await clearAbandoned(KEPT, isUnfinished, remove);
+  // Of another server or schema.
+  for (const name of await readdir(KEPT))
+    if (!isUnfinished(name) && join(KEPT, name) !== kept) await remove(join(KEPT, name));
   const dir = join(KEPT, await ownedName(UNFINISHED));
   try {
     const server = await startMariadb({ dir });
