@@ -23,6 +23,15 @@ const engines = createDockerEngines(10_000);
 const post = (service: Service, headers: Record<string, string> = {}) =>
   fetch(`${service.origin}/instances`, { method: "POST", headers, signal: AbortSignal.timeout(60_000) });
 
+/** Status of the first answer that is none to come again. */
+async function statusAtLast(service: Service): Promise<number> {
+  for (;;) {
+    const answer = await post(service);
+    if (answer.status !== 503) return answer.status;
+    await assertUnavailable(answer);
+  }
+}
+
 async function handout(service: Service, headers: Record<string, string> = {}): Promise<Handout> {
   const answer = await post(service, headers);
   assert.equal(answer.status, 201, await answer.clone().text());
@@ -102,8 +111,8 @@ describe("many at once", () => {
   beforeEach(() => endAll(service));
 
   it("gives one address exactly its quota out of 200 parallel requests", async () => {
-    const replies = await Promise.all(Array.from({ length: 200 }, () => post(service)));
-    const statuses = replies.map(({ status }) => status);
+    // MySQL has requests of one address queue up: a busy machine has those that wait for long come again.
+    const statuses = await Promise.all(Array.from({ length: 200 }, () => statusAtLast(service)));
     const count = (wanted: number) => statuses.filter((status) => status === wanted).length;
     assert.deepEqual([count(201), count(403)], [6, 194], String(statuses));
     assert.equal((await takeInventory(service)).running, 6);

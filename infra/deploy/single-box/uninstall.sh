@@ -147,7 +147,8 @@ remove_site() {
 	name=$(cat $CONF/name 2>/dev/null || true)
 	rm -f /etc/nginx/sites-enabled/getaredis.conf /etc/nginx/sites-available/getaredis.conf
 	if [ -e /etc/nginx/sites-available/default ] && [ -e $BEFORE/has-default-site ]; then
-		ln -sfn ../sites-available/default /etc/nginx/sites-enabled/default
+		# Empty: kept by a version that did not write where the link leads.
+		ln -sfn "$(grep . $BEFORE/has-default-site || echo ../sites-available/default)" /etc/nginx/sites-enabled/default
 	fi
 	if was_active nginx.service; then
 		systemctl reload-or-restart nginx.service
