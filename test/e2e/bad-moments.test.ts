@@ -113,8 +113,19 @@ describe("many at once", () => {
   it("gives one address exactly its quota out of 200 parallel requests", async () => {
     // MySQL has requests of one address queue up: a busy machine has those that wait for long come again.
     const statuses = await Promise.all(Array.from({ length: 200 }, () => statusAtLast(service)));
-    const count = (wanted: number) => statuses.filter((status) => status === wanted).length;
-    assert.deepEqual([count(201), count(403)], [6, 194], String(statuses));
+    assert.deepEqual([...new Set(statuses)].sort(), [201, 403]);
+    let handedOut = statuses.filter((status) => status === 201).length;
+    assert.ok(handedOut <= 6, String(statuses));
+    // The place of one that was given up is free when its end is written.
+    await until(
+      "no place is lost",
+      async () => {
+        if (handedOut < 6 && (await statusAtLast(service)) === 201) handedOut++;
+        return handedOut === 6;
+      },
+      60_000,
+    );
+    assert.equal(await statusAtLast(service), 403);
     assert.equal((await takeInventory(service)).running, 6);
   });
 
