@@ -10,6 +10,18 @@ const TOGETHER: readonly (readonly string[])[] = [
     "test/e2e/homepage-looks.test.ts",
     "test/e2e/console.test.ts",
   ],
+  [
+    "test/adapters/mysql/store.contract.test.ts",
+    "test/adapters/mysql/mysql-store.test.ts",
+    "test/adapters/mysql/leadership.test.ts",
+    "test/adapters/mysql/search.test.ts",
+    "test/adapters/mysql/plain-data-migration.test.ts",
+  ],
+  [
+    "test/adapters/redis/discovery.contract.test.ts",
+    "test/adapters/redis/discovery.test.ts",
+    "test/adapters/redis/fleet.test.ts",
+  ],
 ];
 
 /** Puts files into one list each that run in one process; what is on no common bed is a list alone. */

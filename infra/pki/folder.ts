@@ -13,7 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
-import { certificatesIn } from "../../apps/adapters/pki/certificates.ts";
+import { certificatesIn } from "../../apps/adapters/pki/pem.ts";
 import { LOCK } from "./one-at-a-time.ts";
 
 /** A certificate and its private key. */

@@ -1,13 +1,15 @@
-import Docker from "dockerode";
+import type Docker from "dockerode";
+import { DockerClient } from "../../apps/adapters/docker/library.ts";
 import { hostIn } from "../../apps/lib/url-host.ts";
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
 
 /** A Docker client for a `unix://` or `tcp://` address. */
 export function dockerClient(url: string, timeoutMs = 30_000): Docker {
-  if (url.startsWith("unix://")) return new Docker({ socketPath: url.slice("unix://".length), timeout: timeoutMs });
+  if (url.startsWith("unix://"))
+    return new DockerClient({ socketPath: url.slice("unix://".length), timeout: timeoutMs });
   const { port } = new URL(url);
-  return new Docker({ host: hostIn(url), port: Number(port === "" ? 2375 : port), timeout: timeoutMs });
+  return new DockerClient({ host: hostIn(url), port: Number(port === "" ? 2375 : port), timeout: timeoutMs });
 }
 
 /** Resolves when the engine answers within 3 s; rejects otherwise. */

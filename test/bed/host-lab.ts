@@ -50,6 +50,8 @@ export async function startHostLab(): Promise<HostLab> {
   const lab = await startTestLab({
     env: {
       HOST_CAPACITY: "20",
+      // On a host runs what a test has asked for, and nothing besides.
+      WARM_POOL_MAX: "0",
       INSTANCE_LOGIN_SECONDS: "2",
       DROPLET_CAP: "2",
       SILENT_REPLACE_SECONDS: "3600",

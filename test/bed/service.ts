@@ -11,7 +11,7 @@ import { migrate } from "../../apps/adapters/mysql/migrations.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { startEngineHost, type EngineHost } from "./engine-host.ts";
 import { compileCache } from "./compile-cache.ts";
-import { createDatabase, startServices, type Services } from "./services.ts";
+import { startServices, type Services } from "./services.ts";
 
 /** The whole product on real parts: databases, engine hosts with heartbeats, API and jobs as processes. */
 export interface Service {
@@ -75,7 +75,7 @@ export async function startService({
   try {
     const services = await startServices();
     undo.add("services", services.stop, { withinMs: STOP_MS });
-    const mysqlUrl = await createDatabase(services.mysqlUrl);
+    const { mysqlUrl } = services;
     await migrate(mysqlUrl);
     const store = createMysqlStore(mysqlUrl);
     undo.add("store", store.disconnect, { withinMs: STOP_MS });

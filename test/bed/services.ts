@@ -6,11 +6,13 @@ import { startMariadb } from "../../infra/servers/mariadb.ts";
 import { endProcess, sendSignal } from "../../infra/process/processes.ts";
 import { startRedis } from "../../infra/servers/redis.ts";
 import { claimOwnFolder } from "./own-folder.ts";
+import { copyMariadbData } from "./mariadb-data.ts";
 
 const KIND = "getaredis-services";
 
 /** A MariaDB and a Redis for tests, in a folder of their own. */
 export interface Services {
+  /** Of a database that `migrate` finds up to date, and whose only gap is the deployment's id. */
   mysqlUrl: string;
   redisUrl: string;
   /** Stops MariaDB as if its machine went down (SIGKILL); `startMysql` brings it back at the same address. */
@@ -30,7 +32,7 @@ export async function startServices(): Promise<Services> {
   const mysqlDir = join(dir, "mysql");
   const redisDir = join(dir, "redis");
   const [mysqlStart, redisStart] = await Promise.allSettled([
-    startMariadb({ dir: mysqlDir }),
+    copyMariadbData(mysqlDir).then(() => startMariadb({ dir: mysqlDir })),
     startRedis({ dir: redisDir }),
   ]);
   const removeDir = () => rm(dir, { recursive: true, force: true });

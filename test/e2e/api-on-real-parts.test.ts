@@ -80,7 +80,9 @@ describe("the API on real parts", () => {
   /** Begun first, since it takes its time. */
   let drops: ReturnType<typeof sendDropByDrop>;
   let silent: { said: string; socket: Socket }[];
+  let begunAt: number;
   before(async () => {
+    begunAt = Date.now();
     service = await startService({
       capacity: 12,
       env: {
@@ -498,7 +500,7 @@ describe("the API on real parts", () => {
         ],
       );
       for (const { startedAt, succeededAt } of jobs)
-        assert.ok(Date.parse(startedAt) > Date.now() - 60_000 && succeededAt !== null);
+        assert.ok(Date.parse(startedAt) >= begunAt && succeededAt !== null);
     });
 
     it("run when the operator asks", async () => {

@@ -23,6 +23,15 @@ const engines = createDockerEngines(10_000);
 const post = (service: Service, headers: Record<string, string> = {}) =>
   fetch(`${service.origin}/instances`, { method: "POST", headers, signal: AbortSignal.timeout(60_000) });
 
+/** Status of the first answer that is none to come again, and how many such came before it. */
+async function statusAtLast(service: Service): Promise<{ status: number; delays: number }> {
+  for (let delays = 0; ; delays++) {
+    const answer = await post(service);
+    if (answer.status !== 503) return { status: answer.status, delays };
+    await assertUnavailable(answer);
+  }
+}
+
 async function handout(service: Service, headers: Record<string, string> = {}): Promise<Handout> {
   const answer = await post(service, headers);
   assert.equal(answer.status, 201, await answer.clone().text());
@@ -102,10 +111,22 @@ describe("many at once", () => {
   beforeEach(() => endAll(service));
 
   it("gives one address exactly its quota out of 200 parallel requests", async () => {
-    const replies = await Promise.all(Array.from({ length: 200 }, () => post(service)));
-    const statuses = replies.map(({ status }) => status);
-    const count = (wanted: number) => statuses.filter((status) => status === wanted).length;
-    assert.deepEqual([count(201), count(403)], [6, 194], String(statuses));
+    // MySQL has requests of one address queue up: a busy machine has those that wait for long come again.
+    const answers = await Promise.all(Array.from({ length: 200 }, () => statusAtLast(service)));
+    const count = (wanted: number) => answers.filter(({ status }) => status === wanted).length;
+    let handedOut = count(201);
+    assert.deepEqual([handedOut + count(403), handedOut <= 6], [200, true]);
+    // Only one that was given up may have held a place for nothing, until its end is written.
+    if (answers.every(({ delays }) => delays === 0)) assert.equal(handedOut, 6);
+    await until(
+      "no place is lost",
+      async () => {
+        if (handedOut < 6 && (await statusAtLast(service)).status === 201) handedOut++;
+        return handedOut === 6;
+      },
+      60_000,
+    );
+    assert.equal((await statusAtLast(service)).status, 403);
     assert.equal((await takeInventory(service)).running, 6);
   });
 

@@ -19,7 +19,7 @@ import type { Host } from "../../apps/core/fleet/host.ts";
 import { realTime } from "../../apps/lib/time.ts";
 import { createTwinPressure } from "../../apps/twins/pressure.ts";
 import { startEngineHost, type EngineHost } from "../bed/engine-host.ts";
-import { createDatabase, startServices, type Services } from "../bed/services.ts";
+import { startServices, type Services } from "../bed/services.ts";
 
 const RACES = 500;
 /** As many as the engine serves without one waiting for the other's time-out. */
@@ -40,7 +40,7 @@ describe("a hand-out that races the destruction of its host", () => {
   before(async () => {
     services = await startServices();
     undo.push(services.stop);
-    const url = await createDatabase(services.mysqlUrl);
+    const url = services.mysqlUrl;
     await migrate(url);
     store = createMysqlStore(url);
     undo.push(store.disconnect);

@@ -20,7 +20,7 @@ import { projectPath } from "../../infra/process/project-path.ts";
 import { isCommand } from "../../infra/servers/system-packages.ts";
 import { compileCache } from "../bed/compile-cache.ts";
 import { createTwinApi } from "../bed/twin-api.ts";
-import { createDatabase, startServices, type Services } from "../bed/services.ts";
+import { startServices, type Services } from "../bed/services.ts";
 import { until } from "../bed/until.ts";
 import { launchChromium, seriousViolations, visit } from "./chromium.ts";
 
@@ -49,7 +49,7 @@ describe("notifications", () => {
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "getaredis-notifications-"));
     services = await startServices();
-    mysqlUrl = await createDatabase(services.mysqlUrl);
+    mysqlUrl = services.mysqlUrl;
     await migrate(mysqlUrl);
     store = createMysqlStore(mysqlUrl);
     receiver = createServer((request, reply) => {

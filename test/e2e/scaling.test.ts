@@ -10,7 +10,7 @@ import { fleetPlan } from "../../apps/core/settings/fleet.ts";
 import { loadSettings } from "../../apps/core/settings/load.ts";
 import { startDigitalOcean } from "../../infra/lab/digitalocean/index.ts";
 import type { Machines } from "../../infra/lab/digitalocean/machines.ts";
-import { createDatabase, emptyDatabase, startServices, type Services } from "../bed/services.ts";
+import { emptyDatabase, startServices, type Services } from "../bed/services.ts";
 import { until } from "../bed/until.ts";
 import { fleetEnv, names, passingFaults, useFleet, type FleetBed, type FleetFault } from "../scenarios/fleet.ts";
 
@@ -26,7 +26,7 @@ describe("scaling the fleet on real parts", () => {
   let url: string;
   before(async () => {
     services = await startServices();
-    url = await createDatabase(services.mysqlUrl);
+    url = services.mysqlUrl;
     await migrate(url);
   });
   after(() => services.stop());

@@ -25,7 +25,7 @@ import { heartbeatPassword } from "../../apps/core/fleet/heartbeat-user.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { ensurePki } from "../../infra/pki/ensure-pki.ts";
 import { assertProblem } from "../api/assert-problem.ts";
-import { createDatabase, startServices, type Services } from "../bed/services.ts";
+import { startServices, type Services } from "../bed/services.ts";
 import { until } from "../bed/until.ts";
 
 const run = promisify(execFile);
@@ -50,7 +50,7 @@ describe("the enrolment of hosts", () => {
     ca = await readFile(join(dir, "pki", "ca.pem"), "utf8");
     services = await startServices();
     undo.push(() => services.stop());
-    const mysqlUrl = await createDatabase(services.mysqlUrl);
+    const { mysqlUrl } = services;
     await migrate(mysqlUrl);
     store = createMysqlStore(mysqlUrl);
     undo.push(() => store.disconnect());

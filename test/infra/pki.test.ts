@@ -11,7 +11,7 @@ import { connect, createServer, type TlsOptions, type TLSSocket } from "node:tls
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createCertificateAuthority } from "../../apps/adapters/pki/certificate-authority.ts";
-import { certificatesIn } from "../../apps/adapters/pki/certificates.ts";
+import { certificatesIn } from "../../apps/adapters/pki/pem.ts";
 import { authorityIn, clientTlsIn, enrolmentTlsIn } from "../../apps/adapters/pki/pki-files.ts";
 import type { ClientTls } from "../../apps/lib/tls.ts";
 import { ensurePki, type PkiChange } from "../../infra/pki/ensure-pki.ts";

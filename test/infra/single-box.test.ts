@@ -109,13 +109,14 @@ interface Handout {
 
 /**
  * What is on a machine: files with owners and modes, users, units, rules and networks. Without what lies there by the
- * package manager's own doing, or the lab's.
+ * package manager's own doing or the lab's, and what nginx makes when it runs for the first time.
  */
 const STOCK = `{
 find /etc /opt /usr/local /var/lib /var/backups /root -xdev \\( -path /var/lib/dpkg -o -path /var/lib/apt \\
   -o -path /root/getaredis -o -path /var/lib/systemd -o -path /var/lib/PackageKit -o -path /etc/alternatives \\
   -o -path '/etc/rc?.d' -o -path /var/lib/containerd -o -path /etc/ssl -o -path /etc/letsencrypt \\) -prune \\
-  -o -printf '%p %y %m %U %G %l\\n' | grep -v -e '^/var/lib/docker ' -e '^/etc/ld.so.cache ' -e '^/root/\\.' | sort
+  -o -printf '%p %y %m %U %G %l\\n' |
+  grep -v -e '^/var/lib/docker ' -e '^/var/lib/nginx/' -e '^/etc/ld.so.cache ' -e '^/root/\\.' | sort
 cat /etc/passwd /etc/group | sort; sort /etc/subuid /etc/subgid
 systemctl list-unit-files --no-legend | grep -v '^acme'
 nft list ruleset | grep -v -e '^#' -e 'dnat to'

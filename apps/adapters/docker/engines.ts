@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
 import pMap from "p-map";
 import pTimeout from "p-timeout";
@@ -11,6 +11,7 @@ import type { EngineHost } from "../../core/fleet/host.ts";
 import type { Restart } from "../../core/instances/instance.ts";
 import { engineAgent } from "./agent.ts";
 import type { ClientTls } from "../../lib/tls.ts";
+import { DockerClient } from "./library.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { hostIn } from "../../lib/url-host.ts";
@@ -330,7 +331,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
       : {
           url: host.engineUrl,
           tls: ours,
-          docker: new Docker(connectionTo(host, ours)),
+          docker: new DockerClient(connectionTo(host, ours)),
           gate: known?.gate ?? pLimit(STARTS_AT_ONCE),
           images: new Map<string, Promise<void>>(),
         };

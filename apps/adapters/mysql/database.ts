@@ -4,6 +4,7 @@ import { Unavailable } from "../../lib/unavailable.ts";
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_TIMEOUT_MS = 5_000;
+const CONNECTIONS = 10;
 const TRIES = 6;
 
 /** One statement after another on one connection. */
@@ -17,14 +18,17 @@ export type Sql = {
 /** A pool of connections; `query` and `transaction` throw {@link Unavailable} when the server does not answer. */
 export type Database = ReturnType<typeof openDatabase>;
 
-/** Opens a pool on `mysqlUrl`. Connects when first used; after the server is lost, each call tries again. */
-export function openDatabase(mysqlUrl: string, connections = 10) {
+/**
+ * Opens a pool on `mysqlUrl`. Connects when first used; after the server is lost, each call tries again.
+ * @param answerMs time that the server gets for each answer
+ */
+export function openDatabase(mysqlUrl: string, answerMs = ANSWER_TIMEOUT_MS) {
   const pool = createPool({
     uri: mysqlUrl,
     timezone: "Z",
     connectTimeout: CONNECT_TIMEOUT_MS,
-    connectionLimit: connections,
-    maxIdle: connections,
+    connectionLimit: CONNECTIONS,
+    maxIdle: CONNECTIONS,
   });
   const prepared = new WeakSet<object>();
 
@@ -34,7 +38,7 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
    */
   function query<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return withConnection((connection) => {
-      const { rows, run } = sqlOn(connection);
+      const { rows, run } = sqlOn(connection, answerMs);
       return work({
         rows: (sql, values) => despiteDeadlocks(() => rows(sql, values)),
         run: (sql, values) => despiteDeadlocks(() => run(sql, values)),
@@ -46,13 +50,13 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
   function transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return despiteDeadlocks(() =>
       withConnection(async (connection) => {
-        await command(connection, "START TRANSACTION");
+        await command(connection, "START TRANSACTION", answerMs);
         try {
-          const result = await work(sqlOn(connection));
-          await command(connection, "COMMIT");
+          const result = await work(sqlOn(connection, answerMs));
+          await command(connection, "COMMIT", answerMs);
           return result;
         } catch (fault) {
-          if (!isLost(fault)) await command(connection, "ROLLBACK");
+          if (!isLost(fault)) await command(connection, "ROLLBACK", answerMs);
           throw fault;
         }
       }),
@@ -65,9 +69,9 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
       connection = await acquire();
       if (!prepared.has(connection)) {
         // Without gap locks, hand-outs to different addresses and slots do not meet.
-        await command(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+        await command(connection, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", answerMs);
         // The server's own times are compared by us: without an hour that comes twice a year.
-        await command(connection, "SET SESSION time_zone = '+00:00'");
+        await command(connection, "SET SESSION time_zone = '+00:00'", answerMs);
         prepared.add(connection);
       }
       const result = await work(connection);
@@ -83,6 +87,7 @@ export function openDatabase(mysqlUrl: string, connections = 10) {
 
   function acquire(): Promise<PoolConnection> {
     return answerTo<PoolConnection>(
+      answerMs,
       (done) => pool.getConnection(done),
       // It may still be handed to this call after it has given up.
       (connection) => connection.release(),
@@ -103,17 +108,17 @@ async function despiteDeadlocks<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function sqlOn(connection: PoolConnection): Sql {
+function sqlOn(connection: PoolConnection, answerMs: number): Sql {
   return {
     rows: async <Row>(sql: string, values: ExecuteValues = []) =>
-      (await answerTo<RowDataPacket[]>((done) => connection.execute(sql, values, done))) as Row[],
+      (await answerTo<RowDataPacket[]>(answerMs, (done) => connection.execute(sql, values, done))) as Row[],
     run: async (sql, values = []) =>
-      (await answerTo<ResultSetHeader>((done) => connection.execute(sql, values, done))).affectedRows,
+      (await answerTo<ResultSetHeader>(answerMs, (done) => connection.execute(sql, values, done))).affectedRows,
   };
 }
 
-function command(connection: PoolConnection, sql: string): Promise<ResultSetHeader> {
-  return answerTo((done) => connection.query(sql, done));
+function command(connection: PoolConnection, sql: string, answerMs: number): Promise<ResultSetHeader> {
+  return answerTo(answerMs, (done) => connection.query(sql, done));
 }
 
 /** Server errors that mean "not now" although the connection works. */
@@ -157,6 +162,7 @@ export function isAscii(text: string): boolean {
  * @throws TimeoutError when none comes
  */
 function answerTo<Answer>(
+  answerMs: number,
   call: (done: (fault: Error | null, answer: Answer) => void) => void,
   late?: (answer: Answer) => void,
 ): Promise<Answer> {
@@ -165,7 +171,7 @@ function answerTo<Answer>(
     const timer = setTimeout(() => {
       isLate = true;
       reject(new TimeoutError());
-    }, ANSWER_TIMEOUT_MS);
+    }, answerMs);
     call((fault, answer) => {
       clearTimeout(timer);
       if (fault) reject(fault);

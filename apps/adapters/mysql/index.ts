@@ -28,9 +28,10 @@ import { workloadStatements } from "./workloads.ts";
 /**
  * The store on `mysqlUrl` (MySQL 8 or MariaDB 10.6+, migrated). Calls
  * throw `Unavailable` while the server does not answer.
+ * @param answerMs time that the server gets for each answer; 5 s when it is not given
  */
-export function createMysqlStore(mysqlUrl: string): Store {
-  const database = openDatabase(mysqlUrl);
+export function createMysqlStore(mysqlUrl: string, answerMs?: number): Store {
+  const database = openDatabase(mysqlUrl, answerMs);
   return {
     handouts: handoutStatements(database),
     leases: leaseStatements(database),

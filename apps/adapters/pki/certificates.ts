@@ -87,13 +87,6 @@ export function makeCertificate(
   return new X509Certificate(Buffer.from(der)).toString();
 }
 
-/** The certificates that follow one another in a PEM file. */
-export function certificatesIn(pem: string): X509Certificate[] {
-  return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
-    (each) => new X509Certificate(each),
-  );
-}
-
 function usesOf({ kind, names }: CertificateFacts): Extension[] {
   const isCa = kind === "ca";
   const uses = [

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClientTls, ServerTls } from "../../lib/tls.ts";
-import { certificatesIn } from "./certificates.ts";
+import { certificatesIn } from "./pem.ts";
 import { followFiles } from "./followed-files.ts";
 
 /** The CA that signs for hosts now. */

@@ -166,7 +166,9 @@ note_what_was_there() {
 		{ "$unit-save" 2>/dev/null || true; } >"$before.new/$unit"
 	done
 	[ ! -d /var/lib/docker ] || stat --format=%a /var/lib/docker >"$before.new/has-docker"
-	readlink /etc/nginx/sites-enabled/default >"$before.new/default-site" || rm "$before.new/default-site"
+	# Where its link leads: versions of the package write it in different ways.
+	[ ! -e /etc/nginx/sites-enabled/default ] ||
+		{ readlink /etc/nginx/sites-enabled/default || true; } >"$before.new/has-default-site"
 	[ ! -d /var/lib/nginx/body ] || touch "$before.new/has-run-nginx"
 	getent passwd dockremap >/dev/null && touch "$before.new/has-dockremap" || true
 	mv "$before.new" "$before"

@@ -149,11 +149,9 @@ remove_site() {
 	local name
 	name=$(cat $CONF/name 2>/dev/null || true)
 	rm -f /etc/nginx/sites-enabled/getaredis.conf /etc/nginx/sites-available/getaredis.conf
-	if [ -e $BEFORE/default-site ]; then
-		ln -sfn "$(cat $BEFORE/default-site)" /etc/nginx/sites-enabled/default
-	elif [ -e /etc/nginx/sites-available/default ] && [ -e $BEFORE/has-default-site ]; then
-		# Noted by a version up to 0.2.
-		ln -sfn ../sites-available/default /etc/nginx/sites-enabled/default
+	if [ -e /etc/nginx/sites-available/default ] && [ -e $BEFORE/has-default-site ]; then
+		# Empty: kept by a version that did not write where the link leads.
+		ln -sfn "$(grep . $BEFORE/has-default-site || echo ../sites-available/default)" /etc/nginx/sites-enabled/default
 	fi
 	if was_active nginx.service; then
 		systemctl reload-or-restart nginx.service

@@ -21,7 +21,7 @@ describe("the DigitalOcean adapter", () => {
     const cloud = createDigitalOceanCloud({
       token: TOKEN,
       url: lab.url,
-      timeoutMs: 300,
+      timeoutMs: 1_500,
       budgetMs: 20_000,
       random: () => 1,
       clock: () => Date.now() + aheadMs,

@@ -78,7 +78,7 @@ describe("the DigitalOcean adapter", () => {
         delay,
         random: () => 1,
         budgetMs: 20_000,
-        timeoutMs: 500,
+        timeoutMs: 2_000,
         ...settings,
       }),
       pass: (ms: number) => (aheadMs += ms),

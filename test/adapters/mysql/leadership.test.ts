@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../../apps/core/store.ts";
@@ -9,16 +9,16 @@ import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import { SCALING } from "../../../apps/core/fleet/scaling.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { at, hash, host, newId, start } from "../../contracts/store/bed.ts";
-import { createDatabase, startServices, type Services } from "../../bed/services.ts";
+import { createDatabase, type Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 import { until } from "../../bed/until.ts";
 import { liveOnly } from "../../bed/budgets.ts";
 
 describe("the leader of the fleet on MySQL", () => {
   let services: Services;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
   });
-  after(() => services.stop());
 
   let url: string;
   let store: Store;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { HostsMark } from "../../../apps/core/fleet/contract.ts";
@@ -11,16 +11,18 @@ import type { TakeResult } from "../../../apps/core/instances/handout.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { at, hash, host, newId, QUOTA, start } from "../../contracts/store/bed.ts";
 import { createFleetTables, hostName as fleetHostName } from "../../bed/fleet-tables.ts";
-import { createDatabase, startServices, type Services } from "../../bed/services.ts";
+import { createDatabase, emptyDatabase, type Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 import { until } from "../../bed/until.ts";
 import { liveOnly } from "../../bed/budgets.ts";
 
 describe("the MySQL store, where several connections meet", () => {
   let services: Services;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
+    url = await createDatabase(services.mysqlUrl);
+    await migrate(url);
   });
-  after(() => services.stop());
 
   let url: string;
   let store: Store;
@@ -33,8 +35,7 @@ describe("the MySQL store, where several connections meet", () => {
     return another;
   };
   beforeEach(async () => {
-    url = await createDatabase(services.mysqlUrl);
-    await migrate(url);
+    await emptyDatabase(url);
     admin = await createConnection({ uri: url, timezone: "Z" });
     store = anotherStore();
   });
@@ -307,10 +308,12 @@ describe("the MySQL store, where several connections meet", () => {
   describe("history", () => {
     it("is deleted in pieces, and counted once when two processes delete at once", async () => {
       await store.hosts.register(host("a"), start);
+      const [registered] = await rows("SELECT id FROM hosts");
+      const hostId = registered?.["id"] as number;
       const values = Array.from({ length: 2300 }, (_, index) => [
         String(index).padStart(16, "0"),
         "ended",
-        1,
+        hostId,
         20_000,
         "198.51.100.1",
         hash("token"),

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type ResultSetHeader, type RowDataPacket } from "mysql2/promise";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { liveOnly } from "../../bed/budgets.ts";
-import { createDatabase, startServices, type Services } from "../../bed/services.ts";
+import { createDatabase, type Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 
 const MIGRATION = "0005_plain_data.sql";
 const EARLIER = ["0001_leases.sql", "0002_fleet.sql", "0003_ops.sql", "0004_alarms.sql"];
@@ -49,9 +50,8 @@ const old = {
 describe(`migration ${MIGRATION}`, () => {
   let services: Services;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
   });
-  after(() => services.stop());
 
   let url: string;
   let admin: Connection;

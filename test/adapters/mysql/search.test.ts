@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { createMysqlStore } from "../../../apps/adapters/mysql/index.ts";
 import type { Store } from "../../../apps/core/store.ts";
 import { migrate } from "../../../apps/adapters/mysql/migrations.ts";
 import type { InstanceSearch } from "../../../apps/core/operator/instance-search.ts";
 import { host, start } from "../../contracts/store/bed.ts";
-import { createDatabase, startServices, type Services } from "../../bed/services.ts";
+import { createDatabase, type Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 
 describe("searches of the MySQL store", () => {
   let services: Services;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
   });
-  after(() => services.stop());
 
   let url: string;
   let store: Store;

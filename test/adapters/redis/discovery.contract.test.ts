@@ -7,7 +7,8 @@ import { createRedisMembership, createRedisRouteNews } from "../../../apps/adapt
 import { createRedisPools, onPoolMessage } from "../../../apps/adapters/redis/pools.ts";
 import { createRedisPressure } from "../../../apps/adapters/redis/pressure.ts";
 import { applyMessage, POOL_KEY, type PoolMessage } from "../../../apps/core/balance/pool.ts";
-import { startServices, type Services } from "../../bed/services.ts";
+import type { Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 import { until } from "../../bed/until.ts";
 import { describeBalanceContract } from "../../contracts/balance.ts";
 import { describeDiscoveryContract } from "../../contracts/discovery.ts";
@@ -18,13 +19,12 @@ describe("redis discovery", () => {
   let services: Services;
   let admin: Redis;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
     admin = new Redis(services.redisUrl);
     admin.on("error", () => undefined);
   });
-  after(async () => {
+  after(() => {
     admin.disconnect();
-    await services.stop();
   });
 
   describeDiscoveryContract(async () => {

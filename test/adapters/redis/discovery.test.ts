@@ -3,7 +3,8 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
-import { startServices, type Services } from "../../bed/services.ts";
+import type { Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 import { beat } from "../../contracts/heartbeat.ts";
 import { until } from "../../bed/until.ts";
 
@@ -17,13 +18,12 @@ describe("redis discovery", () => {
   let discovery: ReturnType<typeof createRedisDiscovery>;
   const faults: Error[] = [];
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
     admin = new Redis(services.redisUrl);
     admin.on("error", () => undefined);
   });
-  after(async () => {
+  after(() => {
     admin.disconnect();
-    await services.stop();
   });
   beforeEach(async () => {
     await admin.flushall();

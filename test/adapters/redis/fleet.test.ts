@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { createAnnouncerUsers } from "../../../apps/adapters/redis/announcer-users.ts";
@@ -10,16 +10,16 @@ import { createPortMaps } from "../../../apps/adapters/redis/port-maps.ts";
 import { onRunRequested, requestRun } from "../../../apps/adapters/redis/notifications.ts";
 import { endStrangers, keepStrangersOut } from "../../../apps/adapters/redis/strangers.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
-import { startServices, type Services } from "../../bed/services.ts";
+import type { Services } from "../../bed/services.ts";
+import { sharedServices } from "../../bed/shared-services.ts";
 import { until } from "../../bed/until.ts";
 import { describePortMapsContract } from "../../contracts/port-maps.ts";
 
 describe("a fleet's Redis", () => {
   let services: Services;
   before(async () => {
-    services = await startServices();
+    services = await sharedServices();
   });
-  after(() => services.stop());
   const clients: Redis[] = [];
   afterEach(() => {
     for (const client of clients.splice(0)) client.disconnect();
