@@ -2,7 +2,7 @@ import type { Events } from "../core/events/contract.ts";
 import type { Happening } from "../core/events/event.ts";
 import type { createCarrier } from "../core/edge/carry-routes.ts";
 import type { LeasePlane, Membership, PlaneFacts, RouteNews } from "../core/edge/contract.ts";
-import type { Gateway } from "../core/edge/gateway.ts";
+import type { Gateway, ServiceReport } from "../core/edge/gateway.ts";
 import { PlaneFault } from "../core/edge/plane-fault.ts";
 import { messageOf } from "../lib/errors.ts";
 import { Unavailable } from "../lib/unavailable.ts";
@@ -14,6 +14,8 @@ export type GatewayPorts = {
   /** Has the plane run, with the configuration that is due now; what it carries may be lost with that. */
   readonly bringPlane: () => Promise<void>;
   readonly isPlaneRunning: () => Promise<boolean>;
+  /** How it carries services besides instances, as far as it does. */
+  readonly services: () => readonly ServiceReport[];
   readonly membership: Membership;
   readonly news: Pick<RouteNews, "onNudge" | "acknowledge">;
   readonly events: Pick<Events, "add">;
@@ -54,6 +56,7 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
   /** When the last step that was whole began: all that had been kept by then is carried. */
   let wholeAtMs: number | undefined;
   let planeFaultAtMs: number | undefined;
+  const begunAtMs = ports.nowMs();
   let bringAgainAtMs = 0;
   let backoffMs = rules.beatMs;
 
@@ -174,14 +177,17 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
     await note({ kind: "gateway-leave", reason: `${rules.name} is no gateway any more: ${why}` });
   }
 
-  function described(facts: PlaneFacts, state: Gateway["state"]): Gateway {
+  function described({ connections, ...figures }: PlaneFacts, state: Gateway["state"]): Gateway {
     return {
       name: rules.name,
       state,
       addresses: [...rules.addresses],
       routes: carrier.table().size,
-      connections: facts.connections,
+      connections,
       version: rules.version,
+      // One that joins has not carried all of it so far, and tells how long it has been at it.
+      figures: { ...figures, lagMs: Math.round(ports.nowMs() - (wholeAtMs ?? begunAtMs)) },
+      services: [...ports.services()],
     };
   }
 
