@@ -242,7 +242,12 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
     run,
     note,
     /** From now on it is to get no new clients, or is to get some again. */
-    drain: (is: boolean) => void (isDraining = is),
+    drain: async (is: boolean) => {
+      if (is === isDraining) return;
+      isDraining = is;
+      const what = is ? "drains: new clients are led to others, and open connections go on" : "takes new clients again";
+      await note({ kind: "gateway-drain", reason: `${rules.name} ${what}` });
+    },
     /** What is carried by its plane was lost. */
     planeStarted: () => {
       carrier.forget();

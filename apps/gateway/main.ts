@@ -128,7 +128,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   // For maintenance: from then on new clients are led to others, and those that are connected stay.
   process.on("SIGUSR2", () => {
     logger.info({ gateway: name }, "gateway drains");
-    gateway.drain(true);
+    void gateway.drain(true);
   });
   const stopping = new AbortController();
   const working = gateway.run(stopping.signal);

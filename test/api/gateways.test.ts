@@ -67,12 +67,12 @@ describe("gateways, by the API and the command line", () => {
     await join("gw-2", null);
     await join("gw-1", null);
     twin.set("gw-3", "{", LONG_MS);
-    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, connections: 7, version: "0.0.0" };
-    const unknown = { state: "unreadable", addresses: [], routes: null, connections: null, version: null };
+    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, connections: 7 };
+    const unknown = { state: "unreadable", addresses: [], routes: null, connections: null };
     assert.deepEqual(await (await ask("/gateways")).json(), [
-      { name: "gw-1", ...known },
-      { name: "gw-2", ...known },
-      { name: "gw-3", ...unknown },
+      { name: "gw-1", ...known, mostConnections: 1_000, version: "0.0.0" },
+      { name: "gw-2", ...known, mostConnections: 1_000, version: "0.0.0" },
+      { name: "gw-3", ...unknown, mostConnections: null, version: null },
     ]);
     const { stdout } = await run("gateway", "list");
     assert.match(

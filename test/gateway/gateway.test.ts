@@ -309,14 +309,16 @@ describe("a gateway", () => {
     const shared = world();
     const { gateway } = start(shared);
     await pass(2 * SECOND);
-    gateway.drain(true);
+    await gateway.drain(true);
+    await gateway.drain(true);
     await pass(2 * SECOND);
     assert.deepEqual(await shared.states(), ["gw-1 draining"]);
     shared.put("a");
     assert.equal(await time.run(shared.wait("a", TARGET)), 1);
-    gateway.drain(false);
+    await gateway.drain(false);
     await pass(2 * SECOND);
     assert.deepEqual(await shared.states(), ["gw-1 live"]);
+    assert.deepEqual(shared.kinds(), ["gateway-join", "gateway-drain", "gateway-drain"]);
   });
 
   it("withdraws when it is told to stop", async () => {
