@@ -202,7 +202,7 @@ function edgeNotes({ edge }) {
   ];
   return [
     ...(hasEdge && gateways !== null && !isServed
-      ? [noteOf("watch", "No gateway lives: no instance can be reached, and none is handed out.")]
+      ? [noteOf("trouble", "No gateway lives: no instance can be reached, and none is handed out.")]
       : []),
     ...wrong.slice(0, NAMED),
     ...(wrong.length > NAMED ? [noteOf("watch", `${wrong.length - NAMED} more things at the edge are not well.`)] : []),
