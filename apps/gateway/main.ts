@@ -128,7 +128,9 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   // For maintenance: from then on new clients are led to others, and those that are connected stay.
   process.on("SIGUSR2", () => {
     logger.info({ gateway: name }, "gateway drains");
-    void gateway.drain(true);
+    gateway
+      .drain(true)
+      .catch((fault: unknown) => logger.warn({ err: fault }, "the event that this gateway drains is lost"));
   });
   const stopping = new AbortController();
   const working = gateway.run(stopping.signal);

@@ -81,7 +81,7 @@ async function run(): Promise<Outcome> {
 function tableOf(target: string, round: number): Map<string, string> {
   const others = Array.from({ length: ROUTES - 1 }, (_, number): [string, string] => [
     `${round}x${number}`.padStart(16, "0"),
-    `10.${round}.${number >> 8 & 255}.${number & 255} ${20_000 + round}`,
+    `10.${round}.${(number >> 8) & 255}.${number & 255} ${20_000 + round}`,
   ]);
   return new Map([...others, [ID, target]]);
 }
@@ -92,14 +92,14 @@ async function askWhile(haproxy: LeaseHaproxy, work: () => Promise<unknown>): Pr
   talk.say(command("AUTH", PASSWORD));
   await once(talk.socket, "data");
   const times: number[] = [];
-  let isDone = false;
-  const working = work().finally(() => (isDone = true));
+  const state = { isDone: false };
+  const working = work().finally(() => (state.isDone = true));
   do {
     const begun = performance.now();
     talk.say(command("WHO"));
     await once(talk.socket, "data");
     times.push(performance.now() - begun);
-  } while (!isDone);
+  } while (!state.isDone);
   await working;
   talk.socket.destroy();
   return times;

@@ -105,10 +105,10 @@ export async function readEdgeOverview({ edge, store, portMaps }: EdgeOverviewPo
   const facts = hosts.length === 0 ? undefined : await whileKnown(portMaps.read(hosts), "redis");
   return {
     hasEdge: edge !== undefined,
-    gateways: gateways && gateways.map(gatewayOverview),
+    gateways: gateways === null ? null : gateways.map(gatewayOverview),
     services: serviceOverviews(
       declared,
-      gateways && gateways.filter((gateway) => gateway.state !== "unreadable"),
+      gateways === null ? null : gateways.filter((gateway) => gateway.state !== "unreadable"),
     ),
     ports: ports.map(({ host, port, image, imagePort, children, state }) => {
       const { inForce, fault } = portStanding(facts?.get(host) ?? {});
