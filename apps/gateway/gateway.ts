@@ -2,7 +2,7 @@ import type { Events } from "../core/events/contract.ts";
 import type { Happening } from "../core/events/event.ts";
 import type { createCarrier } from "../core/edge/carry-routes.ts";
 import type { LeasePlane, Membership, PlaneFacts, RouteNews } from "../core/edge/contract.ts";
-import type { Gateway, ServiceReport } from "../core/edge/gateway.ts";
+import type { Gateway } from "../core/edge/gateway.ts";
 import { PlaneFault } from "../core/edge/plane-fault.ts";
 import { messageOf } from "../lib/errors.ts";
 import { Unavailable } from "../lib/unavailable.ts";
@@ -15,7 +15,7 @@ export type GatewayPorts = {
   readonly bringPlane: () => Promise<void>;
   readonly isPlaneRunning: () => Promise<boolean>;
   /** How it carries services besides instances, as far as it does. */
-  readonly services: () => readonly ServiceReport[];
+  readonly services: () => Pick<Gateway, "serviceCount" | "services">;
   readonly membership: Membership;
   readonly news: Pick<RouteNews, "onNudge" | "acknowledge">;
   readonly events: Pick<Events, "add">;
@@ -187,7 +187,7 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
       version: rules.version,
       // One that joins has not carried all of it so far, and tells how long it has been at it.
       figures: { ...figures, lagMs: Math.round(ports.nowMs() - (wholeAtMs ?? begunAtMs)) },
-      services: [...ports.services()],
+      ...ports.services(),
     };
   }
 

@@ -21,6 +21,7 @@ export function gateway(name: string): Gateway {
       reloads: 0,
       lagMs: 0,
     },
+    serviceCount: 0,
     services: [],
   };
 }

@@ -27,6 +27,7 @@ const gateway = (name: string, over: Partial<Gateway> = {}): Gateway => ({
   addresses: ["192.0.2.1", "2001:db8::1"],
   routes: 3,
   connections: 2,
+  serviceCount: 1,
   services: [
     {
       name: "web",

@@ -76,7 +76,7 @@ describe("a gateway", () => {
           return Promise.resolve();
         },
         isPlaneRunning: () => Promise.resolve(isRunning),
-        services: () => shared.services,
+        services: () => ({ serviceCount: shared.services.length, services: [...shared.services] }),
         membership: shared.gateways.membership,
         news: shared.gateways.news,
         events: {

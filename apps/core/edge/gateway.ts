@@ -61,7 +61,8 @@ const Gateway = Type.Object(
     connections: Type.Integer({ minimum: 0 }),
     version: Type.String({ maxLength: 40 }),
     figures: Figures,
-    /** Services that it carries besides instances, the first ones of many, by name. */
+    /** Services that it carries besides instances: how many, and the first ones of many, by name. */
+    serviceCount: count,
     services: Type.Array(ServiceReport, { maxItems: MOST_SERVICES_TOLD }),
   },
   { additionalProperties: false },

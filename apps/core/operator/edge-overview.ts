@@ -34,7 +34,8 @@ export type GatewayOverview = {
 /**
  * How a service is, over all gateways that carry it: `up`, all its members get connections; `degraded`, some of them on
  * some gateway do not; `down`, on some gateway none does; `draining`, none gets new ones; `empty`, it has no members;
- * `not-carried`, by no gateway that lives; `untold`, nginx carries it and does not tell; `unknown`, Redis does not answer.
+ * `not-carried`, by no gateway that lives; `untold`, nginx carries it and does not tell; `unknown`, Redis
+ * does not answer, or gateways carry too many to tell of all.
  */
 export type ServiceState =
   "up" | "degraded" | "down" | "draining" | "empty" | "not-carried" | "untold" | "unknown";
@@ -134,8 +135,10 @@ export function gatewayOverview(gateway: Gateway | { readonly name: string; read
  */
 export function serviceOverviews(
   declared: readonly DeclaredService[],
-  gateways: readonly Pick<Gateway, "services">[] | null,
+  gateways: readonly Pick<Gateway, "serviceCount" | "services">[] | null,
 ): ServiceOverview[] {
+  // Not all that is carried is told of where that is much.
+  const isKnown = gateways?.every(({ serviceCount, services }) => services.length === serviceCount) ?? false;
   const reports = Map.groupBy(
     (gateways ?? []).flatMap(({ services }) => services),
     ({ name }) => name,
@@ -155,7 +158,7 @@ export function serviceOverviews(
       names: shape.names.slice(0, MOST_TOLD),
       policy: service?.policy ?? null,
       poolKey: service?.poolKey ?? null,
-      state: gateways === null ? "unknown" : stateOf(told),
+      state: told.length > 0 ? stateOf(told) : isKnown ? "not-carried" : "unknown",
       gateways: told.length,
       members: Math.max(service?.poolKey === null ? service.members.length : 0, ...told.map(membersIn)),
       up: told.length === 0 ? 0 : Math.min(...told.map(({ up }) => up)),
@@ -165,7 +168,6 @@ export function serviceOverviews(
 }
 
 function stateOf(reports: readonly ServiceReport[]): ServiceState {
-  if (reports.length === 0) return "not-carried";
   if (reports.every((report) => membersIn(report) === 0)) return "empty";
   if (reports.some(({ up, draining, unknown, retired }) => up + draining + unknown === 0 && retired > 0)) return "down";
   if (reports.some(({ retired }) => retired > 0)) return "degraded";

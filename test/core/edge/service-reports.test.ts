@@ -36,7 +36,7 @@ describe("what a gateway tells of services", () => {
         ]),
       ],
     ]);
-    assert.deepEqual(reportServices([service({ members })], states), [
+    assert.deepEqual(reportServices([service({ members })], states).services, [
       {
         name: "web",
         port: 443,
@@ -52,7 +52,8 @@ describe("what a gateway tells of services", () => {
   });
 
   it("says that it does not know how members are whose plane does not tell, other than those that drain", () => {
-    const [told] = reportServices([service({ members: [member(a), member(b, { isDraining: true })] })], new Map());
+    const members = [member(a), member(b, { isDraining: true })];
+    const [told] = reportServices([service({ members })], new Map()).services;
     assert.deepEqual([told?.up, told?.retired, told?.draining, told?.unknown], [0, 0, 1, 1]);
   });
 
@@ -63,11 +64,13 @@ describe("what a gateway tells of services", () => {
     const services = Array.from({ length: 2 * MOST_SERVICES_TOLD }, (_, number) =>
       service({ name: `web-${number}`, members, names }),
     );
-    const told = reportServices(services, new Map(services.map(({ name }) => [name, states])));
+    const all = reportServices(services, new Map(services.map(({ name }) => [name, states])));
+    const { services: told } = all;
     assert.equal(told.length, MOST_SERVICES_TOLD);
+    assert.equal(all.serviceCount, services.length);
     assert.equal(told[0]?.retired, 250);
     assert.equal(told[0].retiredMembers.length, MOST_TOLD);
-    const value = JSON.stringify({ ...gateway("gw-1"), services: told });
+    const value = JSON.stringify({ ...gateway("gw-1"), ...all });
     assert.deepEqual(parseGateway("gw-1", value)?.services, told);
     assert.ok(value.length < 200_000);
   });

@@ -38,11 +38,11 @@ function report(over: Partial<ServiceReport> = {}): ServiceReport {
   };
 }
 
-const carrying = (...services: ServiceReport[]) => ({ services });
+const carrying = (...services: ServiceReport[]) => ({ serviceCount: services.length, services });
 
 describe("services, over all gateways", () => {
-  const one = (gateways: readonly Pick<Gateway, "services">[] | null, service = declared()) => {
-    const [overview] = serviceOverviews([service], gateways);
+  const one = (gateways: readonly Pick<Gateway, "serviceCount" | "services">[] | null, service = declared()) => {
+    const overview = serviceOverviews([service], gateways).find(({ name }) => name === service.name);
     assert.ok(overview);
     return overview;
   };
@@ -68,6 +68,7 @@ describe("services, over all gateways", () => {
     assert.equal(one([carrying(report({ up: 0, draining: 2 }))]).state, "draining");
     assert.equal(one([carrying(report({ up: 0, unknown: 2 }))]).state, "untold");
     assert.equal(one(null).state, "unknown");
+    assert.equal(one([{ serviceCount: 200, services: [report({ name: "other" })] }]).state, "unknown");
     assert.equal(one(null).members, 2, "those that are declared");
   });
 
