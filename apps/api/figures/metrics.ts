@@ -369,6 +369,10 @@ const memberStates = ["up", "retired", "draining", "unknown"] as const;
 
 /** What gateways tell of themselves. While Redis does not answer, it is unknown and left out. */
 function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Registry[]): void {
+  /** All that a scrape tells of gateways is asked for once. */
+  let asking: ReturnType<Membership["list"]> | undefined;
+  const ask = () => (asking ??= listGateways().finally(() => (asking = undefined)));
+
   new Gauge({
     name: "getaredis_edge_enabled",
     help: "1 when instances are reached through gateways, 0 when not",
@@ -380,7 +384,7 @@ function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Regis
     labelNames: ["state"],
     registers,
     async collect() {
-      const gateways = await whileKnown(listGateways(), "redis");
+      const gateways = await whileKnown(ask(), "redis");
       this.reset();
       if (!gateways) return;
       for (const state of [...gatewayStates, "unreadable"]) this.set({ state }, 0);
@@ -453,7 +457,7 @@ function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Regis
   }));
 
   async function readable(): Promise<readonly Gateway[]> {
-    const gateways = (await whileKnown(listGateways(), "redis")) ?? [];
+    const gateways = (await whileKnown(ask(), "redis")) ?? [];
     return gateways.filter((gateway) => gateway.state !== "unreadable");
   }
 }
