@@ -380,7 +380,7 @@ function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Regis
   }).set(hasEdge ? 1 : 0);
   new Gauge({
     name: "getaredis_gateways",
-    help: "Gateways that live, by state; live: it carries all routes, joining: it is about to, draining: it gets no new clients",
+    help: "Gateways by state; live: carries all routes, joining: is about to, draining: gets no new clients",
     labelNames: ["state"],
     registers,
     async collect() {
