@@ -84,9 +84,9 @@ export async function requestsPerSecond(port: number, clients: number, requests:
     ...["-h", "127.0.0.1", "-p", String(port), "--tls", "--insecure", "-a", PASSWORD],
     ...["-t", "get", "-c", String(clients), "-n", String(requests), "--csv"],
   ]);
-  const [, persecond] = /"GET[^"]*","([\d.]+)"/.exec(stdout) ?? [];
-  if (persecond === undefined) throw new Error(`redis-benchmark says: ${stdout}`);
-  return Number(persecond);
+  const [, perSecond] = /"GET[^"]*","([\d.]+)"/.exec(stdout) ?? [];
+  if (perSecond === undefined) throw new Error(`redis-benchmark says: ${stdout}`);
+  return Number(perSecond);
 }
 
 /** A connection that is encrypted and logged in. */
