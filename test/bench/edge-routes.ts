@@ -106,7 +106,10 @@ async function askWhile(haproxy: LeaseHaproxy, work: () => Promise<unknown>): Pr
 }
 
 /** Clients who come, log in and go, one after the other in some rows, while something is done. */
-async function comeWhile(haproxy: LeaseHaproxy, work: () => Promise<void>): Promise<{ failed: number; served: number }> {
+async function comeWhile(
+  haproxy: LeaseHaproxy,
+  work: () => Promise<void>,
+): Promise<{ failed: number; served: number }> {
   let [failed, served, isDone] = [0, 0, false];
   const come = async () => {
     while (!isDone) {

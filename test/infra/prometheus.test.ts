@@ -316,7 +316,10 @@ async function tellOfGateway(service: Service): Promise<void> {
   const redis = openRedis(service.env["REDIS_URL"] ?? "", () => undefined);
   const web = { name: "web", port: 443, protocol: "http" as const, names: ["www.example.org"] };
   const members = { up: 1, retired: 0, draining: 0, unknown: 0, retiredMembers: [] };
-  await createRedisMembership(redis).join({ ...gateway("gw-1"), serviceCount: 1, services: [{ ...web, ...members }] }, 600_000);
+  await createRedisMembership(redis).join(
+    { ...gateway("gw-1"), serviceCount: 1, services: [{ ...web, ...members }] },
+    600_000,
+  );
   redis.disconnect();
 }
 

@@ -59,7 +59,13 @@ describe("the page's verdict and the alarms that are told", () => {
     const overview = { ...(await readOverview({ fleet, store, rules }, now)), ...(edge && { edge: edgeOf(edge) }) };
     const reported = await store.events.listAlarms(new Date(now.getTime() - 300_000), 20);
     const events = reported.map(({ host = null, reason }) => ({ host, reason }));
-    const facts = { isBlind: fleet.isBlind(now), hosts: fleet.standings(now), jobs: await store.runs.list(), gateways: edge, reported };
+    const facts = {
+      isBlind: fleet.isBlind(now),
+      hosts: fleet.standings(now),
+      jobs: await store.runs.list(),
+      gateways: edge,
+      reported,
+    };
     return {
       level: verdictOf(overview, events as unknown as Parameters<typeof verdictOf>[1], now.getTime()).level,
       alarms: findAlarms(facts, now).map(({ key }) => key),

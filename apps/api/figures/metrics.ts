@@ -452,9 +452,14 @@ function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Regis
     in: figures.bytesIn,
     out: figures.bytesOut,
   }));
-  counter("getaredis_gateway_reloads_total", "Times that HAProxy has read its configuration anew", "", ({ figures }) => ({
-    all: figures.reloads,
-  }));
+  counter(
+    "getaredis_gateway_reloads_total",
+    "Times that HAProxy has read its configuration anew",
+    "",
+    ({ figures }) => ({
+      all: figures.reloads,
+    }),
+  );
 
   async function readable(): Promise<readonly Gateway[]> {
     const gateways = (await whileKnown(ask(), "redis")) ?? [];

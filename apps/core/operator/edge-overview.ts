@@ -37,8 +37,7 @@ export type GatewayOverview = {
  * `not-carried`, by no gateway that lives; `untold`, nginx carries it and does not tell; `unknown`, Redis
  * does not answer, or gateways carry too many to tell of all.
  */
-export type ServiceState =
-  "up" | "degraded" | "down" | "draining" | "empty" | "not-carried" | "untold" | "unknown";
+export type ServiceState = "up" | "degraded" | "down" | "draining" | "empty" | "not-carried" | "untold" | "unknown";
 
 /** A service besides instances. */
 export type ServiceOverview = {
@@ -121,7 +120,9 @@ export async function readEdgeOverview({ edge, store, portMaps }: EdgeOverviewPo
 }
 
 /** A gateway by what it tells of itself. */
-export function gatewayOverview(gateway: Gateway | { readonly name: string; readonly state: "unreadable" }): GatewayOverview {
+export function gatewayOverview(
+  gateway: Gateway | { readonly name: string; readonly state: "unreadable" },
+): GatewayOverview {
   const { name, state } = gateway;
   if (gateway.state === "unreadable")
     return { name, state, addresses: [], routes: null, connections: null, mostConnections: null, version: null };

@@ -30,7 +30,10 @@ export function readPortMapReport(text: string): PortMapReport | undefined {
  * Whether a host does what it should, as far as it has said so: null when it has reported nothing of late, or was told
  * nothing yet; and why it refuses that.
  */
-export function portStanding({ wanted, report }: {
+export function portStanding({
+  wanted,
+  report,
+}: {
   readonly wanted?: string | undefined;
   readonly report?: PortMapReport | undefined;
 }): { readonly inForce: boolean | null; readonly fault: string | null } {

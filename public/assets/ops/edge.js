@@ -67,7 +67,11 @@ export function createEdge(open) {
 function listOf(name) {
   const box = part(`edge-${name}`);
   const empty = find(HTMLElement, "[data-edge-empty]", box);
-  const show = listIn(find(HTMLElement, "ul", box), (/** @type {Line} */ line) => `${line.host ?? ""} ${line.name}`, create);
+  const show = listIn(
+    find(HTMLElement, "ul", box),
+    (/** @type {Line} */ line) => `${line.host ?? ""} ${line.name}`,
+    create,
+  );
   /**
    * @param {readonly Line[]} lines
    * @param {number | undefined} unknownSince

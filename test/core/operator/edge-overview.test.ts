@@ -135,7 +135,10 @@ describe("the overview of the edge", () => {
         ["gw-2", "unreadable", null],
       ],
     );
-    assert.deepEqual(overview.ports.map(({ state }) => state), ["on"]);
+    assert.deepEqual(
+      overview.ports.map(({ state }) => state),
+      ["on"],
+    );
     assert.deepEqual(
       overview.workloads.map(({ name, state, fault }) => [name, state, fault]),
       [
@@ -150,8 +153,14 @@ describe("the overview of the edge", () => {
     const away = () => Promise.reject(new Unavailable("redis", new Error("gone")));
     const overview = await readEdgeOverview(ports({ edge: { list: away }, portMaps: { read: away } }));
     assert.equal(overview.gateways, null);
-    assert.deepEqual(overview.services.map(({ state }) => state), ["unknown"]);
-    assert.deepEqual(overview.ports.map(({ state }) => state), ["waiting"]);
+    assert.deepEqual(
+      overview.services.map(({ state }) => state),
+      ["unknown"],
+    );
+    assert.deepEqual(
+      overview.ports.map(({ state }) => state),
+      ["waiting"],
+    );
   });
 
   it("has no gateways without an edge", async () => {
