@@ -93,6 +93,8 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
+    hasEdge: edgeOf(settings) !== undefined,
+    listGateways: createRedisMembership(redis).list,
     listAlarms: store.notifications.listAlarms,
     // Messages for a way that is not set up any more wait for nobody.
     countMessages: async () =>

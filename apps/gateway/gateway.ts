@@ -14,6 +14,8 @@ export type GatewayPorts = {
   /** Has the plane run, with the configuration that is due now; what it carries may be lost with that. */
   readonly bringPlane: () => Promise<void>;
   readonly isPlaneRunning: () => Promise<boolean>;
+  /** How it carries services besides instances, as far as it does. */
+  readonly services: () => Pick<Gateway, "serviceCount" | "services">;
   readonly membership: Membership;
   readonly news: Pick<RouteNews, "onNudge" | "acknowledge">;
   readonly events: Pick<Events, "add">;
@@ -54,6 +56,7 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
   /** When the last step that was whole began: all that had been kept by then is carried. */
   let wholeAtMs: number | undefined;
   let planeFaultAtMs: number | undefined;
+  const begunAtMs = ports.nowMs();
   let bringAgainAtMs = 0;
   let backoffMs = rules.beatMs;
 
@@ -174,14 +177,17 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
     await note({ kind: "gateway-leave", reason: `${rules.name} is no gateway any more: ${why}` });
   }
 
-  function described(facts: PlaneFacts, state: Gateway["state"]): Gateway {
+  function described({ connections, ...figures }: PlaneFacts, state: Gateway["state"]): Gateway {
     return {
       name: rules.name,
       state,
       addresses: [...rules.addresses],
       routes: carrier.table().size,
-      connections: facts.connections,
+      connections,
       version: rules.version,
+      // One that joins has not carried all of it so far, and tells how long it has been at it.
+      figures: { ...figures, lagMs: Math.round(ports.nowMs() - (wholeAtMs ?? begunAtMs)) },
+      ...ports.services(),
     };
   }
 
@@ -236,7 +242,12 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
     run,
     note,
     /** From now on it is to get no new clients, or is to get some again. */
-    drain: (is: boolean) => void (isDraining = is),
+    drain: async (is: boolean) => {
+      if (is === isDraining) return;
+      isDraining = is;
+      const what = is ? "drains: new clients are led to others, and open connections go on" : "takes new clients again";
+      await note({ kind: "gateway-drain", reason: `${rules.name} ${what}` });
+    },
     /** What is carried by its plane was lost. */
     planeStarted: () => {
       carrier.forget();

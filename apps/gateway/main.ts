@@ -18,11 +18,12 @@ import { openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createRedisPools, onPoolMessage } from "../adapters/redis/pools.ts";
 import type { OwnAddresses } from "../core/balance/address.ts";
-import { carryServices } from "../core/balance/carry-services.ts";
-import { followServices } from "../core/balance/follow-services.ts";
+import { carryServices, type CarriedServices } from "../core/balance/carry-services.ts";
+import { followServices, type FollowedServices } from "../core/balance/follow-services.ts";
 import { keepConfiguration } from "../core/balance/keep-configuration.ts";
 import { createCarrier } from "../core/edge/carry-routes.ts";
 import { gatewayNamePattern } from "../core/edge/gateway.ts";
+import { reportServices } from "../core/edge/service-reports.ts";
 import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
 import { createAddressSharer } from "../core/ports/share-address.ts";
 import { announcementRules } from "../core/settings/balance.ts";
@@ -84,6 +85,9 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   let served = certificate;
   let servicesServed: GoodCertificate | undefined;
   let certificateToldAt = -Infinity;
+  /** Services besides instances as they were at the last look, and how they were carried then. */
+  let followed: FollowedServices = { services: [], isWhole: false };
+  let carried: CarriedServices = new Map();
   /** One after the other: the newest wish is the last one that is fulfilled. */
   let bringing: Promise<void> = Promise.resolve();
   function bringPlane(next: GoodCertificate = served): Promise<void> {
@@ -116,6 +120,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       clock,
       nowMs: () => performance.now(),
       pause,
+      services: () => reportServices(followed.services, carried),
       log: (level, fields, message) => logger[level](fields, message),
     },
     { ...edge, name, addresses: edge.gatewayAddresses ?? [], version: await readVersion() },
@@ -123,7 +128,9 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   // For maintenance: from then on new clients are led to others, and those that are connected stay.
   process.on("SIGUSR2", () => {
     logger.info({ gateway: name }, "gateway drains");
-    gateway.drain(true);
+    gateway
+      .drain(true)
+      .catch((fault: unknown) => logger.warn({ err: fault }, "the event that this gateway drains is lost"));
   });
   const stopping = new AbortController();
   const working = gateway.run(stopping.signal);
@@ -181,7 +188,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       {
         follower: {
           look: async () => {
-            const followed = await follower.look();
+            followed = await follower.look();
             ports.clear();
             for (const { port } of followed.services) ports.add(port);
             return followed;
@@ -208,10 +215,11 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     let wasFaulty = false;
     while (!stop.aborted) {
       try {
-        await step(await serviceCertificate(serviceProxy.files.certificate, join(nginxDir, "services.pem")));
+        carried = await step(await serviceCertificate(serviceProxy.files.certificate, join(nginxDir, "services.pem")));
         if (wasFaulty) logger.info("services are carried again");
         wasFaulty = false;
       } catch (fault) {
+        carried = new Map();
         if (!wasFaulty) logger.warn({ err: fault }, "services are not carried as they should be");
         wasFaulty = true;
       }

@@ -4,7 +4,26 @@ import { inTurns, type Staging } from "./turns.ts";
 
 /** A gateway that lives and carries nothing. */
 export function gateway(name: string): Gateway {
-  return { name, state: "live", addresses: ["192.0.2.1"], routes: 0, connections: 0, version: "0.0.0" };
+  return {
+    name,
+    state: "live",
+    addresses: ["192.0.2.1"],
+    routes: 0,
+    connections: 0,
+    version: "0.0.0",
+    figures: {
+      mostConnections: 1_000,
+      accepted: 0,
+      handshakes: 0,
+      failedHandshakes: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      reloads: 0,
+      lagMs: 0,
+    },
+    serviceCount: 0,
+    services: [],
+  };
 }
 
 /**

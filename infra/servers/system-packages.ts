@@ -40,6 +40,7 @@ const PROVIDERS = {
   "dbus-daemon": { packages: ["dbus"], units: [] },
   // The server and its standard modules.
   nginx: { packages: ["nginx"], units: ["nginx.service"] },
+  "stream module of nginx": { packages: ["libnginx-mod-stream"], units: [], isLibrary: true },
   curl: { packages: ["curl"], units: [] },
   openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },

@@ -28,6 +28,8 @@ describe("what a process counts", () => {
       countMisused: () => Promise.resolve([]),
       readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
       transferAlarmBytes: 0,
+      hasEdge: false,
+      listGateways: () => Promise.resolve([]),
       listAlarms: () => Promise.resolve([]),
       countMessages: () => Promise.resolve([]),
     });

@@ -67,12 +67,12 @@ describe("gateways, by the API and the command line", () => {
     await join("gw-2", null);
     await join("gw-1", null);
     twin.set("gw-3", "{", LONG_MS);
-    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, connections: 7, version: "0.0.0" };
-    const unknown = { state: "unreadable", addresses: [], routes: null, connections: null, version: null };
+    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, connections: 7 };
+    const unknown = { state: "unreadable", addresses: [], routes: null, connections: null };
     assert.deepEqual(await (await ask("/gateways")).json(), [
-      { name: "gw-1", ...known },
-      { name: "gw-2", ...known },
-      { name: "gw-3", ...unknown },
+      { name: "gw-1", ...known, mostConnections: 1_000, version: "0.0.0" },
+      { name: "gw-2", ...known, mostConnections: 1_000, version: "0.0.0" },
+      { name: "gw-3", ...unknown, mostConnections: null, version: null },
     ]);
     const { stdout } = await run("gateway", "list");
     assert.match(
@@ -81,6 +81,42 @@ describe("gateways, by the API and the command line", () => {
     );
     assert.match(stdout, /^gw-3 +unreadable +- +- +- +-$/m);
     assert.deepEqual(await (await ask("/gateways", bare)).json(), []);
+  });
+
+  it("are told of as metrics, by what they say of themselves, and not while Redis is away", async () => {
+    const series = async (of: TwinApi = api) => {
+      const text = await (await of.call("/metrics")).text();
+      return text.split("\n").filter((line) => /^getaredis_(gateway|edge)/.test(line));
+    };
+    const web = { name: "web", port: 443, protocol: "http" as const, names: [] };
+    const members = { up: 2, retired: 1, draining: 0, unknown: 0, retiredMembers: ["10.0.0.5:80"] };
+    const one = gateway("gw-1");
+    const figures = { ...one.figures, handshakes: 5, failedHandshakes: 1, bytesIn: 10, bytesOut: 20, lagMs: 1_500 };
+    await twin.membership.join({ ...one, figures, serviceCount: 1, services: [{ ...web, ...members }] }, LONG_MS);
+    twin.set("gw-2", "{", LONG_MS);
+    const told = await series();
+    for (const line of [
+      "getaredis_edge_enabled 1",
+      'getaredis_gateways{state="live"} 1',
+      'getaredis_gateways{state="draining"} 0',
+      'getaredis_gateways{state="unreadable"} 1',
+      'getaredis_gateway_route_lag_seconds{gateway="gw-1"} 1.5',
+      'getaredis_gateway_connections_limit{gateway="gw-1"} 1000',
+      'getaredis_gateway_handshakes_total{gateway="gw-1",result="done"} 5',
+      'getaredis_gateway_handshakes_total{gateway="gw-1",result="failed"} 1',
+      'getaredis_gateway_bytes_total{gateway="gw-1",direction="in"} 10',
+      'getaredis_gateway_bytes_total{gateway="gw-1",direction="out"} 20',
+      'getaredis_gateway_members{gateway="gw-1",service="web",state="retired"} 1',
+    ])
+      assert.ok(told.includes(line), `${line} is told`);
+    assert.deepEqual(await series(), told, "counters tell what is, and do not grow by being read");
+    faults.add({ call: "gateways.list", fault: () => new Unavailable("redis", new Error("gone")) });
+    try {
+      assert.deepEqual(await series(), ["getaredis_edge_enabled 1"]);
+    } finally {
+      faults.clear();
+    }
+    assert.ok((await series(bare)).includes("getaredis_edge_enabled 0"));
   });
 
   it("share an address by the table of maglev0, which the command line builds from those that are live", async () => {

@@ -128,6 +128,29 @@ describe("the operator's stream", () => {
     }
   });
 
+  it("tells of what is carried besides instances, as it is declared and given up", async () => {
+    const { news, close } = await follow();
+    const edge = () =>
+      news.reduce<FleetOverview["edge"]>((known, { kind, data }) => {
+        if (kind !== "picture" && kind !== "change") return known;
+        return (data as Partial<FleetOverview>).edge ?? known;
+      }, undefined);
+    try {
+      await lookUntil("the first news", () => edge());
+      assert.deepEqual(edge(), { hasEdge: false, gateways: [], services: [], ports: [], workloads: [] });
+      await operate("/services", "POST", { name: "web", port: 7000, protocol: "tcp" });
+      const [service] = await lookUntil("the service is told", () => {
+        const services = edge()?.services ?? [];
+        return services.length > 0 ? services : undefined;
+      });
+      assert.deepEqual([service?.name, service?.kind, service?.state], ["web", "declared", "not-carried"]);
+      await operate("/services/web", "DELETE");
+      await lookUntil("it is gone", () => edge()?.services.length === 0);
+    } finally {
+      await close();
+    }
+  });
+
   it("tells new events to all who watch, and those before to who comes later", async () => {
     const [one, two] = [await follow(), await follow()];
     const told = ({ news }: { news: News[] }) =>

@@ -109,6 +109,8 @@ async function openApi(
     countMisused: () => store.misuse.count(new Date(clock().getTime() - LONGEST_GAP_MS)),
     readTransfer: () => readTransfer(store, settings.instances.transferBytes, clock()),
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
+    hasEdge: edge !== undefined,
+    listGateways: edge?.list ?? (() => Promise.resolve([])),
     listAlarms: store.notifications.listAlarms,
     countMessages: store.notifications.count,
   });

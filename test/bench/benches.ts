@@ -10,6 +10,11 @@ import { choose } from "./choose.ts";
 import { cold } from "./cold.ts";
 import { density } from "./density.ts";
 import { droplets } from "./droplets.ts";
+import { edgeKernel } from "./edge-kernel.ts";
+import { edgeLife } from "./edge-life.ts";
+import { edgeMemory } from "./edge-memory.ts";
+import { edgeRoutes } from "./edge-routes.ts";
+import { edgeTls } from "./edge-tls.ts";
 import { memory } from "./memory.ts";
 import { scale } from "./scale.ts";
 import { throughput } from "./throughput.ts";
@@ -27,6 +32,11 @@ export const benches: readonly Bench[] = [
   density,
   droplets,
   scale,
+  edgeTls,
+  edgeMemory,
+  edgeRoutes,
+  edgeLife,
+  edgeKernel,
   attackEgress,
   attackLogs,
   attackRedis,

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import type { Membership, RouteNews } from "../../apps/core/edge/contract.ts";
 import type { Gateway } from "../../apps/core/edge/gateway.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
+import { gateway as liveGateway } from "../../apps/twins/gateways.ts";
 import { until } from "../bed/until.ts";
 
 /** Gateways and those who wait for them, to hold what they speak over to its contract, real or a twin. */
@@ -22,12 +23,24 @@ export type GatewaysBed = {
 
 const LIFE_MS = 10_000;
 const gateway = (name: string, over: Partial<Gateway> = {}): Gateway => ({
-  name,
-  state: "live",
+  ...liveGateway(name),
   addresses: ["192.0.2.1", "2001:db8::1"],
   routes: 3,
   connections: 2,
-  version: "1.2.3",
+  serviceCount: 1,
+  services: [
+    {
+      name: "web",
+      port: 443,
+      protocol: "http",
+      names: ["www.example.org"],
+      up: 1,
+      retired: 1,
+      draining: 0,
+      unknown: 0,
+      retiredMembers: ["10.0.0.5:8080"],
+    },
+  ],
   ...over,
 });
 

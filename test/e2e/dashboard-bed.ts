@@ -76,6 +76,8 @@ export function useDashboard(): Dashboard {
       await operate(`/instances/${id}`, "DELETE");
     for (const { address } of (await (await operate("/blocks", "GET")).json()) as { address: string }[])
       await operate(`/blocks?address=${encodeURIComponent(address)}`, "DELETE");
+    for (const { name } of (await (await operate("/services", "GET")).json()) as { name: string }[])
+      await operate(`/services/${name}`, "DELETE");
     for (const name of ["host-a", "host-b"]) await operate(`/hosts/${name}`, "PATCH", { state: "active" });
     await clearRateLimits();
     await until("all hosts are open and empty", async () =>

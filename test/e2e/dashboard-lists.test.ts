@@ -225,6 +225,25 @@ describe("the dashboard's lists", () => {
     }
   });
 
+  it("shows a service as it is declared, with its state, and nothing of an edge where there is none", async () => {
+    const page = await dashboard.logIn();
+    assert.equal(await page.isVisible("#edge"), false);
+    assert.equal(await page.isVisible("[data-edge-link]"), false);
+    await declare();
+    const line = await page.waitForSelector("[data-edge-services] .edge-line");
+    assert.match(await line.innerText(), /^web\s+⊖?\s*not carried\s+tcp\s7443/);
+    assert.equal(await page.isVisible("[data-edge-gateways]"), false);
+    await page.waitForSelector("text=Service web: no gateway carries it");
+    await page.waitForSelector(".event:has-text('add-service')");
+    await dashboard.operate("/services/web", "DELETE");
+    await page.waitForSelector("#edge", { state: "hidden" });
+  });
+
+  async function declare(): Promise<void> {
+    const answer = await dashboard.operate("/services", "POST", { name: "web", port: 7443, protocol: "tcp" });
+    assert.equal(answer.status, 201);
+  }
+
   for (const [name, viewport] of [
     ["a desk", DESKTOP],
     ["a phone", PHONE],
@@ -232,12 +251,14 @@ describe("the dashboard's lists", () => {
     for (const colorScheme of ["light", "dark"] as const) {
       it(`has no serious barrier on ${name}, ${colorScheme}, and nothing beside the screen`, async () => {
         const { id } = await dashboard.handOut();
+        await declare();
         const page = await dashboard.open({ viewport, colorScheme });
         assert.deepEqual(await seriousViolations(page), [], "before log-in");
         await page.fill("#token", dashboard.service.opsToken);
         await page.click("button:has-text('Log in')");
         await page.waitForSelector(`tr[data-id="${id}"]`);
         await page.waitForSelector(".plot-curve", { state: "attached" });
+        await page.waitForSelector("#edge .edge-line");
         assert.deepEqual(await seriousViolations(page), [], "inside");
         assert.equal(await page.evaluate("document.documentElement.scrollWidth"), viewport.width);
         await page.click("[data-host=host-a]");

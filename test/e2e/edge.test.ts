@@ -9,6 +9,7 @@ import { text as textIn } from "node:stream/consumers";
 import { after, afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { projectPath } from "../../infra/process/project-path.ts";
+import type { FleetOverview } from "../../apps/core/operator/fleet-overview.ts";
 import { WRONG_PASSWORD } from "../../apps/core/edge/concierge.ts";
 import { command, type Talk } from "../bed/lease-plane.ts";
 import { startClientMachine, type ClientMachine } from "../bed/client-machine.ts";
@@ -289,6 +290,47 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
     const events = await bed.service.store.events.list({ kind: "gateway-leave" }, 5);
     assert.match(events[0]?.reason ?? "", /^gw-2 is no gateway any more: it was told to stop$/);
   });
+
+  it("are told of by the API with what they have done: as metrics, and to those who follow the fleet", async () => {
+    const lease = await create();
+    await logIn(one(), lease);
+    const metrics = async () => (await fetch(`${bed.service.origin}/metrics`)).text();
+    const valueOf = (text: string, series: string) => Number(text.split(`\n${series} `)[1]?.split("\n")[0]);
+    const told = await until("the connection is told", async () => {
+      const text = await metrics();
+      return valueOf(text, 'getaredis_gateway_connections{gateway="gw-1"}') >= 1 ? text : undefined;
+    });
+    assert.equal(valueOf(told, 'getaredis_gateways{state="live"}'), 2);
+    assert.equal(valueOf(told, "getaredis_edge_enabled"), 1);
+    assert.ok(valueOf(told, 'getaredis_gateway_routes{gateway="gw-2"}') >= 1);
+    assert.ok(valueOf(told, 'getaredis_gateway_handshakes_total{gateway="gw-1",result="done"}') >= 1);
+    const { edge } = await readOverview();
+    assert.deepEqual(
+      edge?.gateways?.map(({ name, state }) => [name, state]),
+      [
+        ["gw-1", "live"],
+        ["gw-2", "live"],
+      ],
+    );
+  });
+
+  /** What those are told first who follow the fleet. */
+  async function readOverview(): Promise<FleetOverview> {
+    const closing = new AbortController();
+    const answer = await fetch(`${bed.service.origin}/ops/api/stream`, {
+      headers: { authorization: `Bearer ${bed.service.opsToken}` },
+      signal: closing.signal,
+    });
+    let text = "";
+    for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
+      text += Buffer.from(chunk).toString();
+      const [, picture] = /event: picture\ndata: (.*)\n\n/.exec(text) ?? [];
+      if (picture === undefined) continue;
+      closing.abort();
+      return JSON.parse(picture) as FleetOverview;
+    }
+    return assert.fail("the stream has ended");
+  }
 
   describe("that carry services besides", () => {
     const POOL_PORT = 7000;

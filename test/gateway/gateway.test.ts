@@ -3,10 +3,11 @@ import { afterEach, describe, it } from "node:test";
 import { awaitGateways } from "../../apps/core/edge/await-gateways.ts";
 import { createCarrier } from "../../apps/core/edge/carry-routes.ts";
 import { PlaneFault } from "../../apps/core/edge/plane-fault.ts";
+import type { ServiceReport } from "../../apps/core/edge/gateway.ts";
 import type { FleetEvent } from "../../apps/core/events/event.ts";
 import { createGateway } from "../../apps/gateway/gateway.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
-import { createTwinGateways } from "../../apps/twins/gateways.ts";
+import { createTwinGateways, gateway as liveGateway } from "../../apps/twins/gateways.ts";
 import { createTwinLeasePlane } from "../../apps/twins/lease-plane.ts";
 import { createVirtualTime } from "../../apps/twins/time.ts";
 import { createCallFaults } from "../../apps/twins/turns.ts";
@@ -38,7 +39,8 @@ describe("a gateway", () => {
         time.after(withinMs),
       );
     const kinds = () => events.map(({ kind }) => kind);
-    return { faults, gateways, routes, events, put, states, wait, kinds };
+    const services: ServiceReport[] = [];
+    return { faults, gateways, routes, events, services, put, states, wait, kinds };
   }
 
   function start(shared: ReturnType<typeof world>, name = "gw-1") {
@@ -74,6 +76,7 @@ describe("a gateway", () => {
           return Promise.resolve();
         },
         isPlaneRunning: () => Promise.resolve(isRunning),
+        services: () => ({ serviceCount: shared.services.length, services: [...shared.services] }),
         membership: shared.gateways.membership,
         news: shared.gateways.news,
         events: {
@@ -134,16 +137,32 @@ describe("a gateway", () => {
     const { plane } = start(shared);
     await pass(2 * SECOND);
     const [one] = await shared.gateways.membership.list();
-    assert.deepEqual(one, {
-      name: "gw-1",
-      state: "live",
-      addresses: ["192.0.2.1"],
-      routes: 1,
-      connections: 0,
-      version: "1.2.3",
-    });
+    assert.deepEqual(one, { ...liveGateway("gw-1"), routes: 1, version: "1.2.3" });
     assert.deepEqual([...plane.carried()], [["a", TARGET]]);
     assert.deepEqual(shared.kinds(), ["gateway-join"]);
+  });
+
+  it("tells what its plane has done, how far it is behind, and how it carries services", async () => {
+    const shared = world();
+    const { plane, readFaults } = start(shared);
+    const told = async () => {
+      const [one] = await shared.gateways.membership.list();
+      assert.ok(one && one.state !== "unreadable");
+      return one;
+    };
+    await pass(2 * SECOND);
+    plane.connect("a", () => undefined);
+    const service = { name: "web", port: 443, protocol: "http" as const, names: ["www.example.org"] };
+    const counts = { up: 1, retired: 1, draining: 0, unknown: 0, retiredMembers: ["10.0.0.5:8080"] };
+    shared.services.push({ ...service, ...counts });
+    await pass(2 * SECOND);
+    const { figures, services } = await told();
+    assert.equal(figures.accepted, 1);
+    assert.ok(figures.lagMs <= SECOND, "it has looked within the last second");
+    assert.deepEqual(services, shared.services);
+    readFaults.add({ call: "read", fault: () => away("mysql") });
+    await pass(2 * SECOND);
+    assert.ok((await told()).figures.lagMs >= 2 * SECOND, "it has carried nothing new since");
   });
 
   it("carries what it is told of at once, and says so", async () => {
@@ -290,14 +309,16 @@ describe("a gateway", () => {
     const shared = world();
     const { gateway } = start(shared);
     await pass(2 * SECOND);
-    gateway.drain(true);
+    await gateway.drain(true);
+    await gateway.drain(true);
     await pass(2 * SECOND);
     assert.deepEqual(await shared.states(), ["gw-1 draining"]);
     shared.put("a");
     assert.equal(await time.run(shared.wait("a", TARGET)), 1);
-    gateway.drain(false);
+    await gateway.drain(false);
     await pass(2 * SECOND);
     assert.deepEqual(await shared.states(), ["gw-1 live"]);
+    assert.deepEqual(shared.kinds(), ["gateway-join", "gateway-drain", "gateway-drain"]);
   });
 
   it("withdraws when it is told to stop", async () => {

@@ -32,6 +32,8 @@ const { registry } = createMetrics({
   countMisused: () => Promise.resolve([]),
   readTransfer: () => Promise.resolve({ dayBytes: 0, throttled: 0 }),
   transferAlarmBytes: 0,
+  hasEdge: false,
+  listGateways: () => Promise.resolve([]),
   listAlarms: () => Promise.resolve([]),
   countMessages: () => Promise.resolve([]),
 });

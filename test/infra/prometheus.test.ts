@@ -7,8 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { createConnection } from "mysql2/promise";
+import { openRedis } from "../../apps/adapters/redis/discovery.ts";
+import { createRedisMembership } from "../../apps/adapters/redis/gateways.ts";
 import { handoutBuckets } from "../../apps/core/figures/figures.ts";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
+import { gateway } from "../../apps/twins/gateways.ts";
 import { projectPath } from "../../infra/process/project-path.ts";
 import { promtool, startPrometheus, type Alert, type Prometheus, type Sample } from "../bed/prometheus.ts";
 import { startService, type Service } from "../bed/service.ts";
@@ -108,6 +111,54 @@ const situations: readonly Situation[] = [
     labels: { ...warn, channel: "mail" },
   },
   {
+    alert: "NoGateway",
+    minutes: 1,
+    series: [
+      ["getaredis_edge_enabled", {}, still(1)],
+      ["getaredis_gateways", { state: "live" }, still(0)],
+    ],
+    labels: page,
+  },
+  {
+    alert: "GatewaysFewer",
+    minutes: 36,
+    series: [["getaredis_gateways", { state: "live" }, `2+0x30 1+0x${MINUTES}`]],
+    labels: warn,
+  },
+  {
+    alert: "GatewayBehind",
+    minutes: 5,
+    series: [["getaredis_gateway_route_lag_seconds", {}, still(2.5)]],
+    labels: { ...warn, gateway: "gw-1" },
+  },
+  {
+    alert: "GatewayFull",
+    minutes: 5,
+    series: [["getaredis_gateway_connections", {}, still(950)]],
+    labels: { ...warn, gateway: "gw-1" },
+  },
+  {
+    alert: "HandshakesFail",
+    minutes: 11,
+    series: [["getaredis_gateway_handshakes_total", { result: "failed" }, growing(60)]],
+    labels: { ...warn, gateway: "gw-1" },
+  },
+  {
+    alert: "ServiceDown",
+    minutes: 1,
+    series: [
+      ["getaredis_gateway_members", { state: "up" }, still(0)],
+      ["getaredis_gateway_members", { state: "retired" }, still(1)],
+    ],
+    labels: { ...page, service: "web" },
+  },
+  {
+    alert: "MemberRetired",
+    minutes: 5,
+    series: [["getaredis_gateway_members", { state: "retired" }, still(1)]],
+    labels: { ...warn, service: "web" },
+  },
+  {
     alert: "DropletsStuck",
     minutes: 20,
     series: [["getaredis_droplets", { state: "booting" }, still(1)]],
@@ -131,6 +182,7 @@ describe("Prometheus", () => {
       env: { METRICS_TOKEN, HOST_BACKOFF_SECONDS: "1", QUOTA_PER_ADDRESS: "100" },
       capacity: 100,
     });
+    await tellOfGateway(service);
     alertmanager = createServer((request, reply) => {
       let body = "";
       request.on("data", (chunk: Buffer) => (body += chunk.toString()));
@@ -257,6 +309,18 @@ describe("Prometheus", () => {
 async function handOut(service: Service): Promise<{ id: string }> {
   const answer = await fetch(`${service.origin}/instances`, { method: "POST" });
   return (await answer.json()) as { id: string };
+}
+
+/** Tells of a gateway that carries a service, as one that lives does: so that all series exist. */
+async function tellOfGateway(service: Service): Promise<void> {
+  const redis = openRedis(service.env["REDIS_URL"] ?? "", () => undefined);
+  const web = { name: "web", port: 443, protocol: "http" as const, names: ["www.example.org"] };
+  const members = { up: 1, retired: 0, draining: 0, unknown: 0, retiredMembers: [] };
+  await createRedisMembership(redis).join(
+    { ...gateway("gw-1"), serviceCount: 1, services: [{ ...web, ...members }] },
+    600_000,
+  );
+  redis.disconnect();
 }
 
 /** Hand-outs fail from now on, a host is silent, a droplet boots, an instance is misused: so that all series exist. */

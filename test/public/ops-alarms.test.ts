@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
 import { findAlarms } from "../../apps/core/notifications/alarms.ts";
+import type { EdgeOverview } from "../../apps/core/operator/edge-overview.ts";
 import { readOverview } from "../../apps/core/operator/fleet-overview.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { verdictOf } from "../../public/assets/ops/verdict.js";
@@ -9,11 +10,26 @@ import { createTwinService, type TwinService } from "../bed/twin-service.ts";
 const SECOND = 1000;
 const rules = { isFleet: false, standbys: 0, cap: 1, bootTimeoutSeconds: 600 };
 
+/** An edge that has gateways, and carries nothing besides instances. */
+function edgeOf(gateways: readonly { readonly state: "live" }[]): EdgeOverview {
+  const facts = { name: "gw-1", addresses: [], routes: 0, connections: 0, mostConnections: 10, version: "1" };
+  return {
+    hasEdge: true,
+    gateways: gateways.map(({ state }) => ({ ...facts, state })),
+    services: [],
+    ports: [],
+    workloads: [],
+  };
+}
+
 /** What the page calls trouble is what operators are told of: both look at the same service. */
 describe("the page's verdict and the alarms that are told", () => {
   let service: TwinService;
+  /** Gateways that live, where a situation has an edge. */
+  let edge: { readonly state: "live" }[] | undefined;
   beforeEach(async () => {
     service = createTwinService();
+    edge = undefined;
     await service.addHost("host-a");
     await service.addHost("host-b");
     await succeed();
@@ -40,10 +56,16 @@ describe("the page's verdict and the alarms that are told", () => {
     const { store, fleet, clock } = service;
     await fleet.refresh(clock()).catch(() => undefined);
     const now = clock();
-    const overview = await readOverview({ fleet, store, rules }, now);
+    const overview = { ...(await readOverview({ fleet, store, rules }, now)), ...(edge && { edge: edgeOf(edge) }) };
     const reported = await store.events.listAlarms(new Date(now.getTime() - 300_000), 20);
     const events = reported.map(({ host = null, reason }) => ({ host, reason }));
-    const facts = { isBlind: fleet.isBlind(now), hosts: fleet.standings(now), jobs: await store.runs.list(), reported };
+    const facts = {
+      isBlind: fleet.isBlind(now),
+      hosts: fleet.standings(now),
+      jobs: await store.runs.list(),
+      gateways: edge,
+      reported,
+    };
     return {
       level: verdictOf(overview, events as unknown as Parameters<typeof verdictOf>[1], now.getTime()).level,
       alarms: findAlarms(facts, now).map(({ key }) => key),
@@ -95,6 +117,8 @@ describe("the page's verdict and the alarms that are told", () => {
       },
       alarms: ["job:reap"],
     },
+    "a gateway lives": { happen: () => void (edge = [{ state: "live" }]), alarms: [] },
+    "no gateway lives": { happen: () => void (edge = []), alarms: ["no-gateway"] },
     "a job has failed once": {
       happen: async () => {
         await service.store.runs.begin("reap", service.clock());

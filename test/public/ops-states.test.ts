@@ -6,6 +6,7 @@ import { slotLegend } from "../../apps/core/operator/slot-row.ts";
 import { operatorRoles } from "../../apps/core/operator/operators.ts";
 import { allows } from "../../public/assets/ops/roles.js";
 import {
+  edgeStates,
   hostState,
   hostStates,
   instanceStates,
@@ -111,6 +112,8 @@ describe("states on the operators' page", () => {
     }
     assert.deepEqual(Object.keys(slotStates), Object.values(slotLegend), "all states of slots are in the legend");
     assert.deepEqual(hostState("of-tomorrow"), { word: "of-tomorrow", sign: "·" });
+    for (const [state, { word, as }] of Object.entries(edgeStates))
+      assert.ok(word.length > 0 && as in hostStates, `${state} has a word, and the colour of a host's state`);
     assert.equal(stateShown({ standing: "open", destroyRequest: "none" }), "destroy-requested");
     assert.equal(stateShown({ standing: "destroying", destroyRequest: "none" }), "destroying");
   });

@@ -3,7 +3,7 @@ import { PlaneFault } from "../../core/edge/plane-fault.ts";
 import type { RouteTable } from "../../core/edge/routes.ts";
 import type { HaproxyFiles } from "./files.ts";
 import { LEASE_BACKEND, LEASE_FRONTENDS, LEASE_TABLE } from "./lease-config.ts";
-import { readWorkers } from "./processes.ts";
+import { readWorkers, reloadsIn } from "./processes.ts";
 import { createRuntime, inParts, type Runtime } from "./runtime.ts";
 
 /** What a route is read as that is there more than once. */
@@ -58,7 +58,7 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
   async function readFacts(): Promise<PlaneFacts> {
     const info = await runtime.ask("show info");
     const stat = await runtime.ask("show stat -1 1 -1");
-    return factsIn(info, stat);
+    return { ...factsIn(info, stat), reloads: reloadsIn(await master.ask("show proc")) };
   }
 
   return { readRoutes, changeRoutes, swapRoutes, endSessions, readFacts };
@@ -102,7 +102,7 @@ function spaced(target: string): string {
 }
 
 /** Reads the answers to `show info` and to `show stat` of frontends. */
-export function factsIn(info: string, stat: string): PlaneFacts {
+export function factsIn(info: string, stat: string): Omit<PlaneFacts, "reloads"> {
   const numberOf = (name: string) => Number(new RegExp(`^${name}: (\\d+)`, "m").exec(info)?.[1] ?? 0);
   const [head = "", ...rows] = stat.split("\n");
   const columns = head.replace(/^# /, "").split(",");
@@ -116,6 +116,8 @@ export function factsIn(info: string, stat: string): PlaneFacts {
     accepted: sumOf("stot"),
     bytesIn: sumOf("bin"),
     bytesOut: sumOf("bout"),
-    handshakesPerSecond: numberOf("SslFrontendKeyRate"),
+    handshakes: sumOf("ssl_sess"),
+    failedHandshakes: sumOf("ssl_failed_handshake"),
+    mostConnections: numberOf("Maxconn"),
   };
 }

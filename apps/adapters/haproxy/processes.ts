@@ -20,3 +20,8 @@ export function workersIn(answer: string): Workers {
   }
   return { serving, leaving };
 }
+
+/** How often the process above has read its configuration anew, out of the answer to `show proc`. */
+export function reloadsIn(answer: string): number {
+  return Number(/^\d+\s+master\s+(\d+)/m.exec(answer)?.[1] ?? 0);
+}

@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { Membership } from "../../core/edge/contract.ts";
+import { gatewayStates, type Gateway } from "../../core/edge/gateway.ts";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
 import type { Standing } from "../../core/fleet/standing.ts";
 import { handoutBuckets, type Beginning, type HandoutOutcome } from "../../core/figures/figures.ts";
@@ -36,6 +38,10 @@ export type MetricSources = {
   readonly countMessages: () => Promise<readonly MessageCount[]>;
   /** Bytes of a day from which on there is an alarm; 0: never. */
   readonly transferAlarmBytes: number;
+  /** Whether instances are reached through gateways. */
+  readonly hasEdge: boolean;
+  /** Gateways that live. */
+  readonly listGateways: Membership["list"];
 };
 
 /** All ways in which a call for a hand-out comes out; "replayed": a retry that got the known answer. */
@@ -323,6 +329,8 @@ export function createMetrics(sources: MetricSources) {
     },
   });
 
+  registerEdge(sources, registers);
+
   /** Counts a call for a hand-out. "replayed", a retry that got the known answer, is Prometheus' alone. */
   function countHandout(outcome: HandoutOutcome | "replayed"): void {
     handouts.inc({ result: outcome });
@@ -355,4 +363,106 @@ export function createMetrics(sources: MetricSources) {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+const memberStates = ["up", "retired", "draining", "unknown"] as const;
+
+/** What gateways tell of themselves. While Redis does not answer, it is unknown and left out. */
+function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Registry[]): void {
+  /** All that a scrape tells of gateways is asked for once. */
+  let asking: ReturnType<Membership["list"]> | undefined;
+  const ask = () => (asking ??= listGateways().finally(() => (asking = undefined)));
+
+  new Gauge({
+    name: "getaredis_edge_enabled",
+    help: "1 when instances are reached through gateways, 0 when not",
+    registers,
+  }).set(hasEdge ? 1 : 0);
+  new Gauge({
+    name: "getaredis_gateways",
+    help: "Gateways by state; live: carries all routes, joining: is about to, draining: gets no new clients",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      const gateways = await whileKnown(ask(), "redis");
+      this.reset();
+      if (!gateways) return;
+      for (const state of [...gatewayStates, "unreadable"]) this.set({ state }, 0);
+      for (const { state } of gateways) this.inc({ state });
+    },
+  });
+
+  const gauge = (name: string, help: string, read: (gateway: Gateway) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ["gateway"],
+      registers,
+      async collect() {
+        this.reset();
+        for (const gateway of await readable()) this.set({ gateway: gateway.name }, read(gateway));
+      },
+    });
+  gauge("getaredis_gateway_routes", "Instances that each gateway leads to", ({ routes }) => routes);
+  gauge(
+    "getaredis_gateway_route_lag_seconds",
+    "Time since each gateway last carried all routes that were kept by then",
+    ({ figures }) => figures.lagMs / 1000,
+  );
+  gauge("getaredis_gateway_connections", "Open connections to instances", ({ connections }) => connections);
+  gauge(
+    "getaredis_gateway_connections_limit",
+    "Connections that each gateway takes at most",
+    ({ figures }) => figures.mostConnections,
+  );
+  new Gauge({
+    name: "getaredis_gateway_members",
+    help: "Members of services besides instances, by state; unknown: what carries the service does not tell",
+    labelNames: ["gateway", "service", "state"],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { name: gateway, services } of await readable())
+        for (const { name: service, ...members } of services)
+          for (const state of memberStates) this.set({ gateway, service, state }, members[state]);
+    },
+  });
+
+  /** They begin at 0 with each start and reload of a gateway's HAProxy, as counters may. */
+  const counter = (name: string, help: string, label: string, read: (gateway: Gateway) => Record<string, number>) =>
+    new Counter({
+      name,
+      help,
+      labelNames: ["gateway", ...(label === "" ? [] : [label])],
+      registers,
+      async collect() {
+        const gateways = await readable();
+        this.reset();
+        for (const gateway of gateways)
+          for (const [kind, value] of Object.entries(read(gateway)))
+            this.inc({ gateway: gateway.name, ...(label !== "" && { [label]: kind }) }, value);
+      },
+    });
+  counter("getaredis_gateway_accepted_total", "Connections accepted", "", ({ figures }) => ({ all: figures.accepted }));
+  counter("getaredis_gateway_handshakes_total", "TLS handshakes, by how they came out", "result", ({ figures }) => ({
+    done: figures.handshakes,
+    failed: figures.failedHandshakes,
+  }));
+  counter("getaredis_gateway_bytes_total", "Bytes from clients (in) and to them (out)", "direction", ({ figures }) => ({
+    in: figures.bytesIn,
+    out: figures.bytesOut,
+  }));
+  counter(
+    "getaredis_gateway_reloads_total",
+    "Times that HAProxy has read its configuration anew",
+    "",
+    ({ figures }) => ({
+      all: figures.reloads,
+    }),
+  );
+
+  async function readable(): Promise<readonly Gateway[]> {
+    const gateways = (await whileKnown(ask(), "redis")) ?? [];
+    return gateways.filter((gateway) => gateway.state !== "unreadable");
+  }
 }

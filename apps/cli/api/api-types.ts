@@ -283,6 +283,7 @@ export interface components {
       addresses: string[];
       routes: number | null;
       connections: number | null;
+      mostConnections: number | null;
       version: string | null;
     };
     Handout: {

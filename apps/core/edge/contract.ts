@@ -59,8 +59,13 @@ export type PlaneFacts = {
   readonly accepted: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** TLS handshakes a second. */
-  readonly handshakesPerSecond: number;
+  /** TLS handshakes since it was started, that came to their end and that did not. */
+  readonly handshakes: number;
+  readonly failedHandshakes: number;
+  /** Connections that it takes at most. */
+  readonly mostConnections: number;
+  /** How often it has read its configuration anew. */
+  readonly reloads: number;
 };
 
 /**

@@ -21,7 +21,7 @@ export type Alarm = {
 };
 
 /** Conditions of the service that are alarms; `host-…` is what is wrong with a host. */
-export type AlarmKind = "heartbeats-unseen" | "no-room" | "job-stopped" | `host-${Symptom}` | EventKind;
+export type AlarmKind = "heartbeats-unseen" | "no-gateway" | "no-room" | "job-stopped" | `host-${Symptom}` | EventKind;
 
 type Symptom = Extract<Standing, "silent" | "heartbeat-refused" | "engine-silent" | "unreachable">;
 
@@ -31,6 +31,8 @@ export type AlarmFacts = {
   readonly isBlind: boolean;
   readonly hosts: readonly HostStanding[];
   readonly jobs: readonly { readonly job: JobName; readonly startedAt: Date; readonly succeededAt: Date | null }[];
+  /** Gateways that live; null while that is unknown, undefined without an edge. */
+  readonly gateways?: readonly { readonly state: string }[] | null | undefined;
   /** Events with `alarm` that were reported within {@link REPORTED_MS}. */
   readonly reported: readonly KeptEvent[];
 };
@@ -56,16 +58,21 @@ const symptomWords: Record<Symptom, string> = {
  * All alarms that go on at `now`: the one rule, of which the messages to operators are made. While it is unknown which
  * hosts are alive, nothing is said of single hosts or of room, see {@link isUnknown}.
  */
-export function findAlarms({ isBlind, hosts, jobs, reported }: AlarmFacts, now: Date): Alarm[] {
+export function findAlarms({ isBlind, hosts, jobs, gateways, reported }: AlarmFacts, now: Date): Alarm[] {
   return [
     ...(isBlind ? [heartbeatsUnseen] : [...hosts.flatMap(hostAlarm), ...roomAlarms(hosts)]),
+    ...(gateways && !gateways.some(({ state }) => state === "live" || state === "draining") ? [noGateway] : []),
     ...jobs.flatMap((run) => jobAlarm(run, now)),
     ...reported.flatMap(reportedAlarm),
   ];
 }
 
 /** Whether an alarm that is not found may go on all the same, because nobody can tell now. */
-export function isUnknown({ kind }: Pick<Alarm, "kind">, { isBlind }: Pick<AlarmFacts, "isBlind">): boolean {
+export function isUnknown(
+  { kind }: Pick<Alarm, "kind">,
+  { isBlind, gateways }: Pick<AlarmFacts, "isBlind" | "gateways">,
+): boolean {
+  if (kind === "no-gateway") return gateways === null;
   return isBlind && (kind === "no-room" || kind.startsWith("host-"));
 }
 
@@ -76,7 +83,7 @@ export function lasts({ kind }: Pick<Alarm, "kind">): boolean {
 
 /** Whether an alarm is told only when it has gone on for a while: what is over by itself within seconds is not. */
 export function needsPatience({ kind }: Pick<Alarm, "kind">): boolean {
-  return kind.startsWith("host-") || kind === "heartbeats-unseen" || kind === "no-room";
+  return kind.startsWith("host-") || kind === "heartbeats-unseen" || kind === "no-gateway" || kind === "no-room";
 }
 
 /** How an alarm about a host is over. */
@@ -94,6 +101,17 @@ const heartbeatsUnseen: Alarm = {
   reason:
     "No heartbeats can be read because Redis does not answer, so it is unknown which hosts are alive. " +
     "Nothing is handed out, and nothing is destroyed.",
+};
+
+const noGateway: Alarm = {
+  key: "no-gateway",
+  topic: "alarm",
+  kind: "no-gateway",
+  host: null,
+  instance: null,
+  reason:
+    "No gateway lives, so no instance can be reached, and none is handed out. See the log of the gateways: each must " +
+    "reach MySQL and Redis, and have its HAProxy run.",
 };
 
 function hostAlarm({ host: { name }, standing }: HostStanding): Alarm[] {

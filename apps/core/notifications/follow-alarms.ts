@@ -1,6 +1,8 @@
 import type { Events } from "../events/contract.ts";
+import type { Membership } from "../edge/contract.ts";
 import type { FleetCache } from "../fleet/fleet-cache.ts";
 import type { JobRuns } from "../operator/contract.ts";
+import { whileKnown } from "../../lib/unavailable.ts";
 import { findAlarms, isUnknown, lasts, needsPatience, REPORTED_MS, type Alarm, type AlarmFacts } from "./alarms.ts";
 import type { KeptAlarm, Notifications } from "./contract.ts";
 import { beginningOf, endOf, type Channel, type NewMessage, type Payload } from "./messages.ts";
@@ -14,6 +16,8 @@ export type FollowAlarmsPorts = {
     readonly runs: Pick<JobRuns, "list">;
   };
   readonly fleet: Pick<FleetCache, "refresh" | "standings" | "isBlind">;
+  /** Undefined without an edge. */
+  readonly edge?: Pick<Membership, "list"> | undefined;
   readonly newMessageId: () => string;
   readonly clock: () => Date;
 };
@@ -60,15 +64,16 @@ function isShortBreak(alarm: KeptAlarm, { afterMs }: FollowAlarmsRules, now: Dat
   return alarm.toldAt !== null && needsPatience(alarm) && now.getTime() - alarm.lastAt.getTime() < afterMs;
 }
 
-async function readFacts({ store, fleet, clock }: FollowAlarmsPorts): Promise<AlarmFacts> {
+async function readFacts({ store, fleet, edge, clock }: FollowAlarmsPorts): Promise<AlarmFacts> {
   const now = clock();
   // While Redis does not answer, heartbeats grow old, and the cache says so.
   await fleet.refresh(now).catch(() => undefined);
-  const [jobs, reported] = await Promise.all([
+  const [jobs, gateways, reported] = await Promise.all([
     store.runs.list(),
+    edge && whileKnown(edge.list(), "redis").then((living) => living ?? null),
     store.events.listAlarms(new Date(now.getTime() - REPORTED_MS), MOST_REPORTED),
   ]);
-  return { isBlind: fleet.isBlind(now), hosts: fleet.standings(now), jobs, reported };
+  return { isBlind: fleet.isBlind(now), hosts: fleet.standings(now), jobs, gateways, reported };
 }
 
 function messagesOf(

@@ -5,6 +5,7 @@ import type { DestroyRequests, JobRuns, Slots, Switches, TakenSlot } from "./con
 import type { SwitchName } from "../events/names.ts";
 import { isStandby, type Standing } from "../fleet/standing.ts";
 import type { FleetCache, HostStanding } from "../fleet/fleet-cache.ts";
+import type { EdgeOverview } from "./edge-overview.ts";
 import { slotLegend, slotRow } from "./slot-row.ts";
 
 /** What the overview is made from. */
@@ -92,6 +93,8 @@ export type FleetOverview = {
     readonly succeededAt: string | null;
     readonly fault: string | null;
   }[];
+  /** Gateways and what is carried besides instances, where these were looked at as well. */
+  readonly edge?: EdgeOverview;
 };
 
 /** Jobs may be down for hours, and the fleet is still one. */

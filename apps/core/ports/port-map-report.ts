@@ -25,3 +25,22 @@ export function readPortMapReport(text: string): PortMapReport | undefined {
     return undefined;
   }
 }
+
+/**
+ * Whether a host does what it should, as far as it has said so: null when it has reported nothing of late, or was told
+ * nothing yet; and why it refuses that.
+ */
+export function portStanding({
+  wanted,
+  report,
+}: {
+  readonly wanted?: string | undefined;
+  readonly report?: PortMapReport | undefined;
+}): { readonly inForce: boolean | null; readonly fault: string | null } {
+  if (wanted === undefined || report === undefined) return { inForce: null, fault: null };
+  const isOfNow = report.revision === wanted;
+  return {
+    inForce: isOfNow && report.result === "loaded",
+    fault: isOfNow && report.result === "refused" ? report.reason : null,
+  };
+}

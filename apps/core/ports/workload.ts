@@ -26,6 +26,15 @@ export type Workload = WorkloadSpec & {
   readonly done: { readonly generation: number; readonly at: Date; readonly fault: string | null } | null;
 };
 
+/** Whether the last change of a workload was carried out, and why it could not be. */
+export function workloadStanding({ generation, done }: Pick<Workload, "generation" | "done">): {
+  readonly isDone: boolean;
+  readonly fault: string | null;
+} {
+  const tried = done?.generation === generation ? done : undefined;
+  return { isDone: tried?.fault === null, fault: tried?.fault ?? null };
+}
+
 /** A container of a workload as its engine shows it. */
 export type WorkloadContainer = {
   readonly id: string;

@@ -7,6 +7,7 @@ import { createApi } from "./api.js";
 import { say } from "./ask.js";
 import { createControls } from "./controls.js";
 import { listIn, make, mark, tell } from "./dom.js";
+import { createEdge } from "./edge.js";
 import { createEvents } from "./events.js";
 import { beginningsOf, createFigures } from "./figures.js";
 import { createFleetState } from "./fleet-state.js";
@@ -47,6 +48,7 @@ const panel = createPanel({
   instance: instanceView({ api, now: fleet.now, open, onChanged: () => void instances.load(), findAll: showAllOf }),
 });
 const tiles = createTiles((name) => open("host", name));
+const edge = createEdge(open);
 const figures = createFigures(api);
 const events = createEvents(api, fleet.now, open);
 const instances = createInstances(api, fleet.now, open);
@@ -167,6 +169,7 @@ function leave(why) {
   figures.stop();
   fleet.forget();
   tiles.forget();
+  edge.forget();
   events.forget();
   instances.forget();
   controls.forget();
@@ -228,6 +231,7 @@ function draw() {
   if (!overview) return;
   figures.setFleet(overview.rules.isFleet);
   tiles.draw(overview, fleet.now(), fleet.unknownSince());
+  edge.draw(overview, fleet.unknownSince());
   controls.draw(overview);
   drawVerdict(overview);
   drawNumbers(overview);

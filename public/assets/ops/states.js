@@ -44,6 +44,46 @@ export const instanceStates = {
 };
 
 /**
+ * States of gateways, and of what is carried besides instances. Each has the colour of a host's state, `as`, and its
+ * sign where both mean the same.
+ * @satisfies {Readonly<Record<string, Shown & { readonly as: keyof typeof known }>>}
+ */
+const knownAtEdge = {
+  live: { word: "live", sign: "●", as: "open" },
+  joining: { word: "joining", sign: "↑", as: "booting" },
+  draining: { word: "draining", sign: "↓", as: "draining" },
+  unreadable: { word: "unreadable", sign: "!", as: "heartbeat-refused" },
+  up: { word: "up", sign: "●", as: "open" },
+  degraded: { word: "members down", sign: "▲", as: "backing-off" },
+  down: { word: "down", sign: "∅", as: "silent" },
+  empty: { word: "no members", sign: "⊘", as: "cordoned" },
+  "not-carried": { word: "not carried", sign: "⊖", as: "engine-silent" },
+  untold: { word: "carried", sign: "●", as: "open" },
+  on: { word: "on", sign: "●", as: "open" },
+  running: { word: "running", sign: "●", as: "open" },
+  paused: { word: "paused", sign: "⊘", as: "cordoned" },
+  stopped: { word: "stopped", sign: "⊘", as: "cordoned" },
+  waiting: { word: "on its way", sign: "↑", as: "booting" },
+  refused: { word: "refused", sign: "!", as: "heartbeat-refused" },
+  failed: { word: "failed", sign: "!", as: "heartbeat-refused" },
+  unknown: { word: "unknown", sign: "?", as: "unknown" },
+};
+
+/**
+ * States of gateways, services, balanced ports and workloads.
+ * @type {Readonly<Record<string, Shown & { readonly as: string }>>}
+ */
+export const edgeStates = knownAtEdge;
+
+/**
+ * How a state at the edge is shown; one that a newer service tells, as it is.
+ * @param {string} state
+ */
+export function edgeState(state) {
+  return edgeStates[state] ?? { word: state, sign: "·", as: "gone" };
+}
+
+/**
  * How the fleet is, as a whole.
  * @type {Readonly<Record<string, Shown>>}
  */

@@ -32,6 +32,7 @@ export function verdictOf(overview, alarms, nowMs) {
     ...told,
     ...roomNotes(overview),
     ...standbyNotes(overview),
+    ...edgeNotes(overview),
     ...switchNotes(overview),
     ...jobNotes(overview, nowMs),
     ...alarmNotes(alarms, new Set(told.map(({ host }) => host))),
@@ -177,6 +178,45 @@ function standbyNotes({ hosts, rules, isBlind }) {
         : "No standby is ready.",
     ),
   ];
+}
+
+/**
+ * @param {FleetOverview} overview
+ * @returns {Note[]}
+ */
+function edgeNotes({ edge }) {
+  if (!edge) return [];
+  const { hasEdge, gateways, services, ports, workloads } = edge;
+  const isServed = gateways?.some(({ state }) => state === "live" || state === "draining");
+  const wrong = [
+    ...(gateways ?? [])
+      .filter(({ state }) => state === "unreadable")
+      .map(({ name }) => noteOf("watch", `Gateway ${name}: what it tells of itself cannot be read`)),
+    ...services.flatMap(serviceNotes),
+    ...ports
+      .filter(({ state }) => state === "refused")
+      .map(({ host, port, fault }) => noteOf("watch", `${host}, port ${port}: ${fault ?? "refused"}`, host)),
+    ...workloads
+      .filter(({ state }) => state === "failed")
+      .map(({ host, name, fault }) => noteOf("watch", `${host}, ${name}: ${fault ?? "failed"}`, host)),
+  ];
+  return [
+    ...(hasEdge && gateways !== null && !isServed
+      ? [noteOf("trouble", "No gateway lives: no instance can be reached, and none is handed out.")]
+      : []),
+    ...wrong.slice(0, NAMED),
+    ...(wrong.length > NAMED ? [noteOf("watch", `${wrong.length - NAMED} more things at the edge are not well.`)] : []),
+  ];
+}
+
+/**
+ * @param {NonNullable<FleetOverview["edge"]>["services"][number]} service
+ * @returns {Note[]}
+ */
+function serviceNotes({ name, state, retired }) {
+  if (state === "down") return [noteOf("watch", `Service ${name}: no member answers`)];
+  if (state === "degraded") return [noteOf("watch", `Service ${name}: ${retired.join(", ")} not answering`)];
+  return state === "not-carried" ? [noteOf("watch", `Service ${name}: no gateway carries it`)] : [];
 }
 
 /** @param {FleetOverview} overview */

@@ -58,6 +58,23 @@ describe("leases through HAProxy", () => {
     "AUTH with user and password, in small letters": command("auth", "default", PASSWORD),
     "HELLO with AUTH and SETNAME": command("HELLO", "3", "AUTH", "default", PASSWORD, "SETNAME", "mine"),
   };
+
+  it("counts TLS handshakes, by how they come out, and the bytes of those who come", async () => {
+    const before = await haproxy.plane.readFacts();
+    await reach(await talk(haproxy.port, { ca: haproxy.ca }), command("AUTH", PASSWORD));
+    const stranger = await talk(haproxy.port);
+    stranger.say("PING\r\n");
+    await closed(stranger);
+    for (const { socket } of talks) socket.destroy();
+    const facts = await until("bytes are counted, as they are when connections end", async () => {
+      const now = await haproxy.plane.readFacts();
+      return now.bytesIn > before.bytesIn && now.bytesOut > before.bytesOut ? now : undefined;
+    });
+    assert.equal(facts.handshakes, before.handshakes + 1);
+    assert.equal(facts.failedHandshakes, before.failedHandshakes + 1);
+    assert.ok(facts.mostConnections > 0);
+  });
+
   for (const [name, login] of Object.entries(logins)) {
     it(`finds an instance by ${name}, with TLS and without`, async () => {
       assert.equal(await reach(await talk(haproxy.plainPort), login), `+OK\r\n+${instance.target}\r\n`);

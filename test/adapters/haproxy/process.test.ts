@@ -69,6 +69,7 @@ describe("the process of HAProxy", () => {
       }
     };
     const coming = come();
+    const { reloads } = await bed.plane.readFacts();
     for (let count = 0; count < 3; count++) {
       const before = served;
       await bed.haproxy.bring(await bed.contentFor(routes()));
@@ -76,6 +77,7 @@ describe("the process of HAProxy", () => {
     }
     isOver = true;
     await coming;
+    assert.equal((await bed.plane.readFacts()).reloads, reloads + 3);
   });
 
   it("leaves what runs in force when a configuration fails its test, and says what is wrong in HAProxy's words", async () => {

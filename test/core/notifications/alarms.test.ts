@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "node:test";
+import type { Membership } from "../../../apps/core/edge/contract.ts";
+import type { Gateway } from "../../../apps/core/edge/gateway.ts";
 import { deliver, type DeliverRules } from "../../../apps/core/notifications/deliver.ts";
 import { followAlarms, type FollowAlarmsRules } from "../../../apps/core/notifications/follow-alarms.ts";
 import { pauseMs, type Channel, type Payload } from "../../../apps/core/notifications/messages.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
+import { gateway } from "../../../apps/twins/gateways.ts";
 import { createTwinService, type TwinService } from "../../bed/twin-service.ts";
 
 const SECOND = 1000;
@@ -20,16 +23,20 @@ const rules: FollowAlarmsRules & DeliverRules = {
 describe("alarms", () => {
   let service: TwinService;
   let made: number;
+  /** Gateways, where a test has an edge. */
+  let edge: Pick<Membership, "list"> | undefined;
   beforeEach(async () => {
     service = createTwinService();
     made = 0;
+    edge = undefined;
     await service.addHost("host-a");
     await service.addHost("host-b");
   });
 
   function follow(over: Partial<FollowAlarmsRules> = {}, store = service.store): Promise<number> {
     const newMessageId = () => `msg_${++made}`;
-    return followAlarms({ store, fleet: service.fleet, newMessageId, clock: service.clock }, { ...rules, ...over });
+    const ports = { store, fleet: service.fleet, edge, newMessageId, clock: service.clock };
+    return followAlarms(ports, { ...rules, ...over });
   }
 
   /** Lets minutes pass, in which the alarms are looked at each 30 s; heartbeats of `alive` go on. */
@@ -57,6 +64,27 @@ describe("alarms", () => {
     assert.deepEqual(await told(), ["host.lost host:host-b"]);
     await pass(10);
     assert.deepEqual(await told(), ["host.lost host:host-b", "host.recovered host:host-b"]);
+  });
+
+  it("tell that no gateway lives, for as long as that is known", async () => {
+    let living: readonly Gateway[] = [gateway("gw-1")];
+    let isAway = false;
+    edge = {
+      list: () => (isAway ? Promise.reject(new Unavailable("redis", new Error("away"))) : Promise.resolve(living)),
+    };
+    await pass(3);
+    living = [{ ...gateway("gw-1"), state: "joining" }];
+    await pass(2);
+    assert.deepEqual(await told(), [], "a gateway that starts anew is no alarm");
+    await pass(1);
+    assert.deepEqual(await told(), ["alarm.began no-gateway"]);
+    isAway = true;
+    await pass(5);
+    assert.deepEqual(await told(), ["alarm.began no-gateway"], "it is unknown whether it is over");
+    isAway = false;
+    living = [{ ...gateway("gw-1"), state: "draining" }];
+    await pass(5);
+    assert.deepEqual(await told(), ["alarm.began no-gateway", "alarm.ended no-gateway"]);
   });
 
   it("that come and go are told neither when short, nor again and again when long", async () => {

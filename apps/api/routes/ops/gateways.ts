@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 import type { EdgeRoutes } from "../../../core/edge/edge-routes.ts";
 import { gatewayStates } from "../../../core/edge/gateway.ts";
+import { gatewayOverview } from "../../../core/operator/edge-overview.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
@@ -31,6 +32,9 @@ const Gateway = Type.Object(
     routes: Type.Union([Type.Integer(), Type.Null()], { description: "Routes that it carries. null: unknown." }),
     connections: Type.Union([Type.Integer(), Type.Null()], {
       description: "Connections of clients that it holds. null: unknown.",
+    }),
+    mostConnections: Type.Union([Type.Integer(), Type.Null()], {
+      description: "Connections that it takes at most. null: unknown.",
     }),
     version: Type.Union([Type.String(), Type.Null()], { description: "Version that it runs. null: unknown." }),
   },
@@ -80,13 +84,10 @@ export function opsGatewayRoutes({ edge, store }: OpsGatewayParts) {
   return (app: App) => {
     app.get("/ops/api/gateways", { schema: schemas.list }, async () => {
       const living = (await edge?.list()) ?? [];
-      return living.map((gateway) => ({
-        addresses: [],
-        routes: null,
-        connections: null,
-        version: null,
-        ...gateway,
-      }));
+      return living.map((gateway) => {
+        const { addresses, ...overview } = gatewayOverview(gateway);
+        return { ...overview, addresses: [...addresses] };
+      });
     });
 
     app.get("/ops/api/instances/:id/trace", { schema: schemas.trace }, async (request) => {

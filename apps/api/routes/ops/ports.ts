@@ -3,6 +3,7 @@ import { Type, type Static } from "typebox";
 import type { HostPorts, PortMaps } from "../../../core/ports/contract.ts";
 import { changeMappedPort, mapPort, unmapPort, type OperatePortsPorts } from "../../../core/operator/operate-ports.ts";
 import { listMembers } from "../../../core/ports/port-map.ts";
+import { portStanding } from "../../../core/ports/port-map-report.ts";
 import type { ChildPort, HostPort } from "../../../core/ports/port.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
@@ -158,14 +159,11 @@ export function opsPortRoutes(parts: OpsPortParts) {
       }),
     );
     return ports.map((port) => {
-      const { wanted, report } = facts.get(port.host) ?? {};
-      const isReported = wanted !== undefined && report !== undefined;
       return {
         ...port,
         children: [...port.children],
         members: [...(members.get(port.host)?.get(port.port) ?? [])],
-        inForce: isReported ? report.revision === wanted && report.result === "loaded" : null,
-        fault: isReported && report.revision === wanted && report.result === "refused" ? report.reason : null,
+        ...portStanding(facts.get(port.host) ?? {}),
       };
     });
   }

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import type { FastifyBaseLogger } from "fastify";
 import type { KeptEvent } from "../../../core/events/event.ts";
 import type { Events } from "../../../core/events/contract.ts";
+import { readEdgeOverview, type EdgeOverviewPorts } from "../../../core/operator/edge-overview.ts";
 import { readOverview, type OverviewPorts, type OverviewRules } from "../../../core/operator/fleet-overview.ts";
 import { seesVisitors, withoutVisitors } from "../../../core/operator/viewer.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
@@ -29,7 +30,10 @@ const ALARM_MS = 5 * 60_000;
 
 /** What showing the fleet as it changes needs. */
 export type OpsStreamParts = {
-  readonly store: OverviewPorts["store"] & { readonly events: Pick<Events, "list" | "listAlarms"> };
+  readonly store: OverviewPorts["store"] &
+    EdgeOverviewPorts["store"] & { readonly events: Pick<Events, "list" | "listAlarms"> };
+  readonly edge?: EdgeOverviewPorts["edge"];
+  readonly portMaps: EdgeOverviewPorts["portMaps"];
   readonly fleet: OverviewPorts["fleet"];
   readonly clock: () => Date;
   readonly logger: Pick<FastifyBaseLogger, "debug">;
@@ -38,12 +42,18 @@ export type OpsStreamParts = {
 
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
 export function opsStreamRoutes(
-  { store, fleet, clock, logger, settings }: OpsStreamParts,
+  { store, fleet, edge, portMaps, clock, logger, settings }: OpsStreamParts,
   logins: Pick<OperatorLogins, "recheck">,
 ) {
   const watch = createOverviewFeed(
     {
-      draw: () => readOverview({ fleet, store, rules: settings.overview }, clock()),
+      draw: async () => {
+        const [overview, edgeOverview] = await Promise.all([
+          readOverview({ fleet, store, rules: settings.overview }, clock()),
+          readEdgeOverview({ edge, store, portMaps }),
+        ]);
+        return { ...overview, edge: edgeOverview };
+      },
       listEvents: () => store.events.list({}, EVENTS_TOLD),
       listAlarms: () => store.events.listAlarms(new Date(clock().getTime() - ALARM_MS), ALARMS_TOLD),
       onFault: (fault) => logger.debug({ err: fault }, "fleet not drawn"),

@@ -5,7 +5,7 @@ import {
   declareWorkload,
   type OperateWorkloadsPorts,
 } from "../../../core/operator/operate-ports.ts";
-import { workloadBounds, type Workload } from "../../../core/ports/workload.ts";
+import { workloadBounds, workloadStanding, type Workload } from "../../../core/ports/workload.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
@@ -183,14 +183,18 @@ export function opsWorkloadRoutes(parts: OpsWorkloadParts) {
   };
 }
 
-function shown({ millicpus, command, generation, done, ...workload }: Workload): OpsWorkload {
-  const isTried = done?.generation === generation;
+function shown(declared: Workload): OpsWorkload {
+  const { host, name, image, command, memoryMb, millicpus, copies: number, state, done } = declared;
   return {
-    ...workload,
+    host,
+    name,
+    image,
     command: command === null ? null : [...command],
+    memoryMb,
     cpus: millicpus / 1000,
-    isDone: isTried && done.fault === null,
+    copies: number,
+    state,
+    ...workloadStanding(declared),
     doneAt: done?.at.toISOString() ?? null,
-    fault: isTried ? done.fault : null,
   };
 }
