@@ -104,8 +104,8 @@ async function takePlace(
   }
   const slot = await lockFreeSlot(sql, host, draft.createdAt);
   if (!slot) {
-    const instanceId = await evictIn(sql, host.id);
-    return instanceId === undefined ? { kind: "host-full" } : { kind: "slot-held", instanceId };
+    const evicted = await evictIn(sql, host.id);
+    return evicted ? { kind: "slot-held", ...evicted } : { kind: "host-full" };
   }
   await fillSlot(sql, host, slot, { ...draft, state: "starting", nonce: null, recipe: null });
   return { kind: "taken", port: slot.port };

@@ -17,6 +17,9 @@ export const startDeadline = "COALESCE(instances.start_deadline, instances.expir
 /** Whether a hand-out has begun: instances of the warm pool are nobody's until then, and are shown to nobody. */
 export const isSomebodys = "instances.password_nonce IS NULL";
 
+/** Whether an instance of the warm pool has never been ready: who starts it may still be at work until its deadline. */
+const isBeingWarmed = "(instances.password_nonce IS NOT NULL AND instances.warm_since IS NULL)";
+
 /** Columns of an {@link InstanceRow}, of tables instances and hosts. */
 export const instanceColumns = `
   instances.id, instances.state, hosts.name AS host_name, hosts.public_host, instances.port, instances.address,
@@ -178,9 +181,10 @@ export function leaseStatements(database: Database): Leases {
          FROM instances
          JOIN hosts ON hosts.id = host_id
          JOIN deployment
-          WHERE (instances.state = 'running' AND expires_at <= ?) OR instances.state = 'ending'
+          WHERE (instances.state = 'running' AND expires_at <= ?)
+             OR (instances.state = 'ending' AND NOT (${isBeingWarmed} AND ${startDeadline} > ?))
           ORDER BY expires_at`,
-        [now],
+        [now, now],
       );
       return rows.map((row) => ({ instanceId: row.id, state: row.state, host: engineHost(row) }));
     });

@@ -117,7 +117,10 @@ export async function lockWarm(
  * Begins the end of an instance of the pool on a host, for a hand-out that needs its slot: one that is not ready
  * before one that is.
  */
-export async function evictIn(sql: Sql, hostId: number): Promise<string | undefined> {
+export async function evictIn(
+  sql: Sql,
+  hostId: number,
+): Promise<{ readonly instanceId: string; readonly isStarting: boolean } | undefined> {
   for (const state of ["warming", "warm"] as const) {
     const [row] = await sql.rows<{ id: string }>(
       // In the order of an index, see lockWarm.
@@ -126,7 +129,7 @@ export async function evictIn(sql: Sql, hostId: number): Promise<string | undefi
         ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED`,
       [hostId, state],
     );
-    if (row && (await endWarmIn(sql, row.id))) return row.id;
+    if (row && (await endWarmIn(sql, row.id))) return { instanceId: row.id, isStarting: state === "warming" };
   }
   return undefined;
 }

@@ -82,7 +82,10 @@ export type Leases = {
   readonly findContainer: (id: string) => Promise<ContainerPlace | undefined>;
   /** Address and port at which the control plane reaches an instance; undefined when no instance has this id. */
   readonly findAddress: (id: string) => Promise<{ readonly host: string; readonly port: number } | undefined>;
-  /** Instances to be ended at `now`: leases past their end, and instances whose end has begun. */
+  /**
+   * Instances to be ended at `now`: leases past their end, and instances whose end has begun. One of the warm pool that
+   * has never been ready is left to who starts it until its deadline: its container may yet come.
+   */
   readonly listDue: (now: Date) => Promise<ContainerPlace[]>;
   /** Instances that start or run, of everybody. */
   readonly listHeld: () => Promise<HeldInstance[]>;

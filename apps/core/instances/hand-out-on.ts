@@ -12,19 +12,23 @@ import type { CreateRequest, CreateResult, Draft, Handout, IdempotencyClaim, Tak
 import type { Host } from "../fleet/host.ts";
 import type { LeaseBounds } from "./instance.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
-import type { Handouts, InstanceEngines } from "./contract.ts";
+import type { Handouts, InstanceEngines, Leases } from "./contract.ts";
 import { removeAndClose, type EndPorts } from "./end-instance.ts";
 import { startServer } from "./start-server.ts";
 
 /** What a hand-out on one host needs. */
 export type HandOutPorts = EndPorts & {
   readonly fleet: Pick<FleetCache, "countTaken" | "countSuccess">;
-  readonly store: { readonly handouts: Pick<Handouts, "takeSlot" | "complete"> };
+  readonly store: {
+    readonly handouts: Pick<Handouts, "takeSlot" | "complete">;
+    readonly leases: Pick<Leases, "findAddress">;
+  };
   readonly engines: Pick<InstanceEngines, "startContainer" | "readExit">;
   readonly probe: Probe;
   readonly checkLogin: LoginCheck;
   /** Routes at the edge; undefined without one. */
   readonly edge?: Pick<EdgeRoutes, "untilCarried" | "untilGone"> | undefined;
+  readonly delay: (ms: number) => Promise<void>;
   /** A signal that aborts after so many milliseconds. */
   readonly after: (ms: number) => AbortSignal;
   readonly random: {
@@ -73,6 +77,9 @@ export type AttemptResult =
 const SLOT_TRIES = 5;
 /** A warm instance answers within milliseconds; what does not is given up, and the host with it. */
 const WARM_ANSWER_MS = 1_000;
+/** Who starts an instance of the pool finds out that it has been ended when it answers, or when it cannot be started. */
+const GIVEN_UP_MS = 3_000;
+const POLL_MS = 20;
 
 /**
  * Hands out an instance on one host: a warm one, else one that is started for it; when a warm one does not answer as
@@ -122,7 +129,7 @@ async function trySlot(ports: HandOutPorts, host: Host, attempt: Attempt, mayBeW
       : undefined,
   );
   if (taken.kind === "quota-exceeded") return { ...taken, quota: rules.quotaPerAddress };
-  if (taken.kind === "slot-held") return makeRoom(ports, host, taken.instanceId);
+  if (taken.kind === "slot-held") return makeRoom(ports, host, taken, attempt);
   if (taken.kind !== "taken" && taken.kind !== "taken-warm") return taken;
   const expiresAt = new Date(createdAt.getTime() + attempt.ttlSeconds * 1000);
   if (ports.fleet.countTaken(host.name, taken.kind === "taken-warm", expiresAt)) ports.onStandbyTaken(host.name);
@@ -203,7 +210,13 @@ function untilCarried({ edge }: HandOutPorts, host: Host, id: string, port: numb
 }
 
 /** Frees a slot whose instance of the pool is no use to this hand-out, for the next try. */
-async function makeRoom(ports: HandOutPorts, host: Host, instanceId: string): Promise<SlotResult> {
+async function makeRoom(
+  ports: HandOutPorts,
+  host: Host,
+  { instanceId, isStarting }: Extract<TakeResult, { kind: "slot-held" }>,
+  attempt: Attempt,
+): Promise<SlotResult> {
+  if (isStarting) return { kind: (await isClosed(ports, instanceId, attempt)) ? "slot-held" : "host-full" };
   try {
     await removeAndClose(ports, { instanceId, host });
     return { kind: "slot-held" };
@@ -212,6 +225,19 @@ async function makeRoom(ports: HandOutPorts, host: Host, instanceId: string): Pr
     ports.onHostFailure(host.name, instanceId, fault);
     return { kind: "host-failed" };
   }
+}
+
+/**
+ * Waits until an ended instance of the pool has given its slot back. A slot that was freed ahead of a container that is
+ * still to come would lose its port to that container.
+ */
+async function isClosed(ports: HandOutPorts, instanceId: string, attempt: Attempt): Promise<boolean> {
+  const until = Math.min(ports.clock().getTime() + GIVEN_UP_MS, attempt.deadline.getTime());
+  while (await ports.store.leases.findAddress(instanceId)) {
+    if (ports.clock().getTime() >= until || (attempt.signal.aborted && !attempt.claim)) return false;
+    await ports.delay(POLL_MS);
+  }
+  return true;
 }
 
 /** A claimed warm instance is not what the hand-out needs: refused, or nothing answered in time. */

@@ -93,8 +93,11 @@ export type TakeResult =
       readonly passwordHash: Buffer;
       readonly server: ServerVersion;
     }
-  /** The last slot is held by an instance of the pool that this hand-out cannot use. Its end has begun. */
-  | { readonly kind: "slot-held"; readonly instanceId: string }
+  /**
+   * The last slot is held by an instance of the pool that this hand-out cannot use. Its end has begun. One that is still
+   * starting is closed by who starts it: its container may yet come.
+   */
+  | { readonly kind: "slot-held"; readonly instanceId: string; readonly isStarting: boolean }
   | ({ readonly kind: "known" } & KnownClaim)
   /** By the operator: this address, or everybody for now. */
   | { readonly kind: "blocked" | "paused" }

@@ -84,7 +84,9 @@ function decide(
   const slot = longestFree(tables.slots.get(hostName) ?? [], host.capacity, now);
   if (slot) return { kind: "taken", port: slot.port };
   const held = evictable(tables, hostName);
-  return held ? { kind: "slot-held", instanceId: held.id } : { kind: "host-full" };
+  return held
+    ? { kind: "slot-held", instanceId: held.id, isStarting: held.state === "warming" }
+    : { kind: "host-full" };
 }
 
 function claimWarm(tables: Tables, draft: Draft, id: string): void {

@@ -82,7 +82,11 @@ export function leaseEffects(tables: Tables): Effects<Leases> {
 
     listDue: (now) =>
       [...tables.instances.values()]
-        .filter((row) => row.state === "ending" || (row.state === "running" && endOf(row) <= now))
+        .filter((row) =>
+          row.state === "ending"
+            ? isSomebodys(row) || row.warmSince !== null || row.deadline <= now
+            : row.state === "running" && endOf(row) <= now,
+        )
         .sort((a, b) => endOf(a).getTime() - endOf(b).getTime())
         .map(({ id, state, hostName }) => ({
           instanceId: id,

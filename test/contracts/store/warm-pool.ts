@@ -282,14 +282,26 @@ export function describeWarmPool(open: OpenStore): void {
         await bed.store.hosts.register(host("a", { capacity: 2 }), start);
         const ready = await warm();
         const { id: warming } = await begin({ now: at(1) });
-        for (const wanted of [warming, ready]) {
-          const result = await take({ now: at(2) });
-          assert.deepEqual([result.kind, "instanceId" in result && result.instanceId], ["slot-held", wanted]);
+        for (const [instanceId, isStarting] of [
+          [warming, true],
+          [ready, false],
+        ] as const) {
+          const { id, ...result } = await take({ now: at(2) });
+          assert.deepEqual({ ...result, id }, { id, kind: "slot-held", instanceId, isStarting });
         }
         assert.equal((await take({ now: at(2) })).kind, "host-full");
         assert.deepEqual([await bed.count("quotaPlaces"), await pool(), await usage()], [0, [], [["a", 0, 2]]]);
         await bed.store.leases.close(ready, at(3));
         assert.equal((await take({ now: at(4) })).kind, "taken");
+      });
+
+      it("leaves one that is not ready to who starts it until its deadline, and tells of one that was ready at once", async () => {
+        await bed.store.hosts.register(host("a", { capacity: 2 }), start);
+        const ready = await warm();
+        const { id: warming } = await begin({ now: at(1) });
+        for (const id of [ready, warming]) assert.ok(await bed.store.warmPool.end(id));
+        const due = async (now: Date) => (await bed.store.leases.listDue(now)).map(({ instanceId }) => instanceId);
+        assert.deepEqual([await due(at(20)), (await due(at(21))).sort()], [[ready], [ready, warming].sort()]);
       });
 
       it("ends none for a caller who may hold no more", async () => {

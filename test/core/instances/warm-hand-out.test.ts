@@ -319,6 +319,46 @@ describe("a hand-out of a warm instance", () => {
       assert.ok(results.filter(isWarm).length >= 16);
     });
 
+    it("gets the last slot from one that is starting only once that is given up, so that its port is free", async () => {
+      const service = await open({ hosts: { a: 1 }, ready: 0, env: { WARM_POOL_MIN: "1" } });
+      let handOut: Promise<CreateResult> | undefined;
+      service.before.set("startContainer", async () => {
+        if (handOut) return service.time.delay(200);
+        handOut = createInstance(service.ports, service.request());
+        while ((await service.pool()).length > 0) await service.time.delay(1);
+        return service.time.delay(100);
+      });
+      service.before.set("probe", () => service.time.delay(1000));
+      await service.time.run(service.keep());
+      assert.ok(handOut);
+      const result = await service.time.run(handOut);
+      assert.ok(result.kind === "created" && !result.wasWarm, result.kind);
+      assert.deepEqual([service.told.hostFailures, service.containersOf("a").length], [[], 1]);
+      await service.clear();
+      assert.equal(service.stateOf(result.handout.id), "running");
+    });
+
+    it("waits for a slot no longer than three seconds where who starts an instance of the pool has died", async () => {
+      const service = await open({ hosts: { a: 1 }, ready: 0, env: { WARM_POOL_MIN: "1" } });
+      const died = Promise.withResolvers<undefined>();
+      service.before.set("probe", () => {
+        service.before.delete("probe");
+        died.resolve(undefined);
+        return new Promise<never>(() => undefined);
+      });
+      void service.keep();
+      await service.time.run(died.promise);
+      const begun = service.clock().getTime();
+      assert.equal((await service.create()).kind, "no-capacity");
+      assert.ok(service.clock().getTime() - begun <= 3_100);
+      await service.clear();
+      assert.equal(service.containersOf("a").length, 1, "it may yet come, until its deadline");
+      service.time.pass(HOUR_MS / 60);
+      await service.clear();
+      await service.fleet.refresh(service.clock());
+      assert.equal((await service.create()).kind, "created");
+    });
+
     it("is sold once: a burst of 200 on 40 slots gets 40, whatever the pool holds of them", async () => {
       const service = await open({ hosts: { a: 40 }, ready: 16, env: { WARM_POOL_MAX: "30" } });
       const calls = Array.from({ length: 200 }, () => createInstance(service.ports, service.request()));

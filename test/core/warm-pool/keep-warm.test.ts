@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EngineFault } from "../../../apps/core/fleet/engine-fault.ts";
 import type { Draft, TakeResult } from "../../../apps/core/instances/handout.ts";
-import { removeAndClose } from "../../../apps/core/instances/end-instance.ts";
 import { reap } from "../../../apps/core/instances/reap.ts";
 import { reconcile } from "../../../apps/core/instances/reconcile.ts";
 import { loadSettings } from "../../../apps/core/settings/load.ts";
@@ -222,19 +221,17 @@ describe("keepWarm", () => {
         const pool = await open({ hosts: { a: 1 } });
         const results: string[] = [];
         pool.before.set(call, async () => {
-          for (let tries = 0; tries < 2; tries++) {
-            const taken = await pool.take("a");
-            results.push(taken.kind);
-            if (taken.kind !== "slot-held") return;
-            const [host] = await pool.elsewhere.hosts.list();
-            assert.ok(host);
-            await removeAndClose(pool, { instanceId: taken.instanceId, host: host.host });
-          }
+          const taken = await pool.take("a");
+          results.push(taken.kind === "slot-held" ? `starting: ${taken.isStarting}` : taken.kind);
+          await pool.clear();
+          results.push((await pool.take("a")).kind);
         });
         const { started, failures } = await pool.run();
         assert.deepEqual([started, failures], [0, []]);
-        assert.equal(results.at(-1), "taken");
+        const held = call === "warmPool.begin" ? "taken" : "starting: true";
+        assert.deepEqual(results, [held, "host-full"], "the reaper does not free it ahead of the container");
         assert.deepEqual([pool.containersOf("a"), await pool.ready()], [[], []], "the hand-out starts its own");
+        assert.equal((await pool.take("a")).kind, call === "warmPool.begin" ? "host-full" : "taken");
         assert.notEqual(pool.standingOf("a"), "backing-off");
       });
     }
