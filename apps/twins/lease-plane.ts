@@ -5,19 +5,30 @@ import { inTurns, type Staging } from "./turns.ts";
 /** A plane in memory: connections go where its table says when they begin. Faults name its calls. */
 export function createTwinLeasePlane(staging: Staging = {}) {
   let table = new Map<string, string>();
+  /** Added while they were there. */
+  const twice = new Set<string>();
   const sessions = new Set<{ readonly id: string; readonly target: string; readonly onEnd: () => void }>();
   let accepted = 0;
 
   const plane = inTurns<LeasePlane>(
     "",
     {
-      readRoutes: () => new Map(table),
+      readRoutes: () => new Map(Array.from(table, ([id, target]) => [id, twice.has(id) ? "?" : target])),
       changeRoutes: (changes) => {
-        for (const change of changes)
+        for (const change of changes) {
+          if (change.kind === "add" && table.has(change.id)) {
+            twice.add(change.id);
+            continue;
+          }
+          twice.delete(change.id);
           if (change.kind === "delete") table.delete(change.id);
           else table.set(change.id, change.target);
+        }
       },
-      swapRoutes: (next) => void (table = new Map(next)),
+      swapRoutes: (next) => {
+        table = new Map(next);
+        twice.clear();
+      },
       endSessions: (ended) => {
         const over = [...sessions].filter(({ target }) => ended.some((each) => each.target === target));
         for (const session of over) {

@@ -13,6 +13,8 @@ const ROUNDS = 3;
 const LEASES = 20;
 const CLIENTS = 6;
 const CAPACITY = 8;
+/** Whoever gets no answer for as long gets none. */
+const ANSWER_MS = 10_000;
 
 /** How soon an instance is reached through every gateway, and how soon a client is back when its gateway dies. */
 export const edgeLife: Bench = {
@@ -83,7 +85,7 @@ async function timeLease(bed: EdgeBed, port: number): Promise<{ soon: number; la
 async function answer({ ca }: EdgeBed, { address }: BedGateway, port: number, { password }: EdgeLease): Promise<void> {
   const talk = await talkTo(port, { ca }, address);
   talk.say(command("AUTH", password));
-  const [told] = (await once(talk.socket, "data")) as [unknown];
+  const [told] = (await once(talk.socket, "data", { signal: AbortSignal.timeout(ANSWER_MS) })) as [unknown];
   talk.socket.destroy();
   if (String(told) !== "+OK\r\n") throw new Error(`the log-in was answered with ${String(told)}`);
 }

@@ -1,8 +1,8 @@
 import type { TLSSocket } from "node:tls";
 import type { Bench, Outcome } from "./bench.ts";
-import { logIn, startEdgeProxies } from "./edge-proxies.ts";
+import { logIn, startEdgeProxies, type EdgeProxies } from "./edge-proxies.ts";
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 /** Of each. What connections have in common is spread over them. */
 const COUNT = 1_500;
 const AT_ONCE = 25;
@@ -22,8 +22,7 @@ async function run(): Promise<Outcome> {
     // Anew each time: memory that was used once is kept for the next connection.
     const proxies = await startEdgeProxies();
     try {
-      for (const name of ["haproxy", "nginx"] as const)
-        found[name].push([await costOf(proxies.ports[name], proxies.memoryKb[name])]);
+      for (const name of ["haproxy", "nginx"] as const) found[name].push([await costOf(proxies, name)]);
     } finally {
       await proxies.stop();
     }
@@ -43,17 +42,22 @@ async function run(): Promise<Outcome> {
 }
 
 /** Kilobytes that one of many connections adds. */
-async function costOf(port: number, memoryKb: () => Promise<number>): Promise<number> {
+async function costOf(proxies: EdgeProxies, name: "haproxy" | "nginx"): Promise<number> {
   const sockets: TLSSocket[] = [];
   const open = async (count: number) => {
     for (let done = 0; done < count; done += AT_ONCE)
-      sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => logIn(port)))));
+      sockets.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => logIn(proxies.ports[name])))));
   };
-  // The first ones have the proxy load what it needs for any.
-  await open(AT_ONCE);
-  const before = await memoryKb();
-  await open(COUNT);
-  const after = await memoryKb();
-  for (const socket of sockets) socket.destroy();
-  return (after - before) / COUNT;
+  try {
+    // The first ones have the proxy load what it needs for any.
+    await open(AT_ONCE);
+    const before = await proxies.memoryKb(name);
+    await open(COUNT);
+    const after = await proxies.memoryKb(name);
+    const lost = sockets.filter(({ readyState }) => readyState !== "open").length;
+    if (lost > 0) throw new Error(`${lost} connections are closed already`);
+    return (after - before) / COUNT;
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
 }

@@ -8,14 +8,18 @@ import { createUndoList } from "../../apps/lib/lifecycle.ts";
 import { createEdgeAuthority, issueEdgeCertificate } from "../../infra/pki/edge-certificate.ts";
 import { freePort } from "../../infra/process/free-port.ts";
 import { childrenOf } from "../../infra/process/processes.ts";
-import { startServerProcess, type ServerProcess } from "../../infra/process/server-process.ts";
+import { startServerProcess } from "../../infra/process/server-process.ts";
 import { ensureSystemPackages } from "../../infra/servers/system-packages.ts";
 import { command, DOMAIN, startLeaseHaproxy } from "../bed/lease-plane.ts";
 import { claimOwnFolder } from "../bed/own-folder.ts";
+import { processorMs } from "./processor-time.ts";
 
 const execute = promisify(execFile);
+/** Whatever takes longer has failed. */
+const LOG_IN_MS = 10_000;
+const REQUESTS_MS = 60_000;
 const ID = "5sq9fsfr26iw58ze";
-export const PASSWORD = `${ID}83YZWLXCS7HLUpVBDGl7K4UX1fE2Ye84`;
+const PASSWORD = `${ID}83YZWLXCS7HLUpVBDGl7K4UX1fE2Ye84`;
 
 /** The same Redis by three ways that end TLS: HAProxy as gateways run it, nginx, and a Redis that does it itself. */
 export type EdgeProxies = Awaited<ReturnType<typeof startEdgeProxies>>;
@@ -63,13 +67,14 @@ export async function startEdgeProxies() {
     await haproxy.plane.changeRoutes([{ kind: "add", id: ID, target: `127.0.0.1 ${plainPort}` }]);
     haproxy.known.add(ID);
 
+    const workers = { haproxy: haproxy.workers, nginx: () => childrenOf(nginx.pid) };
     return {
       ports: { haproxy: haproxy.port, nginx: nginxPort, redis: tlsPort },
-      /** Kilobytes that the processes have to themselves, and their shares of what they have in common (PSS). */
-      memoryKb: {
-        haproxy: async () => pssOf(await haproxy.workers()),
-        nginx: async () => pssOf(await workersOf(nginx)),
-      },
+      /** Kilobytes that its processes have to themselves, and their shares of what they have in common (PSS). */
+      memoryKb: async (name: keyof typeof workers) => pssOf(await workers[name]()),
+      /** Processor time that its processes have used so far. */
+      processorMs: async (name: keyof typeof workers) =>
+        (await Promise.all((await workers[name]()).map(processorMs))).reduce((sum, ms) => sum + ms, 0),
       stop: undo.undoAll,
     };
   } catch (cause) {
@@ -78,23 +83,34 @@ export async function startEdgeProxies() {
   }
 }
 
-/** Requests a second of so many clients that each wait for their answer. */
-export async function requestsPerSecond(port: number, clients: number, requests: number): Promise<number> {
-  const { stdout } = await execute("redis-benchmark", [
-    ...["-h", "127.0.0.1", "-p", String(port), "--tls", "--insecure", "-a", PASSWORD],
-    ...["-t", "get", "-c", String(clients), "-n", String(requests), "--csv"],
-  ]);
+/**
+ * Requests a second of so many clients that each wait for their answer.
+ * @param connects whether each request comes on a new connection
+ */
+export async function requestsPerSecond(
+  port: number,
+  { clients, requests, connects }: { readonly clients: number; readonly requests: number; readonly connects: boolean },
+): Promise<number> {
+  const { stdout } = await execute(
+    "redis-benchmark",
+    [
+      ...["-h", "127.0.0.1", "-p", String(port), "--tls", "--insecure", "-a", PASSWORD],
+      ...["-t", "get", "-c", String(clients), "-n", String(requests), "-k", connects ? "0" : "1", "--csv"],
+    ],
+    { timeout: REQUESTS_MS },
+  );
   const [, perSecond] = /"GET[^"]*","([\d.]+)"/.exec(stdout) ?? [];
   if (perSecond === undefined) throw new Error(`redis-benchmark says: ${stdout}`);
   return Number(perSecond);
 }
 
-/** A connection that is encrypted and logged in. */
+/** A connection that is encrypted and logged in. @throws when it is not within some seconds */
 export async function logIn(port: number): Promise<TLSSocket> {
+  const inTime = { signal: AbortSignal.timeout(LOG_IN_MS) };
   const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false });
-  await once(socket, "secureConnect");
+  await once(socket, "secureConnect", inTime);
   socket.write(command("AUTH", PASSWORD));
-  const [answer] = (await once(socket, "data")) as [Buffer];
+  const [answer] = (await once(socket, "data", inTime)) as [Buffer];
   if (!answer.toString().startsWith("+OK")) throw new Error(`the log-in was answered with ${answer.toString()}`);
   socket.on("error", () => undefined);
   return socket;
@@ -106,10 +122,6 @@ async function probe(port: number, isEncrypted: boolean): Promise<void> {
     return;
   }
   await execute("redis-cli", ["-p", String(port), "-a", PASSWORD, "--no-auth-warning", "ping"]);
-}
-
-async function workersOf({ pid }: ServerProcess): Promise<readonly number[]> {
-  return childrenOf(pid);
 }
 
 async function pssOf(pids: readonly number[]): Promise<number> {
@@ -139,6 +151,8 @@ stream {
     listen 127.0.0.1:${at.port} ssl;
     ssl_certificate ${at.chain};
     ssl_certificate_key ${at.key};
+    # As HAProxy: older releases of nginx do not speak the newer one unless they are told.
+    ssl_protocols TLSv1.2 TLSv1.3;
     proxy_timeout 1h;
     proxy_pass 127.0.0.1:${at.to};
   }

@@ -3,12 +3,13 @@ import { readdir, readFile } from "node:fs/promises";
 const NS_PER_MS = 1_000_000;
 
 /**
- * Milliseconds of processor time that this process and those it has started have used so far, servers among them. On
- * a machine that does other things as well, this tells what work costs; time on the wall tells how much it waited.
+ * Milliseconds of processor time that a process, this one unless told, and those it has started have used so far,
+ * servers among them. On a machine that does other things as well, this tells what work costs; time on the wall tells
+ * how much it waited.
  */
-export async function processorMs(): Promise<number> {
+export async function processorMs(root = process.pid): Promise<number> {
   let ms = 0;
-  for (const pid of await family(process.pid))
+  for (const pid of await family(root))
     for (const task of await orNone(readdir(`/proc/${pid}/task`)))
       ms +=
         Number((await orNone(readFile(`/proc/${pid}/task/${task}/schedstat`, "utf8"))).split(" ")[0] ?? 0) / NS_PER_MS;

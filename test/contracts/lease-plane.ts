@@ -54,6 +54,18 @@ export function describeLeasePlaneContract(open: () => Promise<LeasePlaneBed>): 
       assert.equal((await bed.connect(idOf(1))).target, after);
     });
 
+    it("shows a route that was added twice as none that it should have, and has it once when it is set or taken away", async () => {
+      const [target] = bed.targets;
+      for (const over of ["set", "delete"] as const) {
+        await add(idOf(1), target);
+        await add(idOf(1), target);
+        assert.notDeepEqual(await sorted(), [[idOf(1), target]]);
+        await bed.plane.changeRoutes([{ kind: over, id: idOf(1), target }]);
+        assert.deepEqual(await sorted(), over === "set" ? [[idOf(1), target]] : []);
+        await bed.plane.changeRoutes([{ kind: "delete", id: idOf(1) }]);
+      }
+    });
+
     it("does many changes in their order, and takes away without harm what is not there", async () => {
       const [target] = bed.targets;
       const ids = Array.from({ length: 1_000 }, (_, number) => idOf(number));

@@ -162,6 +162,8 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
       }
       last = next;
     }
+    const repaired = await bed.service.store.events.list({ kind: "routes-repaired" }, 5);
+    assert.deepEqual(repaired, [], "gateways find what they have left");
   });
 
   it("are carried on by HAProxy while the gateway's process is killed, and by the next one, without a break", async () => {

@@ -25,13 +25,13 @@ export function isReachable({ address, port }: Target): boolean {
 }
 
 /**
- * Changes that make `actual` equal to `desired`: what must go comes first.
- * @param ids the only ones that may differ; all, when they are not given
+ * Changes that make `actual` equal to `desired`, one for each route: what must go comes first.
+ * @param ids the only ones that may differ, as often as they come; all, when they are not given
  */
 export function diffRoutes(desired: RouteTable, actual: RouteTable, ids?: Iterable<string>): RouteChange[] {
   const gone: RouteChange[] = [];
   const kept: RouteChange[] = [];
-  for (const id of ids ?? new Set([...actual.keys(), ...desired.keys()])) {
+  for (const id of new Set(ids ?? [...actual.keys(), ...desired.keys()])) {
     const [target, carried] = [desired.get(id), actual.get(id)];
     if (target === carried) continue;
     if (target === undefined) gone.push({ kind: "delete", id });

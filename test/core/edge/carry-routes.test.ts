@@ -142,6 +142,20 @@ describe("carrying routes", () => {
     assert.equal((await carrier.step([], true)).repaired, 0);
   });
 
+  it("finds nothing to repair in what it has done itself, also for those that it was asked for", async () => {
+    const { carrier, put, end } = bed();
+    await carrier.step([], true);
+    put("a", 1);
+    assert.equal((await carrier.step(["a"], false)).changed, 1, "it is both changed and asked for");
+    assert.equal((await carrier.step([], true)).repaired, 0);
+    put("a", 2);
+    put("b", 3);
+    assert.equal((await carrier.step(["a", "b", "b"], true)).repaired, 0);
+    end("a");
+    await carrier.step(["a"], false);
+    assert.equal((await carrier.step([], true)).repaired, 0);
+  });
+
   it("has a plane that was started anew carry all again", async () => {
     const { carrier, put, carried, plane } = bed();
     put("a", 1);

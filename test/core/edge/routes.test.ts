@@ -29,6 +29,11 @@ describe("the changes between two tables of routes", () => {
     ]);
   });
 
+  it("are one for a route, however often it is named", () => {
+    const added = [{ kind: "add", id: "a", target: "10.0.0.1 1" }];
+    assert.deepEqual(diffRoutes(new Map([["a", "10.0.0.1 1"]]), new Map(), ["a", "b", "a"]), added);
+  });
+
   it("make one table of any other", () => {
     const tables = fc
       .dictionary(
