@@ -1,5 +1,4 @@
 import { createInterface } from "node:readline";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import pMap from "p-map";
@@ -11,6 +10,9 @@ import { recipeOf, type WorkloadContainer } from "../../core/ports/workload.ts";
 import { messageOf } from "../../lib/errors.ts";
 import type { DockerEngines } from "./engines.ts";
 import { hasImage, loadImage, pullImage } from "./images.ts";
+import { ensureNetwork, type Network } from "./networks.ts";
+import { removeUntilGone } from "./removal.ts";
+import { statusOf } from "./status.ts";
 
 /** Labels on containers of workloads, besides those of the deployment. */
 const WORKLOAD = "getaredis.workload";
@@ -21,7 +23,6 @@ const INSPECTED_AT_ONCE = 8;
 const MOST_PROCESSES = 1024;
 /** Time that a server has to end by itself. */
 const STOP_SECONDS = 5;
-const POLL_MS = 50;
 /** What changes who is a member, and where. */
 const EVENTS = ["start", "die", "pause", "unpause", "connect", "disconnect"];
 
@@ -139,7 +140,7 @@ export function createContainers(
     createWorkload: (host, workload, name) =>
       engines.ask(host, async (docker, abortSignal) => {
         const network = workloadNetwork(host.deployment);
-        await ensureNetwork(docker, host.deployment, abortSignal);
+        await ensureNetwork(docker, network, abortSignal);
         const spec = {
           name,
           Image: workload.image,
@@ -174,7 +175,7 @@ export function createContainers(
     turnWorkload: (host, name, to) =>
       engines.ask(host, async (docker, abortSignal) => {
         const container = docker.getContainer(name);
-        if (to === "remove") return removed(container, abortSignal);
+        if (to === "remove") return removeUntilGone(container, abortSignal);
         try {
           if (to === "stop") await container.stop({ t: STOP_SECONDS, abortSignal });
           else await container[to]({ abortSignal });
@@ -188,43 +189,8 @@ export function createContainers(
 }
 
 /** The bridge of all workloads of a deployment. Its name does not begin as that of instances, whose rules are others. */
-function workloadNetwork(deployment: string): { readonly name: string; readonly bridge: string } {
-  return { name: `getaredis-${deployment}-workloads`, bridge: `gaw-${deployment.slice(0, 8)}` };
-}
-
-async function ensureNetwork(docker: Docker, deployment: string, abortSignal: AbortSignal): Promise<void> {
-  const { name, bridge } = workloadNetwork(deployment);
-  const isThere = async () =>
-    (await docker.listNetworks({ filters: { name: [name] }, abortSignal })).some(({ Name }) => Name === name);
-  if (await isThere()) return;
-  try {
-    await docker.createNetwork({
-      Name: name,
-      CheckDuplicate: true,
-      Driver: "bridge",
-      Options: { "com.docker.network.bridge.name": bridge },
-      Labels: { [labels.deployment]: deployment },
-      abortSignal,
-    });
-  } catch (fault) {
-    // Another process was faster; its network is listed a moment later.
-    if (!/already exists|same bridge name/i.test(messageOf(fault))) throw fault;
-    while (!(await isThere())) await delay(POLL_MS, undefined, { signal: abortSignal });
-  }
-}
-
-async function removed(container: Docker.Container, abortSignal: AbortSignal): Promise<void> {
-  for (;;) {
-    try {
-      await container.remove({ force: true, v: true, abortSignal });
-      return;
-    } catch (fault) {
-      if (statusOf(fault) === 404) return;
-      // Something else is removing it at this moment; it is gone only when the engine reports so.
-      if (statusOf(fault) !== 409) throw fault;
-      await delay(POLL_MS, undefined, { signal: abortSignal });
-    }
-  }
+function workloadNetwork(deployment: string): Network {
+  return { deployment, name: `getaredis-${deployment}-workloads`, bridge: `gaw-${deployment.slice(0, 8)}` };
 }
 
 async function listFiltered(
@@ -267,10 +233,4 @@ function concernsOthers(line: string, instancesNetwork: string): boolean {
     // A line that cannot be read is worth a look.
     return true;
   }
-}
-
-function statusOf(fault: unknown): number | undefined {
-  return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number"
-    ? fault.statusCode
-    : undefined;
 }

@@ -1,5 +1,4 @@
 import { text } from "node:stream/consumers";
-import { setTimeout as delay } from "node:timers/promises";
 import type Docker from "dockerode";
 import pLimit, { type LimitFunction } from "p-limit";
 import pMap from "p-map";
@@ -13,13 +12,15 @@ import { engineAgent } from "./agent.ts";
 import type { ClientTls } from "../../lib/tls.ts";
 import { DockerClient } from "./library.ts";
 import { hasImage, ImageMissing, loadImage, pullImage } from "./images.ts";
+import { ensureNetwork, type Network } from "./networks.ts";
+import { removeUntilGone } from "./removal.ts";
+import { statusOf } from "./status.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { hostIn } from "../../lib/url-host.ts";
 
 /** All Docker Engines of the fleet. */
 export type DockerEngines = ReturnType<typeof createDockerEngines>;
 
-const POLL_MS = 50;
 const INSPECTED_AT_ONCE = 8;
 
 /** An engine notes the end of a container in the list of its events and in the container's state at about one time. */
@@ -153,20 +154,8 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
    * already is a success.
    */
   async function removeContainer(host: EngineHost, instanceId: string, withinMs?: number): Promise<void> {
-    const remove = async ({ docker }: Engine, abortSignal: AbortSignal) => {
-      const container = docker.getContainer(containerName(instanceId));
-      for (;;) {
-        try {
-          await container.remove({ force: true, v: true, abortSignal });
-          return;
-        } catch (fault) {
-          if (statusOf(fault) === 404) return;
-          // Something else is removing it at this moment; it is gone only when the engine reports so.
-          if (statusOf(fault) !== 409) throw fault;
-          await delay(POLL_MS, undefined, { signal: abortSignal });
-        }
-      }
-    };
+    const remove = ({ docker }: Engine, abortSignal: AbortSignal) =>
+      removeUntilGone(docker.getContainer(containerName(instanceId)), abortSignal);
     await call(host, remove, shorter(withinMs));
   }
 
@@ -267,7 +256,7 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
 
   /** Ensures the network once for all hand-outs that come at the same time. */
   async function networkOnce(engine: Engine, deployment: string, abortSignal: AbortSignal): Promise<void> {
-    engine.network ??= orAborted(ensureNetwork(engine.docker, deployment, abortSignal), abortSignal);
+    engine.network ??= orAborted(ensureNetwork(engine.docker, instancesNetwork(deployment), abortSignal), abortSignal);
     try {
       await engine.network;
     } catch (fault) {
@@ -277,33 +266,6 @@ export function createDockerEngines(timeoutMs: number, tls?: () => ClientTls) {
   }
 
   /** The bridge of all instances: no traffic between them, and no masquerading outwards. */
-  async function ensureNetwork(docker: Docker, deployment: string, abortSignal: AbortSignal): Promise<void> {
-    const network = networkOf(deployment);
-    const isThere = async () =>
-      (await docker.listNetworks({ filters: { name: [network.name] }, abortSignal })).some(
-        ({ Name }) => Name === network.name,
-      );
-    if (await isThere()) return;
-    try {
-      await docker.createNetwork({
-        Name: network.name,
-        CheckDuplicate: true,
-        Driver: "bridge",
-        Options: {
-          "com.docker.network.bridge.name": network.bridge,
-          "com.docker.network.bridge.enable_icc": "false",
-          "com.docker.network.bridge.enable_ip_masquerade": "false",
-        },
-        Labels: { [labels.deployment]: deployment },
-        abortSignal,
-      });
-    } catch (fault) {
-      // Another replica was faster; its network is listed a moment later.
-      if (!/already exists|same bridge name/i.test(messageOf(fault))) throw fault;
-      while (!(await isThere())) await delay(POLL_MS, undefined, { signal: abortSignal });
-    }
-  }
-
   function shorter(withinMs = timeoutMs): number {
     return Math.min(withinMs, timeoutMs);
   }
@@ -393,6 +355,18 @@ function connectionTo(host: EngineHost, tls: ClientTls | undefined): Docker.Dock
   return { protocol, host: hostIn(host.engineUrl), port: url.port || port, agent } as Docker.DockerOptions;
 }
 
+/** The bridge of all instances of a deployment: they reach neither each other nor anything else. */
+function instancesNetwork(deployment: string): Network {
+  return {
+    ...networkOf(deployment),
+    deployment,
+    options: {
+      "com.docker.network.bridge.enable_icc": "false",
+      "com.docker.network.bridge.enable_ip_masquerade": "false",
+    },
+  };
+}
+
 function reasonOf(fault: unknown): EngineFaultReason {
   // The fault of another call, whose work this one waited for.
   if (fault instanceof Error && /^(Abort|Timeout)Error$/.test(fault.name)) return "timeout";
@@ -471,10 +445,4 @@ function momentOf(told: string | undefined): Date | undefined {
   const moment = new Date(told ?? "");
   const year = moment.getUTCFullYear();
   return year >= 2000 && year < 2100 ? moment : undefined;
-}
-
-function statusOf(fault: unknown): number | undefined {
-  return typeof fault === "object" && fault !== null && "statusCode" in fault && typeof fault.statusCode === "number"
-    ? fault.statusCode
-    : undefined;
 }
