@@ -6,6 +6,7 @@ import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import type { WriteStream } from "node:tty";
+import { thisNetwork } from "./remote/this-network.ts";
 import type { Files, Package, Screen, World } from "./world.ts";
 
 /** The machine that this process runs on. */
@@ -22,6 +23,7 @@ export async function thisMachine(): Promise<World> {
       ask: (question) => askPerson(question, interruption),
     },
     files,
+    remote: thisNetwork,
     fetch: (request, init) => fetch(request, init),
     clock: () => new Date(),
     delay: (ms, signal) => delay(ms, undefined, { signal }),

@@ -11,6 +11,7 @@ export const nowhere: World = {
   stderr: nothing,
   stdin: { isTerminal: false, read: never, ask: never },
   files: { read: never, write: never, list: never, remove: never },
+  remote: { resolve: never, seeGateway: never, sayToRedis: never, pipe: never },
   fetch: never,
   clock: () => new Date(0),
   delay: never,

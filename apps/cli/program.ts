@@ -7,13 +7,16 @@ import { stop, Stopped, usage } from "./stopped.ts";
 import type { World } from "./world.ts";
 import { addAlarmRoom } from "./rooms/alarm.ts";
 import { addAnnouncerRoom } from "./rooms/announcer.ts";
+import { addAppRoom } from "./rooms/app.ts";
 import { addBlockRoom } from "./rooms/block.ts";
 import { addCompletion } from "./rooms/completion.ts";
 import { addDropletRoom } from "./rooms/droplet.ts";
 import { addEvents } from "./rooms/events.ts";
+import { addFigures } from "./rooms/figures.ts";
 import { addGatewayRoom } from "./rooms/gateway.ts";
 import { addHolderCommands } from "./rooms/holder.ts";
 import { addHostRoom } from "./rooms/host.ts";
+import { addImageRoom } from "./rooms/image.ts";
 import { addInstanceRoom } from "./rooms/instance.ts";
 import { addJobRoom } from "./rooms/job.ts";
 import { addNotificationRoom } from "./rooms/notification.ts";
@@ -32,12 +35,15 @@ const OPERATORS = [
   addDropletRoom,
   addPortRoom,
   addWorkloadRoom,
+  addImageRoom,
   addGatewayRoom,
   addServiceRoom,
   addPoolRoom,
   addAnnouncerRoom,
+  addAppRoom,
   addInstanceRoom,
   addEvents,
+  addFigures,
   addAlarmRoom,
   addBlockRoom,
   addSwitchRoom,

@@ -1,3 +1,5 @@
+import type { Remote } from "./remote/remote.ts";
+
 /** What `getaredis` needs of the machine that it runs on, so that tests run it without a process. */
 export type World = {
   /** Arguments after the program's name. */
@@ -14,6 +16,7 @@ export type World = {
     readonly ask: (question: string) => Promise<string>;
   };
   readonly files: Files;
+  readonly remote: Remote;
   readonly fetch: (request: Request, init: { readonly signal: AbortSignal }) => Promise<Response>;
   readonly clock: () => Date;
   /** @throws when the signal is aborted */

@@ -80,6 +80,15 @@ Create an operator for each person and each script, with the role that it needs:
 getaredis operator create backup-check --role viewer --expires 365d --save backup-check.token
 \`\`\`
 
+- \`getaredis gateway check\` looks from where it runs, as clients do: whether names under \`EDGE_DOMAIN\` lead to the
+  gateways that live, and of each one port, certificate and answer. It ends with 7 when something is wrong.
+- \`getaredis figures --span day\` shows hand-outs, how long they took, instances, slots and hosts, step by step.
+- \`getaredis image send host-a web:1 --through root@redis.example.org\` sends a host an image of this machine's Docker,
+  by ssh and the control plane, for [workloads](ports.md#run-containers) whose image no registry has.
+- \`getaredis app announce apps.json\` runs on a host that [announces applications](services.md), until Ctrl-C. It needs
+  no operator's token, but the announcer's password (\`GETAREDIS_ANNOUNCER_PASSWORD_FILE\`) and the service's Redis
+  (\`GETAREDIS_REDIS\`). \`getaredis app list\` shows what all of them announce.
+
 With an operator's token \`instance show\`, \`extend\` and \`end\` act on everybody's instances, as the operator; the commands
 \`show\`, \`extend\` and \`end\` act on your own alone.
 
@@ -88,6 +97,7 @@ With an operator's token \`instance show\`, \`extend\` and \`end\` act on everyb
 | whose | from, the first that is there |
 | --- | --- |
 | an instance's | \`--token-file FILE\`; what \`create\` has kept; \`GETAREDIS_TOKEN\`; the file that \`GETAREDIS_TOKEN_FILE\` names |
+| an announcer's password | \`--password-file FILE\`; \`GETAREDIS_ANNOUNCER_PASSWORD\`; the file that \`GETAREDIS_ANNOUNCER_PASSWORD_FILE\` names |
 | an operator's | \`--ops-token-file FILE\`; \`GETAREDIS_OPS_TOKEN\`; the file that \`GETAREDIS_OPS_TOKEN_FILE\` names |
 
 A file \`-\` is standard input. No option takes a token itself, since everybody on a machine can read the command lines of

@@ -7,6 +7,7 @@ import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { createCallFaults } from "../../apps/twins/turns.ts";
 import { createTwinGateways, gateway } from "../../apps/twins/gateways.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
+import type { GatewayPlace, GatewaySight } from "../../apps/cli/remote/remote.ts";
 import { createCliBed } from "../cli/bed.ts";
 import { assertProblem } from "./assert-problem.ts";
 
@@ -174,6 +175,102 @@ describe("gateways, by the API and the command line", () => {
     const silent = await run("gateway", "trace", ID);
     assert.equal(silent.code, 6);
     assert.match(silent.stdout, /^gw-1 +10\.0\.0\.1 20000\ngw-2 +nowhere\ngw-3 +no answer$/m);
+  });
+
+  describe("when they are checked from where the command line runs,", () => {
+    const inDays = (days: number) => new Date(api.service.time.clock().getTime() + days * 86_400_000);
+    const seen = (more: Partial<Extract<GatewaySight, { kind: "there" }>> = {}): GatewaySight => ({
+      kind: "there",
+      distrust: undefined,
+      expiresAt: inDays(60),
+      answer: "-NOAUTH Authentication required.",
+      ...more,
+    });
+    /** Checks where names lead to these addresses, and every gateway is seen so. */
+    const check = (lead: readonly string[], sight: GatewaySight = seen(), ...args: string[]) =>
+      createCliBed(api).run(["gateway", "check", ...args], {
+        env: { GETAREDIS_OPS_TOKEN: api.opsToken },
+        remote: { resolve: () => Promise.resolve(lead), seeGateway: () => Promise.resolve(sight) },
+      });
+
+    it("show what they need, where names lead, and what each of them answers", async () => {
+      await join("gw-1", null);
+      const { code, stdout, stderr } = await check(["192.0.2.1"]);
+      assert.deepEqual([code, stderr], [0, ""], stdout);
+      for (const line of [
+        /^mysql +ok +ok$/m,
+        /^redis +ok +ok$/m,
+        /^names under redis\.example\.org +ok +lead to 192\.0\.2\.1$/m,
+        /^gw-1 says +ok +live, carries 3 routes$/m,
+        /^gw-1 at 192\.0\.2\.1:6379 +ok +answers; certificate expires in 60 days$/m,
+      ])
+        assert.match(stdout, line);
+      assert.deepEqual(await (await ask("/edge")).json(), { domain: "redis.example.org", port: 6379 });
+    });
+
+    it("are asked for by a name that no instance has, for as long as it is told", async () => {
+      await join("gw-1", null);
+      const asked: GatewayPlace[] = [];
+      await createCliBed(api).run(["gateway", "check", "gw-1", "--wait", "2"], {
+        env: { GETAREDIS_OPS_TOKEN: api.opsToken },
+        remote: {
+          seeGateway: (place) => {
+            asked.push(place);
+            return Promise.resolve(seen());
+          },
+        },
+      });
+      assert.deepEqual(asked, [{ address: "192.0.2.1", port: 6379, name: "check.redis.example.org", timeoutMs: 2000 }]);
+    });
+
+    for (const [what, lead, sight, expected] of [
+      ["names that lead nowhere", [], seen, /^names under \S+ +WRONG +lead nowhere$/m],
+      [
+        "names that lead elsewhere",
+        ["192.0.2.9"],
+        seen,
+        /WRONG +lead to 192\.0\.2\.9; not to 192\.0\.2\.1; no gateway says that 192\.0\.2\.9 is its own$/m,
+      ],
+      [
+        "a closed port",
+        ["192.0.2.1"],
+        () => ({ kind: "away", reason: "nothing listens there" }) as const,
+        /:6379 +WRONG +nothing listens there$/m,
+      ],
+      [
+        "an unknown authority",
+        ["192.0.2.1"],
+        () => seen({ distrust: "SELF_SIGNED_CERT_IN_CHAIN" }),
+        /WRONG +its certificate is not trusted here: SELF_SIGNED_CERT_IN_CHAIN$/m,
+      ],
+      [
+        "a certificate that nobody renews",
+        ["192.0.2.1"],
+        () => seen({ expiresAt: inDays(3) }),
+        /WRONG +certificate expires in 3 days$/m,
+      ],
+      [
+        "somebody else's answer",
+        ["192.0.2.1"],
+        () => seen({ answer: "HTTP/1.1 400" }),
+        /WRONG +answers PING with "HTTP\/1\.1 400"$/m,
+      ],
+    ] as const)
+      it(`show ${what}, and end the command with 7`, async () => {
+        await join("gw-1", null);
+        const { code, stdout, stderr } = await check(lead, sight());
+        assert.equal(code, 7);
+        assert.match(stdout, expected);
+        assert.match(stderr, /Not all is as it should be\. 1 of \d checks failed\.$/m);
+      });
+
+    it("are missed where none lives, or one tells no address, or there is none of that name, or no edge", async () => {
+      assert.match((await check([])).stdout, /^gateways +WRONG +none lives$/m);
+      await twin.membership.join({ ...gateway("gw-1"), addresses: [] }, LONG_MS);
+      assert.match((await check([])).stdout, /^gw-1 is reached +WRONG +it tells no address: set GATEWAY_ADDRESSES$/m);
+      assert.equal((await check([], seen(), "gw-2")).code, 4);
+      await assertProblem(await ask("/edge", bare), 409, "no-edge");
+    });
   });
 
   it("are not asked about an instance that there is none of, without an edge, or while Redis is away", async () => {

@@ -28,6 +28,8 @@ const json = { "content-type": "application/json" };
 const NOT_PROVOKED: Readonly<Record<string, string>> = {
   "listHosts 500": "reads what the process remembers",
   "listHosts 503": "reads what the process remembers",
+  "readEdge 500": "reads what the process remembers",
+  "readEdge 503": "reads what the process remembers",
   "readMetrics 500": "leaves out what does not answer",
   "readMetrics 503": "leaves out what does not answer",
   "followFleet 429": "is limited as all calls are, and its answer never ends",
@@ -70,6 +72,7 @@ describe("the OpenAPI document", () => {
         LEASE_MIN_SECONDS: "60",
         LEASE_MAX_SECONDS: "86400",
         CONTACT: "ops@example.org",
+        EDGE_DOMAIN: "redis.example.org",
       },
       consoles: {
         run: ({ password }) => Promise.resolve(password === "wrong" ? { kind: "wrong-password" } : outcome),
@@ -201,6 +204,7 @@ describe("the OpenAPI document", () => {
       readAnyInstance: operator({ path: { id: (await take(of)).id } }),
       traceInstance: operator({ path: { id: (await take(of)).id } }),
       listGateways: operator(),
+      readEdge: operator(),
       changeAnyLease: operator({ path: { id: (await take(of)).id }, body: { ttlSeconds: 3600 } }),
       endAnyInstance: operator({ path: { id: (await take(of)).id } }),
       listEvents: operator({ query: "host=host-b" }),
@@ -550,7 +554,8 @@ describe("the OpenAPI document", () => {
     const bare = await createTwinApi();
     try {
       const { id } = await take(bare);
-      assert.equal((await call(`/ops/api/instances/${id}/trace`, { headers: asOperator() }, bare)).status, 409);
+      for (const path of [`/ops/api/instances/${id}/trace`, "/ops/api/edge"])
+        assert.equal((await call(path, { headers: asOperator() }, bare)).status, 409);
     } finally {
       await bare.close();
     }

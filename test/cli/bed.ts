@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { runCli } from "../../apps/cli/program.ts";
+import type { Remote } from "../../apps/cli/remote/remote.ts";
+import { nowhere } from "../../apps/cli/nowhere.ts";
 import type { Files, World } from "../../apps/cli/world.ts";
 import type { TwinApi } from "../bed/twin-api.ts";
 
@@ -13,6 +15,8 @@ export type Given = {
   /** Columns of the terminal that the output goes to; undefined: there is none. */
   readonly columns?: number;
   readonly fetch?: World["fetch"];
+  /** What it reaches besides the API; nothing when not given. */
+  readonly remote?: Partial<Remote>;
   readonly service?: string;
   readonly interrupted?: AbortSignal;
 };
@@ -60,6 +64,7 @@ export function createCliBed(api: Pick<TwinApi, "call" | "origin" | "service">) 
       },
       files: filesIn(files),
       fetch,
+      remote: { ...nowhere.remote, ...given.remote },
       clock: api.service.time.clock,
       delay: async (ms, signal) => {
         pauses.push(ms);

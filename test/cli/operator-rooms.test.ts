@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { minuteOf } from "../../apps/core/figures/figures.ts";
 import type { Handout } from "../../apps/core/instances/handout.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import { createCliBed, type Given, type Ran } from "./bed.ts";
@@ -380,6 +381,61 @@ describe("getaredis, for operators", () => {
     assert.match(await say("notification", "list"), /^No way is set up/);
     assert.equal((await run(["notification", "test", "mail"])).code, 5);
     assert.equal(await say("alarm", "list"), "No alarm goes on.\n");
+  });
+
+  it("figures tells each step in which something was kept, and all of it as JSON", async () => {
+    const nothing = await run(["figures", "--span", "day"]);
+    assert.equal(nothing.code, 0, nothing.stderr);
+    const { clock } = api.service.time;
+    const minute = minuteOf(clock());
+    await api.service.store.figures.keepMinute(minute, "api", {
+      handouts: { created: 3, "quota-exceeded": 2 },
+      began: { warm: 2, cold: 1 },
+      took: [{ boundSeconds: 0.05, count: 3 }],
+      leases: 5,
+      slots: { inUse: 5, all: 16 },
+      hosts: { open: 2 },
+    });
+    const [heading, ...rows] = lines(await say("figures"));
+    assert.match(heading ?? "", /^FROM +HANDED OUT +READY BEFORE +REFUSED +HALF WITHIN +99 OF 100 +INSTANCES +SLOTS/);
+    assert.match(rows.at(-1) ?? "", /^\d{4}-\d\d-\d\d \d\d:\d\d +3 +2 +2 +0\.\d+ s +0\.\d+ s +5 +16 +2$/);
+    const { times } = await json<{ times: number[] }>("figures", "--span", "week");
+    assert.equal(times.length, 84);
+    assert.equal((await run(["figures", "--span", "year"])).code, 2);
+  });
+
+  it("image send pipes an image to where hosts are reached from, and nothing that a shell would take for more", async () => {
+    const piped: (readonly [readonly string[], readonly string[]])[] = [];
+    let codes: readonly [number, number] = [0, 0];
+    const remote: Given["remote"] = {
+      pipe: (from, to) => {
+        piped.push([from, to]);
+        return Promise.resolve(codes);
+      },
+    };
+    const send = (...args: string[]) => bed.run(["image", "send", ...args], { remote });
+    assert.equal(done(await send("host-a", "web:1", "--through", "root@control")), "host-a has web:1.\n");
+    done(await send("host-a", "registry.example.org/web@sha256:0123"));
+    const [from, [ssh, machine, script = ""] = []] = piped[0] ?? [];
+    assert.deepEqual(
+      [from, ssh, machine, piped[1]?.[1][0]],
+      [["docker", "save", "web:1"], "ssh", "root@control", "sh"],
+    );
+    assert.match(script, /exec \$sender host-a; exec sudo -n \$sender host-a; done;/);
+    for (const args of [
+      ["host-a; reboot", "web:1"],
+      ["host-a", "$(reboot)"],
+      ["host-a", "-web"],
+      ["host-a", "web:1", "--through", "-oProxyCommand=reboot"],
+    ])
+      assert.equal((await send(...args)).code, 2, args.join(" "));
+    assert.equal(piped.length, 2);
+    codes = [1, 0];
+    assert.match((await send("host-a", "web:1")).stderr, /docker save ended with 1/);
+    codes = [0, 255];
+    const away = await send("host-a", "web:1", "--through", "control");
+    assert.equal(away.code, 5);
+    assert.match(away.stderr, /ssh could not connect/);
   });
 
   it("status tells that the service is ready, and fails by its exit code when it is not", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
-import { createCliBed } from "./bed.ts";
+import type { RedisPlace, Remote } from "../../apps/cli/remote/remote.ts";
+import { createCliBed, type Given } from "./bed.ts";
 
 describe("getaredis, for what gateways carry besides instances", () => {
   let api: TwinApi;
@@ -82,6 +83,124 @@ describe("getaredis, for what gateways carry besides instances", () => {
     const { stdout, stderr } = await run("pool", "list", "seed");
     assert.deepEqual([stdout, stderr], ["seed has no member.\n", "Left out: Redis has no key serverPool.\n"]);
     await say("service", "remove", "seed");
+  });
+
+  describe("app announces what a host serves,", () => {
+    const REDIS = "redis://10.0.0.2:6379";
+    const shop = {
+      name: "shop",
+      "listen-port": 443,
+      "application-port": 8080,
+      protocol: "http",
+      domains: ["a.example"],
+    };
+    const text = (...applications: object[]) => JSON.stringify({ address: "10.0.0.5", applications });
+    /** Runs it with a Redis that answers so, and stops it by Ctrl-C when it has been asked so often. */
+    async function announce(answers: readonly string[], ...args: string[]) {
+      const said: (readonly string[])[] = [];
+      const places: RedisPlace[] = [];
+      const interruption = new AbortController();
+      const env = { GETAREDIS_REDIS: REDIS, GETAREDIS_ANNOUNCER_PASSWORD: "secret" };
+      const sayToRedis: Remote["sayToRedis"] = (place, [command = []]) => {
+        places.push(place);
+        said.push(command);
+        if (said.length === answers.length) interruption.abort();
+        const answer = answers[said.length - 1] ?? "+OK";
+        return answer === "" ? Promise.reject(new Error("gone")) : Promise.resolve([answer]);
+      };
+      const ran = await bed.run(["app", "announce", "apps.json", "--name", "web-1", ...args], {
+        env,
+        remote: { sayToRedis },
+        interrupted: interruption.signal,
+      });
+      return { ...ran, said, places };
+    }
+
+    it("again and again by its announcer's user, and leaves at the end", async () => {
+      bed.files.set("apps.json", text(shop));
+      const { code, stdout, said, places } = await announce(["+OK", "+OK", "+OK"]);
+      assert.equal(code, 0);
+      assert.equal(stdout, "web-1 announces what is in apps.json.\nweb-1 announces nothing more.\n");
+      const set = ["SET", "app:web-1", text(shop), "EX", "30"];
+      assert.deepEqual(said, [set, set, set, ["DEL", "app:web-1"]]);
+      assert.deepEqual(places[0], { url: REDIS, user: "getaredis-app-web-1", password: "secret", timeoutMs: 5000 });
+      assert.equal(bed.pauses[0], 10_000);
+    });
+
+    it("once where that is asked for, for as long as it is told", async () => {
+      bed.files.set("apps.json", text(shop));
+      const { code, said } = await announce([], "--once", "--life", "5m");
+      assert.deepEqual([code, said], [0, [["SET", "app:web-1", text(shop), "EX", "300"]]]);
+    });
+
+    it("on while Redis is away for a moment, or its file is wrong, which it tells", async () => {
+      bed.files.set("apps.json", text(shop));
+      const away = await announce(["+OK", "", "+OK"]);
+      assert.equal(away.code, 0);
+      assert.match(away.stderr, /No answer from redis:\/\/10\.0\.0\.2:6379: gone\./);
+      const original = bed.files.get.bind(bed.files);
+      let reads = 0;
+      bed.files.get = (path) => (path === "apps.json" && ++reads > 1 ? "{" : original(path));
+      const wrong = await announce(["+OK", "+OK"]);
+      assert.match(
+        wrong.stderr,
+        /What was announced before stays: What is in apps\.json cannot be announced: it is no JSON/,
+      );
+      assert.deepEqual(wrong.said[1], ["SET", "app:web-1", text(shop), "EX", "30"]);
+    });
+
+    it("not at all when it is wrong, nobody's, or refused", async () => {
+      for (const [content, why] of [
+        [text({ ...shop, domains: ["*.example"] }), /application shop: domain "\*\.example" must be a domain in full/],
+        [text({ ...shop, "listen-port": 0 }), /listen-port must be a port/],
+        [text(), /names no application/],
+        ["[]", /it is no JSON object/],
+      ] as const) {
+        bed.files.set("apps.json", content);
+        const { code, stderr, said } = await announce([]);
+        assert.deepEqual([code, said], [2, []]);
+        assert.match(stderr, why);
+      }
+      bed.files.set("apps.json", text(shop));
+      const refused = await announce(["-WRONGPASS invalid username-password pair.", "+OK"]);
+      assert.equal(refused.code, 3);
+      assert.match(refused.stderr, /WRONGPASS .* Are name and password those of getaredis announcer create\?/);
+      assert.equal((await announce(["", "+OK"])).code, 7);
+      for (const args of [
+        ["--redis", "redis://user:password@10.0.0.2"],
+        ["--redis", "http://10.0.0.2"],
+        ["--life", "1s"],
+        ["--name", "no name"],
+      ])
+        assert.equal((await announce([], ...args)).code, 2, args.join(" "));
+      const env = { GETAREDIS_REDIS: REDIS };
+      assert.equal((await bed.run(["app", "announce", "apps.json", "--name", "web-1"], { env })).code, 3);
+    });
+  });
+
+  it("app list tells what is announced, what is left out and why, and who owns what another one wants", async () => {
+    assert.equal(await say("app", "list"), "No host announces an application.\n");
+    const domains = ["shop.example.org"];
+    const announced = {
+      hosts: [
+        {
+          host: "web-1",
+          applications: [{ name: "shop", listenPort: 443, protocol: "http", domains, target: "10.0.0.5:8080" }],
+          refused: [{ application: "blog", reason: "listen-port 99 must be one of 443" }],
+        },
+        {
+          host: "web-2",
+          applications: [{ name: "copy", listenPort: 443, protocol: "http", domains, target: "10.0.0.6:8080" }],
+          refused: [],
+        },
+      ],
+      conflicts: [{ claim: "shop.example.org", owner: "shop", application: "copy", hosts: ["web-2"] }],
+    };
+    const fetch: Given["fetch"] = () => Promise.resolve(Response.json(announced));
+    const { stdout } = await bed.run(["app", "list"], { fetch, env: { GETAREDIS_OPS_TOKEN: api.opsToken } });
+    assert.match(stdout, /^web-1 +shop +443 http +shop\.example\.org +10\.0\.0\.5:8080 +served$/m);
+    assert.match(stdout, /^web-1 +blog +- +- +- +left out: listen-port 99 must be one of 443$/m);
+    assert.match(stdout, /^web-2 +copy .* shop\.example\.org is shop's$/m);
   });
 
   it("announcer lets a host announce, with a password that is shown once or saved, and takes that back", async () => {

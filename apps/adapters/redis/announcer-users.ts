@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
-import { announcerPassword, announcerUser, announcerUserPrefix } from "../../core/balance/announcer-user.ts";
+import { announcerUserPrefix } from "../../core/balance/announcement.ts";
+import { announcerPassword, announcerUser } from "../../core/balance/announcer-user.ts";
 import type { Announcer, AnnouncerUsers } from "../../core/balance/contract.ts";
 import { grantUser, keepUsers, revokeUser } from "./users.ts";
 

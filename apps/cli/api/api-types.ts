@@ -45,6 +45,9 @@ export interface paths {
   "/ops/api/droplets": {
     get: operations["listDroplets"];
   };
+  "/ops/api/edge": {
+    get: operations["readEdge"];
+  };
   "/ops/api/gateways": {
     get: operations["listGateways"];
   };
@@ -227,6 +230,10 @@ export interface components {
       joinedAt: string | null;
       idleSince: string | null;
       unhealthySince: string | null;
+    };
+    Edge: {
+      domain: string;
+      port: number;
     };
     Event: {
       id: number;
@@ -931,6 +938,18 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Droplet"][];
+        };
+      };
+    };
+  };
+  readEdge: {
+    responses: {
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Edge"];
         };
       };
     };

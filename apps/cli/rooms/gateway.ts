@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { readWhole } from "../input/numbers.ts";
 import type { Column, Tone } from "../output/table.ts";
 import { stop, usage } from "../stopped.ts";
+import { addGatewayCheck } from "./gateway-check.ts";
 
 /** As EDGE_SHARED_BUCKETS is where nobody has set it. */
 const USUAL_SIZE = 251;
@@ -14,7 +15,8 @@ type Gateway = Schemas["Gateway"];
 type Traced = Schemas["RouteTrace"]["gateways"][number];
 
 /** `gateway`: who carries instances at the edge. */
-export function addGatewayRoom(program: CommandUnknownOpts, { operator, show }: Context): void {
+export function addGatewayRoom(program: CommandUnknownOpts, context: Context): void {
+  const { operator, show } = context;
   const gateway = program
     .command("gateway")
     .alias("gateways")
@@ -37,6 +39,8 @@ export function addGatewayRoom(program: CommandUnknownOpts, { operator, show }: 
       const shares = sharesOf(gateways, size);
       show.rows(shares, shareColumns(size), "No gateway is live.", { size, gateways: shares });
     });
+
+  addGatewayCheck(gateway, context);
 
   gateway
     .command("trace")

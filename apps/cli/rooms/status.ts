@@ -34,7 +34,7 @@ export function addStatus(program: CommandUnknownOpts, { client, service, show }
 }
 
 /** What each part says; an answer also where one of them fails. */
-async function readReadiness(api: Client): Promise<Schemas["Readiness"]> {
+export async function readReadiness(api: Client): Promise<Schemas["Readiness"]> {
   const { data, error, response } = await api.GET("/readyz");
   const readiness: unknown = data ?? error;
   if (isReadiness(readiness)) return readiness;

@@ -39,6 +39,10 @@ export type AnnouncementRules = AddressRules & {
 };
 
 export const ANNOUNCEMENT_PREFIX = "app:";
+/** Prefix of the Redis users that announcers log in as; others of the same Redis must not have it by chance. */
+export const announcerUserPrefix = "getaredis-app-";
+/** What a host that announces may be called: it stands in a key, in a user's name and in that user's rules. */
+export const ANNOUNCER_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /** What is longer is not read. */
 export const LONGEST_ANNOUNCEMENT = 64_000;
 export const MOST_APPLICATIONS = 200;

@@ -1,12 +1,7 @@
 import { hkdfSync } from "node:crypto";
 import { hashSecret } from "../../lib/secrets.ts";
-import { ANNOUNCEMENT_PREFIX } from "./announcement.ts";
+import { ANNOUNCEMENT_PREFIX, ANNOUNCER_NAME_PATTERN, announcerUserPrefix } from "./announcement.ts";
 import type { Announcer } from "./contract.ts";
-
-/** Prefix of the Redis users that announcers log in as; others of the same Redis must not have it by chance. */
-export const announcerUserPrefix = "getaredis-app-";
-/** What a host that announces may be called: it stands in a key, in a user's name and in that user's rules. */
-export const ANNOUNCER_NAME_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
 /**
  * The Redis user that one host announces by, and its rules as `ACL SETUSER` takes them: it can set and delete the key

@@ -73,6 +73,7 @@ export function redisService(limits: RedisLimits, edge?: Edge): Service {
         restarts: limits.restarts,
       }),
     isEncrypted: edge !== undefined,
+    edge,
     addressOf: (place) => shownAddress(edge, place),
     idAt: (host, port) => (edge?.port === port ? idOfName(edge, host) : undefined),
     passwordOf: (id, secret) => (edge === undefined ? secret : edgePassword(id, secret)),

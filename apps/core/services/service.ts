@@ -1,4 +1,4 @@
-import type { InstancePlace, ShownAddress } from "./address.ts";
+import type { Edge, InstancePlace, ShownAddress } from "./address.ts";
 import type { ContainerSpec, InstanceToStart } from "./container.ts";
 import type { ServerVersion } from "./server-version.ts";
 
@@ -11,6 +11,8 @@ export type Service = {
   readonly containerOf: (instance: InstanceToStart) => ContainerSpec;
   /** Whether holders' connections are encrypted on their way. */
   readonly isEncrypted: boolean;
+  /** Where holders reach all instances; undefined where they connect to the hosts. */
+  readonly edge: Edge | undefined;
   /** Where its holder reaches an instance. */
   readonly addressOf: (place: InstancePlace) => ShownAddress;
   /** The instance that is reached at this address, when the address alone tells; names are in small letters. */

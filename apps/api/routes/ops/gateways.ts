@@ -3,6 +3,7 @@ import type { EdgeRoutes } from "../../../core/edge/edge-routes.ts";
 import { gatewayStates } from "../../../core/edge/gateway.ts";
 import { gatewayOverview } from "../../../core/operator/edge-overview.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
+import type { Service } from "../../../core/services/service.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
 import { problems } from "../../problems/problems.ts";
 import type { ProblemName } from "../../reference/refusal-responses.ts";
@@ -15,6 +16,7 @@ export type OpsGatewayParts = {
   /** Undefined without an edge. */
   readonly edge?: Pick<EdgeRoutes, "list" | "trace"> | undefined;
   readonly store: { readonly leases: Pick<Leases, "find"> };
+  readonly rules: { readonly service: Pick<Service, "edge"> };
 };
 
 /** Time that gateways get to say what they carry. */
@@ -39,6 +41,16 @@ const Gateway = Type.Object(
     version: Type.Union([Type.String(), Type.Null()], { description: "Version that it runs. null: unknown." }),
   },
   { title: "Gateway", description: "Who carries instances at the edge, as long as it says so each second." },
+);
+const EdgePlace = Type.Object(
+  {
+    domain: Type.String({
+      description: "Each instance is reached at a name under it.",
+      examples: ["redis.example.org"],
+    }),
+    port: Type.Integer({ description: "Port of all of them, for TLS.", examples: [6379] }),
+  },
+  { title: "Edge", description: "Where holders reach instances." },
 );
 const Trace = Type.Object(
   {
@@ -67,6 +79,14 @@ const schemas = {
     description: "Lists the gateways that live, by their names. Without an edge there is none.",
     response: { 200: Type.Array(Gateway) },
   },
+  edge: {
+    ...forViewer,
+    operationId: "readEdge",
+    summary: "Read where the edge is",
+    description: "Tells the domain and the port at which gateways carry instances.",
+    response: { 200: EdgePlace },
+    refusals: ["no-edge"] satisfies ProblemName[],
+  },
   trace: {
     ...forOperator,
     operationId: "traceInstance",
@@ -80,8 +100,14 @@ const schemas = {
 };
 
 /** Gateways of the edge. */
-export function opsGatewayRoutes({ edge, store }: OpsGatewayParts) {
+export function opsGatewayRoutes({ edge, store, rules }: OpsGatewayParts) {
   return (app: App) => {
+    app.get("/ops/api/edge", { schema: schemas.edge }, () => {
+      const place = rules.service.edge;
+      if (!place) throw new ProblemError(problems.noEdge());
+      return { ...place };
+    });
+
     app.get("/ops/api/gateways", { schema: schemas.list }, async () => {
       const living = (await edge?.list()) ?? [];
       return living.map((gateway) => {

@@ -1,7 +1,12 @@
 import { Type, type Static } from "typebox";
-import { ANNOUNCEMENT_PREFIX, readAnnouncement, type AnnouncementRules } from "../../../core/balance/announcement.ts";
+import {
+  ANNOUNCEMENT_PREFIX,
+  ANNOUNCER_NAME_PATTERN,
+  announcerUserPrefix,
+  readAnnouncement,
+  type AnnouncementRules,
+} from "../../../core/balance/announcement.ts";
 import { conflictsOf } from "../../../core/balance/applications.ts";
-import { ANNOUNCER_NAME_PATTERN, announcerUserPrefix } from "../../../core/balance/announcer-user.ts";
 import type { Probe } from "../../../core/balance/service.ts";
 import {
   MAX_MEMBER_WEIGHT,
