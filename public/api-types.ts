@@ -25,12 +25,13 @@ export type { SwitchName } from "../apps/core/events/names.ts";
 export type { Values } from "../apps/core/figures/figures.ts";
 export type { Handout } from "../apps/core/instances/handout.ts";
 export type {
+  AnnouncedOverview,
   EdgeOverview,
   GatewayOverview,
   PortOverview,
-  ServiceOverview,
   WorkloadOverview,
 } from "../apps/core/operator/edge-overview.ts";
+export type { MemberOverview, ServiceOverview } from "../apps/core/operator/service-overview.ts";
 export type { FleetOverview, HostOverview } from "../apps/core/operator/fleet-overview.ts";
 
 export type InstanceState = Static<typeof InstanceStateSchema>;

@@ -11,7 +11,7 @@ import { createDockerEngines } from "../adapters/docker/engines.ts";
 import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisConsoles } from "../adapters/redis/consoles/index.ts";
-import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createRedisMembership, createRedisRouteNews, createRedisServiceReports } from "../adapters/redis/gateways.ts";
 import { createAnnouncementBoard } from "../adapters/redis/announcements.ts";
 import { createAnnouncerUsers } from "../adapters/redis/announcer-users.ts";
 import { createRedisPools } from "../adapters/redis/pools.ts";
@@ -79,6 +79,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const pressure = createRedisPressure(redis);
   const targets = channelTargets(settings.notifications);
   const channelNames = targets.map(({ channel }) => channel);
+  const serviceReports = createRedisServiceReports(redis);
   const metrics = createMetrics({
     version: await readVersion(),
     standings: () => fleet.standings(clock()),
@@ -95,6 +96,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
     hasEdge: edgeOf(settings) !== undefined,
     listGateways: createRedisMembership(redis).list,
+    listServiceReports: serviceReports.list,
     listAlarms: store.notifications.listAlarms,
     // Messages for a way that is not set up any more wait for nobody.
     countMessages: async () =>
@@ -125,6 +127,7 @@ async function serve({ undoLater, untilTold }: Lifecycle): Promise<void> {
     rateLimitRedis: redis,
     ping: { mysql: store.ping, redis: discovery.ping },
     portMaps: createPortMaps(redis),
+    serviceReports,
     requestRun: (job) => requestRun(redis, job),
     pools: createRedisPools(redis),
     announcerUsers: createAnnouncerUsers(redis, settings.service.serverSecret),

@@ -14,8 +14,6 @@ export type GatewayPorts = {
   /** Has the plane run, with the configuration that is due now; what it carries may be lost with that. */
   readonly bringPlane: () => Promise<void>;
   readonly isPlaneRunning: () => Promise<boolean>;
-  /** How it carries services besides instances, as far as it does. */
-  readonly services: () => Pick<Gateway, "serviceCount" | "services">;
   readonly membership: Membership;
   readonly news: Pick<RouteNews, "onNudge" | "acknowledge">;
   readonly events: Pick<Events, "add">;
@@ -39,6 +37,8 @@ export type GatewayRules = {
 };
 
 const LONGEST_BACKOFF_MS = 30_000;
+/** An alarm goes on for as long as it is reported again. */
+const REPORT_MS = 60_000;
 
 /**
  * A gateway: it has its plane carry all routes, and says so for as long as it does. It lives by two loops that do not
@@ -59,6 +59,8 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
   const begunAtMs = ports.nowMs();
   let bringAgainAtMs = 0;
   let backoffMs = rules.beatMs;
+  /** When it was told last that no way leads to hosts of these addresses. */
+  const unroutableToldMs = new Map<string, number>();
 
   /** Works until it is told to stop, and withdraws then. */
   async function run(stop: AbortSignal): Promise<void> {
@@ -92,11 +94,26 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
         const reason = `${rules.name}: ${report.repaired} routes were not as it had left them, and are right again`;
         await note({ kind: "routes-repaired", reason });
       }
+      await tellUnroutable();
       if (nudged.size === 0 && looks.length === 0) await pauseUntilWoken(stop);
       // What failed is not tried again without a rest.
       else if (!report.isWhole) await ports.pause(rules.checkMs / 10, stop);
     }
     for (const { resolve } of looks.splice(0)) resolve(false);
+  }
+
+  /** Tells of hosts that it cannot lead to, for as long as there are any. */
+  async function tellUnroutable(): Promise<void> {
+    const byAddress = Map.groupBy(carrier.unreachable().values(), (address) => address);
+    for (const [address, instances] of byAddress) {
+      if (ports.nowMs() - (unroutableToldMs.get(address) ?? -Infinity) < REPORT_MS) continue;
+      unroutableToldMs.set(address, ports.nowMs());
+      const reason =
+        `${rules.name} cannot lead to instances (${instances.length} now) of the host that is known as ` +
+        `"${address.slice(0, 100)}": gateways look up no names. Register the host anew with its IP address`;
+      await note({ kind: "host-unroutable", alarm: true, reason });
+    }
+    for (const address of unroutableToldMs.keys()) if (!byAddress.has(address)) unroutableToldMs.delete(address);
   }
 
   async function pauseUntilWoken(stop: AbortSignal): Promise<void> {
@@ -183,11 +200,11 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
       state,
       addresses: [...rules.addresses],
       routes: carrier.table().size,
+      unroutable: carrier.unreachable().size,
       connections,
       version: rules.version,
       // One that joins has not carried all of it so far, and tells how long it has been at it.
       figures: { ...figures, lagMs: Math.round(ports.nowMs() - (wholeAtMs ?? begunAtMs)) },
-      ...ports.services(),
     };
   }
 

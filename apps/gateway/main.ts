@@ -15,7 +15,7 @@ import { createSharedAddress } from "../adapters/nftables/shared-address.ts";
 import { readEdgeFiles } from "../adapters/pki/edge-files.ts";
 import { createAnnouncementBoard } from "../adapters/redis/announcements.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
-import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
+import { createRedisMembership, createRedisRouteNews, createRedisServiceReports } from "../adapters/redis/gateways.ts";
 import { createRedisPools, onPoolMessage } from "../adapters/redis/pools.ts";
 import type { OwnAddresses } from "../core/balance/address.ts";
 import { carryServices, type CarriedServices } from "../core/balance/carry-services.ts";
@@ -32,6 +32,7 @@ import { loadSettings } from "../core/settings/load.ts";
 import { messageOf } from "../lib/errors.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { realTime } from "../lib/time.ts";
+import { whileKnown } from "../lib/unavailable.ts";
 import { readGoodCertificate, watchCertificate, type GoodCertificate } from "./certificate-watch.ts";
 import { startConcierge } from "./concierge-server.ts";
 import { createGateway } from "./gateway.ts";
@@ -85,9 +86,6 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   let served = certificate;
   let servicesServed: GoodCertificate | undefined;
   let certificateToldAt = -Infinity;
-  /** Services besides instances as they were at the last look, and how they were carried then. */
-  let followed: FollowedServices = { services: [], isWhole: false };
-  let carried: CarriedServices = new Map();
   /** One after the other: the newest wish is the last one that is fulfilled. */
   let bringing: Promise<void> = Promise.resolve();
   function bringPlane(next: GoodCertificate = served): Promise<void> {
@@ -120,7 +118,6 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       clock,
       nowMs: () => performance.now(),
       pause,
-      services: () => reportServices(followed.services, carried),
       log: (level, fields, message) => logger[level](fields, message),
     },
     { ...edge, name, addresses: edge.gatewayAddresses ?? [], version: await readVersion() },
@@ -163,6 +160,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     // Workers of nginx, who are not root, pass through.
     if (balance.renderer === "nginx") await chmod(edge.runDir, 0o711);
 
+    let followed: FollowedServices = { services: [], isWhole: false };
     const ports = new Set<number>();
     const own = (): OwnAddresses => ({
       ips: [...Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])],
@@ -212,19 +210,23 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
         redirectsPlainHttp: balance.redirect === "on",
       },
     );
+    const reports = createRedisServiceReports(redis);
     let wasFaulty = false;
     while (!stop.aborted) {
+      let carried: CarriedServices = new Map();
       try {
         carried = await step(await serviceCertificate(serviceProxy.files.certificate, join(nginxDir, "services.pem")));
         if (wasFaulty) logger.info("services are carried again");
         wasFaulty = false;
       } catch (fault) {
-        carried = new Map();
         if (!wasFaulty) logger.warn({ err: fault }, "services are not carried as they should be");
         wasFaulty = true;
       }
+      // Nobody waits for it: while Redis is away, what was told ends by itself.
+      await whileKnown(reports.tell(reportServices(name, followed.services, carried), edge.lifeMs), "redis");
       await pause(edge.checkMs, stop);
     }
+    await whileKnown(reports.withdraw(name), "redis");
   }
 
   /** Writes the certificate of services to where HAProxy and nginx read it, when it is another one. */

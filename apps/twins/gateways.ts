@@ -1,5 +1,6 @@
 import { parseGateway, type Gateway } from "../core/edge/gateway.ts";
-import type { Membership, RouteNews } from "../core/edge/contract.ts";
+import type { Membership, RouteNews, ServiceReports } from "../core/edge/contract.ts";
+import { parseServicesReport } from "../core/edge/service-reports.ts";
 import { inTurns, type Staging } from "./turns.ts";
 
 /** A gateway that lives and carries nothing. */
@@ -9,6 +10,7 @@ export function gateway(name: string): Gateway {
     state: "live",
     addresses: ["192.0.2.1"],
     routes: 0,
+    unroutable: 0,
     connections: 0,
     version: "0.0.0",
     figures: {
@@ -21,23 +23,28 @@ export function gateway(name: string): Gateway {
       reloads: 0,
       lagMs: 0,
     },
-    serviceCount: 0,
-    services: [],
   };
 }
 
 /**
- * Membership and news of gateways in memory; keys end by `clock`. Faults name the calls `gateways.list`, `news.nudge`
- * and so on.
+ * Membership and news of gateways and what they tell of services, in memory; keys end by `clock`. Faults name the calls
+ * `gateways.list`, `news.nudge`, `services.list` and so on.
  */
 export function createTwinGateways({ clock, ...staging }: Staging & { readonly clock: () => Date }) {
-  const keys = new Map<string, { readonly value: string; readonly endsAtMs: number }>();
+  const keys: Keys = new Map();
+  const serviceKeys: Keys = new Map();
   const listeners = new Set<{ readonly id: string; readonly hear: (gateway: string, target: string | null) => void }>();
   const gateways = new Set<(ids: readonly string[]) => void>();
 
-  /** Sets the key of a gateway, whatever stands in it. */
-  function set(name: string, value: string, lifeMs: number): void {
-    keys.set(name, { value, endsAtMs: clock().getTime() + lifeMs });
+  function set(name: string, value: string, lifeMs: number, among = keys): void {
+    among.set(name, { value, endsAtMs: clock().getTime() + lifeMs });
+  }
+
+  function listed(among: Keys): readonly (readonly [string, string])[] {
+    return [...among]
+      .filter(([, { endsAtMs }]) => endsAtMs > clock().getTime())
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, { value }]) => [name, value]);
   }
 
   const membership = inTurns<Membership>(
@@ -51,10 +58,17 @@ export function createTwinGateways({ clock, ...staging }: Staging & { readonly c
       },
       withdraw: (name) => void keys.delete(name),
       list: () =>
-        [...keys]
-          .filter(([, { endsAtMs }]) => endsAtMs > clock().getTime())
-          .sort(([one], [other]) => (one < other ? -1 : 1))
-          .map(([name, { value }]) => parseGateway(name, value) ?? { name, state: "unreadable" as const }),
+        listed(keys).map(([name, value]) => parseGateway(name, value) ?? { name, state: "unreadable" as const }),
+    },
+    staging,
+  );
+
+  const services = inTurns<ServiceReports>(
+    "services.",
+    {
+      tell: (report, lifeMs) => set(report.gateway, JSON.stringify(report), lifeMs, serviceKeys),
+      withdraw: (name) => void serviceKeys.delete(name),
+      list: () => listed(serviceKeys).flatMap(([name, value]) => parseServicesReport(name, value) ?? []),
     },
     staging,
   );
@@ -89,8 +103,17 @@ export function createTwinGateways({ clock, ...staging }: Staging & { readonly c
   return {
     membership,
     news,
-    set,
+    services,
+    /** Sets the key of a gateway, whatever stands in it. */
+    set: (name: string, value: string, lifeMs: number) => set(name, value, lifeMs),
+    /** Sets the key by which a gateway tells of services, whatever stands in it. */
+    setServices: (name: string, value: string, lifeMs: number) => set(name, value, lifeMs, serviceKeys),
     /** Loses all keys, as Redis does when it restarts. */
-    clear: () => keys.clear(),
+    clear: () => {
+      keys.clear();
+      serviceKeys.clear();
+    },
   };
 }
+
+type Keys = Map<string, { readonly value: string; readonly endsAtMs: number }>;

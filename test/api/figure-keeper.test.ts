@@ -30,6 +30,7 @@ describe("what a process counts", () => {
       transferAlarmBytes: 0,
       hasEdge: false,
       listGateways: () => Promise.resolve([]),
+      listServiceReports: () => Promise.resolve([]),
       listAlarms: () => Promise.resolve([]),
       countMessages: () => Promise.resolve([]),
     });

@@ -36,7 +36,8 @@ describe("gateways, by the API and the command line", () => {
       },
       { acknowledgeMs: 1000 },
     );
-    api = await createTwinApi({ env: { EDGE_DOMAIN: "redis.example.org" }, edge: routes });
+    const serviceReports = { list: () => twin.services.list() };
+    api = await createTwinApi({ env: { EDGE_DOMAIN: "redis.example.org" }, edge: routes, serviceReports });
     bare = await createTwinApi();
     await api.service.addInstance(ID, "host-a", "running");
   });
@@ -68,8 +69,8 @@ describe("gateways, by the API and the command line", () => {
     await join("gw-2", null);
     await join("gw-1", null);
     twin.set("gw-3", "{", LONG_MS);
-    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, connections: 7 };
-    const unknown = { state: "unreadable", addresses: [], routes: null, connections: null };
+    const known = { state: "live", addresses: ["192.0.2.1"], routes: 3, unroutable: 0, connections: 7 };
+    const unknown = { state: "unreadable", addresses: [], routes: null, unroutable: null, connections: null };
     assert.deepEqual(await (await ask("/gateways")).json(), [
       { name: "gw-1", ...known, mostConnections: 1_000, version: "0.0.0" },
       { name: "gw-2", ...known, mostConnections: 1_000, version: "0.0.0" },
@@ -87,13 +88,16 @@ describe("gateways, by the API and the command line", () => {
   it("are told of as metrics, by what they say of themselves, and not while Redis is away", async () => {
     const series = async (of: TwinApi = api) => {
       const text = await (await of.call("/metrics")).text();
-      return text.split("\n").filter((line) => /^getaredis_(gateway|edge)/.test(line));
+      return text.split("\n").filter((line) => /^getaredis_(gateway|edge|service_)/.test(line));
     };
-    const web = { name: "web", port: 443, protocol: "http" as const, names: [] };
-    const members = { up: 2, retired: 1, draining: 0, unknown: 0, retiredMembers: ["10.0.0.5:80"] };
     const one = gateway("gw-1");
     const figures = { ...one.figures, handshakes: 5, failedHandshakes: 1, bytesIn: 10, bytesOut: 20, lagMs: 1_500 };
-    await twin.membership.join({ ...one, figures, serviceCount: 1, services: [{ ...web, ...members }] }, LONG_MS);
+    await twin.membership.join({ ...one, unroutable: 2, figures }, LONG_MS);
+    const web = { name: "web", port: 443, protocol: "http" as const, names: [], members: [] };
+    const counts = { up: 2, retired: 1, draining: 0, unknown: 0 };
+    const traffic = { connections: 7, accepted: 8, bytesIn: 30, bytesOut: 40 };
+    const services = [{ ...web, ...counts, ...traffic }];
+    await twin.services.tell({ gateway: "gw-1", serviceCount: 1, services }, LONG_MS);
     twin.set("gw-2", "{", LONG_MS);
     const told = await series();
     for (const line of [
@@ -107,11 +111,17 @@ describe("gateways, by the API and the command line", () => {
       'getaredis_gateway_handshakes_total{gateway="gw-1",result="failed"} 1',
       'getaredis_gateway_bytes_total{gateway="gw-1",direction="in"} 10',
       'getaredis_gateway_bytes_total{gateway="gw-1",direction="out"} 20',
-      'getaredis_gateway_members{gateway="gw-1",service="web",state="retired"} 1',
+      'getaredis_gateway_unroutable_instances{gateway="gw-1"} 2',
+      'getaredis_service_members{gateway="gw-1",service="web",state="retired"} 1',
+      'getaredis_service_connections{gateway="gw-1",service="web"} 7',
+      'getaredis_service_accepted_total{gateway="gw-1",service="web"} 8',
+      'getaredis_service_bytes_total{gateway="gw-1",service="web",direction="in"} 30',
+      'getaredis_service_bytes_total{gateway="gw-1",service="web",direction="out"} 40',
     ])
       assert.ok(told.includes(line), `${line} is told`);
     assert.deepEqual(await series(), told, "counters tell what is, and do not grow by being read");
-    faults.add({ call: "gateways.list", fault: () => new Unavailable("redis", new Error("gone")) });
+    for (const call of ["gateways.list", "services.list"])
+      faults.add({ call, fault: () => new Unavailable("redis", new Error("gone")) });
     try {
       assert.deepEqual(await series(), ["getaredis_edge_enabled 1"]);
     } finally {

@@ -137,7 +137,14 @@ describe("the operator's stream", () => {
       }, undefined);
     try {
       await lookUntil("the first news", () => edge());
-      assert.deepEqual(edge(), { hasEdge: false, gateways: [], services: [], ports: [], workloads: [] });
+      assert.deepEqual(edge(), {
+        hasEdge: false,
+        gateways: [],
+        announced: null,
+        services: [],
+        ports: [],
+        workloads: [],
+      });
       await operate("/services", "POST", { name: "web", port: 7000, protocol: "tcp" });
       const [service] = await lookUntil("the service is told", () => {
         const services = edge()?.services ?? [];

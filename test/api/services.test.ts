@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { addressAt } from "../../apps/core/balance/address.ts";
+import { plainMember } from "../../apps/core/balance/service.ts";
+import { createTwinGateways, gateway } from "../../apps/twins/gateways.ts";
+import { createVirtualTime } from "../../apps/twins/time.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import { assertProblem } from "./assert-problem.ts";
 
@@ -8,7 +12,7 @@ type Service = {
   policy: string;
   probe: { kind: string; path?: string };
   poolKey: string | null;
-  members: { address: string; weight: number; zone: string | null; draining: boolean }[];
+  members: { address: string; weight: number; zone: string | null; draining: boolean; gateways: object[] }[];
   refused: string[];
 };
 
@@ -59,12 +63,13 @@ describe("services over the API", () => {
       poolKey: null,
       members: [],
       refused: [],
+      ...{ kind: "declared", state: "not-carried", connections: 0 },
     });
     await call("services/web/members/10.1.0.5:8080", "PUT", { weight: 3, zone: "fra" });
     const { members } = await json(call("services/web/members/[fd00::5]:8080", "PUT", { draining: true }));
     assert.deepEqual(members, [
-      { address: "10.1.0.5:8080", weight: 3, zone: "fra", draining: false },
-      { address: "[fd00::5]:8080", weight: 1, zone: null, draining: true },
+      { address: "10.1.0.5:8080", weight: 3, zone: "fra", draining: false, gateways: [] },
+      { address: "[fd00::5]:8080", weight: 1, zone: null, draining: true, gateways: [] },
     ]);
     const changed = await json(call("services/web", "PATCH", { policy: "location", probe: { kind: "tcp" } }));
     assert.deepEqual([changed.policy, changed.probe], ["location", { kind: "tcp" }]);
@@ -85,6 +90,54 @@ describe("services over the API", () => {
       "remove-service",
     ]);
     assert.deepEqual(new Set(events.map(({ by }) => by)), new Set(["admin"]));
+  });
+
+  it("tell how each gateway sees each member, also of applications that hosts announce", async () => {
+    const time = createVirtualTime(new Date(0));
+    const seen = createTwinGateways({ clock: time.clock });
+    const routes = {
+      ...{ untilCarried: () => Promise.resolve(), untilGone: () => Promise.resolve(true) },
+      ...{ refresh: () => Promise.resolve(), isServed: () => true, trace: () => Promise.resolve([]) },
+      list: seen.membership.list,
+    };
+    const own = await createTwinApi({ edge: routes, serviceReports: seen.services });
+    const list = async () => {
+      const answer = await own.call("/ops/api/services", { headers: { authorization: `Bearer ${own.opsToken}` } });
+      return (await answer.json()) as (Service & { state: string })[];
+    };
+    try {
+      await own.service.store.services.add(
+        { ...web, protocol: "http", policy: "round-robin", probe: { kind: "tcp" }, poolKey: null },
+        new Date(0),
+      );
+      const member = plainMember(addressAt("10.1.0.5", 8080));
+      await own.service.store.services.putMember("web", member, 10);
+      const address = member.address.text;
+      await seen.membership.join(gateway("gw-1"), 1_000);
+      assert.deepEqual((await list())[0]?.state, "unknown", "gw-1 has told nothing so far");
+      const told = { state: "retired" as const, fault: "it refuses", sessions: 3 };
+      const report = {
+        ...{ ...web, protocol: "http" as const, up: 0, retired: 1, draining: 0, unknown: 0 },
+        ...{ connections: 3, accepted: 9, bytesIn: 1, bytesOut: 2 },
+        members: [{ address, ...told }],
+      };
+      const shop = { ...report, name: "shop:443:shop.example.org", names: ["shop.example.org"] };
+      await seen.services.tell({ gateway: "gw-1", serviceCount: 2, services: [shop, report] }, 1_000);
+      const members = [{ address, weight: 1, zone: null, draining: false, gateways: [{ gateway: "gw-1", ...told }] }];
+      const common = { ...web, policy: "round-robin", probe: { kind: "tcp" }, poolKey: null, members, refused: [] };
+      assert.deepEqual(await list(), [
+        { ...common, kind: "declared", state: "down", connections: 3 },
+        { ...common, name: shop.name, names: shop.names, kind: "announced", state: "down", connections: 3 },
+      ]);
+      time.pass(2_000);
+      assert.deepEqual(
+        (await list()).map((each) => [each.state, each.members[0]?.gateways]),
+        [["not-carried", []]],
+        "what gateways told ends with them",
+      );
+    } finally {
+      await own.close();
+    }
   });
 
   it("are refused, with the reason, where they cannot stand", async () => {

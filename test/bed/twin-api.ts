@@ -42,6 +42,8 @@ export type TwinApiOptions = {
   readonly consoles?: ServerParts["consoles"];
   /** What is known of gateways; when not given, nobody waits for any. */
   readonly edge?: ServerParts["edge"];
+  /** What they tell of services; when not given, nothing. */
+  readonly serviceReports?: ServerParts["serviceReports"];
 };
 
 /**
@@ -64,7 +66,12 @@ export async function createTwinApi({ hostNames = ["host-a"], capacity = 8, ...o
 
 async function openApi(
   service: TwinService,
-  { env = {}, consoles = noConsoles, edge }: Pick<TwinApiOptions, "env" | "consoles" | "edge">,
+  {
+    env = {},
+    consoles = noConsoles,
+    edge,
+    serviceReports = { list: () => Promise.resolve([]) },
+  }: Pick<TwinApiOptions, "env" | "consoles" | "edge" | "serviceReports">,
 ) {
   const settings = loadSettings(
     {
@@ -111,6 +118,7 @@ async function openApi(
     transferAlarmBytes: settings.jobs.transferAlarmBytes,
     hasEdge: edge !== undefined,
     listGateways: edge?.list ?? (() => Promise.resolve([])),
+    listServiceReports: serviceReports.list,
     listAlarms: store.notifications.listAlarms,
     countMessages: store.notifications.count,
   });
@@ -124,6 +132,7 @@ async function openApi(
     engines: service.engines,
     consoles,
     edge,
+    serviceReports,
     replyBudget: createReplyBudget(settings.consoles.replyMbPerMinute * MB),
     metrics,
     rateLimitRedis: undefined,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { createTwinGateways, gateway } from "../../apps/twins/gateways.ts";
 import { createTwinApi, type TwinApi } from "../bed/twin-api.ts";
 import type { RedisPlace, Remote } from "../../apps/cli/remote/remote.ts";
 import { createCliBed, type Given } from "./bed.ts";
@@ -25,16 +26,19 @@ describe("getaredis, for what gateways carry besides instances", () => {
   const json = async <Value>(...args: string[]) => JSON.parse(await say("--json", ...args)) as Value;
 
   it("service creates one, changes how it chooses and probes, and removes it", async () => {
-    assert.equal(await say("service", "list"), "No service is declared.\n");
+    assert.equal(await say("service", "list"), "No service is declared or announced.\n");
     const names = ["--name", "www.example.org", "example.org"];
     const made = await say("service", "create", "web", "443", "--protocol", "http", ...names, "--probe", "http:/up");
     assert.equal(made, "web is carried on port 443 of all gateways.\n");
     const listed = await say("services", "list");
-    assert.match(listed, /^NAME +PORT +PROTOCOL +NAMES +POLICY +PROBE +MEMBERS +REFUSED\n/);
-    assert.match(listed, /^web +443 +http +\S+ \S+ +round-robin +http:\/up +0 +-$/m);
+    assert.match(listed, /^NAME +STATE +PORT +PROTOCOL +NAMES +POLICY +PROBE +MEMBERS +CONNECTIONS +REFUSED\n/);
+    assert.match(listed, /^web +not-carried +443 +http +\S+ \S+ +round-robin +http:\/up +0 +0 +-$/m);
     const changed = await say("service", "change", "web", "--policy", "least-connections", "--probe", "tcp");
     assert.equal(changed, "web chooses by least-connections, and probes by tcp.\n");
-    assert.match(await say("service", "show", "web"), /^policy +least-connections\nprobe +tcp\nmembers +0$/m);
+    assert.match(
+      await say("service", "show", "web"),
+      /^policy +least-connections\nprobe +tcp\nmembers +0\nconnections +0$/m,
+    );
     assert.equal((await run("service", "create", "web", "444")).code, 5);
     assert.equal((await run("service", "create", "other", "443")).code, 5);
     assert.equal((await run("service", "create", "other", "444", "--probe", "icmp")).code, 2);
@@ -57,13 +61,13 @@ describe("getaredis, for what gateways carry besides instances", () => {
     );
     assert.equal(
       await say("pool", "list", "db"),
-      "ADDRESS        WEIGHT  ZONE  STATE\n" +
-        "10.1.0.5:5432  3       fra   draining\n" +
-        "10.2.0.5:5432  1       -     in use\n",
+      "ADDRESS        WEIGHT  ZONE  STATE     CONNECTIONS  WHY\n" +
+        "10.1.0.5:5432  3       fra   draining  0            -\n" +
+        "10.2.0.5:5432  1       -     in use    0            -\n",
     );
     await say("pool", "undrain", "db", "10.1.0.5:5432");
     const [first] = await json<object[]>("pool", "list", "db");
-    assert.deepEqual(first, { address: "10.1.0.5:5432", weight: 3, zone: "fra", draining: false });
+    assert.deepEqual(first, { address: "10.1.0.5:5432", weight: 3, zone: "fra", draining: false, gateways: [] });
     assert.equal(await say("pool", "policy", "db", "location"), "db chooses by location.\n");
     assert.equal(await say("pool", "remove", "db", "10.1.0.5:5432"), "10.1.0.5:5432 is no member of db any more.\n");
     assert.equal((await run("pool", "drain", "db", "10.1.0.5:5432")).code, 4);
@@ -78,11 +82,46 @@ describe("getaredis, for what gateways carry besides instances", () => {
     await say("service", "create", "seed", "9000", "--pool-key", "serverPool");
     assert.match(
       await say("service", "show", "seed"),
-      /^members +0, from serverPool in Redis\nrefused +Redis has no key serverPool$/m,
+      /^members +0, from serverPool in Redis\nconnections +0\nrefused +Redis has no key serverPool$/m,
     );
     const { stdout, stderr } = await run("pool", "list", "seed");
     assert.deepEqual([stdout, stderr], ["seed has no member.\n", "Left out: Redis has no key serverPool.\n"]);
     await say("service", "remove", "seed");
+  });
+
+  it("service and pool tell how gateways see members, each where they differ", async () => {
+    const seen = createTwinGateways({ clock: () => new Date(0) });
+    const edge = {
+      ...{ untilCarried: () => Promise.resolve(), untilGone: () => Promise.resolve(true) },
+      ...{ refresh: () => Promise.resolve(), isServed: () => true, trace: () => Promise.resolve([]) },
+      list: seen.membership.list,
+    };
+    const own = await createTwinApi({ env: { EDGE_DOMAIN: "redis.example.org" }, edge, serviceReports: seen.services });
+    try {
+      bed = createCliBed(own);
+      await say("service", "create", "db", "5432");
+      await say("pool", "add", "db", "10.1.0.5:5432");
+      const member = { address: "10.1.0.5:5432", sessions: 2 };
+      const up = { ...member, state: "up" as const, fault: null };
+      const retired = { ...member, state: "retired" as const, fault: "it refuses" };
+      const db = { name: "db", port: 5432, protocol: "tcp" as const, names: [], draining: 0, unknown: 0 };
+      const traffic = { connections: 2, accepted: 2, bytesIn: 0, bytesOut: 0 };
+      for (const [name, counts, told] of [
+        ["gw-1", { up: 1, retired: 0 }, up],
+        ["gw-2", { up: 0, retired: 1 }, retired],
+      ] as const) {
+        await seen.membership.join(gateway(name), 10_000);
+        const services = [{ ...db, ...traffic, ...counts, members: [told] }];
+        await seen.services.tell({ gateway: name, serviceCount: 1, services }, 10_000);
+      }
+      assert.match(await say("service", "list"), /^db +down +5432 .* 1 +4 +-$/m);
+      assert.match(
+        await say("pool", "list", "db"),
+        /^10\.1\.0\.5:5432 +1 +- +up on gw-1, retired on gw-2 +4 +it refuses$/m,
+      );
+    } finally {
+      await own.close();
+    }
   });
 
   describe("app announces what a host serves,", () => {

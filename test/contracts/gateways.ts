@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import type { Membership, RouteNews } from "../../apps/core/edge/contract.ts";
+import type { Membership, RouteNews, ServiceReports } from "../../apps/core/edge/contract.ts";
+import type { ServicesReport } from "../../apps/core/edge/service-reports.ts";
 import type { Gateway } from "../../apps/core/edge/gateway.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
 import { gateway as liveGateway } from "../../apps/twins/gateways.ts";
@@ -11,9 +12,11 @@ export type GatewaysBed = {
   readonly membership: Membership;
   /** As a gateway has it, and as those who start and end instances do. */
   readonly news: { readonly gateway: RouteNews; readonly starter: RouteNews };
-  /** Sets a gateway's key, whatever stands in it. */
+  readonly services: ServiceReports;
+  /** Sets a gateway's key, or that by which it tells of services, whatever stands in it. */
   readonly set: (name: string, value: string, lifeMs: number) => Promise<void>;
-  /** Resolves when the key of a gateway has ended. */
+  readonly setServices: (name: string, value: string, lifeMs: number) => Promise<void>;
+  /** Resolves when the keys of a gateway have ended. */
   readonly outlive: (name: string) => Promise<void>;
   /** Ends the system, which loses all its data; it answers again when the last of these resolves. */
   readonly kill: () => Promise<void>;
@@ -27,21 +30,20 @@ const gateway = (name: string, over: Partial<Gateway> = {}): Gateway => ({
   addresses: ["192.0.2.1", "2001:db8::1"],
   routes: 3,
   connections: 2,
+  ...over,
+});
+
+const report = (gateway: string): ServicesReport => ({
+  gateway,
   serviceCount: 1,
   services: [
     {
-      name: "web",
-      port: 443,
-      protocol: "http",
-      names: ["www.example.org"],
-      up: 1,
-      retired: 1,
-      draining: 0,
-      unknown: 0,
-      retiredMembers: ["10.0.0.5:8080"],
+      ...{ name: "web", port: 443, protocol: "http", names: ["www.example.org"] },
+      ...{ up: 0, retired: 1, draining: 0, unknown: 0 },
+      members: [{ address: "10.0.0.5:8080", state: "retired", fault: "it refuses", sessions: 3 }],
+      ...{ connections: 3, accepted: 4, bytesIn: 5, bytesOut: 6 },
     },
   ],
-  ...over,
 });
 
 /** What membership and news of gateways keep to. */
@@ -103,6 +105,22 @@ export function describeGatewaysContract(open: () => Promise<GatewaysBed>): void
       );
     });
 
+    it("tell of services beside that, until it ends or they take it back, by their names", async () => {
+      assert.deepEqual(await bed.services.list(), []);
+      await bed.services.tell(report("gw-2"), LIFE_MS);
+      await bed.services.tell(report("gw-1"), 50);
+      assert.deepEqual(await bed.membership.list(), [], "it makes nobody a member");
+      assert.deepEqual(await bed.services.list(), [report("gw-1"), report("gw-2")]);
+      await bed.outlive("gw-1");
+      await bed.services.tell({ ...report("gw-2"), serviceCount: 7 }, LIFE_MS);
+      assert.deepEqual(await bed.services.list(), [{ ...report("gw-2"), serviceCount: 7 }]);
+      await bed.setServices("gw-2", "{", LIFE_MS);
+      assert.deepEqual(await bed.services.list(), []);
+      await bed.services.tell(report("gw-2"), LIFE_MS);
+      await bed.services.withdraw("gw-2");
+      assert.deepEqual(await bed.services.list(), []);
+    });
+
     it("hear which instances to look at", async () => {
       const heard: string[] = [];
       const stop = bed.news.gateway.onNudge((ids) => void heard.push(...ids));
@@ -146,6 +164,9 @@ export function describeGatewaysContract(open: () => Promise<GatewaysBed>): void
         await assert.rejects(bed.membership.join(gateway("gw-1"), LIFE_MS), isUnavailable);
         await assert.rejects(bed.membership.renew(gateway("gw-1"), LIFE_MS), isUnavailable);
         await assert.rejects(bed.membership.withdraw("gw-1"), isUnavailable);
+        await assert.rejects(bed.services.tell(report("gw-1"), LIFE_MS), isUnavailable);
+        await assert.rejects(bed.services.withdraw("gw-1"), isUnavailable);
+        await assert.rejects(bed.services.list(), isUnavailable);
         await assert.rejects(bed.news.starter.nudge(["a"]), isUnavailable);
         await assert.rejects(bed.news.gateway.acknowledge("gw-1", []), isUnavailable);
       } finally {

@@ -3,7 +3,6 @@ import { afterEach, describe, it } from "node:test";
 import { awaitGateways } from "../../apps/core/edge/await-gateways.ts";
 import { createCarrier } from "../../apps/core/edge/carry-routes.ts";
 import { PlaneFault } from "../../apps/core/edge/plane-fault.ts";
-import type { ServiceReport } from "../../apps/core/edge/gateway.ts";
 import type { FleetEvent } from "../../apps/core/events/event.ts";
 import { createGateway } from "../../apps/gateway/gateway.ts";
 import { Unavailable } from "../../apps/lib/unavailable.ts";
@@ -39,8 +38,7 @@ describe("a gateway", () => {
         time.after(withinMs),
       );
     const kinds = () => events.map(({ kind }) => kind);
-    const services: ServiceReport[] = [];
-    return { faults, gateways, routes, events, services, put, states, wait, kinds };
+    return { faults, gateways, routes, events, put, states, wait, kinds };
   }
 
   function start(shared: ReturnType<typeof world>, name = "gw-1") {
@@ -76,7 +74,6 @@ describe("a gateway", () => {
           return Promise.resolve();
         },
         isPlaneRunning: () => Promise.resolve(isRunning),
-        services: () => ({ serviceCount: shared.services.length, services: [...shared.services] }),
         membership: shared.gateways.membership,
         news: shared.gateways.news,
         events: {
@@ -142,7 +139,7 @@ describe("a gateway", () => {
     assert.deepEqual(shared.kinds(), ["gateway-join"]);
   });
 
-  it("tells what its plane has done, how far it is behind, and how it carries services", async () => {
+  it("tells what its plane has done, and how far it is behind", async () => {
     const shared = world();
     const { plane, readFaults } = start(shared);
     const told = async () => {
@@ -152,14 +149,10 @@ describe("a gateway", () => {
     };
     await pass(2 * SECOND);
     plane.connect("a", () => undefined);
-    const service = { name: "web", port: 443, protocol: "http" as const, names: ["www.example.org"] };
-    const counts = { up: 1, retired: 1, draining: 0, unknown: 0, retiredMembers: ["10.0.0.5:8080"] };
-    shared.services.push({ ...service, ...counts });
     await pass(2 * SECOND);
-    const { figures, services } = await told();
+    const { figures } = await told();
     assert.equal(figures.accepted, 1);
     assert.ok(figures.lagMs <= SECOND, "it has looked within the last second");
-    assert.deepEqual(services, shared.services);
     readFaults.add({ call: "read", fault: () => away("mysql") });
     await pass(2 * SECOND);
     assert.ok((await told()).figures.lagMs >= 2 * SECOND, "it has carried nothing new since");
@@ -303,6 +296,37 @@ describe("a gateway", () => {
     await pass(SECOND);
     assert.deepEqual([...plane.carried()], [["a", TARGET]]);
     assert.deepEqual(shared.kinds(), ["gateway-join", "routes-repaired"]);
+  });
+
+  it("tells of instances that it cannot lead to, and raises an alarm for as long as there are any", async () => {
+    const shared = world();
+    for (const id of ["a", "b"]) shared.routes.set(id, { id, address: "host-a.internal", port: 20_000 });
+    shared.put("c");
+    const { plane } = start(shared);
+    await pass(2 * SECOND);
+    const unroutable = async () => {
+      const [one] = await shared.gateways.membership.list();
+      assert.ok(one && one.state !== "unreadable");
+      return one.unroutable;
+    };
+    assert.equal(await unroutable(), 2);
+    assert.deepEqual([...plane.carried().keys()], ["c"]);
+    const told = () => shared.events.filter(({ kind }) => kind === "host-unroutable");
+    assert.deepEqual(
+      told().map(({ alarm, reason }) => [alarm, reason]),
+      [
+        [
+          true,
+          'gw-1 cannot lead to instances (2 now) of the host that is known as "host-a.internal": gateways look up no ' +
+            "names. Register the host anew with its IP address",
+        ],
+      ],
+    );
+    await pass(61 * SECOND);
+    assert.equal(told().length, 2);
+    for (const id of ["a", "b"]) shared.put(id);
+    await pass(61 * SECOND);
+    assert.deepEqual([await unroutable(), told().length], [0, 2]);
   });
 
   it("says that it drains for as long as it is told to, and carries on", async () => {

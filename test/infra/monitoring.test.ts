@@ -34,6 +34,7 @@ const { registry } = createMetrics({
   transferAlarmBytes: 0,
   hasEdge: false,
   listGateways: () => Promise.resolve([]),
+  listServiceReports: () => Promise.resolve([]),
   listAlarms: () => Promise.resolve([]),
   countMessages: () => Promise.resolve([]),
 });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { createConnection } from "mysql2/promise";
 import { openRedis } from "../../apps/adapters/redis/discovery.ts";
-import { createRedisMembership } from "../../apps/adapters/redis/gateways.ts";
+import { createRedisMembership, createRedisServiceReports } from "../../apps/adapters/redis/gateways.ts";
 import { handoutBuckets } from "../../apps/core/figures/figures.ts";
 import { registerHost } from "../../apps/core/fleet/register-host.ts";
 import { gateway } from "../../apps/twins/gateways.ts";
@@ -147,16 +147,22 @@ const situations: readonly Situation[] = [
     alert: "ServiceDown",
     minutes: 1,
     series: [
-      ["getaredis_gateway_members", { state: "up" }, still(0)],
-      ["getaredis_gateway_members", { state: "retired" }, still(1)],
+      ["getaredis_service_members", { state: "up" }, still(0)],
+      ["getaredis_service_members", { state: "retired" }, still(1)],
     ],
-    labels: { ...page, service: "web" },
+    labels: { ...page, service: "web", gateway: "gw-1" },
   },
   {
     alert: "MemberRetired",
     minutes: 5,
-    series: [["getaredis_gateway_members", { state: "retired" }, still(1)]],
+    series: [["getaredis_service_members", { state: "retired" }, still(1)]],
     labels: { ...warn, service: "web" },
+  },
+  {
+    alert: "InstancesUnroutable",
+    minutes: 2,
+    series: [["getaredis_gateway_unroutable_instances", {}, still(3)]],
+    labels: { ...warn, gateway: "gw-1" },
   },
   {
     alert: "DropletsStuck",
@@ -314,12 +320,12 @@ async function handOut(service: Service): Promise<{ id: string }> {
 /** Tells of a gateway that carries a service, as one that lives does: so that all series exist. */
 async function tellOfGateway(service: Service): Promise<void> {
   const redis = openRedis(service.env["REDIS_URL"] ?? "", () => undefined);
-  const web = { name: "web", port: 443, protocol: "http" as const, names: ["www.example.org"] };
-  const members = { up: 1, retired: 0, draining: 0, unknown: 0, retiredMembers: [] };
-  await createRedisMembership(redis).join(
-    { ...gateway("gw-1"), serviceCount: 1, services: [{ ...web, ...members }] },
-    600_000,
-  );
+  const web = { name: "web", port: 443, protocol: "http" as const, names: ["www.example.org"], members: [] };
+  const counts = { up: 1, retired: 0, draining: 0, unknown: 0 };
+  const traffic = { connections: 1, accepted: 1, bytesIn: 1, bytesOut: 1 };
+  const services = [{ ...web, ...counts, ...traffic }];
+  await createRedisMembership(redis).join(gateway("gw-1"), 600_000);
+  await createRedisServiceReports(redis).tell({ gateway: "gw-1", serviceCount: 1, services }, 600_000);
   redis.disconnect();
 }
 

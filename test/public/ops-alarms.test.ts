@@ -12,11 +12,12 @@ const rules = { isFleet: false, standbys: 0, cap: 1, bootTimeoutSeconds: 600 };
 
 /** An edge that has gateways, and carries nothing besides instances. */
 function edgeOf(gateways: readonly { readonly state: "live" }[]): EdgeOverview {
-  const facts = { name: "gw-1", addresses: [], routes: 0, connections: 0, mostConnections: 10, version: "1" };
+  const facts = { name: "gw-1", addresses: [], routes: 0, unroutable: 0, connections: 0 };
   return {
     hasEdge: true,
-    gateways: gateways.map(({ state }) => ({ ...facts, state })),
+    gateways: gateways.map(({ state }) => ({ ...facts, mostConnections: 10, version: "1", state })),
     services: [],
+    announced: null,
     ports: [],
     workloads: [],
   };

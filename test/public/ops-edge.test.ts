@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import type { EdgeOverview } from "../../apps/core/operator/edge-overview.ts";
 import type { FleetOverview } from "../../apps/core/operator/fleet-overview.ts";
 import {
+  announcedLines,
   gatewayLine,
   isWorthShowing,
   portLine,
@@ -17,6 +18,7 @@ const gateway = {
   state: "live" as const,
   addresses: ["192.0.2.1"],
   routes: 1_200,
+  unroutable: 0,
   connections: 7,
   mostConnections: 10_000,
   version: "0.2.0",
@@ -33,12 +35,18 @@ const web = {
   gateways: 2,
   members: 2,
   up: 2,
-  retired: [],
+  connections: 5,
+  memberList: [],
 };
+const [good, bad] = [
+  { address: "10.0.0.4:80", state: "up" as const, fault: null, sessions: 1, gateways: ["gw-1", "gw-2"] },
+  { address: "10.0.0.5:80", state: "retired" as const, fault: "it refuses", sessions: 0, gateways: ["gw-2"] },
+];
 const edge = (over: Partial<EdgeOverview> = {}): EdgeOverview => ({
   hasEdge: true,
   gateways: [gateway],
   services: [],
+  announced: null,
   ports: [],
   workloads: [],
   ...over,
@@ -63,15 +71,46 @@ describe("the edge on the page", () => {
     const { facts, why } = gatewayLine({ ...unreadable, state: "unreadable", version: null });
     assert.deepEqual(facts, []);
     assert.match(why, /cannot be read/);
-    const degraded = serviceLine({ ...web, state: "degraded", up: 1, retired: ["10.0.0.5:80"] });
-    assert.deepEqual(degraded.facts.slice(-2), ["1 of 2 members up", "on 2 gateways"]);
-    assert.equal(degraded.why, "Not answering: 10.0.0.5:80");
+    assert.equal(
+      gatewayLine({ ...gateway, unroutable: 2 }).why,
+      "It cannot lead to 2 instances: the host is known by a name and no IP address.",
+    );
+    const degraded = serviceLine({ ...web, state: "degraded", members: 14, up: 13, memberList: [bad, good] });
+    assert.deepEqual(degraded.facts.slice(-3), ["13 of 14 members up", "5 connections", "on 2 gateways"]);
+    assert.deepEqual(degraded.parts, [
+      { name: "10.0.0.5:80", state: "retired", facts: "0 connections", why: "it refuses, on gw-2" },
+      { name: "10.0.0.4:80", state: "up", facts: "1 connection", why: "" },
+    ]);
+    assert.equal(degraded.morePartsCount, 12);
     const port = { host: "host-a", port: 8080, image: "web:1", imagePort: 80, children: 1 };
     const refused = portLine({ ...port, state: "refused", fault: "its file is no map" });
     assert.deepEqual(refused.facts, ["web:1 port 80", "and 1 port of other hosts"]);
     assert.equal(refused.why, "its file is no map");
     const workload = { host: "host-a", name: "web", image: "web:1", copies: 2, state: "running" as const, fault: null };
     assert.deepEqual(workloadLine(workload).facts, ["2 containers", "web:1"]);
+  });
+});
+
+describe("what hosts announce, on the page", () => {
+  const announced = { hosts: 2, applications: 1, refusedCount: 0, refused: [], conflictCount: 0, conflicts: [] };
+
+  it("is one line with its numbers, and none while nobody announces anything", () => {
+    assert.deepEqual(announcedLines(null), []);
+    assert.deepEqual(announcedLines({ ...announced, hosts: 0, applications: 0 }), []);
+    const [line] = announcedLines(announced);
+    assert.deepEqual([line?.name, line?.state, line?.parts], ["2 hosts announce 1 application", "followed", []]);
+  });
+
+  it("has below it what is not followed, conflicts first", () => {
+    const faulty = { ...announced, refusedCount: 9, refused: ["web-2: bad"], conflictCount: 1, conflicts: ["taken"] };
+    const [line] = announcedLines(faulty);
+    assert.equal(line?.state, "partly");
+    assert.deepEqual(line.facts, ["1 conflict", "9 refused"]);
+    assert.deepEqual(
+      line.parts?.map(({ why }) => why),
+      ["taken", "web-2: bad"],
+    );
+    assert.equal(line.morePartsCount, 8);
   });
 });
 
@@ -101,6 +140,15 @@ describe("the verdict on the edge", () => {
       "No gateway lives: no instance can be reached, and none is handed out.",
     ]);
     assert.equal(notes(edge({ gateways: null })).filter((text) => text.includes("gateway")).length, 0);
+  });
+
+  it("names gateways that cannot lead to all instances, and members that do not answer", () => {
+    assert.deepEqual(
+      notes(edge({ gateways: [{ ...gateway, unroutable: 3 }] })).at(0),
+      "Gateway gw-1: no way to 3 instances",
+    );
+    const degraded = { ...web, state: "degraded" as const, memberList: [bad, good] };
+    assert.equal(notes(edge({ services: [degraded] }))[0], "Service web: 10.0.0.5:80 not answering");
   });
 
   it("names services without an answer, and does not fill the page with them", () => {

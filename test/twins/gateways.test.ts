@@ -13,8 +13,13 @@ describe("gateways in memory", () => {
     return Promise.resolve({
       membership: twin.membership,
       news: { gateway: twin.news, starter: twin.news },
+      services: twin.services,
       set: (name, value, lifeMs) => {
         twin.set(name, value, lifeMs);
+        return Promise.resolve();
+      },
+      setServices: (name, value, lifeMs) => {
+        twin.setServices(name, value, lifeMs);
         return Promise.resolve();
       },
       outlive: () => {

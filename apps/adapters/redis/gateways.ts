@@ -1,11 +1,15 @@
 import type { Redis } from "ioredis";
 import { parseGateway } from "../../core/edge/gateway.ts";
-import type { CarriedRoute, Membership, RouteNews } from "../../core/edge/contract.ts";
+import type { CarriedRoute, Membership, RouteNews, ServiceReports } from "../../core/edge/contract.ts";
+import { parseServicesReport } from "../../core/edge/service-reports.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** Names of all gateways that have been there lately; those that live have a key besides. */
 const NAMES = "gateway::names";
-const keyOf = (name: string) => `gateway:${name}`;
+const GATEWAYS = "gateway:";
+/** The same of what they tell of services, which is more: hand-outs read the others. */
+const SERVICE_NAMES = "gateway::service-names";
+const SERVICES = "gateway::services:";
 const NUDGES = "getaredis:routes";
 const ACKNOWLEDGEMENTS = "getaredis:carried";
 
@@ -13,7 +17,7 @@ const ACKNOWLEDGEMENTS = "getaredis:carried";
 const LIST = `
 local found = {}
 for _, name in ipairs(redis.call("smembers", KEYS[1])) do
-  local value = redis.call("get", "gateway:" .. name)
+  local value = redis.call("get", ARGV[1] .. name)
   if value then
     found[#found + 1] = name
     found[#found + 1] = value
@@ -25,23 +29,44 @@ return found`;
 
 /** Which gateways live, from the keys that they write. */
 export function createRedisMembership(redis: Redis): Membership {
+  const keys = createKeys(redis, NAMES, GATEWAYS);
   return {
-    join: async (gateway, lifeMs) => {
-      const { name } = gateway;
-      // Together: a name without its key would be forgotten, and a key without its name found by nobody.
-      await asked(redis.multi().set(keyOf(name), JSON.stringify(gateway), "PX", lifeMs).sadd(NAMES, name).exec());
-    },
+    join: (gateway, lifeMs) => keys.set(gateway.name, JSON.stringify(gateway), lifeMs),
     renew: async (gateway, lifeMs) =>
-      (await asked(redis.set(keyOf(gateway.name), JSON.stringify(gateway), "PX", lifeMs, "XX"))) === "OK",
-    withdraw: async (name) => {
-      await asked(redis.del(keyOf(name)));
+      (await asked(redis.set(`${GATEWAYS}${gateway.name}`, JSON.stringify(gateway), "PX", lifeMs, "XX"))) === "OK",
+    withdraw: keys.remove,
+    list: async () =>
+      (await keys.list()).map(([name, value]) => parseGateway(name, value) ?? { name, state: "unreadable" as const }),
+  };
+}
+
+/** How gateways carry services, from the keys that they write. */
+export function createRedisServiceReports(redis: Redis): ServiceReports {
+  const keys = createKeys(redis, SERVICE_NAMES, SERVICES);
+  return {
+    tell: (report, lifeMs) => keys.set(report.gateway, JSON.stringify(report), lifeMs),
+    withdraw: keys.remove,
+    list: async () => (await keys.list()).flatMap(([name, value]) => parseServicesReport(name, value) ?? []),
+  };
+}
+
+/** Keys of gateways that end by themselves, each a prefix and the gateway's name; the set `names` has those names. */
+function createKeys(redis: Redis, names: string, prefix: string) {
+  return {
+    /** Together: a name without its key would be forgotten, and a key without its name found by nobody. */
+    set: async (name: string, value: string, lifeMs: number): Promise<void> => {
+      await asked(redis.multi().set(`${prefix}${name}`, value, "PX", lifeMs).sadd(names, name).exec());
     },
-    list: async () => {
-      const found = (await asked(redis.eval(LIST, 1, NAMES))) as string[];
+    remove: async (name: string): Promise<void> => {
+      await asked(redis.del(`${prefix}${name}`));
+    },
+    /** Names and values, in the order of the names. */
+    list: async (): Promise<readonly (readonly [name: string, value: string])[]> => {
+      const found = (await asked(redis.eval(LIST, 1, names, prefix))) as string[];
       return Array.from({ length: found.length / 2 }, (_, index) => {
         const [name = "", value = ""] = found.slice(index * 2, index * 2 + 2);
-        return parseGateway(name, value) ?? { name, state: "unreadable" as const };
-      }).sort((one, other) => (one.name < other.name ? -1 : 1));
+        return [name, value] as const;
+      }).sort(([one], [other]) => (one < other ? -1 : 1));
     },
   };
 }

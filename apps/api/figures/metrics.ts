@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import type { Membership } from "../../core/edge/contract.ts";
+import type { Membership, ServiceReports } from "../../core/edge/contract.ts";
 import { gatewayStates, type Gateway } from "../../core/edge/gateway.ts";
+import { memberStatesTold, type ServiceReport } from "../../core/edge/service-reports.ts";
 import type { HostStanding } from "../../core/fleet/fleet-cache.ts";
 import type { Standing } from "../../core/fleet/standing.ts";
 import { handoutBuckets, type Beginning, type HandoutOutcome } from "../../core/figures/figures.ts";
@@ -42,6 +43,8 @@ export type MetricSources = {
   readonly hasEdge: boolean;
   /** Gateways that live. */
   readonly listGateways: Membership["list"];
+  /** How they carry services besides instances. */
+  readonly listServiceReports: ServiceReports["list"];
 };
 
 /** All ways in which a call for a hand-out comes out; "replayed": a retry that got the known answer. */
@@ -365,13 +368,13 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-const memberStates = ["up", "retired", "draining", "unknown"] as const;
-
 /** What gateways tell of themselves. While Redis does not answer, it is unknown and left out. */
-function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Registry[]): void {
-  /** All that a scrape tells of gateways is asked for once. */
+function registerEdge({ hasEdge, listGateways, listServiceReports }: MetricSources, registers: Registry[]): void {
+  /** All that a scrape tells of gateways is asked for once, and all of their services. */
   let asking: ReturnType<Membership["list"]> | undefined;
   const ask = () => (asking ??= listGateways().finally(() => (asking = undefined)));
+  let askingReports: ReturnType<ServiceReports["list"]> | undefined;
+  const askReports = () => (askingReports ??= listServiceReports().finally(() => (askingReports = undefined)));
 
   new Gauge({
     name: "getaredis_edge_enabled",
@@ -415,16 +418,56 @@ function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Regis
     "Connections that each gateway takes at most",
     ({ figures }) => figures.mostConnections,
   );
+  gauge(
+    "getaredis_gateway_unroutable_instances",
+    "Instances that each gateway cannot lead to: their hosts are known by a name and no IP address",
+    ({ unroutable = 0 }) => unroutable,
+  );
   new Gauge({
-    name: "getaredis_gateway_members",
+    name: "getaredis_service_members",
     help: "Members of services besides instances, by state; unknown: what carries the service does not tell",
     labelNames: ["gateway", "service", "state"],
     registers,
     async collect() {
       this.reset();
-      for (const { name: gateway, services } of await readable())
-        for (const { name: service, ...members } of services)
-          for (const state of memberStates) this.set({ gateway, service, state }, members[state]);
+      for (const { gateway, name: service, ...members } of await servicesTold())
+        for (const state of memberStatesTold) this.set({ gateway, service, state }, members[state]);
+    },
+  });
+  new Gauge({
+    name: "getaredis_service_connections",
+    help: "Open connections to members of services besides instances",
+    labelNames: ["gateway", "service"],
+    registers,
+    async collect() {
+      this.reset();
+      for (const { gateway, name: service, connections } of await servicesTold())
+        this.set({ gateway, service }, connections);
+    },
+  });
+  new Counter({
+    name: "getaredis_service_accepted_total",
+    help: "Connections, or requests with HTTP, of services besides instances",
+    labelNames: ["gateway", "service"],
+    registers,
+    async collect() {
+      const told = await servicesTold();
+      this.reset();
+      for (const { gateway, name: service, accepted } of told) this.inc({ gateway, service }, accepted);
+    },
+  });
+  new Counter({
+    name: "getaredis_service_bytes_total",
+    help: "Bytes of services besides instances, from clients (in) and to them (out)",
+    labelNames: ["gateway", "service", "direction"],
+    registers,
+    async collect() {
+      const told = await servicesTold();
+      this.reset();
+      for (const { gateway, name: service, bytesIn, bytesOut } of told) {
+        this.inc({ gateway, service, direction: "in" }, bytesIn);
+        this.inc({ gateway, service, direction: "out" }, bytesOut);
+      }
     },
   });
 
@@ -460,6 +503,11 @@ function registerEdge({ hasEdge, listGateways }: MetricSources, registers: Regis
       all: figures.reloads,
     }),
   );
+
+  async function servicesTold(): Promise<readonly (ServiceReport & { readonly gateway: string })[]> {
+    const reports = (await whileKnown(askReports(), "redis")) ?? [];
+    return reports.flatMap(({ gateway, services }) => services.map((service) => ({ ...service, gateway })));
+  }
 
   async function readable(): Promise<readonly Gateway[]> {
     const gateways = (await whileKnown(ask(), "redis")) ?? [];

@@ -289,6 +289,7 @@ export interface components {
       state: "joining" | "live" | "draining" | "unreadable";
       addresses: string[];
       routes: number | null;
+      unroutable: number | null;
       connections: number | null;
       mostConnections: number | null;
       version: string | null;
@@ -380,6 +381,12 @@ export interface components {
       weight: number;
       zone: string | null;
       draining: boolean;
+      gateways: {
+        gateway: string;
+        state: "retired" | "draining" | "unknown" | "up";
+        fault: string | null;
+        sessions: number;
+      }[];
     };
     NewAnnouncer: {
       name: string;
@@ -558,6 +565,9 @@ export interface components {
       poolKey: string | null;
       members: components["schemas"]["Member"][];
       refused: string[];
+      kind: "declared" | "announced";
+      state: "up" | "degraded" | "down" | "draining" | "empty" | "not-carried" | "untold" | "unknown";
+      connections: number;
     };
     ServiceChange: {
       policy?: "round-robin" | "least-connections" | "consistent-hash" | "location";

@@ -3,7 +3,7 @@ import { answered } from "../api/answers.ts";
 import type { Client, Schemas } from "../api/client.ts";
 import type { Context } from "../context.ts";
 import { readWhole } from "../input/numbers.ts";
-import type { Column } from "../output/table.ts";
+import type { Column, Tone } from "../output/table.ts";
 import { stop } from "../stopped.ts";
 import { findService, POLICIES } from "./service.ts";
 
@@ -114,9 +114,21 @@ const columns: readonly Column<Member>[] = [
   { title: "ADDRESS", of: ({ address }) => address },
   { title: "WEIGHT", of: ({ weight }) => String(weight) },
   { title: "ZONE", of: ({ zone }) => zone ?? "-" },
-  {
-    title: "STATE",
-    of: ({ draining }) => (draining ? "draining" : "in use"),
-    tone: ({ draining }) => (draining ? "watch" : "good"),
-  },
+  { title: "STATE", of: stateOf, tone: toneOf },
+  { title: "CONNECTIONS", of: ({ gateways }) => String(gateways.reduce((sum, { sessions }) => sum + sessions, 0)) },
+  { title: "WHY", of: ({ gateways }) => gateways.find(({ fault }) => fault !== null)?.fault ?? "-", isCut: true },
 ];
+
+/** As gateways see it, where they tell; of several that differ, each. */
+function stateOf({ draining, gateways }: Member): string {
+  const told = gateways.filter(({ state }) => state !== "unknown");
+  const states = [...new Set(told.map(({ state }) => state))];
+  const [state] = states;
+  if (state === undefined) return draining ? "draining" : "in use";
+  return states.length === 1 ? state : told.map((each) => `${each.state} on ${each.gateway}`).join(", ");
+}
+
+function toneOf({ draining, gateways }: Member): Tone {
+  if (gateways.some(({ state }) => state === "retired")) return "bad";
+  return draining ? "watch" : "good";
+}

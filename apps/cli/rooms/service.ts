@@ -3,7 +3,7 @@ import { answered } from "../api/answers.ts";
 import type { Client, Schemas } from "../api/client.ts";
 import type { Context } from "../context.ts";
 import { readPort } from "../input/numbers.ts";
-import type { Column } from "../output/table.ts";
+import type { Column, Tone } from "../output/table.ts";
 import { stop, usage } from "../stopped.ts";
 
 type Service = Schemas["Service"];
@@ -28,10 +28,10 @@ export function addServiceRoom(program: CommandUnknownOpts, { operator, show }: 
 
   room
     .command("list")
-    .description("List the services that are declared.")
+    .description("List the services that are declared, and those that hosts announce, with how they are.")
     .action(async () => {
       const services = await answered((await operator()).GET("/ops/api/services"));
-      show.rows(services, columns, "No service is declared.");
+      show.rows(services, columns, "No service is declared or announced.");
     });
 
   room
@@ -119,14 +119,27 @@ function probeText({ probe: { kind, path } }: Service): string {
   return path === undefined ? kind : `${kind}:${path}`;
 }
 
+const tones = {
+  up: "good",
+  untold: "good",
+  degraded: "watch",
+  draining: "watch",
+  empty: "watch",
+  unknown: "watch",
+  down: "bad",
+  "not-carried": "bad",
+} as const satisfies Record<Service["state"], Tone>;
+
 const columns: readonly Column<Service>[] = [
   { title: "NAME", of: ({ name }) => name },
+  { title: "STATE", of: ({ state }) => state, tone: ({ state }) => tones[state] },
   { title: "PORT", of: ({ port }) => String(port) },
   { title: "PROTOCOL", of: ({ protocol }) => protocol },
   { title: "NAMES", of: ({ names }) => names.join(" ") || "-", isCut: true },
   { title: "POLICY", of: ({ policy }) => policy },
   { title: "PROBE", of: probeText, isCut: true },
   { title: "MEMBERS", of: ({ members }) => String(members.length) },
+  { title: "CONNECTIONS", of: ({ connections }) => String(connections) },
   {
     title: "REFUSED",
     of: ({ refused }) => refused.join("; ") || "-",
@@ -136,15 +149,17 @@ const columns: readonly Column<Service>[] = [
 ];
 
 function describe(service: Service): (readonly [string, string])[] {
-  const { name, port, protocol, names, policy, poolKey, members, refused } = service;
+  const { name, port, protocol, names, policy, poolKey, members, refused, kind, state, connections } = service;
   return [
     ["name", name],
+    ["state", kind === "announced" ? `${state}, announced by hosts` : state],
     ["port", String(port)],
     ["protocol", protocol],
     ["names", names.join(" ") || "-"],
     ["policy", policy],
     ["probe", probeText(service)],
     ["members", `${members.length}${poolKey === null ? "" : `, from ${poolKey} in Redis`}`],
+    ["connections", String(connections)],
     ...refused.map((reason) => ["refused", reason] as const),
   ];
 }

@@ -65,6 +65,16 @@ export function conflictsOf(announcements: Announcements, owners: Owners): reado
     });
 }
 
+/** A conflict in words. */
+export function conflictReason({ claim, owner, application, hosts }: ClaimConflict): string {
+  const [kind, what = ""] = claim.split(":");
+  const mine = kind === "port" ? `port ${what}` : what;
+  const whose =
+    owner === SHARED ? "carries domains" : application === SHARED ? `belongs to ${owner} alone` : `belongs to ${owner}`;
+  const who = application === SHARED ? "the domains" : `application ${application}`;
+  return `${mine} ${whose}, which announced it first: ${who} of ${hosts.join(", ")} cannot have it`;
+}
+
 /**
  * Announced applications as services: one for each domain and port, with the hosts that announce that very domain and
  * port for it. What an application does not own is left out.

@@ -2,7 +2,15 @@ import type { Events } from "../events/contract.ts";
 import type { ServicePlane } from "./contract.ts";
 import { backendsOf, renderHaproxy, type HaproxyOptions } from "./haproxy.ts";
 import { keepConfiguration } from "./keep-configuration.ts";
-import { memberStates, planServers, type Leaving, type MemberState, type SeenServers } from "./servers.ts";
+import {
+  memberStates,
+  planServers,
+  trafficOf,
+  type CarriedMember,
+  type Leaving,
+  type SeenServers,
+  type Traffic,
+} from "./servers.ts";
 import { conflictOf, inOrder, type Balanced } from "./service.ts";
 
 /** What carrying services needs. */
@@ -26,8 +34,11 @@ function withMembersOf(wanted: readonly Balanced[], services: readonly Balanced[
   return services.map((service) => ({ ...service, members: members.get(formOf(service)) ?? service.members }));
 }
 
-/** How services are carried now: the members of each by their address. */
-export type CarriedServices = ReadonlyMap<string, ReadonlyMap<string, MemberState>>;
+/** How a service is carried now: its members by their address, and what has gone through it. */
+export type CarriedService = Traffic & { readonly members: ReadonlyMap<string, CarriedMember> };
+
+/** How services are carried now, by name. */
+export type CarriedServices = ReadonlyMap<string, CarriedService>;
 
 type InForce = { readonly services: readonly Balanced[]; readonly options: HaproxyOptions; readonly text: string };
 
@@ -87,11 +98,17 @@ export function carryServices(
     const refusesOthers = refusals.some((each) => !each.includes("del server"));
     stepsRefused = refusesOthers ? stepsRefused + 1 : 0;
     if (plan.missing.length > 0 || stepsRefused >= MOST_STEPS_REFUSED) forget();
-    const { servers } = plan.commands.length > 0 ? await plane.readServers() : before;
+    const { servers, backends } = plan.commands.length > 0 ? await plane.readServers() : before;
     lastSeen = servers;
-    const states = new Map(inForce.services.map((service) => [service.name, memberStates(service, servers)]));
-    await tellChanges(states);
-    return states;
+    const { zones } = inForce.options;
+    const carried = new Map(
+      inForce.services.map((service) => [
+        service.name,
+        { ...trafficOf(service, zones, backends), members: memberStates(service, zones, servers) },
+      ]),
+    );
+    await tellChanges(carried);
+    return carried;
   }
 
   /**
@@ -113,11 +130,11 @@ export function carryServices(
   }
 
   /** Tells which members have gone out of use, and which have come back; of many at once only how many. */
-  async function tellChanges(states: CarriedServices): Promise<void> {
+  async function tellChanges(carried: CarriedServices): Promise<void> {
     const known = new Set<string>();
-    for (const [service, members] of states) {
+    for (const [service, { members }] of carried) {
       const changed: Record<"member-retired" | "member-back", string[]> = { "member-retired": [], "member-back": [] };
-      for (const [member, state] of members) {
+      for (const [member, { state }] of members) {
         const key = `${service} ${member}`;
         known.add(key);
         if (state === "retired" && !retired.has(key)) {

@@ -3,12 +3,12 @@ import { whileKnown } from "../../lib/unavailable.ts";
 import { readAddress, type MemberAddress, type OwnAddresses } from "./address.ts";
 import { readAnnouncement, type AnnouncementRules } from "./announcement.ts";
 import {
+  conflictReason,
   conflictsOf,
   nextOwners,
   ownerChanges,
   refusedParts,
   settle,
-  SHARED,
   type Announcements,
   type Owners,
 } from "./applications.ts";
@@ -93,8 +93,8 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
         kind: "announcement-refused",
         reason: `host ${host}${application === null ? "" : `, application ${application}`}: ${reason}`,
       });
-    for (const { claim, owner, application, hosts } of conflictsOf(announcements, owners))
-      faults.push({ kind: "announcement-refused", reason: conflictReason(claim, owner, application, hosts) });
+    for (const conflict of conflictsOf(announcements, owners))
+      faults.push({ kind: "announcement-refused", reason: conflictReason(conflict) });
 
     const usable = declared.map((service) => ({
       ...service,
@@ -226,13 +226,4 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
   }
 
   return { look, hear };
-}
-
-function conflictReason(claim: string, owner: string, application: string, hosts: readonly string[]): string {
-  const [kind, what = ""] = claim.split(":");
-  const mine = kind === "port" ? `port ${what}` : what;
-  const whose =
-    owner === SHARED ? "carries domains" : application === SHARED ? `belongs to ${owner} alone` : `belongs to ${owner}`;
-  const who = application === SHARED ? "the domains" : `application ${application}`;
-  return `${mine} ${whose}, which announced it first: ${who} of ${hosts.join(", ")} cannot have it`;
 }

@@ -104,6 +104,8 @@ function textOf(services: readonly Balanced[], options: HaproxyOptions): string 
       "timeout http-keep-alive 1m",
       "option clitcpka",
       "option srvtcpka",
+      // What goes through connections is counted while they last.
+      "option contstats",
       // A member that refuses is left at once, for another one.
       "retries 3",
       "option redispatch 1",

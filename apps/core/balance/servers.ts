@@ -10,6 +10,17 @@ export type SeenServer = {
   readonly state: "up" | "retired" | "maintenance";
   /** Gets connections only while none of the others is up. This cannot be changed while it is there. */
   readonly isSpare: boolean;
+  /** Why it is retired; null while it is not. */
+  readonly fault: string | null;
+};
+
+/** What has gone through a backend since HAProxy was started or has read its files anew; bytes as clients see them. */
+export type Traffic = {
+  /** Open connections. */
+  readonly connections: number;
+  readonly accepted: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 };
 
 /** Servers by the names of their backends and their own. */
@@ -30,31 +41,62 @@ export type ServerPlan = {
 /** State of a member of a service, as its backend of all members has it. */
 export type MemberState = "up" | "retired" | "draining" | "unknown";
 
+/** How a member of a service is, over all backends of the service. */
+export type CarriedMember = {
+  readonly state: MemberState;
+  /** Why it is retired; null while it is not. */
+  readonly fault: string | null;
+  /** Open connections to it. */
+  readonly sessions: number;
+};
+
 /** What HAProxy carries now; there are backends without servers as well. */
-export type SeenBackends = { readonly backends: ReadonlySet<string>; readonly servers: SeenServers };
+export type SeenBackends = { readonly backends: ReadonlyMap<string, Traffic>; readonly servers: SeenServers };
 
 /** Reads the answer to `show stat -1 6 -1`: backends and their servers, as CSV with a line of names. */
 export function readServers(csv: string): SeenBackends {
   const [header = "", ...lines] = csv.split("\n");
   const names = header.replace(/^# /, "").split(",");
   const at = (name: string) => names.indexOf(name);
-  const columns = ["pxname", "svname", "scur", "status", "uweight", "bck"].map(at);
+  const columns = [
+    ...["pxname", "svname", "scur", "status", "uweight", "bck", "stot", "bin", "bout"],
+    ...["check_status", "check_code"],
+  ].map(at);
   if (columns.includes(-1)) throw new Error(`HAProxy's statistics have other columns: ${header.slice(0, 200)}`);
-  const backends = new Set<string>();
+  const backends = new Map<string, Traffic>();
   const servers = new Map<string, Map<string, SeenServer>>();
   for (const line of lines) {
     const fields = line.split(",");
-    const [backend = "", name = "", sessions, status = "", weight, spare] = columns.map((column) => fields[column]);
+    const [backend = "", name = "", sessions, status = "", weight, spare, accepted, bytesIn, bytesOut, ...check] =
+      columns.map((column) => fields[column]);
     if (backend === "" || name === "") continue;
-    backends.add(backend);
-    if (name === "BACKEND") continue;
+    if (name === "BACKEND") {
+      const [connections = 0, ...rest] = [sessions, accepted, bytesIn, bytesOut].map(Number);
+      backends.set(backend, { connections, accepted: rest[0] ?? 0, bytesIn: rest[1] ?? 0, bytesOut: rest[2] ?? 0 });
+      continue;
+    }
     const own = servers.get(backend) ?? new Map<string, SeenServer>();
     servers.set(backend, own);
     const state = status.startsWith("MAINT") ? "maintenance" : status.startsWith("DOWN") ? "retired" : "up";
-    own.set(name, { sessions: Number(sessions), weight: Number(weight), state, isSpare: spare === "1" });
+    const fault = state === "retired" ? faultIn(check[0] ?? "", check[1] ?? "") : null;
+    own.set(name, { sessions: Number(sessions), weight: Number(weight), state, isSpare: spare === "1", fault });
   }
   return { backends, servers };
 }
+
+/** What HAProxy has found by its last probe, in words. A star before it says that another probe is under way. */
+function faultIn(status: string, code: string): string {
+  const found = status.replace(/^\* /, "");
+  if (found === "L7STS") return `it answers the probe with status ${code}`;
+  return faults[found] ?? "connections to it fail";
+}
+
+const faults: Readonly<Record<string, string>> = {
+  L4TOUT: "it does not accept a connection in time",
+  L4CON: "it refuses connections, or no way leads there",
+  L7TOUT: "it does not answer the probe in time",
+  L7RSP: "it answers the probe with something else than it should",
+};
 
 /**
  * The steps from what is to what should be. A member that is to go gets no new connections first; it goes when the last
@@ -108,14 +150,33 @@ function wantedCommands({ name, members }: Backend, seen: ReadonlyMap<string, Se
 }
 
 /** How the members of a service are, by their address. */
-export function memberStates(service: Balanced, servers: SeenServers): ReadonlyMap<string, MemberState> {
-  const seen = servers.get(`all:${service.name}`);
+export function memberStates(
+  service: Balanced,
+  zones: readonly Zone[],
+  servers: SeenServers,
+): ReadonlyMap<string, CarriedMember> {
+  const backends = backendsOf(service, zones).map(({ name }) => servers.get(name));
   return new Map(
-    service.members.map(({ address, isDraining }) => {
-      const server = seen?.get(serverName(address));
-      if (!server) return [address.text, "unknown"];
-      if (server.state !== "up") return [address.text, "retired"];
-      return [address.text, isDraining || server.weight === 0 ? "draining" : "up"];
+    service.members.map(({ address, isDraining }): readonly [string, CarriedMember] => {
+      const name = serverName(address);
+      const [server] = backends.map((servers) => servers?.get(name));
+      const sessions = backends.reduce((sum, servers) => sum + (servers?.get(name)?.sessions ?? 0), 0);
+      if (!server) return [address.text, { state: "unknown", fault: null, sessions }];
+      const { state, fault, weight } = server;
+      if (state !== "up") return [address.text, { state: "retired", fault, sessions }];
+      return [address.text, { state: isDraining || weight === 0 ? "draining" : "up", fault: null, sessions }];
     }),
   );
+}
+
+/** What has gone through a service, over all its backends. */
+export function trafficOf(service: Balanced, zones: readonly Zone[], backends: SeenBackends["backends"]): Traffic {
+  const seen = backendsOf(service, zones).flatMap(({ name }) => backends.get(name) ?? []);
+  const sum = (read: (traffic: Traffic) => number) => seen.reduce((total, each) => total + read(each), 0);
+  return {
+    connections: sum(({ connections }) => connections),
+    accepted: sum(({ accepted }) => accepted),
+    bytesIn: sum(({ bytesIn }) => bytesIn),
+    bytesOut: sum(({ bytesOut }) => bytesOut),
+  };
 }

@@ -1,5 +1,6 @@
 import type { Gateway } from "./gateway.ts";
 import type { Route, RouteChange, RouteTable } from "./routes.ts";
+import type { ServicesReport } from "./service-reports.ts";
 
 /** A moment of the store's own clock, up to which changes have been read. */
 export type RoutesMark = { readonly at: number };
@@ -35,6 +36,16 @@ export type Membership = {
   readonly withdraw: (name: string) => Promise<void>;
   /** All that live, in the order of their names; also those that cannot be read, by their names alone. */
   readonly list: () => Promise<readonly (Gateway | { readonly name: string; readonly state: "unreadable" })[]>;
+};
+
+/** How gateways carry services besides instances. Calls throw `Unavailable` while the system does not answer. */
+export type ServiceReports = {
+  /** Tells how a gateway carries them, for so long. */
+  readonly tell: (report: ServicesReport, lifeMs: number) => Promise<void>;
+  /** Tells nothing any more. */
+  readonly withdraw: (gateway: string) => Promise<void>;
+  /** What is told now, in the order of the gateways' names; what cannot be read is not there. */
+  readonly list: () => Promise<readonly ServicesReport[]>;
 };
 
 /** What gateways and those who start and end instances tell each other. What is lost is told again. */

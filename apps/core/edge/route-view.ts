@@ -7,7 +7,7 @@ import { isReachable, targetText, type RouteTable } from "./routes.ts";
  */
 export function createRouteView() {
   let table = new Map<string, string>();
-  const unreachable = new Set<string>();
+  const unreachable = new Map<string, string>();
 
   /**
    * Takes on what was read: all there is, or what has changed and which of the others are no more.
@@ -29,7 +29,7 @@ export function createRouteView() {
         unreachable.delete(route.id);
       } else {
         table.delete(route.id);
-        unreachable.add(route.id);
+        unreachable.set(route.id, route.address);
       }
     }
     return read.isAll
@@ -41,7 +41,7 @@ export function createRouteView() {
     take,
     /** The table as it should be. */
     table: (): RouteTable => table,
-    /** Instances whose hosts have no address that can be sent to. */
-    unreachable: (): ReadonlySet<string> => unreachable,
+    /** Instances whose hosts have no address that can be sent to, and what is there in its place. */
+    unreachable: (): ReadonlyMap<string, string> => unreachable,
   };
 }

@@ -57,13 +57,15 @@ export const eventKinds = [
   // What instances send: one that has sent all it may, and a day on which all together send too much.
   "transfer-exceeded",
   "transfer-alarm",
-  // Gateways: one carries all routes from now on, or does not any more, or gets no new clients; its HAProxy was started again; routes were not
-  // as it had left them; its certificate was taken on, is about to expire, or cannot be served.
+  // Gateways: one carries all routes from now on, or does not any more, or gets no new clients; its HAProxy was started
+  // again; routes were not as it had left them; it cannot lead to a host, which has no IP address; its certificate was
+  // taken on, is about to expire, or cannot be served.
   "gateway-join",
   "gateway-leave",
   "gateway-drain",
   "plane-start",
   "routes-repaired",
+  "host-unroutable",
   "certificate",
   "certificate-expiring",
   "certificate-refused",

@@ -1,11 +1,19 @@
 /**
  * @import { FleetOverview } from "../../api-types.ts"
  * @import { Open } from "../../ops-types.ts"
- * @import { Line } from "./edge-lines.js"
+ * @import { Line, Part } from "./edge-lines.js"
  */
 import { find, part } from "../elements.js";
 import { listIn, make, mark, tell } from "./dom.js";
-import { gatewayLine, isWorthShowing, portLine, serviceLine, summaryOf, workloadLine } from "./edge-lines.js";
+import {
+  announcedLines,
+  gatewayLine,
+  isWorthShowing,
+  portLine,
+  serviceLine,
+  summaryOf,
+  workloadLine,
+} from "./edge-lines.js";
 import { followLinks, linkTo } from "./panel.js";
 import { edgeState } from "./states.js";
 import { hourAndMinute } from "./words.js";
@@ -20,6 +28,7 @@ export function createEdge(open) {
   const lists = {
     gateways: listOf("gateways"),
     services: listOf("services"),
+    announced: listOf("announced"),
     ports: listOf("ports"),
     workloads: listOf("workloads"),
   };
@@ -35,7 +44,7 @@ export function createEdge(open) {
     link.hidden = !isShown;
     if (!isShown) return;
     tell(part("edge-count"), summaryOf(edge));
-    const { hasEdge, gateways, services, ports, workloads } = edge;
+    const { hasEdge, gateways, services, announced, ports, workloads } = edge;
     lists.gateways(
       (gateways ?? []).map(gatewayLine),
       unknownSince,
@@ -46,6 +55,7 @@ export function createEdge(open) {
           : "",
     );
     lists.services(services.map(serviceLine), unknownSince, "");
+    lists.announced(announcedLines(announced), unknownSince, "");
     lists.ports(ports.map(portLine), unknownSince, "");
     lists.workloads(workloads.map(workloadLine), unknownSince, "");
   }
@@ -94,6 +104,8 @@ function create({ name, host }) {
     make("span", { class: "standing", "data-state-word": true }),
     make("p", { class: "edge-facts" }, host && linkTo("host", host), make("span", { "data-facts": true })),
     make("p", { class: "edge-why", "data-why": true, hidden: true }),
+    make("ul", { class: "edge-parts", "data-parts": true, hidden: true, "aria-label": `${name}: details` }),
+    make("p", { class: "edge-facts", "data-more-parts": true, hidden: true }),
   );
 }
 
@@ -102,7 +114,7 @@ function create({ name, host }) {
  * @param {Line} line
  * @param {number | undefined} unknownSince
  */
-function update(element, { state, facts, why }, unknownSince) {
+function update(element, { state, facts, why, parts = [], morePartsCount = 0 }, unknownSince) {
   const isKnown = unknownSince === undefined;
   const { word, sign, as } = edgeState(isKnown ? state : "unknown");
   const standing = part("state-word", element);
@@ -115,4 +127,34 @@ function update(element, { state, facts, why }, unknownSince) {
   const whyLine = part("why", element);
   whyLine.hidden = why === "";
   tell(whyLine, why);
+  // What is known no longer has no parts: their states may be others by now.
+  showParts(part("parts", element), isKnown ? parts : []);
+  const more = part("more-parts", element);
+  more.hidden = !isKnown || morePartsCount === 0;
+  tell(more, `and ${morePartsCount.toLocaleString("en")} more`);
+}
+
+/**
+ * @param {HTMLElement} list
+ * @param {readonly Part[]} parts
+ */
+function showParts(list, parts) {
+  list.hidden = parts.length === 0;
+  const text = JSON.stringify(parts);
+  // Made anew only when it has changed: what stays the same keeps its selection.
+  if (list.dataset.shown === text) return;
+  list.dataset.shown = text;
+  list.replaceChildren(
+    ...parts.map(({ name, state, facts, why }) => {
+      const shown = state === null ? undefined : edgeState(state);
+      return make(
+        "li",
+        {},
+        name !== "" && make("span", { class: "edge-part" }, name),
+        shown && make("span", { class: "standing", "data-host-state": shown.as, "data-sign": shown.sign }, shown.word),
+        facts !== "" && make("span", { class: "edge-facts" }, facts),
+        why !== "" && make("span", { class: "edge-why" }, why),
+      );
+    }),
+  );
 }

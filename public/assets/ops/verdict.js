@@ -192,6 +192,9 @@ function edgeNotes({ edge }) {
     ...(gateways ?? [])
       .filter(({ state }) => state === "unreadable")
       .map(({ name }) => noteOf("watch", `Gateway ${name}: what it tells of itself cannot be read`)),
+    ...(gateways ?? [])
+      .filter(({ unroutable }) => unroutable !== null && unroutable > 0)
+      .map(({ name, unroutable }) => noteOf("watch", `Gateway ${name}: no way to ${unroutable} instances`)),
     ...services.flatMap(serviceNotes),
     ...ports
       .filter(({ state }) => state === "refused")
@@ -213,8 +216,9 @@ function edgeNotes({ edge }) {
  * @param {NonNullable<FleetOverview["edge"]>["services"][number]} service
  * @returns {Note[]}
  */
-function serviceNotes({ name, state, retired }) {
+function serviceNotes({ name, state, memberList }) {
   if (state === "down") return [noteOf("watch", `Service ${name}: no member answers`)];
+  const retired = memberList.filter((member) => member.state === "retired").map(({ address }) => address);
   if (state === "degraded") return [noteOf("watch", `Service ${name}: ${retired.join(", ")} not answering`)];
   return state === "not-carried" ? [noteOf("watch", `Service ${name}: no gateway carries it`)] : [];
 }

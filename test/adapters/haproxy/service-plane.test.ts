@@ -112,7 +112,8 @@ describe("services in HAProxy", () => {
       redirectsPlainHttp: false,
       ...over,
     });
-  const statesOf = (carried: CarriedServices, name = "pool") => [...(carried.get(name)?.values() ?? [])];
+  const statesOf = (carried: CarriedServices, name = "pool") =>
+    Array.from(carried.get(name)?.members.values() ?? [], ({ state }) => state);
   const workerPid = async () =>
     /^Pid: (\d+)$/m.exec(await createRuntime(haproxy.files.runtimeSocket, 2_000).ask("show info"))?.[1];
 
@@ -206,7 +207,14 @@ describe("services in HAProxy", () => {
     await step([service([a, b])]);
     await a.stop();
     assert.deepEqual(await wordsOf(6), Array(6).fill("b"));
-    await until("it is retired", async () => statesOf(await step([service([a, b])])).includes("retired"));
+    let carried: CarriedServices = new Map();
+    await until("it is retired", async () => statesOf((carried = await step([service([a, b])]))).includes("retired"));
+    const { fault } = carried.get("pool")?.members.get(a.member.address.text) ?? {};
+    assert.match(fault ?? "", /refuses connections|connections to it fail/);
+    await until("what has gone through it is told", async () => {
+      const { accepted = 0, bytesOut = 0 } = (await step([service([a, b])])).get("pool") ?? {};
+      return accepted >= 6 && bytesOut >= 12;
+    });
     await start("a", { at: a.port });
     await until("it is back", async () => statesOf(await step([service([a, b])])).every((state) => state === "up"));
     assert.deepEqual((await wordsOf(4)).sort(), ["a", "a", "b", "b"]);

@@ -3,7 +3,11 @@ import { after, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { createAnnouncementBoard } from "../../../apps/adapters/redis/announcements.ts";
 import { createRedisDiscovery, openRedis } from "../../../apps/adapters/redis/discovery.ts";
-import { createRedisMembership, createRedisRouteNews } from "../../../apps/adapters/redis/gateways.ts";
+import {
+  createRedisMembership,
+  createRedisRouteNews,
+  createRedisServiceReports,
+} from "../../../apps/adapters/redis/gateways.ts";
 import { createRedisPools, onPoolMessage } from "../../../apps/adapters/redis/pools.ts";
 import { createRedisPressure } from "../../../apps/adapters/redis/pressure.ts";
 import { applyMessage, POOL_KEY, type PoolMessage } from "../../../apps/core/balance/pool.ts";
@@ -85,11 +89,16 @@ describe("redis discovery", () => {
     return {
       membership: createRedisMembership(redis),
       news: { gateway: createRedisRouteNews(redis, heard), starter: createRedisRouteNews(redis, otherHeard) },
+      services: createRedisServiceReports(redis),
       set: async (name, value, lifeMs) => {
         await admin.set(`gateway:${name}`, value, "PX", lifeMs);
       },
+      setServices: async (name, value, lifeMs) => {
+        await admin.set(`gateway::services:${name}`, value, "PX", lifeMs);
+      },
       outlive: async (name) => {
-        await until("its key has ended", async () => (await admin.exists(`gateway:${name}`)) === 0);
+        const keys = [`gateway:${name}`, `gateway::services:${name}`];
+        await until("its keys have ended", async () => (await admin.exists(...keys)) === 0);
       },
       kill: services.killRedis,
       restart: async () => {

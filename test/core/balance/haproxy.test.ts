@@ -6,7 +6,14 @@ import { carryServices } from "../../../apps/core/balance/carry-services.ts";
 import type { ServicePlane } from "../../../apps/core/balance/contract.ts";
 import { backendsOf, cannotCarry, renderHaproxy, serverName } from "../../../apps/core/balance/haproxy.ts";
 import { renderNginx } from "../../../apps/core/balance/nginx.ts";
-import { memberStates, planServers, readServers, type SeenServer } from "../../../apps/core/balance/servers.ts";
+import {
+  memberStates,
+  planServers,
+  readServers,
+  trafficOf,
+  type SeenServer,
+  type Traffic,
+} from "../../../apps/core/balance/servers.ts";
 import { inOrder, plainMember, type Balanced, type Member, type Zone } from "../../../apps/core/balance/service.ts";
 import { createTwinStore } from "../../../apps/twins/store/index.ts";
 
@@ -48,18 +55,20 @@ const anyServices: fc.Arbitrary<readonly Balanced[]> = fc
   )
   .map((services) => inOrder(services.map((each, index) => service({ ...each, port: 7000 + index }))));
 
+const noTraffic: Traffic = { connections: 0, accepted: 0, bytesIn: 0, bytesOut: 0 };
+
 /** A HAProxy that does as it is told, and knows no more. */
 const createModel = (services: readonly Balanced[]) => {
   const servers = new Map<string, Map<string, SeenServer>>();
-  const backends = new Set<string>();
+  const backends = new Map<string, Traffic>();
   for (const { name, members } of services.flatMap((each) => backendsOf(each, zones))) {
-    backends.add(name);
+    backends.set(name, noTraffic);
     servers.set(
       name,
       new Map(
         members.map(({ address, weight, isDraining, isSpare }) => [
           serverName(address),
-          { sessions: 0, weight: isDraining ? 0 : weight, state: "up", isSpare },
+          { sessions: 0, weight: isDraining ? 0 : weight, state: "up", isSpare, fault: null },
         ]),
       ),
     );
@@ -69,7 +78,7 @@ const createModel = (services: readonly Balanced[]) => {
     const own = servers.get(backend) ?? assert.fail(`there is no ${backend}`);
     const before = own.get(name);
     if (to === undefined) assert.ok(own.delete(name), `there is no ${path}`);
-    else own.set(name, { sessions: 0, weight: 1, state: "up", isSpare: false, ...before, ...to });
+    else own.set(name, { sessions: 0, weight: 1, state: "up", isSpare: false, fault: null, ...before, ...to });
   };
   const tell = (request: string) => {
     for (const command of request.split("; ")) {
@@ -245,49 +254,53 @@ describe("the plan for a running HAProxy", () => {
 });
 
 describe("what HAProxy says of its servers", () => {
-  const csv =
-    "# pxname,svname,scur,status,uweight,bck,\n" +
-    "all:pool,10.0.0.1:6000,3,UP,1,0,\nall:pool,10.0.0.2:6000,0,DOWN,1,0,\nall:pool,10.0.0.3:6000,1,UP,0,0,\n" +
-    "all:pool,10.0.0.4:6000,0,MAINT,1,0,\nall:pool,BACKEND,4,UP,,,\nall:web,2001:db8::5:80,0,UP 1/2,5,1,\n" +
-    "all:empty,BACKEND,0,UP,,,\n\n";
+  const csv = [
+    "# pxname,svname,scur,stot,bin,bout,status,bck,check_status,check_code,uweight,",
+    "all:pool,10.0.0.1:6000,3,9,1,2,UP,0,L4OK,,1,",
+    "all:pool,10.0.0.2:6000,0,0,0,0,DOWN,0,* L4CON,,1,",
+    "all:pool,10.0.0.3:6000,1,1,1,2,UP,0,L4OK,,0,",
+    "all:pool,10.0.0.4:6000,0,0,0,0,MAINT,0,,,1,",
+    "all:pool,10.0.0.6:6000,0,0,0,0,DOWN,0,L7STS,500,1,",
+    "all:pool,BACKEND,4,10,20,40,UP,,,,,",
+    "zone:fra:pool,10.0.0.1:6000,2,9,1,2,UP,0,L4OK,,1,",
+    "zone:fra:pool,BACKEND,2,5,10,30,UP,,,,,",
+    "all:web,2001:db8::5:80,0,0,0,0,UP 1/2,1,L4OK,,5,",
+    "all:web,BACKEND,0,0,0,0,UP,,,,,",
+    "all:empty,BACKEND,0,0,0,0,UP,,,,,",
+    "",
+    "",
+  ].join("\n");
 
   it("is read by the names of its columns", () => {
     const { backends, servers } = readServers(csv);
-    assert.deepEqual([...backends], ["all:pool", "all:web", "all:empty"]);
+    assert.deepEqual([...backends.keys()], ["all:pool", "zone:fra:pool", "all:web", "all:empty"]);
+    assert.deepEqual(backends.get("all:pool"), { connections: 4, accepted: 10, bytesIn: 20, bytesOut: 40 });
     assert.equal(servers.has("all:empty"), false);
-    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.1:6000"), {
-      sessions: 3,
-      weight: 1,
-      state: "up",
-      isSpare: false,
-    });
-    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.2:6000"), {
-      sessions: 0,
-      weight: 1,
-      state: "retired",
-      isSpare: false,
-    });
-    assert.deepEqual(servers.get("all:pool")?.get("10.0.0.4:6000"), {
-      sessions: 0,
-      weight: 1,
-      state: "maintenance",
-      isSpare: false,
-    });
-    assert.deepEqual(servers.get("all:web")?.get("2001:db8::5:80"), {
-      sessions: 0,
-      weight: 5,
-      state: "up",
-      isSpare: true,
-    });
+    const seen = (backend: string, name: string) => servers.get(backend)?.get(name);
+    const one = { sessions: 0, weight: 1, isSpare: false, fault: null };
+    assert.deepEqual(seen("all:pool", "10.0.0.1:6000"), { ...one, sessions: 3, state: "up" });
+    const refuses = "it refuses connections, or no way leads there";
+    assert.deepEqual(seen("all:pool", "10.0.0.2:6000"), { ...one, state: "retired", fault: refuses });
+    assert.equal(seen("all:pool", "10.0.0.6:6000")?.fault, "it answers the probe with status 500");
+    assert.deepEqual(seen("all:pool", "10.0.0.4:6000"), { ...one, state: "maintenance" });
+    assert.deepEqual(seen("all:web", "2001:db8::5:80"), { ...one, weight: 5, state: "up", isSpare: true });
     assert.throws(() => readServers("# pxname,svname\n"), /other columns/);
   });
 
-  it("tells how the members of a service are", () => {
+  it("tells how the members of a service are, and what goes through it, in all its zones together", () => {
     const members = [1, 2, 3, 4, 5].map((last) => member(last));
+    const { servers, backends } = readServers(csv);
+    const plain = service({ members });
+    const states = memberStates(plain, zones, servers);
     assert.deepEqual(
-      [...memberStates(service({ members }), readServers(csv).servers).values()],
+      Array.from(states.values(), ({ state }) => state),
       ["up", "retired", "draining", "retired", "unknown"],
     );
+    assert.deepEqual(trafficOf(plain, zones, backends), backends.get("all:pool"));
+    const located = { ...plain, policy: "location" as const };
+    assert.equal(memberStates(located, zones, servers).get("10.0.0.1:6000")?.sessions, 5);
+    const all = { connections: 6, accepted: 15, bytesIn: 30, bytesOut: 70 };
+    assert.deepEqual(trafficOf(located, zones, backends), all);
   });
 });
 

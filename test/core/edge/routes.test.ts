@@ -79,7 +79,13 @@ describe("the view of routes", () => {
     const view = createRouteView();
     view.take({ ...part, routes: [route("a", 1, "host-a.internal"), route("b", 0), route("c", 1, "fd00::1")] });
     assert.deepEqual([...view.table()], [["c", "fd00::1 1"]]);
-    assert.deepEqual([...view.unreachable()], ["a", "b"]);
+    assert.deepEqual(
+      [...view.unreachable()],
+      [
+        ["a", "host-a.internal"],
+        ["b", "10.0.0.1"],
+      ],
+    );
     view.take({ ...part, routes: [route("a", 1)], gone: ["b"] });
     assert.deepEqual([...view.unreachable()], []);
   });

@@ -32,6 +32,10 @@ const Gateway = Type.Object(
     }),
     addresses: Type.Array(Type.String(), { description: "Addresses at which the world reaches it." }),
     routes: Type.Union([Type.Integer(), Type.Null()], { description: "Routes that it carries. null: unknown." }),
+    unroutable: Type.Union([Type.Integer(), Type.Null()], {
+      description:
+        "Instances that it cannot lead to, because their hosts are known by a name and no IP address. null: unknown.",
+    }),
     connections: Type.Union([Type.Integer(), Type.Null()], {
       description: "Connections of clients that it holds. null: unknown.",
     }),

@@ -3,10 +3,7 @@ import {
   ANNOUNCEMENT_PREFIX,
   ANNOUNCER_NAME_PATTERN,
   announcerUserPrefix,
-  readAnnouncement,
-  type AnnouncementRules,
 } from "../../../core/balance/announcement.ts";
-import { conflictsOf } from "../../../core/balance/applications.ts";
 import type { Probe } from "../../../core/balance/service.ts";
 import {
   MAX_MEMBER_WEIGHT,
@@ -20,6 +17,8 @@ import {
 import type { AnnouncementBoard, Pools } from "../../../core/balance/contract.ts";
 import type { DeclaredService } from "../../../core/balance/desired.ts";
 import { POOL_KEY_PATTERN, readPool } from "../../../core/balance/pool.ts";
+import type { Membership, ServiceReports } from "../../../core/edge/contract.ts";
+import { memberStatesTold } from "../../../core/edge/service-reports.ts";
 import {
   addAnnouncer,
   changeService,
@@ -31,7 +30,19 @@ import {
   type ManageServicesPorts,
   type ServiceRules,
 } from "../../../core/operator/manage-services.ts";
+import { readAnnounced, type AnnouncedRules } from "../../../core/operator/read-announced.ts";
+import {
+  connectionsIn,
+  seenMembers,
+  serviceOverviews,
+  serviceState,
+  serviceStates,
+  toldServices,
+  type SeenMember,
+  type ToldServices,
+} from "../../../core/operator/service-overview.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
+import { whileKnown } from "../../../lib/unavailable.ts";
 import type { App } from "../../app.ts";
 import { problems } from "../../problems/problems.ts";
 import type { ProblemName } from "../../reference/refusal-responses.ts";
@@ -42,8 +53,11 @@ import { forOperator, forViewer } from "./schemas.ts";
 export type OpsServiceParts = ManageServicesPorts & {
   readonly pools: Pools;
   readonly board: Pick<AnnouncementBoard, "read">;
+  readonly serviceReports: Pick<ServiceReports, "list">;
+  /** Undefined without an edge. */
+  readonly edge?: Pick<Membership, "list"> | undefined;
   readonly serviceRules: ServiceRules;
-  readonly announcementRules: Omit<AnnouncementRules, "own" | "allowedTo">;
+  readonly announcementRules: AnnouncedRules;
 };
 
 const MOST_NAMES = 100;
@@ -82,7 +96,25 @@ const Weight = Type.Integer({
 });
 const Draining = Type.Boolean({ description: "Whether it gets no new connections, while open ones go on." });
 const OpsMember = Type.Object(
-  { address: Type.String({ description: "Where the member is." }), weight: Weight, zone: Zone, draining: Draining },
+  {
+    address: Type.String({ description: "Where the member is." }),
+    weight: Weight,
+    zone: Zone,
+    draining: Draining,
+    gateways: Type.Array(
+      Type.Object({
+        gateway: Type.String({ description: "Name of the gateway." }),
+        state: Type.Enum([...memberStatesTold], {
+          description:
+            "up: it gets connections. retired: it does not answer. draining: it gets no new ones. unknown: what carries " +
+            "the service does not tell.",
+        }),
+        fault: Type.Union([Type.String(), Type.Null()], { description: "Why it is retired. null: it is not." }),
+        sessions: Type.Integer({ description: "Open connections to it." }),
+      }),
+      { description: "How each gateway sees it; none that does not tell." },
+    ),
+  },
   { title: "Member", description: "One target of a service." },
 );
 const serviceFields = {
@@ -113,12 +145,26 @@ const PoolKey = Type.Union([Type.String({ pattern: POOL_KEY_PATTERN }), Type.Nul
 const OpsService = Type.Object(
   {
     ...serviceFields,
+    name: Type.String({
+      description: "Name of the service; of one that hosts announce: <application>:<port>:<domain>.",
+      examples: ["web"],
+    }),
     names: Names,
     policy: Policy,
     probe: ProbeOf,
     poolKey: PoolKey,
     members: Type.Array(OpsMember),
     refused: Type.Array(Type.String(), { description: "What is wrong with the pool in Redis, and is left out." }),
+    kind: Type.Enum(["declared", "announced"], {
+      description: "Whether an operator has declared it, or hosts announce it as an application.",
+    }),
+    state: Type.Enum([...serviceStates], {
+      description:
+        "How it is, over all gateways. up: all members get connections. degraded: some do not. down: on a gateway, none " +
+        "does. draining: none gets new ones. empty: it has none. not-carried: by no gateway. untold: what carries it " +
+        "does not tell. unknown: gateways do not tell now.",
+    }),
+    connections: Type.Integer({ description: "Open connections through all gateways." }),
   },
   { title: "Service", description: "Something that gateways carry besides instances." },
 );
@@ -228,7 +274,9 @@ const schemas = {
     ...forViewer,
     operationId: "listServices",
     summary: "List services",
-    description: "Lists the services that are declared, with their members.",
+    description:
+      "Lists the services that are declared, and those that gateways carry because hosts announce them, with their " +
+      "members and how each gateway sees these.",
     response: { 200: Type.Array(OpsService) },
   },
   declare: {
@@ -316,14 +364,30 @@ const schemas = {
 export function opsServiceRoutes(parts: OpsServiceParts) {
   const { store, pools, serviceRules: rules } = parts;
 
-  async function shown({ members, poolKey, names, probe, ...service }: DeclaredService): Promise<OpsService> {
+  /** What gateways tell now: nothing while that is unknown. */
+  async function readTold(): Promise<ToldServices> {
+    if (!parts.edge) return toldServices([], []);
+    const [gateways, reports] = await Promise.all([
+      whileKnown(parts.edge.list(), "redis"),
+      whileKnown(parts.serviceReports.list(), "redis"),
+    ]);
+    return toldServices(gateways?.map(({ name }) => name) ?? null, reports ?? null);
+  }
+
+  async function shown(
+    { members, poolKey, names, probe, ...service }: DeclaredService,
+    told: ToldServices,
+  ): Promise<OpsService> {
+    const reports = told.of(service.name);
+    const seen = seenMembers(reports);
     const kept = members.map(({ address, weight, zone, isDraining }) => ({
       address: address.text,
       weight,
       zone,
       draining: isDraining,
+      gateways: [...(seen.get(address.text) ?? [])],
     }));
-    const pooled = poolKey === null ? undefined : await shownPool(poolKey);
+    const pooled = poolKey === null ? undefined : await shownPool(poolKey, seen);
     return {
       ...service,
       names: [...names],
@@ -331,30 +395,59 @@ export function opsServiceRoutes(parts: OpsServiceParts) {
       poolKey,
       members: pooled?.members ?? kept,
       refused: pooled?.refused ?? [],
+      kind: "declared",
+      state: serviceState(reports, told.isKnown),
+      connections: connectionsIn(reports),
     };
   }
 
-  async function shownPool(key: string): Promise<Pick<OpsService, "members" | "refused">> {
+  async function shownPool(
+    key: string,
+    seen: ReadonlyMap<string, readonly SeenMember[]>,
+  ): Promise<Pick<OpsService, "members" | "refused">> {
     const text = await pools.read(key);
     if (text === undefined) return { members: [], refused: [`Redis has no key ${key}`] };
     const reading = readPool(text, { own: { ips: [], ports: [] }, mostMembers: rules.mostMembers });
     if (reading.kind === "refused") return { members: [], refused: [`${key}: ${reading.reason}`] };
     return {
-      members: reading.members.map((address) => ({ address: address.text, weight: 1, zone: null, draining: false })),
+      members: reading.members.map(({ text: address }) => ({
+        ...{ address, weight: 1, zone: null, draining: false },
+        gateways: [...(seen.get(address) ?? [])],
+      })),
       refused: [...reading.refused],
     };
+  }
+
+  /** Applications that hosts announce, as gateways carry them. */
+  function announced(declared: readonly DeclaredService[], told: ToldServices): OpsService[] {
+    return serviceOverviews(declared, told)
+      .filter(({ kind }) => kind === "announced")
+      .map(({ name, port, protocol, names, state, connections }) => ({
+        ...{ name, port, protocol, state, connections },
+        names: [...names],
+        policy: "round-robin",
+        probe: { kind: "tcp" },
+        poolKey: null,
+        members: [...seenMembers(told.of(name))].map(([address, gateways]) => ({
+          ...{ address, weight: 1, zone: null, gateways: [...gateways] },
+          draining: gateways.every((seen) => seen.state === "draining"),
+        })),
+        refused: [],
+        kind: "announced",
+      }));
   }
 
   async function shownNamed(name: string): Promise<OpsService> {
     const service = (await store.services.list()).find((each) => each.name === name);
     if (!service) throw new ProblemError(problems.noService());
-    return shown(service);
+    return shown(service, await readTold());
   }
 
   return (app: App) => {
-    app.get("/ops/api/services", { schema: schemas.list }, async () =>
-      Promise.all((await store.services.list()).map(shown)),
-    );
+    app.get("/ops/api/services", { schema: schemas.list }, async () => {
+      const [declared, told] = await Promise.all([store.services.list(), readTold()]);
+      return [...(await Promise.all(declared.map((each) => shown(each, told)))), ...announced(declared, told)];
+    });
 
     app.post("/ops/api/services", { schema: schemas.declare }, async (request, reply) => {
       const { name, port, protocol, names = [], policy = "round-robin", poolKey = null } = request.body;
@@ -416,15 +509,9 @@ export function opsServiceRoutes(parts: OpsServiceParts) {
     );
 
     app.get("/ops/api/announcements", { schema: schemas.listAnnouncements }, async (): Promise<OpsAnnouncements> => {
-      const allowed = new Map((await store.announcers.list()).map(({ name, applications }) => [name, applications]));
-      const { kept, owners } = await parts.board.read([...allowed.keys()]);
-      // Gateways alone know their own addresses.
-      const its = { ...parts.announcementRules, own: { ips: [], ports: [] } };
-      const read = kept.map(({ host, text, lifeMs }) =>
-        readAnnouncement(host, text, lifeMs, { ...its, allowedTo: (name) => allowed.get(name) ?? undefined }),
-      );
+      const { hosts, conflicts } = await readAnnounced(parts, parts.announcementRules);
       return {
-        hosts: read.map(({ host, applications, refused }) => ({
+        hosts: hosts.map(({ host, applications, refused }) => ({
           host,
           applications: applications.map(({ target, domains, ...application }) => ({
             ...application,
@@ -433,10 +520,7 @@ export function opsServiceRoutes(parts: OpsServiceParts) {
           })),
           refused: refused.map((part) => ({ ...part })),
         })),
-        conflicts: conflictsOf(new Map(read.map((each) => [each.host, each])), owners).map((conflict) => ({
-          ...conflict,
-          hosts: [...conflict.hosts],
-        })),
+        conflicts: conflicts.map((conflict) => ({ ...conflict, hosts: [...conflict.hosts] })),
       };
     });
 

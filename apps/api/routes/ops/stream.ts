@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { KeptEvent } from "../../../core/events/event.ts";
 import type { Events } from "../../../core/events/contract.ts";
 import { readEdgeOverview, type EdgeOverviewPorts } from "../../../core/operator/edge-overview.ts";
+import type { AnnouncedRules } from "../../../core/operator/read-announced.ts";
 import { readOverview, type OverviewPorts, type OverviewRules } from "../../../core/operator/fleet-overview.ts";
 import { seesVisitors, withoutVisitors } from "../../../core/operator/viewer.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
@@ -33,6 +34,9 @@ export type OpsStreamParts = {
   readonly store: OverviewPorts["store"] &
     EdgeOverviewPorts["store"] & { readonly events: Pick<Events, "list" | "listAlarms"> };
   readonly edge?: EdgeOverviewPorts["edge"];
+  readonly serviceReports: EdgeOverviewPorts["serviceReports"];
+  readonly board: EdgeOverviewPorts["board"];
+  readonly announcementRules: AnnouncedRules;
   readonly portMaps: EdgeOverviewPorts["portMaps"];
   readonly fleet: OverviewPorts["fleet"];
   readonly clock: () => Date;
@@ -42,7 +46,7 @@ export type OpsStreamParts = {
 
 /** `GET /ops/api/stream`: the fleet and its events as they change, as server-sent events. */
 export function opsStreamRoutes(
-  { store, fleet, edge, portMaps, clock, logger, settings }: OpsStreamParts,
+  { store, fleet, clock, logger, settings, ...parts }: OpsStreamParts,
   logins: Pick<OperatorLogins, "recheck">,
 ) {
   const watch = createOverviewFeed(
@@ -50,7 +54,7 @@ export function opsStreamRoutes(
       draw: async () => {
         const [overview, edgeOverview] = await Promise.all([
           readOverview({ fleet, store, rules: settings.overview }, clock()),
-          readEdgeOverview({ edge, store, portMaps }),
+          readEdgeOverview({ edge: undefined, ...parts, store }, parts.announcementRules),
         ]);
         return { ...overview, edge: edgeOverview };
       },
