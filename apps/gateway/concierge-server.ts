@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { idOfName } from "../core/services/address.ts";
-import { createConcierge, WRONG_PASSWORD, type Courtesy } from "../core/edge/concierge.ts";
+import { createConcierge, TOO_MANY, WRONG_PASSWORD, type Courtesy } from "../core/edge/concierge.ts";
 import { proxyHeader, readProxyHeader, type ProxyHeader } from "../core/edge/proxy-header.ts";
 
 /** What the concierge needs. */
@@ -10,10 +10,12 @@ export type ConciergeOptions = {
   /** Where clients come from, and where those go that log in: sockets of the plane. */
   readonly socketPath: string;
   readonly innerSocketPath: string;
+  /** Where those come from that are too many. */
+  readonly fullSocketPath: string;
   readonly hasRoute: (id: string) => boolean;
   /** Time that a client gets to log in. */
   readonly loginMs: number;
-  /** Most clients at once. */
+  /** Most clients at once that have not logged in: the one that has waited longest makes room for the next. */
   readonly most: number;
 };
 
@@ -22,23 +24,41 @@ export type ConciergeOptions = {
  * password is right: the instance does.
  */
 export async function startConcierge(options: ConciergeOptions): Promise<{ readonly close: () => Promise<void> }> {
+  const waiting = new Set<Socket>();
+  const closers = [
+    await serve(options.socketPath, (client) => {
+      const [longest] = waiting;
+      if (longest && waiting.size >= options.most) longest.destroy();
+      waiting.add(client);
+      const leave = () => void waiting.delete(client);
+      client.on("close", leave);
+      receive(client, options, leave);
+    }),
+    await serve(options.fullSocketPath, (client) => {
+      client.setTimeout(options.loginMs, () => client.destroy());
+      // What is not read would reset the connection, and the answer with it.
+      client.once("data", () => client.end(TOO_MANY, "latin1", () => client.destroy()));
+    }),
+  ];
+  return { close: async () => void (await Promise.all(closers.map((close) => close()))) };
+}
+
+/** Listens at a path, and returns what ends it with all its clients. */
+async function serve(path: string, onClient: (client: Socket) => void): Promise<() => Promise<void>> {
   const clients = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client);
     client.on("close", () => clients.delete(client));
     client.on("error", () => client.destroy());
-    receive(client, options);
+    onClient(client);
   });
-  server.maxConnections = options.most;
-  await rm(options.socketPath, { force: true });
-  await listen(server, options.socketPath);
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const client of clients) client.destroy();
-      }),
-  };
+  await rm(path, { force: true });
+  await listen(server, path);
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      for (const client of clients) client.destroy();
+    });
 }
 
 function listen(server: Server, path: string): Promise<void> {
@@ -52,7 +72,7 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 /** Talks to one client until it logs in, gives up, or its time is over. */
-function receive(client: Socket, options: ConciergeOptions): void {
+function receive(client: Socket, options: ConciergeOptions, onPassedOn: () => void): void {
   let head: Buffer = Buffer.alloc(0);
   let header: ProxyHeader | undefined;
   let concierge: ReturnType<typeof createConcierge> | undefined;
@@ -83,6 +103,7 @@ function receive(client: Socket, options: ConciergeOptions): void {
     client.off("data", onData);
     if (next.kind !== "pass-on") return;
     clearTimeout(timer);
+    onPassedOn();
     client.pause();
     client.removeAllListeners("end");
     passOn(client, { ...from, authority: `${next.id}.${options.domain}` }, next, options);

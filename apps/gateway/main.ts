@@ -80,6 +80,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     hasRoute: (id) => carrier.table().has(id),
     loginMs: settings.instances.loginSeconds * SECOND,
     most: Math.ceil(edge.connections / 4),
+    fullSocketPath: haproxy.files.fullSocket,
   });
   undoLater("concierge", concierge.close);
 

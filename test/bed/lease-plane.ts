@@ -3,7 +3,13 @@ import { createConnection, createServer, type AddressInfo, type Socket } from "n
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { haproxyConfig } from "../../apps/adapters/haproxy/config.ts";
-import { LEASE_TABLE, leaseConfig, leaseDefaults, type LeaseBounds } from "../../apps/adapters/haproxy/lease-config.ts";
+import {
+  LEASE_TABLE,
+  LEASE_TOTALS,
+  leaseConfig,
+  leaseDefaults,
+  type LeaseBounds,
+} from "../../apps/adapters/haproxy/lease-config.ts";
 import { createLeasePlane } from "../../apps/adapters/haproxy/lease-plane.ts";
 import { readWorkers } from "../../apps/adapters/haproxy/processes.ts";
 import { createRuntime } from "../../apps/adapters/haproxy/runtime.ts";
@@ -26,6 +32,7 @@ const usual: LeaseBounds = {
   connectionsPerAddress: 1_000,
   connectsPerMinute: 100_000,
   connectionsPerLease: 20,
+  connectionsOfAll: 10_000,
 };
 
 /** Starts one without routes. The caller stops it, also when a test fails. */
@@ -66,6 +73,7 @@ export async function startLeaseHaproxy(over: Partial<LeaseBounds> = {}) {
     domain: DOMAIN,
     socketPath: haproxy.files.conciergeSocket,
     innerSocketPath: haproxy.files.innerSocket,
+    fullSocketPath: haproxy.files.fullSocket,
     hasRoute: (id) => known.has(id),
     loginMs: bounds.loginMs,
     most: 1_000,
@@ -82,6 +90,8 @@ export async function startLeaseHaproxy(over: Partial<LeaseBounds> = {}) {
     ca: authority.ca,
     /** Connections by instance and client, as HAProxy counts them. */
     tableOfCallers: () => runtime.ask(`show table ${LEASE_TABLE}`),
+    /** The same by instance alone. */
+    tableOfTotals: () => runtime.ask(`show table ${LEASE_TOTALS} data.conn_cur gt 0`),
     /** Processes that serve. */
     workers: async () => (await readWorkers(createRuntime(haproxy.files.masterSocket, 5_000))).serving,
     stop: async () => {
@@ -92,7 +102,10 @@ export async function startLeaseHaproxy(over: Partial<LeaseBounds> = {}) {
   };
 }
 
-/** A server that takes any password but one that ends with "wrong", and tells who it is when it is asked WHO. */
+/**
+ * A server that takes any password but one that ends with "wrong", says nothing to one that ends with "not-answered",
+ * and tells who it is when it is asked WHO.
+ */
 export async function startStandIn() {
   const sockets = new Set<Socket>();
   let accepted = 0;
@@ -104,6 +117,7 @@ export async function startStandIn() {
     socket.on("end", () => socket.end("+BYE\r\n"));
     socket.on("data", (sent: Buffer) => {
       const text = sent.toString("latin1");
+      if (text.includes("not-answered")) return;
       for (const [word] of text.matchAll(/AUTH|WHO/gi))
         socket.write(word === "WHO" ? `+${target}\r\n` : text.includes("wrong") ? "-WRONGPASS no\r\n" : "+OK\r\n");
     });
@@ -138,20 +152,30 @@ export interface Talk {
   say: (text: string) => void;
 }
 
-/** Connects to a plane, with TLS when there is a CA to trust; a name is told only when there is one. */
-export function talkTo(port: number, tls?: { ca: string; name?: string }, host = "127.0.0.1"): Promise<Talk> {
+/**
+ * Connects to a plane, with TLS when there is a CA to trust; a name is told only when there is one.
+ * @param localAddress address to come from
+ */
+export function talkTo(
+  port: number,
+  tls?: { ca: string; name?: string },
+  host = "127.0.0.1",
+  localAddress?: string,
+): Promise<Talk> {
+  const from = localAddress === undefined ? {} : { localAddress };
   return new Promise((resolve, reject) => {
     const socket = tls
       ? connectTls({
           port,
           host,
+          ...from,
           ca: tls.ca,
           ...(tls.name === undefined ? {} : { servername: tls.name }),
           // Without a name there is none to compare: that it is signed for the domain is looked at below.
           checkServerIdentity: (_host, certificate) =>
             certificate.subjectaltname === `DNS:*.${DOMAIN}` ? undefined : new Error("for another domain"),
         })
-      : createConnection({ port, host });
+      : createConnection({ port, host, ...from });
     let heard = "";
     let isClosed = false;
     socket.on("data", (chunk: Buffer) => (heard += chunk.toString("latin1")));

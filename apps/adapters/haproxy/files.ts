@@ -21,5 +21,7 @@ export function haproxyFiles(dir: string) {
     /** Where the concierge waits for clients, and where it sends them on. */
     conciergeSocket: join(dir, "concierge.sock"),
     innerSocket: join(dir, "inner.sock"),
+    /** Where it waits for those that are too many. */
+    fullSocket: join(dir, "full.sock"),
   };
 }

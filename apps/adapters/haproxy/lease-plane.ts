@@ -48,7 +48,7 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
     const { leaving } = await readWorkers(master);
     let count = 0;
     // To list all connections takes long where there are many: most instances that end have none any more.
-    const called = calledIdsIn(await runtime.ask(`show table ${LEASE_TABLE}`));
+    const called = calledIdsIn(await runtime.ask(`show table ${LEASE_TABLE} data.conn_cur gt 0`));
     if (ended.some(({ id }) => called.has(id))) count += await endAt(runtime, "", targets);
     // Since a reload, older connections are where they were.
     for (const pid of leaving) count += await endAt(master, `@!${pid} `, targets);

@@ -16,6 +16,8 @@ export type Courtesy = {
 
 /** The words of Redis for whoever has not logged in. */
 export const WRONG_PASSWORD = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+/** And for whoever is one too many. */
+export const TOO_MANY = "-ERR max number of clients reached\r\n";
 const NOT_LOGGED_IN = "-NOAUTH Authentication required.\r\n";
 const HELLO_NOT_LOGGED_IN =
   "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> " +

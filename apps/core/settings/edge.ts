@@ -100,6 +100,12 @@ export const edge = {
     "Connections that an address (an IPv6 /64) holds to a gateway, to all instances together; " +
       "INSTANCE_CONNECTIONS_PER_ADDRESS holds for each.",
   ),
+  connectionsPerInstance: optional(
+    "EDGE_CONNECTIONS_PER_INSTANCE",
+    whole(1, 1_000_000, "connections"),
+    "Connections that a gateway holds to one instance, of all addresses together; whoever comes then is told that " +
+      "there are too many, in Redis's words. Default: INSTANCE_MAX_CLIENTS and half of INSTANCE_LOGINS_PENDING.",
+  ),
   connectsPerMinute: setting(
     "EDGE_CONNECTS_PER_MINUTE",
     whole(10, 1_000_000, "connections"),
@@ -160,18 +166,29 @@ export const edge = {
 };
 
 /** Faults in the relations of these settings. */
-export function edgeFaults({
-  port,
-  plainPort,
-  beatMs,
-  lifeMs,
-  connections,
-  connectionsPerAddress,
-  gatewayNetwork,
-}: Pick<
-  ValuesOf<typeof edge>,
-  "port" | "plainPort" | "beatMs" | "lifeMs" | "connections" | "connectionsPerAddress" | "gatewayNetwork"
->): string[] {
+export function edgeFaults(
+  {
+    port,
+    plainPort,
+    beatMs,
+    lifeMs,
+    connections,
+    connectionsPerAddress,
+    connectionsPerInstance,
+    gatewayNetwork,
+  }: Pick<
+    ValuesOf<typeof edge>,
+    | "port"
+    | "plainPort"
+    | "beatMs"
+    | "lifeMs"
+    | "connections"
+    | "connectionsPerAddress"
+    | "connectionsPerInstance"
+    | "gatewayNetwork"
+  >,
+  { maxClients, loginsPending }: { readonly maxClients: number; readonly loginsPending: number },
+): string[] {
   const faults: string[] = [];
   if (plainPort !== undefined && plainPort === port)
     faults.push(`EDGE_PLAIN_PORT (${plainPort}) is EDGE_PORT, where clients speak TLS`);
@@ -183,6 +200,16 @@ export function edgeFaults({
   if (connectionsPerAddress > connections)
     faults.push(
       `EDGE_CONNECTIONS_PER_ADDRESS (${connectionsPerAddress}) is more than EDGE_CONNECTIONS (${connections})`,
+    );
+  if (connectionsPerInstance !== undefined && connectionsPerInstance < maxClients)
+    faults.push(
+      `EDGE_CONNECTIONS_PER_INSTANCE (${connectionsPerInstance}) is less than INSTANCE_MAX_CLIENTS (${maxClients}), ` +
+        "which holders are promised",
+    );
+  if (connectionsPerInstance !== undefined && connectionsPerInstance > maxClients + loginsPending)
+    faults.push(
+      `EDGE_CONNECTIONS_PER_INSTANCE (${connectionsPerInstance}) is more than an instance takes: ` +
+        `INSTANCE_MAX_CLIENTS (${maxClients}) and INSTANCE_LOGINS_PENDING (${loginsPending}) together`,
     );
   if (gatewayNetwork?.includes(":"))
     faults.push(`GATEWAY_NETWORK (${gatewayNetwork}) is of IPv6, and instances are reached by IPv4 alone`);
@@ -217,11 +244,19 @@ export function leaseListeningOf({ domain, host, port, plainPort }: ValuesOf<typ
 
 /** What clients of a gateway may do, out of the settings: a gateway takes the place of the hosts' limits for each. */
 export function leaseBoundsOf({
-  edge: { idleMs, connectionsPerAddress, connectsPerMinute },
+  edge: { idleMs, connectionsPerAddress, connectionsPerInstance, connectsPerMinute },
   instances,
 }: {
-  readonly edge: Pick<ValuesOf<typeof edge>, "idleMs" | "connectionsPerAddress" | "connectsPerMinute">;
-  readonly instances: { readonly loginSeconds: number; readonly connectionsPerAddress: number };
+  readonly edge: Pick<
+    ValuesOf<typeof edge>,
+    "idleMs" | "connectionsPerAddress" | "connectionsPerInstance" | "connectsPerMinute"
+  >;
+  readonly instances: {
+    readonly loginSeconds: number;
+    readonly connectionsPerAddress: number;
+    readonly maxClients: number;
+    readonly loginsPending: number;
+  };
 }) {
   return {
     loginMs: instances.loginSeconds * 1000,
@@ -229,5 +264,6 @@ export function leaseBoundsOf({
     connectionsPerAddress,
     connectsPerMinute,
     connectionsPerLease: instances.connectionsPerAddress,
+    connectionsOfAll: connectionsPerInstance ?? instances.maxClients + Math.ceil(instances.loginsPending / 2),
   };
 }

@@ -91,7 +91,7 @@ function relationFaults({
   notifications,
   warmPool,
 }: Settings): string[] {
-  const faults = [...notificationFaults(notifications), ...warmPoolFaults(warmPool), ...edgeFaults(edge)];
+  const faults = [...notificationFaults(notifications), ...warmPoolFaults(warmPool), ...edgeFaults(edge, instances)];
   if (jobs.accessRecordDays !== undefined && jobs.accessRecordDays > jobs.historyDays)
     faults.push(
       `ACCESS_RECORD_DAYS (${jobs.accessRecordDays}) is more than HISTORY_DAYS (${jobs.historyDays}), ` +

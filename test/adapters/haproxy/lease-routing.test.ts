@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
-import { createConnection } from "node:net";
-import { WRONG_PASSWORD } from "../../../apps/core/edge/concierge.ts";
+import { createConnection, type Socket } from "node:net";
+import { TOO_MANY, WRONG_PASSWORD } from "../../../apps/core/edge/concierge.ts";
 import {
   command,
   DOMAIN,
@@ -11,19 +11,26 @@ import {
   type LeaseHaproxy,
   type Talk,
 } from "../../bed/lease-plane.ts";
+import { handPortsOn } from "../../bed/hand-on-ports.ts";
 import { until } from "../../bed/until.ts";
 
 const ID = "5sq9fsfr26iw58ze";
 const PASSWORD = `${ID}83YZWLXCS7HLUpVBDGl7K4UX1fE2Ye84`;
 const UNKNOWN = `0000000000000000${PASSWORD.slice(16)}`;
 const MOST = 20;
+const MOST_OF_ALL = 50;
 
 describe("leases through HAProxy", () => {
   let haproxy: LeaseHaproxy;
   let instance: Awaited<ReturnType<typeof startStandIn>>;
   const talks: Talk[] = [];
   before(async () => {
-    haproxy = await startLeaseHaproxy({ loginMs: 2_000, connectionsPerLease: MOST, connectionsPerAddress: 60 });
+    haproxy = await startLeaseHaproxy({
+      loginMs: 2_000,
+      connectionsPerLease: MOST,
+      connectionsOfAll: MOST_OF_ALL,
+      connectionsPerAddress: 60,
+    });
     instance = await startStandIn();
     await haproxy.plane.changeRoutes([{ kind: "add", id: ID, target: instance.target }]);
     haproxy.known.add(ID);
@@ -149,7 +156,7 @@ describe("leases through HAProxy", () => {
   it("does not bother an instance before a log-in has come whole", async () => {
     const before = instance.accepted();
     const begun = await talk(haproxy.port, { ca: haproxy.ca, name: `${ID}.${DOMAIN}` });
-    begun.say(command("AUTH", PASSWORD).slice(0, 30));
+    begun.say(command("AUTH", PASSWORD).slice(0, -1));
     const other = await talk(haproxy.plainPort);
     other.say(command("PING"));
     await heard(other, "-NOAUTH");
@@ -187,12 +194,36 @@ describe("leases through HAProxy", () => {
     }
   });
 
+  it("serves others while a thousand handshakes never finish, which are over when their time is", async () => {
+    const open = new Set<Socket>();
+    const stuck = Array.from({ length: 1_000 }, (_, number) => {
+      const localAddress = `127.0.1.${1 + (number % 25)}`;
+      const socket = createConnection({ port: haproxy.port, host: "127.0.0.1", localAddress });
+      socket.on("connect", () => {
+        open.add(socket);
+        socket.write(Buffer.from("160301", "hex"));
+      });
+      socket.on("close", () => void open.delete(socket));
+      socket.on("error", () => undefined);
+      return socket;
+    });
+    try {
+      await until("all have begun", () => open.size === stuck.length);
+      await reach(await talk(haproxy.port, { ca: haproxy.ca }), command("AUTH", PASSWORD));
+      assert.ok(open.size > 0, "they have not finished");
+      await until("all are over", () => open.size === 0);
+    } finally {
+      for (const socket of stuck) socket.destroy();
+    }
+  });
+
   it("lets in as many connections of an address as an instance has for it, and one more when one ends", async () => {
     const all = await Promise.all(Array.from({ length: MOST + 10 }, () => talk(haproxy.plainPort)));
     for (const each of all) each.say(command("AUTH", PASSWORD));
     const isIn = (each: Talk) => each.heard() === "+OK\r\n" && !each.isClosed();
     await until("all have their answer", () => all.every((each) => isIn(each) || each.isClosed()));
     assert.equal(all.filter(isIn).length, MOST);
+    assert.deepEqual(new Set(all.map((each) => each.heard())), new Set(["+OK\r\n", TOO_MANY]));
     all.find(isIn)?.socket.destroy();
     await until("another one gets in", async () => {
       const one = await talk(haproxy.plainPort);
@@ -211,6 +242,64 @@ describe("leases through HAProxy", () => {
     assert.ok(all.every((each) => !each.heard().includes("WRONGPASS")));
   });
 
+  /** Some from each of so many addresses, none of which closes by itself. */
+  async function crowd(addresses: number, ofEach: number): Promise<Talk[]> {
+    const from = Array.from({ length: addresses * ofEach }, (_, number) => `127.0.0.${2 + (number % addresses)}`);
+    return Promise.all(from.map((address) => talk(haproxy.plainPort, undefined, undefined, address)));
+  }
+
+  it("lets in as many connections of all addresses as an instance has, and tells the next ones in Redis's words", async () => {
+    const all = await crowd(3, MOST);
+    for (const each of all) each.say(command("AUTH", PASSWORD));
+    const isIn = (each: Talk) => each.heard() === "+OK\r\n" && !each.isClosed();
+    await until("all have their answer", () => all.every((each) => isIn(each) || each.isClosed()));
+    assert.equal(all.filter(isIn).length, MOST_OF_ALL);
+    assert.ok(all.every((each) => isIn(each) || each.heard() === TOO_MANY));
+    all.find(isIn)?.socket.destroy();
+    await until("another one gets in", async () => {
+      const one = await talk(haproxy.plainPort);
+      one.say(command("PING") + command("AUTH", PASSWORD));
+      await until("an answer", () => one.heard().includes("OK") || one.isClosed());
+      assert.ok(one.heard().endsWith(one.isClosed() ? TOO_MANY : "+OK\r\n"));
+      return !one.isClosed();
+    });
+  });
+
+  it("keeps an instance for its holder, whatever crowds do that come from everywhere and do not know the password", async () => {
+    const wrong = `${ID}-this-is-wrong`;
+    const sized = (words: string, told: string) => words.replace(`$${wrong.length}`, told);
+    const pieces = [
+      command("AUTH", wrong).slice(0, -1),
+      sized(command("AUTH", wrong), "$500"),
+      command("AUTH", "default", wrong).replace("$7", "$50"),
+      sized(command("HELLO", "3", "AUTH", "default", wrong), "$700"),
+      command("HELLO", "3", "AUTH", "default", wrong, "SETNAME", "mine").replace("$4\r\nmine", "$400\r\nmine"),
+      command("PING") + sized(command("AUTH", wrong), "$500"),
+    ];
+    const refused = [command("AUTH", wrong), command("HELLO", "3", "AUTH", "default", wrong, "SETNAME", "mine")];
+    const before = instance.accepted();
+    const all = await crowd(8, 12);
+    const [waiting, tried] = [all.slice(48), all.slice(0, 48)];
+    for (const { socket } of all) socket.allowHalfOpen = true;
+    for (const [index, each] of waiting.entries()) each.say(pieces[index % pieces.length] ?? "");
+    for (const [index, each] of tried.entries()) each.say(refused[index % refused.length] ?? "");
+    await until("all that could be are refused", () => tried.every((each) => each.heard().startsWith("-")));
+    await until("nobody is left at the instance", () => instance.connections() === 0);
+    await until("no place is taken", async () => !(await haproxy.tableOfTotals()).includes("key="));
+    assert.ok(instance.accepted() <= before + tried.length, "of the others, it has not heard");
+    assert.ok(waiting.every((each) => !each.isClosed()));
+    const holder = await Promise.all(Array.from({ length: MOST }, () => talk(haproxy.plainPort)));
+    for (const each of holder) await reach(each, command("AUTH", PASSWORD));
+  });
+
+  it("keeps nobody at an instance that does not answer to a log-in in time", async () => {
+    const begun = await talk(haproxy.plainPort);
+    begun.say(command("AUTH", `${ID}-is-not-answered`));
+    await until("it has come there", () => instance.connections() === 1);
+    await closed(begun);
+    await until("it is gone there", () => instance.connections() === 0);
+  });
+
   it("refuses an address that holds too many connections before any handshake", async () => {
     const held = await Promise.all(Array.from({ length: 60 }, () => talk(haproxy.plainPort)));
     await until("all are let in", async () => (await haproxy.plane.readFacts()).connections === held.length);
@@ -227,23 +316,8 @@ describe("leases through HAProxy", () => {
   });
 
   it("leads nobody who asks for the last instance to the next one on its port, from the moment that it is gone", async () => {
-    for (let count = 0; count < 100; count++) {
-      const [last, next] = [count, count + 1].map((number) => `reuse${String(number).padStart(11, "0")}`);
-      if (last === undefined || next === undefined) assert.fail();
-      if (count === 0) await haproxy.plane.changeRoutes([{ kind: "add", id: last, target: instance.target }]);
-      // Already on its way when the route is taken away: it may still be let in, by the last instance.
-      const early = await talkTo(haproxy.plainPort);
-      early.say(command("AUTH", `${last}-a-password`));
-      await haproxy.plane.changeRoutes([{ kind: "delete", id: last }]);
-      await haproxy.plane.endSessions([{ id: last, target: instance.target }]);
-      await haproxy.plane.changeRoutes([{ kind: "add", id: next, target: instance.target }]);
-      const late = await talkTo(haproxy.plainPort);
-      late.say(command("AUTH", `${last}-a-password`));
-      await until("an answer", () => late.heard());
-      assert.equal(late.heard(), WRONG_PASSWORD);
-      await until("the early one is over", () => early.isClosed() || early.heard() === WRONG_PASSWORD);
-      for (const { socket } of [early, late]) socket.destroy();
-    }
+    const { count, crossed, refused } = await handPortsOn(haproxy, 500);
+    assert.deepEqual({ crossed, refused }, { crossed: 0, refused: count });
   });
 
   it("carries what a client still gets after it has sent its last byte", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { DECIDED, LOGIN, MOST_BYTES, PASSWORD_WORDS } from "../../../apps/core/edge/first-command.ts";
+import { DECIDED, LOGIN, LOGINS, MOST_BYTES } from "../../../apps/core/edge/first-command.ts";
 
 const login = new RegExp(LOGIN, "i");
 const decided = new RegExp(DECIDED, "i");
@@ -18,19 +18,28 @@ const logins = [
 
 describe("what a client says first", () => {
   for (const text of logins)
-    it(`is undecided while it may become ${JSON.stringify(text.slice(0, 30))}…, and a log-in once the id has come`, () => {
-      const known = text.indexOf(PASSWORD) + 16;
+    it(`is undecided while it may become ${JSON.stringify(text.slice(0, 30))}…, and a log-in once all of it has come`, () => {
       for (let length = 0; length <= text.length; length++) {
         const sent = text.slice(0, length);
-        assert.equal(login.test(sent), length >= known, JSON.stringify(sent));
-        assert.equal(decided.test(sent), length >= known, JSON.stringify(sent));
+        assert.equal(login.test(sent), length === text.length, JSON.stringify(sent));
+        assert.equal(decided.test(sent), length === text.length, JSON.stringify(sent));
       }
+      assert.ok(login.test(`${text}${command("PING")}`));
     });
 
-  it("has its password in the word that is told of its form", () => {
+  it("has its password, and the lengths of all that its client chose, in the words that are told of its form", () => {
     for (const text of logins) {
-      const form = PASSWORD_WORDS.find(({ pattern }) => new RegExp(pattern, "i").test(text));
-      assert.equal(text.split(/[\r\n]+/)[(form?.passwordWord ?? 0) - 1], PASSWORD);
+      const { passwordWord, sized } =
+        LOGINS.find(({ pattern }) => new RegExp(pattern, "i").test(text)) ?? assert.fail(text);
+      const words = text.split(/[\r\n]+/);
+      assert.equal(words[passwordWord - 1], PASSWORD);
+      const chosen = words.filter((word) => ["default", PASSWORD, "mine"].includes(word));
+      assert.deepEqual(
+        sized.map(({ word }) => words[word - 1]),
+        chosen,
+      );
+      for (const { word, lengthWord } of sized)
+        assert.equal(words[lengthWord - 1], `$${words[word - 1]?.length ?? ""}`);
     }
   });
 
@@ -57,14 +66,20 @@ describe("what a client says first", () => {
 
   it("never changes what was decided by what comes later", () => {
     const anything = fc.array(
-      fc.constantFrom("*2", "*3", "*5", "\r\n", "$4", "$5", "AUTH", "HELLO", "3", PASSWORD, "x", "\0"),
+      fc.constantFrom("*2", "*3", "*5", "\r\n", "$4", "$5", "AUTH", "HELLO", "3", PASSWORD, "x", "\0", ...logins),
       {
         maxLength: 14,
       },
     );
+    const text = fc.oneof(
+      anything.map((words) => words.join("")),
+      // Near to what counts: a log-in in which something is missing, or is there once more.
+      fc.tuple(fc.constantFrom(...logins), fc.nat(130), fc.nat(20), anything).map(([login, at, more, words]) => {
+        return login.slice(0, at) + words.join("") + login.slice(Math.max(0, at - 10 + more));
+      }),
+    );
     fc.assert(
-      fc.property(anything, fc.nat(200), (words, cut) => {
-        const text = words.join("");
+      fc.property(text, fc.nat(200), (text, cut) => {
         const earlier = text.slice(0, cut);
         if (decided.test(earlier)) assert.ok(decided.test(text));
         if (decided.test(earlier)) assert.equal(login.test(text), login.test(earlier));
@@ -74,7 +89,7 @@ describe("what a client says first", () => {
   });
 
   it("is known by its beginning alone", () => {
-    const longest = command("HELLO", "3", "AUTH", "u".repeat(64), "p".repeat(999));
-    assert.ok(login.test(longest.slice(0, MOST_BYTES)));
+    const longest = command("HELLO", "3", "AUTH", "u".repeat(64), "p".repeat(999), "SETNAME", "n".repeat(999));
+    assert.ok(login.test(`${longest}${longest}`.slice(0, MOST_BYTES)));
   });
 });

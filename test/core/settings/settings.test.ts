@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Setting } from "../../../apps/core/settings/declaration.ts";
-import { instanceAccess } from "../../../apps/core/settings/edge.ts";
+import { instanceAccess, leaseBoundsOf } from "../../../apps/core/settings/edge.ts";
 import { enrolmentUrl } from "../../../apps/core/settings/enrolment.ts";
 import { fleetPlan } from "../../../apps/core/settings/fleet.ts";
 import { capacityOf } from "../../../apps/core/settings/hosts.ts";
@@ -255,6 +255,18 @@ describe("what is derived from the settings", () => {
       network: "10.114.0.2/32",
       only: false,
     });
+  });
+
+  it("a gateway holds to an instance what its holder is promised and some more, and never more than it takes", () => {
+    const bounds = (env: Record<string, string>) => leaseBoundsOf(loadSettings(env)).connectionsOfAll;
+    const instances = { INSTANCE_MAX_CLIENTS: "60", INSTANCE_LOGINS_PENDING: "100" };
+    assert.equal(bounds(instances), 110);
+    assert.equal(bounds({ ...instances, EDGE_CONNECTIONS_PER_INSTANCE: "160" }), 160);
+    for (const [wrong, why] of [
+      ["59", /is less than INSTANCE_MAX_CLIENTS \(60\)/],
+      ["161", /is more than an instance takes/],
+    ] as const)
+      assert.throws(() => bounds({ ...instances, EDGE_CONNECTIONS_PER_INSTANCE: wrong }), why);
   });
 
   it("a fleet expects of a droplet to come the slots of the size that it orders first", () => {
