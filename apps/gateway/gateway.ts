@@ -2,7 +2,7 @@ import type { Events } from "../core/events/contract.ts";
 import type { Happening } from "../core/events/event.ts";
 import type { createCarrier } from "../core/edge/carry-routes.ts";
 import type { LeasePlane, Membership, PlaneFacts, RouteNews } from "../core/edge/contract.ts";
-import type { Gateway } from "../core/edge/gateway.ts";
+import { MOST_MACHINE_ADDRESSES, type Gateway } from "../core/edge/gateway.ts";
 import { PlaneFault } from "../core/edge/plane-fault.ts";
 import { messageOf } from "../lib/errors.ts";
 import { Unavailable } from "../lib/unavailable.ts";
@@ -29,6 +29,8 @@ export type GatewayPorts = {
 export type GatewayRules = {
   readonly name: string;
   readonly addresses: readonly string[];
+  /** Of its machine, which may get others while it runs. */
+  readonly machineAddresses: () => readonly string[];
   readonly version: string;
   readonly beatMs: number;
   readonly lifeMs: number;
@@ -199,6 +201,7 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
       name: rules.name,
       state,
       addresses: [...rules.addresses],
+      machineAddresses: rules.machineAddresses().slice(0, MOST_MACHINE_ADDRESSES),
       routes: carrier.table().size,
       unroutable: carrier.unreachable().size,
       connections,

@@ -22,6 +22,7 @@ import { carryServices, type CarriedServices } from "../core/balance/carry-servi
 import { followServices, type FollowedServices } from "../core/balance/follow-services.ts";
 import { keepConfiguration } from "../core/balance/keep-configuration.ts";
 import { createCarrier } from "../core/edge/carry-routes.ts";
+import { gatewayAddresses } from "../core/edge/gateway-addresses.ts";
 import { gatewayNamePattern } from "../core/edge/gateway.ts";
 import { reportServices } from "../core/edge/service-reports.ts";
 import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
@@ -121,7 +122,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       pause,
       log: (level, fields, message) => logger[level](fields, message),
     },
-    { ...edge, name, addresses: edge.gatewayAddresses ?? [], version: await readVersion() },
+    { ...edge, name, addresses: edge.gatewayAddresses ?? [], machineAddresses, version: await readVersion() },
   );
   // For maintenance: from then on new clients are led to others, and those that are connected stay.
   process.on("SIGUSR2", () => {
@@ -164,9 +165,12 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     let followed: FollowedServices = { services: [], isWhole: false };
     const ports = new Set<number>();
     const own = (): OwnAddresses => ({
-      ips: [...Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? [])],
+      ips: gatewayAddresses([...machineAddresses(), ...(edge.gatewayAddresses ?? [])], peers),
       ports: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort]), ...ports],
     });
+    const membership = createRedisMembership(redis);
+    /** As they were known last. */
+    let peers: Awaited<ReturnType<typeof membership.list>> = [];
     const follower = followServices(
       { store, pools: createRedisPools(redis), board: createAnnouncementBoard(redis), clock },
       {
@@ -191,6 +195,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
             ports.clear();
             for (const { port } of followed.services) ports.add(port);
             return followed;
+            peers = (await whileKnown(membership.list(), "redis")) ?? peers;
           },
         },
         haproxy: {
@@ -324,6 +329,12 @@ function gatewayName(): string {
   if (!gatewayNamePattern.test(name))
     throw new Error(`this machine is called "${name}", which is no name for a gateway: set GATEWAY_NAME`);
   return name;
+}
+
+/** Addresses of this machine that others may reach it at. */
+function machineAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
+  return all.filter(({ internal }) => !internal).map(({ address }) => address);
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -9,6 +9,7 @@ export function gateway(name: string): Gateway {
     name,
     state: "live",
     addresses: ["192.0.2.1"],
+    machineAddresses: ["10.0.0.1"],
     routes: 0,
     unroutable: 0,
     connections: 0,

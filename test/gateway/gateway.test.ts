@@ -97,6 +97,7 @@ describe("a gateway", () => {
         name,
         addresses: ["192.0.2.1"],
         version: "1.2.3",
+        machineAddresses: () => ["10.0.0.1"],
         beatMs: SECOND,
         lifeMs: 3 * SECOND,
         checkMs: SECOND,

@@ -7,12 +7,11 @@ export type MemberAddress = { readonly text: string; readonly ip: string; readon
 export type AddressReading =
   { readonly kind: "address"; readonly address: MemberAddress } | { readonly kind: "refused"; readonly reason: string };
 
-/** What a gateway itself answers at: a member there would send its connections in a circle. */
+/** What gateways themselves answer at, this one and its peers: a member there would send connections in a circle. */
 export type OwnAddresses = { readonly ips: readonly string[]; readonly ports: readonly number[] };
 
 /** Which addresses may be members. */
 export type AddressRules = {
-  /** Of the gateway that asks, and of its peers. */
   readonly own: OwnAddresses;
   /** Networks in CIDR notation that a member must be in one of; undefined for any. */
   readonly networks?: readonly string[] | undefined;
@@ -45,7 +44,7 @@ export function readAddress(text: string, { own, networks }: AddressRules): Addr
     return refused(`is in none of the networks that members may be in: ${networks.join(", ")}`);
   const address = addressOf(ip, port);
   if (own.ports.includes(port) && (range === "loopback" || own.ips.some((each) => isSame(ip, each))))
-    return refused("is the gateway's own address: a connection would come back to it for ever");
+    return refused("is a gateway's own address: a connection would come back for ever");
   return { kind: "address", address };
 }
 

@@ -2,6 +2,8 @@ import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { Clean } from "typebox/value";
 
+export const MOST_MACHINE_ADDRESSES = 32;
+
 /** What gateways may be called: it stands in keys and in events. */
 export const gatewayNamePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -39,6 +41,10 @@ const Gateway = Type.Object({
   figures: Figures,
   /** Instances that it cannot lead to, because their hosts are known by a name and no IP address. */
   unroutable: Type.Optional(count),
+  /** Addresses of its machine, also on private networks: where other gateways must send nothing. */
+  machineAddresses: Type.Optional(
+    Type.Array(Type.String({ minLength: 2, maxLength: 45 }), { maxItems: MOST_MACHINE_ADDRESSES }),
+  ),
 });
 const schema = Compile(Gateway);
 
