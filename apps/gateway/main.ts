@@ -51,6 +51,7 @@ const { service, edge, hosts, balance } = settings;
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "gateway", level: service.logLevel, redact: ["err.command.args"] });
 const { clock } = realTime;
+const nowMs = () => performance.now();
 
 await runProgram(carry, inLog(logger));
 
@@ -72,7 +73,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   await mkdir(edge.runDir, { recursive: true, mode: 0o700 });
   const haproxy = createHaproxy(edge.runDir);
   const plane = createLeasePlane(haproxy.files, PLANE_ANSWER_MS);
-  const carrier = createCarrier({ routes: store.routes, plane, clock }, hosts);
+  const carrier = createCarrier({ routes: store.routes, plane, nowMs }, hosts);
 
   const concierge = await startConcierge({
     domain: edge.domain,
@@ -118,7 +119,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       news: createRedisRouteNews(redis, listener),
       events: store.events,
       clock,
-      nowMs: () => performance.now(),
+      nowMs,
       pause,
       log: (level, fields, message) => logger[level](fields, message),
     },
@@ -172,7 +173,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     /** As they were known last. */
     let peers: Awaited<ReturnType<typeof membership.list>> = [];
     const follower = followServices(
-      { store, pools: createRedisPools(redis), board: createAnnouncementBoard(redis), clock },
+      { store, pools: createRedisPools(redis), board: createAnnouncementBoard(redis), clock, nowMs },
       {
         own,
         mostMembers: balance.mostMembers,
@@ -200,12 +201,15 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
         },
         haproxy: {
           ...serviceProxy,
-          carry: carryServices({ plane: servicePlane, store, clock }, { gateway: name, drainMs: balance.drainMs }),
+          carry: carryServices(
+            { plane: servicePlane, store, clock, nowMs },
+            { gateway: name, drainMs: balance.drainMs },
+          ),
         },
         nginx: {
           ...nginx,
           folder: nginxDir,
-          configuration: keepConfiguration({ plane: nginx, store, clock }, name),
+          configuration: keepConfiguration({ plane: nginx, store, clock, nowMs }, name),
         },
         print: (listing) => process.stdout.write(listing),
       },

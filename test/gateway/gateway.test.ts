@@ -41,7 +41,7 @@ describe("a gateway", () => {
     return { faults, gateways, routes, events, put, states, wait, kinds };
   }
 
-  function start(shared: ReturnType<typeof world>, name = "gw-1") {
+  function start(shared: ReturnType<typeof world>, name = "gw-1", clock = time.clock) {
     const faults = createCallFaults();
     const plane = createTwinLeasePlane({ faults });
     const readFaults = createCallFaults();
@@ -50,7 +50,7 @@ describe("a gateway", () => {
     const carrier = createCarrier(
       {
         plane,
-        clock: time.clock,
+        nowMs: () => time.clock().getTime(),
         routes: {
           read: () => {
             const fault = readFaults.strike("read", []);
@@ -82,7 +82,7 @@ describe("a gateway", () => {
             return Promise.resolve();
           },
         },
-        clock: time.clock,
+        clock,
         nowMs: () => time.clock().getTime(),
         pause: (ms, signal) =>
           signal.aborted
@@ -289,6 +289,27 @@ describe("a gateway", () => {
   });
 
   it("repairs routes that somebody else has changed within a second, and tells of it", async () => {
+  it("lives, carries and repairs as others do when its clock is wrong, and when that is set right", async () => {
+    const shared = world();
+    shared.put("a");
+    let errorMs = -400 * 86_400_000;
+    const bed = start(shared, "gw-1", () => new Date(time.clock().getTime() + errorMs));
+    start(shared, "gw-2");
+    await pass(2 * SECOND);
+    for (errorMs of [errorMs, 0, 400 * 86_400_000]) {
+      assert.deepEqual(await shared.states(), ["gw-1 live", "gw-2 live"]);
+      const id = `at-${errorMs}`;
+      shared.put(id);
+      assert.equal(await time.run(shared.wait(id, TARGET)), 2);
+      bed.plane.tamper((table) => table.delete("a"));
+      await pass(SECOND);
+      assert.equal(bed.plane.carried().get("a"), TARGET);
+    }
+    bed.die();
+    await pass(4 * SECOND);
+    assert.deepEqual([bed.brought(), await shared.states()], [1, ["gw-1 live", "gw-2 live"]]);
+  });
+
     const shared = world();
     shared.put("a");
     const { plane } = start(shared);

@@ -1,4 +1,5 @@
 import type { Events } from "../events/contract.ts";
+import { whileKnown } from "../../lib/unavailable.ts";
 import type { ServicePlane } from "./contract.ts";
 import { backendsOf, renderHaproxy, type HaproxyOptions } from "./haproxy.ts";
 import { keepConfiguration } from "./keep-configuration.ts";
@@ -18,6 +19,8 @@ export type CarryPorts = {
   readonly plane: ServicePlane;
   readonly store: { readonly events: Pick<Events, "add"> };
   readonly clock: () => Date;
+  /** Milliseconds on a clock that nobody sets. */
+  readonly nowMs: () => number;
 };
 
 /** How services are carried by a gateway. */
@@ -61,10 +64,10 @@ const MOST_STEPS_REFUSED = 3;
  * @throws PlaneFault when HAProxy does not do as it should; the next call begins anew
  */
 export function carryServices(
-  { plane, store, clock }: CarryPorts,
+  { plane, store, clock, nowMs }: CarryPorts,
   { gateway, drainMs }: CarryRules,
 ): (services: readonly Balanced[], options: HaproxyOptions) => Promise<CarriedServices> {
-  const configuration = keepConfiguration({ plane, store, clock }, gateway);
+  const configuration = keepConfiguration({ plane, store, clock, nowMs }, gateway);
   let leaving: Leaving = new Map();
   let inForce = nothing;
   let structure: string | undefined;
@@ -90,7 +93,7 @@ export function carryServices(
       inForce = { services, options, text: rendered.text };
     }
     const before = await plane.readServers();
-    const step = { leaving, drainMs, now: clock().getTime() };
+    const step = { leaving, drainMs, now: nowMs() };
     const plan = planServers(inForce.services, inForce.options.zones, before, step);
     leaving = plan.leaving;
     const refusals = await plane.tell(plan.commands);
@@ -161,7 +164,11 @@ export function carryServices(
       const who = isOne ? member : `${members.length} members, ${member} among them,`;
       const verb = kind === "member-back" ? "again reachable from" : "not reachable from";
       const reason = `${who} of service ${service} ${isOne ? "is" : "are"} ${verb} gateway ${gateway}`;
-      await store.events.add({ actor: "gateway", kind, reason, data: { service, member } }, clock());
+      // Members change whether or not that can be kept.
+      await whileKnown(
+        store.events.add({ actor: "gateway", kind, reason, data: { service, member } }, clock()),
+        "mysql",
+      );
     }
   }
 

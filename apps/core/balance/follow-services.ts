@@ -27,6 +27,8 @@ export type FollowPorts = {
   readonly pools: Pools;
   readonly board: AnnouncementBoard;
   readonly clock: () => Date;
+  /** Milliseconds on a clock that nobody sets. */
+  readonly nowMs: () => number;
 };
 
 /** What a gateway carries, and what it is itself. */
@@ -76,7 +78,7 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
   const pools = new Map<string, { readonly text: string; readonly members: readonly MemberAddress[] }>();
   let told: ReadonlySet<string> = new Set();
   let [hasReadMysql, hasReadRedis] = [false, false];
-  const begunMs = clock().getTime();
+  const begunMs = ports.nowMs();
 
   async function look(): Promise<FollowedServices> {
     const faults: { readonly kind: Told; readonly reason: string }[] = [];
@@ -135,7 +137,7 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
         const known = pools.get(key)?.text;
         if (known === undefined) {
           // Another gateway may know it, and write it again.
-          isRead &&= clock().getTime() - begunMs >= rules.holdMs;
+          isRead &&= ports.nowMs() - begunMs >= rules.holdMs;
           faults.push(`Redis has no key ${key}, so it has no members. An empty pool is []`);
         } else {
           const again = (now: string | undefined): PoolChange =>
@@ -160,7 +162,7 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
   async function lookAtAnnouncements(own: OwnAddresses): Promise<boolean> {
     const allowed = new Map(announcers.map(({ name, applications }) => [name, applications ?? undefined]));
     const seen = await whileKnown(ports.board.read([...allowed.keys()]), "redis");
-    const nowMs = clock().getTime();
+    const nowMs = ports.nowMs();
     if (seen && seen.serverRun !== run?.id) {
       run = { id: seen.serverRun, sinceMs: run === undefined ? Number.NEGATIVE_INFINITY : nowMs };
       returned.clear();

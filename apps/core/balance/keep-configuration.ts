@@ -1,4 +1,5 @@
 import type { Events } from "../events/contract.ts";
+import { whileKnown } from "../../lib/unavailable.ts";
 import type { ConfigurationPlane } from "./contract.ts";
 
 /** What keeping a configuration in force needs. */
@@ -6,6 +7,8 @@ export type KeepConfigurationPorts = {
   readonly plane: ConfigurationPlane;
   readonly store: { readonly events: Pick<Events, "add"> };
   readonly clock: () => Date;
+  /** Milliseconds on a clock that nobody sets. */
+  readonly nowMs: () => number;
 };
 
 /** What came of a configuration: it was in force, it is from now on, or the last good one stays. */
@@ -28,7 +31,10 @@ const LONGEST_FAULT = 300;
  * that does not pass is told as an alarm, and the last good one stays in force.
  * @param gateway whose program it is
  */
-export function keepConfiguration({ plane, store, clock }: KeepConfigurationPorts, gateway: string): KeptConfiguration {
+export function keepConfiguration(
+  { plane, store, clock, nowMs }: KeepConfigurationPorts,
+  gateway: string,
+): KeptConfiguration {
   let inForce: string | undefined;
   let lastGood: string | undefined;
   let refused: { readonly text: string; readonly at: number } | undefined;
@@ -38,7 +44,7 @@ export function keepConfiguration({ plane, store, clock }: KeepConfigurationPort
       refused = undefined;
       return "unchanged";
     }
-    const now = clock().getTime();
+    const now = nowMs();
     if (refused?.text === text && now - refused.at < TRY_AGAIN_MS) {
       await bringBack();
       return "refused";
@@ -50,7 +56,9 @@ export function keepConfiguration({ plane, store, clock }: KeepConfigurationPort
         `${plane.name} refuses the configuration of services on gateway ${gateway}: ${fault.slice(0, LONGEST_FAULT)}. ` +
         `The last good one stays in force`;
       await bringBack();
-      await store.events.add({ actor: "gateway", kind: "configuration-refused", alarm: true, reason }, clock());
+      const event = { actor: "gateway", kind: "configuration-refused", alarm: true, reason } as const;
+      // While it cannot be kept, it is told with the next try.
+      await whileKnown(store.events.add(event, clock()), "mysql");
       return "refused";
     }
     inForce = text;

@@ -8,7 +8,8 @@ import { diffRoutes, type RouteChange, type RouteTable } from "./routes.ts";
 export type CarryPorts = {
   readonly routes: Routes;
   readonly plane: Pick<LeasePlane, "readRoutes" | "changeRoutes" | "swapRoutes" | "endSessions">;
-  readonly clock: () => Date;
+  /** Milliseconds on a clock that nobody sets. */
+  readonly nowMs: () => number;
 };
 
 /** How a step went. */
@@ -32,10 +33,10 @@ const SWAP_FROM = 200;
  * Steps are done one after the other.
  * @param rereadMs time after which all routes are read, and not only those that have changed
  */
-export function createCarrier({ routes, plane, clock }: CarryPorts, { rereadMs }: { readonly rereadMs: number }) {
+export function createCarrier({ routes, plane, nowMs }: CarryPorts, { rereadMs }: { readonly rereadMs: number }) {
   const view = createRouteView();
   let mark: RoutesMark | undefined;
-  let rereadAt: Date | undefined;
+  let rereadAtMs = -Infinity;
   /** What the plane carries, as far as that is known. */
   let carried: Map<string, string> | undefined;
   /** Where routes led that are no more, whose connections have not been ended yet. */
@@ -84,10 +85,10 @@ export function createCarrier({ routes, plane, clock }: CarryPorts, { rereadMs }
   }
 
   async function read(named: readonly string[]): Promise<Iterable<string>> {
-    const isDue = mark === undefined || rereadAt === undefined || clock() >= rereadAt;
+    const isDue = mark === undefined || nowMs() >= rereadAtMs;
     const found = await routes.read(isDue ? undefined : mark, named);
     mark = found.mark;
-    if (found.isAll) rereadAt = new Date(clock().getTime() + rereadMs);
+    if (found.isAll) rereadAtMs = nowMs() + rereadMs;
     return [...view.take(found), ...named];
   }
 

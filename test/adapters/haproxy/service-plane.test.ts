@@ -49,7 +49,10 @@ describe("services in HAProxy", () => {
     const { chain, key } = await issueEdgeCertificate(authority, { domain: "example.org", now });
     await writeFile(haproxy.files.certificate, chain + key);
     const plane = createServicePlane(haproxy, { connections: 500, longestMs: 60_000, timeoutMs: 5_000 });
-    carry = carryServices({ plane, store, clock: () => now }, { gateway: "gateway-1", drainMs: DRAIN_MS });
+    carry = carryServices(
+      { plane, store, clock: () => now, nowMs: () => now.getTime() },
+      { gateway: "gateway-1", drainMs: DRAIN_MS },
+    );
   });
   afterEach(async () => {
     for (const socket of sockets) socket.destroy();

@@ -189,7 +189,10 @@ describe("nginx", () => {
   it("keeps the last good configuration when one fails its test, and an alarm tells nginx's own words", async () => {
     const port = await member("shop");
     const store = createTwinStore();
-    const { keep } = keepConfiguration({ plane: nginx, store, clock: () => now }, "gateway-1");
+    const { keep } = keepConfiguration(
+      { plane: nginx, store, clock: () => now, nowMs: () => now.getTime() },
+      "gateway-1",
+    );
     const good = render(service("shop", tlsPort, "shop.example.org", [port]));
     assert.equal(await keep(good), "loaded");
     assert.equal(await keep(good), "unchanged");

@@ -52,7 +52,7 @@ describe("a gateway that follows services", () => {
   /** A gateway of its own, on the same MySQL and Redis. */
   function another(): ServiceFollower {
     return followServices(
-      { store, ...redis, clock: () => now },
+      { store, ...redis, clock: () => now, nowMs: () => now.getTime() },
       {
         own: () => ({ ips: ["10.0.0.254"], ports: [7000, 443] }),
         mostMembers: 10,

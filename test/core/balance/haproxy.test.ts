@@ -15,6 +15,7 @@ import {
   type Traffic,
 } from "../../../apps/core/balance/servers.ts";
 import { inOrder, plainMember, type Balanced, type Member, type Zone } from "../../../apps/core/balance/service.ts";
+import { Unavailable } from "../../../apps/lib/unavailable.ts";
 import { createTwinStore } from "../../../apps/twins/store/index.ts";
 
 const zones: readonly Zone[] = [
@@ -343,7 +344,8 @@ describe("services on a HAProxy in memory", () => {
       wanted = [service({ members: Array.from({ length: count }, (_, index) => member(index + 1)) })];
       const store = createTwinStore();
       const { plane, fail } = createPlane();
-      const carry = carryServices({ plane, store, clock: () => new Date(0) }, { gateway: "gw-1", drainMs: DRAIN_MS });
+      const ports = { plane, store, clock: () => new Date(0), nowMs: () => 0 };
+      const carry = carryServices(ports, { gateway: "gw-1", drainMs: DRAIN_MS });
       for (const down of [false, true, true, false, false]) {
         fail(down);
         await carry(wanted, options);
@@ -355,6 +357,21 @@ describe("services on a HAProxy in memory", () => {
           "11 members, 10.0.0.10:6000 among them, of service pool are again reachable from gateway gw-1",
           "11 members, 10.0.0.10:6000 among them, of service pool are not reachable from gateway gw-1",
         ]);
+    }
+  });
+
+  it("are carried on where nobody can keep what has become of them", async () => {
+    wanted = [service({ members: [member(1)] })];
+    const { plane, fail } = createPlane();
+    const add = () => Promise.reject(new Unavailable("mysql", new Error("gone")));
+    const ports = { plane, store: { events: { add } }, clock: () => new Date(0), nowMs: () => 0 };
+    const carry = carryServices(ports, { gateway: "gw-1", drainMs: DRAIN_MS });
+    for (const down of [true, false]) {
+      fail(down);
+      assert.deepEqual(
+        [...(await carry(wanted, options))].map(([, states]) => [...states.values()]),
+        [[down ? "retired" : "up"]],
+      );
     }
   });
 });

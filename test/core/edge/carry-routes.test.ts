@@ -22,7 +22,7 @@ function bed() {
   const carrier = createCarrier(
     {
       plane,
-      clock: time.clock,
+      nowMs: () => time.clock().getTime(),
       routes: {
         read: (mark, named) => {
           if (isAway) return Promise.reject(new Unavailable("mysql", new Error("gone")));
