@@ -11,7 +11,7 @@ import { Unavailable } from "../lib/unavailable.ts";
 export type GatewayPorts = {
   readonly carrier: ReturnType<typeof createCarrier>;
   readonly plane: Pick<LeasePlane, "readFacts">;
-  /** Has the plane run, with the configuration that is due now; what it carries may be lost with that. */
+  /** Has the plane run, with the configuration that is due now; the carrier takes no step while it is started. */
   readonly bringPlane: () => Promise<void>;
   readonly isPlaneRunning: () => Promise<boolean>;
   readonly membership: Membership;
@@ -234,7 +234,6 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
     if (ports.nowMs() < bringAgainAtMs) return;
     try {
       await ports.bringPlane();
-      carrier.forget();
       wake();
       const why = isHung ? "did not answer any more" : "was gone";
       ports.log("warn", { why }, "HAProxy was started again");
@@ -269,9 +268,6 @@ export function createGateway(ports: GatewayPorts, rules: GatewayRules) {
       await note({ kind: "gateway-drain", reason: `${rules.name} ${what}` });
     },
     /** What is carried by its plane was lost. */
-    planeStarted: () => {
-      carrier.forget();
-      wake();
-    },
+    planeStarted: () => wake(),
   };
 }

@@ -79,10 +79,10 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     domain: edge.domain,
     socketPath: haproxy.files.conciergeSocket,
     innerSocketPath: haproxy.files.innerSocket,
+    fullSocketPath: haproxy.files.fullSocket,
     hasRoute: (id) => carrier.table().has(id),
     loginMs: settings.instances.loginSeconds * SECOND,
     most: Math.ceil(edge.connections / 4),
-    fullSocketPath: haproxy.files.fullSocket,
   });
   undoLater("concierge", concierge.close);
 
@@ -93,7 +93,10 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   let bringing: Promise<void> = Promise.resolve();
   function bringPlane(next: GoodCertificate = served): Promise<void> {
     const brought = bringing.then(async () => {
-      await haproxy.bring(contentOf(next, await knownRoutes()));
+      const known = await knownRoutes();
+      // Those that are read meanwhile count.
+      const routes = () => (carrier.hasRead() ? carrier.table() : known);
+      await haproxy.bring(contentOf(next, routes), carrier.betweenSteps);
       served = next;
     });
     bringing = brought.catch(() => undefined);
@@ -165,13 +168,13 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
 
     let followed: FollowedServices = { services: [], isWhole: false };
     const ports = new Set<number>();
+    const membership = createRedisMembership(redis);
+    /** As they were known last. */
+    let peers: Awaited<ReturnType<typeof membership.list>> = [];
     const own = (): OwnAddresses => ({
       ips: gatewayAddresses([...machineAddresses(), ...(edge.gatewayAddresses ?? [])], peers),
       ports: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort]), ...ports],
     });
-    const membership = createRedisMembership(redis);
-    /** As they were known last. */
-    let peers: Awaited<ReturnType<typeof membership.list>> = [];
     const follower = followServices(
       { store, pools: createRedisPools(redis), board: createAnnouncementBoard(redis), clock, nowMs },
       {
@@ -192,11 +195,11 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       {
         follower: {
           look: async () => {
+            peers = (await whileKnown(membership.list(), "redis")) ?? peers;
             followed = await follower.look();
             ports.clear();
             for (const { port } of followed.services) ports.add(port);
             return followed;
-            peers = (await whileKnown(membership.list(), "redis")) ?? peers;
           },
         },
         haproxy: {
@@ -310,12 +313,12 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   }
 }
 
-function contentOf(certificate: GoodCertificate, routes: RouteTable): HaproxyContent {
+function contentOf(certificate: GoodCertificate, routes: () => RouteTable): HaproxyContent {
   const bounds = leaseBoundsOf(settings);
   return (files) =>
     new Map([
       [files.certificate, certificate.pem],
-      [files.routes, routeLines(routes)],
+      [files.routes, routeLines(routes())],
       [
         files.config,
         haproxyConfig(
@@ -328,17 +331,17 @@ function contentOf(certificate: GoodCertificate, routes: RouteTable): HaproxyCon
     ]);
 }
 
+/** Addresses of this machine that others may reach it at. */
+function machineAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
+  return all.filter(({ internal }) => !internal).map(({ address }) => address);
+}
+
 function gatewayName(): string {
   const name = edge.gatewayName ?? hostname().toLowerCase().replace(/\..*$/, "");
   if (!gatewayNamePattern.test(name))
     throw new Error(`this machine is called "${name}", which is no name for a gateway: set GATEWAY_NAME`);
   return name;
-}
-
-/** Addresses of this machine that others may reach it at. */
-function machineAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((some) => some ?? []);
-  return all.filter(({ internal }) => !internal).map(({ address }) => address);
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

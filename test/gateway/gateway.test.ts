@@ -65,14 +65,15 @@ describe("a gateway", () => {
       {
         carrier,
         plane,
-        bringPlane: () => {
-          const fault = faults.strike("bring", []);
-          if (fault) return Promise.reject(fault.fault());
-          brought++;
-          isRunning = true;
-          faults.clear();
-          return Promise.resolve();
-        },
+        bringPlane: () =>
+          carrier.betweenSteps(() => {
+            const fault = faults.strike("bring", []);
+            if (fault) return Promise.reject(fault.fault());
+            brought++;
+            isRunning = true;
+            faults.clear();
+            return Promise.resolve();
+          }),
         isPlaneRunning: () => Promise.resolve(isRunning),
         membership: shared.gateways.membership,
         news: shared.gateways.news,
@@ -96,8 +97,8 @@ describe("a gateway", () => {
       {
         name,
         addresses: ["192.0.2.1"],
-        version: "1.2.3",
         machineAddresses: () => ["10.0.0.1"],
+        version: "1.2.3",
         beatMs: SECOND,
         lifeMs: 3 * SECOND,
         checkMs: SECOND,
@@ -288,7 +289,6 @@ describe("a gateway", () => {
     assert.deepEqual(await shared.states(), ["gw-1 live"]);
   });
 
-  it("repairs routes that somebody else has changed within a second, and tells of it", async () => {
   it("lives, carries and repairs as others do when its clock is wrong, and when that is set right", async () => {
     const shared = world();
     shared.put("a");
@@ -310,6 +310,7 @@ describe("a gateway", () => {
     assert.deepEqual([bed.brought(), await shared.states()], [1, ["gw-1 live", "gw-2 live"]]);
   });
 
+  it("repairs routes that somebody else has changed within a second, and tells of it", async () => {
     const shared = world();
     shared.put("a");
     const { plane } = start(shared);

@@ -18,8 +18,9 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
     return routesIn(await runtime.ask(`show map ${files.routes}`));
   }
 
-  const changeRoutes: LeasePlane["changeRoutes"] = (changes) =>
-    runtime.doAll(
+  const changeRoutes: LeasePlane["changeRoutes"] = async (changes) => {
+    if (changes.some(({ kind }) => kind !== "add")) await emptyLeaving();
+    await runtime.doAll(
       changes.flatMap((change) => {
         const remove = `del map ${files.routes} ${change.id}`;
         if (change.kind === "delete") return [remove];
@@ -29,8 +30,19 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
       }),
       (answer) => answer === "" || answer === "Key not found.",
     );
+  };
+
+  /**
+   * Since a reload, those who had come before and have not logged in are where they were, with the routes of then.
+   * Without any, whoever logs in there is sent to the concierge, and by it to where all routes are.
+   */
+  async function emptyLeaving(): Promise<void> {
+    const { leaving } = await readWorkers(master);
+    for (const pid of leaving) await master.ask(`@!${pid} clear map ${files.routes}`);
+  }
 
   async function swapRoutes(table: RouteTable): Promise<void> {
+    await emptyLeaving();
     const answer = await runtime.ask(`prepare map ${files.routes}`);
     const version = /(\d+)\s*$/.exec(answer)?.[1];
     if (version === undefined) throw new PlaneFault(`HAProxy prepares no table of routes: ${answer}`);

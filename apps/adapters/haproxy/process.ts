@@ -20,10 +20,12 @@ export type Haproxy = {
   /**
    * Has HAProxy run with this: tests it, writes it, and starts or reloads, unless it runs with it already. A HAProxy
    * that an earlier process has started is taken over. Connections that are open go on.
+   * @param around what is done about the moment in which one configuration takes another's place: what it was tested
+   *   with may have changed by then, and is asked for again
    * @throws PlaneFault when it fails the test, with HAProxy's own words: what ran before runs on; and when it does not
    *   serve afterwards
    */
-  readonly bring: (content: HaproxyContent) => Promise<void>;
+  readonly bring: (content: HaproxyContent, around?: (replace: () => Promise<void>) => Promise<void>) => Promise<void>;
   /**
    * What HAProxy has against a configuration, in its own words; undefined when nothing. Changes nothing that is in force.
    */
@@ -52,11 +54,15 @@ export function createHaproxy(dir: string): Haproxy {
   const above = createRuntime(files.masterSocket, ANSWER_MS);
   const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${SBIN}` };
 
-  async function bring(content: HaproxyContent): Promise<void> {
-    const master = await masterPid(files);
-    if (master !== undefined && (await isInForce(content))) return;
+  const bring: Haproxy["bring"] = async (content, around = (replace) => replace()) => {
+    if ((await isRunning()) && (await isInForce(content))) return;
     const refused = await refusal(content);
     if (refused !== undefined) throw new PlaneFault(`HAProxy refuses its configuration: ${refused}`);
+    await around(() => replace(content));
+  };
+
+  async function replace(content: HaproxyContent): Promise<void> {
+    const master = await masterPid(files);
     // Whoever is killed from here on has left it open what HAProxy runs with.
     await rm(files.inForce, { force: true });
     await writeAll(content(files));

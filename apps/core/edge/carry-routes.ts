@@ -41,12 +41,35 @@ export function createCarrier({ routes, plane, nowMs }: CarryPorts, { rereadMs }
   let carried: Map<string, string> | undefined;
   /** Where routes led that are no more, whose connections have not been ended yet. */
   const left = new Map<string, string>();
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One after the other. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /**
+   * Does something to the plane between two steps, such as starting it anew: it is unknown afterwards what it carries.
+   * A step beside it could change what is just being replaced, and say that it is carried.
+   */
+  function betweenSteps(work: () => Promise<void>): Promise<void> {
+    return inTurn(async () => {
+      carried = undefined;
+      await work();
+    });
+  }
 
   /**
    * Reads what has changed, and these instances in any case, and has the plane carry it.
    * @param isChecked whether the plane is asked what it carries, in place of believing it
    */
-  async function step(named: readonly string[], isChecked: boolean): Promise<CarryReport> {
+  function step(named: readonly string[], isChecked: boolean): Promise<CarryReport> {
+    return inTurn(() => takeStep(named, isChecked));
+  }
+
+  async function takeStep(named: readonly string[], isChecked: boolean): Promise<CarryReport> {
     let fault: CarryReport["fault"];
     let touched: Iterable<string> | undefined = [];
     try {
@@ -109,13 +132,12 @@ export function createCarrier({ routes, plane, nowMs }: CarryPorts, { rereadMs }
 
   return {
     step,
+    betweenSteps,
     /** What should be carried, as far as it was ever read. */
     table: view.table,
     unreachable: view.unreachable,
     /** Whether all routes have been read at least once. */
     hasRead: () => mark !== undefined,
-    /** Forgets what the plane carries: it was started anew. */
-    forget: () => void (carried = undefined),
   };
 }
 

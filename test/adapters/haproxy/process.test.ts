@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, rm } from "node:fs/promises";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createHaproxy } from "../../../apps/adapters/haproxy/process.ts";
+import { WRONG_PASSWORD } from "../../../apps/core/edge/concierge.ts";
 import { PlaneFault } from "../../../apps/core/edge/plane-fault.ts";
 import {
   command,
@@ -54,30 +55,33 @@ describe("the process of HAProxy", () => {
     await isServed(after);
   });
 
-  it("refuses no connection while it is reloaded again and again", async () => {
+  it("breaks no connection while it is reloaded again and again under load", async () => {
     const old = await logIn();
     let isOver = false;
     let served = 0;
-    const come = async () => {
+    let broken = 0;
+    const come = async (port: number, tls?: { ca: string }) => {
       while (!isOver) {
-        const talk = await talkTo(bed.plainPort);
-        talk.say(command("AUTH", PASSWORD));
-        await until("it is logged in", () => talk.heard() === "+OK\r\n");
-        talk.socket.destroy();
-        served++;
-        await isServed(old);
+        const talk = await talkTo(port, tls).catch(() => undefined);
+        talk?.say(command("AUTH", PASSWORD));
+        await until("it is logged in, or it is over", () => talk?.heard() !== "" || talk.isClosed());
+        if (talk?.heard() === "+OK\r\n") served++;
+        else broken++;
+        talk?.socket.destroy();
       }
     };
-    const coming = come();
+    const coming = [come(bed.plainPort), come(bed.plainPort), come(bed.port, { ca: bed.ca })];
     const { reloads } = await bed.plane.readFacts();
-    for (let count = 0; count < 3; count++) {
+    for (let count = 0; count < 5; count++) {
       const before = served;
       await bed.haproxy.bring(await bed.contentFor(routes()));
       await until("somebody has come since", () => served > before + 5);
+      await isServed(old);
     }
     isOver = true;
-    await coming;
-    assert.equal((await bed.plane.readFacts()).reloads, reloads + 3);
+    await Promise.all(coming);
+    assert.equal(broken, 0);
+    assert.equal((await bed.plane.readFacts()).reloads, reloads + 5);
   });
 
   it("leaves what runs in force when a configuration fails its test, and says what is wrong in HAProxy's words", async () => {
@@ -157,12 +161,29 @@ describe("the process of HAProxy", () => {
     assert.equal(await bed.plane.endSessions([{ id: ID, target: instance.target }]), 2);
   });
 
-  it("ends connections to an instance also where they are older than a reload", async () => {
+  it("ends connections to an instance also where they are older than a reload, and leads nobody there who logs in later", async () => {
+    const [stays, stayed] = ["staysstaysstays0", "x".repeat(32)];
+    await bed.plane.changeRoutes([{ kind: "add", id: stays, target: instance.target }]);
+    bed.known.add(stays);
     const talk = await logIn();
-    await bed.haproxy.bring(await bed.contentFor(routes()));
+    const logins = [command("AUTH", PASSWORD), command("AUTH", `${stays}${stayed}`)] as const;
+    const [late, lateOther] = [await talkTo(bed.plainPort), await talkTo(bed.plainPort)];
+    talks.push(late, lateOther);
+    late.say(logins[0].slice(0, 20));
+    lateOther.say(logins[1].slice(0, 20));
+    await until("they are let in", async () => (await bed.plane.readFacts()).connections >= 3);
+    await bed.haproxy.bring(await bed.contentFor(new Map([...routes(), [stays, instance.target]])));
     const other = await logIn();
+    await bed.plane.changeRoutes([{ kind: "delete", id: ID }]);
     assert.equal(await bed.plane.endSessions([{ id: ID, target: instance.target }]), 2);
     await until("both are closed", () => talk.isClosed() && other.isClosed());
+    const accepted = instance.accepted();
+    late.say(logins[0].slice(20));
+    await until("an answer", late.heard);
+    assert.deepEqual([late.heard(), instance.accepted()], [WRONG_PASSWORD, accepted]);
+    lateOther.say(logins[1].slice(20));
+    await until("an answer", lateOther.heard);
+    assert.equal(lateOther.heard(), "+OK\r\n");
   });
 
   it("does not start on a port that is taken, and says so", async () => {

@@ -160,11 +160,37 @@ describe("carrying routes", () => {
     const { carrier, put, carried, plane } = bed();
     put("a", 1);
     await carrier.step([], true);
-    plane.tamper((table) => table.clear());
-    carrier.forget();
+    await carrier.betweenSteps(() => Promise.resolve(plane.tamper((table) => table.clear())));
     const report = await carrier.step([], false);
     assert.deepEqual([report.changed, report.repaired], [1, 0]);
     assert.deepEqual(carried(), { a: "10.0.0.1 1" });
+  });
+
+  it("takes no step while a plane is started anew, which would change what is just being replaced", async () => {
+    const { carrier, put, end, carried, plane } = bed();
+    put("ends", 1);
+    await carrier.step([], true);
+    let isStarted: () => void = assert.fail;
+    const starting = carrier.betweenSteps(async () => {
+      const asOfNow = new Map(carrier.table());
+      await new Promise<void>((resolve) => (isStarted = resolve));
+      plane.tamper((table) => {
+        table.clear();
+        for (const [id, target] of asOfNow) table.set(id, target);
+      });
+    });
+    end("ends");
+    put("comes", 1);
+    const step = carrier.step(["ends", "comes"], false);
+    await new Promise(setImmediate);
+    assert.deepEqual(Object.keys(carried()), ["ends"]);
+    isStarted();
+    await starting;
+    assert.deepEqual((await step).carried, [
+      { id: "ends", target: null },
+      { id: "comes", target: "10.0.0.1 1" },
+    ]);
+    assert.deepEqual(Object.keys(carried()), ["comes"]);
   });
 
   it("puts a whole table in place when much has changed", async () => {

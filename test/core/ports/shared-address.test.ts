@@ -65,6 +65,17 @@ describe("the share that a gateway has of an address", () => {
     }
   });
 
+  it("is claimed whole by both of two that do not see each other, and by one alone for each bucket as soon as they do", () => {
+    const [a, b] = [shareOf("a", all("a"), SIZE, undefined), shareOf("b", all("b"), SIZE, undefined)];
+    assert.deepEqual([a.share.mine.length, b.share.mine.length], [SIZE, SIZE]);
+    const [nextA, nextB] = [shareOf("a", all("a", "b"), SIZE, a.history), shareOf("b", all("a", "b"), SIZE, b.history)];
+    assert.deepEqual(
+      [...nextA.share.mine, ...nextB.share.mine].sort((x, y) => x - y),
+      Array.from({ length: SIZE }, (_, bucket) => bucket),
+    );
+    assert.deepEqual([nextA.share.isFirst, nextB.share.isFirst].sort(), [false, true]);
+  });
+
   it("is nothing for a gateway that is not among those that live", () => {
     assert.deepEqual(shareOf("c", all("a", "b"), SIZE, undefined).share.mine, []);
     assert.deepEqual(shareOf("c", all(), SIZE, undefined).share.mine, []);
