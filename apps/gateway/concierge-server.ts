@@ -40,7 +40,11 @@ export async function startConcierge(options: ConciergeOptions): Promise<{ reado
       client.once("data", () => client.end(TOO_MANY, "latin1", () => client.destroy()));
     }),
   ];
-  return { close: async () => void (await Promise.all(closers.map((close) => close()))) };
+  return {
+    close: async () => {
+      await Promise.all(closers.map((close) => close()));
+    },
+  };
 }
 
 /** Listens at a path, and returns what ends it with all its clients. */

@@ -169,10 +169,12 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     let followed: FollowedServices = { services: [], isWhole: false };
     const ports = new Set<number>();
     const membership = createRedisMembership(redis);
+    /** From outside. */
+    const reachedAt = [edge.gatewayAddresses ?? [], edge.sharedAddress ?? []].flat();
     /** As they were known last. */
     let peers: Awaited<ReturnType<typeof membership.list>> = [];
     const own = (): OwnAddresses => ({
-      ips: gatewayAddresses([...machineAddresses(), ...(edge.gatewayAddresses ?? [])], peers),
+      ips: gatewayAddresses([...machineAddresses(), ...reachedAt], peers),
       ports: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort]), ...ports],
     });
     const follower = followServices(

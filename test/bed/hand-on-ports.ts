@@ -53,8 +53,9 @@ export async function handPortsOn({ plane, plainPort }: LeaseHaproxy, times: num
     };
     return { id, port: (server.address() as AddressInfo).port, end };
   };
-  const ask = async (id: string): Promise<Talk> => {
-    const talk = await talkTo(plainPort);
+  /** From some address: one alone might have too many connections. */
+  const ask = async (id: string, from: string): Promise<Talk> => {
+    const talk = await talkTo(plainPort, undefined, undefined, from);
     talk.say(command("AUTH", `${id}-a-password`));
     return talk;
   };
@@ -65,9 +66,9 @@ export async function handPortsOn({ plane, plainPort }: LeaseHaproxy, times: num
   try {
     await plane.changeRoutes(tenants.map((tenant) => ({ kind: "add", id: tenant.id, target: targetOf(tenant) })));
     for (let round = 1; result.count < times; round++) {
-      const early = await Promise.all(tenants.map(({ id }) => ask(id)));
+      const early = await Promise.all(tenants.map(({ id }) => ask(id, "127.0.0.2")));
       await plane.changeRoutes(tenants.map(({ id }) => ({ kind: "delete", id })));
-      const late = tenants.map(({ id }) => ask(id));
+      const late = tenants.map(({ id }) => ask(id, "127.0.0.3"));
       await plane.endSessions(tenants.map((tenant) => ({ id: tenant.id, target: targetOf(tenant) })));
       const last = tenants;
       for (const tenant of last) tenant.end();

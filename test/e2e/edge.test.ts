@@ -50,8 +50,6 @@ describe("leases through gateways", { timeout: 300_000 }, () => {
         APP_PORTS: "7443",
         APP_NETWORKS: "127.0.0.0/8",
         HTTP_REDIRECT: "off",
-        // The pool may be starting one on the very port that is given to a hand-out.
-        SLOT_BACKOFF_SECONDS: "1",
       },
     });
   });

@@ -105,7 +105,11 @@ export function sessionsTo(targets: ReadonlySet<string>, answer: string): string
 
 async function endAt(runtime: Runtime, where: string, targets: ReadonlySet<string>): Promise<number> {
   const sessions = sessionsTo(targets, await runtime.ask(`${where}show sess all`));
-  for (const session of sessions) await runtime.ask(`${where}shutdown session ${session}`);
+  // At once: where one has ended meanwhile, another client's may soon have its place in memory, and its name with that.
+  await runtime.doAll(
+    sessions.map((session) => `${where}shutdown session ${session}`),
+    () => true,
+  );
   return sessions.length;
 }
 

@@ -123,7 +123,8 @@ export function createHaproxy(dir: string): Haproxy {
     child.unref();
     await log.close();
     const deadline = performance.now() + START_MS;
-    while ((await workerPid()) === undefined) {
+    // The process above may answer later than the one that serves.
+    while ((await workerPid()) === undefined || !(await isAnswering(above))) {
       if (ended !== undefined)
         throw new PlaneFault(`HAProxy ended while it started (${ended}): ${alertsIn(await readLog())}`);
       if (performance.now() > deadline) {

@@ -25,6 +25,8 @@ const HELLO_NOT_LOGGED_IN =
 const loginPattern = new RegExp(LOGIN, "i");
 /** Most bytes of a command that is not whole yet: log-ins are small, and each piece that comes has all of them copied. */
 const MOST_WAITING_BYTES = 32 * 1024;
+/** Clients ask a few things before they log in; whoever asks on and on takes time from all others. */
+const MOST_COMMANDS = 50;
 
 /**
  * Answers a client as a Redis does before a log-in. Instances that do not exist, that have ended, and passwords that
@@ -34,6 +36,7 @@ const MOST_WAITING_BYTES = 32 * 1024;
  */
 export function createConcierge(named: string | undefined, hasRoute: (id: string) => boolean) {
   let waiting: Buffer = Buffer.alloc(0);
+  let commands = 0;
 
   /** Takes what the client sent. After "pass-on" or "close" nothing more is taken. */
   function take(sent: Buffer): Courtesy {
@@ -48,7 +51,8 @@ export function createConcierge(named: string | undefined, hasRoute: (id: string
       const answer = answerTo(request.words);
       if (answer.kind === "pass-on") return { reply, next: { ...answer, rest: waiting } };
       reply += answer.text;
-      if (answer.kind === "close") return { reply, next: { kind: "close" } };
+      commands++;
+      if (answer.kind === "close" || commands >= MOST_COMMANDS) return { reply, next: { kind: "close" } };
     }
   }
 

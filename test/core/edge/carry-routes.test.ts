@@ -160,7 +160,10 @@ describe("carrying routes", () => {
     const { carrier, put, carried, plane } = bed();
     put("a", 1);
     await carrier.step([], true);
-    await carrier.betweenSteps(() => Promise.resolve(plane.tamper((table) => table.clear())));
+    await carrier.betweenSteps(() => {
+      plane.tamper((table) => table.clear());
+      return Promise.resolve();
+    });
     const report = await carrier.step([], false);
     assert.deepEqual([report.changed, report.repaired], [1, 0]);
     assert.deepEqual(carried(), { a: "10.0.0.1 1" });
@@ -170,7 +173,7 @@ describe("carrying routes", () => {
     const { carrier, put, end, carried, plane } = bed();
     put("ends", 1);
     await carrier.step([], true);
-    let isStarted: () => void = assert.fail;
+    let isStarted: () => void = () => undefined;
     const starting = carrier.betweenSteps(async () => {
       const asOfNow = new Map(carrier.table());
       await new Promise<void>((resolve) => (isStarted = resolve));

@@ -98,6 +98,15 @@ describe("the concierge", () => {
     assert.deepEqual(meet([words(1), words(1).slice(5)]).last, { kind: "close" });
   });
 
+  it("closes on whoever asks on and on without a log-in, and on nobody who asks a few things first", () => {
+    const asked = (count: number) => meet([command("PING").repeat(count), ...Array.from(command("AUTH", PASSWORD))]);
+    assert.equal(asked(20).last.kind, "pass-on");
+    const { said, last } = meet([command("PING").repeat(100_000)]);
+    assert.equal(last.kind, "close");
+    assert.ok(said.length < 10_000);
+    assert.equal(meet(["\r\n".repeat(100_000)]).last.kind, "close");
+  });
+
   it("takes a PROXY header of a stranger for what it is to a Redis", () => {
     assert.equal(meet(["PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"]).said, "-NOAUTH Authentication required.\r\n");
     assert.deepEqual(meet(["\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c"]), {
