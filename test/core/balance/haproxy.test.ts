@@ -369,7 +369,9 @@ describe("services on a HAProxy in memory", () => {
     for (const down of [true, false]) {
       fail(down);
       assert.deepEqual(
-        [...(await carry(wanted, options))].map(([, states]) => [...states.values()]),
+        [...(await carry(wanted, options)).values()].map(({ members }) =>
+          [...members.values()].map(({ state }) => state),
+        ),
         [[down ? "retired" : "up"]],
       );
     }
