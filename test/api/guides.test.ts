@@ -58,6 +58,9 @@ describe("what agents and programs are told", () => {
     const { body: reference } = await text("/docs", { accept: "text/html" }, "text/html");
     for (const command of refusedCommands.flatMap(({ commands }) => commands))
       assert.ok(reference.includes(`<code>${command}</code>`), command);
+    const calls = reference.slice(reference.indexOf('id="operator"'), reference.indexOf('id="objects"'));
+    assert.match(calls, /Each of these calls may also be refused: [^\n]*<a href="#rate-limited">/);
+    assert.equal(calls.split("#rate-limited").length, 2, "what all may be refused with is told once");
     assert.ok(reference.includes(`npx --yes ${api.origin}/cli.tgz create`));
     assert.match(reference, /What is kept of visitors: The IP address that got an instance is erased 1 day after/);
   });

@@ -31,12 +31,21 @@ export type ShownCall = {
     readonly formats: readonly { readonly mediaType: string; readonly type: TypeWords }[];
     readonly headers: readonly string[];
   }[];
-  readonly refusals: readonly { readonly status: string; readonly names: readonly string[] }[];
+  /** Those that not all calls of its group have. */
+  readonly refusals: readonly Refusal[];
 };
+/** Names of problem types that an answer with this status may carry. */
+export type Refusal = { readonly status: string; readonly names: readonly string[] };
 export type TypeWords = Pick<Field, "type" | "objects">;
 export type PageModel = {
   readonly about: readonly Block[];
-  readonly groups: readonly { readonly name: string; readonly about: string; readonly calls: readonly ShownCall[] }[];
+  readonly groups: readonly {
+    readonly name: string;
+    readonly about: string;
+    /** Those that all its calls have. */
+    readonly refusals: readonly Refusal[];
+    readonly calls: readonly ShownCall[];
+  }[];
   readonly objects: readonly { readonly name: string; readonly about: Words; readonly fields: readonly Field[] }[];
   readonly problems: readonly ShownProblem[];
 };
@@ -63,12 +72,26 @@ export function pageModel(document: OpenApiDocument): PageModel {
     groups: document.tags.map(({ name, description }) => ({
       name,
       about: description,
-      calls: calls.filter(({ tag }) => tag === name).map(({ call }) => call),
+      ...withSharedRefusals(calls.filter(({ tag }) => tag === name).map(({ call }) => call)),
     })),
     objects: Object.entries(document.components.schemas)
       .filter(([, schema]) => schema["properties"] !== undefined)
       .map(([name, schema]) => ({ name, about: wordsOf(schema), fields: fieldsOf(schema) })),
     problems: shownProblems(),
+  };
+}
+
+/** Tells once what all of these calls may be refused with. */
+function withSharedRefusals(calls: readonly ShownCall[]): Pick<PageModel["groups"][number], "refusals" | "calls"> {
+  const [first, ...others] = calls;
+  const isShared = (name: string) => others.every(({ refusals }) => refusals.some(({ names }) => names.includes(name)));
+  const only = (refusals: readonly Refusal[], isKept: (name: string) => boolean) =>
+    refusals
+      .map(({ status, names }) => ({ status, names: names.filter(isKept) }))
+      .filter(({ names }) => names.length > 0);
+  return {
+    refusals: only(first?.refusals ?? [], isShared),
+    calls: calls.map((call) => ({ ...call, refusals: only(call.refusals, (name) => !isShared(name)) })),
   };
 }
 
