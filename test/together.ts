@@ -22,6 +22,19 @@ const TOGETHER: readonly (readonly string[])[] = [
     "test/adapters/redis/discovery.test.ts",
     "test/adapters/redis/fleet.test.ts",
   ],
+  [
+    "test/adapters/haproxy/lease-plane.contract.test.ts",
+    "test/adapters/haproxy/lease-routing.test.ts",
+    "test/adapters/haproxy/process.test.ts",
+    "test/adapters/haproxy/service-plane.test.ts",
+  ],
+  ["test/adapters/nftables/shared-address.test.ts", "test/infra/host/port-map-gateways.test.ts"],
+  [
+    "test/infra/process/bounded-log.test.ts",
+    "test/infra/process/held-lock.test.ts",
+    "test/infra/process/kept-process.test.ts",
+    "test/infra/start/addresses.test.ts",
+  ],
 ];
 
 /** Puts files into one list each that run in one process; what is on no common bed is a list alone. */

@@ -186,6 +186,10 @@ ${named === undefined ? "" : `    tcp-request content set-var(sess.id) ${named},
     tcp-request content reject if { sc2_conn_cur gt ${connectionsOfAll} }
     tcp-request content set-dst var(sess.target),field(1,' ') if has_route
     tcp-request content set-dst-port var(sess.target),field(2,' ') if has_route
+    # Held for as long as the connection lasts otherwise.
+    tcp-request content unset-var(sess.id)
+    tcp-request content unset-var(sess.from)
+    tcp-request content unset-var(sess.caller)
     use_backend full if is_full
     use_backend ${LEASE_BACKEND} if has_route`;
 }
