@@ -7,6 +7,7 @@ import { commandLinePage } from "../infra/docs/command-line-page.ts";
 import { commandsPage } from "../infra/docs/commands-page.ts";
 import { settingsPage } from "../infra/docs/settings-page.ts";
 import { projectPath } from "../infra/process/project-path.ts";
+import { clientTable } from "./e2e/edge-clients/clients.ts";
 
 const project = projectPath(".");
 const read = (path: string) => readFile(join(project, path), "utf8");
@@ -34,6 +35,17 @@ describe("docs/commands.md", () => {
 describe("docs/command-line.md", () => {
   it("is what `npm run docs` makes of the commands", async () => {
     assert.equal(await read("docs/command-line.md"), commandLinePage());
+  });
+});
+
+describe("docs/clients.md", () => {
+  it("has the table of the clients that are tried with the edge, and what each of them can", async () => {
+    const manifest = JSON.parse(await read("package.json")) as Record<
+      "dependencies" | "devDependencies",
+      Record<string, string>
+    >;
+    const table = clientTable({ ...manifest.dependencies, ...manifest.devDependencies });
+    assert.ok((await read("docs/clients.md")).includes(`\n\n${table}\n\n`), `it wants\n${table}`);
   });
 });
 

@@ -43,14 +43,8 @@ const PREPARATIONS: readonly Preparation[] = [
     name: "clients in other languages",
     isFor: (file) => ["test/e2e/clients.test.ts", "test/e2e/edge.test.ts"].includes(file),
     run: async (note) => {
-      const libraries = [
-        "redis for Go",
-        "redis for PHP",
-        "redis extension of PHP",
-        "redis for Python",
-        "redis for Ruby",
-      ] as const;
-      await install(["go", "php", "ruby", ...libraries], note);
+      const { CLIENT_PACKAGES } = await import("./e2e/edge-clients/clients.ts");
+      await install(CLIENT_PACKAGES, note);
     },
   },
 ];

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, constants } from "node:fs/promises";
+import { access, constants, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -45,10 +45,15 @@ const PROVIDERS = {
   openssl: { packages: ["openssl"], units: [] },
   bash: { packages: ["bash"], units: [] },
   "chromium-headless-shell": { packages: ["chromium-headless-shell"], units: [] },
+  gcc: { packages: ["gcc"], units: [] },
+  "headers of C": { packages: ["libc6-dev"], units: [], isLibrary: true },
+  "headers of OpenSSL": { packages: ["libssl-dev"], units: [], isLibrary: true },
   go: { packages: ["golang-go"], units: [] },
   php: { packages: ["php-cli"], units: [] },
   ruby: { packages: ["ruby"], units: [] },
+  "redis for C": { packages: ["libhiredis-dev"], units: [], isLibrary: true },
   "redis for Go": { packages: ["golang-github-gomodule-redigo-dev"], units: [], isLibrary: true },
+  "the other redis for Go": { packages: ["golang-gopkg-redis.v5-dev"], units: [], isLibrary: true },
   "redis for PHP": { packages: ["php-predis"], units: [], isLibrary: true },
   "redis extension of PHP": { packages: ["php-redis"], units: [], isLibrary: true },
   "redis for Python": { packages: ["python3-redis"], units: [], isLibrary: true },
@@ -166,10 +171,13 @@ async function missingCommands(commands: readonly SystemCommand[]): Promise<Syst
   return checked.filter(({ isThere }) => !isThere).map(({ command }) => command);
 }
 
-/** Whether one of these packages is installed. */
+/** Whether one of these packages is installed, for whatever architecture. */
 async function isInstalled(packages: readonly string[]): Promise<boolean> {
-  const there = await Promise.all(packages.map((name) => isAccessible(`/var/lib/dpkg/info/${name}.list`)));
-  return there.includes(true);
+  const files = await readdir("/var/lib/dpkg/info").catch(() => []);
+  return files.some((file) => {
+    const [, name = ""] = /^([^:]+)(?::\w+)?\.list$/.exec(file) ?? [];
+    return packages.includes(name);
+  });
 }
 
 /** Whether a command is installed. */

@@ -1,4 +1,4 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
@@ -12,23 +12,30 @@ const run = promisify(execFile);
 /** A machine as clients have it: names lead to gateways, and their certificate's authority is trusted. */
 export interface ClientMachine {
   /** Runs a program there, with a URL in its environment, and returns what it printed. */
-  run: (url: string, command: string, ...args: string[]) => Promise<string>;
-  /** The same for one that lasts: what it has printed so far. It ends with this process at the latest. */
-  start: (url: string, command: string, ...args: string[]) => { said: () => string };
+  run: (url: string, ...command: string[]) => Promise<string>;
+  /** The same for one that lasts: what it has printed so far. It ends with the machine at the latest. */
+  start: (url: string, ...command: string[]) => { said: () => string };
   /** Addresses that names lead to from now on, in this order. */
   lead: (addresses: readonly string[]) => void;
   stop: () => void;
 }
 
-/**
- * Starts one in this network: a server that answers for the domain, and programs that ask it and no other. Needs root,
- * and nobody else at port 53.
- */
+/** What one is started with. */
+export interface ClientMachineOptions {
+  domain: string;
+  addresses: readonly string[];
+  caFile: string;
+  /** Address of its name server, where nobody else is at port 53; 127.0.0.1 if you name none. */
+  nameServer?: string;
+}
+
+/** Starts one in this network: a server that answers for the domain, and programs that ask it and no other. Needs root. */
 export async function startClientMachine(
   folder: string,
-  { domain, addresses, caFile }: { domain: string; addresses: readonly string[]; caFile: string },
+  { domain, addresses, caFile, nameServer = "127.0.0.1" }: ClientMachineOptions,
 ): Promise<ClientMachine> {
   let told = addresses;
+  const started = new Set<ChildProcess>();
   const server = createSocket("udp4");
   server.on("message", (message, { address, port }) => {
     const query = decode(message);
@@ -41,10 +48,10 @@ export async function startClientMachine(
       address,
     );
   });
-  server.bind(53, "127.0.0.1");
+  server.bind(53, nameServer);
   await once(server, "listening");
   const resolver = join(folder, "resolv.conf");
-  await writeFile(resolver, "nameserver 127.0.0.1\noptions timeout:1 attempts:5\n");
+  await writeFile(resolver, `nameserver ${nameServer}\noptions timeout:1 attempts:5\n`);
   const commandLine = (url: string, words: readonly string[]) => {
     const env = {
       PATH: `${join(process.execPath, "..")}:${process.env["PATH"] ?? ""}`,
@@ -55,7 +62,7 @@ export async function startClientMachine(
       // Debian has modules' sources in a GOPATH.
       GO111MODULE: "off",
       GOPATH: "/usr/share/gocode",
-      GOCACHE: join(folder, "go-cache"),
+      GOCACHE: projectPath(".getaredis/go-cache"),
     };
     const alone = ["--mount", "sh", "-c", `mount --bind ${resolver} /etc/resolv.conf && exec "$@"`, "client"];
     return { args: [...alone, ...words], options: { env, cwd: projectPath(".") } };
@@ -72,10 +79,14 @@ export async function startClientMachine(
         ...options,
         stdio: ["ignore", "pipe", "inherit"],
       });
+      started.add(child);
       let said = "";
       child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
       return { said: () => said };
     },
-    stop: () => void server.close(),
+    stop: () => {
+      server.close();
+      for (const child of started) child.kill("SIGKILL");
+    },
   };
 }

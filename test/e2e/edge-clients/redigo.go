@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log"
 	"os"
 	"strings"
@@ -11,32 +10,37 @@ import (
 
 func main() {
 	url := os.Getenv("REDIS_URL")
-	dial := func() redis.Conn {
-		conn, err := redis.DialURL(url)
-		if err != nil {
-			log.Fatal(err)
-		}
-		return conn
+	pool := &redis.Pool{MaxIdle: 4, Dial: func() (redis.Conn, error) { return redis.DialURL(url) }}
+	if isSteady() {
+		steady(func() (int64, error) {
+			conn := pool.Get()
+			defer conn.Close()
+			return redis.Int64(conn.Do("CLIENT", "ID"))
+		})
 	}
-	conn, listener := dial(), dial()
+	conn, waiting, listener := pool.Get(), pool.Get(), pool.Get()
 	big := strings.Repeat("x", 1000000)
-	if _, err := conn.Do("SET", "go", big); err != nil {
+	if _, err := conn.Do("SET", "text", big); err != nil {
 		log.Fatal(err)
 	}
-	got, _ := redis.String(conn.Do("GET", "go"))
+	got, _ := redis.String(conn.Do("GET", "text"))
 	conn.Send("MULTI")
-	conn.Send("SET", "go-count", 1)
-	conn.Send("INCR", "go-count")
+	conn.Send("SET", "count", 1)
+	conn.Send("INCR", "count")
 	multi, err := redis.Values(conn.Do("EXEC"))
 	if err != nil {
 		log.Fatal(err)
 	}
+	popped := make(chan []string)
+	go func() {
+		pair, _ := redis.Strings(waiting.Do("BLPOP", "list", 10))
+		popped <- pair
+	}()
+	conn.Do("RPUSH", "list", "now")
 	pubsub := redis.PubSubConn{Conn: listener}
-	pubsub.Subscribe("go-news")
+	pubsub.Subscribe("news")
 	pubsub.Receive()
-	conn.Do("PUBLISH", "go-news", "hello")
-	message := pubsub.Receive().(redis.Message)
-	conn.Do("RPUSH", "go-list", "now")
-	popped, _ := redis.Strings(conn.Do("BLPOP", "go-list", 10))
-	fmt.Println(got == big, multi[1], string(message.Data), popped[1])
+	conn.Do("PUBLISH", "news", "hello")
+	message, _ := pubsub.Receive().(redis.Message)
+	say(got == big, multi[1] == int64(2), string(message.Data) == "hello", (<-popped)[1] == "now")
 }

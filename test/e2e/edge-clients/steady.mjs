@@ -1,22 +1,28 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * Calls again and again, until its connection was lost and it is answered again: then prints for how long nothing was
- * answered, and ends.
+ * Asks for its connection's id again and again, until it is another one: then prints for how long nothing was answered,
+ * and what errors the program was told meanwhile, and ends.
+ * @param errors what it was told besides what `ask` throws
  */
-export async function steady(call, isLost) {
-  await call();
+export async function steady(ask, errors = []) {
+  const id = await ask();
   console.log("steady");
   for (let answeredAt = performance.now(); ; await delay(10)) {
+    let next;
     try {
-      await call();
-    } catch {
+      next = await ask();
+    } catch (error) {
+      errors.push(`thrown: ${error.message}`);
       continue;
     }
-    const gapMs = performance.now() - answeredAt;
-    answeredAt += gapMs;
-    if (!isLost()) continue;
-    console.log(`back after ${Math.round(gapMs)} ms`);
-    process.exit();
+    if (next !== id) back(performance.now() - answeredAt, errors);
+    answeredAt = performance.now();
   }
+}
+
+/** Prints it, and ends. */
+export function back(ms, errors) {
+  console.log(JSON.stringify({ backAfterMs: Math.round(ms), errors: [...new Set(errors)] }));
+  process.exit();
 }
