@@ -18,6 +18,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   "test/documents.test.ts": "nothing",
   "test/gateway/gateway.test.ts": "nothing",
   "test/gateway/certificate-watch.test.ts": "nothing",
+  "test/gateway/services.test.ts": "nothing",
   "test/infra/host/conntrack.test.ts": "nothing",
   "test/infra/lab/digitalocean-openapi.test.ts": "nothing",
   "test/infra/lab/digitalocean.test.ts": "nothing",

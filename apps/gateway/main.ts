@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -21,13 +21,14 @@ import type { OwnAddresses } from "../core/balance/address.ts";
 import { carryServices, type CarriedServices } from "../core/balance/carry-services.ts";
 import { followServices, type FollowedServices } from "../core/balance/follow-services.ts";
 import { keepConfiguration } from "../core/balance/keep-configuration.ts";
+import { listenPorts } from "../core/balance/listen-ports.ts";
 import { createCarrier } from "../core/edge/carry-routes.ts";
 import { gatewayAddresses } from "../core/edge/gateway-addresses.ts";
 import { gatewayNamePattern } from "../core/edge/gateway.ts";
 import { reportServices } from "../core/edge/service-reports.ts";
 import { readRouteLines, routeLines, type RouteTable } from "../core/edge/routes.ts";
 import { createAddressSharer } from "../core/ports/share-address.ts";
-import { announcementRules } from "../core/settings/balance.ts";
+import { announcementRules, edgePorts } from "../core/settings/balance.ts";
 import { leaseBoundsOf, leaseListeningOf } from "../core/settings/edge.ts";
 import { loadSettings } from "../core/settings/load.ts";
 import { messageOf } from "../lib/errors.ts";
@@ -88,6 +89,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
 
   let served = certificate;
   let servicesServed: GoodCertificate | undefined;
+  let toldPorts: string | undefined;
   let certificateToldAt = -Infinity;
   /** One after the other: the newest wish is the last one that is fulfilled. */
   let bringing: Promise<void> = Promise.resolve();
@@ -175,12 +177,13 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     let peers: Awaited<ReturnType<typeof membership.list>> = [];
     const own = (): OwnAddresses => ({
       ips: gatewayAddresses([...machineAddresses(), ...reachedAt], peers),
-      ports: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort]), ...ports],
+      ports: [...edgePorts(edge), ...ports],
     });
     const follower = followServices(
       { store, pools: createRedisPools(redis), board: createAnnouncementBoard(redis), clock, nowMs },
       {
         own,
+        reservedPorts: edgePorts(edge),
         mostMembers: balance.mostMembers,
         announcements: announcementRules(settings),
         holdMs: balance.holdMs,
@@ -192,6 +195,7 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
         .catch((fault: unknown) => logger.warn({ err: fault, key }, "message to a pool is lost"));
     });
     const bounds = { connections: balance.connections, longestMs: edge.idleMs, timeoutMs: PLANE_ANSWER_MS };
+    const redirectsPlainHttp = balance.redirect === "on";
     const servicePlane = createServicePlane(serviceProxy, bounds);
     const step = createServiceStep(
       {
@@ -217,20 +221,28 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
           configuration: keepConfiguration({ plane: nginx, store, clock, nowMs }, name),
         },
         print: (listing) => process.stdout.write(listing),
+        note: (reason) => gateway.note({ kind: "configuration-refused", alarm: true, reason: `${name}: ${reason}` }),
+        nowMs,
       },
       {
         renderer: balance.renderer,
         listenOn: [edge.host.includes(":") ? `[${edge.host}]` : edge.host],
         zones: balance.zones ?? [],
-        redirectsPlainHttp: balance.redirect === "on",
+        redirectsPlainHttp,
       },
     );
     const reports = createRedisServiceReports(redis);
+    const portsOf = (carried: CarriedServices) =>
+      listenPorts(
+        followed.services.filter(({ name }) => carried.has(name)),
+        redirectsPlainHttp,
+      );
     let wasFaulty = false;
     while (!stop.aborted) {
-      let carried: CarriedServices = new Map();
+      let carried: CarriedServices | undefined;
       try {
         carried = await step(await serviceCertificate(serviceProxy.files.certificate, join(nginxDir, "services.pem")));
+        if (carried) await tellPorts(portsOf(carried));
         if (wasFaulty) logger.info("services are carried again");
         wasFaulty = false;
       } catch (fault) {
@@ -238,10 +250,21 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
         wasFaulty = true;
       }
       // Nobody waits for it: while Redis is away, what was told ends by itself.
-      await whileKnown(reports.tell(reportServices(name, followed.services, carried), edge.lifeMs), "redis");
+      if (carried)
+        await whileKnown(reports.tell(reportServices(name, followed.services, carried), edge.lifeMs), "redis");
       await pause(edge.checkMs, stop);
     }
     await whileKnown(reports.withdraw(name), "redis");
+  }
+
+  /** Leaves the ports of services where this machine's firewall looks for them, see infra/deploy/service-ports.sh. */
+  async function tellPorts(ports: readonly number[]): Promise<void> {
+    const lines = ports.map((port) => `${port}\n`).join("");
+    if (lines === toldPorts) return;
+    const file = join(edge.runDir, "service-ports");
+    await writeFile(`${file}.new`, lines, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+    toldPorts = lines;
   }
 
   /** Writes the certificate of services to where HAProxy and nginx read it, when it is another one. */

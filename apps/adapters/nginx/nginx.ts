@@ -32,7 +32,8 @@ export function createNginx(dir: string): Nginx {
   const log = join(dir, "error.log");
   const pidFile = join(dir, "nginx.pid");
   const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${SBIN}` };
-  const nginx = (...args: readonly string[]) => run("nginx", ["-p", dir, ...args], { env, timeout: RUN_MS });
+  // Without -e it opens the distribution's log first, which may be out of its reach.
+  const nginx = (...args: readonly string[]) => run("nginx", ["-p", dir, "-e", log, ...args], { env, timeout: RUN_MS });
 
   async function test(text: string): Promise<string | undefined> {
     // Its workers, who are not root, reach their folders through it.

@@ -12,7 +12,8 @@ import {
   type SeenServers,
   type Traffic,
 } from "./servers.ts";
-import { conflictOf, inOrder, type Balanced } from "./service.ts";
+import { conflictOf, inOrder, PLAIN_HTTP_PORT, type Balanced } from "./service.ts";
+import { createTakenPorts, portsRefused } from "./taken-ports.ts";
 
 /** What carrying services needs. */
 export type CarryPorts = {
@@ -43,6 +44,10 @@ export type CarriedService = Traffic & { readonly members: ReadonlyMap<string, C
 /** How services are carried now, by name. */
 export type CarriedServices = ReadonlyMap<string, CarriedService>;
 
+function withoutRedirects(options: HaproxyOptions, isWithout: boolean): HaproxyOptions {
+  return isWithout ? { ...options, redirectsPlainHttp: false } : options;
+}
+
 type InForce = { readonly services: readonly Balanced[]; readonly options: HaproxyOptions; readonly text: string };
 
 const nothing: InForce = {
@@ -60,7 +65,7 @@ const MOST_STEPS_REFUSED = 3;
 /**
  * Has HAProxy carry services. What it gives back is called again and again: it looks at what HAProxy does, changes what
  * is not as it should be, and tells which members are up. HAProxy reads its files anew only when something but a member
- * has changed. For no services at all there is nothing to do: HAProxy cannot run without one.
+ * has changed. A service whose port something else has is left out, and tried again by and by. For no services at all there is nothing to do: HAProxy cannot run without one.
  * @throws PlaneFault when HAProxy does not do as it should; the next call begins anew
  */
 export function carryServices(
@@ -73,9 +78,13 @@ export function carryServices(
   let structure: string | undefined;
   let lastSeen: SeenServers = new Map();
   let stepsRefused = 0;
+  const taken = createTakenPorts();
   const retired = new Set<string>();
 
-  async function carry(wanted: readonly Balanced[], options: HaproxyOptions): Promise<CarriedServices> {
+  async function carry(all: readonly Balanced[], asked: HaproxyOptions): Promise<CarriedServices> {
+    const now = nowMs();
+    const wanted = all.filter(({ port }) => !taken.has(port, now));
+    const options = withoutRedirects(asked, taken.has(PLAIN_HTTP_PORT, now));
     const services = inOrder([...wanted, ...leavingBeside(wanted)]);
     if (services.length === 0) {
       forget();
@@ -87,7 +96,8 @@ export function carryServices(
       if ((await configuration.keep(rendered.text)) !== "refused") {
         structure = rendered.structure;
         inForce = { services, options, text: rendered.text };
-      } else inForce = { ...inForce, services: withMembersOf(services, inForce.services) };
+      } else if (taken.add(portsRefused(configuration.refusal() ?? ""), now)) return carry(all, asked);
+      else inForce = { ...inForce, services: withMembersOf(services, inForce.services) };
     } else if (rendered.text !== inForce.text) {
       await plane.write(rendered.text);
       inForce = { services, options, text: rendered.text };

@@ -35,6 +35,8 @@ export type FollowPorts = {
 export type FollowRules = {
   /** Addresses of its own: no member may be there. */
   readonly own: () => OwnAddresses;
+  /** Ports at which it carries instances: of a second HAProxy there, each would get some of the other's connections. */
+  readonly reservedPorts: readonly number[];
   readonly mostMembers: number;
   readonly announcements: Pick<AnnouncementRules, "networks" | "listenPorts" | "reservedDomains">;
   /**
@@ -59,7 +61,7 @@ export type ServiceFollower = {
   readonly hear: (key: string, message: PoolMessage) => Promise<void>;
 };
 
-type Told = "pool-refused" | "announcement-refused";
+type Told = "pool-refused" | "announcement-refused" | "configuration-refused";
 
 /** Of many faults the first ones are told. */
 const TOLD_AT_MOST = 50;
@@ -111,8 +113,14 @@ export function followServices(ports: FollowPorts, rules: FollowRules): ServiceF
     const { services, displaced } = desiredServices({ declared: usable, pools: members, announcements, owners });
     for (const { service, reason } of displaced)
       faults.push({ kind: "announcement-refused", reason: `${service}: ${reason}` });
+    const isReserved = ({ port }: Balanced) => rules.reservedPorts.includes(port);
+    for (const { name, port } of services.filter(isReserved))
+      faults.push({
+        kind: "configuration-refused",
+        reason: `service ${name} is not carried: gateways carry instances at port ${port}`,
+      });
     await tellNew(faults);
-    return { services, isWhole: hasReadRedis };
+    return { services: services.filter((service) => !isReserved(service)), isWhole: hasReadRedis };
   }
 
   /** Reads the pools of declared services. Returns whether it could, and what is wrong with them. */

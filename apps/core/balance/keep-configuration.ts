@@ -18,6 +18,8 @@ export type Kept = "unchanged" | "loaded" | "refused";
 export type KeptConfiguration = {
   /** Has the program work by this configuration. Faults of the program itself are thrown. */
   readonly keep: (text: string) => Promise<Kept>;
+  /** Why the last one was refused, in the program's words; undefined when it was not. */
+  readonly refusal: () => string | undefined;
   /** The program may work by another one, or not at all: the next one is loaded in any case. */
   readonly forget: () => void;
 };
@@ -37,7 +39,7 @@ export function keepConfiguration(
 ): KeptConfiguration {
   let inForce: string | undefined;
   let lastGood: string | undefined;
-  let refused: { readonly text: string; readonly at: number } | undefined;
+  let refused: { readonly text: string; readonly at: number; readonly fault: string } | undefined;
 
   async function keep(text: string): Promise<Kept> {
     if (text === inForce) {
@@ -51,7 +53,7 @@ export function keepConfiguration(
     }
     const fault = (await plane.test(text)) ?? (await plane.load(text));
     if (fault !== undefined) {
-      refused = { text, at: now };
+      refused = { text, at: now, fault };
       const reason =
         `${plane.name} refuses the configuration of services on gateway ${gateway}: ${fault.slice(0, LONGEST_FAULT)}. ` +
         `The last good one stays in force`;
@@ -75,6 +77,7 @@ export function keepConfiguration(
 
   return {
     keep,
+    refusal: () => refused?.fault,
     forget: () => {
       inForce = undefined;
     },

@@ -65,7 +65,8 @@ export type ServicesReport = Omit<Static<typeof ServicesReport>, "services"> & {
 
 /**
  * What a gateway tells of the services that it carries, short enough to be told each second.
- * @param carried how they are carried, as far as that is known
+ * @param services all that there are
+ * @param carried how they are carried; those that are not are not there
  */
 export function reportServices(
   gateway: string,
@@ -73,12 +74,13 @@ export function reportServices(
   carried: CarriedServices,
 ): ServicesReport {
   let room = MOST_MEMBERS_TOLD_IN_ALL;
-  const told = services.slice(0, MOST_SERVICES_TOLD).map((service) => {
+  const those = services.filter(({ name }) => carried.has(name));
+  const told = those.slice(0, MOST_SERVICES_TOLD).map((service) => {
     const report = reportOf(service, carried.get(service.name), Math.min(room, MOST_MEMBERS_TOLD));
     room -= report.members.length;
     return report;
   });
-  return { gateway, serviceCount: services.length, services: told };
+  return { gateway, serviceCount: those.length, services: told };
 }
 
 /**

@@ -63,18 +63,41 @@ export const balance = {
   ),
 };
 
+/** Faults in the relation of these settings to those of the edge. */
+export function balanceFaults(
+  { listenPorts }: Pick<ValuesOf<typeof balance>, "listenPorts">,
+  { domain, port, plainPort }: ReservedBy,
+): string[] {
+  // What has a fault of its own is undefined here.
+  const taken = domain === undefined ? [] : ((listenPorts as readonly number[] | undefined) ?? []);
+  return taken
+    .filter((each) => each === port || each === plainPort)
+    .map((each) => `APP_PORTS has ${each}, at which gateways carry instances`);
+}
+
+type ReservedBy = {
+  readonly domain: string | undefined;
+  readonly port: number;
+  readonly plainPort: number | undefined;
+};
+
+/** Ports at which gateways carry instances. */
+export function edgePorts({ port, plainPort }: Pick<ReservedBy, "port" | "plainPort">): readonly number[] {
+  return [port, ...(plainPort === undefined ? [] : [plainPort])];
+}
+
 /** Rules for services that operators declare, out of the settings. */
 export function serviceRules({
   balance: { zones: all, mostMembers },
   edge,
 }: {
   readonly balance: Pick<ValuesOf<typeof balance>, "zones" | "mostMembers">;
-  readonly edge: { readonly port: number; readonly plainPort: number | undefined; readonly domain: string | undefined };
+  readonly edge: ReservedBy;
 }): ServiceRules {
   return {
     mostMembers,
     zones: (all ?? []).map(({ name }) => name),
-    reservedPorts: [edge.port, ...(edge.plainPort === undefined ? [] : [edge.plainPort])],
+    reservedPorts: edgePorts(edge),
     reservedDomains: edge.domain === undefined ? [] : [edge.domain],
   };
 }

@@ -1,5 +1,6 @@
 import { MOST_SLOTS } from "../fleet/host-capacity.ts";
 import type { Room, Setting } from "./declaration.ts";
+import { balanceFaults } from "./balance.ts";
 import { edgeFaults } from "./edge.ts";
 import { notificationFaults } from "./notifications.ts";
 import { warmPoolFaults } from "./warm-pool.ts";
@@ -87,11 +88,17 @@ function relationFaults({
   consoles,
   hosts,
   edge,
+  balance,
   jobs,
   notifications,
   warmPool,
 }: Settings): string[] {
-  const faults = [...notificationFaults(notifications), ...warmPoolFaults(warmPool), ...edgeFaults(edge, instances)];
+  const faults = [
+    ...notificationFaults(notifications),
+    ...warmPoolFaults(warmPool),
+    ...edgeFaults(edge, instances),
+    ...balanceFaults(balance, edge),
+  ];
   if (jobs.accessRecordDays !== undefined && jobs.accessRecordDays > jobs.historyDays)
     faults.push(
       `ACCESS_RECORD_DAYS (${jobs.accessRecordDays}) is more than HISTORY_DAYS (${jobs.historyDays}), ` +

@@ -55,6 +55,7 @@ describe("a gateway that follows services", () => {
       { store, ...redis, clock: () => now, nowMs: () => now.getTime() },
       {
         own: () => ({ ips: ["10.0.0.254"], ports: [7000, 443] }),
+        reservedPorts: [6379],
         mostMembers: 10,
         announcements: { networks: ["10.0.0.0/8"], listenPorts: [443], reservedDomains: ["redis.example.org"] },
         holdMs: HOLD_MS,
@@ -73,6 +74,12 @@ describe("a gateway that follows services", () => {
   };
   const allow = (name: string, applications: readonly string[] | null = null) =>
     store.announcers.add({ name, applications, nonce: Buffer.alloc(32), createdAt: now, createdBy: "admin" });
+
+  it("carries no service where it carries instances, whoever has let it be declared, and tells it once", async () => {
+    await store.services.add({ ...pooled, name: "thief", port: 6379, poolKey: null }, now);
+    for (let times = 0; times < 2; times++) assert.deepEqual(await seen(), {});
+    assert.deepEqual(await reasons(), ["service thief is not carried: gateways carry instances at port 6379"]);
+  });
 
   it("has the members of a pool in Redis, as messages change it", async () => {
     await store.services.add(pooled, now);

@@ -309,11 +309,26 @@ describe("services on a HAProxy in memory", () => {
   const createPlane = () => {
     let model = createModel([]);
     let isDown = false;
+    /** Ports that something else has. */
+    const taken = new Set<number>();
+    const loads: string[] = [];
     const plane: ServicePlane = {
       name: "HAProxy",
       test: () => Promise.resolve(undefined),
-      load: () => {
-        model = createModel(wanted);
+      load: (text) => {
+        loads.push(text);
+        const ports = Array.from(text.matchAll(/^frontend port:(\d+)/gm), ([, port]) => Number(port));
+        const refused = ports.filter((port) => taken.has(port));
+        if (refused.length > 0)
+          return Promise.resolve(
+            refused
+              .map(
+                (port) =>
+                  `Binding [haproxy.cfg:9] for frontend port:${port}: cannot bind socket (Address already in use)`,
+              )
+              .join("; "),
+          );
+        model = createModel(wanted.filter(({ port }) => ports.includes(port)));
         return Promise.resolve(undefined);
       },
       write: () => Promise.resolve(),
@@ -332,9 +347,36 @@ describe("services on a HAProxy in memory", () => {
         return Promise.resolve([]);
       },
     };
-    return { plane, fail: (down: boolean) => (isDown = down) };
+    return { plane, taken, loads, fail: (down: boolean) => (isDown = down) };
   };
   let wanted: readonly Balanced[] = [];
+
+  it("are carried beside one whose port something else has, which is tried again by and by", async () => {
+    const { plane, taken, loads } = createPlane();
+    const store = createTwinStore();
+    let now = 0;
+    const ports = { plane, store, clock: () => new Date(0), nowMs: () => now };
+    const carry = carryServices(ports, { gateway: "gw-1", drainMs: DRAIN_MS });
+    const web = { protocol: "http" as const, port: 8443, names: ["www.example.org"] };
+    wanted = inOrder([
+      service({ name: "a", port: 7000 }),
+      service({ name: "ssh", port: 22 }),
+      service({ name: "web", ...web }),
+    ]);
+    for (const port of [22, 80]) taken.add(port);
+    const step = async () => [...(await carry(wanted, { ...options, redirectsPlainHttp: true })).keys()];
+    assert.deepEqual(await step(), ["a", "web"]);
+    assert.doesNotMatch(loads.at(-1) ?? "", /port:(22|80)\b/);
+    const tries = loads.length;
+    await step();
+    assert.equal(loads.length, tries, "it is not tried each time");
+    const alarms = await store.events.listAlarms(new Date(0), 10);
+    assert.match(alarms[0]?.reason ?? "", /frontend port:22: cannot bind/);
+    taken.clear();
+    now = 61_000;
+    assert.deepEqual(await step(), ["a", "ssh", "web"]);
+    assert.match(loads.at(-1) ?? "", /port:80\b/);
+  });
 
   it("whose members all go at once are told in one event, a few of them one by one, and each once", async () => {
     for (const [count, events] of [

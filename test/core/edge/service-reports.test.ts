@@ -36,6 +36,15 @@ describe("what a gateway tells of services", () => {
   const retired = { state: "retired" as const, fault: "it refuses", sessions: 0 };
   const draining = { state: "draining" as const, fault: null, sessions: 1 };
 
+  /** Carried by what does not tell how members are. */
+  const untold = new Map([["web", { ...traffic, members: new Map() }]]);
+
+  it("leaves out what is not carried", () => {
+    const all = [service({}), service({ name: "other" })];
+    const { serviceCount, services } = reportServices("gw-1", all, untold);
+    assert.deepEqual([serviceCount, services.map(({ name }) => name)], [1, ["web"]]);
+  });
+
   it("has members by state, those first that need a look, and what goes through", () => {
     const members = [member(a), member(b), member(c)];
     const states = new Map<string, CarriedMember>([
@@ -64,7 +73,7 @@ describe("what a gateway tells of services", () => {
 
   it("says that it does not know how members are whose plane does not tell, other than those that drain", () => {
     const members = [member(a), member(b, { isDraining: true })];
-    const [told] = reportServices("gw-1", [service({ members })], new Map()).services;
+    const [told] = reportServices("gw-1", [service({ members })], untold).services;
     assert.deepEqual([told?.up, told?.retired, told?.draining, told?.unknown], [0, 0, 1, 1]);
   });
 
@@ -90,7 +99,7 @@ describe("what a gateway tells of services", () => {
   });
 
   it("is read by older programs, without what they do not know", () => {
-    const told = reportServices("gw-1", [service({ members: [member(a)] })], new Map());
+    const told = reportServices("gw-1", [service({ members: [member(a)] })], untold);
     const newer = {
       ...told,
       news: 1,

@@ -211,6 +211,7 @@ describe("loadSettings", () => {
     [/QUOTA_PER_NETWORK .* QUOTA_PER_ADDRESS/, { QUOTA_PER_NETWORK: "5", QUOTA_PER_ADDRESS: "6" }],
     [/STARTS_PER_NETWORK_PER_DAY .* STARTS_PER_ADDRESS_PER_DAY/, { STARTS_PER_NETWORK_PER_DAY: "199" }],
     [/GATEWAY_NETWORK .* IPv4 alone/, { GATEWAY_NETWORK: "fd00::/8" }],
+    [/APP_PORTS has 6379, at which gateways/, { EDGE_DOMAIN: "redis.example.org", APP_PORTS: "443,6379" }],
     [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
   ];
   for (const [fault, env] of relations) {
