@@ -98,7 +98,12 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       const known = await knownRoutes();
       // Those that are read meanwhile count.
       const routes = () => (carrier.hasRead() ? carrier.table() : known);
-      await haproxy.bring(contentOf(next, routes), carrier.betweenSteps);
+      await haproxy.bring(contentOf(next, routes), (replace) =>
+        carrier.betweenSteps(async () => {
+          await replace();
+          await plane.forgetOlder();
+        }),
+      );
       served = next;
     });
     bringing = brought.catch(() => undefined);

@@ -37,6 +37,7 @@ export function createTwinLeasePlane(staging: Staging = {}) {
         }
         return over.length;
       },
+      forgetOlder: () => undefined,
       readFacts: () => ({
         connections: sessions.size,
         accepted,

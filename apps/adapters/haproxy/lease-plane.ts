@@ -18,9 +18,8 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
     return routesIn(await runtime.ask(`show map ${files.routes}`));
   }
 
-  const changeRoutes: LeasePlane["changeRoutes"] = async (changes) => {
-    if (changes.some(({ kind }) => kind !== "add")) await emptyLeaving();
-    await runtime.doAll(
+  const changeRoutes: LeasePlane["changeRoutes"] = (changes) =>
+    runtime.doAll(
       changes.flatMap((change) => {
         const remove = `del map ${files.routes} ${change.id}`;
         if (change.kind === "delete") return [remove];
@@ -30,19 +29,15 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
       }),
       (answer) => answer === "" || answer === "Key not found.",
     );
-  };
 
-  /**
-   * Since a reload, those who had come before and have not logged in are where they were, with the routes of then.
-   * Without any, whoever logs in there is sent to the concierge, and by it to where all routes are.
-   */
-  async function emptyLeaving(): Promise<void> {
+  /** Without a route, whoever logs in there is sent to the concierge, and by it to where all routes are. */
+  async function emptyLeaving(): Promise<readonly number[]> {
     const { leaving } = await readWorkers(master);
     for (const pid of leaving) await master.ask(`@!${pid} clear map ${files.routes}`);
+    return leaving;
   }
 
   async function swapRoutes(table: RouteTable): Promise<void> {
-    await emptyLeaving();
     const answer = await runtime.ask(`prepare map ${files.routes}`);
     const version = /(\d+)\s*$/.exec(answer)?.[1];
     if (version === undefined) throw new PlaneFault(`HAProxy prepares no table of routes: ${answer}`);
@@ -57,7 +52,7 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
   async function endSessions(ended: readonly { readonly id: string; readonly target: string }[]): Promise<number> {
     if (ended.length === 0) return 0;
     const targets = new Set(ended.map(({ target }) => target));
-    const { leaving } = await readWorkers(master);
+    const leaving = await emptyLeaving();
     let count = 0;
     // To list all connections takes long where there are many: most instances that end have none any more.
     const called = calledIdsIn(await runtime.ask(`show table ${LEASE_TABLE} data.conn_cur gt 0`));
@@ -73,7 +68,16 @@ export function createLeasePlane(files: HaproxyFiles, timeoutMs: number): LeaseP
     return { ...factsIn(info, stat), reloads: reloadsIn(await master.ask("show proc")) };
   }
 
-  return { readRoutes, changeRoutes, swapRoutes, endSessions, readFacts };
+  return {
+    readRoutes,
+    changeRoutes,
+    swapRoutes,
+    endSessions,
+    forgetOlder: async () => {
+      await emptyLeaving();
+    },
+    readFacts,
+  };
 }
 
 /** Reads the answer to `show map`: lines of a pointer, an id and a target. */

@@ -91,5 +91,10 @@ export type LeasePlane = {
   readonly swapRoutes: (table: RouteTable) => Promise<void>;
   /** Ends all connections to instances at these targets, established or on their way; returns how many. */
   readonly endSessions: (ended: readonly { readonly id: string; readonly target: string }[]) => Promise<number>;
+  /**
+   * To be called when it was started anew: clients who had come before and have not logged in are led by the routes of
+   * then no more.
+   */
+  readonly forgetOlder: () => Promise<void>;
   readonly readFacts: () => Promise<PlaneFacts>;
 };

@@ -173,6 +173,7 @@ describe("the process of HAProxy", () => {
     lateOther.say(logins[1].slice(0, 20));
     await until("they are let in", async () => (await bed.plane.readFacts()).connections >= 3);
     await bed.haproxy.bring(await bed.contentFor(new Map([...routes(), [stays, instance.target]])));
+    await bed.plane.forgetOlder();
     const other = await logIn();
     await bed.plane.changeRoutes([{ kind: "delete", id: ID }]);
     assert.equal(await bed.plane.endSessions([{ id: ID, target: instance.target }]), 2);
