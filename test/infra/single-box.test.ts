@@ -237,6 +237,16 @@ describe("a single box set up as docs/single-box.md says", () => {
     assert.deepEqual(said, [...Array.from({ length: 7 }, () => "active"), "PONG"]);
   });
 
+  it("has the command line on everybody's path, which operates it with the first admin's token", async () => {
+    const token = "GETAREDIS_OPS_TOKEN=$(sed -n 's/^OPS_TOKEN=//p' /etc/getaredis/single-box.env)";
+    const hosts = JSON.parse(await machine.sh(`${token} getaredis host list --json`)) as { inUse: number }[];
+    assert.deepEqual(
+      hosts.map(({ inUse }) => inUse),
+      [1],
+    );
+    assert.match(await machine.sh("runuser --user nobody -- getaredis status"), /^ready +yes$/m);
+  });
+
   it("tells browsers to come back by https alone, and leads those there that came without", async () => {
     assert.equal((await ask("GET", "/")).headers["strict-transport-security"], "max-age=31536000");
     const plain = await fetch(`http://${machine.publicIp}/instances`, { method: "POST", redirect: "manual" });

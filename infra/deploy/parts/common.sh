@@ -138,6 +138,16 @@ mysql_password() {
 redis_password() { setting REDIS_URL | sed -n 's|^redis://getaredis:\([A-Za-z0-9]*\)@127\.0\.0\.1:6380$|\1|p'; }
 sha256() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 
+# The command line on everybody's path; a program of that name that somebody else has put there stays.
+link_command_line() { # folder of the code
+	local link=/usr/local/bin/getaredis
+	if [ -e $link ] && [ ! -L $link ]; then
+		warn "$link is a file of somebody else's: the command line is $1/apps/cli/getaredis"
+	else
+		ln -sfn "$1/apps/cli/getaredis" $link
+	fi
+}
+
 # Where sshd listens, and where it is connected now: both stay open, whatever the other says.
 ssh_ports() {
 	{

@@ -58,6 +58,7 @@ take_checkout() {
 	# Every program runs as a user of its own, and each reads the checkout.
 	chmod go=rx "$HERE"
 	chmod -R go=rX "$HERE/apps" "$HERE/infra" "$HERE/migrations" "$HERE/public" "$HERE/node_modules" "$HERE/package.json"
+	link_command_line "$HERE"
 	say "checkout $HERE with its npm packages"
 }
 

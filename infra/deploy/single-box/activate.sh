@@ -116,6 +116,7 @@ set_up_engine() {
 	printf 'PUBLIC_IP=%s\nPRIVATE_IP=\n' "${address:-127.0.0.1}" >"$CONF/addresses.env.new"
 	put "$CONF/addresses.env.new" "$CONF/addresses.env" 644 root
 	ln -sfn $ROOT/current/infra/host /usr/local/lib/getaredis
+	link_command_line $ROOT/current
 }
 
 set_up_redis() {

@@ -210,6 +210,7 @@ remove_files() {
 	systemctl reset-failed 2>/dev/null || true
 	rm -rf $ROOT/releases $ROOT/current $ROOT/previous $CONF $STATE /usr/local/lib/getaredis
 	rmdir $ROOT 2>/dev/null || true
+	[ "$(readlink /usr/local/bin/getaredis)" != $ROOT/current/apps/cli/getaredis ] || rm /usr/local/bin/getaredis
 	[ $keep_backups = yes ] || rm -rf $BACKUPS
 	rm -f /run/lock/getaredis-set-up
 }
