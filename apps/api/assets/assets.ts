@@ -4,7 +4,7 @@ import { extname, relative } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 import { assetsFolder, libraries } from "../public-folder.ts";
-import { BUILDER } from "./esbuild.ts";
+import { BUILDER } from "../../lib/esbuild.ts";
 import { isMinified, minify } from "./minify.ts";
 
 /** The encodings in which assets are sent, the smallest first. */

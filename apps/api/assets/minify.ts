@@ -1,4 +1,4 @@
-import { buildInMemory } from "./esbuild.ts";
+import { buildInMemory } from "../../lib/esbuild.ts";
 
 /** What is made smaller: scripts and styles. */
 export function isMinified(name: string): boolean {

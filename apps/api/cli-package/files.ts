@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { buildInMemory } from "../assets/esbuild.ts";
+import { buildInMemory } from "../../lib/esbuild.ts";
 
 /** A file of the package, by its path in it. */
 export type PackageFile = { readonly path: string; readonly content: Buffer; readonly isProgram?: true };

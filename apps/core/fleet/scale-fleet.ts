@@ -1,5 +1,5 @@
 import { CloudFault, type CloudDroplet, type DropletOrder } from "./cloud.ts";
-import { hashSecret } from "../../lib/secrets.ts";
+import { orderDroplet } from "./order-droplet.ts";
 import { EngineFault } from "./engine-fault.ts";
 import type { Events } from "../events/contract.ts";
 import type { Happening } from "../events/event.ts";
@@ -8,7 +8,6 @@ import type { FleetSnapshot } from "./droplets.ts";
 import type { EngineHost } from "./host.ts";
 import { changedTimers, decideScaling, whyBlind, type ScalingAction, type ScalingRules } from "./scaling.ts";
 import { takeSnapshot, type SnapshotPorts } from "./take-snapshot.ts";
-import { messageOf } from "../../lib/errors.ts";
 
 /** What scaling needs. The store refuses intents of a term that is over. */
 export type ScalePorts = SnapshotPorts & {
@@ -115,57 +114,17 @@ async function perform(
   }
 }
 
-/**
- * The intent is written first: however the call ends, the droplet can be found by its name.
- * @returns whether the cloud has accepted it
- */
-async function order(
+/** @returns whether the cloud has accepted it */
+function order(
   ports: ScalePorts,
   term: number,
   { size, reason }: Extract<ScalingAction, { kind: "order" }>,
 ): Promise<boolean> {
-  const { store, cloud, clock, plan, rules } = ports;
-  const { namePrefix, ...marks } = plan;
-  const token = ports.token();
-  const name = await store.droplets.addOrder(
-    term,
-    { namePrefix, region: plan.region, size, tokenHash: hashSecret(token), cap: rules.cap },
-    clock(),
-  );
-  if (name === undefined) return false;
-  await note(ports, { kind: "order", host: name, reason, data: { size } });
-  const refuse = async (fault: unknown, isOutOfStock: boolean) => {
-    const message = messageOf(fault);
-    await store.droplets.closeOrder(name, message, isOutOfStock, clock());
-    await note(ports, { kind: "order-refused", host: name, reason: message });
-  };
-  let userData: string;
-  try {
-    userData = ports.userData(name, token);
-  } catch (fault) {
-    await refuse(fault, false);
-    throw fault;
-  }
-  let droplet: CloudDroplet;
-  try {
-    droplet = await cloud.createDroplet({ ...marks, name, size, userData });
-  } catch (fault) {
-    if (!(fault instanceof CloudFault)) throw fault;
-    // A missing answer is not a refusal: the next runs search for the droplet by name.
-    if (fault.effect === "unknown") await note(ports, { kind: "order-unanswered", host: name, reason: fault.message });
-    else await refuse(fault, fault.reason === "out-of-stock");
-    return false;
-  }
-  if (await store.droplets.adopt(name, droplet.id, droplet.hourlyPrice)) return true;
-  // Another leader has given the order up meanwhile: the droplet belongs to no order.
-  try {
-    await cloud.deleteDroplet(droplet.id);
-  } catch (fault) {
-    if (!(fault instanceof CloudFault)) throw fault;
-    // The next runs sweep it.
-    await note(ports, { kind: "delete-failed", host: name, reason: fault.message });
-  }
-  return false;
+  const { store, plan, rules, clock } = ports;
+  const { namePrefix, region } = plan;
+  const write = (tokenHash: Buffer) =>
+    store.droplets.addOrder(term, { namePrefix, region, size, tokenHash, cap: rules.cap }, clock());
+  return orderDroplet({ ...ports, droplets: store.droplets, note: (event) => note(ports, event) }, write, size, reason);
 }
 
 async function destroy(

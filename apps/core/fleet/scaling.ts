@@ -2,7 +2,7 @@ import type { CloudDroplet } from "./cloud.ts";
 import { isUnused } from "./host.ts";
 import { isHealthy as hostIsHealthy, isStandby as hostIsStandby, symptomOf } from "./standing.ts";
 import { wantedEmpty } from "./foresight.ts";
-import type { BlindSnapshot, DropletFacts, FleetSnapshot, OrderFailures } from "./droplets.ts";
+import type { BlindSnapshot, DropletFacts, DropletRow, FleetSnapshot, OrderFailures } from "./droplets.ts";
 
 /** The job of the fleet's scaling: its leader alone, by its term, writes what costs money or moves hosts. */
 export const SCALING = "scale";
@@ -208,7 +208,7 @@ function stepFor(
 ): ScalingAction | undefined {
   const { row, cloud } = droplet;
   const { name } = row;
-  if (row.state === "ordered") return stepForOrder(droplet, untracked, rules, now);
+  if (row.state === "ordered") return stepForOrder(row, untracked, rules, now);
   if (cloud === "gone")
     return {
       kind: "close",
@@ -233,12 +233,13 @@ function stepFor(
   return stepForHost(droplet, rules, now);
 }
 
-function stepForOrder(
-  { row: { name, orderedAt } }: DropletFacts,
+/** The step for an order whose answer was lost. */
+export function stepForOrder(
+  { name, orderedAt }: Pick<DropletRow, "name" | "orderedAt">,
   untracked: readonly CloudDroplet[],
-  rules: ScalingRules,
+  rules: Pick<ScalingRules, "settleMs">,
   now: Date,
-): ScalingAction | undefined {
+): Extract<ScalingAction, { kind: "adopt" | "give-up" }> | undefined {
   // When there are several, the others stay untracked, and are swept.
   const [made] = untracked.filter((droplet) => droplet.name === name).sort((a, b) => a.id - b.id);
   if (made)
@@ -275,7 +276,18 @@ function whatRunsOn({ inUse }: NonNullable<DropletFacts["host"]>): string {
   return inUse > 0 ? "its leases run on" : "it works for operators";
 }
 
-function sweeps({ untracked, droplets }: FleetSnapshot, rules: ScalingRules, now: Date): ScalingAction[] {
+/** Droplets that carry our tag and that nobody tracks go once they are old enough to be no order under way. */
+export function sweeps(
+  {
+    untracked,
+    droplets,
+  }: {
+    readonly untracked: readonly CloudDroplet[];
+    readonly droplets: readonly { readonly row: { readonly name: string; readonly state: string } }[];
+  },
+  rules: Pick<ScalingRules, "orphanAgeMs">,
+  now: Date,
+): Extract<ScalingAction, { kind: "sweep" }>[] {
   const awaited = new Set(droplets.filter(({ row }) => row.state === "ordered").map(({ row }) => row.name));
   return untracked
     .filter((droplet) => !awaited.has(droplet.name) && since(droplet.createdAt, now) >= rules.orphanAgeMs)
@@ -379,8 +391,8 @@ function isExpectedBack(droplet: DropletFacts, rules: ScalingRules, now: Date): 
   return row.unhealthySince === null || since(row.unhealthySince, now) < rules.silentReplaceMs;
 }
 
-/** Doubles with each order that led to no host, an hour at most. */
-function endOfBackoff({ inARow, lastAt }: OrderFailures, rules: ScalingRules): Date {
+/** When the next order may be made: the pause doubles with each one that came to nothing, an hour at most. */
+export function endOfBackoff({ inARow, lastAt }: OrderFailures, rules: Pick<ScalingRules, "backoffMs">): Date {
   if (lastAt === null || inARow === 0) return new Date(0);
   return new Date(lastAt.getTime() + Math.min(LONGEST_BACKOFF_MS, rules.backoffMs * 2 ** (inARow - 1)));
 }

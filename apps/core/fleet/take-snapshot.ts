@@ -2,7 +2,7 @@ import pMap from "p-map";
 import { CloudFault, type CloudDroplet } from "./cloud.ts";
 import type { Cloud, Droplets, Hosts, ReadHeartbeats } from "./contract.ts";
 import { readArrivals, type CountHandedOut } from "./demand.ts";
-import type { BlindSnapshot, CloudWord, DropletFacts, DropletRow, FleetSnapshot } from "./droplets.ts";
+import type { BlindSnapshot, CloudWord, DropletFacts, FleetSnapshot } from "./droplets.ts";
 import { Unavailable } from "../../lib/unavailable.ts";
 
 /** What a snapshot of the whole fleet needs. */
@@ -32,8 +32,7 @@ const SINGLE_LOOKS = 10;
 const LIST_LAG_MS = 600_000;
 
 /**
- * Everything that decides about the fleet's size, at one moment. The cloud's droplets are read before our rows,
- * so that a droplet ordered meanwhile is not taken for an untracked one.
+ * Everything that decides about the fleet's size, at one moment.
  * @returns what is unknown instead, when the cloud or Redis does not answer
  * @throws Unavailable when MySQL does not answer
  */
@@ -43,13 +42,7 @@ export async function takeSnapshot(
   now: Date,
 ): Promise<FleetSnapshot | BlindSnapshot> {
   try {
-    const listed = await ports.cloud.listDroplets(tag);
-    const rows = await ports.store.droplets.list();
-    const named = (
-      await pMap(rows.filter(isUnanswered), ({ name }) => ports.cloud.findDroplets(name), { concurrency: 4 })
-    ).flat();
-    const known = new Map([...listed, ...named].map((droplet) => [droplet.id, droplet]));
-    const words = await wordsOf(ports, rows, known);
+    const { rows, words, untracked } = await lookAtCloud(ports.cloud, ports.store.droplets, tag, now);
     const hosts = new Map((await ports.store.hosts.list()).map((facts) => [facts.host.name, facts]));
     const heartbeats = await ports.readHeartbeats(
       rows.filter(({ state }) => state === "joined").map(({ name }) => name),
@@ -62,12 +55,10 @@ export async function takeSnapshot(
         cloud: words.get(row.name) ?? "unlisted",
       };
     });
-    const goneLately = await ports.store.droplets.listGoneIds(new Date(now.getTime() - LIST_LAG_MS));
-    const tracked = new Set([...goneLately, ...rows.map(({ dropletId }) => dropletId)]);
     const isPaused = (await ports.store.switches.list()).some(({ name, paused }) => name === "scaling" && paused);
     return {
       droplets,
-      untracked: [...known.values()].filter(({ id }) => !tracked.has(id)),
+      untracked,
       failures: await ports.store.droplets.readOrderFailures(),
       arrivalsPerSecond: await readArrivals(ports.store.warmPool.countHandedOut, now),
       operator: { isPaused, destroyRequests: await ports.store.destroyRequests.list() },
@@ -81,10 +72,39 @@ export async function takeSnapshot(
   }
 }
 
+/**
+ * Rows of droplets with what the cloud reports about each, and droplets with the tag that no row tracks. The cloud's are
+ * read first, so that a droplet ordered meanwhile is not taken for an untracked one.
+ * @throws CloudFault when the cloud does not answer
+ */
+export async function lookAtCloud<Row extends Tracked>(
+  cloud: SnapshotPorts["cloud"],
+  store: { readonly list: () => Promise<Row[]>; readonly listGoneIds: (since: Date) => Promise<number[]> },
+  tag: string,
+  now: Date,
+): Promise<{
+  readonly rows: readonly Row[];
+  readonly words: ReadonlyMap<string, CloudWord>;
+  readonly untracked: readonly CloudDroplet[];
+}> {
+  const listed = await cloud.listDroplets(tag);
+  const rows = await store.list();
+  const named = (
+    await pMap(rows.filter(isUnanswered), ({ name }) => cloud.findDroplets(name), { concurrency: 4 })
+  ).flat();
+  const known = new Map([...listed, ...named].map((droplet) => [droplet.id, droplet]));
+  const words = await wordsOf(cloud, rows, known);
+  const goneLately = await store.listGoneIds(new Date(now.getTime() - LIST_LAG_MS));
+  const tracked = new Set([...goneLately, ...rows.map(({ dropletId }) => dropletId)]);
+  return { rows, words, untracked: [...known.values()].filter(({ id }) => !tracked.has(id)) };
+}
+
+type Tracked = { readonly name: string; readonly state: string; readonly dropletId: number | null };
+
 /** What the cloud reports about each row's droplet. Only asking for that droplet by id can show that it is gone. */
 async function wordsOf(
-  { cloud }: SnapshotPorts,
-  rows: readonly DropletRow[],
+  cloud: Pick<SnapshotPorts["cloud"], "getDroplet">,
+  rows: readonly Tracked[],
   known: ReadonlyMap<number, CloudDroplet>,
 ): Promise<Map<string, CloudWord>> {
   const words = new Map<string, CloudWord>();
@@ -103,6 +123,6 @@ async function wordsOf(
   return words;
 }
 
-function isUnanswered({ state, dropletId }: DropletRow): boolean {
+function isUnanswered({ state, dropletId }: Tracked): boolean {
   return state === "ordered" && dropletId === null;
 }
