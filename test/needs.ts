@@ -6,6 +6,7 @@ export type Need = "nothing" | "machine";
 /** The longest path that a file's path begins with decides. */
 export const NEEDS: Readonly<Record<string, Need>> = {
   "test/": "machine",
+  "test/adapters/control-plane/": "nothing",
   "test/adapters/digitalocean/": "nothing",
   "test/adapters/docker/agent.test.ts": "nothing",
   "test/adapters/docker/engine-answers.test.ts": "nothing",

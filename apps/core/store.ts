@@ -2,7 +2,7 @@ import type { Announcers, Services } from "./balance/contract.ts";
 import type { Routes } from "./edge/contract.ts";
 import type { Events } from "./events/contract.ts";
 import type { Figures, History } from "./figures/contract.ts";
-import type { Droplets, Hosts } from "./fleet/contract.ts";
+import type { Droplets, GatewayDroplets, Hosts } from "./fleet/contract.ts";
 import type { HostPorts, Workloads } from "./ports/contract.ts";
 import type { Handouts, Leases, Transfers } from "./instances/contract.ts";
 import type { WarmPool } from "./warm-pool/contract.ts";
@@ -31,6 +31,7 @@ export type Store = {
   readonly routes: Routes;
   readonly hosts: Hosts;
   readonly droplets: Droplets;
+  readonly gatewayDroplets: GatewayDroplets;
   readonly ports: HostPorts;
   readonly workloads: Workloads;
   readonly events: Events;

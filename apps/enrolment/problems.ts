@@ -3,6 +3,7 @@ import { problemsOf } from "../lib/http/problem.ts";
 const problem = problemsOf({
   "token-missing": { status: 401, title: "A token is needed", when: "The request has no bearer token." },
   "token-wrong": { status: 401, title: "Wrong token", when: "No booting host has this name and token." },
+  "gateway-unknown": { status: 401, title: "Unknown gateway", when: "No gateway has this name and secret." },
   "not-found": { status: 404, title: "Not found", when: "Nothing is at this path." },
 });
 
@@ -19,6 +20,10 @@ export const problems = {
     ),
   tokenWrong: () =>
     problem("token-wrong", "No booting host has this name and token, or it has enrolled with another key.", {
+      challenges: ['Bearer error="invalid_token"'],
+    }),
+  gatewayUnknown: () =>
+    problem("gateway-unknown", "No gateway has this name and secret, or it is at its end.", {
       challenges: ['Bearer error="invalid_token"'],
     }),
   nothingHere: () => problem("not-found", "Page not found. Hosts enrol at POST /hosts/<name>/enrolment."),

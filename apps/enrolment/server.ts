@@ -13,6 +13,7 @@ import { boundConnections } from "../lib/http/connections.ts";
 import { sampleRefusals } from "../lib/http/refusal-samples.ts";
 import { generalProblems, problemOfFault, ProblemError, sendAsJson } from "../lib/http/problem.ts";
 import { bearerToken, readOutRefusedBodies } from "../lib/http/requests.ts";
+import { gatewayRoutes, type GatewayParts } from "./gateways.ts";
 import { packAnswer } from "./pack-answer.ts";
 import { problems, unreadable } from "./problems.ts";
 
@@ -21,6 +22,8 @@ export type EnrolmentParts = {
   readonly logger: FastifyBaseLogger;
   readonly tls: ServerTls;
   readonly enrol: EnrolPorts;
+  /** Undefined where the fleet has no gateways on droplets. */
+  readonly gateways?: GatewayParts | undefined;
   readonly http: HttpBounds;
 };
 
@@ -32,7 +35,7 @@ const REQUESTS_A_MINUTE = 30;
 const HostName = Type.String({ pattern: hostNamePattern.source });
 
 /** Builds the server that booting hosts get their certificates from, over TLS. It does not listen. */
-export async function buildEnrolment({ logger, tls, enrol, http }: EnrolmentParts) {
+export async function buildEnrolment({ logger, tls, enrol, gateways, http }: EnrolmentParts) {
   const app = Fastify({
     loggerInstance: logger,
     bodyLimit: 8 * KIB,
@@ -76,7 +79,9 @@ export async function buildEnrolment({ logger, tls, enrol, http }: EnrolmentPart
   });
   app.setNotFoundHandler((_request, reply) => sendAsJson(problems.nothingHere(), reply));
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/pkcs10", { parseAs: "string" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(["application/pkcs10", "text/plain"], { parseAs: "string" }, (_request, body, done) =>
+    done(null, body),
+  );
   await app.register(rateLimit, {
     max: REQUESTS_A_MINUTE,
     timeWindow: "1 minute",
@@ -111,5 +116,6 @@ export async function buildEnrolment({ logger, tls, enrol, http }: EnrolmentPart
         .send(await packAnswer(result));
     },
   );
+  if (gateways) gatewayRoutes(gateways, logger)(app);
   return app;
 }

@@ -12,7 +12,8 @@ import { createMysqlStore } from "../adapters/mysql/index.ts";
 import { createNginx } from "../adapters/nginx/nginx.ts";
 import { runCommand } from "../adapters/nftables/run.ts";
 import { createSharedAddress } from "../adapters/nftables/shared-address.ts";
-import { readEdgeFiles } from "../adapters/pki/edge-files.ts";
+import { createControlPlane, type ControlPlane } from "../adapters/control-plane/remote.ts";
+import { readEdgeFiles, writeEdgeFiles } from "../adapters/pki/edge-files.ts";
 import { createAnnouncementBoard } from "../adapters/redis/announcements.ts";
 import { openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisMembership, createRedisRouteNews, createRedisServiceReports } from "../adapters/redis/gateways.ts";
@@ -34,7 +35,7 @@ import { loadSettings } from "../core/settings/load.ts";
 import { messageOf } from "../lib/errors.ts";
 import { inLog, runProgram, type Lifecycle } from "../lib/lifecycle.ts";
 import { realTime } from "../lib/time.ts";
-import { whileKnown } from "../lib/unavailable.ts";
+import { Unavailable, whileKnown } from "../lib/unavailable.ts";
 import { readGoodCertificate, watchCertificate, type GoodCertificate } from "./certificate-watch.ts";
 import { startConcierge } from "./concierge-server.ts";
 import { createGateway } from "./gateway.ts";
@@ -45,9 +46,17 @@ const CERTIFICATE_LOOK_MS = 5 * SECOND;
 /** An alarm goes on for as long as it is reported again. */
 const REPORT_MS = 60 * SECOND;
 const PLANE_ANSWER_MS = 2 * SECOND;
+const CONTROL_ANSWER_MS = 5 * SECOND;
+/** A certificate is renewed weeks before its end. */
+const FETCH_MS = 60 * SECOND;
 const STOP_MS = 15 * SECOND;
 
-const settings = loadSettings(process.env, ["MYSQL_URL", "REDIS_URL", "EDGE_DOMAIN", "EDGE_CERT_DIR"]);
+const NEEDED = ["REDIS_URL", "EDGE_DOMAIN", "EDGE_CERT_DIR"] as const;
+/** On a droplet that the fleet has ordered, the control plane takes the place of MySQL. */
+const settings =
+  (process.env["GATEWAY_CONTROL_URL"] ?? "") === ""
+    ? loadSettings(process.env, ["MYSQL_URL", ...NEEDED])
+    : loadSettings(process.env, NEEDED);
 const { service, edge, hosts, balance } = settings;
 // Errors of Redis clients carry the command that failed, and with a login the password in it.
 const logger = pino({ name: "gateway", level: service.logLevel, redact: ["err.command.args"] });
@@ -59,13 +68,17 @@ await runProgram(carry, inLog(logger));
 /** Carries all instances until it is told to stop. */
 async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
   const name = gatewayName();
+  /** What the control plane has said last of whether this gateway drains, and who is to hear it. */
+  const draining: { isTold: boolean; hear: (isDraining: boolean) => void } = { isTold: false, hear: () => undefined };
+  let isFetchFaulty = false;
   const readFiles = () => readEdgeFiles(edge.certificateDir);
+  const { store, control } = await openStore();
+  undoLater(control ? "control plane" : "database", store.disconnect);
+  if (control) await fetchCertificate(control);
   // Before anything listens.
   const certificate = await readGoodCertificate({ readFiles, clock }, edge.domain).catch((cause: unknown) => {
     throw new Error(`EDGE_CERT_DIR is "${edge.certificateDir}": ${messageOf(cause)}`, { cause });
   });
-  const store = createMysqlStore(service.mysqlUrl);
-  undoLater("database", store.disconnect);
   const connect = () => openRedis(service.redisUrl, (fault) => logger.warn({ err: fault }, "redis connection failed"));
   const [redis, listener, poolListener] = [connect(), connect(), connect()];
   undoLater("redis", () => {
@@ -143,14 +156,22 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
       .catch((fault: unknown) => logger.warn({ err: fault }, "the event that this gateway drains is lost"));
   });
   const stopping = new AbortController();
+  draining.hear = (isDraining) => {
+    logger.info({ gateway: name, isDraining }, "the control plane says whether this gateway drains");
+    gateway
+      .drain(isDraining)
+      .catch((fault: unknown) => logger.warn({ err: fault }, "the event that this gateway drains is lost"));
+  };
+  if (draining.isTold) draining.hear(true);
   const working = gateway.run(stopping.signal);
   const watching = keepCertificate(stopping.signal);
+  const fetching = control && keepFetching(control, stopping.signal);
   const balancing = keepServices(stopping.signal);
   undoLater(
     "gateway",
     async () => {
       stopping.abort();
-      await Promise.all([working, watching, balancing]);
+      await Promise.all([working, watching, balancing, fetching]);
     },
     { withinMs: STOP_MS },
   );
@@ -160,6 +181,48 @@ async function carry({ undoLater, untilTold }: Lifecycle): Promise<void> {
     await sharing;
   });
   await Promise.race([untilTold(), working, watching, balancing]);
+
+  /** Where routes and services are read from: MySQL, or the control plane. */
+  async function openStore() {
+    const { controlUrl: url, controlCa, controlSecret: secret } = edge;
+    if (url === undefined || controlCa === undefined || secret === undefined) {
+      if (service.mysqlUrl === undefined) throw new Error("there is neither MYSQL_URL nor GATEWAY_CONTROL_URL");
+      return { store: createMysqlStore(service.mysqlUrl), control: undefined };
+    }
+    const place = { url, ca: await readFile(controlCa, "utf8"), gateway: name, secret, answerMs: CONTROL_ANSWER_MS };
+    const plane = createControlPlane(place, (isDraining) => {
+      if (isDraining === draining.isTold) return;
+      draining.isTold = isDraining;
+      draining.hear(isDraining);
+    });
+    const disconnect = () => {
+      plane.close();
+      return Promise.resolve();
+    };
+    return { store: { ...plane, disconnect }, control: plane };
+  }
+
+  /** The certificate of before serves on while there is none to be had. */
+  async function fetchCertificate(plane: ControlPlane): Promise<void> {
+    try {
+      const next = await plane.readCertificate();
+      if (next) await writeEdgeFiles(edge.certificateDir, next);
+      if (isFetchFaulty) logger.info("the certificate is followed again");
+      isFetchFaulty = false;
+    } catch (fault) {
+      if (!(fault instanceof Unavailable)) throw fault;
+      if (!isFetchFaulty) logger.warn({ err: fault }, "the certificate cannot be read from the control plane");
+      isFetchFaulty = true;
+    }
+  }
+
+  async function keepFetching(plane: ControlPlane, stop: AbortSignal): Promise<void> {
+    for (;;) {
+      await pause(FETCH_MS, stop);
+      if (stop.aborted) return;
+      await fetchCertificate(plane);
+    }
+  }
 
   /** Carries services besides instances, in a HAProxy and an nginx of their own. */
   async function keepServices(stop: AbortSignal): Promise<void> {

@@ -1,18 +1,20 @@
 import { nanoid } from "nanoid";
 import type { CloudDns } from "../core/fleet/dns.ts";
-import type { AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import type { Cloud, HostEngines, ReadHeartbeats } from "../core/fleet/contract.ts";
 import { MOST_SLOTS } from "../core/fleet/host-capacity.ts";
 import { heartbeatPassword } from "../core/fleet/heartbeat-user.ts";
 import type { PreparePorts } from "../core/fleet/prepare-cloud.ts";
-import { renderUserData, type HostFiles } from "../core/fleet/user-data.ts";
+import { renderGatewayUserData, renderUserData, type HostFiles } from "../core/fleet/user-data.ts";
+import { gatewayPassword } from "../core/edge/gateway-user.ts";
+import { readEdgeAddresses, type AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
+import type { KeepGatewaysPorts } from "../core/fleet/keep-gateways.ts";
 import { instanceAccess } from "../core/settings/edge.ts";
-import { enrolmentUrl } from "../core/settings/enrolment.ts";
+import { gatewayEnvironment, gatewayPlanMark } from "../core/settings/gateway-environment.ts";
+import { enrolmentUrl, redisForDroplets } from "../core/settings/enrolment.ts";
 import { fleetPlan } from "../core/settings/fleet.ts";
 import { capacityOf } from "../core/settings/hosts.ts";
 import type { FleetSettings } from "../core/settings/settings.ts";
 import type { Store } from "../core/store.ts";
-import { hostIn } from "../lib/url-host.ts";
 import type { FleetJobPorts } from "./schedule.ts";
 
 const ENGINE_PORT = 2376;
@@ -27,7 +29,10 @@ export type FleetNeeds = FleetSettings<
 
 /** Outside systems of the fleet, as the jobs work with them. */
 export type FleetParts = {
-  readonly store: Pick<Store, "droplets" | "hosts" | "switches" | "destroyRequests" | "events" | "warmPool">;
+  readonly store: Pick<
+    Store,
+    "droplets" | "gatewayDroplets" | "hosts" | "switches" | "destroyRequests" | "events" | "warmPool"
+  >;
   readonly engines: HostEngines;
   readonly cloud: Cloud & PreparePorts["cloud"] & CloudDns;
   readonly readGateways: AddressRecordPorts["readGateways"];
@@ -38,7 +43,13 @@ export type FleetParts = {
     hostNames: readonly string[],
     passwordOf: (hostName: string) => string,
   ) => Promise<void>;
+  /** Makes sure that of the gateways with this prefix of names exactly these may log in to Redis. */
+  readonly keepGatewayUsers: FleetParts["keepHeartbeatUsers"];
   readonly hostFiles: HostFiles;
+  /** What a droplet of a gateway runs first, and a mark of the program that it gets then; undefined without any. */
+  readonly gateway: { readonly files: HostFiles; readonly programHash: string } | undefined;
+  /** This program's environment: gateways on droplets get a part of it. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Certificates of the CA by which a new droplet recognises the control plane. */
   readonly caPem: () => string;
   readonly term: () => Promise<number | undefined>;
@@ -49,7 +60,7 @@ export type FleetParts = {
 export function fleetPorts(settings: FleetNeeds, deployment: string, parts: FleetParts): FleetJobPorts {
   const { store, engines, cloud, readHeartbeats, clock } = parts;
   const plan = fleetPlan(settings.fleet, deployment);
-  const heartbeatRedis = redisForHosts(settings);
+  const heartbeatRedis = redisForDroplets(settings);
   const gateways = instanceAccess(settings);
   const hosts = {
     deployment,
@@ -115,9 +126,60 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
       hosts,
       privateNetwork: settings.fleet.privateNetwork,
       instanceSources: gateways?.only ? [gateways.network] : undefined,
+      gateways: gatewayPlan(settings, plan.tag),
+    },
+    gateways: gatewayPorts(settings, deployment, parts),
+    keepGatewayUsers: async () => {
+      const rows = await store.gatewayDroplets.list();
+      await parts.keepGatewayUsers(
+        `${plan.namePrefix}-`,
+        rows.filter(({ state }) => state !== "destroying").map(({ name }) => name),
+        (name) => gatewayPassword(settings.service.serverSecret, name),
+      );
     },
     edgeDns: edgeDnsPorts(settings, deployment, parts),
     term: parts.term,
+  };
+}
+
+/** Droplets of gateways have a tag of their own: what holds for hosts holds not for them. */
+function gatewayPlan({ edge }: FleetNeeds, tag: string): PreparePorts["gateways"] {
+  if (edge.gateways === 0) return undefined;
+  const { port, plainPort, gatewayOpenPorts, gatewaySize, gateways } = edge;
+  const openPorts = [port, ...(plainPort === undefined ? [] : [plainPort]), ...(gatewayOpenPorts ?? [])];
+  return { tag: `${tag}-gateways`, size: gatewaySize, count: gateways, openPorts: [...new Set(openPorts)] };
+}
+
+function gatewayPorts(settings: FleetNeeds, deployment: string, parts: FleetParts): KeepGatewaysPorts {
+  const { store, cloud, clock, readGateways, gateway, environment } = parts;
+  const { edge, fleet } = settings;
+  const plan = fleetPlan(fleet, deployment);
+  const { region, image, vpc, sshKeys } = plan;
+  const files = gateway?.files ?? { scripts: new Map(), units: new Map() };
+  const url = enrolmentUrl(settings.enrolment);
+  return {
+    cloud,
+    store,
+    readGateways,
+    readAddresses: edge.domain === undefined || edge.dns === "none" ? undefined : readEdgeAddresses(edge.domain, cloud),
+    clock,
+    token: () => nanoid(32),
+    userData: (name, token) =>
+      renderGatewayUserData(files, { name, enrolmentUrl: url, enrolmentToken: token, caPem: parts.caPem() }),
+    plan: { namePrefix: `${plan.namePrefix}-gw`, tag: `${plan.tag}-gateways`, region, image, vpc, sshKeys },
+    rules: () => ({
+      ...fleet,
+      wanted: edge.gateways,
+      size: edge.gatewaySize,
+      // Whatever of this changes, gateways are replaced one by one.
+      plan: gatewayPlanMark([
+        ...[gateway?.programHash ?? "", gatewayEnvironment(environment), parts.caPem(), url],
+        ...[edge.gatewaySize, region, image, vpc ?? ""],
+        JSON.stringify([...files.scripts, ...files.units]),
+      ]),
+      silentMs: edge.gatewaySilentMs,
+      drainMs: edge.dnsTtlSeconds * 1000 + edge.gatewayDrainMs,
+    }),
   };
 }
 
@@ -129,9 +191,4 @@ function edgeDnsPorts(
   if (domain === undefined || dns === "none") return undefined;
   const rules = { edgeDomain: domain, deployment, ttlSeconds: dnsTtlSeconds, settleMs: dnsSettleMs };
   return { dns: cloud, store, clock, readGateways, rules };
-}
-
-function redisForHosts({ enrolment, service }: FleetNeeds): { readonly host: string; readonly port: number } {
-  if (enrolment.heartbeatRedis) return enrolment.heartbeatRedis;
-  return { host: hostIn(service.redisUrl), port: Number(new URL(service.redisUrl).port || 6379) };
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { schedule as scheduleCron } from "node-cron";
 import { nanoid } from "nanoid";
 import { pino } from "pino";
@@ -16,6 +17,7 @@ import { readClientUsage } from "../adapters/redis/client-usage.ts";
 import { createRedisDiscovery, openRedis } from "../adapters/redis/discovery.ts";
 import { createRedisMembership, createRedisRouteNews } from "../adapters/redis/gateways.ts";
 import { createAnnouncerUsers } from "../adapters/redis/announcer-users.ts";
+import { createGatewayUsers } from "../adapters/redis/gateway-users.ts";
 import { createHeartbeatUsers } from "../adapters/redis/heartbeat-users.ts";
 import { onRunRequested } from "../adapters/redis/notifications.ts";
 import { createPortMaps } from "../adapters/redis/port-maps.ts";
@@ -186,11 +188,21 @@ async function work({ undoLater, untilTold }: Lifecycle): Promise<void> {
       readHeartbeats,
       readGateways: createRedisMembership(redis).list,
       keepHeartbeatUsers: createHeartbeatUsers(redis).keep,
+      keepGatewayUsers: createGatewayUsers(redis).keep,
       hostFiles: await readHostFiles(needs.enrolment.hostFilesDir),
+      gateway: needs.edge.gateways === 0 ? undefined : await readGatewayParts(needs.enrolment.hostFilesDir),
+      environment: process.env,
       caPem: () => tls().ca,
       term: leadership.term,
       clock,
     });
+  }
+
+  /** What builds the program is loaded only where there are gateways on droplets. */
+  async function readGatewayParts(hostFilesDir: string) {
+    const { buildGatewayProgram } = await import("../adapters/gateway-program/program.ts");
+    const files = await readHostFiles(join(hostFilesDir, "gateway"));
+    return { files, programHash: (await buildGatewayProgram()).hash };
   }
 
   function connectRedis() {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { keepAnnouncers, type KeepAnnouncersPorts } from "../core/balance/keep-announcers.ts";
+import { keepGateways, type KeepGatewaysPorts } from "../core/fleet/keep-gateways.ts";
 import { keepAddressRecords, type AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
@@ -52,6 +53,10 @@ export type FleetJobPorts = {
   readonly health: CheckHostsPorts & ProvideImagesPorts;
   readonly heartbeats: KeepHeartbeatUsersPorts;
   readonly prepare: PreparePorts;
+  /** Gateways on droplets: how many there are to be, which may be none. */
+  readonly gateways: KeepGatewaysPorts;
+  /** Lets gateways on droplets log in to Redis, and nobody else by such a name. */
+  readonly keepGatewayUsers: () => Promise<void>;
   /** Undefined where there is no edge, or somebody else keeps its address records. */
   readonly edgeDns: AddressRecordPorts | undefined;
   /** Term of this process's leadership; undefined while another one leads. */
@@ -127,13 +132,26 @@ export function schedule(
     ...jobs,
     { name: "health", cron: reconcileCron, run: () => checkHosts(fleet.health, round) },
     { name: "images", cron: reconcileCron, run: () => provideImages(fleet.health, concurrency) },
-    { name: "heartbeats", cron: admitCron, run: () => keepHeartbeatUsers(fleet.heartbeats) },
+    {
+      name: "heartbeats",
+      cron: admitCron,
+      run: async () => {
+        await keepHeartbeatUsers(fleet.heartbeats);
+        await fleet.keepGatewayUsers();
+      },
+    },
     { name: "admit", cron: admitCron, run: () => runAdmission(fleet, concurrency, logger) },
     {
       name: "scale",
       cron: scaleCron,
       isOurs: isLeader,
       run: () => runScaling(fleet, preparation, logger),
+    },
+    {
+      name: "gateways",
+      cron: scaleCron,
+      isOurs: isLeader,
+      run: () => runGateways(fleet, preparation, logger),
     },
     ...(fleet.edgeDns ? [edgeDnsJob(fleet.edgeDns, isLeader, logger)] : []),
   ];
@@ -232,27 +250,43 @@ async function runScaling(
   logger: Logger,
 ): Promise<void> {
   const current = await term();
-  if (current === undefined) return;
+  if (current === undefined || !(await isPrepared(preparation, logger))) return;
+  for (const action of await scaleFleet(scale, current)) logger.info(action, "scaling");
+}
+
+async function runGateways(
+  { gateways, term }: FleetJobPorts,
+  preparation: () => Promise<void>,
+  logger: Logger,
+): Promise<void> {
+  const current = await term();
+  if (current === undefined || !(await isPrepared(preparation, logger))) return;
+  for (const action of await keepGateways(gateways, current)) logger.info(action, "gateways");
+}
+
+async function isPrepared(preparation: () => Promise<void>, logger: Logger): Promise<boolean> {
   try {
     await preparation();
+    return true;
   } catch (fault) {
     if (!(fault instanceof CloudFault)) throw fault;
     logger.warn({ err: fault }, "tag and firewall cannot be made");
-    return;
+    return false;
   }
-  for (const action of await scaleFleet(scale, current)) logger.info(action, "scaling");
 }
 
 async function runPreparation({ prepare }: FleetJobPorts, logger: Logger): Promise<void> {
   for (const reason of await prepareCloud(prepare)) logger.warn({ reason }, "settings and cloud disagree");
 }
 
-/** Repeats the work until it has succeeded once. */
+/** Repeats the work until it has succeeded once; who asks while it is at work waits for that. */
 function once(work: () => Promise<void>): () => Promise<void> {
-  let isDone = false;
-  return async () => {
-    if (isDone) return;
-    await work();
-    isDone = true;
+  let done: Promise<void> | undefined;
+  return () => {
+    if (done) return done;
+    const doing = work();
+    done = doing;
+    doing.catch(() => (done = undefined));
+    return doing;
   };
 }

@@ -28,6 +28,8 @@ export function startClient(url: string, edge: Pick<LabEdge, "ca" | "lookup">, n
     // The library hands all of these to the socket.
     tls: { ca: edge.ca, servername: hostname, lookup: edge.lookup },
     commandTimeout: ANSWER_MS,
+    // A machine without power says nothing, not even that the connection is at its end.
+    socketTimeout: ANSWER_MS,
     connectTimeout: ANSWER_MS,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,

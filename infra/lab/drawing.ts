@@ -23,7 +23,8 @@ function markOf(facts: HostFacts): string[] {
   return standing === "open" || standing === "full" ? [] : [standing];
 }
 
-/** `#3` of `gar-x7k2p9q4m1z8-3`. */
+/** `#3` of `gar-x7k2p9q4m1z8-3`, `gateway-2` of `gar-x7k2p9q4m1z8-gw-2`. */
 export function shortName(name: string): string {
-  return `#${/-(\d+)$/.exec(name)?.[1] ?? name}`;
+  const [, isGateway, number] = /-(gw-)?(\d+)$/.exec(name) ?? [];
+  return isGateway === undefined ? `#${number ?? name}` : `gateway-${number ?? name}`;
 }

@@ -3,10 +3,9 @@ import { mkdir, readFile } from "node:fs/promises";
 import type { LookupFunction } from "node:net";
 import { join } from "node:path";
 import { freePort } from "../process/free-port.ts";
-import type { KeptProgram } from "../process/kept-program.ts";
-import { commandLineOf, findProcesses, sendSignal } from "../process/processes.ts";
 import { ensureEdgeCertificate } from "../pki/edge-certificate.ts";
 import type { LabCloud } from "./digitalocean/index.ts";
+import type { MachineRoom } from "./machines/room.ts";
 
 /** The domain that the stand-in for the cloud serves, and the edge's below it. */
 export const LAB_DOMAIN = "lab.example.org";
@@ -14,12 +13,12 @@ const EDGE_DOMAIN = `edge.${LAB_DOMAIN}`;
 /** Sockets have to have short paths. */
 const RESOLVE_MS = 2_000;
 
-/** A gateway of a lab, at an address of its own. */
+/** A gateway of a lab: a droplet that the fleet has ordered. */
 export interface LabGateway {
   name: string;
+  /** Where clients reach it. */
   address: string;
-  program: KeptProgram;
-  /** Ends it as a power cut ends a machine: its program, its HAProxy and all connections through it. */
+  /** Ends its machine as a power cut does. */
   cutPower: () => Promise<void>;
 }
 
@@ -29,19 +28,16 @@ export interface LabEdge {
   port: number;
   /** Certificate that clients trust, in PEM. */
   ca: string;
-  /** Settings of all programs, and of the gateway of a number, from 1. */
+  /** Settings of all programs. */
   env: NodeJS.ProcessEnv;
-  envOf: (number: number) => NodeJS.ProcessEnv;
-  addressOf: (number: number) => string;
-  dirOf: (number: number) => string;
   /** Addresses that the edge's names lead to now, by DNS. */
   resolve: (name?: string) => Promise<string[]>;
   /** The same, for sockets. */
   lookup: LookupFunction;
 }
 
-/** Prepares an edge: certificate, port, and the way to the stand-in's DNS. */
-export async function prepareEdge(dir: string, { dns }: Pick<LabCloud, "dns">): Promise<LabEdge> {
+/** Prepares an edge of so many gateways: certificate, port, and the way to the stand-in's DNS. */
+export async function prepareEdge(dir: string, count: number, { dns }: Pick<LabCloud, "dns">): Promise<LabEdge> {
   const certificateDir = join(dir, "edge");
   await mkdir(certificateDir, { recursive: true, mode: 0o700 });
   const caFile = await ensureEdgeCertificate(certificateDir, EDGE_DOMAIN, new Date());
@@ -49,22 +45,19 @@ export async function prepareEdge(dir: string, { dns }: Pick<LabCloud, "dns">): 
   const resolver = new Resolver({ timeout: RESOLVE_MS, tries: 2 });
   resolver.setServers([`${dns.host}:${dns.port}`]);
   const resolve = (name = `any.${EDGE_DOMAIN}`) => resolver.resolve4(name);
-  const addressOf = (number: number) => `127.0.1.${number}`;
-  const dirOf = (number: number) => join(dir, `gateway-${number}`);
   return {
     domain: EDGE_DOMAIN,
     port,
     ca: await readFile(caFile, "utf8"),
-    env: { EDGE_DOMAIN, EDGE_PORT: String(port), EDGE_DNS_SETTLE_SECONDS: "1" },
-    envOf: (number) => ({
-      GATEWAY_NAME: `gateway-${number}`,
-      GATEWAY_ADDRESSES: addressOf(number),
-      GATEWAY_DIR: dirOf(number),
-      EDGE_HOST: addressOf(number),
+    env: {
+      EDGE_DOMAIN,
+      EDGE_PORT: String(port),
       EDGE_CERT_DIR: certificateDir,
-    }),
-    addressOf,
-    dirOf,
+      EDGE_DNS_SETTLE_SECONDS: "1",
+      GATEWAYS: String(count),
+      GATEWAY_SILENT_SECONDS: "5",
+      GATEWAY_DRAIN_SECONDS: "1",
+    },
     resolve,
     lookup: (name, options, done) => {
       void resolve(name).then(
@@ -79,24 +72,12 @@ export async function prepareEdge(dir: string, { dns }: Pick<LabCloud, "dns">): 
   };
 }
 
-/**
- * Ends HAProxies whose files are in folders that begin so: they serve on when the gateways that have started them are
- * killed.
- */
-export async function endHaproxies(dirs: string): Promise<void> {
-  const isOurs = (line: readonly string[]) => line.some((argument) => argument.startsWith(dirs));
-  for (const pid of await findProcesses(isOurs)) if (isOurs(await commandLineOf(pid))) await sendSignal(pid, "SIGKILL");
-}
-
-/** A gateway that has been started. */
-export function labGateway(edge: LabEdge, number: number, program: KeptProgram): LabGateway {
-  return {
-    name: `gateway-${number}`,
-    address: edge.addressOf(number),
-    program,
-    cutPower: async () => {
-      await program.kill();
-      await endHaproxies(`${edge.dirOf(number)}/`);
-    },
-  };
+/** The gateways that the stand-in for the cloud has machines of now. */
+export function labGateways(cloud: Pick<LabCloud, "droplets">, room: Pick<MachineRoom, "powerOff">): LabGateway[] {
+  return cloud
+    .droplets()
+    .filter(({ tags }) => tags.some((tag) => tag.endsWith("-gateways")))
+    .flatMap(({ id, name, publicIp }) =>
+      publicIp === null ? [] : { name, address: publicIp, cutPower: () => room.powerOff(id) },
+    );
 }

@@ -13,7 +13,7 @@ import { startRedis } from "../servers/redis.ts";
 import { writeImageArchive } from "../servers/redis-image.ts";
 import { ensurePki } from "../pki/ensure-pki.ts";
 import { startDigitalOcean, type LabCloud } from "./digitalocean/index.ts";
-import { endHaproxies, LAB_DOMAIN, labGateway, prepareEdge, type LabEdge, type LabGateway } from "./edge.ts";
+import { LAB_DOMAIN, labGateways, prepareEdge, type LabEdge, type LabGateway } from "./edge.ts";
 import { openMachineRoom, type MachineRoom } from "./machines/room.ts";
 
 const STOP_GRACE_MS = 10_000;
@@ -21,7 +21,7 @@ const STOP_GRACE_MS = 10_000;
 const STOP_MS = 60_000;
 
 /** A program of the control plane. */
-export type ProgramName = "api" | "jobs" | "enrolment" | "gateway";
+export type ProgramName = "api" | "jobs" | "enrolment";
 
 /** A whole fleet on this machine: the real control plane, a stand-in for the cloud, droplets of namespaces. */
 export interface Lab {
@@ -37,9 +37,9 @@ export interface Lab {
   /** The environment of the control plane's programs. */
   env: NodeJS.ProcessEnv;
   logsDir: string;
-  programs: Record<Exclude<ProgramName, "gateway">, KeptProgram>;
-  /** What leads to instances, and the gateways that carry them; undefined without any. */
-  edge: (LabEdge & { gateways: readonly LabGateway[] }) | undefined;
+  programs: Record<ProgramName, KeptProgram>;
+  /** What leads to instances, and the gateways that there are now; undefined without an edge. */
+  edge: (LabEdge & { gateways: () => readonly LabGateway[] }) | undefined;
   /** Starts a program once more, as another replica or after it was killed; `env` overrides. */
   start: (program: ProgramName, name?: string, env?: NodeJS.ProcessEnv) => Promise<KeptProgram>;
   /** SIGKILL to the private Redis, which loses everything; then it starts again at the same address. */
@@ -56,7 +56,7 @@ export interface LabSetup {
   env?: NodeJS.ProcessEnv;
   /** Port of the API; 0 picks a free one. */
   port?: number;
-  /** Gateways before the fleet; without any, instances are reached at their hosts. */
+  /** Gateways that the fleet keeps before it; without any, instances are reached at their hosts. */
   gateways?: number;
   /** Settings of the stand-in for the cloud. */
   cloud?: Pick<Parameters<typeof startDigitalOcean>[0], "account" | "times" | "limits" | "port">;
@@ -108,7 +108,6 @@ export async function startLab({
   const undo = createUndoList();
   const places = { logsDir: join(dir, "logs"), pidsDir: join(dir, "pids") };
   await mkdir(dir, { recursive: true, mode: 0o711 });
-  await endHaproxies(join(dir, "gateway-"));
   try {
     const room = await openMachineRoom((fault) => say(`a machine failed: ${String(fault)}`));
     undo.add("machines", room.stop, { withinMs: STOP_MS });
@@ -133,7 +132,7 @@ export async function startLab({
     await emptyDatabase(mysql.url);
     await migrate(mysql.url);
 
-    const edge = gatewayCount === 0 ? undefined : await prepareEdge(dir, cloud);
+    const edge = gatewayCount === 0 ? undefined : await prepareEdge(dir, gatewayCount, cloud);
     const opsToken = randomBytes(24).toString("base64url");
     const [apiPort, enrolmentPort] = [port === 0 ? await freePort() : port, await freePort()];
     const redisPort = new URL(redis.url).port;
@@ -174,15 +173,6 @@ export async function startLab({
       undo.add(name, running.stop, { withinMs: STOP_MS, kill: running.kill });
       return running;
     };
-    // First: an instance is handed out once all gateways that live carry it, and the first ones should not find none.
-    const gateways: LabGateway[] = [];
-    for (let number = 1; edge && number <= gatewayCount; number++) {
-      const program = await start("gateway", `gateway-${number}`, edge.envOf(number));
-      const gateway = labGateway(edge, number, program);
-      // It ends its HAProxy when it is stopped, and cannot when it is killed.
-      undo.add(`HAProxy of ${gateway.name}`, () => Promise.resolve(), { withinMs: STOP_MS, kill: gateway.cutPower });
-      gateways.push(gateway);
-    }
     const programs = { enrolment: await start("enrolment"), jobs: await start("jobs"), api: await start("api") };
     await untilReady(`${origin}/healthz`, programs.api);
     return {
@@ -196,7 +186,7 @@ export async function startLab({
       env,
       logsDir: places.logsDir,
       programs,
-      edge: edge && { ...edge, gateways },
+      edge: edge && { ...edge, gateways: () => labGateways(cloud, room) },
       start,
       restartRedis: async () => {
         await redis.kill();

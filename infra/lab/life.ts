@@ -60,13 +60,16 @@ export async function liveOneLife(
   const telling = narrate(lab, store, readHosts, report, tell, end);
   try {
     await until(
-      async () => (await hasStandbys(readHosts, options)) && (options.standbys === 0 || (await isReady(lab))),
+      async () =>
+        (await hasStandbys(readHosts, options)) &&
+        (await hasGateways(lab, options)) &&
+        (options.standbys === 0 || (await isReady(lab))),
       signal,
     );
     await arrive(lab, options, report, clients, tell, signal);
     await Promise.all(clients.map(({ stop }) => stop()));
     await until(async () => await isAtRest(lab, store, readHosts, options), signal, options.lease * 1000 + PATIENCE_MS);
-    const [first] = lab.room.list();
+    const [first] = (await store.droplets.list()).flatMap(({ dropletId }) => dropletId ?? []);
     if (first !== undefined) report.dropletMb = await lab.room.memoryMb(first);
     report.dropletsMade = lab.cloud.everMade().length;
     report.apiCalls = Object.values(lab.cloud.calls.counts()).reduce((sum, count) => sum + count, 0);
@@ -169,6 +172,10 @@ async function hasStandbys(readHosts: ReadHosts, { standbys }: LabOptions): Prom
   return (await readHosts()).filter(isStandby).length >= standbys;
 }
 
+async function hasGateways({ edge }: Lab, { gateways }: LabOptions): Promise<boolean> {
+  return edge === undefined || (await edge.resolve().catch(() => [])).length === gateways;
+}
+
 /** Hosts with their last heartbeats. */
 type ReadHosts = () => Promise<readonly HostFacts[]>;
 
@@ -184,7 +191,7 @@ async function isAtRest(lab: Lab, store: Store, readHosts: ReadHosts, options: L
   const droplets = await store.droplets.list();
   return (
     droplets.length === options.standbys &&
-    lab.cloud.droplets().length === options.standbys &&
+    lab.cloud.droplets().length === options.standbys + options.gateways &&
     (await hasStandbys(readHosts, options))
   );
 }

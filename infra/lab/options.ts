@@ -15,7 +15,7 @@ export interface LabOptions {
   /** Seconds between two runs of the scaling. */
   tick: number;
   port: number;
-  /** Gateways before the fleet; of two or more, one is killed. */
+  /** Gateways that the fleet keeps before it; of two or more, one loses its power. */
   gateways: number;
   /** Faults of the cloud. */
   faults: { kind: FaultKind; times?: number }[];
@@ -40,8 +40,8 @@ const numbers = {
   gateways: {
     usual: 0,
     least: 0,
-    most: 20,
-    meaning: "gateways of an edge before the fleet; of two or more, one is killed in the middle",
+    most: 10,
+    meaning: "gateways that the fleet keeps before it; of two or more, one loses its power in the middle",
   },
   port: { usual: 8090, least: 0, most: 65_535, meaning: "port of page and API; 0 picks a free one" },
 } as const;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LabClient } from "./clients.ts";
+import { shortName } from "./drawing.ts";
 import type { LabEdge, LabGateway } from "./edge.ts";
 
 const SECOND = 1000;
@@ -13,7 +14,7 @@ const PATIENCE_MS = 60 * SECOND;
  * @returns what happened, in a sentence
  */
 export async function cutOneGateway(
-  edge: LabEdge & { readonly gateways: readonly LabGateway[] },
+  edge: LabEdge & { readonly gateways: () => readonly LabGateway[] },
   clients: readonly LabClient[],
   tell: (text: string) => void,
   signal: AbortSignal,
@@ -29,18 +30,20 @@ export async function cutOneGateway(
   await until("each client is answered", () => clients.every(({ gateway }) => gateway() !== undefined));
   await until("the edge's names lead to all gateways", async () => {
     const addresses = await edge.resolve().catch((): string[] => []);
-    return edge.gateways.every(({ address }) => addresses.includes(address));
+    return edge.gateways().every(({ address }) => addresses.includes(address));
   });
+  const gateways = edge.gateways();
   const watched = [...clients];
   const on = ({ address }: LabGateway) => watched.filter(({ gateway }) => gateway() === address);
-  const [victim] = [...edge.gateways].sort((one, other) => on(other).length - on(one).length);
+  const [victim] = [...gateways].sort((one, other) => on(other).length - on(one).length);
   if (!victim) throw new Error("there is no gateway");
   const cutOff = on(victim);
   const spared = watched.filter((client) => !cutOff.includes(client));
   const lostBefore = spared.reduce((sum, { outages }) => sum + outages().length, 0);
   const outagesBefore = new Map(cutOff.map((client) => [client, client.outages().length]));
 
-  tell(`${victim.name} loses its power: ${cutOff.length} of ${counted(watched.length)} are connected through it`);
+  const name = shortName(victim.name);
+  tell(`${name} loses its power: ${cutOff.length} of ${counted(watched.length)} are connected through it`);
   const cutAt = performance.now();
   await victim.cutPower();
   await until("the clients are back", () =>
@@ -67,7 +70,16 @@ export async function cutOneGateway(
   });
   const gone = inSeconds(performance.now() - cutAt);
   tell(`*.${edge.domain} leads to the others alone, ${gone} after the cut`);
-  return `${victim.name} lost its power: ${times}; ${others}; its address was out of DNS after ${gone}`;
+  await until("another gateway has taken its place", async () => {
+    const addresses = await edge.resolve();
+    return addresses.length >= gateways.length && edge.gateways().every((each) => each.name !== victim.name);
+  });
+  const replaced = inSeconds(performance.now() - cutAt);
+  tell(`another gateway is in the place of ${name}, ${replaced} after the cut`);
+  return (
+    `${name} lost its power: ${times}; ${others}; its address was out of DNS after ${gone}, ` +
+    `and another gateway in its place after ${replaced}`
+  );
 }
 
 function counted(clients: number): string {

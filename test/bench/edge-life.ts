@@ -3,7 +3,7 @@ import type { LookupFunction } from "node:net";
 import { openRedis } from "../../apps/adapters/redis/discovery.ts";
 import { createRedisRouteNews } from "../../apps/adapters/redis/gateways.ts";
 import { freePort } from "../../infra/process/free-port.ts";
-import { endHaproxies } from "../../infra/lab/edge.ts";
+import { endHaproxies } from "../bed/end-haproxies.ts";
 import { startClient, type LabClient } from "../../infra/lab/clients.ts";
 import { startEdge, type BedGateway, type EdgeBed, type EdgeLease } from "../bed/edge.ts";
 import { command, talkTo } from "../bed/lease-plane.ts";

@@ -159,6 +159,7 @@ async function stepsOf({
       hosts: { capacity: SLOTS, basePort: 20_000, enginePort: 2376 },
       privateNetwork: settings.fleet.privateNetwork,
       instanceSources: undefined,
+      gateways: undefined,
       cloud: {
         ensureTag: () => Promise.resolve(),
         ensureFirewall: () => Promise.resolve(),
@@ -166,6 +167,18 @@ async function stepsOf({
         checkOffer: () => Promise.resolve([]),
       },
     },
+    gateways: {
+      cloud: cloudOf(0),
+      store,
+      readGateways: () => Promise.resolve([]),
+      readAddresses: undefined,
+      clock,
+      token: () => "",
+      userData: () => "",
+      plan: fleetPlan(settings.fleet, "bench"),
+      rules: () => ({ ...settings.fleet, wanted: 0, size: "", plan: "", silentMs: 1, drainMs: 1 }),
+    },
+    keepGatewayUsers: () => Promise.resolve(),
     edgeDns: undefined,
     term: leadership.term,
   } satisfies FleetJobPorts;

@@ -34,6 +34,12 @@ function portsOf(over: Readonly<Record<string, string>>) {
     cloud: createTwinCloud(service),
     readGateways: createTwinGateways(service).membership.list,
     keepHeartbeatUsers: () => Promise.resolve(),
+    keepGatewayUsers: () => Promise.resolve(),
+    gateway: {
+      files: { scripts: new Map([["set-up-gateway.sh", "true\n"]]), units: new Map() },
+      programHash: "program",
+    },
+    environment: over,
     hostFiles: { scripts: new Map(), units: new Map() },
     caPem: () => PEM,
     term: () => Promise.resolve(1),
@@ -72,5 +78,35 @@ describe("the jobs of a fleet", () => {
     });
     assert.deepEqual([edgeDns, prepare.instanceSources], [undefined, undefined]);
     assert.equal(hostSettings, "GATEWAY_NETWORK=10.114.0.2/32\nINSTANCES_OPEN_TO=everyone");
+  });
+
+  const behindGateways = { EDGE_DOMAIN: "redis.example.org", GATEWAYS: "2", GATEWAY_OPEN_PORTS: "443" };
+
+  it("order no gateways by default, and else under a tag, a name and a firewall of their own", () => {
+    const none = portsOf({ EDGE_DOMAIN: "redis.example.org" });
+    assert.deepEqual([none.prepare.gateways, none.gateways.rules().wanted], [undefined, 0]);
+    const { prepare, gateways } = portsOf({ ...behindGateways, EDGE_PLAIN_PORT: "6380" });
+    const tag = "getaredis-abc123-gateways";
+    assert.deepEqual(prepare.gateways, { tag, size: "s-1vcpu-1gb", count: 2, openPorts: [6379, 6380, 443] });
+    assert.deepEqual([gateways.plan.tag, gateways.plan.namePrefix], [tag, "gar-abc123-gw"]);
+    assert.deepEqual([gateways.rules().wanted, gateways.rules().drainMs], [2, 630_000]);
+    const script = gateways.userData("gar-abc123-gw-1", "token");
+    assert.match(script, /GATEWAY_NAME=gar-abc123-gw-1\nENROLMENT_URL=https:\/\/10.114.0.2:8443\n/);
+    assert.ok(!script.includes("0123456789abcdef"), "no secret is in it but the token");
+  });
+
+  it("replace gateways when what they are ordered with changes, and only then", () => {
+    const planOf = (over: Readonly<Record<string, string>>) =>
+      portsOf({ ...behindGateways, ...over }).gateways.rules().plan;
+    const plan = planOf({});
+    assert.equal(planOf({ STANDBY_HOSTS: "3", GATEWAYS: "3", SERVER_SECRET: "another secret of the service" }), plan);
+    for (const over of [
+      { EDGE_CONNECTIONS: "9000" },
+      { GATEWAY_SIZE: "s-2vcpu-2gb" },
+      { DROPLET_IMAGE: "debian-13-x64" },
+      { APP_RENDERER: "nginx" },
+      { ENROLMENT_HOST: "10.114.0.3" },
+    ])
+      assert.notEqual(planOf(over), plan, Object.keys(over).join());
   });
 });

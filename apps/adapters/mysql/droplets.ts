@@ -283,7 +283,7 @@ async function unreachedIn(sql: Sql): Promise<string[]> {
 }
 
 /** Whether a leader's term is the newest. Delays a change of leader until the transaction ends. */
-async function isInTerm(sql: Sql, term: number): Promise<boolean> {
+export async function isInTerm(sql: Sql, term: number): Promise<boolean> {
   const [row] = await sql.rows<{ term: number }>("SELECT term FROM leaders WHERE job = ? FOR UPDATE", [SCALING]);
   return row?.term === term;
 }

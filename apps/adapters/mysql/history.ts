@@ -58,6 +58,7 @@ export function historyStatements(database: Database): History {
         "DELETE FROM droplets WHERE state = 'gone' AND gone_at < ? AND name NOT IN (SELECT name FROM hosts)",
         [before],
       );
+      await sql.run("DELETE FROM gateway_droplets WHERE state = 'gone' AND gone_at < ?", [before]);
       await sql.run(
         `DELETE FROM doomed_hosts
          WHERE asked_at < ? AND name NOT IN (SELECT name FROM droplets WHERE name IS NOT NULL)`,

@@ -6,6 +6,7 @@ import { destroyRequestStatements } from "./destroy-requests.ts";
 import { dropletStatements } from "./droplets.ts";
 import { eventStatements } from "./events.ts";
 import { figureStatements } from "./figures.ts";
+import { gatewayDropletStatements } from "./gateway-droplets.ts";
 import { handoutStatements } from "./handouts.ts";
 import { historyStatements } from "./history.ts";
 import { hostStatements } from "./hosts.ts";
@@ -40,6 +41,7 @@ export function createMysqlStore(mysqlUrl: string, answerMs?: number): Store {
     routes: routeStatements(database),
     hosts: hostStatements(database),
     droplets: dropletStatements(database),
+    gatewayDroplets: gatewayDropletStatements(database),
     ports: portStatements(database),
     workloads: workloadStatements(database),
     events: eventStatements(database),

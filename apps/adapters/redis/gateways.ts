@@ -13,16 +13,19 @@ const SERVICES = "gateway::services:";
 const NUDGES = "getaredis:routes";
 const ACKNOWLEDGEMENTS = "getaredis:carried";
 
-/** Gateways with the values of their keys, one after the other. Those without a key are forgotten at the same moment. */
+/**
+ * Gateways with the values of their keys, one after the other. Those without a key are forgotten at the same moment,
+ * by those who may: gateways on droplets only read, and may not have the names among the keys of a script.
+ */
 const LIST = `
 local found = {}
-for _, name in ipairs(redis.call("smembers", KEYS[1])) do
-  local value = redis.call("get", ARGV[1] .. name)
+for _, name in ipairs(redis.call("smembers", ARGV[1])) do
+  local value = redis.call("get", ARGV[2] .. name)
   if value then
     found[#found + 1] = name
     found[#found + 1] = value
   else
-    redis.call("srem", KEYS[1], name)
+    redis.pcall("srem", ARGV[1], name)
   end
 end
 return found`;
@@ -62,7 +65,7 @@ function createKeys(redis: Redis, names: string, prefix: string) {
     },
     /** Names and values, in the order of the names. */
     list: async (): Promise<readonly (readonly [name: string, value: string])[]> => {
-      const found = (await asked(redis.eval(LIST, 1, names, prefix))) as string[];
+      const found = (await asked(redis.eval(LIST, 0, names, prefix))) as string[];
       return Array.from({ length: found.length / 2 }, (_, index) => {
         const [name = "", value = ""] = found.slice(index * 2, index * 2 + 2);
         return [name, value] as const;

@@ -286,7 +286,7 @@ export interface components {
     };
     Gateway: {
       name: string;
-      state: "joining" | "live" | "draining" | "unreadable";
+      state: "joining" | "live" | "draining" | "unreadable" | "ordered" | "booting" | "silent" | "destroying";
       addresses: string[];
       routes: number | null;
       unroutable: number | null;

@@ -37,7 +37,10 @@ export function addGatewayCheck(
     .action(async (name, { wait }) => {
       const api = await operator();
       const edge = await answered(api.GET("/ops/api/edge"));
-      const all = await answered(api.GET("/ops/api/gateways"));
+      // Those that are on their way, or at their end, are not to be reached.
+      const all = (await answered(api.GET("/ops/api/gateways"))).filter(
+        ({ state }) => state !== "ordered" && state !== "booting" && state !== "destroying",
+      );
       const these = name === undefined ? all : all.filter((each) => each.name === name);
       if (name !== undefined && these.length === 0)
         throw stop("notFound", "not-found", "Not found", `No gateway ${name} lives. getaredis gateway list shows all.`);

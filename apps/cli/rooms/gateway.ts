@@ -24,7 +24,7 @@ export function addGatewayRoom(program: CommandUnknownOpts, context: Context): v
 
   gateway
     .command("list")
-    .description("List the gateways that live.")
+    .description("List the gateways that live, and those on droplets that come or go.")
     .action(async () => {
       const gateways = await answered((await operator()).GET("/ops/api/gateways"));
       show.rows(gateways, columns, "No gateway lives.");
@@ -66,6 +66,10 @@ const tones: Readonly<Record<Gateway["state"], Tone>> = {
   live: "good",
   draining: "watch",
   unreadable: "bad",
+  ordered: "watch",
+  booting: "watch",
+  silent: "bad",
+  destroying: "watch",
 };
 
 const columns: readonly Column<Gateway>[] = [

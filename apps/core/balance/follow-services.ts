@@ -12,7 +12,7 @@ import {
   type Announcements,
   type Owners,
 } from "./applications.ts";
-import type { Announcer, AnnouncementBoard, Announcers, Pools, Services } from "./contract.ts";
+import type { Announcer, AnnouncementBoard, Pools, Services } from "./contract.ts";
 import { desiredServices, type DeclaredService } from "./desired.ts";
 import { applyMessage, readPool, type PoolChange, type PoolMessage } from "./pool.ts";
 import type { Balanced } from "./service.ts";
@@ -21,7 +21,7 @@ import type { Balanced } from "./service.ts";
 export type FollowPorts = {
   readonly store: {
     readonly services: Pick<Services, "list">;
-    readonly announcers: Pick<Announcers, "list">;
+    readonly announcers: { readonly list: () => Promise<readonly Pick<Announcer, "name" | "applications">[]> };
     readonly events: Pick<Events, "add">;
   };
   readonly pools: Pools;
@@ -71,7 +71,7 @@ const LONGEST_REASON = 400;
 export function followServices(ports: FollowPorts, rules: FollowRules): ServiceFollower {
   const { store, clock } = ports;
   let declared: readonly DeclaredService[] = [];
-  let announcers: readonly Announcer[] = [];
+  let announcers: readonly Pick<Announcer, "name" | "applications">[] = [];
   let announcements: Announcements = new Map();
   let owners: Owners = new Map();
   let run: { readonly id: string; readonly sinceMs: number } | undefined;

@@ -5,6 +5,7 @@ export const jobNames = [
   "block-list",
   "edge-dns",
   "figures",
+  "gateways",
   "health",
   "heartbeats",
   "images",

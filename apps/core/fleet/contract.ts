@@ -1,5 +1,7 @@
 import type { CloudDroplet, DropletOrder } from "./cloud.ts";
+import type { DropletCost } from "./droplet-costs.ts";
 import type { DropletLife, DropletRow, OrderFailures } from "./droplets.ts";
+import type { GatewayDropletRow, GatewayTimers } from "./gateway-droplets.ts";
 import type { EngineHost, HeartbeatReading, HostState, HostUse, NewHost } from "./host.ts";
 import type { HostTimers } from "./scaling.ts";
 
@@ -105,6 +107,48 @@ export type Droplets = {
     now: Date,
   ) => Promise<boolean>;
   /** Closes a droplet that is gone, its host, and the instances still on it. A repeated call changes nothing. */
+  readonly close: (name: string, reason: string, now: Date) => Promise<void>;
+};
+
+/** What a gateway that has enrolled may ask for, and what it is to do. */
+export type EnrolledGateway = { readonly isDraining: boolean };
+
+/**
+ * Droplets of gateways as they are kept, like those of hosts: a term that is over writes nothing. Calls throw
+ * `Unavailable` while the store does not answer.
+ */
+export type GatewayDroplets = Pick<Droplets, "readOrderFailures" | "adopt" | "closeOrder" | "listGoneIds"> & {
+  /** All that are not gone, the oldest order first. */
+  readonly list: () => Promise<GatewayDropletRow[]>;
+  /** What those cost that exist, and those gone since `since`. */
+  readonly listCosts: (since: Date) => Promise<DropletCost[]>;
+  /** Writes the intent of an order and gives it its name; undefined when the term is over or the cap is reached. */
+  readonly addOrder: (
+    term: number,
+    intent: OrderIntent & { readonly plan: string },
+    now: Date,
+  ) => Promise<string | undefined>;
+  /**
+   * Enrols a droplet with the hash of its secret: granted when the token is the one it was ordered with, and no other
+   * secret has used that token.
+   */
+  readonly enrol: (claim: {
+    readonly name: string;
+    readonly tokenHash: Buffer;
+    readonly secretHash: Buffer;
+  }) => Promise<"granted" | "refused">;
+  /** The gateway of this name and secret, from its enrolment until its end begins; else undefined. */
+  readonly identify: (name: string, secretHash: Buffer) => Promise<EnrolledGateway | undefined>;
+  /** It carries routes. False when it is not booting any more. */
+  readonly admit: (name: string, now: Date) => Promise<boolean>;
+  readonly keepTimers: (timers: readonly GatewayTimers[]) => Promise<void>;
+  /** Clears since when gateways have been silent: it was the control plane that could not see them. */
+  readonly forgetSilence: () => Promise<void>;
+  /** No new clients for it. False when the term is over, or it has not joined. */
+  readonly beginDrain: (term: number, name: string, now: Date) => Promise<boolean>;
+  /** Begins its end. False when the term is over, or its end has begun. */
+  readonly beginDestroy: (term: number, name: string, reason: string, now: Date) => Promise<boolean>;
+  /** Closes a droplet that is gone. A repeated call changes nothing. */
   readonly close: (name: string, reason: string, now: Date) => Promise<void>;
 };
 

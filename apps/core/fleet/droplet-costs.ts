@@ -1,11 +1,14 @@
 import type { DropletLife } from "./droplets.ts";
 
+/** How long a droplet existed, and its price. */
+export type DropletCost = Pick<DropletLife, "dropletId" | "hourlyPrice" | "orderedAt" | "goneAt">;
+
 /**
  * Hours that droplets existed from `from` to `to`, and what that costs in US dollars. An order without a
  * droplet costs nothing.
  */
 export function costOf(
-  droplets: readonly DropletLife[],
+  droplets: readonly DropletCost[],
   from: Date,
   to: Date,
 ): { readonly hours: number; readonly dollars: number } {

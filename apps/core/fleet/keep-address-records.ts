@@ -132,6 +132,16 @@ export function keepAddressRecords({ dns, readGateways, store, clock, rules }: A
   }
 }
 
+/** Addresses that names under the edge's domain lead to now, whoever has made the records. */
+export function readEdgeAddresses(edgeDomain: string, dns: CloudDns): () => Promise<ReadonlySet<string>> {
+  return async () => {
+    const domain = domainOf(edgeDomain, await dns.listDomains());
+    const records = domain === undefined ? [] : await dns.listRecords(domain);
+    const name = edgeName({ edgeDomain });
+    return new Set(records.flatMap((record) => (record.type === "A" && record.name === name ? record.data : [])));
+  };
+}
+
 function noDomain({ edgeDomain }: AddressRules): Hold {
   return {
     kind: "hold",

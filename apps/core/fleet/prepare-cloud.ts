@@ -41,6 +41,16 @@ export type PreparePorts = {
   readonly privateNetwork: string;
   /** Who connects to instances, as CIDRs; undefined for everybody. */
   readonly instanceSources: readonly string[] | undefined;
+  /** Droplets of gateways: their tag, and the ports that are open to the world there; undefined when there are none. */
+  readonly gateways: GatewayPlan | undefined;
+};
+
+/** What droplets of gateways are, besides what those of hosts are as well. */
+export type GatewayPlan = {
+  readonly tag: string;
+  readonly size: string;
+  readonly count: number;
+  readonly openPorts: readonly number[];
 };
 
 /** The first port of a host's instances, and how many they are. */
@@ -64,10 +74,11 @@ export async function prepareCloud(ports: PreparePorts): Promise<string[]> {
       await alarm({ kind: "hold", reason: `tag and firewall cannot be made (${fault.message})` });
     throw fault;
   }
-  const { cloud, plan, sizes, cap } = ports;
+  const { cloud, plan, sizes, cap, gateways } = ports;
+  const all = gateways ? [...new Set([...sizes, gateways.size])] : sizes;
   const checks = [
-    checkAccount(cloud, cap),
-    cloud.checkOffer({ region: plan.region, sizes, image: plan.image, vpc: plan.vpc }),
+    checkAccount(cloud, cap, gateways?.count ?? 0),
+    cloud.checkOffer({ region: plan.region, sizes: all, image: plan.image, vpc: plan.vpc }),
   ];
   const faults = (await Promise.all(checks.map(faultsOf))).flat();
   for (const reason of faults) await alarm({ kind: "settings", reason });
@@ -81,7 +92,18 @@ async function ensureTagAndFirewall({
   hosts,
   privateNetwork,
   instanceSources = ANYWHERE,
+  gateways,
 }: PreparePorts): Promise<void> {
+  if (gateways) {
+    await cloud.ensureTag(gateways.tag);
+    // Nothing else comes in: they answer nobody but clients, and ask the control plane themselves.
+    const inbound = gateways.openPorts.map((port): InboundRule => ({
+      protocol: "tcp",
+      ports: String(port),
+      sources: ANYWHERE,
+    }));
+    await cloud.ensureFirewall({ name: gateways.tag, tag: gateways.tag, inbound });
+  }
   await cloud.ensureTag(plan.tag);
   const present = (await store.hosts.list()).map(({ host }) => host);
   const engines: InboundRule = { protocol: "tcp", ports: String(hosts.enginePort), sources: [privateNetwork] };
@@ -102,13 +124,15 @@ function instancePorts(hosts: readonly HostPorts[], sources: readonly string[]):
   }));
 }
 
-async function checkAccount(cloud: PreparePorts["cloud"], cap: number): Promise<string[]> {
+async function checkAccount(cloud: PreparePorts["cloud"], cap: number, gateways: number): Promise<string[]> {
   const { status, statusMessage, dropletLimit } = await cloud.readAccount();
   const faults: string[] = [];
   if (status !== "active")
     faults.push(`the account's status is "${status}"${statusMessage === "" ? "" : `: ${statusMessage}`}`);
-  if (dropletLimit < cap)
-    faults.push(`the account may have ${dropletLimit} droplets, fewer than DROPLET_CAP allows (${cap})`);
+  if (dropletLimit < cap + gateways) {
+    const wanted = gateways === 0 ? `(${cap})` : `(${cap}) with GATEWAYS (${gateways})`;
+    faults.push(`the account may have ${dropletLimit} droplets, fewer than DROPLET_CAP allows ${wanted}`);
+  }
   return faults;
 }
 

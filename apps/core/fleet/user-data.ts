@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { gatewayNamePattern } from "../edge/gateway.ts";
 import { hostNamePattern } from "./host.ts";
 
 /** What a new droplet needs to become a host. Nothing in it is secret but the token, which can be used once. */
@@ -67,20 +68,70 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     }),
     TRANSFER_BYTES: setup.transferBytes === 0 ? "0" : whole("transferBytes", setup.transferBytes),
   };
+  return firstBoot({
+    what: "a host",
+    log: "getaredis-set-up",
+    environment: ["host.env", settings],
+    caPem: setup.caPem,
+    token: setup.enrolmentToken,
+    files,
+  });
+}
+
+/** What a new droplet needs to become a gateway; as with a host, nothing in it is secret but the token. */
+export type GatewaySetup = Pick<HostSetup, "enrolmentUrl" | "enrolmentToken" | "caPem"> & { readonly name: string };
+
+/**
+ * The same for a droplet that becomes a gateway: everything else it is told when it enrols.
+ * @throws when a value has the wrong form, or the whole is more than 64 KiB
+ */
+export function renderGatewayUserData(files: HostFiles, setup: GatewaySetup): string {
+  return firstBoot({
+    what: "a gateway",
+    log: "getaredis-set-up-gateway",
+    environment: [
+      "gateway.env",
+      {
+        GATEWAY_NAME: fit("name", setup.name, gatewayNamePattern),
+        ENROLMENT_URL: fit("enrolmentUrl", setup.enrolmentUrl, HTTPS_URL).replace(/\/+$/, ""),
+      },
+    ],
+    caPem: setup.caPem,
+    token: setup.enrolmentToken,
+    files,
+  });
+}
+
+function firstBoot({
+  what,
+  log,
+  environment: [envFile, settings],
+  caPem,
+  token,
+  files,
+}: {
+  readonly what: string;
+  /** The unit of the set-up. */
+  readonly log: string;
+  readonly environment: readonly [string, Readonly<Record<string, string>>];
+  readonly caPem: string;
+  readonly token: string;
+  readonly files: HostFiles;
+}): string {
   const script = [
     "#!/bin/bash",
-    "# Makes this machine a host of Get a Redis. Its log: journalctl -u getaredis-set-up",
+    `# Makes this machine ${what} of Get a Redis. Its log: journalctl -u ${log}`,
     "set -eu",
     "umask 077",
     `mkdir -p ${CONF} /usr/local/lib/getaredis`,
     ...file(
-      `${CONF}/host.env`,
+      `${CONF}/${envFile}`,
       Object.entries(settings)
         .map(([name, value]) => `${name}=${value}\n`)
         .join(""),
     ),
-    ...file(`${CONF}/ca.pem`, pem(setup.caPem)),
-    ...file(`${CONF}/token`, `${fit("enrolmentToken", setup.enrolmentToken, PLAIN)}\n`),
+    ...file(`${CONF}/ca.pem`, pem(caPem)),
+    ...file(`${CONF}/token`, `${fit("enrolmentToken", token, PLAIN)}\n`),
     ...[...files.scripts].flatMap(([name, text]) =>
       packedFile(`/usr/local/lib/getaredis/${fit("script", name, FILE_NAME)}`, text),
     ),
@@ -90,7 +141,7 @@ export function renderUserData(files: HostFiles, setup: HostSetup): string {
     "chmod 644 /etc/systemd/system/getaredis-*.service",
     "systemctl daemon-reload",
     // Not waited for: the set-up takes long, and the rest of the first boot need not wait for it.
-    "systemctl enable --now --no-block getaredis-set-up.service",
+    `systemctl enable --now --no-block ${log}.service`,
     "",
   ].join("\n");
   const bytes = new TextEncoder().encode(script).length;

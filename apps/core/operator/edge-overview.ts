@@ -3,6 +3,8 @@ import type { Services } from "../balance/contract.ts";
 import type { Membership, ServiceReports } from "../edge/contract.ts";
 import type { Gateway } from "../edge/gateway.ts";
 import type { HostPorts, PortMaps, Workloads } from "../ports/contract.ts";
+import type { GatewayDroplets } from "../fleet/contract.ts";
+import type { GatewayDropletRow } from "../fleet/gateway-droplets.ts";
 import { portStanding } from "../ports/port-map-report.ts";
 import { workloadStanding, type Workload } from "../ports/workload.ts";
 import { whileKnown } from "../../lib/unavailable.ts";
@@ -19,14 +21,21 @@ export type EdgeOverviewPorts = {
     readonly services: Pick<Services, "list">;
     readonly ports: Pick<HostPorts, "list">;
     readonly workloads: Pick<Workloads, "list">;
+    readonly gatewayDroplets: Pick<GatewayDroplets, "list">;
   };
   readonly portMaps: Pick<PortMaps, "read">;
 };
 
+/**
+ * States of gateways on droplets that give no sign of life: on their way, at their end, or `silent`, which is to be
+ * replaced.
+ */
+export const absentGatewayStates = ["ordered", "booting", "silent", "destroying"] as const;
+
 /** A gateway as ops see it. What it tells cannot be read where there is null. */
 export type GatewayOverview = {
   readonly name: string;
-  readonly state: Gateway["state"] | "unreadable";
+  readonly state: Gateway["state"] | "unreadable" | (typeof absentGatewayStates)[number];
   readonly addresses: readonly string[];
   readonly routes: number | null;
   /** Instances that it cannot lead to: their hosts are known by a name and no IP address. */
@@ -86,10 +95,11 @@ const MOST_FAULTS_TOLD = 5;
 /** The edge as it is now. @throws Unavailable when MySQL does not answer */
 export async function readEdgeOverview(sources: EdgeOverviewPorts, rules: AnnouncedRules): Promise<EdgeOverview> {
   const { edge, serviceReports, store, portMaps } = sources;
-  const [living, reports, announced, declared, ports, workloads] = await Promise.all([
+  const [living, reports, announced, ordered, declared, ports, workloads] = await Promise.all([
     edge && whileKnown(edge.list(), "redis").then((gateways) => gateways ?? null),
     edge && whileKnown(serviceReports.list(), "redis").then((told) => told ?? null),
     edge && whileKnown(readAnnounced(sources, rules), "redis"),
+    store.gatewayDroplets.list(),
     store.services.list(),
     store.ports.list(),
     store.workloads.list(),
@@ -100,7 +110,7 @@ export async function readEdgeOverview(sources: EdgeOverviewPorts, rules: Announ
   const facts = hosts.length === 0 ? undefined : await whileKnown(portMaps.read(hosts), "redis");
   return {
     hasEdge: edge !== undefined,
-    gateways: gateways === null ? null : gateways.map(gatewayOverview),
+    gateways: gateways === null ? null : gatewayOverviews(gateways, ordered),
     services: serviceOverviews(declared, told),
     announced: announced ? announcedOverview(announced) : null,
     ports: ports.map(({ host, port, image, imagePort, children, state }) => {
@@ -112,10 +122,33 @@ export async function readEdgeOverview(sources: EdgeOverviewPorts, rules: Announ
   };
 }
 
+/** Gateways that live, and those on droplets that do not live so far, or any more. */
+export function gatewayOverviews(
+  living: readonly PresentGateway[],
+  ordered: readonly Pick<GatewayDropletRow, "name" | "state">[],
+): GatewayOverview[] {
+  const names = new Set(living.map(({ name }) => name));
+  const absent = ordered
+    .filter(({ name }) => !names.has(name))
+    .map(({ name, state }) => ({
+      ...{
+        name,
+        addresses: [],
+        routes: null,
+        unroutable: null,
+        connections: null,
+        mostConnections: null,
+        version: null,
+      },
+      state: state === "joined" || state === "draining" || state === "gone" ? ("silent" as const) : state,
+    }));
+  return [...living.map(gatewayOverview), ...absent];
+}
+
+type PresentGateway = Gateway | { readonly name: string; readonly state: "unreadable" };
+
 /** A gateway by what it tells of itself. */
-export function gatewayOverview(
-  gateway: Gateway | { readonly name: string; readonly state: "unreadable" },
-): GatewayOverview {
+function gatewayOverview(gateway: PresentGateway): GatewayOverview {
   const { name, state } = gateway;
   if (gateway.state === "unreadable")
     return {

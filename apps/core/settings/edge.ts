@@ -11,8 +11,11 @@ import {
   network,
   oneOf,
   plainPath,
+  ports,
+  secret,
   tableSize,
   text,
+  url,
   whole,
 } from "./kinds.ts";
 
@@ -137,6 +140,49 @@ export const edge = {
     network,
     "Network that gateways and the control plane reach droplets' instances from. Default: PRIVATE_NETWORK.",
   ),
+  gateways: setting(
+    "GATEWAYS",
+    whole(0, 50, "gateways"),
+    0,
+    "Gateways that the fleet keeps on droplets of their own, ordered and replaced like hosts. With 0 it orders none: " +
+      "the control plane is the gateway.",
+  ),
+  gatewaySize: setting("GATEWAY_SIZE", text, "s-1vcpu-1gb", "Size of the gateways' droplets."),
+  gatewaySilentMs: setting(
+    "GATEWAY_SILENT_SECONDS",
+    duration(5, 86_400),
+    60,
+    "Silence after which a gateway's droplet is replaced. The silent one goes once another one lives in its place.",
+  ),
+  gatewayDrainMs: setting(
+    "GATEWAY_DRAIN_SECONDS",
+    duration(0, 86_400),
+    600,
+    "Time that clients of a gateway's droplet get to leave it, from when no address record leads to it any more and " +
+      "EDGE_DNS_TTL_SECONDS have passed.",
+  ),
+  gatewayOpenPorts: optional(
+    "GATEWAY_OPEN_PORTS",
+    ports,
+    "Ports of services that the gateways' droplets open to the world, separated by commas, besides EDGE_PORT and " +
+      "EDGE_PLAIN_PORT. Default: none.",
+  ),
+  controlUrl: optional(
+    "GATEWAY_CONTROL_URL",
+    url("https:"),
+    "Where a gateway reads routes, services and its certificate, in place of MYSQL_URL and EDGE_CERT_DIR's keeper. " +
+      "The set-up of a droplet writes it.",
+  ),
+  controlSecret: optional(
+    "GATEWAY_SECRET",
+    secret,
+    "What such a gateway shows who it is with. The set-up of a droplet makes it.",
+  ),
+  controlCa: optional(
+    "GATEWAY_CONTROL_CA",
+    text,
+    "File with the certificates of the CA by which it recognises the control plane.",
+  ),
   sharedAddress: optional(
     "EDGE_SHARED_ADDRESS",
     ipv4Address,
@@ -176,6 +222,11 @@ export function edgeFaults(
     connectionsPerAddress,
     connectionsPerInstance,
     gatewayNetwork,
+    gateways,
+    domain,
+    controlUrl,
+    controlSecret,
+    controlCa,
   }: Pick<
     ValuesOf<typeof edge>,
     | "port"
@@ -186,6 +237,11 @@ export function edgeFaults(
     | "connectionsPerAddress"
     | "connectionsPerInstance"
     | "gatewayNetwork"
+    | "gateways"
+    | "domain"
+    | "controlUrl"
+    | "controlSecret"
+    | "controlCa"
   >,
   { maxClients, loginsPending }: { readonly maxClients: number; readonly loginsPending: number },
 ): string[] {
@@ -213,6 +269,16 @@ export function edgeFaults(
     );
   if (gatewayNetwork?.includes(":"))
     faults.push(`GATEWAY_NETWORK (${gatewayNetwork}) is of IPv6, and instances are reached by IPv4 alone`);
+  if (gateways > 0 && domain === undefined)
+    faults.push(`GATEWAYS is ${gateways}, and there is no EDGE_DOMAIN that they would carry`);
+  // One address holds the control plane's gateway, and shuts all others out of the instances.
+  if (gateways > 0 && gatewayNetwork?.endsWith("/32") === true)
+    faults.push(
+      `GATEWAY_NETWORK (${gatewayNetwork}) is a single address, and GATEWAYS (${gateways}) get addresses of ` +
+        "PRIVATE_NETWORK: leave it out, or name a network that holds theirs",
+    );
+  const told = [controlUrl, controlSecret, controlCa].filter((value) => value !== undefined).length;
+  if (told > 0 && told < 3) faults.push("GATEWAY_CONTROL_URL, GATEWAY_SECRET and GATEWAY_CONTROL_CA belong together");
   return faults;
 }
 

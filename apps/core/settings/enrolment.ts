@@ -1,4 +1,4 @@
-import { inUrl } from "../../lib/url-host.ts";
+import { hostIn, inUrl } from "../../lib/url-host.ts";
 import { optional, setting, type ValuesOf } from "./declaration.ts";
 import { hostAndPort, text, url, whole } from "./kinds.ts";
 
@@ -57,4 +57,16 @@ export const enrolment = {
 /** Where droplets find the enrolment, out of the settings. */
 export function enrolmentUrl({ url, host, port }: ValuesOf<typeof enrolment>): string {
   return url ?? `https://${inUrl(host)}:${port}`;
+}
+
+/** Redis as droplets reach it, out of the settings. */
+export function redisForDroplets({
+  enrolment: { heartbeatRedis },
+  service,
+}: {
+  readonly enrolment: Pick<ValuesOf<typeof enrolment>, "heartbeatRedis">;
+  readonly service: { readonly redisUrl: string };
+}): { readonly host: string; readonly port: number } {
+  if (heartbeatRedis) return heartbeatRedis;
+  return { host: hostIn(service.redisUrl), port: Number(new URL(service.redisUrl).port || 6379) };
 }

@@ -74,6 +74,8 @@ export function historyEffects(tables: Tables): Effects<History> {
         if (state === "gone" && isGone(name) && !named.has(name)) tables.hosts.delete(name);
       for (const { name, state } of tables.droplets.values())
         if (state === "gone" && isGone(name) && !tables.hosts.has(name)) tables.droplets.delete(name);
+      for (const { name, state, goneAt } of tables.gatewayDroplets.values())
+        if (state === "gone" && goneAt !== null && goneAt < before) tables.gatewayDroplets.delete(name);
       for (const [name, { askedAt }] of tables.destroyRequests)
         if (askedAt < before && !tables.droplets.has(name)) tables.destroyRequests.delete(name);
       tables.events = tables.events.filter(({ lastAt }) => lastAt >= before);

@@ -4,6 +4,7 @@ import { announcerEffects, serviceEffects } from "./balance.ts";
 import { dropletEffects } from "./droplets.ts";
 import { eventEffects } from "./events.ts";
 import { figureEffects, historyEffects } from "./figures.ts";
+import { gatewayDropletEffects } from "./gateway-droplets.ts";
 import { handoutEffects } from "./handouts.ts";
 import { hostEffects } from "./hosts.ts";
 import { leaseEffects } from "./leases.ts";
@@ -42,6 +43,7 @@ export function createTwinStore(tables: Tables = createTables(), staging: Stagin
     routes: noun("routes", routeEffects(tables)),
     hosts: noun("hosts", hostEffects(tables)),
     droplets: noun("droplets", dropletEffects(tables)),
+    gatewayDroplets: noun("gatewayDroplets", gatewayDropletEffects(tables)),
     ports: noun("ports", portEffects(tables)),
     workloads: noun("workloads", workloadEffects(tables)),
     events: noun("events", eventEffects(tables)),

@@ -3,6 +3,7 @@ import type { DeclaredService } from "../../core/balance/desired.ts";
 import type { KeptEvent } from "../../core/events/event.ts";
 import type { MinuteFigures } from "../../core/figures/figures.ts";
 import type { DropletLife } from "../../core/fleet/droplets.ts";
+import type { GatewayDropletRow } from "../../core/fleet/gateway-droplets.ts";
 import type { EngineHost, HostState, NewHost } from "../../core/fleet/host.ts";
 import type { EndCause, MisuseRule, SwitchName } from "../../core/events/names.ts";
 import { hourOf, type HourOfStarts } from "../../core/instances/budgets.ts";
@@ -99,6 +100,17 @@ export type DropletOrderRow = DropletLife & {
   readonly keyHash: Buffer | null;
 };
 
+export type GatewayOrderRow = GatewayDropletRow & {
+  readonly number: number;
+  readonly size: string;
+  readonly hourlyPrice: number | null;
+  readonly endingAt: Date | null;
+  readonly goneAt: Date | null;
+  readonly outOfStock: boolean;
+  readonly tokenHash: Buffer;
+  readonly secretHash: Buffer | null;
+};
+
 /** What several twins of a store share, as several processes share a database. */
 export type Tables = ReturnType<typeof createTables>;
 
@@ -126,6 +138,8 @@ export function createTables(deployment = "twintwintwin") {
     claims: new Map<string, ClaimRow>(),
     /** By name. */
     droplets: new Map<string, DropletOrderRow>(),
+    /** By name. */
+    gatewayDroplets: new Map<string, GatewayOrderRow>(),
     /** The leader of each job now: any value that stands for a process. */
     leaders: new Map<string, object>(),
     /** Newest term of each job's leadership. */
@@ -164,6 +178,7 @@ export function createTables(deployment = "twintwintwin") {
     prunedHandouts: 0,
     lastHostId: 0,
     lastDropletNumber: 0,
+    lastGatewayNumber: 0,
     lastEventId: 0,
   };
 }

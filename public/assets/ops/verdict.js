@@ -195,6 +195,9 @@ function edgeNotes({ edge }) {
     ...(gateways ?? [])
       .filter(({ unroutable }) => unroutable !== null && unroutable > 0)
       .map(({ name, unroutable }) => noteOf("watch", `Gateway ${name}: no way to ${unroutable} instances`)),
+    ...(gateways ?? [])
+      .filter(({ state }) => state === "silent")
+      .map(({ name }) => noteOf("watch", `Gateway ${name}: silent, and replaced if it stays so`)),
     ...services.flatMap(serviceNotes),
     ...ports
       .filter(({ state }) => state === "refused")

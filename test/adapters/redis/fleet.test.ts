@@ -5,11 +5,21 @@ import { afterEach, before, describe, it } from "node:test";
 import { Redis } from "ioredis";
 import { openRedis } from "../../../apps/adapters/redis/discovery.ts";
 import { createAnnouncerUsers } from "../../../apps/adapters/redis/announcer-users.ts";
+import { createAnnouncementBoard } from "../../../apps/adapters/redis/announcements.ts";
+import {
+  createRedisMembership,
+  createRedisRouteNews,
+  createRedisServiceReports,
+} from "../../../apps/adapters/redis/gateways.ts";
+import { createGatewayUsers } from "../../../apps/adapters/redis/gateway-users.ts";
+import { createRedisPools, onPoolMessage } from "../../../apps/adapters/redis/pools.ts";
 import { createHeartbeatUsers } from "../../../apps/adapters/redis/heartbeat-users.ts";
 import { createPortMaps } from "../../../apps/adapters/redis/port-maps.ts";
 import { onRunRequested, requestRun } from "../../../apps/adapters/redis/notifications.ts";
 import { endStrangers, keepStrangersOut } from "../../../apps/adapters/redis/strangers.ts";
+import { applyMessage } from "../../../apps/core/balance/pool.ts";
 import { Unavailable } from "../../../apps/lib/unavailable.ts";
+import { gateway as liveGateway } from "../../../apps/twins/gateways.ts";
 import type { Services } from "../../bed/services.ts";
 import { sharedServices } from "../../bed/shared-services.ts";
 import { until } from "../../bed/until.ts";
@@ -168,6 +178,94 @@ describe("a fleet's Redis", () => {
       await users.revoke("web-1");
       assert.match(await as("web-1"), /WRONGPASS/);
       assert.ok((await redis.acl("USERS")).includes("app-somebody"));
+    });
+  });
+
+  describe("users of gateways on droplets", () => {
+    const password = "a-password-of-a-gateway";
+    const users = async () => createGatewayUsers(await client());
+    const as = (name: string, command: (redis: Redis) => Promise<unknown>) =>
+      asUser(`gateway-${name}`, password, command);
+
+    it("live, hear and acknowledge, follow pools and announcements, as gateways do", async () => {
+      await (await users()).keep("gar-x-", ["gar-x-gw-1"], () => password);
+      const { hostname, port } = new URL(services.redisUrl);
+      const url = `redis://gateway-gar-x-gw-1:${encodeURIComponent(password)}@${hostname}:${port}`;
+      const [own, listener] = [openRedis(url, () => undefined), openRedis(url, () => undefined)];
+      const admin = await client();
+      try {
+        for (const each of [own, listener]) await until("it is logged in", () => each.ping().then(() => true));
+        const membership = createRedisMembership(own);
+        await membership.join(liveGateway("gar-x-gw-1"), 10_000);
+        assert.equal(await membership.renew(liveGateway("gar-x-gw-1"), 10_000), true);
+        await createRedisServiceReports(own).tell({ gateway: "gar-x-gw-1", serviceCount: 0, services: [] }, 10_000);
+        await admin.sadd("gateway::names", "one-that-is-gone");
+        for (const redis of [own, admin]) {
+          const [found, ...others] = await createRedisMembership(redis).list();
+          assert.deepEqual([found?.name, others], ["gar-x-gw-1", []]);
+        }
+        const [heard, messages] = [[] as string[], [] as string[]];
+        const news = createRedisRouteNews(own, listener);
+        news.onNudge((ids) => heard.push(...ids));
+        onPoolMessage(listener, (key, { entry }) => messages.push(`${key} ${entry}`));
+        await until("it is told", async () => {
+          await createRedisRouteNews(admin, admin).nudge(["abc"]);
+          await admin.publish("addServer:web", "10.0.0.1:80");
+          return heard.includes("abc") && messages.includes("serverPool:web 10.0.0.1:80");
+        });
+        await news.acknowledge("gar-x-gw-1", [{ id: "abc", target: null }]);
+        const pools = createRedisPools(own);
+        const rules = { own: { ips: [], ports: [] }, mostMembers: 10 };
+        const entry = { kind: "add", entry: "10.0.0.1:80" } as const;
+        const { kind } = await pools.change("serverPool:web", (text) => applyMessage(text, entry, rules));
+        assert.equal(kind, "changed");
+        const board = createAnnouncementBoard(own);
+        await admin.set("app:web-1", "{}", "EX", 60);
+        assert.deepEqual(
+          (await board.read(["web-1", "web-2"])).kept.map(({ host }) => host),
+          ["web-1"],
+        );
+        const owners = await board.changeOwners([{ claim: "domain:example.org", from: null, to: "web-1" }]);
+        assert.equal(owners.get("domain:example.org"), "web-1");
+        await membership.withdraw("gar-x-gw-1");
+      } finally {
+        own.disconnect();
+        listener.disconnect();
+        await admin.del("app:web-1", "application-owners", "serverPool:web", "gateway::names");
+      }
+    });
+
+    it("use nobody else's life, no host's key, no rate and no script of their own on them", async () => {
+      await (await users()).keep("gar-x-", ["gar-x-gw-1"], () => password);
+      for (const command of [
+        (redis: Redis) => redis.set("gateway:gar-x-gw-2", "{}", "PX", 1000),
+        (redis: Redis) => redis.del("gateway:gar-x-gw-2"),
+        (redis: Redis) => redis.del("gateway::names"),
+        (redis: Redis) => redis.srem("gateway::names", "gar-x-gw-2"),
+        (redis: Redis) => redis.set("host:gar-x-1", "{}"),
+        (redis: Redis) => redis.set("app:web-1", "{}"),
+        (redis: Redis) => redis.del("serverPool"),
+        (redis: Redis) => redis.get("rate:1"),
+        (redis: Redis) => redis.eval('return redis.call("set", KEYS[1], "{}")', 1, "host:gar-x-1"),
+        (redis: Redis) => redis.eval('return redis.call("set", "host:gar-x-1", "{}")', 1, "serverPool"),
+        (redis: Redis) => redis.publish("getaredis:run", "x"),
+        (redis: Redis) => redis.subscribe("getaredis:run"),
+        (redis: Redis) => redis.keys("*"),
+        (redis: Redis) => redis.flushall(),
+        (redis: Redis) => redis.acl("LIST"),
+        (redis: Redis) => redis.config("GET", "*"),
+      ])
+        assert.match(await as("gar-x-gw-1", command), /NOPERM|No permission|can't access/i, command.toString());
+    });
+
+    it("are removed with their gateways, and no others with them", async () => {
+      const { keep } = await users();
+      await keep("gar-x-", ["gar-x-gw-1"], () => password);
+      await keep("gar-y-", ["gar-y-gw-1"], () => password);
+      await keep("gar-x-", [], () => password);
+      const ping = (redis: Redis) => redis.ping();
+      assert.match(await as("gar-x-gw-1", ping), /WRONGPASS/);
+      assert.equal(await as("gar-y-gw-1", ping), "PONG");
     });
   });
 

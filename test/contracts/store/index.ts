@@ -2,6 +2,7 @@ import { describeServices } from "./services.ts";
 import type { OpenStore } from "./bed.ts";
 import { describeDroplets } from "./droplets.ts";
 import { describeEvents } from "./events.ts";
+import { describeGatewayDroplets } from "./gateway-droplets.ts";
 import { describeBudgets } from "./budgets.ts";
 import { describeHandouts } from "./handouts.ts";
 import { describeHistory } from "./history.ts";
@@ -24,6 +25,7 @@ export function describeStoreContract(open: OpenStore): void {
   describeTransfers(open);
   describeHosts(open);
   describeDroplets(open);
+  describeGatewayDroplets(open);
   describeEvents(open);
   describeServices(open);
   describeNotifications(open);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CloudFault } from "../../../apps/core/fleet/cloud.ts";
-import { prepareCloud } from "../../../apps/core/fleet/prepare-cloud.ts";
+import { prepareCloud, type PreparePorts } from "../../../apps/core/fleet/prepare-cloud.ts";
 import { createTwinCloud } from "../../../apps/twins/cloud.ts";
 import { createCallFaults } from "../../../apps/twins/turns.ts";
 import { createTwinService } from "../../bed/twin-service.ts";
@@ -15,10 +15,12 @@ async function open({
   size = "s-1vcpu-2gb",
   present = [],
   instanceSources,
+  gateways,
 }: {
   readonly account?: typeof wellAccount;
   readonly size?: string;
   readonly instanceSources?: readonly string[];
+  readonly gateways?: PreparePorts["gateways"];
   readonly present?: readonly { readonly basePort: number; readonly capacity: number }[];
 } = {}) {
   const service = createTwinService();
@@ -36,6 +38,7 @@ async function open({
       hosts: { basePort: 20_000, capacity: 20, enginePort: 2376 },
       privateNetwork: "10.0.0.0/8",
       instanceSources,
+      gateways,
     });
   const events = async () =>
     (await service.store.events.list({}, 10))
@@ -80,6 +83,19 @@ describe("preparing the cloud", () => {
         ],
       ],
     );
+  });
+
+  it("opens the edge's ports alone to the world on gateways' droplets, under a tag of their own", async () => {
+    const gateways = { tag: "ours-gateways", size: "s-1vcpu-1gb", count: 6, openPorts: [6379, 443] };
+    const { cloud, prepare } = await open({ gateways });
+    assert.deepEqual(await prepare(), [
+      "the account may have 10 droplets, fewer than DROPLET_CAP allows (5) with GATEWAYS (6)",
+    ]);
+    assert.deepEqual(cloud.firewalls()[0], {
+      name: "ours-gateways",
+      tag: "ours-gateways",
+      inbound: ["6379", "443"].map((ports) => ({ protocol: "tcp", ports, sources: anywhere })),
+    });
   });
 
   it("keeps open what hosts use that came under other settings", async () => {

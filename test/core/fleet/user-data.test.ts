@@ -8,7 +8,12 @@ import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 import { readHostFiles } from "../../../apps/adapters/host-files/host-files.ts";
 import { projectPath } from "../../../infra/process/project-path.ts";
-import { renderUserData, type HostFiles, type HostSetup } from "../../../apps/core/fleet/user-data.ts";
+import {
+  renderGatewayUserData,
+  renderUserData,
+  type HostFiles,
+  type HostSetup,
+} from "../../../apps/core/fleet/user-data.ts";
 
 const run = promisify(execFile);
 const PEM = `-----BEGIN CERTIFICATE-----\n${"QUJD".repeat(16)}\n-----END CERTIFICATE-----\n`;
@@ -51,6 +56,18 @@ describe("user-data", () => {
   it("has room left in DigitalOcean's 64 KiB, two CAs in it while one replaces another", () => {
     const script = renderUserData(real, { ...setup, caPem: PEM + PEM });
     assert.ok(Buffer.byteLength(script) < 48 * 1024, `${Buffer.byteLength(script)} bytes`);
+  });
+
+  it("of a gateway holds the token, the CA and a script that every system image runs, and nothing of hosts", async () => {
+    const files = await readHostFiles(projectPath("infra/host/gateway"));
+    const token = "one-time-token_0123456789";
+    const gateway = { name: "gar-test-gw-1", enrolmentUrl: setup.enrolmentUrl, enrolmentToken: token, caPem: PEM };
+    const script = renderGatewayUserData(files, gateway);
+    assert.ok(Buffer.byteLength(script) < 16 * 1024, `${Buffer.byteLength(script)} bytes`);
+    assert.match(script, /systemctl enable --now --no-block getaredis-set-up-gateway\.service/);
+    assert.ok(!script.includes("HEARTBEAT") && !script.includes("set-up.sh"));
+    await run("bash", ["-n", "-c", script]);
+    assert.throws(() => renderGatewayUserData(files, { ...gateway, name: "Not a name" }), /name does not fit/);
   });
 
   it("is refused when it would be too long, counted in bytes", () => {

@@ -142,6 +142,7 @@ describe("the overview of the edge", () => {
       board: balance.board,
       store: {
         announcers: { list: () => Promise.resolve(["web-1", "web-2"].map(announcer)) },
+        gatewayDroplets: { list: () => Promise.resolve([]) },
         services: { list: () => Promise.resolve([declared()]) },
         ports: { list: () => Promise.resolve([port]) },
         workloads: {
@@ -162,6 +163,18 @@ describe("the overview of the edge", () => {
       ...over,
     };
   }
+
+  it("has gateways on droplets once each: as they tell while they live, else as far as they have come", async () => {
+    const row = { dropletId: 1, plan: "", orderedAt: at, joinedAt: null, silentSince: null, drainingSince: null };
+    const states = { "gw-1": "joined", "gw-3": "ordered", "gw-4": "booting", "gw-5": "joined", "gw-6": "destroying" };
+    const rows = Object.entries(states).map(([name, state]) => ({ ...row, name, state: state as "joined" }));
+    const gatewayDroplets = { list: () => Promise.resolve(rows) };
+    const { gateways } = await read({ store: { ...ports().store, gatewayDroplets } });
+    assert.deepEqual(
+      gateways?.map(({ name, state }) => `${name} ${state}`),
+      ["gw-1 live", "gw-2 unreadable", "gw-3 ordered", "gw-4 booting", "gw-5 silent", "gw-6 destroying"],
+    );
+  });
 
   it("has gateways as they tell, ports as their hosts report, and workloads as they were carried out", async () => {
     const overview = await read();

@@ -212,6 +212,7 @@ describe("loadSettings", () => {
     [/STARTS_PER_NETWORK_PER_DAY .* STARTS_PER_ADDRESS_PER_DAY/, { STARTS_PER_NETWORK_PER_DAY: "199" }],
     [/GATEWAY_NETWORK .* IPv4 alone/, { GATEWAY_NETWORK: "fd00::/8" }],
     [/APP_PORTS has 6379, at which gateways/, { EDGE_DOMAIN: "redis.example.org", APP_PORTS: "443,6379" }],
+    [/GATEWAY_CONTROL_URL, .* belong together/, { GATEWAY_CONTROL_URL: "https://10.114.0.2:8443" }],
     [/READY_TIMEOUT_SECONDS/, { READY_TIMEOUT_SECONDS: "31", HANDOUT_TIMEOUT_SECONDS: "30" }],
   ];
   for (const [fault, env] of relations) {
@@ -221,6 +222,16 @@ describe("loadSettings", () => {
       assert.match(faultsOf(env).join("\n"), fault);
     });
   }
+
+  it("refuses gateways on droplets without an edge, and those that the hosts would not let in", () => {
+    assert.match(faultsOf({ GATEWAYS: "2" }).join(), /GATEWAYS is 2, and there is no EDGE_DOMAIN/);
+    const edge = { GATEWAYS: "2", EDGE_DOMAIN: "redis.example.org" };
+    assert.match(
+      faultsOf({ ...edge, GATEWAY_NETWORK: "10.114.0.2/32" }).join(),
+      /GATEWAY_NETWORK .* is a single address/,
+    );
+    assert.deepEqual(faultsOf({ ...edge, GATEWAY_NETWORK: "10.114.0.0/20" }), []);
+  });
 
   it("reports all broken relations at once", () => {
     assert.equal(

@@ -1,6 +1,6 @@
 import { Type, type Static } from "typebox";
 import type { Figures as KeptFigures } from "../../../core/figures/contract.ts";
-import type { Droplets } from "../../../core/fleet/contract.ts";
+import type { Droplets, GatewayDroplets } from "../../../core/fleet/contract.ts";
 import { costOf } from "../../../core/fleet/droplet-costs.ts";
 import { figureSeries, type FigureSeries, type Series, type Values } from "../../../core/figures/figures.ts";
 import type { App } from "../../app.ts";
@@ -54,6 +54,7 @@ export type OpsFigureParts = {
   readonly store: {
     readonly figures: Pick<KeptFigures, "readMinutes">;
     readonly droplets: Pick<Droplets, "listLives">;
+    readonly gatewayDroplets: Pick<GatewayDroplets, "listCosts">;
   };
   readonly clock: () => Date;
 };
@@ -87,11 +88,12 @@ export function opsFigureRoutes({ store, clock }: OpsFigureParts) {
         const to = new Date(Math.floor(now.getTime() / stepMs) * stepMs + stepMs);
         const from = new Date(to.getTime() - spanMs);
         const midnight = new Date(Math.floor(now.getTime() / (24 * HOUR_MS)) * 24 * HOUR_MS);
-        const [minutes, droplets] = await Promise.all([
+        const [minutes, droplets, gateways] = await Promise.all([
           store.figures.readMinutes(from),
           store.droplets.listLives(midnight),
+          store.gatewayDroplets.listCosts(midnight),
         ]);
-        const { hours, dollars } = costOf(droplets, midnight, now);
+        const { hours, dollars } = costOf([...droplets, ...gateways], midnight, now);
         return {
           stepSeconds: stepMs / 1000,
           ...figureSeries(minutes, from, to, stepMs),

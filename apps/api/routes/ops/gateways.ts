@@ -1,7 +1,8 @@
 import { Type } from "typebox";
 import type { EdgeRoutes } from "../../../core/edge/edge-routes.ts";
 import { gatewayStates } from "../../../core/edge/gateway.ts";
-import { gatewayOverview } from "../../../core/operator/edge-overview.ts";
+import { absentGatewayStates, gatewayOverviews } from "../../../core/operator/edge-overview.ts";
+import type { GatewayDroplets } from "../../../core/fleet/contract.ts";
 import type { Leases } from "../../../core/instances/contract.ts";
 import type { Service } from "../../../core/services/service.ts";
 import { ProblemError } from "../../../lib/http/problem.ts";
@@ -15,7 +16,10 @@ import { forOperator, forViewer } from "./schemas.ts";
 export type OpsGatewayParts = {
   /** Undefined without an edge. */
   readonly edge?: Pick<EdgeRoutes, "list" | "trace"> | undefined;
-  readonly store: { readonly leases: Pick<Leases, "find"> };
+  readonly store: {
+    readonly leases: Pick<Leases, "find">;
+    readonly gatewayDroplets: Pick<GatewayDroplets, "list">;
+  };
   readonly rules: { readonly service: Pick<Service, "edge"> };
 };
 
@@ -25,10 +29,11 @@ const TRACE_MS = 2000;
 const Gateway = Type.Object(
   {
     name: Type.String({ description: "Name of the gateway." }),
-    state: Type.Enum([...gatewayStates, "unreadable"], {
+    state: Type.Enum([...gatewayStates, "unreadable", ...absentGatewayStates], {
       description:
         "live: it carries all routes. joining: it is about to. draining: it carries them, and gets no new clients. " +
-        "unreadable: what it says of itself cannot be read.",
+        "unreadable: what it says of itself cannot be read. On droplets that the fleet orders: ordered and booting before " +
+        "it lives, silent when it gives no sign of life, destroying at its end.",
     }),
     addresses: Type.Array(Type.String(), { description: "Addresses at which the world reaches it." }),
     routes: Type.Union([Type.Integer(), Type.Null()], { description: "Routes that it carries. null: unknown." }),
@@ -80,7 +85,9 @@ const schemas = {
     ...forViewer,
     operationId: "listGateways",
     summary: "List gateways",
-    description: "Lists the gateways that live, by their names. Without an edge there is none.",
+    description:
+      "Lists the gateways that live, by their names, and those on droplets that do not live so far, or any more. " +
+      "Without an edge there is none.",
     response: { 200: Type.Array(Gateway) },
   },
   edge: {
@@ -113,11 +120,11 @@ export function opsGatewayRoutes({ edge, store, rules }: OpsGatewayParts) {
     });
 
     app.get("/ops/api/gateways", { schema: schemas.list }, async () => {
-      const living = (await edge?.list()) ?? [];
-      return living.map((gateway) => {
-        const { addresses, ...overview } = gatewayOverview(gateway);
-        return { ...overview, addresses: [...addresses] };
-      });
+      const [living, ordered] = await Promise.all([edge?.list(), store.gatewayDroplets.list()]);
+      return gatewayOverviews(living ?? [], ordered).map(({ addresses, ...overview }) => ({
+        ...overview,
+        addresses: [...addresses],
+      }));
     });
 
     app.get("/ops/api/instances/:id/trace", { schema: schemas.trace }, async (request) => {
