@@ -7,7 +7,7 @@
 #   transfer.sh down    takes the rules away
 #
 # The rate holds for what leaves the machine: what its own programs read from an instance costs nobody
-# anything. What is more is dropped, and TCP slows down. Nothing is queued: no reply waits behind others. An
+# anything, unless one of them is the gateway, which sends it on. What is more is dropped, and TCP slows down. Nothing is queued: no reply waits behind others. An
 # instance's short replies get through beside its long ones, for a packet passes when its own length is left
 # of the rate, and what the kernel sends of a long reply at a time is up to 64 KB long.
 #
@@ -19,10 +19,12 @@
 #   TRANSFER_BYTES_PER_SECOND  most that an instance sends out of the machine in a second (20000000)
 #   TRANSFER_BYTES             most that it sends in its life; 0: as much as it likes (10000000000)
 #   TRANSFER_LOOK_SECONDS      time between two looks (5)
+#   GATEWAY_NETWORK            who connects to instances where there is an edge; one of 127.0.0.0/8: this machine itself
 set -eu
 
 readonly TABLE=getaredis_transfer TRICKLE_BYTES_PER_SECOND=65536
 : "${TRANSFER_BYTES_PER_SECOND:=20000000}" "${TRANSFER_BYTES:=10000000000}" "${TRANSFER_LOOK_SECONDS:=5}"
+: "${GATEWAY_NETWORK:=}"
 
 require() { # name of a setting, pattern, what it has to be
 	if ! [[ ${!1} =~ ^($2)$ ]]; then
@@ -35,14 +37,20 @@ require() { # name of a setting, pattern, what it has to be
 # has a rate begins anew, because it keeps the rate that it was given.
 rules() {
 	# Two seconds of it at once, for replies come in bursts; and never less than several packets of 64 KB.
-	local burst=$((TRANSFER_BYTES_PER_SECOND * 2 > 1048576 ? TRANSFER_BYTES_PER_SECOND * 2 : 1048576))
+	local burst=$((TRANSFER_BYTES_PER_SECOND * 2 > 1048576 ? TRANSFER_BYTES_PER_SECOND * 2 : 1048576)) bound local=""
+	bound="iifname \"gar-*\" update @senders { ip saddr limit rate over $TRANSFER_BYTES_PER_SECOND bytes/second burst $burst bytes } counter drop"
+	# A gateway on this machine: what it reads leaves by it.
+	[[ $GATEWAY_NETWORK != 127.* ]] || local="add rule inet $TABLE input $bound"
 	nft -f - <<-NFT
 		add table inet $TABLE
 		add set inet $TABLE senders { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 1m; }
 		add chain inet $TABLE forward { type filter hook forward priority filter - 9; policy accept; }
+		add chain inet $TABLE input { type filter hook input priority filter - 9; policy accept; }
 		flush chain inet $TABLE forward
+		flush chain inet $TABLE input
 		flush set inet $TABLE senders
-		add rule inet $TABLE forward iifname "gar-*" update @senders { ip saddr limit rate over $TRANSFER_BYTES_PER_SECOND bytes/second burst $burst bytes } counter drop
+		add rule inet $TABLE forward $bound
+		$local
 
 		add table bridge $TABLE
 		add set bridge $TABLE exceeding { type iface_index; }

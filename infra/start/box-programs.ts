@@ -68,7 +68,7 @@ export async function startPrograms(
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   if (box.boundsTransfer) {
-    const [command, args] = await asRoot("env", [...transferSettings(settings.instances), "bash", TRANSFER, "watch"]);
+    const [command, args] = await asRoot("env", [...transferSettings(settings.instances, box), "bash", TRANSFER, "watch"]);
     await keep("transfer", command, args, SCRIPT_GRACE_MS, () => ({ PATH: process.env.PATH }));
   }
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));
@@ -130,9 +130,14 @@ function portMapSettings(box: Box, passwordFile: string): string[] {
 }
 
 /** The settings of transfer.sh, as `env` takes them: sudo lets no environment through. */
-function transferSettings(instances: Settings["instances"]): string[] {
+function transferSettings(instances: Settings["instances"], { edge }: Pick<Box, "edge">): string[] {
   const { transferBytesPerSecond, transferBytes } = instances;
-  return [`TRANSFER_BYTES_PER_SECOND=${transferBytesPerSecond}`, `TRANSFER_BYTES=${transferBytes}`];
+  return [
+    `TRANSFER_BYTES_PER_SECOND=${transferBytesPerSecond}`,
+    `TRANSFER_BYTES=${transferBytes}`,
+    // The gateway is this machine.
+    ...(edge === undefined ? [] : ["GATEWAY_NETWORK=127.0.0.1/32"]),
+  ];
 }
 
 function redisSettings({ redisUrl }: Box): NodeJS.ProcessEnv {

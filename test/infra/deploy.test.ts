@@ -3,8 +3,9 @@ import { Resolver } from "node:dns/promises";
 import { once } from "node:events";
 import { readFile, readdir } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
-import { request } from "node:https";
+import { get as httpsGet, request } from "node:https";
 import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -491,6 +492,7 @@ describe("a control plane set up by install.sh", () => {
 
   it("gets a certificate for the edge by the cloud's DNS, and opens the edge's port", async () => {
     await machine.sh(AUTHORITY(machine.cloud.dns));
+    await machine.sh(`echo APP_RENDERER=nginx >>${CONF}`);
     await askCloud("/domains", { name: "example.org" });
     await askCloud("/domains/example.org/records", { type: "A", name: "redis", data: machine.publicIp });
     const said = await machine.sh(
@@ -546,9 +548,70 @@ describe("a control plane set up by install.sh", () => {
     assert.match(await listed.text(), new RegExp(`"sources":{"addresses":\\["${machine.privateIp}/32"\\]}`));
   });
 
+  it("carries applications by an nginx with the gateway's rights, with their ports open, and no others", async () => {
+    const operate = (method: string, path: string, body: object = {}) =>
+      machine.sh(
+        `curl --silent --show-error --fail-with-body --request ${method} --json '${JSON.stringify(body)}' \
+          --header "Authorization: Bearer $(sed -n 's/^OPS_TOKEN=//p' ${CONF})" http://127.0.0.1:8080/ops/api${path}`,
+      );
+    const serve = (word: string, port: number) =>
+      machine.sh(`systemd-run --quiet --unit=${word} /opt/getaredis/node_modules/.bin/node --eval \
+        'require("http").createServer((_, answer) => answer.end("${word}")).listen(${port}, "127.0.0.1")'`);
+    // Its certificate is the edge's, and not for this name.
+    const asked = () =>
+      new Promise<string>((resolve) => {
+        const [servername, timeout] = ["www.example.org", SILENCE_MS];
+        const [host, headers] = [machine.publicIp, { host: servername }];
+        const sent = httpsGet(
+          { host, port: 8444, servername, headers, timeout, rejectUnauthorized: false, agent: false },
+          (answer) => void text(answer).then(resolve, () => resolve("")),
+        );
+        sent.on("timeout", () => sent.destroy(new Error("no answer")));
+        sent.on("error", () => resolve(""));
+      });
+    await serve("first", 9001);
+    await serve("second", 9002);
+    await operate("POST", "/services", { name: "web", port: 8444, protocol: "http", names: ["www.example.org"] });
+    await operate("PUT", "/services/web/members/127.0.0.1:9001");
+    await until("the first one answers", async () => (await asked()) === "first", PATIENCE_MS);
+    await operate("PUT", "/services/web/members/127.0.0.1:9002");
+    await until("the second one as well", async () => (await asked()) === "second", PATIENCE_MS);
+    const users = await machine.sh("ps --no-headers -o user:20 $(pgrep --full 'nginx: [m]aster.*getaredis-gateway')");
+    assert.equal(users.trim(), "getaredis-gateway");
+    assert.match(await machine.sh("systemctl is-active nginx.service"), /^active/);
+    assert.equal(await answers(machine.publicIp, 9001), false);
+    await operate("DELETE", "/services/web");
+    const opened = () => machine.sh("nft list set inet getaredis_control service_ports");
+    await until("its port is closed", async () => !(await opened()).includes("8444"), PATIENCE_MS);
+    assert.equal((await ask("GET", "/healthz")).status, 200, "the page's own nginx is as it was");
+  });
+
+  it("has an address that gateways share by a right that its unit has only then", async () => {
+    const parts = "/opt/getaredis/infra/deploy/parts";
+    const restart = () =>
+      machine.sh(
+        `HERE=/opt/getaredis SETTINGS=${CONF}; . ${parts}/common.sh; . ${parts}/edge.sh; ` +
+          "put_gateway_rights /etc/systemd/system; systemctl daemon-reload; systemctl restart getaredis-gateway.service",
+      );
+    const rights = async () =>
+      (await machine.sh("systemctl show --property=AmbientCapabilities --value getaredis-gateway.service")).trim();
+    const addresses = () => machine.sh("ip -4 -oneline address");
+    assert.equal(await rights(), "cap_net_bind_service");
+    const device = /(\S+) +inet (?=10\.)/.exec(await addresses())?.[1] ?? "";
+    await machine.sh(`printf '%s\\n' EDGE_SHARED_ADDRESS=192.0.2.77 EDGE_SHARED_DEVICE=${device} >>${CONF}`);
+    await restart();
+    assert.match(await rights(), /cap_net_admin/);
+    await until("it has the address", async () => (await addresses()).includes("192.0.2.77/32"), PATIENCE_MS);
+    await machine.sh(`sed -i '/^EDGE_SHARED_/d' ${CONF}`);
+    await restart();
+    assert.equal(await rights(), "cap_net_bind_service");
+    assert.doesNotMatch(await addresses(), /192\.0\.2\.77/, "it has left it");
+  });
+
   it("is none any more without its domain", async () => {
     await machine.sh(`sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=|' ${CONF}`);
     await install();
+    assert.equal((await machine.sh("pgrep --full 'nginx: [m]aster.*getaredis-gateway' || true")).trim(), "");
     assert.equal((await machine.sh("systemctl is-active getaredis-gateway.service || true")).trim(), "inactive");
     assert.equal(await answers(machine.publicIp, 6379), false);
     await until("the API answers", async () => (await ask("GET", "/healthz")).status === 200, PATIENCE_MS);

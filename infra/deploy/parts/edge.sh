@@ -38,6 +38,35 @@ have_haproxy() {
 	[ $was_there = yes ] || systemctl disable --quiet --now haproxy.service
 }
 
+# nginx for HTTP applications, where the settings want that in HAProxy's place: the gateway runs one of its own, and the
+# distribution's is left as it is.
+have_renderer() {
+	local was_there=yes
+	[ "$(setting APP_RENDERER haproxy)" = nginx ] || return 0
+	command -v nginx >/dev/null || was_there=no
+	have nginx nginx
+	[ $was_there = yes ] || systemctl disable --quiet --now nginx.service
+}
+
+# Rights that the gateway's unit has only where a setting needs them, as a drop-in.
+put_gateway_rights() { # folder of units
+	local folder=$1/getaredis-gateway.service.d
+	if [ -z "$(setting EDGE_SHARED_ADDRESS)" ]; then
+		rm -f "$folder/shared-address.conf"
+		[ ! -d "$folder" ] || rmdir --ignore-fail-on-non-empty "$folder"
+		return
+	fi
+	mkdir -p "$folder"
+	cat >"$folder/shared-address.conf" <<-'UNIT'
+		# For EDGE_SHARED_ADDRESS: the address, and the rules of which connections are this gateway's. install.sh takes it
+		# away with the setting.
+		[Service]
+		AmbientCapabilities=CAP_NET_ADMIN
+		CapabilityBoundingSet=CAP_NET_ADMIN
+	UNIT
+	chmod 644 "$folder/shared-address.conf"
+}
+
 provide_edge_certificate() {
 	[ -n "$(setting EDGE_CERT_DIR)" ] || ask_certbot_for_edge "$(setting EDGE_DOMAIN)"
 	bash "$HERE/infra/deploy/edge-certificate.sh"

@@ -82,6 +82,7 @@ make_image() {
 
 set_up_units() {
 	install -m 644 "$HERE"/infra/deploy/units/getaredis-* /etc/systemd/system/
+	put_gateway_rights /etc/systemd/system
 	systemctl daemon-reload
 	systemctl enable --quiet --now getaredis-pki.timer getaredis-backup.timer getaredis-image.timer
 	bash "$HERE/infra/deploy/pki.sh"
@@ -119,12 +120,15 @@ get_certificate() {
 
 set_up_edge() {
 	if ! has_edge; then
-		systemctl disable --quiet --now getaredis-gateway.service getaredis-edge-certificate.timer
+		systemctl disable --quiet --now getaredis-gateway.service getaredis-edge-certificate.timer \
+			getaredis-service-ports.path
+		systemctl start getaredis-service-ports.service
 		return
 	fi
 	have_haproxy
+	have_renderer
 	provide_edge_certificate
-	systemctl enable --quiet --now getaredis-edge-certificate.timer
+	systemctl enable --quiet --now getaredis-edge-certificate.timer getaredis-service-ports.path
 	PROGRAMS+=(getaredis-gateway.service)
 	say "gateway for *.$(setting EDGE_DOMAIN)"
 }

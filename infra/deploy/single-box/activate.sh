@@ -141,7 +141,7 @@ set_up_database() {
 # The fleet's units, as they are on a box: where releases are, its settings, no certificates of a fleet.
 render_units() { # folder
 	local unit units=(api.service jobs.service migrate.service {backup,image}.{service,timer})
-	! has_edge || units+=(gateway.service edge-certificate.{service,timer})
+	! has_edge || units+=(gateway.service edge-certificate.{service,timer} service-ports.{service,path})
 	for unit in "${units[@]}"; do
 		sed -e "s|/opt/getaredis\b|$ROOT/current|g" -e 's|control-plane\.env|single-box.env|' -e '/^LoadCredential=/d' \
 			-e 's| PKI_DIR=%d||' -e 's| HOST_FILES_DIR=[^ ]*||' \
@@ -151,6 +151,7 @@ render_units() { # folder
 		cp "$HERE/infra/host/units/getaredis-$unit.service" "$1"
 	done
 	cp -r "$BOX"/units/* "$1"
+	! has_edge || put_gateway_rights "$1"
 }
 
 set_up_units() {
@@ -179,7 +180,7 @@ set_up_units() {
 	fi
 	enable getaredis-ports.service getaredis-migrate.service "${HOST_SERVICES[@]/%/.service}" "${PROGRAMS[@]/%/.service}"
 	enable --now "${TIMERS[@]}"
-	! has_edge || enable --now getaredis-edge-certificate.timer
+	! has_edge || enable --now getaredis-edge-certificate.timer getaredis-service-ports.path
 }
 
 set_up_firewall() {
@@ -224,6 +225,7 @@ get_certificate() {
 set_up_edge() {
 	has_edge || return 0
 	have_haproxy
+	have_renderer
 	bash "$HERE/infra/deploy/edge-certificate.sh" ||
 		fail "the edge has no certificate that can be used, as said above: put that right, and run install.sh again"
 }

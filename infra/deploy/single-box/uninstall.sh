@@ -204,7 +204,7 @@ remove_packages() {
 }
 
 remove_files() {
-	rm -f "$UNITS"/getaredis-*.service "$UNITS"/getaredis-*.timer
+	rm -f "$UNITS"/getaredis-*.service "$UNITS"/getaredis-*.timer "$UNITS"/getaredis-*.path
 	rm -rf "$UNITS"/getaredis-*.d
 	systemctl daemon-reload
 	systemctl reset-failed 2>/dev/null || true

@@ -48,8 +48,10 @@ describe("transfer.sh on a host with instances", () => {
     within(port, async (redis) => {
       for (let time = 0; time < times; time++) await redis.get("value");
     });
-  const packetsDropped = async (family: "inet" | "bridge") =>
-    Number(/packets (\d+)/.exec(await host.exec("nft", "list", "table", family, "getaredis_transfer"))?.[1]);
+  const packetsDropped = async (family: "inet" | "bridge") => {
+    const rules = await host.exec("nft", "list", "table", family, "getaredis_transfer");
+    return [...rules.matchAll(/packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
+  };
   const exceeding = async () =>
     /elements = \{ (.*) \}/
       .exec(await host.exec("nft", "list", "set", "bridge", "getaredis_transfer", "exceeding"))?.[1]
@@ -68,9 +70,16 @@ describe("transfer.sh on a host with instances", () => {
     const dropped = await packetsDropped("inet");
     await read(20_002, 1);
     assert.equal(await packetsDropped("inet"), dropped, "its neighbour has a rate of its own");
-    await host.exec("bash", "-c", "for each in {1..4}; do redis-cli -p 20001 get value >/dev/null; done");
+    const readHere = () =>
+      host.exec("bash", "-c", "for each in {1..4}; do redis-cli -h 127.0.0.1 -p 20001 get value >/dev/null; done");
+    await readHere();
     assert.equal(await packetsDropped("inet"), dropped, "what the machine itself reads leaves it not");
+    await transfer("up", { TRANSFER_BYTES_PER_SECOND: 1_000_000, GATEWAY_NETWORK: "127.0.0.1/32" });
+    await readHere();
+    assert.ok((await packetsDropped("inet")) > 0, "but for a gateway on it, which sends it on");
     await transfer("up");
+    await readHere();
+    assert.equal(await packetsDropped("inet"), 0);
   });
 
   it("slows an instance that has sent more than its bytes, and no other", async () => {
