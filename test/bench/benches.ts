@@ -10,6 +10,7 @@ import { choose } from "./choose.ts";
 import { cold } from "./cold.ts";
 import { density } from "./density.ts";
 import { droplets } from "./droplets.ts";
+import { edgeClients } from "./edge-clients.ts";
 import { edgeKernel } from "./edge-kernel.ts";
 import { edgeLife } from "./edge-life.ts";
 import { edgeMemory } from "./edge-memory.ts";
@@ -36,6 +37,7 @@ export const benches: readonly Bench[] = [
   edgeMemory,
   edgeRoutes,
   edgeLife,
+  edgeClients,
   edgeKernel,
   attackEgress,
   attackLogs,

@@ -1,31 +1,22 @@
-import { once } from "node:events";
-import type { LookupFunction } from "node:net";
 import { openRedis } from "../../apps/adapters/redis/discovery.ts";
 import { createRedisRouteNews } from "../../apps/adapters/redis/gateways.ts";
 import { freePort } from "../../infra/process/free-port.ts";
-import { endHaproxies } from "../bed/end-haproxies.ts";
-import { startClient, type LabClient } from "../../infra/lab/clients.ts";
-import { startEdge, type BedGateway, type EdgeBed, type EdgeLease } from "../bed/edge.ts";
-import { command, talkTo } from "../bed/lease-plane.ts";
+import { startEdge, type EdgeBed } from "../bed/edge.ts";
 import { until } from "../bed/until.ts";
 import type { Bench, Outcome } from "./bench.ts";
+import { answer } from "./edge-answer.ts";
 import { timeFigures } from "./figure.ts";
 
 const ROUNDS = 3;
 const LEASES = 20;
-const CLIENTS = 6;
 const CAPACITY = 8;
-/** Whoever gets no answer for as long gets none. */
-const ANSWER_MS = 10_000;
 
-/** How soon an instance is reached through every gateway, and how soon a client is back when its gateway dies. */
+/** How soon an instance is reached through every gateway. */
 export const edgeLife: Bench = {
   name: "edge-life",
-  measures:
-    "time that a hand-out waits for its gateways, time from 201 to an answer through every gateway, and time without an " +
-    "answer of clients whose gateway is killed with all its connections",
+  measures: "time that a hand-out waits for its gateways, and time from 201 to an answer through every gateway",
   yardstick: "a question to Redis; an answer to a new connection, long after",
-  goal: "p99 < 100 ms; < 1 s for each client",
+  goal: "p99 < 100 ms",
   run,
 };
 
@@ -51,26 +42,12 @@ async function run(): Promise<Outcome> {
       waited.push(times.map((time) => time.waited));
       asked.push(times.map((time) => time.asked));
     }
-    const outages: number[][] = [];
-    for (let round = 0; round < ROUNDS; round++) outages.push(await killUnder(bed));
     return {
       figures: [
         ...timeFigures("what a hand-out waits for its gateways", waited, asked),
         ...timeFigures("201 to an answer through every gateway", soon, later, {
           p99: { of: "value", atMost: 100 },
         }),
-        {
-          what: "time without an answer, its gateway killed, the longest",
-          unit: "ms",
-          share: 1,
-          rounds: outages,
-          yardstick: later,
-          goal: { of: "value", atMost: 1_000 },
-        },
-      ],
-      notes: [
-        "The client that loses its gateway is ioredis, which knows the addresses of both. What others see, `npm run lab -- " +
-          "--gateways 2` and test/e2e/edge.test.ts show.",
       ],
     };
   } finally {
@@ -132,40 +109,4 @@ async function timeLease(bed: EdgeBed, hearing: ReturnType<typeof hearGateways>,
   const asked = await hearing.ask();
   await bed.endLease(lease);
   return { soon, later, waited: hearing.waited(lease.id), asked };
-}
-
-async function answer({ ca }: EdgeBed, { address }: BedGateway, port: number, { password }: EdgeLease): Promise<void> {
-  const talk = await talkTo(port, { ca }, address);
-  talk.say(command("AUTH", password));
-  const [told] = (await once(talk.socket, "data", { signal: AbortSignal.timeout(ANSWER_MS) })) as [unknown];
-  talk.socket.destroy();
-  if (String(told) !== "+OK\r\n") throw new Error(`the log-in was answered with ${String(told)}`);
-}
-
-/** Milliseconds that each client of a gateway has had no answer when that is killed as a power cut does it. */
-async function killUnder(bed: EdgeBed): Promise<number[]> {
-  const [killed, other] = bed.gateways;
-  if (!killed || !other) throw new Error("there are not two gateways");
-  const lease = await until("an instance is handed out", () => bed.create(), 60_000);
-  // The one that will be killed comes first, so that all are there.
-  const lookup: LookupFunction = (_name, options, done) => {
-    const found = [killed, other].map(({ address }) => ({ address, family: 4 }));
-    if (options.all === true) done(null, found);
-    else done(null, killed.address, 4);
-  };
-  const clients: LabClient[] = Array.from({ length: CLIENTS }, () =>
-    startClient(lease.url, { ca: bed.ca, lookup }, () => performance.now()),
-  );
-  try {
-    await until("all are there", () => clients.every((client) => client.gateway() === killed.address));
-    await killed.end("SIGKILL");
-    await endHaproxies(`${killed.dir}/`);
-    await until("all are back", () => clients.every((client) => client.outages().length > 0), 60_000);
-    return clients.map((client) => Math.max(...client.outages()));
-  } finally {
-    await Promise.all(clients.map((client) => client.stop()));
-    await bed.endLease(lease);
-    killed.start();
-    await until("both carry again", async () => (await bed.live()).length === 2, 60_000);
-  }
 }

@@ -32,7 +32,13 @@ function talk() {
 }
 
 const cli = talk();
-if (process.argv[2] === "steady") await steady(() => cli.ask("CLIENT ID"));
+if (process.argv[2] === "steady") {
+  await steady(async () => {
+    const line = await cli.ask("CLIENT ID");
+    if (!/^\d+$/.test(line)) throw new Error(line);
+    return line;
+  });
+}
 await run(["-x", "SET", "text"], BIG);
 const multi = [];
 for (const words of ["MULTI", "SET count 1", "EXEC"]) multi.push(await cli.ask(words));

@@ -12,7 +12,7 @@ def steady():
     while True:
         try:
             now = r.client_id()
-        except redis.RedisError as error:
+        except Exception as error:
             errors.append("thrown: %s" % error)
             time.sleep(0.01)
             continue
