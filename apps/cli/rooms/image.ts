@@ -37,9 +37,9 @@ function senderScript(host: string): string {
   );
 }
 
+/** Either may be the cause of the other's end. */
 function why(saved: number, sent: number): string {
-  if (saved !== 0) return `docker save ended with ${saved}; what it said is above.`;
-  return sent === 255
-    ? "ssh could not connect, see above."
-    : `The other side ended with ${sent}; what it said is above. It needs root there.`;
+  const sender = sent === 255 ? "ssh could not connect" : `the other side ended with ${sent}`;
+  const ends = [...(saved === 0 ? [] : [`docker save ended with ${saved}`]), ...(sent === 0 ? [] : [sender])];
+  return `${ends.join(", and ")}; what was said is above.`;
 }
