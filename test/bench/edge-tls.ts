@@ -1,9 +1,9 @@
 import type { Bench, Outcome } from "./bench.ts";
 import { requestsPerSecond, startEdgeProxies, type EdgeProxies } from "./edge-proxies.ts";
 
-const ROUNDS = 7;
-const KEPT = { clients: 50, requests: 40_000, connects: false };
-const NEW = { clients: 20, requests: 2_000, connects: true };
+const ROUNDS = 5;
+const KEPT = { clients: 50, requests: 20_000, connects: false };
+const NEW = { clients: 20, requests: 1_000, connects: true };
 const NAMES = ["redis", "haproxy", "nginx"] as const;
 
 type Name = (typeof NAMES)[number];

@@ -55,7 +55,7 @@ export function gatewayLine({ name, state, addresses, routes, unroutable, connec
     ...(connections === null
       ? []
       : [`${connections.toLocaleString("en")} of ${counted(mostConnections ?? 0, "connection")}`]),
-    ...(version === null ? [] : [version]),
+    ...(version === null ? [] : [`version ${version}`]),
   ];
   const why =
     state === "unreadable"
