@@ -40,6 +40,7 @@ async function run(): Promise<Outcome> {
     const reloaded: number[][] = [];
     const worst: number[][] = [];
     const worstQuiet: number[][] = [];
+    await haproxy.plane.swapRoutes(tableOf(instance.target, ROUNDS));
     // The first round pays for what is loaded once.
     for (let round = -1; round < ROUNDS; round++) {
       const quiet = await askWhile(haproxy, () => delay(QUIET_MS));
