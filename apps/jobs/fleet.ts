@@ -8,6 +8,7 @@ import { renderGatewayUserData, renderUserData, type HostFiles } from "../core/f
 import { gatewayPassword } from "../core/edge/gateway-user.ts";
 import { readEdgeAddresses, type AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import type { KeepGatewaysPorts } from "../core/fleet/keep-gateways.ts";
+import { listenPorts } from "../core/balance/listen-ports.ts";
 import { instanceAccess } from "../core/settings/edge.ts";
 import { gatewayEnvironment, gatewayPlanMark } from "../core/settings/gateway-environment.ts";
 import { enrolmentUrl, redisForDroplets } from "../core/settings/enrolment.ts";
@@ -31,7 +32,15 @@ export type FleetNeeds = FleetSettings<
 export type FleetParts = {
   readonly store: Pick<
     Store,
-    "droplets" | "gatewayDroplets" | "hosts" | "switches" | "destroyRequests" | "events" | "warmPool"
+    | "droplets"
+    | "gatewayDroplets"
+    | "hosts"
+    | "switches"
+    | "destroyRequests"
+    | "events"
+    | "warmPool"
+    | "services"
+    | "announcers"
   >;
   readonly engines: HostEngines;
   readonly cloud: Cloud & PreparePorts["cloud"] & CloudDns;
@@ -126,7 +135,7 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
       hosts,
       privateNetwork: settings.fleet.privateNetwork,
       instanceSources: gateways?.only ? [gateways.network] : undefined,
-      gateways: gatewayPlan(settings, plan.tag),
+      gateways: gatewayPlan(settings, plan.tag, store),
     },
     gateways: gatewayPorts(settings, deployment, parts),
     keepGatewayUsers: async () => {
@@ -143,11 +152,21 @@ export function fleetPorts(settings: FleetNeeds, deployment: string, parts: Flee
 }
 
 /** Droplets of gateways have a tag of their own: what holds for hosts holds not for them. */
-function gatewayPlan({ edge }: FleetNeeds, tag: string): PreparePorts["gateways"] {
+function gatewayPlan({ edge, balance }: FleetNeeds, tag: string, store: FleetParts["store"]): PreparePorts["gateways"] {
   if (edge.gateways === 0) return undefined;
   const { port, plainPort, gatewayOpenPorts, gatewaySize, gateways } = edge;
   const openPorts = [port, ...(plainPort === undefined ? [] : [plainPort]), ...(gatewayOpenPorts ?? [])];
-  return { tag: `${tag}-gateways`, size: gatewaySize, count: gateways, openPorts: [...new Set(openPorts)] };
+  return {
+    tag: `${tag}-gateways`,
+    size: gatewaySize,
+    count: gateways,
+    openPorts: [...new Set(openPorts)],
+    servicePorts: async () => {
+      const declared = listenPorts(await store.services.list(), balance.redirect === "on");
+      const mayAnnounce = (await store.announcers.list()).length > 0;
+      return [...declared, ...(mayAnnounce ? balance.listenPorts : [])];
+    },
+  };
 }
 
 function gatewayPorts(settings: FleetNeeds, deployment: string, parts: FleetParts): KeepGatewaysPorts {

@@ -5,7 +5,7 @@ import { keepGateways, type KeepGatewaysPorts } from "../core/fleet/keep-gateway
 import { keepAddressRecords, type AddressRecordPorts } from "../core/fleet/keep-address-records.ts";
 import { admitHosts, type AdmitPorts } from "../core/fleet/admit-hosts.ts";
 import { keepHeartbeatUsers, type KeepHeartbeatUsersPorts } from "../core/fleet/keep-heartbeat-users.ts";
-import { prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";
+import { keepGatewayFirewall, prepareCloud, type PreparePorts } from "../core/fleet/prepare-cloud.ts";
 import { followBlockList, type BlockListPorts } from "../core/operator/block-list.ts";
 import type { MisuseRules } from "../core/operator/misuse.ts";
 import { watchMisuse, type MisusePorts } from "../core/operator/watch-misuse.ts";
@@ -128,6 +128,7 @@ export function schedule(
   if (!fleet) return jobs;
   const isLeader = async () => (await fleet.term()) !== undefined;
   const preparation = once(() => runPreparation(fleet, logger));
+  const openPorts = keepGatewayFirewall(fleet.prepare);
   return [
     ...jobs,
     { name: "health", cron: reconcileCron, run: () => checkHosts(fleet.health, round) },
@@ -151,7 +152,7 @@ export function schedule(
       name: "gateways",
       cron: scaleCron,
       isOurs: isLeader,
-      run: () => runGateways(fleet, preparation, logger),
+      run: () => runGateways(fleet, preparation, openPorts, logger),
     },
     ...(fleet.edgeDns ? [edgeDnsJob(fleet.edgeDns, isLeader, logger)] : []),
   ];
@@ -257,10 +258,13 @@ async function runScaling(
 async function runGateways(
   { gateways, term }: FleetJobPorts,
   preparation: () => Promise<void>,
+  openPorts: () => Promise<void>,
   logger: Logger,
 ): Promise<void> {
   const current = await term();
   if (current === undefined || !(await isPrepared(preparation, logger))) return;
+  // Gateways are kept all the same: those that are there serve on.
+  await isPrepared(openPorts, logger);
   for (const action of await keepGateways(gateways, current)) logger.info(action, "gateways");
 }
 

@@ -45,7 +45,7 @@ function portsOf(over: Readonly<Record<string, string>>) {
     term: () => Promise.resolve(1),
   });
   const script = ports.scale.userData("gar-1", "token");
-  return { ...ports, hostSettings: /GATEWAY_NETWORK=.*\nINSTANCES_OPEN_TO=.*/.exec(script)?.[0] };
+  return { ...ports, service, hostSettings: /GATEWAY_NETWORK=.*\nINSTANCES_OPEN_TO=.*/.exec(script)?.[0] };
 }
 
 describe("the jobs of a fleet", () => {
@@ -82,12 +82,25 @@ describe("the jobs of a fleet", () => {
 
   const behindGateways = { EDGE_DOMAIN: "redis.example.org", GATEWAYS: "2", GATEWAY_OPEN_PORTS: "443" };
 
-  it("order no gateways by default, and else under a tag, a name and a firewall of their own", () => {
+  it("order no gateways by default, and else under a tag, a name and a firewall of their own", async () => {
     const none = portsOf({ EDGE_DOMAIN: "redis.example.org" });
     assert.deepEqual([none.prepare.gateways, none.gateways.rules().wanted], [undefined, 0]);
-    const { prepare, gateways } = portsOf({ ...behindGateways, EDGE_PLAIN_PORT: "6380" });
+    const { prepare, gateways, service } = portsOf({ ...behindGateways, EDGE_PLAIN_PORT: "6380" });
     const tag = "getaredis-abc123-gateways";
-    assert.deepEqual(prepare.gateways, { tag, size: "s-1vcpu-1gb", count: 2, openPorts: [6379, 6380, 443] });
+    const { servicePorts, ...plan } = prepare.gateways ?? assert.fail("there is no plan");
+    assert.deepEqual(plan, { tag, size: "s-1vcpu-1gb", count: 2, openPorts: [6379, 6380, 443] });
+    assert.deepEqual(await servicePorts(), []);
+    const web = { name: "web", port: 8443, protocol: "http" as const, names: ["www.example.org"] };
+    const now = new Date(0);
+    await service.store.services.add({ ...web, policy: "round-robin", probe: { kind: "tcp" }, poolKey: null }, now);
+    assert.deepEqual(await servicePorts(), [80, 8443], "those of services, with the way to them on port 80");
+    const host = { name: "web-1", applications: null, nonce: Buffer.alloc(32), createdAt: now, createdBy: "admin" };
+    await service.store.announcers.add(host);
+    assert.deepEqual(
+      await servicePorts(),
+      [80, 8443, 80, 443],
+      "those of applications, where a host may announce some",
+    );
     assert.deepEqual([gateways.plan.tag, gateways.plan.namePrefix], [tag, "gar-abc123-gw"]);
     assert.deepEqual([gateways.rules().wanted, gateways.rules().drainMs], [2, 630_000]);
     const script = gateways.userData("gar-abc123-gw-1", "token");

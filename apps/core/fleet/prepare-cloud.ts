@@ -51,6 +51,8 @@ export type GatewayPlan = {
   readonly size: string;
   readonly count: number;
   readonly openPorts: readonly number[];
+  /** Those of services besides, as they are now. @throws Unavailable when MySQL does not answer */
+  readonly servicePorts: () => Promise<readonly number[]>;
 };
 
 /** The first port of a host's instances, and how many they are. */
@@ -85,6 +87,36 @@ export async function prepareCloud(ports: PreparePorts): Promise<string[]> {
   return faults;
 }
 
+/**
+ * Keeps the firewall of gateways' droplets open at the ports of services, as these come and go. What it gives back is
+ * called again and again, and asks the cloud for something only when that has changed; the tag must exist.
+ * @throws CloudFault when the firewall cannot be made; Unavailable when MySQL does not answer
+ */
+export function keepGatewayFirewall({ cloud, gateways }: Pick<PreparePorts, "cloud" | "gateways">) {
+  let inForce: string | undefined;
+  return async (): Promise<void> => {
+    if (!gateways) return;
+    const ports = await portsOf(gateways);
+    if (ports.join() === inForce) return;
+    await ensureGatewayFirewall(cloud, gateways.tag, ports);
+    inForce = ports.join();
+  };
+}
+
+async function portsOf({ openPorts, servicePorts }: GatewayPlan): Promise<readonly number[]> {
+  return [...new Set([...openPorts, ...(await servicePorts())])];
+}
+
+/** Nothing else comes in: gateways answer nobody but clients, and ask the control plane themselves. */
+async function ensureGatewayFirewall(
+  cloud: PreparePorts["cloud"],
+  tag: string,
+  ports: readonly number[],
+): Promise<void> {
+  const inbound = ports.map((port): InboundRule => ({ protocol: "tcp", ports: String(port), sources: ANYWHERE }));
+  await cloud.ensureFirewall({ name: tag, tag, inbound });
+}
+
 async function ensureTagAndFirewall({
   cloud,
   store,
@@ -96,13 +128,7 @@ async function ensureTagAndFirewall({
 }: PreparePorts): Promise<void> {
   if (gateways) {
     await cloud.ensureTag(gateways.tag);
-    // Nothing else comes in: they answer nobody but clients, and ask the control plane themselves.
-    const inbound = gateways.openPorts.map((port): InboundRule => ({
-      protocol: "tcp",
-      ports: String(port),
-      sources: ANYWHERE,
-    }));
-    await cloud.ensureFirewall({ name: gateways.tag, tag: gateways.tag, inbound });
+    await ensureGatewayFirewall(cloud, gateways.tag, await portsOf(gateways));
   }
   await cloud.ensureTag(plan.tag);
   const present = (await store.hosts.list()).map(({ host }) => host);

@@ -164,8 +164,8 @@ export const edge = {
   gatewayOpenPorts: optional(
     "GATEWAY_OPEN_PORTS",
     ports,
-    "Ports of services that the gateways' droplets open to the world, separated by commas, besides EDGE_PORT and " +
-      "EDGE_PLAIN_PORT. Default: none.",
+    "Ports that the gateways' droplets open to the world in any case, separated by commas. EDGE_PORT, EDGE_PLAIN_PORT " +
+      "and the ports of services, while there are such, are open by themselves. Default: none.",
   ),
   controlUrl: optional(
     "GATEWAY_CONTROL_URL",

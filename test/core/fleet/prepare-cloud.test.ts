@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CloudFault } from "../../../apps/core/fleet/cloud.ts";
-import { prepareCloud, type PreparePorts } from "../../../apps/core/fleet/prepare-cloud.ts";
+import { keepGatewayFirewall, prepareCloud, type PreparePorts } from "../../../apps/core/fleet/prepare-cloud.ts";
 import { createTwinCloud } from "../../../apps/twins/cloud.ts";
 import { createCallFaults } from "../../../apps/twins/turns.ts";
 import { createTwinService } from "../../bed/twin-service.ts";
@@ -85,8 +85,32 @@ describe("preparing the cloud", () => {
     );
   });
 
+  it("opens the ports of services on gateways' droplets as they come and go, and asks for nothing else", async () => {
+    const services = [7000];
+    const size = { tag: "ours-gateways", size: "s-1vcpu-1gb", count: 2 };
+    const gateways = { ...size, openPorts: [6379], servicePorts: () => Promise.resolve([...services]) };
+    const { cloud, refusals, prepare } = await open({ gateways });
+    await prepare();
+    const ports = () => cloud.firewalls()[0]?.inbound.map((rule) => rule.ports);
+    assert.deepEqual(ports(), ["6379", "7000"]);
+    const keep = keepGatewayFirewall({ cloud, gateways });
+    await keep();
+    refusals.add({ call: "ensureFirewall", fault: () => new CloudFault("refused", "none", new Error("no")) });
+    await keep();
+    services.push(443);
+    await assert.rejects(keep(), CloudFault);
+    refusals.clear();
+    await keep();
+    assert.deepEqual(ports(), ["6379", "7000", "443"], "what was refused is asked for again");
+    services.splice(0);
+    await keep();
+    assert.deepEqual(ports(), ["6379"]);
+    await keepGatewayFirewall({ cloud, gateways: undefined })();
+  });
+
   it("opens the edge's ports alone to the world on gateways' droplets, under a tag of their own", async () => {
-    const gateways = { tag: "ours-gateways", size: "s-1vcpu-1gb", count: 6, openPorts: [6379, 443] };
+    const size = { tag: "ours-gateways", size: "s-1vcpu-1gb", count: 6 };
+    const gateways = { ...size, openPorts: [6379, 443], servicePorts: () => Promise.resolve([]) };
     const { cloud, prepare } = await open({ gateways });
     assert.deepEqual(await prepare(), [
       "the account may have 10 droplets, fewer than DROPLET_CAP allows (5) with GATEWAYS (6)",
