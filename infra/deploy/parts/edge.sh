@@ -6,6 +6,28 @@ readonly EDGE_LINEAGE=getaredis-edge
 
 has_edge() { [ -n "$(setting EDGE_DOMAIN)" ]; }
 
+# Whether the fleet keeps gateways on droplets of their own.
+has_gateways() { [ "$(setting GATEWAYS 0)" != 0 ]; }
+
+# What was set up for this machine's gateway alone would shut those on droplets out of the instances.
+open_hosts_to_gateways() {
+	[ "$(setting GATEWAY_NETWORK)" = "$private_address/32" ] || return 0
+	sed -i "s|^GATEWAY_NETWORK=.*|GATEWAY_NETWORK=$private_network|" "$SETTINGS"
+	say "GATEWAY_NETWORK is $private_network now: hosts from before let this machine in alone, so drain them"
+}
+
+# They fetch the certificate where they have enrolled, each renewed one as well.
+let_enrolment_give_certificate() {
+	local folder=/etc/systemd/system/getaredis-enrolment.service.d
+	if has_gateways; then
+		mkdir -p "$folder"
+		install -m 644 "$HERE/infra/deploy/units/enrolment-gateways.conf" "$folder/gateways.conf"
+	else
+		rm -f "$folder/gateways.conf"
+	fi
+	systemctl daemon-reload
+}
+
 # Ports for the firewall, each after a comma.
 edge_ports() {
 	local port
@@ -19,6 +41,7 @@ check_edge() {
 	domain=$(setting EDGE_DOMAIN)
 	[[ $domain =~ ^[a-z0-9]([a-z0-9.-]{0,234}[a-z0-9])?$ && $domain == *.* ]] ||
 		fail "EDGE_DOMAIN in $SETTINGS is \"$domain\": it must be a domain in small letters, such as redis.example.org"
+	[[ $(setting GATEWAYS 0) =~ ^[0-9]{1,2}$ ]] || fail "GATEWAYS in $SETTINGS must be a whole number"
 	for name in EDGE_PORT EDGE_PLAIN_PORT; do
 		[[ $(setting "$name" 1) =~ ^[1-9][0-9]{0,4}$ ]] || fail "$name in $SETTINGS must be a port"
 	done

@@ -46,6 +46,7 @@ make_settings() {
 	if has_edge; then
 		check_edge
 		complete_settings EDGE_HOST 0.0.0.0 GATEWAY_ADDRESSES "$public_address" GATEWAY_NETWORK "$private_address/32"
+		! has_gateways || open_hosts_to_gateways
 	fi
 	private_address=$(setting ENROLMENT_HOST) private_network=$(setting PRIVATE_NETWORK)
 	collect_facts
@@ -129,6 +130,12 @@ set_up_edge() {
 	have_renderer
 	provide_edge_certificate
 	systemctl enable --quiet --now getaredis-edge-certificate.timer getaredis-service-ports.path
+	let_enrolment_give_certificate
+	# One that carries clients goes on until the operator stops it: droplets take minutes to come.
+	if has_gateways && ! systemctl is-active --quiet getaredis-gateway.service; then
+		say "$(setting GATEWAYS) gateways on droplets for *.$(setting EDGE_DOMAIN)"
+		return
+	fi
 	PROGRAMS+=(getaredis-gateway.service)
 	say "gateway for *.$(setting EDGE_DOMAIN)"
 }
