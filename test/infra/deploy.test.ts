@@ -608,9 +608,32 @@ describe("a control plane set up by install.sh", () => {
     assert.doesNotMatch(await addresses(), /192\.0\.2\.77/, "it has left it");
   });
 
-  it("is none any more without its domain", async () => {
-    await machine.sh(`sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=|' ${CONF}`);
+  it("has the fleet keep a gateway on a droplet as well, with the same certificate, to which its names lead", async () => {
+    await machine.sh(`sed -i 's|^GATEWAYS=.*|GATEWAYS=1|' ${CONF}; echo GATEWAY_SILENT_SECONDS=5 >>${CONF}`);
+    assert.match(await install(), /GATEWAY_NETWORK is \S+\/24 now: hosts from before let this machine in alone/);
+    const name = `5sq9fsfr26iw58ze.${EDGE}`;
+    const { host, port } = machine.cloud.dns;
+    const resolver = new Resolver({ timeout: SILENCE_MS });
+    resolver.setServers([`${host}:${port}`]);
+    const other = await until(
+      "the name leads to the droplet",
+      async () => (await resolver.resolve4(name)).find((address) => address !== machine.publicIp),
+      PATIENCE_MS,
+    );
+    const socket = connectTls({ host: other, port: 6379, servername: name, ca });
+    socket.write("PING\r\n");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    socket.destroy();
+    assert.match(answer.toString(), /^-NOAUTH/);
+    const [gateway] = machine.cloud.droplets().filter(({ name: of }) => of.includes("-gw-"));
+    assert.deepEqual([gateway?.publicIp, gateway?.tags.length], [other, 1]);
+  });
+
+  it("is none any more without its domain, and keeps none", async () => {
+    await machine.sh(`sed -i 's|^EDGE_DOMAIN=.*|EDGE_DOMAIN=|; s|^GATEWAYS=.*|GATEWAYS=0|' ${CONF}`);
     await install();
+    const isGone = () => machine.cloud.droplets().every(({ name }) => !name.includes("-gw-"));
+    await until("its gateway's droplet is gone", isGone, PATIENCE_MS);
     assert.equal((await machine.sh("pgrep --full 'nginx: [m]aster.*getaredis-gateway' || true")).trim(), "");
     assert.equal((await machine.sh("systemctl is-active getaredis-gateway.service || true")).trim(), "inactive");
     assert.equal(await answers(machine.publicIp, 6379), false);
