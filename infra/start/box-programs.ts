@@ -68,7 +68,12 @@ export async function startPrograms(
     HEARTBEAT_REDIS_PASSWORD: await grantHeartbeat(box.redisUrl, box.name),
   }));
   if (box.boundsTransfer) {
-    const [command, args] = await asRoot("env", [...transferSettings(settings.instances, box), "bash", TRANSFER, "watch"]);
+    const [command, args] = await asRoot("env", [
+      ...transferSettings(settings.instances, box),
+      "bash",
+      TRANSFER,
+      "watch",
+    ]);
     await keep("transfer", command, args, SCRIPT_GRACE_MS, () => ({ PATH: process.env.PATH }));
   }
   await keep("expire", "bash", [projectPath("infra/host/expire.sh")], SCRIPT_GRACE_MS, () => scriptSettings(box));

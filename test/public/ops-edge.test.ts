@@ -66,7 +66,12 @@ describe("the edge on the page", () => {
   });
 
   it("tells of each thing what it does, and why not", () => {
-    assert.deepEqual(gatewayLine(gateway).facts, ["192.0.2.1", "1,200 routes", "7 of 10,000 connections", "version 0.2.0"]);
+    assert.deepEqual(gatewayLine(gateway).facts, [
+      "192.0.2.1",
+      "1,200 routes",
+      "7 of 10,000 connections",
+      "version 0.2.0",
+    ]);
     const unreadable = { ...gateway, addresses: [], routes: null, connections: null, mostConnections: null };
     const { facts, why } = gatewayLine({ ...unreadable, state: "unreadable", version: null });
     assert.deepEqual(facts, []);
