@@ -17,6 +17,7 @@ global
     stats socket ${files.runtimeSocket} mode 600 level admin expose-fd listeners
     stats timeout 30s
     tune.ssl.default-dh-param 2048
+    server-state-file ${files.memberStates}
 
 defaults
 ${defaults}

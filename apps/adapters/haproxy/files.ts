@@ -12,6 +12,8 @@ export function haproxyFiles(dir: string) {
     log: join(dir, "haproxy.log"),
     certificate: join(dir, "edge.pem"),
     routes: join(dir, "routes.map"),
+    /** How members of services were before a reload. */
+    memberStates: join(dir, "member-states"),
     /** Tells with which configuration HAProxy was started or reloaded last. */
     inForce: join(dir, "in-force"),
     /** Of the process that serves. */

@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import type { ServicePlane } from "../../core/balance/contract.ts";
 import { readServers } from "../../core/balance/servers.ts";
 import { PlaneFault } from "../../core/edge/plane-fault.ts";
@@ -33,7 +34,10 @@ export function createServicePlane(haproxy: Haproxy, { timeoutMs, ...bounds }: S
 
   async function load(text: string): Promise<string | undefined> {
     try {
-      await haproxy.bring(contentOf(text));
+      await haproxy.bring(contentOf(text), async (replace) => {
+        await keepStates();
+        await replace();
+      });
     } catch (fault) {
       if (!(fault instanceof PlaneFault)) throw fault;
       await restore();
@@ -41,6 +45,12 @@ export function createServicePlane(haproxy: Haproxy, { timeoutMs, ...bounds }: S
     }
     lastGood = text;
     return undefined;
+  }
+
+  /** Has the next one that reads its files begin with what is known of members now. */
+  async function keepStates(): Promise<void> {
+    const states = await runtime.ask("show servers state").catch(() => "");
+    await writeFile(haproxy.files.memberStates, `${states}\n`, { mode: 0o600 });
   }
 
   /** What was in force serves on, or serves again: one that has not taken on something else still has its ports. */

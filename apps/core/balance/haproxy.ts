@@ -109,6 +109,8 @@ function textOf(services: readonly Balanced[], options: HaproxyOptions): string 
       // A member that refuses is left at once, for another one.
       "retries 3",
       "option redispatch 1",
+      // A reload brings no member back: a probe does.
+      "load-server-state-from-file global",
     ]),
     ...[...Map.groupBy(services, ({ port }) => port)]
       .sort(([a], [b]) => a - b)

@@ -227,6 +227,21 @@ describe("services in HAProxy", () => {
     );
   });
 
+  it("stay out of use over a reload where no probe has brought them back", async () => {
+    const [a, b] = [await start("a"), await start("b")];
+    await step([service([a, b])]);
+    await a.stop();
+    await until("it is retired", async () => statesOf(await step([service([a, b])])).includes("retired"));
+    for (const policy of ["least-connections", "round-robin"] as const)
+      assert.deepEqual(statesOf(await step([service([a, b], { policy })])).sort(), ["retired", "up"]);
+    assert.deepEqual(
+      (await store.events.list({}, 10)).map(({ kind }) => kind),
+      ["member-retired"],
+    );
+    await start("a", { at: a.port });
+    await until("it is back", async () => statesOf(await step([service([a, b])])).every((state) => state === "up"));
+  });
+
   it("give a member that drains no new connections, and weights say how many others get", async () => {
     const [a, b, c] = [await start("a"), await start("b"), await start("c")];
     const members = [{ ...a.member, weight: 3 }, b.member, { ...c.member, isDraining: true }];
