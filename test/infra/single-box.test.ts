@@ -239,10 +239,13 @@ describe("a single box set up as docs/single-box.md says", () => {
 
   it("has the command line on everybody's path, which operates it with the first admin's token", async () => {
     const token = "GETAREDIS_OPS_TOKEN=$(sed -n 's/^OPS_TOKEN=//p' /etc/getaredis/single-box.env)";
-    const hosts = JSON.parse(await machine.sh(`${token} getaredis host list --json`)) as { inUse: number }[];
+    const list = async <T>(noun: string) =>
+      JSON.parse(await machine.sh(`${token} getaredis ${noun} list --json`)) as readonly T[];
+    const instances = await list<{ id: string }>("instance");
+    assert.ok(instances.some(({ id }) => id === lease.id));
     assert.deepEqual(
-      hosts.map(({ inUse }) => inUse),
-      [1],
+      (await list<{ inUse: number }>("host")).map(({ inUse }) => inUse),
+      [instances.length],
     );
     assert.match(await machine.sh("runuser --user nobody -- getaredis status"), /^ready +yes$/m);
   });
