@@ -9,7 +9,7 @@ import { pingRedis } from "../../../infra/servers/redis.ts";
 import { startHostLab, type HostLab } from "../../bed/host-lab.ts";
 import { until } from "../../bed/until.ts";
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 /** The real user-data on machines with real systemd, enrolled by the real control plane. */
 describe("a droplet that its user-data makes a host", () => {
@@ -45,7 +45,7 @@ describe("a droplet that its user-data makes a host", () => {
     ];
     const told = await lab.shell(
       "journalctl --quiet --no-pager; cat /var/log/cloud-init-output.log; " +
-        "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; done 2>/dev/null",
+        "for each in /proc/[0-9]*; do tr '\\0' ' ' <$each/cmdline; tr '\\0' ' ' <$each/environ; done 2>/dev/null; true",
     );
     for (const secret of secrets) assert.ok(secret.length >= 16 && !told.includes(secret));
   });
