@@ -59,7 +59,8 @@ describe("the API behind an edge", () => {
       await api.call(answer.headers.get("location") ?? "", { headers: { ...headers, cookie } })
     ).text();
     assert.match(page, /rediss:\/\/default:(\w{16})\w{32}@\1\.redis\.example\.org:6380/);
-    assert.doesNotMatch(page, /not encrypted/);
+    assert.match(page, /<dt>Encryption<\/dt><dd>of connections, by TLS\./);
+    assert.doesNotMatch(page, /No encryption|not encrypted/);
     assert.match(await (await api.call("/", { headers: { accept: "text/markdown" } })).text(), /Encrypted by TLS/);
   });
 });
