@@ -11,6 +11,8 @@ import { reconcile } from "../../../apps/core/instances/reconcile.ts";
 import { createTwinService } from "../../bed/twin-service.ts";
 
 const TIMEOUT_MS = 300;
+/** Where silence is not the subject. */
+const PATIENCE_MS = 60_000;
 const MB = 1024 * 1024;
 const deployment = "testtesttest";
 const id = "0123456789abcdef";
@@ -110,6 +112,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("one cut in its middle by a reset ends the call as well", async () => {
+    engines = createDockerEngines(PATIENCE_MS);
     answer = (socket) =>
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{", () =>
         setImmediate(() => socket.resetAndDestroy()),
@@ -141,7 +144,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("that do not end are cut off before they fill the memory", async () => {
-    engines = createDockerEngines(60_000);
+    engines = createDockerEngines(PATIENCE_MS);
     answer = (socket) => {
       const chunk = Buffer.concat([Buffer.from("100000\r\n"), Buffer.alloc(MB, " "), Buffer.from("\r\n")]);
       const flood = () => {
@@ -155,7 +158,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("are bounded one by one, not over the connection's whole life", async () => {
-    engines = createDockerEngines(60_000);
+    engines = createDockerEngines(PATIENCE_MS);
     const long = json([{ Labels: { [labels.instance]: id, filler: "x".repeat(9 * MB) }, State: "running" }]);
     const callers = new Set<Socket>();
     answer = (socket) => {
@@ -168,6 +171,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("that lead elsewhere are refused and not followed", async () => {
+    engines = createDockerEngines(PATIENCE_MS);
     for (const elsewhere of [
       `${place.engineUrl.replace("tcp:", "http:")}/elsewhere`,
       "http://127.0.0.1:1/",
@@ -189,6 +193,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("that are no list are no empty list", async () => {
+    engines = createDockerEngines(PATIENCE_MS);
     for (const text of ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", json({}), json(null), json([null])]) {
       answer = (socket) => socket.write(text);
       await assert.rejects(engines.listContainers(place), fails("unreachable"), text);
@@ -196,6 +201,7 @@ describe("answers of an engine that is broken, or no engine of ours any more", (
   });
 
   it("name as containers of ours only what has an instance's label", async () => {
+    engines = createDockerEngines(PATIENCE_MS);
     const listed = [
       id,
       "",

@@ -58,7 +58,8 @@ await restarted.kill();
 await until("all are dead", async () => (await engineProcesses()).length === 0);
 const afterCut = await startDockerEngine({ dir });
 const stateAfterCut = (await container.inspect()).State.Status;
-await container.start();
+// containerd clears away what it had run before, by and by.
+await until("its container starts", () => container.start().then(() => true));
 const answersAfterCut = await until("it answers", answers);
 
 // Something is at work in its folder until after the first try to unmount it, as what starts a container may be.
