@@ -24,7 +24,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 /** More than there are processors: most files wait for something most of the time. */
-const AT_ONCE = 6;
+const AT_ONCE = 5;
 /** Time that what a file has started gets to end after it. */
 const LAST_WORDS_MS = 5_000;
 /**
