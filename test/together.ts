@@ -33,6 +33,7 @@ const TOGETHER: readonly (readonly string[])[] = [
     "test/infra/process/bounded-log.test.ts",
     "test/infra/process/held-lock.test.ts",
     "test/infra/process/kept-process.test.ts",
+    "test/infra/process/processes.test.ts",
     "test/infra/start/addresses.test.ts",
   ],
 ];

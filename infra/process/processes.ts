@@ -76,6 +76,24 @@ export async function endProcess(pid: number, graceMs: number, signal: NodeJS.Si
 }
 
 /**
+ * Ends all that runs below a process, also in sessions of their own, until there is nothing. What has lost its parent is
+ * below it no longer.
+ * @param graceMs time from asking to SIGKILL, for each
+ */
+export async function endAllBelow(pid: number, graceMs: number): Promise<void> {
+  for (let below = await descendantsOf(pid); below.length > 0; below = await descendantsOf(pid))
+    await Promise.all(below.map((each) => endProcess(each, graceMs)));
+}
+
+/** Those below a process that run: one that has ended and was not waited for is none. */
+async function descendantsOf(pid: number): Promise<number[]> {
+  const children = await childrenOf(pid);
+  const below = await Promise.all(children.map(descendantsOf));
+  const running = await Promise.all(children.map(async (child) => ((await markProcess(child)) ? [child] : [])));
+  return [...running, ...below].flat();
+}
+
+/**
  * Ends the process that a pid file names, if its arguments satisfy the test: by now, the pid may be
  * another program's. No file and no such process are success.
  */

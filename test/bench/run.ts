@@ -9,6 +9,10 @@ import { summarize, type Summary } from "./figure.ts";
 import { readBenchOrder } from "./options.ts";
 import { listOf, tableOf } from "./table.ts";
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Whether it was told to end. */
+let isTold = false;
+
 /** The `npm run bench` program: each measurement in a process of its own, one after the other. */
 const order = readBenchOrder(
   process.argv.slice(2),
@@ -24,6 +28,7 @@ else if (order.kind === "fault") {
 async function measure(names: readonly string[], json: string | undefined): Promise<void> {
   const measured: { name: string; seconds: number; figures: readonly Summary[]; notes: readonly string[] }[] = [];
   for (const bench of benches.filter(({ name }) => names.includes(name))) {
+    if (isTold) break;
     const begun = performance.now();
     const outcome = await runAlone(bench.name);
     const seconds = Math.round((performance.now() - begun) / 1000);
@@ -46,9 +51,19 @@ async function measure(names: readonly string[], json: string | undefined): Prom
 
 /** What a measurement has found; undefined when it failed. What it has to say besides goes to standard error. */
 async function runAlone(name: string): Promise<Outcome | undefined> {
-  const child = fork(fileURLToPath(new URL("one.ts", import.meta.url)), [name], { stdio: ["ignore", 2, 2, "ipc"] });
+  // In a session of its own: a Ctrl-C reaches us alone, and it ends what it has started before it ends.
+  const child = fork(fileURLToPath(new URL("one.ts", import.meta.url)), [name], {
+    stdio: ["ignore", 2, 2, "ipc"],
+    detached: true,
+  });
   let outcome: Outcome | undefined;
   child.on("message", (message) => (outcome = message as Outcome));
+  const end = () => {
+    isTold = true;
+    child.kill("SIGTERM");
+  };
+  for (const signal of SIGNALS) process.on(signal, end);
   const [code] = (await once(child, "exit")) as [number | null];
+  for (const signal of SIGNALS) process.off(signal, end);
   return code === 0 ? outcome : undefined;
 }
