@@ -5,6 +5,7 @@ import { isAbsolute, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import pMap from "p-map";
+import { endAllBelow } from "../infra/process/processes.ts";
 import { projectPath } from "../infra/process/project-path.ts";
 import { withSystemFolders } from "../infra/process/system-folders.ts";
 import { CHECKS, type Check } from "./checks.ts";
@@ -27,6 +28,8 @@ const { values: options, positionals } = parseArgs({
 const AT_ONCE = 5;
 /** Time that what a file has started gets to end after it. */
 const LAST_WORDS_MS = 5_000;
+/** From asking to SIGKILL, when the run is interrupted. */
+const GRACE_MS = 5_000;
 /**
  * Files on one bed have a network of their own, which ends with it: no way out of this machine,
  * ports and packet filter of its own, and no browser that gives up what it loads because machines elsewhere
@@ -40,6 +43,14 @@ process.env["NODE_COMPILE_CACHE"] ??= projectPath(".getaredis/compile-cache");
 // a third of that start is to collect what goes with the process a moment later.
 process.env["GOGC"] ??= "off";
 process.env["GOMEMLIMIT"] ??= "200MiB";
+
+let isTold = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => {
+    if (isTold) return;
+    isTold = true;
+    void endAllBelow(process.pid, GRACE_MS).finally(() => process.exit(1));
+  });
 
 /** Something of the run that ends well or not, and what it has said. */
 interface Part {
@@ -95,6 +106,7 @@ async function runAll(): Promise<void> {
   await pMap(
     parts,
     async ({ name, run }) => {
+      if (isTold) return;
       const startedAt = performance.now();
       const { code, said } = await run();
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
@@ -154,7 +166,8 @@ async function run(
   output: "pipe" | "inherit" = "pipe",
 ): Promise<{ code: number | null; said: string }> {
   const stdio: StdioOptions = ["ignore", output, output];
-  const child = spawn(command, args, { cwd: project, stdio });
+  // In a session of its own: a Ctrl-C reaches us alone, who end it with all that it has started.
+  const child = spawn(command, args, { cwd: project, stdio, detached: output === "pipe" });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   const closed = once(child, "close").then(() => true);
